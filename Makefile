@@ -1,0 +1,74 @@
+# Two commands do everything on a machine with Python 3.11 (or newer) and make:
+#   make study    make test
+
+STUDY ?= studies/sine.toml
+# Passed on to `freerun run` by `study`, to pytest by `test`.
+ARGS ?=
+# Passed on to pip, for example --extra-index-url with the index of torch's CPU builds.
+PIP_ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Without byte code: compiling all that is installed takes minutes, and a study uses a tenth of it. Each
+# module is compiled at its first import instead, and kept, also where the environment says not to.
+# See docs/decisions/0001-install-without-byte-code.md.
+export PYTHONDONTWRITEBYTECODE :=
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt $(PIP_ARGS)
+
+.DEFAULT_GOAL := help
+.PHONY: help study test lint format clean
+
+help: ## list the commands
+	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
+	@echo
+	@echo 'Variables: STUDY=$(STUDY)  PYTHON=python3.11  ARGS=...  PIP_ARGS=...'
+
+study: $(VENV)/runtime.stamp ## install, then search, train and report STUDY
+	@echo 'Running $(STUDY): search, final, test, report and export. Ctrl-C keeps what is finished.'
+	$(BIN)/freerun run $(STUDY) $(ARGS)
+	@echo
+	@echo 'Next:'
+	@printf '  %-42s %s\n' \
+	    '$(BIN)/freerun list' 'the studies in this folder' \
+	    '$(BIN)/freerun dashboard' 'every trial, in the browser' \
+	    'make study STUDY=studies/sunspots.toml' 'a measured series' \
+	    '$(BIN)/freerun check FILE.toml' 'what a study file of your own would run'
+
+test: $(VENV)/dev.stamp ## install, then run the tests
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: $(VENV)/dev.stamp ## style, format, types and the floors of imports
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/dev.stamp ## put the code into the format that lint asks for
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean: ## remove the environment and all caches; studies and results stay
+	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find models search tests -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# A stamp is written only after the whole step, so that one that was interrupted is done again.
+$(VENV)/runtime.stamp: pyproject.toml constraints.txt | $(VENV)/created.stamp
+	@echo 'Installing freerun and what it needs into $(VENV): one to three minutes, once.'
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/created.stamp
+	@echo 'Installing freerun with the tools for tests and lint into $(VENV): one to three minutes, once.'
+	$(INSTALL) -e '.[dev]'
+	@touch $(VENV)/runtime.stamp $@
+
+$(VENV)/created.stamp:
+	@for python in $(or $(PYTHON),python3.11 python3); do \
+	    if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	        echo "Creating $(VENV) with $$python ($$($$python --version))"; \
+	        $$python -m venv --clear $(VENV) && touch $@; exit; \
+	    fi; \
+	done; \
+	echo 'freerun needs Python 3.11 or newer with its venv module, but found none as: $(or $(PYTHON),python3.11 python3).' >&2; \
+	echo 'Install it (Debian and Ubuntu: apt-get install python3.11 python3.11-venv), or name one: make PYTHON=/path/to/python3.11 ...' >&2; \
+	exit 2

@@ -1,0 +1,89 @@
+"""Linear autoregression by least squares, its order chosen by free-running on the training span."""
+
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from models.baselines.baseline import Baseline, FloatArray
+from models.freerun import CLIP_STD
+
+ORDERS = (1, 2, 4, 8, 16, 32, 64, 128)
+# The orders are fitted on the first part of the training span and compared on the rest.
+FITTED_SHARE = 0.75
+
+
+@dataclass(frozen=True, eq=False)
+class Autoregression(Baseline):
+    """x_t - m = sum over lags k of a_k (x_{t-k} - m), each channel by itself.
+
+    coefficients: `[order, channel]`, that of the latest value last. mean, std: of the training
+    span, `[channel]`. A free run is held within CLIP_STD standard deviations of the mean, like
+    those of the networks, so that it is finite even where an eigenvalue lies outside the circle.
+    """
+
+    coefficients: FloatArray
+    mean: FloatArray
+    std: FloatArray
+
+    @classmethod
+    def fit(cls, training: FloatArray) -> Self:
+        """Choose the order and fit it on the training span `[time, channel]`.
+
+        Each order that fits is fitted on the first three quarters and runs freely over the last
+        one, from its own past; the order of the least squared error, in units of each channel's
+        variance, is fitted again on all. The channels share the order. The mean is that of the
+        whole training span throughout: on less than a period, a part's own mean misleads.
+        """
+        split = int(FITTED_SHARE * len(training))
+        # More equations than coefficients; else noise is fitted exactly.
+        orders = [order for order in ORDERS if split > 2 * order]
+        if not orders:
+            return cls.of_order(training, 1)
+        mean, std = training.mean(axis=0), training.std(axis=0)
+        fitting, held_out = training[:split], training[split:]
+        scale = np.maximum(std, np.finfo(np.float64).tiny)
+
+        def error(order: int) -> float:
+            model = cls(_least_squares(fitting - mean, order), mean, std)
+            run = model.forecast(fitting, len(held_out))
+            return float(np.mean(((run - held_out) / scale) ** 2))
+
+        return cls.of_order(training, min(orders, key=error))
+
+    @classmethod
+    def of_order(cls, training: FloatArray, order: int) -> Self:
+        """Fit a given order on the training span `[time, channel]`, centred on its mean."""
+        mean = training.mean(axis=0)
+        return cls(_least_squares(training - mean, order), mean, training.std(axis=0))
+
+    @property
+    def order(self) -> int:
+        """Number of past values that a forecast reads."""
+        return len(self.coefficients)
+
+    def forecast(self, history: FloatArray, steps: int) -> FloatArray:
+        """Run freely for `steps` steps after `history` `[time, channel]`: `[steps, channel]`.
+
+        Values before the start of a history shorter than the order count as the mean.
+        """
+        order = self.order
+        run = np.zeros((order + steps, history.shape[1]))
+        known = (history - self.mean)[-order:]
+        run[order - len(known) : order] = known
+        bound = CLIP_STD * self.std
+        for step in range(order, order + steps):
+            forecast = np.sum(self.coefficients * run[step - order : step], axis=0)
+            run[step] = np.clip(forecast, -bound, bound)
+        return run[order:] + self.mean
+
+
+def _least_squares(centred: FloatArray, order: int) -> FloatArray:
+    """Coefficients `[order, channel]`; zero where the span has no value with `order` before it."""
+    coefficients = np.zeros((order, centred.shape[1]))
+    if len(centred) <= order:
+        return coefficients
+    for channel, series in enumerate(centred.T):
+        lagged = np.lib.stride_tricks.sliding_window_view(series, order)[:-1]
+        coefficients[:, channel] = np.linalg.lstsq(lagged, series[order:])[0]
+    return coefficients

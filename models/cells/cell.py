@@ -1,0 +1,106 @@
+"""What every recurrent cell provides: shapes, an initialisation, one step forward, one back."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+
+import torch
+from torch import Generator, Tensor
+
+from models.axes import MemberBatchUnit
+
+
+class Cell(ABC):
+    """One recurrent layer of a population, unrolled step by step through `slots` of memory.
+
+    The backward step is written by hand and all buffers are made once: with nets this small,
+    autograd's bookkeeping and fresh memory would cost more than the arithmetic. Weights and
+    gradients are views into the population's flat rows; gradients are added to.
+    """
+
+    def __init__(
+        self,
+        weights: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        *,
+        slots: int,
+        batch: int,
+    ) -> None:
+        self.weights = weights
+        self.gradients = gradients
+        first = next(iter(weights.values()))
+        self.members = first.shape[0]
+        self.device = first.device
+        self.batch = batch
+        self.slots = slots
+        # Sums over the batch are products with ones: a plain reduction may group its terms by
+        # where a member lies, a matrix product does not.
+        self.ones = torch.ones(self.members, 1, batch, device=self.device)
+
+    @staticmethod
+    @abstractmethod
+    def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of one member's parameters."""
+
+    @staticmethod
+    @abstractmethod
+    def initialise(inputs: int, units: int, generator: Generator) -> dict[str, Tensor]:
+        """One member's initial parameters, drawn from its own generator."""
+
+    @staticmethod
+    @abstractmethod
+    def state_units(units: int) -> int:
+        """Numbers in the state of one layer; its first `output_units` are the layer's output."""
+
+    @staticmethod
+    @abstractmethod
+    def output_units(units: int) -> int:
+        """Numbers that the layer hands to the next one."""
+
+    def begin(self) -> None:
+        """Compute what depends on the weights alone, once per unroll."""
+
+    @abstractmethod
+    def forward(
+        self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
+    ) -> None:
+        """Write the state after reading `x` into `new_state`; keep in `slot` what `backward` needs.
+
+        `x` is `[member, batch, inputs]`, the states `[member, batch, state_units]`.
+        """
+
+    @abstractmethod
+    def backward(
+        self,
+        slot: int,
+        x: MemberBatchUnit,
+        state: MemberBatchUnit,
+        new_state: MemberBatchUnit,
+        grad_new_state: MemberBatchUnit,
+        grad_state: MemberBatchUnit,
+        grad_x: MemberBatchUnit,
+    ) -> None:
+        """From the gradient of `new_state`, write those of `state` and `x`, add the weights'."""
+
+    def end(self) -> None:
+        """Finish gradients that were gathered for derived weights, once per unroll."""
+
+    def _buffer(self, *units: int) -> Tensor:
+        """Memory for one step, `[member, batch, *units]`."""
+        return torch.empty(self.members, self.batch, *units, device=self.device)
+
+    def _slots(self, *units: int) -> Tensor:
+        """Memory for each step of the unroll, `[slot, member, batch, *units]`."""
+        return torch.empty(self.slots, self.members, self.batch, *units, device=self.device)
+
+
+def uniform(shape: tuple[int, ...], bound: float, generator: Generator) -> Tensor:
+    """Draw from U(-bound, bound), torch.nn's initialisation of recurrent layers."""
+    return torch.empty(shape).uniform_(-bound, bound, generator=generator)
+
+
+def sigmoid_(x: Tensor) -> Tensor:
+    """Logistic function in place.
+
+    torch's own vectorised sigmoid rounds differently at a buffer's end; tanh does not.
+    """
+    return x.mul_(0.5).tanh_().mul_(0.5).add_(0.5)

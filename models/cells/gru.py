@@ -1,0 +1,111 @@
+"""The gated recurrent unit (Cho et al. 2014), in the variant of cuDNN and `torch.nn.GRU`."""
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from models.axes import MemberBatchUnit
+from models.cells.cell import Cell, sigmoid_, uniform
+
+
+class GRU(Cell):
+    """r, z = sigmoid(x W + h U + b); n = tanh(x W_n + b_n + r (h U_n + c_n)); h' = n + z (h - n).
+
+    The three gates share one product for the input and one for the state, in torch's order
+    r, z, n; both products have a bias, since the state's bias of n is gated by r.
+    """
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.units = units = self.weights["recurrent"].shape[1]
+        self.from_input = self._buffer(3 * units)
+        self.from_state = self._slots(3 * units)
+        self.reset_update = self._slots(2 * units)
+        self.proposal = self._slots(units)
+        self.difference = self._buffer(units)
+        # Gradients of r, z, then of n as the state's product and as the input's product see it.
+        self.grad_gates = self._buffer(4 * units)
+        self.scratch = self._buffer(units)
+
+    @staticmethod
+    def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+        return {
+            "input": (inputs, 3 * units),
+            "recurrent": (units, 3 * units),
+            "input_bias": (1, 3 * units),
+            "recurrent_bias": (1, 3 * units),
+        }
+
+    @staticmethod
+    def initialise(inputs: int, units: int, generator: Generator) -> dict[str, Tensor]:
+        return {
+            name: uniform(shape, units**-0.5, generator)
+            for name, shape in GRU.shapes(inputs, units).items()
+        }
+
+    @staticmethod
+    def state_units(units: int) -> int:
+        return units
+
+    @staticmethod
+    def output_units(units: int) -> int:
+        return units
+
+    def forward(
+        self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
+    ) -> None:
+        w, units = self.weights, self.units
+        from_input = torch.baddbmm(w["input_bias"], x, w["input"], out=self.from_input)
+        from_state = self.from_state[slot]
+        torch.baddbmm(w["recurrent_bias"], state, w["recurrent"], out=from_state)
+        reset_update, proposal = self.reset_update[slot], self.proposal[slot]
+        torch.add(from_input[..., : 2 * units], from_state[..., : 2 * units], out=reset_update)
+        sigmoid_(reset_update)
+        reset, update = reset_update[..., :units], reset_update[..., units:]
+        torch.addcmul(
+            from_input[..., 2 * units :], reset, from_state[..., 2 * units :], out=proposal
+        ).tanh_()
+        torch.sub(state, proposal, out=self.difference)
+        torch.addcmul(proposal, update, self.difference, out=new_state)
+
+    def backward(
+        self,
+        slot: int,
+        x: MemberBatchUnit,
+        state: MemberBatchUnit,
+        new_state: MemberBatchUnit,
+        grad_new_state: MemberBatchUnit,
+        grad_state: MemberBatchUnit,
+        grad_x: MemberBatchUnit,
+    ) -> None:
+        w, g, units = self.weights, self.gradients, self.units
+        reset_update, proposal = self.reset_update[slot], self.proposal[slot]
+        reset, update = reset_update[..., :units], reset_update[..., units:]
+        gated = self.from_state[slot][..., 2 * units :]
+        grad_reset = self.grad_gates[..., :units]
+        grad_update = self.grad_gates[..., units : 2 * units]
+        grad_gated = self.grad_gates[..., 2 * units : 3 * units]
+        grad_proposal = self.grad_gates[..., 3 * units :]
+        scratch = self.scratch
+
+        torch.mul(grad_new_state, update, out=grad_state)
+        torch.sub(grad_new_state, grad_state, out=scratch)  # (1 - z) dh
+        torch.mul(proposal, proposal, out=grad_proposal).neg_().add_(1.0).mul_(scratch)
+        torch.sub(state, proposal, out=scratch).mul_(grad_new_state)
+        torch.mul(update, update, out=grad_update).neg_().add_(update).mul_(scratch)
+        torch.mul(grad_proposal, gated, out=scratch)
+        torch.mul(reset, reset, out=grad_reset).neg_().add_(reset).mul_(scratch)
+        torch.mul(grad_proposal, reset, out=grad_gated)
+
+        of_state, of_input = self.grad_gates[..., : 3 * units], self.grad_gates
+        grad_state.baddbmm_(of_state, w["recurrent"].transpose(1, 2))
+        g["recurrent"].baddbmm_(state.transpose(1, 2), of_state)
+        g["recurrent_bias"].baddbmm_(self.ones, of_state)
+        gates, proposals = slice(0, 2 * units), slice(2 * units, 3 * units)
+        torch.bmm(of_input[..., gates], w["input"][..., gates].transpose(1, 2), out=grad_x)
+        grad_x.baddbmm_(grad_proposal, w["input"][..., proposals].transpose(1, 2))
+        g["input"][..., gates].baddbmm_(x.transpose(1, 2), of_input[..., gates])
+        g["input"][..., proposals].baddbmm_(x.transpose(1, 2), grad_proposal)
+        g["input_bias"][..., gates].baddbmm_(self.ones, of_input[..., gates])
+        g["input_bias"][..., proposals].baddbmm_(self.ones, grad_proposal)

@@ -1,0 +1,105 @@
+"""The linear recurrent unit: complex modes on a diagonal, written in real arithmetic.
+
+Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequences".
+"""
+
+import math
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from models.axes import MemberBatchUnit
+from models.cells.cell import Cell
+
+# Where initial eigenvalues lie: decay times of 10 to 1000 steps, and periods of 6 to 1250 steps,
+# both spread evenly over their logarithm, since a series' own scale is not known beforehand.
+DECAY_RANGE = (1e-3, 1e-1)
+PHASE_RANGE = (5e-3, 1.0)
+
+
+class LRU(Cell):
+    """h' = lambda h + gamma B x, lambda = exp(-exp(nu) + i exp(theta)); the output is (Re h, Im h).
+
+    `units` counts complex modes. The paper's direct term D x is left to the forecaster's residual
+    output. Complex products may round differently for other cohort sizes, so the rotation is a
+    real matrix `[Re | Im]`; its gradient is mapped back to nu and theta once per unroll.
+    """
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        modes = self.weights["nu"].shape[-1]
+        self.grad_transition = torch.empty(self.members, 2 * modes, 2 * modes, device=self.device)
+        self.from_input = self._buffer(2 * modes)
+
+    @staticmethod
+    def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+        return {"nu": (1, units), "theta": (1, units), "input": (inputs, 2 * units)}
+
+    @staticmethod
+    def initialise(inputs: int, units: int, generator: Generator) -> dict[str, Tensor]:
+        nu = _log_uniform(units, DECAY_RANGE, generator)
+        theta = _log_uniform(units, PHASE_RANGE, generator)
+        # Orvieto et al. (2023), eq. 7: gamma = sqrt(1 - |lambda|^2) keeps the state's variance
+        # near the input's. It scales the initial input weights instead of being trained apart.
+        gamma = torch.sqrt(1.0 - torch.exp(-2.0 * torch.exp(nu)))
+        weights = torch.randn(inputs, 2 * units, generator=generator) / math.sqrt(2 * inputs)
+        return {"nu": nu, "theta": theta, "input": weights * torch.cat([gamma, gamma], dim=1)}
+
+    @staticmethod
+    def state_units(units: int) -> int:
+        return 2 * units
+
+    @staticmethod
+    def output_units(units: int) -> int:
+        return 2 * units
+
+    def begin(self) -> None:
+        nu, theta = self.weights["nu"], self.weights["theta"]
+        modulus, phase = torch.exp(-torch.exp(nu)), torch.exp(theta)
+        self.real, self.imaginary = modulus * torch.cos(phase), modulus * torch.sin(phase)
+        real, imaginary = torch.diag_embed(self.real[:, 0]), torch.diag_embed(self.imaginary[:, 0])
+        self.transition = torch.cat(
+            [torch.cat([real, imaginary], dim=2), torch.cat([-imaginary, real], dim=2)], dim=1
+        )
+        self.grad_transition.zero_()
+
+    def forward(
+        self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
+    ) -> None:
+        torch.bmm(x, self.weights["input"], out=self.from_input)
+        torch.baddbmm(self.from_input, state, self.transition, out=new_state)
+
+    def backward(
+        self,
+        slot: int,
+        x: MemberBatchUnit,
+        state: MemberBatchUnit,
+        new_state: MemberBatchUnit,
+        grad_new_state: MemberBatchUnit,
+        grad_state: MemberBatchUnit,
+        grad_x: MemberBatchUnit,
+    ) -> None:
+        torch.bmm(grad_new_state, self.transition.transpose(1, 2), out=grad_state)
+        torch.bmm(grad_new_state, self.weights["input"].transpose(1, 2), out=grad_x)
+        self.grad_transition.baddbmm_(state.transpose(1, 2), grad_new_state)
+        self.gradients["input"].baddbmm_(x.transpose(1, 2), grad_new_state)
+
+    def end(self) -> None:
+        modes = self.real.shape[-1]
+        blocks = self.grad_transition.diagonal(dim1=1, dim2=2)
+        upper = self.grad_transition[:, :modes, modes:].diagonal(dim1=1, dim2=2)
+        lower = self.grad_transition[:, modes:, :modes].diagonal(dim1=1, dim2=2)
+        grad_real = (blocks[:, :modes] + blocks[:, modes:]).unsqueeze(1)
+        grad_imaginary = (upper - lower).unsqueeze(1)
+        # d lambda / d nu = -exp(nu) lambda, d lambda / d theta = i exp(theta) lambda.
+        decay, phase = torch.exp(self.weights["nu"]), torch.exp(self.weights["theta"])
+        along = grad_real * self.real + grad_imaginary * self.imaginary
+        across = grad_imaginary * self.real - grad_real * self.imaginary
+        self.gradients["nu"].sub_(along * decay)
+        self.gradients["theta"].add_(across * phase)
+
+
+def _log_uniform(units: int, bounds: tuple[float, float], generator: Generator) -> Tensor:
+    low, high = (math.log(bound) for bound in bounds)
+    return torch.empty(1, units).uniform_(low, high, generator=generator)

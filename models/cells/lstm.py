@@ -1,0 +1,101 @@
+"""The long short-term memory (Hochreiter & Schmidhuber 1997, with the forget gate of Gers 1999)."""
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from models.axes import MemberBatchUnit
+from models.cells.cell import Cell, sigmoid_, uniform
+
+
+class LSTM(Cell):
+    """i, f, o = sigmoid(.); g = tanh(.); c' = f c + i g; h' = o tanh(c').
+
+    The state holds h, then c. All gates share one product each for the input and the state, in
+    the order i, f, o, g: the three sigmoids are then one call.
+    """
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.units = units = self.weights["recurrent"].shape[1]
+        self.from_input = self._buffer(4 * units)
+        self.gates = self._slots(4 * units)
+        self.squashed = self._slots(units)  # tanh(c')
+        self.grad_gates = self._buffer(4 * units)
+        self.grad_memory = self._buffer(units)
+        self.scratch = self._buffer(units)
+
+    @staticmethod
+    def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+        return {
+            "input": (inputs, 4 * units),
+            "recurrent": (units, 4 * units),
+            "bias": (1, 4 * units),
+        }
+
+    @staticmethod
+    def initialise(inputs: int, units: int, generator: Generator) -> dict[str, Tensor]:
+        return {
+            name: uniform(shape, units**-0.5, generator)
+            for name, shape in LSTM.shapes(inputs, units).items()
+        }
+
+    @staticmethod
+    def state_units(units: int) -> int:
+        return 2 * units
+
+    @staticmethod
+    def output_units(units: int) -> int:
+        return units
+
+    def forward(
+        self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
+    ) -> None:
+        w, units = self.weights, self.units
+        gates, squashed = self.gates[slot], self.squashed[slot]
+        torch.baddbmm(w["bias"], x, w["input"], out=self.from_input)
+        torch.baddbmm(self.from_input, state[..., :units], w["recurrent"], out=gates)
+        sigmoid_(gates[..., : 3 * units])
+        gates[..., 3 * units :].tanh_()
+        write, keep, read, content = gates.split(units, dim=-1)
+        memory = new_state[..., units:]
+        torch.mul(keep, state[..., units:], out=memory)
+        memory.addcmul_(write, content)
+        torch.tanh(memory, out=squashed)
+        torch.mul(read, squashed, out=new_state[..., :units])
+
+    def backward(
+        self,
+        slot: int,
+        x: MemberBatchUnit,
+        state: MemberBatchUnit,
+        new_state: MemberBatchUnit,
+        grad_new_state: MemberBatchUnit,
+        grad_state: MemberBatchUnit,
+        grad_x: MemberBatchUnit,
+    ) -> None:
+        w, g, units = self.weights, self.gradients, self.units
+        write, keep, read, content = self.gates[slot].split(units, dim=-1)
+        grad_write, grad_keep, grad_read, grad_content = self.grad_gates.split(units, dim=-1)
+        squashed, grad_output = self.squashed[slot], grad_new_state[..., :units]
+        scratch, grad_memory = self.scratch, self.grad_memory
+
+        torch.mul(squashed, squashed, out=grad_memory).neg_().add_(1.0)
+        grad_memory.mul_(read).mul_(grad_output).add_(grad_new_state[..., units:])
+        torch.mul(grad_output, squashed, out=scratch)
+        torch.mul(read, read, out=grad_read).neg_().add_(read).mul_(scratch)
+        torch.mul(grad_memory, content, out=scratch)
+        torch.mul(write, write, out=grad_write).neg_().add_(write).mul_(scratch)
+        torch.mul(grad_memory, state[..., units:], out=scratch)
+        torch.mul(keep, keep, out=grad_keep).neg_().add_(keep).mul_(scratch)
+        torch.mul(grad_memory, write, out=scratch)
+        torch.mul(content, content, out=grad_content).neg_().add_(1.0).mul_(scratch)
+
+        torch.mul(grad_memory, keep, out=grad_state[..., units:])
+        torch.bmm(self.grad_gates, w["recurrent"].transpose(1, 2), out=scratch)
+        grad_state[..., :units] = scratch
+        torch.bmm(self.grad_gates, w["input"].transpose(1, 2), out=grad_x)
+        g["recurrent"].baddbmm_(state[..., :units].transpose(1, 2), self.grad_gates)
+        g["input"].baddbmm_(x.transpose(1, 2), self.grad_gates)
+        g["bias"].baddbmm_(self.ones, self.grad_gates)

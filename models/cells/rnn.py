@@ -1,0 +1,63 @@
+"""The plain recurrent cell with tanh (Elman 1990)."""
+
+from typing import Any
+
+import torch
+from torch import Generator, Tensor
+
+from models.axes import MemberBatchUnit
+from models.cells.cell import Cell, uniform
+
+
+class RNN(Cell):
+    """h' = tanh(x W + h U + b), the equation of `torch.nn.RNN` with its two biases as one."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        units = self.weights["bias"].shape[-1]
+        self.from_input, self.grad_sum = self._buffer(units), self._buffer(units)
+
+    @staticmethod
+    def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+        return {"input": (inputs, units), "recurrent": (units, units), "bias": (1, units)}
+
+    @staticmethod
+    def initialise(inputs: int, units: int, generator: Generator) -> dict[str, Tensor]:
+        return {
+            name: uniform(shape, units**-0.5, generator)
+            for name, shape in RNN.shapes(inputs, units).items()
+        }
+
+    @staticmethod
+    def state_units(units: int) -> int:
+        return units
+
+    @staticmethod
+    def output_units(units: int) -> int:
+        return units
+
+    def forward(
+        self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
+    ) -> None:
+        w = self.weights
+        torch.baddbmm(w["bias"], x, w["input"], out=self.from_input)
+        torch.baddbmm(self.from_input, state, w["recurrent"], out=new_state).tanh_()
+
+    def backward(
+        self,
+        slot: int,
+        x: MemberBatchUnit,
+        state: MemberBatchUnit,
+        new_state: MemberBatchUnit,
+        grad_new_state: MemberBatchUnit,
+        grad_state: MemberBatchUnit,
+        grad_x: MemberBatchUnit,
+    ) -> None:
+        w, g = self.weights, self.gradients
+        grad_sum = torch.mul(new_state, new_state, out=self.grad_sum)
+        grad_sum.neg_().add_(1.0).mul_(grad_new_state)
+        torch.bmm(grad_sum, w["recurrent"].transpose(1, 2), out=grad_state)
+        torch.bmm(grad_sum, w["input"].transpose(1, 2), out=grad_x)
+        g["recurrent"].baddbmm_(state.transpose(1, 2), grad_sum)
+        g["input"].baddbmm_(x.transpose(1, 2), grad_sum)
+        g["bias"].baddbmm_(self.ones, grad_sum)

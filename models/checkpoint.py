@@ -1,0 +1,169 @@
+"""A trained population to bytes and back: safetensors with JSON metadata, nothing that can run.
+
+What is written is one safetensors file: the parameters by name, each `[member, *shape]`, and the
+training spans' means and standard deviations. One metadata entry holds JSON with the format's
+version, the architecture, the channels, and a checksum over all of it.
+"""
+
+import dataclasses
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeGuard, get_args, get_type_hints
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Tensor
+
+from models.axes import MemberParameter
+from models.candidate import Architecture
+from models.forecaster import Forecaster
+
+FORMAT_VERSION = 1
+# One metadata entry only: safetensors writes several in any order, and bytes should be repeatable.
+_ENTRY = "freerun"
+_PARAMETER = "parameter."
+
+
+class CheckpointError(ValueError):
+    """The bytes are no checkpoint, or a damaged or newer one."""
+
+
+@dataclass(frozen=True, eq=False)
+class Checkpoint:
+    """A population of one architecture with the scaling of its data.
+
+    weights: float32 rows `[member, parameter]` in the forecaster's layout. mean, std: float64
+    `[member, channel]`, of each member's training span in the series' units: a network reads and
+    forecasts `(value - mean) / std`.
+    """
+
+    architecture: Architecture
+    channels: int
+    weights: MemberParameter
+    mean: Tensor
+    std: Tensor
+
+
+def save(checkpoint: Checkpoint) -> bytes:
+    """The checkpoint as safetensors; equal checkpoints give equal bytes.
+
+    Raises CheckpointError where its arrays don't have the shapes of its architecture.
+    """
+    layout = Forecaster(checkpoint.architecture, checkpoint.channels).layout()
+    members = len(checkpoint.weights)
+    _check_shape("weights", checkpoint.weights, (members, layout.size))
+    tensors = {_PARAMETER + name: v for name, v in layout.views(checkpoint.weights).items()}
+    tensors |= {"mean": checkpoint.mean.double(), "std": checkpoint.std.double()}
+    for name in ("mean", "std"):
+        _check_shape(name, tensors[name], (members, checkpoint.channels))
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    description: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "architecture": dataclasses.asdict(checkpoint.architecture),
+        "channels": checkpoint.channels,
+    }
+    description["sha256"] = _checksum(description, tensors)
+    return save_tensors(tensors, {_ENTRY: json.dumps(description, sort_keys=True)})
+
+
+def load(content: bytes) -> Checkpoint:
+    """Read what `save` wrote.
+
+    Raises CheckpointError where the bytes are damaged, lack something, were written by a newer
+    version, or don't fit the architecture that they name.
+    """
+    description = _description(content)
+    try:
+        tensors = load_tensors(content)
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint is damaged: {error}") from error
+    architecture = _architecture(description)
+    channels = _channels(description)
+    layout = Forecaster(architecture, channels).layout()
+    expected = {_PARAMETER + name: shape for name, shape in layout.shapes.items()}
+    expected |= {"mean": (channels,), "std": (channels,)}
+    if missing := sorted(expected.keys() - tensors.keys()):
+        raise CheckpointError(f"the checkpoint must hold {missing[0]!r}, but does not")
+    members = len(tensors["mean"]) if tensors["mean"].ndim > 0 else 0
+    for name, shape in expected.items():
+        _check_shape(name, tensors[name], (members, *shape))
+    if description.pop("sha256", None) != _checksum(description, tensors):
+        raise CheckpointError("the checkpoint is damaged: its content does not fit its checksum")
+    weights = torch.zeros(members, layout.size)
+    for name, view in layout.views(weights).items():
+        view.copy_(tensors[_PARAMETER + name])
+    return Checkpoint(architecture, channels, weights, tensors["mean"], tensors["std"])
+
+
+def _description(content: bytes) -> dict[str, Any]:
+    """The JSON of our metadata entry; safetensors reads it from files only, so it is read here."""
+    try:
+        length = int.from_bytes(content[:8], "little")
+        header = json.loads(content[8 : 8 + length])
+        description = json.loads(header["__metadata__"][_ENTRY])
+        version = description["format_version"]
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        raise CheckpointError(
+            f"these {len(content)} bytes are no checkpoint of freerun, or a damaged one"
+        ) from error
+    if version != FORMAT_VERSION:
+        raise CheckpointError(
+            f"the checkpoint has format version {version}, but this freerun reads version "
+            f"{FORMAT_VERSION}; use the freerun that wrote it, or a newer one"
+        )
+    assert isinstance(description, dict)
+    return description
+
+
+def _architecture(description: Mapping[str, Any]) -> Architecture:
+    """The architecture, once each of its fields has been checked."""
+    fields = description.get("architecture")
+    hints = get_type_hints(Architecture)
+    if not isinstance(fields, dict) or fields.keys() != hints.keys():
+        names = sorted(fields) if isinstance(fields, dict) else fields
+        raise CheckpointError(
+            f"the checkpoint's architecture must have the fields {sorted(hints)}, but has {names}"
+        )
+    for name, hint in hints.items():
+        value = fields[name]
+        if hint is bool:
+            is_valid = isinstance(value, bool)
+        elif hint is int:
+            is_valid = _is_count(value, least=0 if name == "head_layers" else 1)
+        else:
+            is_valid = value in get_args(hint)
+        if not is_valid:
+            raise CheckpointError(f"the checkpoint's {name} can't be {value!r}")
+    return Architecture(**fields)
+
+
+def _channels(description: Mapping[str, Any]) -> int:
+    channels = description.get("channels")
+    if not _is_count(channels, least=1):
+        raise CheckpointError(f"the checkpoint's channels must be at least 1, but got {channels}")
+    return channels
+
+
+def _is_count(value: object, least: int) -> TypeGuard[int]:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= least
+
+
+def _check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
+    if tuple(tensor.shape) != shape or 0 in shape:
+        raise CheckpointError(
+            f"{name} of the checkpoint must have the shape {list(shape)}, at least one member, "
+            f"but has {list(tensor.shape)}"
+        )
+
+
+def _checksum(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> str:
+    """SHA-256 over what the checkpoint says and all its numbers, in the order of their names."""
+    digest = hashlib.sha256(json.dumps(description, sort_keys=True).encode())
+    for name in sorted(tensors):
+        digest.update(name.encode())
+        digest.update(tensors[name].numpy().tobytes())
+    return digest.hexdigest()

@@ -1,0 +1,190 @@
+"""A population of forecasters of one architecture: cells, head, residual; one step at a time."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from models.axes import MemberBatchChannel, MemberBatchUnit, MemberParameter
+from models.candidate import Architecture
+from models.cells import CELLS, Cell
+from models.dense import Dense
+from models.parameters import Layout
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """The network of an architecture for `channels` value columns, without any numbers in it.
+
+    Layers of the cell read the value, the head turns the top layer's output into the next value:
+    `head_layers` fully connected tanh layers as wide as the top layer's output, then a linear
+    one. With `residual`, the value that was read is added.
+    """
+
+    architecture: Architecture
+    channels: int = 1
+
+    @property
+    def cell(self) -> type[Cell]:
+        return CELLS[self.architecture.cell]
+
+    @property
+    def cell_sizes(self) -> list[tuple[int, int]]:
+        """(inputs, units) of each recurrent layer, bottom first."""
+        units = self.architecture.units
+        width = self.cell.output_units(units)
+        return [(self.channels, units)] + [(width, units)] * (self.architecture.layers - 1)
+
+    @property
+    def head_sizes(self) -> list[tuple[int, int]]:
+        """(inputs, outputs) of each fully connected layer, the output layer last."""
+        width = self.cell.output_units(self.architecture.units)
+        return [(width, width)] * self.architecture.head_layers + [(width, self.channels)]
+
+    def layout(self) -> Layout:
+        """Names and shapes of one member's parameters."""
+        shapes: dict[str, tuple[int, ...]] = {}
+        for i, (inputs, units) in enumerate(self.cell_sizes):
+            for name, shape in self.cell.shapes(inputs, units).items():
+                shapes[f"cell.{i}.{name}"] = shape
+        for i, (inputs, outputs) in enumerate(self.head_sizes):
+            for name, shape in Dense.shapes(inputs, outputs).items():
+                shapes[f"head.{i}.{name}"] = shape
+        return Layout.of(shapes)
+
+    def initialise(self, generator: Generator) -> Tensor:
+        """One member's initial parameters as a row `[parameter]`, from its own generator."""
+        named: dict[str, Tensor] = {}
+        for i, (inputs, units) in enumerate(self.cell_sizes):
+            for name, value in self.cell.initialise(inputs, units, generator).items():
+                named[f"cell.{i}.{name}"] = value
+        for i, (inputs, outputs) in enumerate(self.head_sizes):
+            for name, value in Dense.initialise(inputs, outputs, generator).items():
+                named[f"head.{i}.{name}"] = value
+        return self.layout().pack(named)
+
+
+class Unroll:
+    """A population bound to its weights, with memory for `slots` steps of `batch` segments.
+
+    `forward` walks slots upwards, `backward` downwards; `grads` (flat, like the weights) gathers
+    the gradient. Where no gradient is wanted, one slot is used over and over.
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        weights: MemberParameter,
+        grads: MemberParameter | None = None,
+        *,
+        slots: int = 1,
+        batch: int,
+    ) -> None:
+        architecture = forecaster.architecture
+        layout = forecaster.layout()
+        weight_views = layout.views(weights)
+        grad_views = layout.views(weights if grads is None else grads)
+        self.residual = architecture.residual
+        self.members, self.batch, self.slots = weights.shape[0], batch, slots
+        self.cells = [
+            forecaster.cell(
+                _under(weight_views, f"cell.{i}."),
+                _under(grad_views, f"cell.{i}."),
+                slots=slots,
+                batch=batch,
+            )
+            for i in range(architecture.layers)
+        ]
+        self.head = [
+            Dense(
+                _under(weight_views, f"head.{i}."),
+                _under(grad_views, f"head.{i}."),
+                slots=slots,
+                batch=batch,
+                squash=i < architecture.head_layers,
+            )
+            for i in range(architecture.head_layers + 1)
+        ]
+        self.output_units = forecaster.cell.output_units(architecture.units)
+        size = (self.members, batch, forecaster.cell.state_units(architecture.units))
+        device = weights.device
+        layers = range(architecture.layers)
+        # One state more than slots where gradients are wanted: backward reads the state before.
+        self.states = [torch.empty(slots + 1, *size, device=device) for _ in layers]
+        self.zero_state = torch.zeros(size, device=device)
+        self.carried = [torch.zeros(size, device=device) for _ in layers]
+        self.spare = torch.empty(size, device=device)
+        self.inputs = torch.empty(slots, *size[:2], forecaster.channels, device=device)
+        self.grad_inputs = [torch.empty(*size[:2], n, device=device) for n, _ in forecaster.cell_sizes]
+
+    def begin(self) -> None:
+        """Prepare an unroll: derived weights, no gradient carried from a later step."""
+        for cell in self.cells:
+            cell.begin()
+        for carried in self.carried:
+            carried.zero_()
+
+    def end(self) -> None:
+        """Complete the gradient after the last `backward`."""
+        for cell in self.cells:
+            cell.end()
+
+    def forward(self, step: int, x: MemberBatchChannel, *, reset: bool) -> None:
+        """Read `x`; with `reset` the state is zero before."""
+        slot = step % self.slots
+        below: MemberBatchUnit = self.inputs[slot].copy_(x)
+        for layer, cell in enumerate(self.cells):
+            states = self.states[layer]
+            before = self.zero_state if reset else states[step % (self.slots + 1)]
+            after = states[(step + 1) % (self.slots + 1)]
+            cell.forward(slot, below, before, after)
+            below = after[..., : self.output_units]
+
+    def emit(self, step: int, out: MemberBatchChannel) -> None:
+        """Write the forecast of the value after the one read at `step` into `out`."""
+        slot = step % self.slots
+        hidden = self.states[-1][(step + 1) % (self.slots + 1)][..., : self.output_units]
+        for layer in self.head:
+            hidden = layer.forward(slot, hidden)
+        if self.residual:
+            torch.add(hidden, self.inputs[slot], out=out)
+        else:
+            out.copy_(hidden)
+
+    def backward(
+        self, step: int, grad_output: MemberBatchChannel | None, *, reset: bool
+    ) -> MemberBatchChannel:
+        """Gradient of the value read at `step`, given that of the forecast emitted there, if any."""
+        carried = self.carried
+        if grad_output is not None:
+            grad = grad_output
+            for dense in reversed(self.head):
+                grad = dense.backward(step, grad)
+            carried[-1][..., : self.output_units].add_(grad)
+        for layer in range(len(self.cells) - 1, -1, -1):
+            states = self.states[layer]
+            before = self.zero_state if reset else states[step]
+            below = self.inputs[step] if layer == 0 else self.states[layer - 1][step + 1]
+            self.cells[layer].backward(
+                step,
+                below if layer == 0 else below[..., : self.output_units],
+                before,
+                states[step + 1],
+                carried[layer],
+                self.spare,
+                self.grad_inputs[layer],
+            )
+            carried[layer], self.spare = self.spare, carried[layer]
+            if reset:
+                carried[layer].zero_()
+            if layer > 0:
+                carried[layer - 1][..., : self.output_units].add_(self.grad_inputs[layer])
+        grad_input = self.grad_inputs[0]
+        if self.residual and grad_output is not None:
+            grad_input.add_(grad_output)
+        return grad_input
+
+
+def _under(views: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    return {name[len(prefix) :]: v for name, v in views.items() if name.startswith(prefix)}

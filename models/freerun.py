@@ -1,0 +1,46 @@
+"""The free run: warm up on true values, then feed the output back."""
+
+import torch
+
+from models.axes import MemberBatchTimeChannel, MemberParameter
+from models.forecaster import Forecaster, Unroll
+from models.plan import plan
+
+# A fed-back value is held within this many training standard deviations of the training mean:
+# scores clip the forecast there, and finite inputs keep every later number finite.
+CLIP_STD = 10.0
+
+
+@torch.no_grad()
+def free_run(
+    forecaster: Forecaster,
+    weights: MemberParameter,
+    context: MemberBatchTimeChannel,
+    steps: int,
+    *,
+    one_step_from: int | None = None,
+) -> MemberBatchTimeChannel:
+    """Forecast `steps` values after `context`, each from the forecaster's own earlier ones.
+
+    `context` is `[member, batch, warm-up time, channel]` in training standard deviations from the
+    training mean; the result `[member, batch, steps, channel]` is in the same units, within
+    +-CLIP_STD. With `one_step_from`, the one-step forecasts of the context's values from that
+    position on stand before the free run (a warmed-up state only).
+    """
+    members, batch, warm_up, channels = context.shape
+    first = warm_up if one_step_from is None else one_step_from
+    values = torch.empty(warm_up + steps, members, batch, channels, device=context.device)
+    values[:warm_up] = context.permute(2, 0, 1, 3)
+    outputs = torch.zeros_like(values)
+    unroll = Unroll(forecaster, weights, batch=batch)
+    unroll.begin()
+    for index, step in enumerate(plan(forecaster.architecture, steps, first)):
+        unroll.forward(index, values[step.reads], reset=step.reset)
+        if step.emits is not None:
+            output = outputs[step.emits]
+            unroll.emit(index, output)
+            output.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
+            output.clamp_(-CLIP_STD, CLIP_STD)
+            if step.emits >= warm_up:
+                values[step.emits] = output
+    return outputs[first:].permute(1, 2, 0, 3).contiguous()

@@ -1,0 +1,165 @@
+"""Free runs of linear forecasters without a loop over time.
+
+Without a nonlinearity anywhere, warm-up and free run are powers of one matrix applied to a vector:
+with v = (state, value, 1), reading the value and feeding the forecast back is v' = v M. Powers are
+built by doubling, so that a segment of T steps costs about 2 log2(T) small matrix products where
+the loop takes T times a dozen. Random errors enter linearly, too.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from models.candidate import Architecture
+
+
+def is_linear(architecture: Architecture, channels: int) -> bool:
+    """Whether `LinearRun` computes this forecaster: linear cells and head, a carried state."""
+    return (
+        architecture.cell == "lru"
+        and architecture.head_layers == 0
+        and architecture.context == "state"
+        and channels == 1
+    )
+
+
+@dataclass(frozen=True)
+class LinearRun:
+    """The matrices of a population of linear forecasters of one channel.
+
+    s' = s F + x G, y = s' H + d + r x, for states s `[member, batch, state]`.
+    """
+
+    transition: Tensor  # F [member, state, state]
+    injection: Tensor  # G [member, 1, state]
+    readout: Tensor  # H [member, state, 1]
+    offset: Tensor  # d [member, 1, 1]
+    residual: float  # r
+
+    @classmethod
+    def of(cls, architecture: Architecture, parameters: Mapping[str, Tensor]) -> "LinearRun":
+        """From a population's named parameters `[member, *shape]`; differentiable."""
+        transition, injection = _lru(parameters, 0)
+        for layer in range(1, architecture.layers):
+            own, weights = _lru(parameters, layer)
+            # The layer reads the new output of the layer below, which is the end of its state.
+            width = own.shape[1]
+            below = transition[:, :, -width:] @ weights
+            corner = torch.zeros_like(below.transpose(1, 2))
+            transition = torch.cat(
+                [torch.cat([transition, below], dim=2), torch.cat([corner, own], dim=2)], dim=1
+            )
+            injection = torch.cat([injection, injection[:, :, -width:] @ weights], dim=2)
+        readout = parameters["head.0.weight"]
+        padding = transition.shape[1] - readout.shape[1]
+        readout = torch.nn.functional.pad(readout, (0, 0, padding, 0))
+        offset = parameters["head.0.bias"]
+        return cls(transition, injection, readout, offset, float(architecture.residual))
+
+    def one_step(self, context: Tensor, first: int) -> Tensor:
+        """Forecasts of the context's values from position `first` on, `[member, batch, time]`.
+
+        `context` `[member, batch, time]` is read from a state of zero; the last forecast is that
+        of the value after the context.
+        """
+        steps = context.shape[2]
+        states = _powers_after(self.injection, self.transition, steps)  # G F^j
+        response = (states @ self.readout).squeeze(2)  # [member, lag]
+        response = response + self.residual * torch.eye(1, steps, device=context.device)
+        forecasts: Tensor = _Convolve.apply(context, response)
+        return forecasts[:, :, first - 1 :] + self.offset
+
+    def free_run(self, context: Tensor, steps: int, feedback_noise: Tensor | None) -> Tensor:
+        """Forecasts `[member, batch, steps]` after the context, each from the one before.
+
+        `feedback_noise` `[member, batch, steps]` is added to each forecast when it is fed back.
+        """
+        members, batch, warm_up = context.shape
+        states = _powers_after(self.injection, self.transition, warm_up - 1)
+        state = context[:, :, :-1].flip(2) @ states
+        vector = torch.cat([state, context[:, :, -1:], torch.ones_like(context[:, :, :1])], dim=2)
+        forecasts_of = self._observed(steps)
+        forecast = vector @ forecasts_of
+        if feedback_noise is None:
+            return forecast
+        # An error in the value fed back at step k adds to the forecast at k + j what the value
+        # component alone leads to after j steps.
+        value = self.transition.shape[1]
+        later = torch.nn.functional.pad(forecasts_of[:, value, :-1], (1, 0))
+        echo: Tensor = _Convolve.apply(feedback_noise, later)
+        return forecast + echo
+
+    def _observed(self, steps: int) -> Tensor:
+        """Column k is what v must be multiplied with to get the forecast k + 1 steps ahead."""
+        ahead = self.transition @ self.readout
+        value = self.injection @ self.readout + self.residual
+        closed = torch.cat(
+            [
+                torch.cat([self.transition, ahead], dim=2),
+                torch.cat([self.injection, value], dim=2),
+                torch.cat([torch.zeros_like(self.injection), self.offset], dim=2),
+            ],
+            dim=1,
+        )
+        one = torch.zeros_like(closed[:, :, :1])
+        one[:, -1] = 1.0
+        matrix = torch.cat([closed, one], dim=2)
+        columns = matrix[:, :, -2:-1]
+        return _powers_after(columns.transpose(1, 2), matrix.transpose(1, 2), steps).transpose(1, 2)
+
+
+def _lru(parameters: Mapping[str, Tensor], layer: int) -> tuple[Tensor, Tensor]:
+    """The real transition matrix and the input weights of one linear recurrent layer."""
+    nu, theta = parameters[f"cell.{layer}.nu"], parameters[f"cell.{layer}.theta"]
+    modulus, phase = torch.exp(-torch.exp(nu)), torch.exp(theta)
+    real = torch.diag_embed((modulus * torch.cos(phase))[:, 0])
+    imaginary = torch.diag_embed((modulus * torch.sin(phase))[:, 0])
+    transition = torch.cat(
+        [torch.cat([real, imaginary], dim=2), torch.cat([-imaginary, real], dim=2)], dim=1
+    )
+    return transition, parameters[f"cell.{layer}.input"]
+
+
+def _powers_after(row: Tensor, matrix: Tensor, count: int) -> Tensor:
+    """The rows r, r A, r A^2, ... `[member, count, state]`, by doubling."""
+    rows, power = row, matrix
+    for _ in range(math.ceil(math.log2(max(count, 1)))):
+        rows = torch.cat([rows, rows @ power], dim=1)
+        power = power @ power
+    return rows[:, :count]
+
+
+class _Convolve(torch.autograd.Function):
+    """y_j = sum over i <= j of x_i r_(j-i), for x `[member, batch, time]` and r `[member, time]`.
+
+    A product with a Hankel matrix that is a view of r. The backward step of torch's own view would
+    scatter element by element; here the sum over each of its diagonals is a product with ones.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, response: Tensor) -> Tensor:
+        steps = x.shape[2]
+        padded = torch.nn.functional.pad(response, (steps - 1, 0))
+        hankel = padded.unfold(1, steps, 1)  # [i', j] = padded[i' + j], i' = steps - 1 - i
+        reversed_x = x.flip(2)
+        ctx.save_for_backward(reversed_x, hankel)
+        return torch.bmm(reversed_x, hankel)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor]:
+        reversed_x, hankel = ctx.saved_tensors
+        (grad,) = grads
+        members, _, steps = reversed_x.shape
+        grad_x = None
+        if ctx.needs_input_grad[0]:
+            grad_x = torch.bmm(grad, hankel.transpose(1, 2)).flip(2)
+        grad_hankel = torch.bmm(reversed_x.transpose(1, 2), grad)
+        # Rows of 2 steps read as rows of 2 steps - 1: row i' moves right by i', diagonals line up.
+        skewed = torch.nn.functional.pad(grad_hankel, (0, steps)).flatten(1)[:, :-steps]
+        lined_up = skewed.reshape(members, steps, 2 * steps - 1)
+        ones = torch.ones(members, 1, steps, device=grad.device)
+        return grad_x, torch.bmm(ones, lined_up)[:, 0, steps - 1 :]

@@ -1,0 +1,51 @@
+"""The parameters of a population: one flat row per member, and named views into it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from math import prod
+
+import torch
+from torch import Tensor
+
+# Offsets are multiples of 16 floats (64 bytes), so that every member's matrices are aligned alike:
+# BLAS kernels may round differently for other alignments, and a member's place must not matter.
+ALIGNMENT = 16
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where each named parameter lies in a member's row; `size` counts floats, padding included."""
+
+    shapes: Mapping[str, tuple[int, ...]]
+    offsets: Mapping[str, int]
+    size: int
+
+    @classmethod
+    def of(cls, shapes: Mapping[str, tuple[int, ...]]) -> "Layout":
+        """Lay out the named shapes one after another, each aligned."""
+        offsets: dict[str, int] = {}
+        end = 0
+        for name, shape in shapes.items():
+            offsets[name] = end
+            end += -(-prod(shape) // ALIGNMENT) * ALIGNMENT
+        return cls(dict(shapes), offsets, end)
+
+    @property
+    def count(self) -> int:
+        """Trained numbers per member, padding left out."""
+        return sum(prod(shape) for shape in self.shapes.values())
+
+    def views(self, flat: Tensor) -> dict[str, Tensor]:
+        """Named views `[member, *shape]` into `flat` `[member, parameter]`."""
+        return {
+            name: flat[:, self.offsets[name] : self.offsets[name] + prod(shape)].unflatten(1, shape)
+            for name, shape in self.shapes.items()
+        }
+
+    def pack(self, named: Mapping[str, Tensor]) -> Tensor:
+        """One member's row `[parameter]` from its named parameters; padding is zero."""
+        row = torch.zeros(self.size)
+        for name, value in named.items():
+            offset = self.offsets[name]
+            row[offset : offset + value.numel()] = value.flatten()
+        return row

@@ -1,0 +1,53 @@
+"""The command `freerun`: each command parses, calls, and prints what was returned."""
+
+import os
+import sys
+
+import typer
+
+from search.cli import inspecting, results, running
+from search.errors import FreerunError, UserError
+
+app = typer.Typer(
+    name="freerun",
+    help=(
+        "Search for forecasters that keep tracking a series when they run on their own output.\n\n"
+        "Start with: freerun run studies/sine.toml"
+    ),
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for command in (
+    inspecting.check,
+    running.run,
+    running.work,
+    inspecting.list_studies,
+    inspecting.status,
+    inspecting.stop,
+    inspecting.sweep,
+    results.dashboard,
+    results.report,
+    results.export,
+    results.retrain,
+    results.forecast,
+):
+    app.command(name="list" if command is inspecting.list_studies else None)(command)
+
+
+def main() -> None:
+    """Run the command line; errors become one message and an exit code."""
+    try:
+        app()
+    except FreerunError as error:
+        kind = "error" if isinstance(error, UserError) else "failed"
+        print(f"freerun: {kind}: {error}", file=sys.stderr)
+        sys.exit(error.exit_code)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        # The reader of a pipe has gone; nothing is left to say, and nobody to say it to.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(1)

@@ -1,0 +1,239 @@
+"""`freerun report, dashboard, export, retrain, forecast`: what a study found, and its use."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from search.cli.options import (
+    DeviceOption,
+    JsonOption,
+    NameArgument,
+    StorageOption,
+    checked_device,
+    print_json,
+    storage_at,
+)
+from search.cli.stopping import stop_flag
+from search.errors import ExportError, SeriesError, UsageError
+from search.results.export import Claim, Export, export_study, this_machine, this_versions
+from search.results.export import read_export, write_export
+from search.results.forecast import forecast as make_forecast
+from search.results.forecast import write_forecast_csv
+from search.results.report import write_report
+from search.running.retraining import Retrained, reproduces, retrain_on, retrain_same
+from search.series import Table, TableSeries, read_table
+from models import checkpoint
+
+FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="An export folder.")]
+SeriesOption = Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")]
+
+
+def report(
+    names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of studies.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
+    storage: StorageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Write one self-contained HTML report about one or several studies.
+
+    Example: freerun report sine -o report.html
+    """
+    with storage_at(storage) as opened:
+        write_report(opened, names, output)
+    _done({"studies": names, "report": str(output)}, as_json, f"report: {output}")
+
+
+def dashboard(
+    storage: StorageOption = None,
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.")] = 8080,
+) -> None:
+    """Serve optuna-dashboard for a storage until Ctrl-C.
+
+    Example: freerun dashboard --port 8081
+    """
+    from search.results.dashboard import serve_dashboard
+
+    with storage_at(storage) as opened:
+        serve_dashboard(opened, host=host, port=port)
+
+
+def export(
+    name: NameArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    trial: Annotated[
+        int | None, typer.Option(help="Number of a complete trial; else the final's winner.")
+    ] = None,
+    storage: StorageOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Export the winner, or a trial by its number: configuration, networks and claimed score.
+
+    Example: freerun export sine -o winner
+    """
+    with storage_at(storage) as opened:
+        exported = export_study(opened.study(name), output, trial=trial)
+    claimed = None if exported.claim is None else exported.claim.score
+    plain = {"study": name, "trial": exported.trial, "claimed": claimed, "export": str(output)}
+    _done(plain, as_json, f"export: {output} (trial {exported.trial}, score {claimed})")
+
+
+def retrain(
+    folder: FolderArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", help="The folder to write.")],
+    series: Annotated[
+        Path | None, typer.Option("--series", metavar="FILE", help="Train on this table instead.")
+    ] = None,
+    hold_out: Annotated[
+        int, typer.Option(help="With --series: last rows to keep out of training and score.")
+    ] = 0,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Train an exported configuration again: on the same data, which proves its score, or on a file.
+
+    Example: freerun retrain results/sine/export -o retrained
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    exported = read_export(folder)
+    checked_device(device)
+    if series is None and hold_out:
+        raise UsageError("--hold-out must go with --series, but no file was given")
+    with stop_flag() as stopped:
+
+        def tick() -> None:
+            if stopped():
+                raise KeyboardInterrupt
+
+        if series is None:
+            claim = exported.claim
+            if claim is None:
+                raise ExportError(
+                    f"{folder} claims no score, since it was trained on all rows of a file; "
+                    "give that file with --series"
+                )
+            again = retrain_same(
+                exported.candidate,
+                exported.definition,
+                exported.table,
+                claim.purpose,
+                claim.replicas,
+                device=device,
+                tick=tick,
+            )
+            assert again.result is not None
+            new = _retrained(exported, again, exported.table, exported.claim)
+            is_same = reproduces(claim.replica_scores, again.result)
+            plain = {
+                "claimed": claim.score,
+                "obtained": again.result.score,
+                "reproduced": is_same,
+                "differs": [] if is_same else _differences(exported),
+            }
+        else:
+            table = _read_series(exported, series)
+            replicas = exported.definition.search.final_replicas
+            again = retrain_on(
+                exported.candidate,
+                table,
+                hold_out,
+                exported.study_seed,
+                replicas,
+                device=device,
+                tick=tick,
+            )
+            new = _retrained(exported, again, table, None)
+            obtained = None if again.result is None else again.result.score
+            plain = {
+                "claimed": None,
+                "obtained": obtained,
+                "reproduced": None,
+                "rows": table.rows,
+                "hold_out": hold_out,
+            }
+    write_export(new, output)
+    _done({**plain, "export": str(output)}, as_json, _retrain_message(plain, output))
+
+
+def forecast(
+    folder: FolderArgument,
+    series: SeriesOption,
+    horizon: Annotated[int, typer.Option(help="Steps to forecast after the last row.")],
+    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")],
+    as_json: JsonOption = False,
+) -> None:
+    """Warm up on a table's last rows, free-run, and write the forecast as CSV.
+
+    Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
+    -o forecast.csv
+    """
+    exported = read_export(folder)
+    made = make_forecast(exported, _read_series(exported, series), horizon)
+    write_forecast_csv(made, output)
+    _done({"forecast": str(output), "horizon": horizon}, as_json, f"forecast: {output}")
+
+
+def _read_series(exported: Export, path: Path) -> Table:
+    """The table, by the exported study's column names, else its first column against its second."""
+    series = exported.definition.series
+    if isinstance(series, TableSeries):
+        return read_table(path, series.time, series.columns)
+    try:
+        with path.open(encoding="utf-8-sig") as lines:
+            header = [cell.strip() for cell in lines.readline().split(",")]
+    except (OSError, UnicodeDecodeError) as error:
+        raise SeriesError(f"{path} can't be read ({error}); give a CSV file") from error
+    if len(header) != 2:
+        raise SeriesError(
+            f"{path} must have two columns, time and value, since the exported study generated its "
+            f"series and names none, but its header has {len(header)}; leave the others out"
+        )
+    return read_table(path, header[0], header[1:])
+
+
+def _retrained(
+    exported: Export, again: Retrained, table: Table | None, claim: Claim | None
+) -> Export:
+    return replace(
+        exported,
+        claim=claim,
+        test=exported.test if claim is not None else None,
+        table=table,
+        weights=checkpoint.save(again.checkpoint),
+        weights_purpose="all" if claim is None else claim.purpose,
+        versions=this_versions(),
+        machine=this_machine(),
+    )
+
+
+def _differences(exported: Export) -> list[str]:
+    """Which versions or hardware differ from those that the claim was made with."""
+    now = {**this_versions(), **this_machine()}
+    before = {**exported.versions, **exported.machine}
+    return [
+        f"{key}: {before.get(key)} then, {value} now"
+        for key, value in now.items()
+        if before.get(key) != value
+    ]
+
+
+def _retrain_message(plain: dict[str, Any], output: Path) -> str:
+    if plain["claimed"] is None:
+        score = "" if plain["obtained"] is None else f", held-out NMSE {plain['obtained']:.6g}"
+        return f"retrained on {plain['rows'] - plain['hold_out']} rows{score}: {output}"
+    if plain["reproduced"]:
+        return f"reproduced: claimed {plain['claimed']!r}, obtained the same; {output}"
+    why = "; ".join(plain["differs"]) or "no version or hardware that is recorded differs"
+    return f"not reproduced: claimed {plain['claimed']!r}, obtained {plain['obtained']!r} ({why})"
+
+
+def _done(plain: dict[str, Any], as_json: bool, message: str) -> None:
+    if as_json:
+        print_json(plain)
+    else:
+        print(message)

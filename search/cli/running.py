@@ -1,0 +1,265 @@
+"""`freerun run` and `freerun work`: spend a study's budget, here or as one more worker."""
+
+import sys
+from pathlib import Path
+from time import monotonic
+from typing import Annotated, Any
+
+import typer
+
+from search.cli.options import (
+    DeviceOption,
+    JsonOption,
+    NameArgument,
+    StorageOption,
+    checked_device,
+    print_json,
+    storage_at,
+    stored_study,
+)
+from search.cli.progress import shown_progress
+from search.cli.stopping import stop_flag
+from search.errors import StudyFileError, UsageError
+from search.results.export import export_study
+from search.results.pictures import trial_artifacts
+from search.results.report import write_report
+from search.results.summary import run_summary
+from search.running.fleet import Fleet, default_workers, parent_is_gone
+from search.running.worker import Worker
+from search.storage import Storage, StudyExistsError, StudyStore
+from search.study.definition import StudyDefinition, differing_keys
+from search.study.study_file import StudyFile, read_stored_definition, read_study_file
+from search.study.task_data import TaskData
+
+
+def run(
+    study: Annotated[
+        str, typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study.")
+    ],
+    trials: Annotated[
+        int | None, typer.Option(help="Limit of trials over all resumes; else the study file's.")
+    ] = None,
+    minutes: Annotated[
+        float | None, typer.Option(help="Limit of running minutes over all resumes.")
+    ] = None,
+    workers: Annotated[
+        int | None,
+        typer.Option(help="Local worker processes; else the study file's, else one per CPU. "
+                          "0 creates the study and ends."),
+    ] = None,
+    storage: StorageOption = None,
+    fork: Annotated[
+        str | None,
+        typer.Option("--fork", metavar="NEW_NAME", help="Run the file as a new study."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Folder for report and export; else results/NAME."),
+    ] = None,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Create or resume a study: search, final, test, report and export.
+
+    Example: freerun run studies/sine.toml --minutes 3
+    """
+    checked_device(device)
+    began = monotonic()
+    file = _study_file(study, fork)
+    with storage_at(storage, create=file is not None) as opened:
+        store, definition = _create_or_resume(opened, study, file)
+        _set_budget(store, definition, trials, minutes, is_file=file is not None)
+        count = _worker_count(workers, definition)
+        if count == 0:
+            print(f"study {store.name!r} is in {opened.shown_url}", file=sys.stderr)
+            if as_json:
+                print_json({"study": store.name, "storage": opened.shown_url})
+            return
+        fleet = Fleet(store, opened.url, count, device)
+        with stop_flag() as stopped, shown_progress(store.name) as show:
+            fleet.run(show, stopped)
+        if stopped():
+            print(
+                f"freerun: stopped; finished trials are kept. Resume: freerun run {store.name}",
+                file=sys.stderr,
+            )
+            raise typer.Exit(130 if stopped.signal == 2 else 128 + (stopped.signal or 0))
+        summary = _results(opened, store, output or Path("results") / store.name)
+    summary["seconds"] = round(monotonic() - began, 1)
+    if as_json:
+        print_json(summary)
+    else:
+        _print_summary(summary)
+
+
+def work(
+    name: NameArgument,
+    storage: StorageOption = None,
+    device: DeviceOption = "cpu",
+    quiet: Annotated[bool, typer.Option("--quiet", help="No message at the end.")] = False,
+    parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Work on a stored study as one more worker, here or on any machine; ends with the budget.
+
+    Example: FREERUN_STORAGE=postgresql://user@host/db freerun work sine
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    checked_device(device)
+    with storage_at(storage) as opened, stop_flag() as stopped:
+        store = opened.study(name)
+        definition, table = stored_study(store)
+        worker = Worker(
+            store,
+            definition,
+            TaskData(definition, table),
+            make_artifacts=trial_artifacts,
+            stop_requested=lambda: stopped() or parent_is_gone(parent),
+            device=device,
+        )
+        worker.run()
+        counts = store.counts()
+    if as_json:
+        print_json({"study": name, "worker": worker.worker_id, "trials": _finished(counts)})
+    elif not quiet:
+        print(f"{name}: {counts.complete} complete, {counts.pruned} pruned", file=sys.stderr)
+
+
+def _study_file(study: str, fork: str | None) -> StudyFile | None:
+    """The study file that was named; None where a stored study is meant."""
+    path = Path(study)
+    if path.suffix != ".toml" and not path.exists():
+        if fork is not None:
+            raise UsageError("--fork must go with a study file, but got the name " + repr(study))
+        return None
+    file = read_study_file(path)
+    if fork is None:
+        return file
+    plain = file.definition.model_dump_json()
+    definition = StudyDefinition.model_validate_json(plain).model_copy(update={"name": fork})
+    return file._replace(definition=StudyDefinition.model_validate_json(definition.model_dump_json()))
+
+
+def _create_or_resume(
+    opened: Storage, study: str, file: StudyFile | None
+) -> tuple[StudyStore, StudyDefinition]:
+    """The stored study, made from the file if it is new; refused where the file differs from it."""
+    if file is None:
+        store = opened.study(study)
+        return store, read_stored_definition(store.definition)
+    definition, table = file
+    if definition.name not in [summary.name for summary in opened.studies()]:
+        try:
+            return _create(opened, definition, file), definition
+        except StudyExistsError:
+            # Another starter was faster, or another program has a study of that name.
+            if definition.name not in [summary.name for summary in opened.studies()]:
+                raise
+    store = opened.study(definition.name)
+    stored = read_stored_definition(store.definition)
+    keys = differing_keys(stored, definition)
+    if table is not None and store.data_hash != table.content_hash:
+        keys.append("the rows of [series] path")
+    if keys:
+        raise StudyFileError(
+            f"{study} must be as it was when study {definition.name!r} began, but these differ: "
+            f"{', '.join(keys)}; undo the change, or start a new study with --fork NEW_NAME"
+        )
+    return store, definition
+
+
+def _create(opened: Storage, definition: StudyDefinition, file: StudyFile) -> StudyStore:
+    table = file.table
+    search = definition.search
+    return opened.create_study(
+        definition.name,
+        definition=definition.model_dump_json(),
+        definition_hash=definition.identity_hash,
+        data=None if table is None else table.to_bytes(),
+        data_hash=None if table is None else table.content_hash,
+        data_description=None if table is None else f"{table.rows} rows of {table.columns[0]}",
+        attributes={
+            "task": f"free runs of {definition.task.horizon_steps} steps, NMSE against the "
+            f"{definition.task.score_against}",
+            "resume": f"freerun run {definition.name}",
+        },
+        artifact_bytes_per_trial=search.artifact_kib_per_trial * 2**10,
+        artifact_bytes_per_study=search.artifact_mib * 2**20,
+    )
+
+
+def _set_budget(
+    store: StudyStore,
+    definition: StudyDefinition,
+    trials: int | None,
+    minutes: float | None,
+    *,
+    is_file: bool,
+) -> None:
+    """Options win over the file, the file over what the study was given before."""
+    if trials is not None and trials < 1:
+        raise UsageError(f"--trials must be at least 1, but got {trials}")
+    if minutes is not None and not 0 < minutes < float("inf"):
+        raise UsageError(f"--minutes must be a number above 0, but got {minutes}")
+    before = store.budget()
+    if is_file or before.trials is None:
+        limits = (definition.search.trials, definition.search.minutes)
+    else:
+        limits = (before.trials, before.minutes)
+    store.set_budget(
+        trials=limits[0] if trials is None else trials,
+        minutes=limits[1] if minutes is None else minutes,
+    )
+    store.clear_stop()
+
+
+def _worker_count(workers: int | None, definition: StudyDefinition) -> int:
+    if workers is not None and workers < 0:
+        raise UsageError(f"--workers must be at least 0, but got {workers}")
+    if workers is not None:
+        return workers
+    return definition.search.workers or default_workers()
+
+
+def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]:
+    """Write report and export, and say what was found."""
+    summary = run_summary(store, opened.shown_url)
+    summary["export"] = summary["report"] = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"--output {folder} must be a folder that can be made: {error}") from error
+    if summary["final"] is not None:
+        export_study(store, folder / "export")
+        summary["export"] = str(folder / "export")
+    write_report(opened, [store.name], folder / "report.html")
+    summary["report"] = str(folder / "report.html")
+    return summary
+
+
+def _finished(counts: Any) -> dict[str, int]:
+    return {"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed}
+
+
+def _print_summary(summary: dict[str, Any]) -> None:
+    trials, final, test = summary["trials"], summary["final"], summary["test"]
+    print(
+        f"{summary['study']}: {trials['complete']} complete, {trials['pruned']} pruned, "
+        f"{trials['failed']} failed trials in {summary['storage']}"
+    )
+    if final is None:
+        print("no trial completed, so there is no winner yet; give it more --minutes or --trials")
+    else:
+        print(f"winner: trial {final['trial']}, final NMSE {final['score']:.4f} (median of replicas)")
+    if test is not None:
+        print(
+            f"test: NMSE {test['score']:.4f} over {test['horizon_steps']} free-running steps, "
+            f"median of {test['draws']} draws, scored against the {test['scored_against']}"
+        )
+        for name, baseline in summary["baselines"].items():
+            print(f"  baseline {name}: {baseline['test']:.4f}")
+    print(f"report: {summary['report']}")
+    if summary["export"]:
+        print(f"export: {summary['export']}   (freerun retrain {summary['export']} -o retrained)")

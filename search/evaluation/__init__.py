@@ -1,0 +1,21 @@
+"""How a candidate is trained on its replicas and scored: one protocol for all who need a score.
+
+The search, the final, `retrain` and the benchmarks all come here, so that a score means the same
+everywhere. Nothing here knows storage, Optuna or files.
+"""
+
+from search.evaluation.baselines import BaselineResult, baseline_results
+from search.evaluation.cohort import Cohort, Rung
+from search.evaluation.result import CandidateResult, Example, ReplicaResult
+from search.evaluation.seeds import initialisation_seed
+
+__all__ = [
+    "BaselineResult",
+    "CandidateResult",
+    "Cohort",
+    "Example",
+    "ReplicaResult",
+    "Rung",
+    "baseline_results",
+    "initialisation_seed",
+]

@@ -1,0 +1,207 @@
+"""Candidates trained as one cohort on their replicas, scored at rungs."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+from typing import NamedTuple
+
+import numpy as np
+import torch
+
+from models.candidate import Candidate
+from models.checkpoint import Checkpoint
+from models.freerun import free_run
+from models.scores import score
+from models.training import Member, Training
+from models.verdict import verdict
+from search.evaluation.baselines import truth_of
+from search.evaluation.result import (
+    EXAMPLE_CONTEXT_STEPS,
+    CandidateResult,
+    Example,
+    ReplicaResult,
+)
+from search.evaluation.seeds import initialisation_seed
+from search.series import FloatArray, Purpose
+from search.study.task_data import View
+
+
+class Rung(NamedTuple):
+    """What is known of the running candidates at one point of training.
+
+    rung: 1, 2, ...; is_last: at the end of training; results by the candidate's position.
+    """
+
+    rung: int
+    is_last: bool
+    results: dict[int, CandidateResult]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """Which network a member of the cohort is."""
+
+    candidate: int
+    replica: int
+    restart: int
+
+
+class Cohort:
+    """Trains candidates of one cohort key, each `len(views)` times, and scores them at rungs.
+
+    Iterating yields None after each optimiser step and a `Rung` where one is due; in between,
+    candidates may be dropped by their position. Replica r of every candidate sees `views[r]`.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        views: Sequence[View],
+        *,
+        study_seed: int,
+        purpose: Purpose,
+        rung_fractions: Sequence[float] = (1.0,),
+        device: str = "cpu",
+    ) -> None:
+        self.candidates = list(candidates)
+        self.views = list(views)
+        training = [view.values[: view.train_steps] for view in self.views]
+        self.means = np.stack([values.mean(axis=0) for values in training])
+        self.stds = np.stack([values.std(axis=0) for values in training])
+        scaled = [
+            (v - m) / s for v, m, s in zip(training, self.means, self.stds, strict=True)
+        ]
+        self.runs = [
+            _Run(c, replica, restart)
+            for c, candidate in enumerate(self.candidates)
+            for replica in range(len(self.views))
+            for restart in range(candidate.restarts)
+        ]
+        members = [
+            Member(
+                self.candidates[run.candidate],
+                run.replica,
+                initialisation_seed(
+                    study_seed, purpose, self.candidates[run.candidate], run.replica, run.restart
+                ),
+            )
+            for run in self.runs
+        ]
+        values = torch.tensor(np.stack(scaled), dtype=torch.float32)
+        self.training = Training(members, values, device)
+        steps = self.training.strategy.training_steps
+        self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
+        self.seconds = [0.0] * len(self.candidates)
+
+    def __iter__(self) -> Iterator[Rung | None]:
+        clock = perf_counter()
+        for step in self.training:
+            clock = self._charge(clock)
+            yield None
+            if step in self.rung_steps:
+                clock = perf_counter()
+                results = self._score()
+                clock = self._charge(clock)
+                yield Rung(self.rung_steps.index(step) + 1, step == self.rung_steps[-1], results)
+            clock = perf_counter()
+
+    def drop(self, candidates: Sequence[int]) -> None:
+        """Stop training the candidates at these positions; at least one must go on."""
+        gone = set(candidates)
+        kept = [i for i, run in enumerate(self.runs) if run.candidate not in gone]
+        if len(kept) < len(self.runs):
+            self.runs = [self.runs[i] for i in kept]
+            self.training.keep(kept)
+
+    def checkpoint(self, candidate: int = 0) -> Checkpoint:
+        """The network of each replica of a candidate, the restart with the least training loss."""
+        chosen, _ = self._choose()
+        rows = [i for (chosen_of, _), i in chosen.items() if chosen_of == candidate]
+        return Checkpoint(
+            architecture=self.training.forecaster.architecture,
+            channels=self.training.forecaster.channels,
+            weights=self.training.weights[rows].cpu(),
+            mean=torch.tensor(self.means),
+            std=torch.tensor(self.stds),
+        )
+
+    def _charge(self, since: float) -> float:
+        """Share the time since a moment among the running candidates, by their networks."""
+        now = perf_counter()
+        for run in self.runs:
+            self.seconds[run.candidate] += (now - since) / len(self.runs)
+        return now
+
+    def _choose(self) -> tuple[dict[tuple[int, int], int], list[float]]:
+        """The member kept of each (candidate, replica), and the training loss of every member."""
+        losses = torch.nan_to_num(self.training.loss(), nan=torch.inf).tolist()
+        chosen: dict[tuple[int, int], int] = {}
+        for i, run in enumerate(self.runs):
+            best = chosen.get((run.candidate, run.replica))
+            if best is None or losses[i] < losses[best]:
+                chosen[run.candidate, run.replica] = i
+        return chosen, losses
+
+    def _score(self) -> dict[int, CandidateResult]:
+        chosen, losses = self._choose()
+        forecasts = self._forecast(list(chosen.values()))
+        replicas: dict[int, list[ReplicaResult]] = {}
+        for (candidate, replica), i in chosen.items():
+            result = self._replica(self.runs[i], losses[i], forecasts[i])
+            replicas.setdefault(candidate, []).append(result)
+        return {
+            candidate: CandidateResult(
+                replicas=tuple(results),
+                scored_against=self.views[0].scored_against,
+                parameters=self.training.parameter_count,
+                seconds=self.seconds[candidate],
+            )
+            for candidate, results in replicas.items()
+        }
+
+    def _forecast(self, members: Sequence[int]) -> dict[int, FloatArray]:
+        """The free runs `[start, time, channel]` of some members, in the series' units."""
+        # One network alone rounds differently; a twin keeps it company.
+        rows = list(members) * 2 if len(members) == 1 else list(members)
+        warm_up = self.training.warm_up
+        contexts = np.stack(
+            [
+                np.stack([view.values[start - warm_up : start] for start in view.starts])
+                for view in (self.views[self.runs[i].replica] for i in rows)
+            ]
+        )
+        replicas = [self.runs[i].replica for i in rows]
+        mean = self.means[replicas][:, None, None]
+        std = self.stds[replicas][:, None, None]
+        context = torch.tensor((contexts - mean) / std, dtype=torch.float32)
+        horizon = self.views[0].horizon_steps
+        forecast = free_run(
+            self.training.forecaster,
+            self.training.weights[rows],
+            context.to(self.training.device),
+            horizon,
+        )
+        values = forecast.cpu().double().numpy() * std + mean
+        return {i: values[row] for row, i in enumerate(members)}
+
+    def _replica(self, run: _Run, training_loss: float, forecast: FloatArray) -> ReplicaResult:
+        view = self.views[run.replica]
+        mean, std = self.means[run.replica], self.stds[run.replica]
+        truth = truth_of(view)
+        scores = score(forecast, truth, view.variance, mean, std)
+        last_inputs = np.stack([view.values[start - 1] for start in view.starts])
+        first = view.starts[0]
+        return ReplicaResult(
+            index=run.replica,
+            restart=run.restart,
+            training_loss=training_loss,
+            scores=scores,
+            verdict=str(verdict(forecast, truth, last_inputs, mean, std, scores.nmse)),
+            example=Example(
+                replica=run.replica,
+                first_step=first,
+                observed=view.values[max(0, first - EXAMPLE_CONTEXT_STEPS) : first, 0],
+                truth=truth[0, :, 0],
+                forecast=forecast[0, :, 0],
+            ),
+        )

@@ -1,0 +1,118 @@
+"""The answer of a study in sentences, none stronger than its numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.candidate import Candidate
+from search.results.score_table import pairs
+from search.results.winner import BaselineOutcome, Outcome, Winner
+from search.results.wording import (
+    candidate_name,
+    counted,
+    short_baseline_name,
+    shown_score,
+)
+from search.storage import Counts, TrialRow
+from search.study.definition import StudyDefinition
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reader should know who reads nothing else."""
+
+    headline: str
+    sentences: Sequence[str]
+
+
+def winner_answer(
+    winner: Winner, candidate: Candidate, finalists: int, definition: StudyDefinition
+) -> Answer:
+    """The answer of a study whose final is done, wholly or so far."""
+    final = winner.final
+    scored = winner.test or final
+    sentences = [
+        f"The winner is trial {winner.trial_number}: {candidate_name(candidate)}.",
+        f"Its final score, the median NMSE of {_trainings(final, definition)} over "
+        f"{counted(final.horizon_steps, 'step')} against the {final.scored_against}, is "
+        f"{shown_score(final.score)}, the least of {counted(finalists, 'finalist')}.",
+    ]
+    if winner.test is None:
+        sentences.append("Its test has not been done, so this score may flatter it.")
+    else:
+        sentences.append(_test_sentence(winner.test, definition))
+    sentences += [_comparison(scored, baseline) for baseline in _opponents(scored.baselines)]
+    if scored.scored_against == "observations":
+        sentences.append(
+            "Scores are against observations: their noise, which nobody can forecast, counts as "
+            "error."
+        )
+    where = "in the test" if winner.test else "in the final"
+    headline = f"Trial {winner.trial_number} won: NMSE {shown_score(scored.score)} {where}"
+    return Answer(f"{headline}, verdict “{scored.verdict}”", sentences)
+
+
+def search_answer(
+    best: TrialRow | None, candidate: Candidate | None, counts: Counts, definition: StudyDefinition
+) -> Answer:
+    """The answer of a study without a final: the best trial so far, if there is any."""
+    if best is None or candidate is None or best.value is None:
+        return Answer("No trial is complete yet", [f"So far: {shown_counts(counts)}."])
+    return Answer(
+        f"Best so far: trial {best.number}, NMSE {shown_score(best.value)} in the search",
+        [
+            f"Trial {best.number} is {candidate_name(candidate)}.",
+            f"Its score, against the {definition.task.score_against} over "
+            f"{counted(definition.task.horizon_steps, 'step')}, is the least of "
+            f"{counted(counts.complete, 'complete trial')}; what is chosen as the least looks better "
+            "than it is. The final, on which a winner is chosen anew and then tested, is not done.",
+        ],
+    )
+
+
+def shown_counts(counts: Counts) -> str:
+    """How many trials are in each state that has any."""
+    states = ("complete", "pruned", "failed", "running", "waiting")
+    found = [f"{getattr(counts, state):,} {state}" for state in states if getattr(counts, state)]
+    return ", ".join(found) or "no trial"
+
+
+def _test_sentence(test: Outcome, definition: StudyDefinition) -> str:
+    same = test.verdicts.count(test.verdict)
+    return (
+        f"In the test, on {_trainings(test, definition)} that played no part in any choice, its free "
+        f"runs over {counted(test.horizon_steps, 'step')} have NMSE {shown_score(test.score)} in the "
+        f"median, {shown_score(test.mean_score)} in the mean and "
+        f"{shown_score(max(test.replica_scores))} at worst; the verdict is “{test.verdict}” on "
+        f"{same} of {len(test.verdicts)}."
+    )
+
+
+def _trainings(outcome: Outcome, definition: StudyDefinition) -> str:
+    number = len(outcome.replica_scores)
+    if definition.series.is_generated:
+        return counted(number, "fresh draw")
+    if outcome.purpose == "test":
+        return f"{counted(number, 'training')} and the table's last rows,"
+    return counted(number, "training")
+
+
+def _opponents(baselines: Sequence[BaselineOutcome]) -> list[BaselineOutcome]:
+    """AR, and the best of the baselines if that is another one."""
+    best = min(baselines, key=lambda baseline: baseline.score, default=None)
+    autoregression = [baseline for baseline in baselines if baseline.name == "ar"]
+    return autoregression + ([best] if best is not None and best not in autoregression else [])
+
+
+def _comparison(outcome: Outcome, baseline: BaselineOutcome) -> str:
+    name = short_baseline_name(baseline.name)
+    name = name if name == "AR" else f"the {name}"
+    better = pairs(outcome.replica_scores, baseline.draw_scores)
+    on = "" if better is None else f"; the winner is better on {better[0]} of {better[1]}"
+    result = "beats" if outcome.score < baseline.score else "does not beat"
+    return (
+        f"On the same data {name} has {shown_score(baseline.score)} in the median and "
+        f"{shown_score(float(np.mean(baseline.draw_scores)))} in the mean{on}: in the median, the "
+        f"winner {result} it."
+    )

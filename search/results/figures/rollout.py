@@ -1,0 +1,128 @@
+"""A free run against the truth."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import plotly.graph_objects as go
+
+from search.evaluation import Example
+from search.results.figures.palette import axis, figure, line
+from search.results.figures.thinning import visible
+from search.series import FloatArray
+
+# How far beyond the range of the true values a free run is followed, in units of that range.
+_MARGIN = 0.75
+# Observed values that are shown before a free run, in horizons; at least so many steps.
+_SHOWN_HORIZONS, _SHOWN_STEPS = 2, 60
+
+Position = int | float | str
+
+
+@dataclass(frozen=True)
+class Line:
+    """Points of a line, at positions of the time axis: steps, numbers or dates."""
+
+    x: Sequence[Position]
+    y: Sequence[float]
+
+
+@dataclass(frozen=True)
+class Rollout:
+    """What is drawn of a free run.
+
+    end_of_warm_up: position of the last true value that was read. value_range: least and greatest
+    value to show; a diverging run leaves it.
+    """
+
+    observed: Line
+    truth: Line
+    free_run: Line
+    baseline: Line | None
+    end_of_warm_up: Position
+    value_range: tuple[float, float]
+
+
+def shown_context(example: Example) -> int:
+    """How many of the observed values to show, so that the free run is not dwarfed."""
+    wanted = max(_SHOWN_HORIZONS * len(example.truth), _SHOWN_STEPS)
+    return min(len(example.observed), wanted)
+
+
+def value_range(example: Example) -> tuple[float, float]:
+    """The range of true values, and of the free run as far as it is near them."""
+    hidden = len(example.observed) - shown_context(example)
+    true = np.concatenate([example.observed[hidden:], example.truth])
+    low, high = float(true.min()), float(true.max())
+    span = (high - low) or 1.0
+    reach = np.clip(example.forecast, low - _MARGIN * span, high + _MARGIN * span)
+    low, high = min(low, float(reach.min())), max(high, float(reach.max()))
+    return low - 0.05 * span, high + 0.05 * span
+
+
+def rollout_rows(
+    example: Example,
+    baseline: FloatArray | None = None,
+    positions: Sequence[Position] | None = None,
+) -> Rollout:
+    """Return what to draw of an example, thinned where it is long.
+
+    baseline: `[time]` of the same draw and start. positions: of every row of the series, its steps
+    0, 1, ... where None.
+    """
+    context = shown_context(example)
+    first = example.first_step
+
+    def along(values: FloatArray, start: int) -> Line:
+        kept = visible(values)
+        at = [start + i for i in kept]
+        return Line(at if positions is None else [positions[i] for i in at], values[kept].tolist())
+
+    last = first - 1
+    return Rollout(
+        observed=along(example.observed[len(example.observed) - context :], first - context),
+        truth=along(example.truth, first),
+        free_run=along(example.forecast, first),
+        baseline=None if baseline is None else along(baseline, first),
+        end_of_warm_up=last if positions is None else positions[last],
+        value_range=value_range(example),
+    )
+
+
+def draw_rollout(
+    rollout: Rollout, *, time_title: str, value_title: str, truth_name: str, baseline_name: str = ""
+) -> go.Figure:
+    """Draw observed values, the end of the warm-up, and the free run over the truth."""
+    drawn = figure(height=420)
+    lines = [
+        ("observed", "observed", rollout.observed, line("observed", 1)),
+        (truth_name, "truth", rollout.truth, line("truth", 2.5)),
+        (baseline_name, "ar", rollout.baseline, line("ar", 1.2, "dash")),
+        ("free run of the network", "free-run", rollout.free_run, line("free-run", 2.5, "dot")),
+    ]
+    for name, role, points, look in lines:
+        if points is not None:
+            drawn.add_scatter(
+                x=points.x, y=points.y, mode="lines", name=name, meta=role, line=look
+            )
+    drawn.update_xaxes(**axis(time_title))
+    drawn.update_yaxes(**axis(value_title, range=rollout.value_range))
+    drawn.add_shape(
+        type="line",
+        x0=rollout.end_of_warm_up,
+        x1=rollout.end_of_warm_up,
+        yref="paper",
+        y0=0,
+        y1=1,
+        line={"width": 1.2, "dash": "dot"},
+    )
+    drawn.add_annotation(
+        x=rollout.end_of_warm_up,
+        yref="paper",
+        y=0.02,
+        yanchor="bottom",
+        xanchor="right",
+        text="end of warm-up",
+        showarrow=False,
+    )
+    return drawn

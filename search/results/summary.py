@@ -1,0 +1,102 @@
+"""What commands say of a study, as plain JSON values."""
+
+from collections import Counter
+from typing import Any
+
+from search.results.winner import winner_of
+from search.storage import Counts, StudyReader
+
+
+def trial_counts(counts: Counts) -> dict[str, int]:
+    """Finished trials by state, as `run --json` prints them."""
+    return {"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed}
+
+
+def best_summary(study: StudyReader) -> dict[str, Any] | None:
+    """The best trial by its score in the search."""
+    best = study.best_trial()
+    if best is None:
+        return None
+    return {"trial": best.number, "score": best.value, "params": best.params}
+
+
+def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
+    """What a run found: counts, best trial, final, test and baselines."""
+    winner = winner_of(study)
+    summary: dict[str, Any] = {
+        "study": study.name,
+        "storage": shown_url,
+        "trials": trial_counts(study.counts()),
+        "seconds": 0.0,
+        "best": best_summary(study),
+        "final": None,
+        "test": None,
+        "baselines": {},
+    }
+    if winner is None:
+        return summary
+    summary["final"] = {
+        "trial": winner.trial_number,
+        "score": winner.final.score,
+        "mean_score": winner.final.mean_score,
+        "replica_scores": list(winner.final.replica_scores),
+        "scored_against": winner.final.scored_against,
+        "verdict": winner.final.verdict,
+    }
+    baselines = {b.name: {"final": b.score, "test": None} for b in winner.final.baselines}
+    if winner.test is not None:
+        test = winner.test
+        # Replicas of a table share its one test span; those of a generated series have a draw each.
+        draws = len(test.baselines[0].draw_scores) if test.baselines else len(test.replica_scores)
+        summary["test"] = {
+            "score": test.score,
+            "mean_score": test.mean_score,
+            "draws": draws,
+            "horizon_steps": test.horizon_steps,
+            "scored_against": test.scored_against,
+            "verdict": test.verdict,
+        }
+        for baseline in test.baselines:
+            baselines[baseline.name]["test"] = baseline.score
+    summary["baselines"] = baselines
+    return summary
+
+
+def status_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
+    """How far a study is: counts, budget, best, verdicts and living workers."""
+    counts, budget = study.counts(), study.budget()
+    verdicts = Counter(
+        str(row.user_attributes["verdict"])
+        for row in study.trial_rows()
+        if "verdict" in row.user_attributes
+    )
+    return {
+        "study": study.name,
+        "storage": shown_url,
+        "trials": {
+            **trial_counts(counts),
+            "running": counts.running,
+            "waiting": counts.waiting,
+        },
+        "budget": {
+            "trials": budget.trials,
+            "used_trials": budget.used_trials,
+            "minutes": budget.minutes,
+            "used_minutes": round(budget.spent_seconds / 60, 3),
+            "stop_requested": budget.stop_requested,
+        },
+        "best": best_summary(study),
+        "verdicts": dict(verdicts.most_common()),
+        "workers": [
+            {
+                "worker": worker.worker_id,
+                "host": worker.host,
+                "pid": worker.pid,
+                "beat_age_seconds": round(worker.beat_age, 1),
+                "trials": len(worker.trial_ids),
+                "final_jobs": len(worker.job_ids),
+            }
+            for worker in study.workers()
+            if worker.alive
+        ],
+    }

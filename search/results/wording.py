@@ -1,0 +1,77 @@
+"""How numbers, baselines and candidates are written in pictures, tables and sentences."""
+
+from collections.abc import Sequence
+
+from models.candidate import Candidate
+from search.study.definition import ScoreAgainst
+
+# By their keys in models.baselines; another one is called by its key.
+_BASELINES = {
+    "ar": "autoregression (AR, order chosen on the training span)",
+    "persistence": "persistence (the last value)",
+    "mean": "mean of the training span",
+}
+_SHORT_BASELINES = {"ar": "AR"}
+_UNITS = {"lru": "complex modes"}
+
+
+def shown_score(score: float) -> str:
+    """A score with three significant digits."""
+    return f"{score:.3g}" if score < 1000 else f"{score:.2e}"
+
+
+def shown_scores(scores: Sequence[float]) -> str:
+    """Scores side by side, in their order."""
+    return ", ".join(shown_score(score) for score in scores)
+
+
+def baseline_name(key: str) -> str:
+    """A baseline's name in full."""
+    return _BASELINES.get(key, key)
+
+
+def short_baseline_name(key: str) -> str:
+    """A baseline's name in a sentence or a legend."""
+    return _SHORT_BASELINES.get(key, key)
+
+
+def truth_name(scored_against: ScoreAgainst) -> str:
+    """What the truth of a score is, in a legend."""
+    return "truth (noise-free signal)" if scored_against == "signal" else "truth (as observed)"
+
+
+def candidate_name(candidate: Candidate) -> str:
+    """A candidate in a few words: cell, size, what it reads, what it was trained on."""
+    architecture, strategy = candidate.architecture, candidate.strategy
+    layers = f"{architecture.layers} x " if architecture.layers > 1 else ""
+    context = (
+        f"window of {architecture.context_steps}"
+        if architecture.context == "window"
+        else f"warm-up of {architecture.context_steps}"
+    )
+    rollout = (
+        "one-step loss"
+        if strategy.rollout_steps == 1
+        else f"free-running loss over {strategy.rollout_steps} steps"
+    )
+    residual = ", residual" if architecture.residual else ""
+    size = f"{layers}{architecture.units} {_UNITS.get(architecture.cell, 'units')}"
+    return f"{architecture.cell}, {size}{residual}, {context}, {rollout}"
+
+
+def counted(number: int, singular: str) -> str:
+    """A number with its noun: 1 draw, 2 draws."""
+    return f"{number:,} {singular}" if number == 1 else f"{number:,} {singular}s"
+
+
+# By models.verdict, whose rules these are in a few words.
+VERDICTS = {
+    "tracks": "stays on the truth",
+    "flat": "settles on a level near the mean",
+    "copies": "settles on its last input",
+    "decays": "oscillates, and dies away",
+    "wrong frequency": "oscillates too fast or too slowly",
+    "phase drift": "keeps its shape, and slips out of step",
+    "diverges": "runs away",
+    "off": "none of these",
+}

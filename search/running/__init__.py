@@ -1,0 +1,1 @@
+"""What runs: proposals, workers, the final, local fleets, retraining."""

@@ -1,0 +1,97 @@
+"""Training an exported candidate again: on the same data, or on a table of the user's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.candidate import Candidate
+from models.checkpoint import Checkpoint
+from search.errors import SeriesError, UsageError
+from search.evaluation import CandidateResult, Cohort
+from search.running.final import train
+from search.series import Purpose, Table
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData, View, training_variance
+
+
+@dataclass(frozen=True, eq=False)
+class Retrained:
+    """Networks trained again; no result where no row was held out to score them on."""
+
+    checkpoint: Checkpoint
+    result: CandidateResult | None
+
+
+def retrain_same(
+    candidate: Candidate,
+    definition: StudyDefinition,
+    table: Table | None,
+    purpose: Purpose,
+    replicas: int,
+    *,
+    device: str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+) -> Retrained:
+    """Repeat the training behind a score: same data, seeds and protocol."""
+    data = TaskData(definition, table)
+    views = [data.view(purpose, replica) for replica in range(replicas)]
+    cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
+    return Retrained(cohort.checkpoint(), result)
+
+
+def retrain_on(
+    candidate: Candidate,
+    table: Table,
+    hold_out: int,
+    study_seed: int,
+    replicas: int,
+    *,
+    device: str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+) -> Retrained:
+    """Train on all rows of a table but the last `hold_out`, and score those if there are any.
+
+    Raises SeriesError for a table that is too short for the candidate, UsageError for a hold_out
+    below 0 or one that leaves too few rows.
+    """
+    if hold_out < 0:
+        raise UsageError(f"--hold-out must be at least 0, but got {hold_out}")
+    train_steps = table.rows - hold_out
+    needed = candidate.architecture.context_steps + candidate.strategy.rollout_steps
+    if train_steps < needed:
+        remedy = "give a longer table" if hold_out == 0 else "hold out fewer, or give a longer table"
+        raise SeriesError(
+            f"the training rows must be at least {needed}, the candidate's context and rollout, "
+            f"but {table.rows} rows less {hold_out} held out are {train_steps}; {remedy}"
+        )
+    training = table.values[:train_steps]
+    view = View(
+        values=table.values,
+        truth=table.values,
+        train_steps=train_steps,
+        starts=(train_steps,),
+        horizon_steps=hold_out,
+        variance=training_variance(training),
+        scored_against="observations",
+    )
+    views = [view] * replicas
+    if hold_out:
+        cohort, result = train(candidate, views, study_seed, "final", device, tick)
+        return Retrained(cohort.checkpoint(), result)
+    cohort = Cohort(
+        [candidate],
+        views,
+        study_seed=study_seed,
+        purpose="final",
+        rung_fractions=(),
+        device=device,
+    )
+    for _ in cohort:
+        tick()
+    return Retrained(cohort.checkpoint(), None)
+
+
+def reproduces(claimed: tuple[float, ...], result: CandidateResult) -> bool:
+    """Whether every replica's score is the claimed one, bit for bit."""
+    return np.array_equal(np.array(claimed), np.array(result.replica_scores))

@@ -1,0 +1,96 @@
+"""Transactions: each is short, locks at its start, and is run again when the database went away.
+
+SQLite lets one writer in at a time. A transaction that begins by reading and then writes can be
+refused at once, whatever the timeout; so one that may write says so at its start.
+"""
+
+import random
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+import optuna
+from sqlalchemy import Connection, Engine
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+
+from search.errors import StorageError
+from search.storage.urls import scrub, shown
+
+T = TypeVar("T")
+
+_FIRST_WAIT_SECONDS = 0.1
+_LONGEST_WAIT_SECONDS = 5.0
+
+
+class Database:
+    """One engine and the way in which freerun's transactions use it.
+
+    patience_seconds: how long a transaction is tried again while the database does not answer.
+    """
+
+    def __init__(self, engine: Engine, patience_seconds: float) -> None:
+        self.engine = engine
+        self.patience_seconds = patience_seconds
+        self.is_sqlite = engine.dialect.name == "sqlite"
+
+    def read(self, work: Callable[[Connection], T]) -> T:
+        """Return work(connection), which only reads; on SQLite all of it sees one snapshot."""
+        return self._run(work, "BEGIN")
+
+    def write(self, work: Callable[[Connection], T]) -> T:
+        """Return work(connection) after its transaction is committed.
+
+        `work` may be called again when the connection was lost during the commit, that is after an
+        earlier call was perhaps committed: it must find out, and not do its work twice.
+
+        Raises StorageError when the database stays away for longer than the patience.
+        """
+        return self._run(work, "BEGIN IMMEDIATE")
+
+    def try_write(self, work: Callable[[Connection], T]) -> T | None:
+        """Return what `write` does, or None where it would have had to wait for the database."""
+        try:
+            return self._attempt(work, "BEGIN IMMEDIATE")
+        except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
+            self._passing(error)
+            return None
+
+    def _run(self, work: Callable[[Connection], T], sqlite_begin: str) -> T:
+        give_up_at = time.monotonic() + self.patience_seconds
+        wait_seconds = _FIRST_WAIT_SECONDS
+        while True:
+            try:
+                return self._attempt(work, sqlite_begin)
+            except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
+                cause = self._passing(error)
+                if time.monotonic() > give_up_at:
+                    raise self._gone(cause) from error
+            # Jitter, so that a hundred workers don't all come back at the same moment.
+            time.sleep(wait_seconds * random.uniform(0.5, 1.5))
+            wait_seconds = min(_LONGEST_WAIT_SECONDS, 2 * wait_seconds)
+
+    def _attempt(self, work: Callable[[Connection], T], sqlite_begin: str) -> T:
+        with self.engine.begin() as connection:
+            if self.is_sqlite:
+                connection.exec_driver_sql(sqlite_begin)
+            return work(connection)
+
+    def _passing(self, error: Exception) -> DBAPIError:
+        """Return the database's error if the same transaction may succeed later: a lock, a
+        deadlock, a server restart. Raise any other."""
+        # Optuna's public calls wrap it into an error of their own.
+        cause = error if isinstance(error, DBAPIError) else error.__cause__
+        if self.is_sqlite:
+            passes = isinstance(cause, OperationalError) and "locked" in str(cause.orig)
+        else:
+            passes = isinstance(cause, OperationalError | InterfaceError)
+        if not (passes and isinstance(cause, DBAPIError)):
+            raise error
+        return cause
+
+    def _gone(self, error: DBAPIError) -> StorageError:
+        reason = scrub(str(error.orig).strip(), self.engine.url)
+        return StorageError(
+            f"{shown(self.engine.url)} did not answer for {self.patience_seconds:g} s: {reason}."
+            " What is finished is kept; start again once the database is back."
+        )

@@ -1,0 +1,156 @@
+"""Opening a storage: the only place where an engine is made."""
+
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Engine, create_engine, event
+from sqlalchemy.engine import URL
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from search.errors import StorageError
+from search.storage import schema
+from search.storage.database import Database
+from search.storage.studies import Storage
+from search.storage.urls import parse_url, scrub, shown
+
+LEASE_SECONDS = 60.0
+PATIENCE_SECONDS = 300.0
+
+# Seconds that a connection waits for SQLite's other writers.
+_SQLITE_TIMEOUT = 60
+# A server that is cut off is noticed within a minute, not after the two hours of TCP's default.
+_POSTGRES_CONNECTION = {
+    "connect_timeout": "10",
+    "application_name": "freerun",
+    "keepalives_idle": "30",
+    "keepalives_interval": "10",
+    "keepalives_count": "3",
+    "tcp_user_timeout": "30000",
+}
+# SQLite's locks and shared memory don't work, or not safely, on these.
+_NETWORK_FILE_SYSTEMS = (
+    *("afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "nfs", "nfs4"),
+    *("smb2", "smb3", "smbfs"),
+)
+
+
+def open_storage(
+    url: str,
+    *,
+    create: bool,
+    lease_seconds: float = LEASE_SECONDS,
+    patience_seconds: float = PATIENCE_SECONDS,
+) -> Storage:
+    """Open the storage at a SQLAlchemy URL.
+
+    url: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE (also postgres:// and
+    postgresql+psycopg://). A password may be left to the environment or the Postgres password file.
+    create: whether a missing file or schema is created, or refused.
+    lease_seconds: how long after a worker's last beat its trials stay its own.
+    patience_seconds: how long transactions wait for a database that went away after the opening.
+
+    Raises StorageError, with one message that holds no password, for a URL that is not understood,
+    a database that can't be opened, and a schema of another version.
+    """
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        parsed = _check_file(parsed, create=create)
+        engine = _sqlite_engine(parsed)
+    else:
+        engine = _postgres_engine(parsed)
+    database = Database(engine, patience_seconds)
+    try:
+        rdb = schema.prepare(database, parsed, create=create)
+        return Storage(database, rdb, parsed, lease_seconds)
+    except DBAPIError as error:
+        engine.dispose()
+        raise _cannot_open(parsed, error) from error
+    except StorageError:
+        engine.dispose()
+        raise
+
+
+def _sqlite_engine(url: URL) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": _SQLITE_TIMEOUT})
+
+    @event.listens_for(engine, "connect")
+    def tune(connection: Any, _record: ConnectionPoolEntry) -> None:
+        # With the write-ahead log this loses nothing when a process is killed, and saves a disk
+        # flush in each transaction; only a power cut may cost the last of them.
+        connection.execute("PRAGMA synchronous=NORMAL")
+        # As on PostgreSQL: a study's rows go with it.
+        connection.execute("PRAGMA foreign_keys=ON")
+
+    return engine
+
+
+def _postgres_engine(url: URL) -> Engine:
+    return create_engine(
+        url,
+        connect_args={k: v for k, v in _POSTGRES_CONNECTION.items() if k not in url.query},
+        # A hundred workers share the server's connections: one each for work and beat, as a rule.
+        pool_size=2,
+        max_overflow=8,
+        # Connections that a restart of the server broke are replaced, not handed out.
+        pool_pre_ping=True,
+    )
+
+
+def _check_file(url: URL, *, create: bool) -> URL:
+    """Return the URL with an absolute path, after a look at what lies there."""
+    path = Path(url.database or "").expanduser().absolute()
+    if path.is_dir():
+        raise StorageError(f"a SQLite storage is a file, but {path} is a folder.")
+    if not path.parent.is_dir():
+        raise StorageError(
+            f"the folder of a SQLite storage must exist, but {path.parent} does not."
+            " Create it, or name another file."
+        )
+    if not create and not path.exists():
+        raise StorageError(
+            f"there is no storage at {path}. `freerun run STUDY_FILE` creates one;"
+            " --storage or FREERUN_STORAGE names another."
+        )
+    kind = _file_system(path.parent)
+    if kind in _NETWORK_FILE_SYSTEMS:
+        raise StorageError(
+            f"a SQLite storage must be on a local disk, but {path} is on a network file system"
+            f" ({kind}). Name a local file, or use a PostgreSQL storage."
+        )
+    return url.set(database=str(path))
+
+
+def _file_system(folder: Path) -> str | None:
+    """Return the type of the file system that holds a folder, None where that can't be told."""
+    mounts = Path("/proc/self/mounts")
+    if not mounts.exists():
+        return None
+    kind, longest = None, -1
+    resolved = folder.resolve()
+    for line in mounts.read_text(errors="replace").splitlines():
+        _, mounted, this_kind, *_ = line.split(" ")
+        # Blanks in a path are written as octal numbers.
+        place = Path(mounted.replace("\\040", " "))
+        if resolved.is_relative_to(place) and len(place.parts) >= longest:
+            kind, longest = this_kind, len(place.parts)
+    return kind
+
+
+def _cannot_open(url: URL, error: DBAPIError) -> StorageError:
+    # A server's first line says what is wrong; the lines after it are its hints.
+    reason = scrub(str(error.orig).strip(), url).splitlines()[-1].strip().rstrip(".")
+    return StorageError(f"{shown(url)} can't be opened: {reason}. {_remedy(reason)}")
+
+
+def _remedy(reason: str) -> str:
+    remedies = {
+        "file is not a database": "Name another file: this one is not SQLite's.",
+        "unable to open database file": "Check the path and the rights on it.",
+        "readonly database": "Check the rights on the file and on its folder.",
+        "password": "Check the password in FREERUN_STORAGE or in the Postgres password file.",
+        "does not exist": "Check the names of database and user; createdb makes a database.",
+        "permission denied": "Grant the user the right to create tables in that schema.",
+    }
+    found = (remedy for part, remedy in remedies.items() if part in reason)
+    return next(found, "Check that the server runs, and its host and port.")

@@ -1,0 +1,140 @@
+"""The studies of an open storage: created, listed, and found by their names."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from optuna.exceptions import DuplicatedStudyError
+from optuna.storages import BaseStorage, RDBStorage, get_storage
+from optuna.study import StudyDirection
+from sqlalchemy import Connection, Row, delete, insert, select
+from sqlalchemy.engine import URL
+
+from search.errors import StorageError, UnknownStudyError, nearest
+from search.storage import budgets, reading
+from search.storage.artifacts import DatabaseArtifactStore
+from search.storage.database import Database
+from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
+from search.storage.optuna_tables import is_known_schema
+from search.storage.records import StudySummary
+from search.storage.schema import quiet
+from search.storage.study_store import StudyStore
+from search.storage.tables import BUDGETS, STUDIES
+from search.storage.trial_writers import BulkWriter, PublicWriter, TrialWriter, joined
+from search.storage.urls import shown
+
+ARTIFACT_BYTES_PER_TRIAL = 256 * 1024
+ARTIFACT_BYTES_PER_STUDY = 256 * 1024 * 1024
+
+
+class StudyExistsError(StorageError):
+    """The storage holds a study of that name already."""
+
+
+class Storage:
+    """An open storage. Made by `open_storage`; closed by `close` or a with statement.
+
+    optuna: the same studies for Optuna's samplers, readers and dashboard, cached in this process.
+    artifacts: the trials' files, as an Optuna artifact store.
+    url: how to open it again, password included, never to be printed; shown_url: without passwords.
+    """
+
+    def __init__(self, database: Database, rdb: RDBStorage, url: URL, lease_seconds: float) -> None:
+        self._database = database
+        self._rdb = rdb
+        self._lease_seconds = lease_seconds
+        is_known = database.read(is_known_schema)
+        self._writer: TrialWriter = BulkWriter() if is_known else PublicWriter(rdb)
+        self.url = url.render_as_string(hide_password=False)
+        self.shown_url = shown(url)
+        self.optuna: BaseStorage = get_storage(rdb)
+        self.artifacts = DatabaseArtifactStore(database)
+
+    def create_study(
+        self,
+        name: str,
+        *,
+        definition: str,
+        definition_hash: str,
+        data: bytes | None = None,
+        data_hash: str | None = None,
+        data_description: str | None = None,
+        attributes: Mapping[str, Any] | None = None,
+        artifact_bytes_per_trial: int = ARTIFACT_BYTES_PER_TRIAL,
+        artifact_bytes_per_study: int = ARTIFACT_BYTES_PER_STUDY,
+    ) -> StudyStore:
+        """Create a study, minimised, with nothing in it and no limits.
+
+        definition: text that says what the study is; data: its series, where that is not generated;
+        data_description: for people. attributes: user attributes of the Optuna study.
+        artifact_bytes_...: how much of the trials' files is kept.
+
+        Raises StudyExistsError if another process created it before, or another program.
+        """
+        row = {
+            "name": name,
+            "definition": definition,
+            "definition_hash": definition_hash,
+            "data": data,
+            "data_hash": data_hash,
+            "data_description": data_description,
+            "artifact_bytes_per_trial": artifact_bytes_per_trial,
+            "artifact_bytes_per_study": artifact_bytes_per_study,
+        }
+
+        def create(connection: Connection) -> None:
+            with quiet(), joined(self._rdb, connection) as rdb:
+                study_id = rdb.create_new_study([StudyDirection.MINIMIZE], name)
+                for key, value in (attributes or {}).items():
+                    rdb.set_study_user_attr(study_id, key, value)
+            _remove_orphans(connection, study_id)
+            created = {"study_id": study_id, "created": budgets.now(connection), **row}
+            connection.execute(insert(STUDIES).values(created))
+            connection.execute(insert(BUDGETS).values(study_id=study_id))
+
+        try:
+            self._database.write(create)
+        except DuplicatedStudyError:
+            raise StudyExistsError(
+                f"{self.shown_url} holds a study named {name!r} already. Choose another name."
+            ) from None
+        return self.study(name)
+
+    def study(self, name: str) -> StudyStore:
+        """Return a study by its name; raises UnknownStudyError, with the nearest name."""
+        plain = [column for column in STUDIES.c if column is not STUDIES.c.data]
+        wanted = reading.known_studies(*plain).where(STUDIES.c.name == name)
+        row: Row[*tuple[Any, ...]] | None = self._database.read(
+            lambda connection: connection.execute(wanted).one_or_none()
+        )
+        if row is None:
+            names = [summary.name for summary in self.studies()]
+            raise UnknownStudyError(
+                f"{self.shown_url} holds no study named {name!r}.{nearest(name, names)}"
+                " `freerun list` shows the studies."
+            )
+        return StudyStore(self._database, self._writer, self._lease_seconds, row)
+
+    def studies(self) -> list[StudySummary]:
+        """Return one line for each study, in the order of creation."""
+        return self._database.read(reading.summaries)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._rdb.remove_session()
+        self._database.engine.dispose()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+
+def _remove_orphans(connection: Connection, study_id: int) -> None:
+    """Remove our rows of studies that Optuna deleted on SQLite without foreign keys.
+
+    SQLite gives their ids away again, of studies and of trials, so they would come to belong to
+    others.
+    """
+    there = select(OPTUNA_STUDIES.c.study_id).where(OPTUNA_STUDIES.c.study_id != study_id)
+    connection.execute(delete(STUDIES).where(STUDIES.c.study_id.not_in(there)))

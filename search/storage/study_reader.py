@@ -1,0 +1,106 @@
+"""One study of a storage, as it is read: its definition, progress, trials and results."""
+
+from typing import Any
+
+from optuna.trial import FrozenTrial
+from sqlalchemy import Row, select
+
+from search.errors import UnknownTrialError
+from search.storage import artifacts, budgets, finals, reading, workers
+from search.storage.database import Database
+from search.storage.frozen_trials import Seen, load_finished
+from search.storage.records import (
+    Artifact,
+    Budget,
+    Counts,
+    FinalJob,
+    Replica,
+    TrialRow,
+    WorkerStatus,
+)
+from search.storage.tables import STUDIES
+
+
+class StudyReader:
+    """What can be read of a study; `StudyStore` adds what changes it.
+
+    name, definition, definition_hash, data_hash, data_description: as at creation;
+    created: seconds since the epoch; study_id: Optuna's; lease_seconds: as the storage was opened.
+    """
+
+    def __init__(
+        self, database: Database, lease_seconds: float, row: Row[*tuple[Any, ...]]
+    ) -> None:
+        self._database = database
+        self.lease_seconds = lease_seconds
+        self.study_id: int = row.study_id
+        self.name: str = row.name
+        self.created: float = row.created
+        self.definition: str = row.definition
+        self.definition_hash: str = row.definition_hash
+        self.data_hash: str | None = row.data_hash
+        self.data_description: str | None = row.data_description
+        self._seen = Seen()
+
+    def data(self) -> bytes | None:
+        """Return the data that was kept at creation."""
+        wanted = select(STUDIES.c.data).where(STUDIES.c.study_id == self.study_id)
+        content: bytes | None = self._database.read(lambda c: c.execute(wanted).scalar_one())
+        return content
+
+    def counts(self) -> Counts:
+        """Return how many trials are in each state."""
+        return self._database.read(lambda c: reading.counts(c, self.study_id))
+
+    def budget(self) -> Budget:
+        """Return the limits, and what is spent by now."""
+        return self._database.read(lambda c: budgets.read(c, self.study_id, self.lease_seconds))
+
+    def workers(self) -> list[WorkerStatus]:
+        """Return all workers that ever registered, with what they hold."""
+        return self._database.read(lambda c: workers.statuses(c, self.study_id, self.lease_seconds))
+
+    def finished_trials(self) -> list[FrozenTrial]:
+        """Return the trials that finished since this object was last asked, with every trial at
+        first. They share their distributions: treat them as constant."""
+        trials, self._seen = self._database.read(
+            lambda c: load_finished(c, self.study_id, self._seen)
+        )
+        return trials
+
+    def best_trial(self) -> FrozenTrial | None:
+        """Return the complete trial of the least value, the first of several; None without one."""
+        return self._database.read(lambda c: reading.best_trial(c, self.study_id))
+
+    def trial_rows(self) -> list[TrialRow]:
+        """Return all trials in the order of their numbers."""
+        return self._database.read(lambda c: reading.trial_rows(c, self.study_id))
+
+    def trial(self, number: int) -> TrialRow:
+        """Return the trial of a number; raises UnknownTrialError."""
+        found = self._database.read(lambda c: reading.trial_rows(c, self.study_id, number))
+        if not found:
+            total = self.counts().total
+            range_of = f"numbers go from 0 to {total - 1}" if total else "it has no trial yet"
+            raise UnknownTrialError(f"study {self.name!r} has no trial {number}: {range_of}.")
+        return found[0]
+
+    def curves(self) -> dict[int, bytes]:
+        """Return the stored curves by trial id."""
+        return self._database.read(lambda c: reading.curves(c, self.study_id))
+
+    def replicas(self) -> dict[int, list[Replica]]:
+        """Return the replicas by trial id, in the order of their indices."""
+        return self._database.read(lambda c: reading.replicas(c, self.study_id))
+
+    def artifacts(self, trial_id: int) -> list[Artifact]:
+        """Return the stored files of a trial, by the order of their names."""
+        return self._database.read(lambda c: artifacts.read(c, trial_id))
+
+    def final_jobs(self) -> list[FinalJob]:
+        """Return all final jobs in the order in which they were planned."""
+        return self._database.read(lambda c: finals.jobs(c, self.study_id))
+
+    def final_weights(self, job_id: int) -> bytes | None:
+        """Return the weights that a final job left, if any."""
+        return self._database.read(lambda c: finals.weights(c, job_id))

@@ -1,0 +1,161 @@
+"""One study of a storage: everything that workers and commands do with it.
+
+Each method is one short transaction. "Lost" ids are trials that the worker does not hold any more,
+because it was late: nothing of them was stored, and it should drop them.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row
+
+from search.storage import budgets, finals, leases, telling, workers
+from search.storage.database import Database
+from search.storage.records import (
+    Beat,
+    ClaimedTrial,
+    FinalJob,
+    FinishedTrial,
+    Proposal,
+    Report,
+    Swept,
+)
+from search.storage.study_reader import StudyReader
+from search.storage.trial_writers import TrialWriter
+
+
+class StudyStore(StudyReader):
+    """A study; made by `Storage.create_study` and `Storage.study`."""
+
+    def __init__(
+        self,
+        database: Database,
+        writer: TrialWriter,
+        lease_seconds: float,
+        row: Row[*tuple[Any, ...]],
+    ) -> None:
+        super().__init__(database, lease_seconds, row)
+        self._writer = writer
+
+    def set_budget(self, *, trials: int | None, minutes: float | None) -> None:
+        """Set the limits: trials of any state, and minutes of running time; None is no limit."""
+        self._database.write(lambda c: budgets.set_limits(c, self.study_id, trials, minutes))
+
+    def request_stop(self) -> None:
+        """Ask all workers to end: they learn it at their next beat, and nothing can be claimed."""
+        self._database.write(lambda c: budgets.set_stop(c, self.study_id, requested=True))
+
+    def clear_stop(self) -> None:
+        """Take a request to stop back."""
+        self._database.write(lambda c: budgets.set_stop(c, self.study_id, requested=False))
+
+    def register_worker(self, *, host: str, pid: int, machine: Mapping[str, Any]) -> int:
+        """Return the id of a new worker, which must beat more often than a lease lasts.
+
+        Raises StorageError where workers of two hosts would share a SQLite file.
+        """
+        return self._database.write(
+            lambda c: workers.register(c, self.study_id, host, pid, machine, self.lease_seconds)
+        )
+
+    def beat(self, worker_id: int) -> Beat:
+        """Prolong the worker's leases; say whether to stop, and which trials it still holds."""
+
+        def beat(connection: Connection) -> Beat:
+            budget = workers.beat(connection, self.study_id, worker_id, self.lease_seconds)
+            held = leases.held(connection, worker_id)
+            return Beat(budget.stop_requested, budget.seconds_left, held)
+
+        return self._database.write(beat)
+
+    def leave(self, worker_id: int) -> None:
+        """Give back all that the worker holds, as not begun, and end its registration."""
+
+        def leave(connection: Connection) -> None:
+            held = sorted(leases.held(connection, worker_id))
+            leases.give_back(connection, self._writer, worker_id, held)
+            workers.leave(connection, self.study_id, worker_id, self.lease_seconds)
+            finals.give_back(connection, self.study_id, worker_id)
+
+        self._database.write(leave)
+
+    def lose_worker(self, worker_id: int) -> Swept:
+        """Take at once what a worker holds that is known to be dead, and end its registration."""
+
+        def lose(connection: Connection) -> Swept:
+            again, failed = leases.take_from(connection, self._writer, [worker_id])
+            workers.leave(connection, self.study_id, worker_id, self.lease_seconds)
+            return Swept(again, failed, finals.lose(connection, self.study_id, [worker_id]))
+
+        return self._database.write(lose)
+
+    def sweep(self) -> Swept:
+        """Take what dead workers hold: their trials wait again, or fail after three losses."""
+
+        def sweep(connection: Connection) -> Swept:
+            dead = leases.expired_workers(connection, self.study_id, self.lease_seconds)
+            again, failed = leases.take_from(connection, self._writer, dead)
+            return Swept(again, failed, finals.lose(connection, self.study_id, dead))
+
+        # A database that was away was so for the workers too: let them beat first.
+        return self._database.try_write(sweep) or Swept((), (), ())
+
+    def claim_waiting(self, worker_id: int, at_most: int) -> list[ClaimedTrial]:
+        """Claim trials that were given back, all of one cohort key; none if there are none."""
+        claim = str(uuid.uuid4())
+        return self._database.write(
+            lambda c: leases.claim_waiting(
+                c, self._writer, self.study_id, worker_id, claim, at_most, self.lease_seconds
+            )
+        )
+
+    def claim_new(self, worker_id: int, proposals: Sequence[Proposal]) -> list[ClaimedTrial]:
+        """Make trials of the first proposals, as many as the budget allows, and claim them.
+
+        Raises ValueError for a parameter whose distribution is not compatible with the study's.
+        """
+        claim = str(uuid.uuid4())
+        return self._database.write(
+            lambda c: leases.claim_new(
+                c, self._writer, self.study_id, worker_id, claim, proposals, self.lease_seconds
+            )
+        )
+
+    def report(
+        self, worker_id: int, reports: Sequence[Report | tuple[int, int, float]]
+    ) -> list[int]:
+        """Store intermediate values; return the ids of the trials that the worker lost."""
+        named = [Report(*report) for report in reports]
+        return self._database.write(lambda c: telling.report(c, self._writer, worker_id, named))
+
+    def finish(self, worker_id: int, finished: Sequence[FinishedTrial]) -> list[int]:
+        """Tell trials, with all their results; return the ids of those that the worker lost."""
+        return self._database.write(
+            lambda c: telling.finish(c, self._writer, self.study_id, worker_id, finished)
+        )
+
+    def give_back(self, worker_id: int, trial_ids: Sequence[int]) -> None:
+        """Let trials wait again, as not begun; those that the worker lost are passed over."""
+        self._database.write(lambda c: leases.give_back(c, self._writer, worker_id, trial_ids))
+
+    def plan_final_jobs(self, purpose: str, trial_ids: Sequence[int]) -> list[FinalJob]:
+        """Make sure that each trial has one job of this purpose; return these jobs."""
+        return self._database.write(lambda c: finals.plan(c, self.study_id, purpose, trial_ids))
+
+    def claim_final_job(self, worker_id: int) -> FinalJob | None:
+        """Claim the oldest waiting job, whatever the budget says; None if there is none."""
+        claim = str(uuid.uuid4())
+        return self._database.write(
+            lambda c: finals.claim(c, self.study_id, worker_id, claim, self.lease_seconds)
+        )
+
+    def finish_final_job(
+        self, worker_id: int, job_id: int, result: str, weights: bytes | None = None
+    ) -> bool:
+        """Store a job's result, JSON text, and its weights; False if the worker lost it."""
+        return self._database.write(lambda c: finals.finish(c, worker_id, job_id, result, weights))
+
+    def fail_final_job(self, worker_id: int, job_id: int, message: str) -> bool:
+        """End a job that can't be done; False if the worker lost it."""
+        return self._database.write(lambda c: finals.fail(c, worker_id, job_id, message))

@@ -1,0 +1,220 @@
+"""freerun's own tables, which stand beside Optuna's in the same database.
+
+Every row belongs to a study and goes with it when an Optuna program deletes that study. Times are
+seconds since the epoch by the database's clock, which is the only one that all workers share.
+"""
+
+from typing import Any, Final
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    CheckConstraint,
+    Column,
+    Double,
+    ForeignKey,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    UniqueConstraint,
+)
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.functions import FunctionElement
+
+from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
+from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
+
+SCHEMA_VERSION: Final = 1
+
+metadata = MetaData()
+
+
+class DatabaseNow(FunctionElement[float]):
+    """Seconds since the epoch at this statement, by the database's clock."""
+
+    type = Double()
+    inherit_cache = True
+
+
+@compiles(DatabaseNow, "sqlite")
+def _sqlite_now(_element: DatabaseNow, _compiler: Any, **_options: Any) -> str:
+    return "((julianday('now') - 2440587.5) * 86400.0)"
+
+
+@compiles(DatabaseNow, "postgresql")
+def _postgresql_now(_element: DatabaseNow, _compiler: Any, **_options: Any) -> str:
+    # Not now(), which is the start of the transaction: that may be before a lock was waited for.
+    return "CAST(extract(epoch from clock_timestamp()) AS double precision)"
+
+
+def _study() -> Column[int]:
+    return Column(
+        "study_id", ForeignKey("freerun_studies.study_id", ondelete="CASCADE"), nullable=False
+    )
+
+
+def _trial(*, primary_key: bool = False) -> Column[int]:
+    trial_id = ForeignKey(OPTUNA_TRIALS.c.trial_id, ondelete="CASCADE")
+    # The ids are Optuna's, never our own count.
+    return Column(
+        "trial_id",
+        Integer,
+        trial_id,
+        primary_key=primary_key,
+        autoincrement=False,
+        nullable=False,
+    )
+
+
+SCHEMA = Table(
+    "freerun_schema",
+    metadata,
+    Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
+    Column("version", Integer, nullable=False),
+)
+
+# What a study is; never changed once it is created.
+STUDIES = Table(
+    "freerun_studies",
+    metadata,
+    Column(
+        "study_id",
+        Integer,
+        ForeignKey(OPTUNA_STUDIES.c.study_id, ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    # Beside the id, because SQLite gives the id of a deleted study to the next one.
+    Column("name", String(512), nullable=False),
+    Column("created", Double, nullable=False),
+    Column("definition", Text, nullable=False),
+    Column("definition_hash", String(128), nullable=False),
+    Column("data", LargeBinary),
+    Column("data_hash", String(128)),
+    Column("data_description", Text),
+    Column("artifact_bytes_per_trial", BigInteger, nullable=False),
+    Column("artifact_bytes_per_study", BigInteger, nullable=False),
+)
+
+# What changes as a study runs; its row is the lock under which trials are claimed.
+BUDGETS = Table(
+    "freerun_budgets",
+    metadata,
+    Column(
+        "study_id",
+        Integer,
+        ForeignKey("freerun_studies.study_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("trials", Integer),
+    Column("minutes", Double),
+    Column("spent_seconds", Double, nullable=False, default=0.0),
+    # Up to when the running time is counted; null while no worker is alive.
+    Column("counted_until", Double),
+    # No lease runs out before: workers are coming back from an outage that hit them all.
+    Column("grace_until", Double, nullable=False, default=0.0),
+    Column("stop_requested", Boolean, nullable=False, default=False),
+    Column("artifact_bytes", BigInteger, nullable=False, default=0),
+)
+
+WORKERS = Table(
+    "freerun_workers",
+    metadata,
+    Column("worker_id", Integer, primary_key=True),
+    _study(),
+    Column("host", String(255), nullable=False),
+    Column("pid", Integer, nullable=False),
+    Column("machine", Text, nullable=False),
+    Column("registered", Double, nullable=False),
+    Column("last_beat", Double, nullable=False),
+    Column("left_at", Double),
+    Index("freerun_workers_of_study", "study_id"),
+)
+
+# What we keep of a trial beside Optuna's row.
+TRIALS = Table(
+    "freerun_trials",
+    metadata,
+    _trial(primary_key=True),
+    _study(),
+    Column("cohort_key", Text, nullable=False),
+    # How often a worker that held the trial was lost.
+    Column("attempts", Integer, nullable=False, default=0),
+    # Who holds it, or told it; null while it waits, and when it was failed for a dead worker.
+    Column("worker_id", ForeignKey("freerun_workers.worker_id", ondelete="SET NULL")),
+    Index("freerun_trials_of_study", "study_id"),
+)
+
+# Who trains what right now. A lease is alive while its worker beats.
+LEASES = Table(
+    "freerun_leases",
+    metadata,
+    _trial(primary_key=True),
+    _study(),
+    Column(
+        "worker_id",
+        ForeignKey("freerun_workers.worker_id", ondelete="CASCADE"),
+        nullable=False,
+    ),
+    # Names the claim, so that one whose answer got lost is not made twice.
+    Column("claim", String(36), nullable=False),
+    Index("freerun_leases_of_worker", "worker_id"),
+    Index("freerun_leases_of_study", "study_id"),
+)
+
+CURVES = Table(
+    "freerun_curves",
+    metadata,
+    _trial(primary_key=True),
+    _study(),
+    Column("content", LargeBinary, nullable=False),
+    Index("freerun_curves_of_study", "study_id"),
+)
+
+REPLICAS = Table(
+    "freerun_replicas",
+    metadata,
+    _trial(primary_key=True),
+    Column("replica", Integer, primary_key=True, autoincrement=False),
+    _study(),
+    Column("score", Double, nullable=False),
+    # Null for NaN, which SQLite can't hold.
+    Column("training_loss", Double),
+    Column("restart", Integer, nullable=False),
+    Index("freerun_replicas_of_study", "study_id"),
+)
+
+ARTIFACTS = Table(
+    "freerun_artifacts",
+    metadata,
+    Column("artifact_id", String(255), primary_key=True),
+    # Both are null for what another program uploaded: the store is only told an id and the content.
+    Column("study_id", ForeignKey("freerun_studies.study_id", ondelete="CASCADE")),
+    Column("trial_id", Integer, ForeignKey(OPTUNA_TRIALS.c.trial_id, ondelete="CASCADE")),
+    Column("filename", Text),
+    Column("content", LargeBinary, nullable=False),
+    Column("size", Integer, nullable=False),
+    Index("freerun_artifacts_of_trial", "trial_id"),
+)
+
+FINALS = Table(
+    "freerun_finals",
+    metadata,
+    Column("job_id", Integer, primary_key=True),
+    _study(),
+    Column("purpose", String(32), nullable=False),
+    _trial(),
+    Column("state", String(16), nullable=False, default="waiting"),
+    Column("attempts", Integer, nullable=False, default=0),
+    Column("worker_id", ForeignKey("freerun_workers.worker_id", ondelete="SET NULL")),
+    Column("claim", String(36)),
+    Column("result", Text),
+    Column("weights", LargeBinary),
+    Column("message", Text),
+    UniqueConstraint("study_id", "purpose", "trial_id"),
+)

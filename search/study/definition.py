@@ -1,0 +1,213 @@
+"""A study's definition: series, task, search and space as one frozen, checked value."""
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
+
+from search.series import Series
+from search.series.section import Section, SectionError
+from search.study.domain import Domain
+from search.study.space import check_complete, complete_space, least_training_steps, read_space
+from search.study.wording import shown
+
+ScoreAgainst = Literal["signal", "observations"]
+
+_MAX_STEPS = 1_000_000
+_FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+# What may be raised on a resume: it decides how far a study goes, not what it is.
+_SPENT = frozenset({"trials", "minutes", "workers"})
+
+Steps = Annotated[int, Field(ge=1, le=_MAX_STEPS)]
+
+
+def _same_as(key: str) -> Any:
+    """A field whose default is the value of an earlier one."""
+    return Field(default_factory=lambda earlier: earlier[key], ge=1, le=_MAX_STEPS, examples=[400])
+
+
+class Task(Section):
+    """What has to be forecast, in steps of the series.
+
+    train_steps: the training span. horizon_steps: scored steps of a free run in validation.
+    validation_steps: the validation span. test_horizon_steps: scored steps of a free run in the
+    test. test_steps: the test span of a table, its last rows. start_points: free runs per draw,
+    evenly spaced over the validation span. score_against: what the forecast is compared with.
+    """
+
+    train_steps: int = Field(ge=2, le=_MAX_STEPS, examples=[600])
+    horizon_steps: int = Field(ge=1, le=_MAX_STEPS, examples=[400])
+    validation_steps: int = _same_as("horizon_steps")
+    test_horizon_steps: int = _same_as("horizon_steps")
+    test_steps: int = _same_as("test_horizon_steps")
+    start_points: Steps = 1
+    score_against: ScoreAgainst = Field(examples=["observations"])
+
+    @model_validator(mode="after")
+    def _check_spans(self) -> Self:
+        _require_room(
+            "validation_steps", self.validation_steps, "horizon_steps", self.horizon_steps
+        )
+        _require_room("test_steps", self.test_steps, "test_horizon_steps", self.test_horizon_steps)
+        most = self.validation_steps - self.horizon_steps + 1
+        if self.start_points > most:
+            raise SectionError(
+                "start_points",
+                f"must be at most {most} = validation_steps - horizon_steps + 1, since each starts "
+                f"a full horizon, but got {self.start_points}; lengthen validation_steps or take "
+                "fewer",
+            )
+        return self
+
+
+def _require_room(span: str, steps: int, horizon: str, horizon_steps: int) -> None:
+    if steps < horizon_steps:
+        raise SectionError(
+            span,
+            f"must be at least {horizon} = {horizon_steps}, but got {steps}; "
+            f"lengthen {span} or shorten {horizon}",
+        )
+
+
+class Search(Section):
+    """How the space is searched, and what may be spent on it.
+
+    trials: complete, pruned and finally failed ones, over all resumes. minutes: summed running
+    time. workers: processes here; None for one per CPU. replicas: training runs of a candidate.
+    rungs: points of report per trial, the last one at the end of training. cohort_members: about
+    how many networks train as one at most. finalists: candidates of the final, each trained
+    `final_replicas` times. test_draws: fresh draws for the winner's test. artifact_kib_per_trial,
+    artifact_mib: bounds on pictures and tables, per trial and for the whole study.
+    """
+
+    trials: int = Field(default=200, ge=1, le=1_000_000)
+    minutes: float | None = Field(default=None, gt=0, examples=[5])
+    workers: int | None = Field(default=None, ge=1, le=1024, examples=[2])
+    replicas: int = Field(default=4, ge=1, le=1000)
+    sampler: Literal["tpe", "random"] = "tpe"
+    pruner: Literal["halving", "none"] = "halving"
+    rungs: int = Field(default=4, ge=1, le=10)
+    cohort_members: int = Field(default=64, ge=1, le=4096)
+    finalists: int = Field(default=5, ge=1, le=1000)
+    final_replicas: int = Field(default=8, ge=1, le=1000)
+    test_draws: int = Field(default=20, ge=1, le=10_000)
+    artifact_kib_per_trial: int = Field(default=256, ge=0, le=1_000_000)
+    artifact_mib: int = Field(default=256, ge=0, le=1_000_000)
+
+    @property
+    def rung_fractions(self) -> tuple[float, ...]:
+        """Shares of training after which a trial reports: 1/8, 1/4, 1/2, 1 for four rungs."""
+        return tuple(0.5 ** (self.rungs - rung) for rung in range(1, self.rungs + 1))
+
+
+class StudyDefinition(Section):
+    """Everything that makes a study what it is.
+
+    `space` is complete: the defaults that apply to the task are in it, so that a stored study
+    keeps its space when a later version has other defaults. Therefore JSON, which is written by
+    this class, is taken as complete; Python values (a study file) name deviations from the default.
+
+    name: the study's, also of its files. seed: of all draws and initialisations.
+    """
+
+    name: str = Field(examples=["my-study"])
+    seed: int = Field(default=0, ge=0, lt=2**63)
+    series: Series
+    task: Task
+    search: Search = Search()
+    space: Mapping[str, Domain] = Field(default={}, validate_default=True)
+
+    @field_validator("name")
+    @classmethod
+    def _check_name(cls, name: str) -> str:
+        if _FILE_NAME.fullmatch(name) is None:
+            raise ValueError(
+                "must be a file name of 1 to 100 letters, digits, '-', '_' and '.', "
+                f"not starting with '.', but got {shown(name)}; choose such a name"
+            )
+        return name
+
+    @field_validator("task", mode="before")
+    @classmethod
+    def _default_score(cls, raw: object, info: ValidationInfo) -> object:
+        """Fill in score_against, the one default that depends on another section."""
+        series = info.data.get("series")
+        if not isinstance(raw, Mapping):
+            return raw
+        knows_signal = series is None or series.is_generated
+        return {"score_against": "signal" if knows_signal else "observations", **raw}
+
+    @field_validator("space", mode="plain")
+    @classmethod
+    def _read_space(cls, raw: object, info: ValidationInfo) -> Mapping[str, Domain]:
+        if not isinstance(raw, Mapping):
+            raise ValueError(
+                f"must be a section of keys, but got {shown(raw)}; write [space] above its keys"
+            )
+        named = read_space(raw)
+        task = info.data.get("task")
+        if info.mode == "json":
+            check_complete(named)
+            return named
+        return named if task is None else complete_space(named, task.train_steps)
+
+    @field_serializer("space")
+    def _plain_space(self, space: Mapping[str, Domain]) -> dict[str, Any]:
+        return {name: domain.to_plain() for name, domain in space.items()}
+
+    @model_validator(mode="after")
+    def _check_sections_agree(self) -> Self:
+        if not self.series.is_generated and self.task.score_against == "signal":
+            raise SectionError(
+                "task.score_against",
+                'must be "observations" for a table, whose noise-free signal nobody knows, '
+                'but got "signal"; remove the key',
+            )
+        if self.series.is_generated and self.task.test_steps != self.task.test_horizon_steps:
+            raise SectionError(
+                "task.test_steps",
+                "must be left out for a generated series, whose test is made of fresh draws, "
+                f"but got {self.task.test_steps}; remove the key",
+            )
+        fewest = least_training_steps(self.space)
+        if fewest < 2 ** (self.search.rungs - 1):
+            raise SectionError(
+                "search.rungs",
+                f"must leave a training step before the first report, which comes after "
+                f"1/{2 ** (self.search.rungs - 1)} of training, but got {self.search.rungs} with "
+                f"{fewest} training_steps; take fewer rungs or more steps",
+            )
+        return self
+
+    def identity(self) -> dict[str, Any]:
+        """Return, as plain JSON values, what may not change on a resume.
+
+        That is all but the name and what is spent (trials, minutes, workers).
+        """
+        return self.model_dump(mode="json", exclude={"name": True, "search": set(_SPENT)})
+
+    @property
+    def identity_hash(self) -> str:
+        """SHA-256 of the identity."""
+        canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def differing_keys(one: StudyDefinition, other: StudyDefinition) -> list[str]:
+    """Return the dotted keys at which the identities of two definitions differ, sorted."""
+    return sorted(_differing(one.identity(), other.identity(), prefix=""))
+
+
+def _differing(one: Any, other: Any, prefix: str) -> list[str]:
+    if one == other and type(one) is type(other):
+        return []
+    if not (isinstance(one, dict) and isinstance(other, dict)):
+        return [prefix.removesuffix(".")]
+    return [
+        key
+        for name in one.keys() | other.keys()
+        for key in _differing(one.get(name), other.get(name), f"{prefix}{name}.")
+    ]

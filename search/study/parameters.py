@@ -1,0 +1,98 @@
+"""The default space: one row for each parameter, in the order in which they are sampled.
+
+To add a parameter, add its row here and its line in `Space.resolve`.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import get_args
+
+from models.candidate import CellName, ContextName, ScheduleName
+from search.study.condition import Above, AnyOf, Condition, Is
+from search.study.domain import Choices, Domain, FloatRange, Scalar
+from search.study.meaning import Flag, Meaning, Names, Real, Whole
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of the space.
+
+    default: its domain where the study file is silent.
+    meaning: the values that a study file may give it.
+    when: it is sampled only then; None for always.
+    neutral: its value where it is not sampled; None where whoever needs it samples it.
+    cohort: candidates train together only where it is equal.
+    """
+
+    name: str
+    default: Domain
+    meaning: Meaning
+    when: Condition | None = None
+    neutral: Scalar | None = None
+    cohort: bool = False
+
+    def applies(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether a trial samples it, given the parameters that were sampled before it."""
+        return self.when is None or self.when.holds(params)
+
+    def can_apply(self, space: Mapping[str, Domain]) -> bool:
+        """Whether any trial of the space samples it."""
+        return self.when is None or self.when.can_hold(space)
+
+
+CELLS: tuple[str, ...] = get_args(CellName)
+CONTEXTS: tuple[str, ...] = get_args(ContextName)
+SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
+
+HAS_UNITS = Is("cell", ("rnn", "gru", "lstm"))
+HAS_MODES = Is("cell", ("lru",))
+WINDOW = Is("context", ("window",))
+STATE = Is("context", ("state",))
+UNROLLS = AnyOf((Above("rollout_steps", 1), Above("window_rollout_steps", 1)))
+
+STEPS = Whole(1, 1_000_000)
+SHARE = Real(0, 1)
+NOISE = Real(0, 100)  # in standard deviations of the training span
+
+NOISE_STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
+
+# fmt: off
+PARAMETERS: tuple[Parameter, ...] = (
+    # the architecture
+    Parameter("cell", Choices(("rnn", "gru", "lstm", "lru")), Names(CELLS), cohort=True),
+    Parameter("hidden_units", Choices((8, 16, 32, 64)), Whole(1, 4096), HAS_UNITS, cohort=True),
+    Parameter("modes", Choices((1, 2, 4, 8)), Whole(1, 2048), HAS_MODES, cohort=True),
+    Parameter("layers", Choices((1, 2, 3)), Whole(1, 16), cohort=True),
+    Parameter("head_layers", Choices((0, 1, 2)), Whole(0, 16), neutral=0, cohort=True),
+    Parameter("residual", Choices((False, True)), Flag(), neutral=False, cohort=True),
+    Parameter("context", Choices(("state", "window")), Names(CONTEXTS), cohort=True),
+    Parameter("window_steps", Choices((4, 16, 64)), STEPS, WINDOW, cohort=True),
+    Parameter("warm_up_steps", Choices((50, 100, 200)), STEPS, STATE, cohort=True),
+    # the loss
+    Parameter("rollout_steps", Choices((1, 16, 64, 256)), STEPS, STATE, cohort=True),
+    Parameter("window_rollout_steps", Choices((1, 4, 16)), STEPS, WINDOW, cohort=True),
+    Parameter("teacher_weight", FloatRange(0.0, 1.0), SHARE, UNROLLS, neutral=1.0),
+    Parameter("curriculum_fraction", FloatRange(0.0, 1.0), SHARE, UNROLLS, neutral=0.0),
+    # the noise
+    Parameter("input_noise_std", NOISE_STDS, NOISE, neutral=0.0),
+    Parameter("feedback_noise_std", NOISE_STDS, NOISE, UNROLLS, neutral=0.0),
+    Parameter("output_noise_std", NOISE_STDS, NOISE, neutral=0.0),
+    Parameter("label_noise_std", NOISE_STDS, NOISE, neutral=0.0),
+    # the optimiser
+    Parameter("learning_rate", FloatRange(1e-4, 3e-2, log=True), Real(1e-9, 100)),
+    Parameter("weight_decay", FloatRange(1e-6, 1e-1, log=True), Real(0, 100), neutral=0.0),
+    Parameter("clip_norm", FloatRange(0.1, 10.0, log=True), Real(1e-9, 1e9)),
+    Parameter("schedule", Choices(("constant", "cosine")), Names(SCHEDULES), neutral="constant"),
+    Parameter("training_steps", Choices((200, 400)), STEPS, cohort=True),
+    Parameter("batch_size", Choices((8, 16)), Whole(1, 4096), cohort=True),
+    Parameter("restarts", Choices((1, 2, 4)), Whole(1, 64), neutral=1),
+)
+# fmt: on
+
+BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in PARAMETERS}
+
+# Context and rollout, whose steps together must fit into the training span.
+SPANS: tuple[tuple[Condition, str, str], ...] = (
+    (WINDOW, "window_steps", "window_rollout_steps"),
+    (STATE, "warm_up_steps", "rollout_steps"),
+)

@@ -1,0 +1,172 @@
+"""The space of a study: completed by defaults, sampled by Optuna, resolved to candidates."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from optuna.distributions import BaseDistribution
+from optuna.trial import BaseTrial
+
+from models.candidate import Architecture, Candidate, Strategy
+from search.errors import UsageError, nearest
+from search.series.section import SectionError
+from search.study.domain import Choices, Domain, Scalar, largest, smallest
+from search.study.meaning import read_domain
+from search.study.parameters import BY_NAME, PARAMETERS, SPANS
+from search.study.wording import shown
+
+
+class Space:
+    """The domains that a study samples from.
+
+    domains: the completed ones of `StudyDefinition.space`. A known parameter that is not there
+    (one that came with a later version) is not sampled and has its neutral value.
+    """
+
+    def __init__(self, domains: Mapping[str, Domain]) -> None:
+        self.domains = dict(domains)
+        self._sampled = tuple(row for row in PARAMETERS if row.name in self.domains)
+        self.cohort_names = tuple(row.name for row in self._sampled if row.cohort)
+
+    def suggest(self, trial: BaseTrial) -> dict[str, Scalar]:
+        """Sample the parameters of one trial; those whose condition fails are left out."""
+        params: dict[str, Scalar] = {}
+        for row in self._sampled:
+            if row.applies(params):
+                params[row.name] = self.domains[row.name].suggest(trial, row.name)
+        return params
+
+    def distributions(self, params: Mapping[str, Scalar]) -> dict[str, BaseDistribution]:
+        """Return the distribution of each of a trial's parameters, as `suggest` used it."""
+        return {name: self.domains[name].distribution() for name in params}
+
+    def resolve(self, params: Mapping[str, Scalar]) -> Candidate:
+        """Return the candidate that a trial's parameters stand for.
+
+        Raises UsageError where a parameter that the candidate needs is missing.
+        """
+        has_window = _value(params, "context") == "window"
+        rollout_steps = _value(params, "window_rollout_steps" if has_window else "rollout_steps")
+        architecture = Architecture(
+            cell=_value(params, "cell"),
+            units=_value(params, "modes" if _value(params, "cell") == "lru" else "hidden_units"),
+            layers=_value(params, "layers"),
+            head_layers=_value(params, "head_layers"),
+            residual=_value(params, "residual"),
+            context=_value(params, "context"),
+            context_steps=_value(params, "window_steps" if has_window else "warm_up_steps"),
+        )
+        strategy = Strategy(
+            rollout_steps=rollout_steps,
+            teacher_weight=_value(params, "teacher_weight"),
+            curriculum_fraction=_value(params, "curriculum_fraction"),
+            input_noise_std=_value(params, "input_noise_std"),
+            feedback_noise_std=_value(params, "feedback_noise_std"),
+            output_noise_std=_value(params, "output_noise_std"),
+            label_noise_std=_value(params, "label_noise_std"),
+            learning_rate=_value(params, "learning_rate"),
+            weight_decay=_value(params, "weight_decay"),
+            clip_norm=_value(params, "clip_norm"),
+            schedule=_value(params, "schedule"),
+            training_steps=_value(params, "training_steps"),
+            batch_size=_value(params, "batch_size"),
+        )
+        return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
+
+
+def _value(params: Mapping[str, Scalar], name: str) -> Any:
+    """The value of a parameter as its own type, or its neutral one."""
+    row = BY_NAME[name]
+    if name in params:
+        try:
+            return row.meaning.value(name, params[name])
+        except SectionError as problem:
+            raise UsageError(f"a trial's {problem}") from None
+    if row.neutral is None:
+        raise UsageError(
+            f"a trial must have a value for {name}, but has only {', '.join(params) or 'none'}; "
+            "give one that freerun sampled"
+        )
+    return row.neutral
+
+
+def read_space(raw: Mapping[str, object]) -> dict[str, Domain]:
+    """Return the domains of a [space] section; SectionError for the first that is wrong."""
+    for name in raw:
+        if name not in BY_NAME:
+            raise SectionError(name, f"is no parameter.{nearest(name, BY_NAME)} {_known()}")
+    return {name: read_domain(name, raw[name], BY_NAME[name].meaning) for name in raw}
+
+
+def check_complete(space: Mapping[str, Domain]) -> None:
+    """Raise SectionError where a candidate of a stored space would lack what it needs."""
+    for row in PARAMETERS:
+        if row.neutral is None and row.name not in space and row.can_apply(space):
+            raise SectionError(row.name, "is missing from a space that should be complete")
+
+
+def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, Domain]:
+    """Return the whole space: what the study file names, and defaults that fit the task.
+
+    Default choices of context and rollout are dropped where a candidate would need more than
+    `train_steps` values; parameters that no candidate could sample are left out. Raises
+    SectionError where the named domains don't fit, or no default does.
+    """
+    space = {row.name: named.get(row.name, row.default) for row in PARAMETERS}
+    for condition, context, rollout in SPANS:
+        if not condition.can_hold(space):
+            continue
+        if context not in named:
+            # Half of the span for the context leaves room for rollouts of different lengths.
+            taken = int(largest(space[rollout])) if rollout in named else train_steps // 2
+            space[context] = _fitting(context, train_steps, rollout, taken)
+        if rollout not in named:
+            taken = int(largest(space[context]))
+            space[rollout] = _fitting(rollout, train_steps, context, taken)
+        _check_span(space, context, rollout, train_steps)
+    reachable: dict[str, Domain] = {}
+    for row in PARAMETERS:
+        if row.can_apply(reachable):  # as the rows it depends on come before it
+            reachable[row.name] = space[row.name]
+    return reachable
+
+
+def _fitting(name: str, train_steps: int, neighbour: str, taken: int) -> Choices:
+    """The default choices that fit into the training span beside its neighbour's `taken` steps."""
+    default = BY_NAME[name].default
+    assert isinstance(default, Choices)
+    room = train_steps - taken
+    if room < 1:
+        raise SectionError(
+            neighbour,
+            f"must leave room for {name} within train_steps = {train_steps}, but reaches {taken}; "
+            "shorten it, or lengthen train_steps",
+        )
+    fitting = tuple(v for v in default.values if isinstance(v, int) and v <= room)
+    if not fitting:
+        raise SectionError(
+            name,
+            f"has no default that fits: train_steps = {train_steps} leaves {room} steps for it, "
+            f"but its defaults are {shown(default.to_plain())}; "
+            f"name some, for example {name} = [{room}], or lengthen train_steps",
+        )
+    return Choices(fitting)
+
+
+def _check_span(space: Mapping[str, Domain], context: str, rollout: str, train_steps: int) -> None:
+    context_steps, rollout_steps = largest(space[context]), largest(space[rollout])
+    if context_steps + rollout_steps > train_steps:
+        raise SectionError(
+            context,
+            f"and {rollout} together must be at most train_steps = {train_steps}, but reach "
+            f"{context_steps} + {rollout_steps} = {context_steps + rollout_steps}; "
+            "shorten one of them, or lengthen train_steps",
+        )
+
+
+def _known() -> str:
+    return "The space has: " + ", ".join(BY_NAME)
+
+
+def least_training_steps(space: Mapping[str, Domain]) -> int:
+    """The fewest training steps that a candidate of the space can have."""
+    return int(smallest(space["training_steps"]))

@@ -1,0 +1,58 @@
+"""Candidates as JSON and as members of cohorts."""
+
+import json
+from collections.abc import Callable
+
+import pytest
+
+from models.candidate import Candidate
+
+
+def test_json_round_trip(make_candidate: Callable[..., Candidate]) -> None:
+    candidate = make_candidate(cell="lstm", residual=True, learning_rate=0.1)
+    assert Candidate.from_dict(json.loads(json.dumps(candidate.to_dict()))) == candidate
+
+
+def test_unknown_fields_are_refused(make_candidate: Callable[..., Candidate]) -> None:
+    plain = make_candidate().to_dict()
+    plain["strategy"]["momentum"] = 0.9
+    with pytest.raises(TypeError):
+        Candidate.from_dict(plain)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cell": "gru"},
+        {"units": 5},
+        {"layers": 2},
+        {"head_layers": 1},
+        {"residual": True},
+        {"context": "state"},
+        {"context_steps": 5},
+        {"rollout_steps": 2},
+        {"training_steps": 4},
+        {"batch_size": 3},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_shapes_the_computation_splits_cohorts(
+    make_candidate: Callable[..., Candidate], change: dict[str, object]
+) -> None:
+    assert make_candidate(**change).cohort_key() != make_candidate().cohort_key()
+
+
+def test_other_strategies_share_a_cohort(make_candidate: Callable[..., Candidate]) -> None:
+    other = make_candidate(
+        teacher_weight=0.5,
+        curriculum_fraction=0.5,
+        input_noise_std=0.1,
+        feedback_noise_std=0.1,
+        output_noise_std=0.1,
+        label_noise_std=0.1,
+        learning_rate=0.1,
+        weight_decay=0.1,
+        clip_norm=0.1,
+        schedule="cosine",
+    )
+    assert other.cohort_key() == make_candidate().cohort_key()

@@ -1,0 +1,166 @@
+"""Every hand-written cell against torch's own, member by member: states and all gradients."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import pytest
+import torch
+from torch import Generator, Tensor, nn
+
+from models.cells import CELLS
+from models.parameters import Layout
+
+MEMBERS, BATCH, STEPS, INPUTS, UNITS = 3, 2, 5, 3, 4
+
+
+@dataclass(frozen=True)
+class Unrolled:
+    """Everything a cell computes in an unroll from given states, inputs and output gradients."""
+
+    parameters: dict[str, Tensor]  # [member, *shape]
+    inputs: Tensor  # [time, member, batch, inputs]
+    first_state: Tensor  # [member, batch, state_units]
+    states: Tensor  # [time, member, batch, state_units]
+    grad_states: Tensor  # [time, member, batch, state_units]: direct gradient of each state
+    grad_inputs: Tensor
+    grad_first_state: Tensor
+    grad_parameters: dict[str, Tensor]
+
+
+def unrolled(name: str) -> Unrolled:
+    """A cell unrolled forwards and backwards with torch's gradients of its states given."""
+    cell_class = CELLS[name]
+    layout = Layout.of(cell_class.shapes(INPUTS, UNITS))
+    generator = Generator().manual_seed(5)
+    rows = [
+        layout.pack(cell_class.initialise(INPUTS, UNITS, generator)) for _ in range(MEMBERS)
+    ]
+    weights = torch.stack(rows)
+    gradients = torch.zeros_like(weights)
+    parameters, grad_parameters = layout.views(weights), layout.views(gradients)
+    cell = cell_class(parameters, grad_parameters, slots=STEPS, batch=BATCH)
+    width = cell_class.state_units(UNITS)
+
+    def random(*shape: int) -> Tensor:
+        return torch.randn(*shape, generator=generator)
+
+    inputs, first = random(STEPS, MEMBERS, BATCH, INPUTS), random(MEMBERS, BATCH, width)
+    grad_states = random(STEPS, MEMBERS, BATCH, width)
+    states = torch.empty(STEPS, MEMBERS, BATCH, width)
+    cell.begin()
+    for step in range(STEPS):
+        cell.forward(step, inputs[step], states[step - 1] if step else first, states[step])
+    grad_inputs, carried = torch.empty_like(inputs), torch.zeros_like(first)
+    for step in reversed(range(STEPS)):
+        grad_state = torch.empty_like(carried)
+        cell.backward(
+            step,
+            inputs[step],
+            states[step - 1] if step else first,
+            states[step],
+            carried + grad_states[step],
+            grad_state,
+            grad_inputs[step],
+        )
+        carried = grad_state
+    cell.end()
+    return Unrolled(
+        parameters, inputs, first, states, grad_states, grad_inputs, carried, grad_parameters
+    )
+
+
+Reference = Callable[[dict[str, Tensor], Tensor, Tensor], Tensor]
+
+
+def rnn(p: dict[str, Tensor], inputs: Tensor, state: Tensor) -> Tensor:
+    zero = torch.zeros(UNITS)
+    weights = [p["input"].T, p["recurrent"].T, p["bias"][0], zero]
+    return _torch_states(nn.RNNCell(INPUTS, UNITS), weights, inputs, state)
+
+
+def gru(p: dict[str, Tensor], inputs: Tensor, state: Tensor) -> Tensor:
+    weights = [p["input"].T, p["recurrent"].T, p["input_bias"][0], p["recurrent_bias"][0]]
+    return _torch_states(nn.GRUCell(INPUTS, UNITS), weights, inputs, state)
+
+
+def lstm(p: dict[str, Tensor], inputs: Tensor, state: Tensor) -> Tensor:
+    def reordered(weight: Tensor) -> Tensor:  # ours is i, f, o, g, torch's is i, f, g, o
+        i, f, o, g = weight.T.chunk(4)
+        return torch.cat([i, f, g, o])
+
+    bias = reordered(p["bias"])[:, 0]
+    weights = [reordered(p["input"]), reordered(p["recurrent"]), bias, torch.zeros(4 * UNITS)]
+    return _torch_states(nn.LSTMCell(INPUTS, UNITS), weights, inputs, state)
+
+
+def lru(p: dict[str, Tensor], inputs: Tensor, state: Tensor) -> Tensor:
+    eigenvalues = torch.exp(-torch.exp(p["nu"][0]) + 1j * torch.exp(p["theta"][0]))
+    weights = torch.complex(p["input"][:, :UNITS], p["input"][:, UNITS:])
+    hidden = torch.complex(state[:, :UNITS], state[:, UNITS:])
+    states = []
+    for x in inputs:
+        hidden = eigenvalues * hidden + x.to(torch.complex64) @ weights
+        states.append(torch.cat([hidden.real, hidden.imag], dim=1))
+    return torch.stack(states)
+
+
+def _torch_states(
+    cell: nn.RNNCellBase, weights: list[Tensor], inputs: Tensor, state: Tensor
+) -> Tensor:
+    names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    named = dict(zip(names, weights, strict=True))
+    states = []
+    carried = (state[:, :UNITS], state[:, UNITS:]) if isinstance(cell, nn.LSTMCell) else state
+    for x in inputs:
+        carried = torch.func.functional_call(cell, named, (x, carried))
+        states.append(carried if isinstance(carried, Tensor) else torch.cat(carried, dim=1))
+    return torch.stack(states)
+
+
+REFERENCES: dict[str, Reference] = {"rnn": rnn, "gru": gru, "lstm": lstm, "lru": lru}
+
+
+def test_every_cell_has_a_reference() -> None:
+    assert REFERENCES.keys() == CELLS.keys()
+
+
+@pytest.mark.parametrize("name", CELLS)
+@pytest.mark.parametrize("member", range(MEMBERS))
+def test_states_and_gradients_are_those_of_torch(name: str, member: int) -> None:
+    ours = unrolled(name)
+    parameters = {k: v[member].clone().requires_grad_() for k, v in ours.parameters.items()}
+    inputs = ours.inputs[:, member].clone().requires_grad_()
+    first = ours.first_state[member].clone().requires_grad_()
+    states = REFERENCES[name](parameters, inputs, first)
+    torch.testing.assert_close(ours.states[:, member], states.detach())
+
+    states.backward(ours.grad_states[:, member])
+    assert inputs.grad is not None
+    assert first.grad is not None
+    torch.testing.assert_close(ours.grad_inputs[:, member], inputs.grad, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(ours.grad_first_state[member], first.grad, rtol=1e-4, atol=1e-5)
+    for key, parameter in parameters.items():
+        assert parameter.grad is not None
+        torch.testing.assert_close(
+            ours.grad_parameters[key][member], parameter.grad, rtol=1e-4, atol=1e-4
+        )
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
+def test_initial_weights_are_uniform_as_in_torch(name: str) -> None:
+    bound = 64**-0.5
+    initial = CELLS[name].initialise(1, 64, Generator().manual_seed(0))["recurrent"]
+    assert initial.abs().max() <= bound
+    assert initial.std() == pytest.approx(bound / 3**0.5, rel=0.05)
+
+
+def test_initial_linear_modes_remember() -> None:
+    modes = CELLS["lru"].initialise(1, 500, Generator().manual_seed(0))
+    modulus, phase = torch.exp(-torch.exp(modes["nu"])), torch.exp(modes["theta"])
+    assert 0.9 < modulus.min() < modulus.max() < 1.0
+    assert 0.004 < phase.min() < 0.02
+    assert 0.5 < phase.max() <= 1.0
+    # White noise of variance 1 gives each complex mode a stationary variance of 1.
+    weights = modes["input"]
+    variance = (weights[:, :500] ** 2 + weights[:, 500:] ** 2) / (1 - modulus**2)
+    assert variance.mean() == pytest.approx(1.0, rel=0.15)

@@ -1,0 +1,161 @@
+"""The promise: a member's numbers are the same, bit for bit, alone or in any company."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Generator, Tensor
+
+from models.candidate import Candidate
+from models.freerun import free_run
+from models.training import Member, Training
+
+SERIES, SPAN, STEPS = 3, 40, 4
+
+architectures = st.fixed_dictionaries(
+    {
+        "cell": st.sampled_from(["rnn", "gru", "lstm", "lru"]),
+        "units": st.sampled_from([1, 2, 3, 5, 8, 16]),
+        "layers": st.integers(1, 3),
+        "head_layers": st.integers(0, 2),
+        "residual": st.booleans(),
+        "context": st.sampled_from(["window", "state"]),
+        "context_steps": st.sampled_from([1, 2, 5, 9]),
+        "rollout_steps": st.sampled_from([1, 2, 6]),
+        "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
+    }
+)
+noise = st.sampled_from([0.0, 0.1])
+strategies = st.fixed_dictionaries(
+    {
+        "teacher_weight": st.sampled_from([0.0, 0.3, 1.0]),
+        "curriculum_fraction": st.sampled_from([0.0, 0.6]),
+        "input_noise_std": noise,
+        "feedback_noise_std": noise,
+        "output_noise_std": noise,
+        "label_noise_std": noise,
+        "learning_rate": st.sampled_from([1e-3, 3e-2]),
+        "weight_decay": st.sampled_from([0.0, 0.1]),
+        "clip_norm": st.sampled_from([0.1, 10.0]),
+        "schedule": st.sampled_from(["constant", "cosine"]),
+    }
+)
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def values(channels: int = 1) -> Tensor:
+    return torch.randn(SERIES, SPAN, channels, generator=Generator().manual_seed(4))
+
+
+def numbers(
+    members: list[Member], wanted: Member, kept: list[int] | None = None, channels: int = 1
+) -> dict[str, Tensor]:
+    """What training leaves of one member: weights, loss, free run. Some may be dropped halfway."""
+    training, order = Training(members, values(channels), "cpu"), list(members)
+    for step in training:
+        if step == STEPS // 2 and kept is not None:
+            training.keep(kept)
+            order = [order[i] for i in kept]
+    row = order.index(wanted)
+    context = values(channels)[:1, None, : training.warm_up].expand(len(training.weights), 3, -1, -1)
+    run = free_run(training.forecaster, training.weights, context, 12)
+    return {"weights": training.weights[row], "loss": training.loss()[row], "free run": run[row]}
+
+
+def check_equal(found: dict[str, Tensor], expected: dict[str, Tensor], where: str) -> None:
+    for name, value in expected.items():
+        assert torch.equal(found[name], value), f"{name} differs {where}"
+
+
+def members_of(
+    make_candidate: Callable[..., Candidate],
+    architecture: dict[str, Any],
+    chosen: list[dict[str, Any]],
+) -> list[Member]:
+    candidates = [
+        make_candidate(training_steps=STEPS, **architecture, **strategy) for strategy in chosen
+    ]
+    return [Member(c, i % SERIES, seed=i) for i, c in enumerate(candidates)]
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    architecture=architectures,
+    chosen=st.lists(strategies, min_size=3, max_size=9),
+    data=st.data(),
+)
+def test_company_order_and_dropped_members_change_nothing(
+    make_candidate: Callable[..., Candidate],
+    architecture: dict[str, Any],
+    chosen: list[dict[str, Any]],
+    data: st.DataObject,
+) -> None:
+    members = members_of(make_candidate, architecture, chosen)
+    wanted = data.draw(st.sampled_from(members), label="wanted")
+    alone = numbers([wanted], wanted)
+    shuffled = data.draw(st.permutations(members), label="order")
+    check_equal(numbers(shuffled, wanted), alone, "in company")
+    others = [i for i in range(len(members)) if shuffled[i] is not wanted]
+    survivors = data.draw(st.lists(st.sampled_from(others), unique=True), label="survivors")
+    kept = data.draw(st.permutations([*survivors, shuffled.index(wanted)]), label="kept")
+    check_equal(numbers(shuffled, wanted, kept), alone, "after others were dropped")
+
+
+# Large enough for torch to share each kernel's work among threads and for odd ends of blocks.
+WIDE = {"units": 33, "batch_size": 16, "layers": 2, "head_layers": 1, "residual": True}
+
+
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        {"cell": "rnn", "context": "window", "context_steps": 3, "rollout_steps": 2} | WIDE,
+        {"cell": "gru", "context": "window", "context_steps": 3, "rollout_steps": 2} | WIDE,
+        {"cell": "lstm", "context": "state", "context_steps": 4, "rollout_steps": 3} | WIDE,
+        {"cell": "lru", "context": "state", "context_steps": 4, "rollout_steps": 3} | WIDE,
+        {"cell": "lru", "context": "state", "context_steps": 20, "rollout_steps": 19, "units": 8},
+    ],
+    ids=["rnn", "gru", "lstm", "lru", "linear"],
+)
+def test_threads_and_a_large_cohort_change_nothing(
+    make_candidate: Callable[..., Candidate], architecture: dict[str, Any]
+) -> None:
+    chosen = [
+        {
+            "learning_rate": rate,
+            "input_noise_std": 0.1,
+            "feedback_noise_std": 0.1,
+            "teacher_weight": 0.5,
+            "weight_decay": 0.01,
+        }
+        for rate in (1e-3, 1e-2, 3e-2) * 15
+    ]
+    members = members_of(make_candidate, architecture, chosen)
+    wanted = members[40]
+    alone = numbers([wanted], wanted)
+    check_equal(numbers(members, wanted), alone, "among 45")
+    with threads(2):
+        check_equal(numbers([wanted], wanted), alone, "alone on 2 threads")
+        check_equal(numbers(members, wanted), alone, "among 45 on 2 threads")
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru"])
+def test_several_channels_keep_the_promise(
+    make_candidate: Callable[..., Candidate], cell: str
+) -> None:
+    architecture = {"cell": cell, "context": "state", "rollout_steps": 3, "units": 5}
+    members = members_of(make_candidate, architecture, [{"input_noise_std": 0.1}] * 5)
+    alone = numbers([members[2]], members[2], channels=3)
+    check_equal(numbers(members, members[2], channels=3), alone, "in company")

@@ -1,0 +1,82 @@
+"""Real processes that use one storage at once: `swarm.py NUMBER TASK URL`, one JSON line for each.
+
+They are forked from this script after its imports, before anything is opened, and let go together.
+"""
+
+import json
+import os
+import sys
+from collections.abc import Callable
+
+from optuna.distributions import FloatDistribution
+
+from search.storage import FinishedTrial, Proposal, open_storage
+from search.storage.optuna_tables import newest_revision
+
+
+def open_only(url: str) -> list[int]:
+    """Open the storage, and create it if need be."""
+    open_storage(url, create=True).close()
+    return []
+
+
+def claim_until_spent(url: str) -> list[int]:
+    """Claim, report and tell trials until the budget is used up; return their numbers."""
+    numbers = []
+    with open_storage(url, create=False) as storage:
+        study = storage.study("sine")
+        worker = study.register_worker(host="here", pid=os.getpid(), machine={})
+        one = Proposal({"x": 0.5}, {"x": FloatDistribution(0, 1)}, cohort_key="a")
+        while claimed := study.claim_new(worker, [one] * 3):
+            numbers += [trial.number for trial in claimed]
+            assert not study.report(worker, [(trial.trial_id, 1, 0.5) for trial in claimed])
+            ends = [FinishedTrial(trial.trial_id, "complete", 0.5) for trial in claimed]
+            assert not study.finish(worker, ends)
+        study.leave(worker)
+    return numbers
+
+
+def hold_until_killed(url: str) -> list[int]:
+    """Claim two trials, report one, say so, and hang."""
+    storage = open_storage(url, create=False)
+    study = storage.study("sine")
+    worker = study.register_worker(host="here", pid=os.getpid(), machine={})
+    one = Proposal({"x": 0.5}, {"x": FloatDistribution(0, 1)}, cohort_key="a")
+    claimed = study.claim_new(worker, [one] * 2)
+    study.report(worker, [(claimed[0].trial_id, 1, 0.5)])
+    held = [worker, *(trial.trial_id for trial in claimed)]
+    os.write(1, (json.dumps(held) + "\n").encode())
+    sys.stdin.read()
+    return []
+
+
+TASKS: dict[str, Callable[[str], list[int]]] = {
+    "open": open_only,
+    "claim": claim_until_spent,
+    "hold": hold_until_killed,
+}
+
+
+def main(number: int, task: str, url: str) -> int:
+    newest_revision()  # reads all of Optuna's migrations: once here, not in each process
+    read_end, write_end = os.pipe()
+    children = []
+    for _ in range(number):
+        child = os.fork()
+        if child == 0:
+            os.close(write_end)
+            os.read(read_end, 1)
+            # One write, so that lines of several processes don't mix.
+            os.write(1, (json.dumps(TASKS[task](url)) + "\n").encode())
+            sys.exit(0)
+        children.append(child)
+    # Closing the pipe lets all of them go at the same moment.
+    os.close(write_end)
+    return max(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children)
+
+
+if __name__ == "__main__":
+    if sys.argv[2] == "hold":
+        hold_until_killed(sys.argv[3])
+    else:
+        sys.exit(main(int(sys.argv[1]), sys.argv[2], sys.argv[3]))

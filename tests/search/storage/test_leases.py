@@ -1,0 +1,248 @@
+"""Who holds what, and that no trial is lost, or told twice."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import optuna
+import pytest
+
+from search.errors import FreerunError
+from search.storage import MAX_ATTEMPTS, FinishedTrial, StudyStore, Swept
+
+if TYPE_CHECKING:
+    from tests.search.storage.conftest import Propose, RunSql, Silence
+
+
+def done(trial_id: int, value: float = 0.5) -> FinishedTrial:
+    return FinishedTrial(trial_id, "complete", value)
+
+
+def register(study: StudyStore, pid: int) -> int:
+    return study.register_worker(host="here", pid=pid, machine={})
+
+
+def test_new_trials_are_claimed_reported_and_told(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    proposals = propose(3)
+    claimed = study.claim_new(worker, proposals)
+    assert [trial.number for trial in claimed] == [0, 1, 2]
+    assert [trial.params for trial in claimed] == [proposal.params for proposal in proposals]
+    ids = [trial.trial_id for trial in claimed]
+    assert study.beat(worker).held_trials == set(ids)
+
+    assert study.report(worker, [(trial_id, 1, 0.9) for trial_id in ids]) == []
+    assert study.finish(worker, [done(trial_id) for trial_id in ids]) == []
+    assert study.beat(worker).held_trials == set()
+    assert study.counts().complete == 3
+
+
+def test_numbers_go_on_across_claims(study: StudyStore, worker: int, propose: Propose) -> None:
+    numbers = [t.number for _ in range(3) for t in study.claim_new(worker, propose(2))]
+    assert numbers == list(range(6))
+
+
+def test_empty_calls_do_nothing(study: StudyStore, worker: int) -> None:
+    assert study.claim_new(worker, []) == []
+    assert study.claim_waiting(worker, 8) == []
+    assert study.report(worker, []) == []
+    assert study.finish(worker, []) == []
+    study.give_back(worker, [])
+    assert study.sweep() == Swept((), (), ())
+    assert study.counts().total == 0
+
+
+def test_a_trial_given_back_waits_with_its_params_and_without_reports(
+    study: StudyStore, worker: int, propose: Propose, run_sql: RunSql
+) -> None:
+    first, second = study.claim_new(worker, propose(2))
+    study.report(worker, [(first.trial_id, 1, 0.9), (second.trial_id, 1, 0.8)])
+    study.give_back(worker, [first.trial_id])
+
+    assert study.counts().waiting == 1
+    assert run_sql("SELECT trial_id FROM trial_intermediate_values") == [(second.trial_id,)]
+    other = register(study, 2)
+    (again,) = study.claim_waiting(other, 8)
+    assert (again.trial_id, again.number, again.params) == (
+        first.trial_id,
+        first.number,
+        first.params,
+    )
+    assert again.distributions == first.distributions
+    assert again.attempts == 0
+    assert study.finish(worker, [done(first.trial_id)]) == [first.trial_id]
+    assert study.finish(other, [done(first.trial_id)]) == []
+
+
+def test_giving_back_forgets_the_rungs_of_the_dead_run(
+    study: StudyStore, worker: int, propose: Propose, run_sql: RunSql
+) -> None:
+    (trial,) = study.claim_new(worker, propose(1))
+    for key in ("completed_rung_0", "completedXrungX0", "kept"):
+        run_sql(
+            "INSERT INTO trial_system_attributes (trial_id, key, value_json)"
+            " VALUES (:trial, :key, '1')",
+            trial=trial.trial_id,
+            key=key,
+        )
+    study.give_back(worker, [trial.trial_id])
+    kept = run_sql("SELECT key FROM trial_system_attributes ORDER BY key")
+    assert {key for (key,) in kept} == {"kept", "completedXrungX0"}
+
+
+def test_waiting_trials_are_claimed_by_the_cohort_of_the_oldest(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    ids = {
+        key: [trial.trial_id for trial in study.claim_new(worker, propose(count, key))]
+        for key, count in (("b", 2), ("a", 3))
+    }
+    late_b = [trial.trial_id for trial in study.claim_new(worker, propose(1, "b"))]
+    study.give_back(worker, [*ids["a"], *late_b, *ids["b"]])
+
+    def claim(at_most: int) -> list[int]:
+        return [trial.trial_id for trial in study.claim_waiting(worker, at_most)]
+
+    assert claim(8) == [*ids["b"], *late_b]
+    assert claim(2) == ids["a"][:2]
+    assert claim(2) == ids["a"][2:]
+    assert claim(2) == []
+
+
+def test_only_the_holder_is_heard(study: StudyStore, worker: int, propose: Propose) -> None:
+    (trial,) = study.claim_new(worker, propose(1))
+    stranger = register(study, 2)
+    assert study.report(stranger, [(trial.trial_id, 1, 0.1)]) == [trial.trial_id]
+    assert study.finish(stranger, [done(trial.trial_id, 0.1)]) == [trial.trial_id]
+    study.give_back(stranger, [trial.trial_id])
+    assert study.counts().running == 1
+    assert study.trial(0).intermediate_values == {}
+
+
+def test_telling_again_is_no_loss_and_changes_nothing(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    (trial,) = study.claim_new(worker, propose(1))
+    assert study.finish(worker, [done(trial.trial_id, 0.5)]) == []
+    assert study.finish(worker, [done(trial.trial_id, 0.1)]) == []
+    assert study.trial(0).value == 0.5
+
+
+def test_a_sweep_gives_the_trials_of_a_dead_worker_back(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    ids = tuple(trial.trial_id for trial in study.claim_new(worker, propose(2)))
+    alive = register(study, 2)
+    (held,) = study.claim_new(alive, propose(1))
+    assert study.sweep() == Swept((), (), ())
+
+    silence(worker)
+    assert study.sweep() == Swept(ids, (), ())
+    assert study.beat(alive).held_trials == {held.trial_id}
+    again = study.claim_waiting(alive, 8)
+    assert [(trial.trial_id, trial.attempts) for trial in again] == [(i, 1) for i in ids]
+
+
+def test_a_late_worker_learns_what_it_lost(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    first, second = study.claim_new(worker, propose(2))
+    study.finish(worker, [done(first.trial_id)])
+    silence(worker)
+    study.sweep()
+    assert study.beat(worker).held_trials == set()
+    assert study.report(worker, [(second.trial_id, 1, 0.9)]) == [second.trial_id]
+    lost = study.finish(worker, [done(first.trial_id), done(second.trial_id)])
+    assert lost == [second.trial_id]
+
+
+def test_a_trial_that_is_lost_too_often_fails(
+    study: StudyStore, propose: Propose, silence: Silence
+) -> None:
+    workers = [register(study, pid) for pid in range(MAX_ATTEMPTS)]
+    (trial,) = study.claim_new(workers[0], propose(1))
+    for attempt, worker in enumerate(workers):
+        if attempt:
+            (again,) = study.claim_waiting(worker, 1)
+            assert again.attempts == attempt
+        silence(worker)
+        swept = study.sweep()
+        assert swept.given_back + swept.failed == (trial.trial_id,)
+        assert bool(swept.failed) == (attempt == MAX_ATTEMPTS - 1)
+    row = study.trial(0)
+    assert row.state == "failed"
+    assert "lost 3 times" in row.user_attributes["message"]
+    assert study.finish(workers[-1], [done(trial.trial_id)]) == [trial.trial_id]
+
+
+def test_clean_returns_are_no_losses(study: StudyStore, worker: int, propose: Propose) -> None:
+    (trial,) = study.claim_new(worker, propose(1))
+    for _ in range(MAX_ATTEMPTS + 1):
+        study.give_back(worker, [trial.trial_id])
+        (again,) = study.claim_waiting(worker, 1)
+        assert again.attempts == 0
+
+
+def test_a_worker_that_returns_from_an_outage_gives_the_others_time(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    other = register(study, 2)
+    study.claim_new(worker, propose(1))
+    study.claim_new(other, propose(1))
+    silence(worker)
+    silence(other)
+    study.beat(worker)
+    assert study.sweep() == Swept((), (), ())
+    assert len(study.beat(other).held_trials) == 1
+
+
+def test_leaving_gives_everything_back_and_ends_the_registration(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    study.claim_new(worker, propose(2))
+    study.leave(worker)
+    assert study.counts().waiting == 2
+    (status,) = study.workers()
+    assert (status.alive, status.left, status.trial_ids) == (False, True, ())
+    with pytest.raises(FreerunError, match="has left"):
+        study.beat(worker)
+
+
+def test_a_worker_known_to_be_dead_is_taken_from_at_once(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    (trial,) = study.claim_new(worker, propose(1))
+    assert study.lose_worker(worker).given_back == (trial.trial_id,)
+    assert study.lose_worker(worker) == Swept((), (), ())
+    (again,) = study.claim_waiting(register(study, 2), 1)
+    assert again.attempts == 1
+
+
+def test_a_failed_trial_says_why(study: StudyStore, worker: int, propose: Propose) -> None:
+    (trial,) = study.claim_new(worker, propose(1))
+    study.finish(worker, [FinishedTrial(trial.trial_id, "failed", message="no room")])
+    row = study.trial(0)
+    assert (row.state, row.value, row.user_attributes) == ("failed", None, {"message": "no room"})
+
+
+@pytest.mark.parametrize(
+    ("state", "value"), [("complete", None), ("complete", float("nan")), ("failed", 0.5)]
+)
+def test_state_and_value_must_agree(state: str, value: float | None) -> None:
+    with pytest.raises(ValueError, match="value"):
+        FinishedTrial(1, state, value)  # type: ignore[arg-type]
+
+
+def test_a_distribution_that_does_not_fit_the_study_is_refused(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    study.claim_new(worker, propose(1))
+    (proposal,) = propose(1)
+    choices = optuna.distributions.CategoricalDistribution(["rnn", "tcn"])
+    changed = type(proposal)(
+        proposal.params, {**proposal.distributions, "cell": choices}, cohort_key="a"
+    )
+    with pytest.raises(ValueError, match="does not support dynamic value space"):
+        study.claim_new(worker, [changed])
+    assert study.counts().total == 1

@@ -1,0 +1,165 @@
+"""What is read of a study: by our own calls, by Optuna, and by its samplers."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING
+
+import optuna
+import pytest
+from optuna.trial import TrialState
+
+from search.storage import FinishedTrial, Replica, Storage, StudyStore
+
+if TYPE_CHECKING:
+    from tests.search.storage.conftest import Propose, Silence
+
+
+def finish(study: StudyStore, worker: int, propose: Propose, number: int) -> list[int]:
+    ids = [trial.trial_id for trial in study.claim_new(worker, propose(number))]
+    study.report(worker, [(trial_id, 1, 1.0 / (1 + trial_id)) for trial_id in ids])
+    study.finish(worker, [FinishedTrial(i, "complete", 1.0 / (1 + i)) for i in ids])
+    return ids
+
+
+def test_finished_trials_are_returned_once(
+    storage: Storage, study: StudyStore, worker: int, propose: Propose
+) -> None:
+    assert study.finished_trials() == []
+    first, second, third = [t.trial_id for t in study.claim_new(worker, propose(3))]
+    assert study.finished_trials() == []
+
+    def told() -> list[int]:
+        return [trial._trial_id for trial in study.finished_trials()]
+
+    study.finish(worker, [FinishedTrial(third, "complete", 0.5)])
+    assert told() == [third]
+    study.finish(worker, [FinishedTrial(first, "failed")])
+    later = finish(study, worker, propose, 2)
+    assert told() == [first, *later]
+    study.give_back(worker, [second])
+    assert told() == []
+    study.claim_waiting(worker, 1)
+    study.finish(worker, [FinishedTrial(second, "pruned")])
+    assert told() == [second]
+    assert told() == []
+    assert len(storage.study("sine").finished_trials()) == 5
+
+
+def test_foreign_trials_are_read_too(
+    storage: Storage, study: StudyStore, worker: int, propose: Propose
+) -> None:
+    finish(study, worker, propose, 1)
+    plain = optuna.load_study(study_name="sine", storage=storage.optuna)
+    plain.add_trial(optuna.trial.create_trial(value=0.25))
+    assert [trial.number for trial in study.finished_trials()] == [0, 1]
+    assert study.trial_rows()[1].cohort_key is None
+    assert study.claim_new(worker, propose(1))[0].number == 2
+
+
+def test_more_trials_than_variables_of_a_statement_are_read(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    claimed = study.claim_new(worker, propose(2100))
+    study.finish(worker, [FinishedTrial(trial.trial_id, "failed") for trial in claimed])
+    assert [t.number for t in study.finished_trials()] == list(range(2100))
+
+
+def test_rows_of_all_trials(study: StudyStore, worker: int, propose: Propose) -> None:
+    done, running = [t.trial_id for t in study.claim_new(worker, propose(2, "key"))]
+    study.report(worker, [(done, 1, 0.75), (done, 2, float("nan"))])
+    study.finish(worker, [FinishedTrial(done, "complete", 0.5, {"seconds": 3})])
+    row, other = study.trial_rows()
+    assert (row.trial_id, row.number, row.state, row.value) == (done, 0, "complete", 0.5)
+    assert row.params == propose(2)[0].params
+    assert row.user_attributes == {"seconds": 3}
+    assert row.intermediate_values[1] == 0.75
+    assert math.isnan(row.intermediate_values[2])
+    assert row.started is not None
+    assert row.completed is not None
+    assert row.completed >= row.started
+    assert (row.cohort_key, row.attempts, row.worker_id) == ("key", 0, worker)
+    assert (other.trial_id, other.state, other.completed) == (running, "running", None)
+
+
+def test_the_best_is_the_first_of_the_least(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    assert study.best_trial() is None
+    ids = [trial.trial_id for trial in study.claim_new(worker, propose(5))]
+    study.report(worker, [(ids[4], 1, 0.01)])
+    values = (float("inf"), 0.5, 0.25, 0.25)
+    ends = [FinishedTrial(i, "complete", v) for i, v in zip(ids, values, strict=False)]
+    study.finish(worker, [*ends, FinishedTrial(ids[4], "pruned")])
+    best = study.best_trial()
+    assert best is not None
+    assert (best.number, best.value) == (2, 0.25)
+
+
+def test_curves_and_replicas_are_kept_by_trial(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    ids = [trial.trial_id for trial in study.claim_new(worker, propose(2))]
+    replicas = [Replica(0, 0.5, 1e-3, 2), Replica(1, 0.7, float("inf"), 0)]
+    unknown = Replica(2, 0.9, float("nan"), 1)
+    study.finish(
+        worker,
+        [
+            FinishedTrial(
+                ids[0], "complete", 0.5, curve=b"\0\1\2\3", replicas=[*replicas, unknown]
+            ),
+            FinishedTrial(ids[1], "complete", 0.6),
+        ],
+    )
+    assert study.curves() == {ids[0]: b"\0\1\2\3"}
+    (kept,) = study.replicas().values()
+    assert kept[:2] == replicas
+    assert math.isnan(kept[2].training_loss)
+
+
+def test_workers_and_what_they_hold(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    ids = tuple(trial.trial_id for trial in study.claim_new(worker, propose(2)))
+    dead = study.register_worker(host="here", pid=7, machine={"cpu": 1})
+    silence(dead)
+    first, second = study.workers()
+    assert (first.worker_id, first.host, first.pid, first.machine) == (
+        worker,
+        "here",
+        1,
+        {"cpu": "any"},
+    )
+    assert (first.alive, first.left, first.trial_ids, first.job_ids) == (True, False, ids, ())
+    assert first.beat_age < 60
+    assert (second.alive, second.left, second.trial_ids) == (False, False, ())
+    assert second.beat_age > 900
+
+
+def test_the_cached_storage_follows(
+    storage: Storage, study: StudyStore, worker: int, propose: Propose
+) -> None:
+    plain = optuna.load_study(study_name="sine", storage=storage.optuna)
+    ids = [trial.trial_id for trial in study.claim_new(worker, propose(3))]
+    assert [t.state for t in plain.get_trials()] == [TrialState.RUNNING] * 3
+    study.finish(worker, [FinishedTrial(ids[1], "complete", 0.5)])
+    study.give_back(worker, [ids[2]])
+    states = [TrialState.RUNNING, TrialState.COMPLETE, TrialState.WAITING]
+    assert [trial.state for trial in plain.get_trials()] == states
+
+
+@pytest.mark.parametrize("constant_liar", [False, True])
+def test_a_sampler_asks_on_what_was_written_in_bulk(
+    storage: Storage, study: StudyStore, worker: int, propose: Propose, constant_liar: bool
+) -> None:
+    finish(study, worker, propose, 20)
+    study.claim_new(worker, propose(2))
+    sampler = optuna.samplers.TPESampler(
+        seed=0, multivariate=False, constant_liar=constant_liar, n_startup_trials=5
+    )
+    plain = optuna.load_study(study_name="sine", storage=storage.optuna, sampler=sampler)
+    distributions = propose(1)[0].distributions
+    asked = plain.ask(dict(distributions))
+    assert set(asked.params) == set(distributions)
+    plain.tell(asked, 0.5)
+    assert study.counts().complete == 21

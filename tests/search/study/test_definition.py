@@ -1,0 +1,170 @@
+import json
+import math
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from search.study.definition import StudyDefinition, differing_keys
+
+RAW: dict[str, Any] = {
+    "name": "sine",
+    "series": {"source": "sine"},
+    "task": {"train_steps": 600, "horizon_steps": 400},
+}
+TABLE = {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]}
+
+
+def define(**changes: Any) -> StudyDefinition:
+    """The definition of RAW with some keys replaced; sections are merged."""
+    raw = dict(RAW)
+    for key, value in changes.items():
+        is_section = isinstance(value, dict) and key in raw and key != "series"
+        raw[key] = raw[key] | value if is_section else value
+    return StudyDefinition.model_validate(raw)
+
+
+def test_defaults_follow_the_task_and_the_series() -> None:
+    task = define().task
+    assert task.validation_steps == task.test_horizon_steps == task.test_steps == 400
+    assert task.start_points == 1
+    assert task.score_against == "signal"
+    assert define(task={"test_horizon_steps": 1000}).task.test_steps == 1000
+    assert define(series=TABLE).task.score_against == "observations"
+    assert define().search.rung_fractions == (0.125, 0.25, 0.5, 1.0)
+    assert define(search={"rungs": 1}).search.rung_fractions == (1.0,)
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        define(),
+        define(series=TABLE),
+        define(
+            seed=2**63 - 1,
+            series={"source": "sine", "phase": 0, "amplitude": 1, "noise_std": 1 / 3},
+            search={"minutes": 2, "workers": 3, "sampler": "random"},
+            space={
+                "learning_rate": {"low": 1, "high": 2},
+                "batch_size": {"low": 4, "high": 16, "step": 4},
+                "teacher_weight": 1,
+                "input_noise_std": [0, 0.1],
+                "layers": {"low": 1, "high": 3, "log": True},
+            },
+        ),
+    ],
+)
+def test_json_brings_back_the_same_definition_and_hash(definition: StudyDefinition) -> None:
+    text = definition.model_dump_json()
+    again = StudyDefinition.model_validate_json(text)
+    assert again == definition
+    assert again.model_dump_json() == text
+    assert again.identity_hash == definition.identity_hash
+    assert differing_keys(again, definition) == []
+    assert json.loads(json.dumps(definition.identity())) == definition.identity()
+
+
+def test_python_values_bring_back_the_same_definition() -> None:
+    definition = define(space={"cell": "gru"})
+    assert StudyDefinition.model_validate(definition.model_dump()) == definition
+
+
+def test_spelling_out_a_default_changes_nothing() -> None:
+    spelt_out = define(
+        task={"validation_steps": 400, "score_against": "signal"},
+        search={"replicas": 4},
+        space={"restarts": [1, 2, 4], "clip_norm": {"low": 0.1, "high": 10, "log": True}},
+    )
+    assert spelt_out == define()
+    assert spelt_out.identity_hash == define().identity_hash
+
+
+def test_the_name_and_what_is_spent_are_no_part_of_the_identity() -> None:
+    other = define(name="other", search={"trials": 9, "minutes": 1, "workers": 7})
+    assert differing_keys(other, define()) == []
+    assert other.identity_hash == define().identity_hash
+    assert "name" not in define().identity()
+
+
+@pytest.mark.parametrize(
+    ("changes", "keys"),
+    [
+        ({"seed": 1}, ["seed"]),
+        ({"series": {"source": "sine", "noise_std": 0.1}}, ["series.noise_std"]),
+        ({"task": {"train_steps": 500}}, ["task.train_steps"]),
+        ({"search": {"replicas": 5, "rungs": 3}}, ["search.replicas", "search.rungs"]),
+        ({"space": {"batch_size": [8]}}, ["space.batch_size"]),
+        ({"space": {"clip_norm": {"low": 0.2, "high": 10, "log": True}}}, ["space.clip_norm.low"]),
+        ({"space": {"clip_norm": 1}}, ["space.clip_norm"]),
+        ({"space": {"cell": ["lru"]}}, ["space.cell", "space.hidden_units"]),
+    ],
+)
+def test_any_other_change_is_named(changes: dict[str, Any], keys: list[str]) -> None:
+    other = define(**changes)
+    assert differing_keys(define(), other) == differing_keys(other, define()) == keys
+    assert other.identity_hash != define().identity_hash
+
+
+def test_a_stored_definition_keeps_its_space_when_defaults_change() -> None:
+    stored = json.loads(define().model_dump_json())
+    del stored["space"]["label_noise_std"]  # as if this parameter had come with a later version
+    stored["space"]["restarts"] = [1, 2]  # as if the default had been another
+    older = StudyDefinition.model_validate_json(json.dumps(stored))
+    assert "label_noise_std" not in older.space
+    assert differing_keys(older, define()) == ["space.label_noise_std", "space.restarts"]
+
+
+@pytest.mark.parametrize("name", ["a", "sine-2", "a.b_c", "-x", "0", "x" * 100])
+def test_names_that_a_file_may_have_are_accepted(name: str) -> None:
+    assert define(name=name).name == name
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        *({"name": name} for name in ["", ".x", "..", "a/b", "a b", "a\n", "ü", "x" * 101, "a\\b"]),
+        {"seed": -1},
+        {"seed": 2**63},
+        {"seed": True},
+        {"task": {"train_steps": 1}},
+        {"task": {"horizon_steps": 0}},
+        {"task": {"validation_steps": 399}},
+        {"task": {"start_points": 0}},
+        {"task": {"start_points": 2}},
+        {"task": {"validation_steps": 410, "start_points": 12}},
+        {"task": {"test_steps": 500}},
+        {"task": {"score_against": "truth"}},
+        {"series": TABLE, "task": {"score_against": "signal"}},
+        {"series": TABLE, "task": {"test_steps": 399}},
+        {"search": {"trials": 0}},
+        {"search": {"trials": 1.0}},
+        {"search": {"minutes": 0}},
+        {"search": {"minutes": math.nan}},
+        {"search": {"minutes": math.inf}},
+        {"search": {"workers": 0}},
+        {"search": {"replicas": 0}},
+        {"search": {"rungs": 0}},
+        {"search": {"finalists": 0}},
+        {"search": {"final_replicas": 0}},
+        {"search": {"test_draws": 0}},
+        {"search": {"sampler": "cmaes"}},
+        {"search": {"artifact_mib": -1}},
+        {"search": {"rungs": 9}},
+        {"space": {"training_steps": [7, 400]}},
+        {"space": {"warm_up_steps": 600}},
+        {"extra": 1},
+    ],
+)
+def test_what_breaks_a_rule_is_refused(changes: dict[str, Any]) -> None:
+    with pytest.raises(ValidationError):
+        define(**changes)
+
+
+def test_bounds_are_inclusive() -> None:
+    assert define(task={"validation_steps": 410, "start_points": 11}).task.start_points == 11
+    assert define(space={"training_steps": 8}).search.rungs == 4
+
+
+def test_it_is_frozen() -> None:
+    with pytest.raises(ValidationError):
+        define().seed = 3  # type: ignore[misc]

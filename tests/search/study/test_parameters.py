@@ -1,0 +1,55 @@
+from search.study.condition import Above, AnyOf, Condition, Is
+from search.study.domain import Choices
+from search.study.meaning import read_domain
+from search.study.parameters import BY_NAME, PARAMETERS, SPANS
+
+
+def names_in(condition: Condition | None) -> set[str]:
+    match condition:
+        case None:
+            return set()
+        case Is() | Above():
+            return {condition.name}
+        case AnyOf():
+            return set().union(*(names_in(part) for part in condition.conditions))
+    raise AssertionError(f"a condition that this test does not know: {condition}")
+
+
+def test_names_are_unique() -> None:
+    assert len(BY_NAME) == len(PARAMETERS)
+
+
+def test_conditions_rest_on_parameters_that_are_sampled_before() -> None:
+    before: set[str] = set()
+    for row in PARAMETERS:
+        assert names_in(row.when) <= before, row.name
+        before.add(row.name)
+
+
+def test_every_default_is_what_its_parameter_can_mean() -> None:
+    for row in PARAMETERS:
+        plain = row.default.to_plain()
+        read = read_domain(row.name, plain, row.meaning)
+        assert read == row.default
+        assert repr(read.to_plain()) == repr(plain)  # a default of 1 for 1.0 would change hashes
+
+
+def test_every_neutral_value_is_what_its_parameter_can_mean() -> None:
+    for row in PARAMETERS:
+        if row.neutral is not None:
+            assert row.meaning.value(row.name, row.neutral) == row.neutral
+
+
+def test_a_cohorts_parameters_are_choices_so_that_cohorts_form() -> None:
+    assert all(isinstance(row.default, Choices) for row in PARAMETERS if row.cohort)
+
+
+def test_spans_are_parameters() -> None:
+    assert {name for _, *names in SPANS for name in names} <= set(BY_NAME)
+
+
+def test_conditions_read_as_phrases() -> None:
+    assert str(BY_NAME["modes"].when) == 'cell is "lru"'
+    assert str(BY_NAME["feedback_noise_std"].when) == (
+        "rollout_steps is above 1 or window_rollout_steps is above 1"
+    )

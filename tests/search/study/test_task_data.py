@@ -1,0 +1,168 @@
+import gc
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.errors import SeriesError, StudyFileError, UsageError
+from search.series import FloatArray, Purpose, Table
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData, View, training_variance
+
+TASK = {"train_steps": 60, "horizon_steps": 20, "validation_steps": 26, "test_horizon_steps": 14}
+SPACE = {"warm_up_steps": 10, "window_steps": 4}
+ROWS = 110
+
+
+def sine(**task: Any) -> TaskData:
+    raw = {"name": "x", "series": {"source": "sine"}, "task": TASK | task, "space": SPACE}
+    return TaskData(StudyDefinition.model_validate(raw), None)
+
+
+def table(values: FloatArray | None = None, **task: Any) -> TaskData:
+    series = {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]}
+    raw = {"name": "x", "series": series, "task": TASK | task, "space": SPACE}
+    values = np.arange(ROWS, dtype=float) ** 2 if values is None else values
+    times = tuple(str(row) for row in range(len(values)))
+    rows = Table("t", times, ("x",), values[:, np.newaxis])
+    return TaskData(StudyDefinition.model_validate(raw), rows)
+
+
+def test_a_search_view_ends_with_the_validation_span() -> None:
+    view = sine().view("search", 0)
+    assert view.values.shape == view.truth.shape == (86, 1)
+    assert (view.train_steps, view.starts, view.horizon_steps) == (60, (60,), 20)
+
+
+def test_a_test_view_of_a_generated_series_is_one_run_on_a_fresh_draw() -> None:
+    data = sine(start_points=3)
+    view = data.view("test", 0)
+    assert view.values.shape == (74, 1)
+    assert (view.train_steps, view.starts, view.horizon_steps) == (60, (60,), 14)
+    search = data.view("search", 0)
+    assert not np.array_equal(view.values[:60], search.values[:60])
+
+
+def test_start_points_are_evenly_spaced_and_reach_the_end_of_validation() -> None:
+    assert sine(start_points=2).view("search", 0).starts == (60, 66)
+    assert sine(start_points=4).view("final", 0).starts == (60, 62, 64, 66)
+    assert sine(start_points=7).view("search", 0).starts == tuple(range(60, 67))
+
+
+@settings(deadline=None, max_examples=60)
+@given(horizon=st.integers(1, 50), more=st.integers(0, 60), data=st.data())
+def test_every_start_is_different_and_has_its_whole_horizon(
+    horizon: int, more: int, data: st.DataObject
+) -> None:
+    points = data.draw(st.integers(1, more + 1))
+    validation = {"horizon_steps": horizon, "validation_steps": horizon + more}
+    view = sine(**validation, start_points=points).view("search", 0)
+    assert len(set(view.starts)) == points
+    assert min(view.starts) == view.train_steps
+    assert max(view.starts) + view.horizon_steps <= len(view.values)
+
+
+def test_the_truth_is_the_signal_or_the_observations() -> None:
+    against_signal = sine().view("search", 0)
+    assert against_signal.scored_against == "signal"
+    assert against_signal.variance == 0.5
+    assert np.abs(against_signal.truth).max() <= 1
+    assert not np.array_equal(against_signal.truth, against_signal.values)
+    against_values = sine(score_against="observations").view("search", 0)
+    assert against_values.scored_against == "observations"
+    np.testing.assert_array_equal(against_values.values, against_signal.values)
+    np.testing.assert_array_equal(against_values.truth, against_values.values)
+    assert against_values.variance == against_values.values[:60].var()
+
+
+def test_purposes_and_indices_of_a_generated_series_have_their_own_draws() -> None:
+    data = sine()
+    purposes: list[Purpose] = ["search", "final", "test", "benchmark"]
+    views = [data.view(purpose, index) for purpose in purposes for index in range(3)]
+    assert len({view.values[:60].tobytes() for view in views}) == 12
+    again = data.view("search", 2)
+    assert again.values.tobytes() == views[2].values.tobytes()
+
+
+def test_a_table_is_cut_into_training_validation_and_test() -> None:
+    data = table()
+    for purpose in ("search", "final"):
+        view = data.view(purpose, 0)
+        np.testing.assert_array_equal(view.values[:, 0], np.arange(86.0) ** 2)
+        assert (view.train_steps, view.starts, view.horizon_steps) == (60, (60,), 20)
+        assert view.variance == pytest.approx((np.arange(60.0) ** 2).var())
+    test = data.view("test", 0)
+    np.testing.assert_array_equal(test.values[:, 0], np.arange(110.0) ** 2)
+    assert (test.train_steps, test.starts, test.horizon_steps) == (96, (96,), 14)
+    assert test.variance == pytest.approx((np.arange(96.0) ** 2).var())
+
+
+def test_a_longer_test_span_of_a_table_has_the_tasks_start_points() -> None:
+    assert table(test_steps=20, start_points=3).view("test", 0).starts == (90, 93, 96)
+
+
+def test_indices_of_a_table_share_its_one_draw() -> None:
+    data = table()
+    one, other = data.view("search", 0), data.view("search", 1)
+    np.testing.assert_array_equal(one.values, other.values)
+    assert not np.shares_memory(one.values, other.values)
+
+
+def reachable_arrays(view: View) -> list[FloatArray]:
+    """Every array that can be reached from a view by following references."""
+    seen: dict[int, object] = {}
+    waiting: list[object] = list(vars(view).values())
+    while waiting:
+        item = waiting.pop()
+        if id(item) not in seen and not isinstance(item, type):
+            seen[id(item)] = item
+            waiting += gc.get_referents(item)
+            if isinstance(item, np.ndarray):
+                waiting.append(item.base)
+    return [item for item in seen.values() if isinstance(item, np.ndarray)]
+
+
+@pytest.mark.parametrize("purpose", ["search", "final"])
+def test_no_row_of_the_test_span_can_be_reached_from_what_the_search_sees(
+    purpose: Purpose,
+) -> None:
+    view = table().view(purpose, 0)
+    arrays = reachable_arrays(view)
+    assert arrays
+    assert all(array.base is None for array in arrays)
+    assert all(len(array) == 86 for array in arrays)
+    assert max(array.max() for array in arrays) < 86**2
+
+
+def test_writing_into_a_view_changes_no_other_view() -> None:
+    for data in (table(), sine()):
+        before = data.view("search", 0)
+        spoilt = data.view("search", 0)
+        spoilt.values[:] = 0
+        np.testing.assert_array_equal(data.view("search", 0).values, before.values)
+        np.testing.assert_array_equal(spoilt.truth, before.truth)
+
+
+def test_a_table_has_no_fresh_draw_for_a_benchmark() -> None:
+    with pytest.raises(UsageError, match="a table has only one"):
+        table().view("benchmark", 0)
+
+
+def test_a_table_too_short_for_its_task_is_refused() -> None:
+    long_enough = np.arange(100.0)
+    table(long_enough)
+    with pytest.raises(StudyFileError, match=r"99 rows, but got 60 \+ 26 \+ 14 = 100; shorten"):
+        table(long_enough[:99])
+
+
+def test_a_training_span_that_does_not_vary_is_refused() -> None:
+    with pytest.raises(SeriesError, match="training span of 60 rows must vary"):
+        table(np.where(np.arange(ROWS) < 60, 0.1, np.arange(ROWS)))
+
+
+@pytest.mark.parametrize("values", [[1e200, -1e200], [1e-200, 2e-200], [3.0, 3.0]])
+def test_a_variance_that_nothing_can_be_divided_by_is_refused(values: list[float]) -> None:
+    with pytest.raises(SeriesError, match="must vary"):
+        training_variance(np.array(values)[:, np.newaxis])

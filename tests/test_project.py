@@ -1,0 +1,179 @@
+"""What the packaging promises: names, versions, pins, floors, and the commands of the README."""
+
+import ast
+import importlib.metadata
+import re
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from packaging.version import Version
+
+import models
+import search
+
+ROOT = Path(__file__).parents[1]
+# Imported under a name of its own, pinned exactly by the package it belongs to.
+PART_OF = {"pydantic-core": "pydantic"}
+MAY_BE_USED_BY_MODELS = {"torch", "numpy", "safetensors"}
+
+
+def _pyproject() -> dict[str, Any]:
+    return tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+
+
+def _pins() -> dict[str, Requirement]:
+    """The lines of constraints.txt, by canonical name."""
+    text = (ROOT / "constraints.txt").read_text(encoding="utf-8")
+    lines = [line for line in text.splitlines() if line and not line.startswith("#")]
+    pins = [Requirement(line) for line in lines]
+    assert len({canonicalize_name(pin.name) for pin in pins}) == len(pins), "a name is pinned twice"
+    return {canonicalize_name(pin.name): pin for pin in pins}
+
+
+def _declared() -> list[Requirement]:
+    """Every requirement in pyproject.toml but the extras' references to freerun itself."""
+    project = _pyproject()["project"]
+    listed = list(project["dependencies"])
+    for extra in project["optional-dependencies"].values():
+        listed += extra
+    return [found for text in listed if (found := Requirement(text)).name != project["name"]]
+
+
+def _makefile_targets() -> set[str]:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    return set(re.findall(r"^([a-z]+):(?!=)", text, flags=re.MULTILINE))
+
+
+def test_search_and_models_come_from_one_folder() -> None:
+    # Both names are common: another distribution's `models` would shadow ours.
+    assert search.__file__ is not None
+    assert models.__file__ is not None
+    assert Path(search.__file__).parents[1] == Path(models.__file__).parents[1]
+
+
+def test_version_is_the_same_everywhere() -> None:
+    version = _pyproject()["project"]["version"]
+    assert search.__version__ == version
+    assert f"## [{version}]" in (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for name in ("Dockerfile", "docker-compose.yml"):
+        images = re.findall(r"\bfreerun:(\d+\.\d+\.\d+)", (ROOT / name).read_text(encoding="utf-8"))
+        assert images, f"{name} names no version of the image"
+        assert set(images) == {version}, name
+
+
+def test_wheel_holds_both_packages_and_the_command() -> None:
+    project = _pyproject()
+    assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["search", "models"]
+    (command,) = importlib.metadata.entry_points(group="console_scripts", name="freerun")
+    assert command.value == project["project"]["scripts"]["freerun"] == "search.cli:main"
+    assert callable(command.load())
+
+
+def test_no_package_file_under_tests() -> None:
+    # With --import-mode=importlib a package would be imported under two names.
+    assert [str(path) for path in (ROOT / "tests").rglob("__init__.py")] == []
+
+
+def test_every_declared_requirement_is_pinned_inside_its_range() -> None:
+    pins = _pins()
+    for requirement in _declared():
+        pin = pins.get(canonicalize_name(requirement.name))
+        assert pin is not None, f"{requirement.name} is not in constraints.txt"
+        (specifier,) = pin.specifier
+        assert requirement.specifier.contains(specifier.version), f"{pin} is not in {requirement}"
+
+
+def test_constraints_are_exact_and_hold_on_any_machine() -> None:
+    for pin in _pins().values():
+        (specifier,) = pin.specifier
+        assert specifier.operator == "==", pin
+        assert pin.url is None, f"{pin} names a place"
+        assert Version(specifier.version).local is None, f"{pin} names one build, such as +cpu"
+
+
+def test_constraints_cover_what_the_requirements_need() -> None:
+    pins = _pins()
+    waiting = [
+        (canonicalize_name(item.name), frozenset(item.extras or {""})) for item in _declared()
+    ]
+    seen = set()
+    while waiting:
+        name, extras = waiting.pop()
+        if (name, extras) in seen:
+            continue
+        seen.add((name, extras))
+        assert name in pins, f"{name} is not in constraints.txt"
+        for text in importlib.metadata.requires(name) or []:
+            need = Requirement(text)
+            # torch marks what its CUDA builds need by platform, and pins that by itself.
+            if need.marker and (
+                name == "torch" or not any(need.marker.evaluate({"extra": e}) for e in extras)
+            ):
+                continue
+            waiting.append((canonicalize_name(need.name), frozenset(need.extras or {""})))
+
+
+def _imported_distributions(folder: str) -> set[str]:
+    """The distributions that the Python files of a folder import, but our own."""
+    modules: set[str] = set()
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                modules.update(alias.name.partition(".")[0] for alias in node.names)
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                modules.add(node.module.partition(".")[0])
+    providers = importlib.metadata.packages_distributions()
+    outside = modules - set(sys.stdlib_module_names) - {"search", "models"}
+    names = {canonicalize_name(name) for module in outside for name in providers.get(module, ())}
+    return {PART_OF.get(name, name) for name in names}
+
+
+def test_every_import_is_declared() -> None:
+    project = _pyproject()["project"]
+    runtime = {canonicalize_name(Requirement(text).name) for text in project["dependencies"]}
+    extra = project["optional-dependencies"]["test"]
+    testing = {canonicalize_name(Requirement(text).name) for text in extra}
+    assert _imported_distributions("search") <= runtime
+    assert _imported_distributions("models") <= MAY_BE_USED_BY_MODELS
+    assert _imported_distributions("tests") <= runtime | testing
+
+
+def _make_commands(path: str) -> set[str]:
+    """Targets that a page names as code, in a block or inside a sentence, or that a script runs."""
+    text = (ROOT / path).read_text(encoding="utf-8")
+    named: set[str] = set()
+    if path.endswith(".md"):
+        named.update(re.findall(r"`make ([a-z]+)", text))
+        text = "\n".join(re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL))
+    return named | set(re.findall(r"^\s*make ([a-z]+)", text, flags=re.MULTILINE))
+
+
+@pytest.mark.parametrize("path", ["README.md", ".ci/run"])
+def test_every_make_command_that_is_named_exists(path: str) -> None:
+    named = _make_commands(path)
+    assert "test" in named
+    assert named <= _makefile_targets()
+
+
+def test_readme_names_the_two_commands_and_ci_runs_its_tests_by_them() -> None:
+    assert {"study", "test"} <= _make_commands("README.md")
+    assert {"lint", "test"} <= _make_commands(".ci/run")
+
+
+def test_every_make_target_is_phony_and_documented() -> None:
+    text = (ROOT / "Makefile").read_text(encoding="utf-8")
+    (phony,) = re.findall(r"^\.PHONY: (.*)$", text, flags=re.MULTILINE)
+    documented = set(re.findall(r"^([a-z]+):.*## \S", text, flags=re.MULTILINE))
+    assert set(phony.split()) == documented == _makefile_targets()
+
+
+def test_decisions_index_lists_every_page() -> None:
+    folder = ROOT / "docs" / "decisions"
+    pages = {path.name for path in folder.glob("[0-9]*.md")}
+    index = (folder / "README.md").read_text(encoding="utf-8")
+    assert pages == set(re.findall(r"\]\((\d{4}-[a-z0-9-]+\.md)\)", index))
