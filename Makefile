@@ -49,7 +49,7 @@ format: $(VENV)/dev.stamp ## put the code into the format that lint asks for
 
 clean: ## remove the environment and all caches; studies and results stay
 	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find models search tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find models search benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written only after the whole step, so that one that was interrupted is done again.
 $(VENV)/runtime.stamp: pyproject.toml constraints.txt | $(VENV)/created.stamp

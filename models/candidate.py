@@ -16,7 +16,8 @@ class Architecture:
     `units` counts hidden units per layer; for the linear recurrent unit it counts complex modes.
     With a `window` context the state starts at zero and reads the last `context_steps` values
     anew for every forecast; with a `state` context it is warmed up on `context_steps` true values
-    once and then carried along.
+    once and then carried along. An `autonomous` forecaster then runs on its state alone: after the
+    warm-up it reads zeros instead of its own output (a `state` context only).
     """
 
     cell: CellName
@@ -26,6 +27,7 @@ class Architecture:
     residual: bool
     context: ContextName
     context_steps: int
+    autonomous: bool = False
 
 
 @dataclass(frozen=True)

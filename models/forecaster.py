@@ -116,7 +116,9 @@ class Unroll:
         self.carried = [torch.zeros(size, device=device) for _ in layers]
         self.spare = torch.empty(size, device=device)
         self.inputs = torch.empty(slots, *size[:2], forecaster.channels, device=device)
-        self.grad_inputs = [torch.empty(*size[:2], n, device=device) for n, _ in forecaster.cell_sizes]
+        self.grad_inputs = [
+            torch.empty(*size[:2], inputs, device=device) for inputs, _ in forecaster.cell_sizes
+        ]
 
     def begin(self) -> None:
         """Prepare an unroll: derived weights, no gradient carried from a later step."""
@@ -155,7 +157,7 @@ class Unroll:
     def backward(
         self, step: int, grad_output: MemberBatchChannel | None, *, reset: bool
     ) -> MemberBatchChannel:
-        """Gradient of the value read at `step`, given that of the forecast emitted there, if any."""
+        """Gradient of the value read at `step`, given that of the forecast emitted there."""
         carried = self.carried
         if grad_output is not None:
             grad = grad_output

@@ -32,10 +32,12 @@ def free_run(
     values = torch.empty(warm_up + steps, members, batch, channels, device=context.device)
     values[:warm_up] = context.permute(2, 0, 1, 3)
     outputs = torch.zeros_like(values)
+    zero = torch.zeros_like(values[0])
     unroll = Unroll(forecaster, weights, batch=batch)
     unroll.begin()
     for index, step in enumerate(plan(forecaster.architecture, steps, first)):
-        unroll.forward(index, values[step.reads], reset=step.reset)
+        read = zero if step.reads is None else values[step.reads]
+        unroll.forward(index, read, reset=step.reset)
         if step.emits is not None:
             output = outputs[step.emits]
             unroll.emit(index, output)

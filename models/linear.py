@@ -39,6 +39,7 @@ class LinearRun:
     readout: Tensor  # H [member, state, 1]
     offset: Tensor  # d [member, 1, 1]
     residual: float  # r
+    autonomous: bool  # whether the free run reads zeros instead of its own forecasts
 
     @classmethod
     def of(cls, architecture: Architecture, parameters: Mapping[str, Tensor]) -> "LinearRun":
@@ -58,7 +59,8 @@ class LinearRun:
         padding = transition.shape[1] - readout.shape[1]
         readout = torch.nn.functional.pad(readout, (0, 0, padding, 0))
         offset = parameters["head.0.bias"]
-        return cls(transition, injection, readout, offset, float(architecture.residual))
+        residual = float(architecture.residual)
+        return cls(transition, injection, readout, offset, residual, architecture.autonomous)
 
     def one_step(self, context: Tensor, first: int) -> Tensor:
         """Forecasts of the context's values from position `first` on, `[member, batch, time]`.
@@ -70,16 +72,18 @@ class LinearRun:
         states = _powers_after(self.injection, self.transition, steps)  # G F^j
         response = (states @ self.readout).squeeze(2)  # [member, lag]
         response = response + self.residual * torch.eye(1, steps, device=context.device)
-        forecasts: Tensor = _Convolve.apply(context, response)
+        forecasts: Tensor = _Convolve.apply(context, response)  # type: ignore[no-untyped-call]
         return forecasts[:, :, first - 1 :] + self.offset
 
     def free_run(self, context: Tensor, steps: int, feedback_noise: Tensor | None) -> Tensor:
         """Forecasts `[member, batch, steps]` after the context, each from the one before.
 
-        `feedback_noise` `[member, batch, steps]` is added to each forecast when it is fed back.
+        `feedback_noise` `[member, batch, steps]` is added to each forecast when it is fed back; an
+        autonomous run feeds nothing back.
         """
-        members, batch, warm_up = context.shape
-        states = _powers_after(self.injection, self.transition, warm_up - 1)
+        if self.autonomous:
+            return self._autonomous_run(context, steps)
+        states = _powers_after(self.injection, self.transition, context.shape[2] - 1)
         state = context[:, :, :-1].flip(2) @ states
         vector = torch.cat([state, context[:, :, -1:], torch.ones_like(context[:, :, :1])], dim=2)
         forecasts_of = self._observed(steps)
@@ -90,8 +94,17 @@ class LinearRun:
         # component alone leads to after j steps.
         value = self.transition.shape[1]
         later = torch.nn.functional.pad(forecasts_of[:, value, :-1], (1, 0))
-        echo: Tensor = _Convolve.apply(feedback_noise, later)
+        echo: Tensor = _Convolve.apply(feedback_noise, later)  # type: ignore[no-untyped-call]
         return forecast + echo
+
+    def _autonomous_run(self, context: Tensor, steps: int) -> Tensor:
+        states = _powers_after(self.injection, self.transition, context.shape[2])
+        state = context.flip(2) @ states
+        columns = _powers_after(
+            self.readout.transpose(1, 2), self.transition.transpose(1, 2), steps
+        ).transpose(1, 2)
+        read = torch.nn.functional.pad(context[:, :, -1:], (0, steps - 1))
+        return state @ columns + self.offset + self.residual * read
 
     def _observed(self, steps: int) -> Tensor:
         """Column k is what v must be multiplied with to get the forecast k + 1 steps ahead."""

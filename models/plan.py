@@ -10,11 +10,12 @@ class Step:
     """One step of an unroll.
 
     `reads` is the position of the value that is read, counted from the first warm-up value:
-    below the warm-up's length it is the truth, from there on the forecaster's own output.
+    below the warm-up's length it is the truth, from there on the forecaster's own output. None
+    stands for reading zero.
     `emits` is the position that is forecast, or None where nothing is asked for.
     """
 
-    reads: int
+    reads: int | None
     reset: bool
     emits: int | None
 
@@ -28,7 +29,11 @@ def plan(architecture: Architecture, rollout_steps: int, one_step_from: int) -> 
     warm_up = architecture.context_steps
     if architecture.context == "state":
         return [
-            Step(reads=i, reset=i == 0, emits=i + 1 if i + 1 >= one_step_from else None)
+            Step(
+                reads=None if architecture.autonomous and i >= warm_up else i,
+                reset=i == 0,
+                emits=i + 1 if i + 1 >= one_step_from else None,
+            )
             for i in range(warm_up + rollout_steps - 1)
         ]
     return [

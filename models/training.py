@@ -160,6 +160,7 @@ class Training:
         self.targets: TimeMemberBatchChannel = torch.empty(shape, device=self.device)
         self.reads: TimeMemberBatchChannel = torch.empty(shape, device=self.device)
         self.outputs: TimeMemberBatchChannel = torch.zeros(shape, device=self.device)
+        self.zero = torch.zeros(shape[1:], device=self.device)
         self.noise = {
             kind: Noise([getattr(s, f"{kind}_noise_std") for s in strategies], size, self.device)
             for kind in ("input", "feedback", "output", "label")
@@ -190,11 +191,9 @@ class Training:
             self._forward(drawn["feedback"], drawn["output"])
             self._backward()
 
-    def _linear_gradient(
-        self, feedback_noise: Tensor | None, output_noise: Tensor | None
-    ) -> None:
+    def _linear_gradient(self, feedback_noise: Tensor | None, output_noise: Tensor | None) -> None:
         """The same forecasts as `_forward`, without a loop over time and without the clip."""
-        noise = _sum(feedback_noise, output_noise)
+        noise = _sum(feedback_noise, output_noise)  # the output's noise is fed back with it
         loss_weights = self._loss_weights()
         members = torch.arange(len(self.members), device=self.device)
         for rows in members.tensor_split(-(-len(members) // LINEAR_MEMBERS)):
@@ -219,7 +218,8 @@ class Training:
     def _forward(self, feedback_noise: Tensor | None, output_noise: Tensor | None) -> None:
         self.unroll.begin()
         for index, step in enumerate(self.plan):
-            self.unroll.forward(index, self.reads[step.reads], reset=step.reset)
+            read = self.zero if step.reads is None else self.reads[step.reads]
+            self.unroll.forward(index, read, reset=step.reset)
             if step.emits is None:
                 continue
             output = self.outputs[step.emits]
@@ -227,9 +227,7 @@ class Training:
             if output_noise is not None:
                 output.add_(output_noise[step.emits])
             if step.emits >= self.warm_up:
-                fed_back = torch.clamp(
-                    output, -CLIP_STD, CLIP_STD, out=self.reads[step.emits]
-                )
+                fed_back = torch.clamp(output, -CLIP_STD, CLIP_STD, out=self.reads[step.emits])
                 if feedback_noise is not None:
                     fed_back.add_(feedback_noise[step.emits])
 
@@ -242,7 +240,7 @@ class Training:
             step = self.plan[index]
             grad_output = None if step.emits is None else grads[step.emits]
             grad_read = self.unroll.backward(index, grad_output, reset=step.reset)
-            if step.reads >= self.warm_up:
+            if step.reads is not None and step.reads >= self.warm_up:
                 grads[step.reads].addcmul_(grad_read, passes[step.reads])
         self.unroll.end()
 

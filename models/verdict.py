@@ -111,8 +111,9 @@ def amplitude(values: FloatArray, frequency: float) -> float:
     phase, and the larger of the two counts: the spread serves where a wave is no sinusoid.
     """
     angle = frequency * (np.arange(len(values)) - (len(values) - 1) / 2)
-    waves = np.stack([np.cos(angle), np.sin(angle)], axis=1)
-    coefficients = np.linalg.lstsq(waves, values)[0]
+    # Around the middle of the values cosine and sine are orthogonal, so each is fitted by itself.
+    waves = np.stack([np.cos(angle), np.sin(angle)])
+    coefficients = waves @ values / np.sum(waves**2, axis=1, keepdims=True)
     fitted = float(np.sqrt(np.mean(np.sum(coefficients**2, axis=0))))
     return max(fitted, float(np.sqrt(2.0)) * _spread(values))
 

@@ -56,7 +56,7 @@ class Cell(ABC):
     def output_units(units: int) -> int:
         """Numbers that the layer hands to the next one."""
 
-    def begin(self) -> None:
+    def begin(self) -> None:  # noqa: B027 (most cells have none)
         """Compute what depends on the weights alone, once per unroll."""
 
     @abstractmethod
@@ -81,7 +81,7 @@ class Cell(ABC):
     ) -> None:
         """From the gradient of `new_state`, write those of `state` and `x`, add the weights'."""
 
-    def end(self) -> None:
+    def end(self) -> None:  # noqa: B027
         """Finish gradients that were gathered for derived weights, once per unroll."""
 
     def _buffer(self, *units: int) -> Tensor:

@@ -12,10 +12,11 @@ from torch import Generator, Tensor
 from models.axes import MemberBatchUnit
 from models.cells.cell import Cell
 
-# Where initial eigenvalues lie: decay times of 10 to 1000 steps, and periods of 6 to 1250 steps,
-# both spread evenly over their logarithm, since a series' own scale is not known beforehand.
-DECAY_RANGE = (1e-3, 1e-1)
-PHASE_RANGE = (5e-3, 1.0)
+# Where initial eigenvalues lie: decay times of 100 to 10,000 steps, since a long free run must not
+# die away, and periods of 6 to 2,000 steps, both spread evenly over their logarithm, since a
+# series' own scale is not known beforehand.
+DECAY_RANGE = (1e-4, 1e-2)
+PHASE_RANGE = (3e-3, 1.0)
 
 
 class LRU(Cell):

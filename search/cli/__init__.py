@@ -43,7 +43,7 @@ def main() -> None:
         app()
     except FreerunError as error:
         kind = "error" if isinstance(error, UserError) else "failed"
-        print(f"freerun: {kind}: {error}", file=sys.stderr)
+        typer.echo(f"freerun: {kind}: {error}", err=True)
         sys.exit(error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)

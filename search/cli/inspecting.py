@@ -9,7 +9,6 @@ from rich.table import Table as TextTable
 
 from search.cli.options import JsonOption, NameArgument, StorageOption, print_json, storage_at
 from search.results.summary import status_summary, trial_counts
-from search.running.estimate import estimate
 from search.study.study_file import read_study_file
 
 
@@ -21,6 +20,8 @@ def check(
 
     Example: freerun check studies/sine.toml
     """
+    from search.running.estimate import estimate
+
     definition, table = read_study_file(study_file)
     found = estimate(definition, table)
     search, task = definition.search, definition.task
@@ -45,19 +46,19 @@ def check(
             }
         )
         return
-    print(f"{study_file}: valid")
+    typer.echo(f"{study_file}: valid")
     size = "" if rows is None else f", {rows} rows"
-    print(f"  series   {definition.series.source}{size}")
-    print(
+    typer.echo(f"  series   {definition.series.source}{size}")
+    typer.echo(
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"
     )
     limit = "" if search.minutes is None else f" or {search.minutes:g} minutes"
-    print(f"  budget   {search.trials} trials{limit}, each on {search.replicas} replicas")
-    print("  space")
+    typer.echo(f"  budget   {search.trials} trials{limit}, each on {search.replicas} replicas")
+    typer.echo("  space")
     for name, domain in definition.space.items():
-        print(f"    {name:22} {domain.to_plain()}")
-    print(
+        typer.echo(f"    {name:22} {domain.to_plain()}")
+    typer.echo(
         f"  here     about {found.seconds_per_trial:.1f} s per trial and core, so about "
         f"{found.minutes:.0f} minutes with {found.workers} workers, then the final"
     )
@@ -79,7 +80,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
         print_json({"storage": shown, "studies": studies})
         return
     if not summaries:
-        print(f"{shown} holds no study yet; start one: freerun run studies/sine.toml")
+        typer.echo(f"{shown} holds no study yet; start one: freerun run studies/sine.toml")
         return
     table = TextTable("study", "complete", "pruned", "failed", "running", "best score")
     for s in summaries:
@@ -89,9 +90,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
     Console().print(table)
 
 
-def status(
-    name: NameArgument, storage: StorageOption = None, as_json: JsonOption = False
-) -> None:
+def status(name: NameArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
     """Show a study's progress, best trial, verdicts and workers.
 
     Example: freerun status sine
@@ -118,7 +117,7 @@ def stop(name: NameArgument, storage: StorageOption = None, as_json: JsonOption 
     if as_json:
         print_json({"study": name, "stop_requested": True, "workers": alive})
     else:
-        print(f"{name}: asked {alive} workers to end; resume with: freerun run {name}")
+        typer.echo(f"{name}: asked {alive} workers to end; resume with: freerun run {name}")
 
 
 def sweep(name: NameArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -132,27 +131,27 @@ def sweep(name: NameArgument, storage: StorageOption = None, as_json: JsonOption
         counts = {"given_back": len(swept.given_back), "failed": len(swept.failed)}
         print_json({"study": name, **counts, "final_jobs": len(swept.final_jobs)})
     else:
-        print(f"{name}: {len(swept.given_back)} trials given back, {len(swept.failed)} failed")
+        typer.echo(f"{name}: {len(swept.given_back)} trials given back, {len(swept.failed)} failed")
 
 
 def _print_status(summary: dict[str, Any]) -> None:
     trials, budget, best = summary["trials"], summary["budget"], summary["best"]
     counts = ", ".join(f"{count} {state}" for state, count in trials.items())
-    print(f"{summary['study']} in {summary['storage']}")
-    print(f"  trials    {counts}")
+    typer.echo(f"{summary['study']} in {summary['storage']}")
+    typer.echo(f"  trials    {counts}")
     limits = []
     if budget["trials"] is not None:
         limits.append(f"{budget['used_trials']} of {budget['trials']} trials")
     if budget["minutes"] is not None:
         limits.append(f"{budget['used_minutes']:.1f} of {budget['minutes']:g} minutes")
-    print(f"  budget    {', '.join(limits) or 'no limit'}")
+    typer.echo(f"  budget    {', '.join(limits) or 'no limit'}")
     if best is not None:
-        print(f"  best      trial {best['trial']}, score {best['score']:.4f}")
+        typer.echo(f"  best      trial {best['trial']}, score {best['score']:.4f}")
     if summary["verdicts"]:
         verdicts = ", ".join(f"{count} {name}" for name, count in summary["verdicts"].items())
-        print(f"  verdicts  {verdicts}")
+        typer.echo(f"  verdicts  {verdicts}")
     for worker in summary["workers"]:
-        print(
+        typer.echo(
             f"  worker    {worker['worker']} on {worker['host']} (pid {worker['pid']}), last beat "
             f"{worker['beat_age_seconds']:.0f} s ago, {worker['trials']} trials"
         )

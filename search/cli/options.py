@@ -6,7 +6,6 @@ import sys
 from collections.abc import Mapping
 from typing import Annotated, Any
 
-import torch
 import typer
 
 from search.errors import UsageError
@@ -35,9 +34,7 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a stu
 
 def storage_at(url: str | None, *, create: bool = False) -> Storage:
     """Open the storage that an option or the environment names."""
-    return open_storage(
-        url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE, create=create
-    )
+    return open_storage(url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE, create=create)
 
 
 def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:
@@ -49,6 +46,8 @@ def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:
 
 def checked_device(device: str) -> str:
     """The device, if torch can use it here; raises UsageError."""
+    import torch
+
     try:
         torch.zeros(1, device=device)
     except (RuntimeError, AssertionError) as error:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
 
+import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
@@ -39,7 +40,7 @@ class _Lines:
             return
         line = f"{self.name}: {_summary(progress)}, {rate}, {left}"
         if line != self.shown:
-            print(line, file=sys.stderr, flush=True)
+            typer.echo(line, err=True)
             self.shown, self.last = line, monotonic()
 
 
@@ -58,7 +59,9 @@ def _bar(name: str, console: Console) -> Iterator[Callable[[StudyProgress], None
 
         def show(progress: StudyProgress) -> None:
             rate, left = rate_of(progress)
-            share = progress.finals_done / progress.finals if progress.in_final else _share(progress)
+            share = (
+                progress.finals_done / progress.finals if progress.in_final else _share(progress)
+            )
             news = f"{_summary(progress)} | {rate} | {left}"
             bar.update(task, completed=share, total=1.0, news=news)
 
@@ -93,7 +96,9 @@ class _Rate:
 
 
 def _share(progress: StudyProgress) -> float:
-    """How much of the budget is spent, by trials or by time, whichever is further."""
+    """How much of the budget is spent, by trials or by time; in the final, of its jobs."""
+    if progress.in_final:
+        return progress.finals_done / progress.finals
     budget, counts = progress.budget, progress.counts
     done = counts.complete + counts.pruned + counts.failed
     shares = [0.0]

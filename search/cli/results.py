@@ -1,9 +1,10 @@
 """`freerun report, dashboard, export, retrain, forecast`: what a study found, and its use."""
 
-import sys
+from __future__ import annotations
+
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -18,14 +19,11 @@ from search.cli.options import (
 )
 from search.cli.stopping import stop_flag
 from search.errors import ExportError, SeriesError, UsageError
-from search.results.export import Claim, Export, export_study, this_machine, this_versions
-from search.results.export import read_export, write_export
-from search.results.forecast import forecast as make_forecast
-from search.results.forecast import write_forecast_csv
-from search.results.report import write_report
-from search.running.retraining import Retrained, reproduces, retrain_on, retrain_same
 from search.series import Table, TableSeries, read_table
-from models import checkpoint
+
+if TYPE_CHECKING:
+    from search.results.export import Claim, Export
+    from search.running.retraining import Retrained
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="An export folder.")]
 SeriesOption = Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")]
@@ -41,6 +39,8 @@ def report(
 
     Example: freerun report sine -o report.html
     """
+    from search.results.report import write_report
+
     with storage_at(storage) as opened:
         write_report(opened, names, output)
     _done({"studies": names, "report": str(output)}, as_json, f"report: {output}")
@@ -74,6 +74,8 @@ def export(
 
     Example: freerun export sine -o winner
     """
+    from search.results.export import export_study
+
     with storage_at(storage) as opened:
         exported = export_study(opened.study(name), output, trial=trial)
     claimed = None if exported.claim is None else exported.claim.score
@@ -93,11 +95,14 @@ def retrain(
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Train an exported configuration again: on the same data, which proves its score, or on a file.
+    """Train an exported configuration again: on the same data, to prove its score, or on a file.
 
     Example: freerun retrain results/sine/export -o retrained
     """
     import torch
+
+    from search.results.export import read_export, write_export
+    from search.running.retraining import reproduces, retrain_on, retrain_same
 
     torch.set_num_threads(1)
     exported = read_export(folder)
@@ -172,6 +177,10 @@ def forecast(
     Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
     -o forecast.csv
     """
+    from search.results.export import read_export
+    from search.results.forecast import forecast as make_forecast
+    from search.results.forecast import write_forecast_csv
+
     exported = read_export(folder)
     made = make_forecast(exported, _read_series(exported, series), horizon)
     write_forecast_csv(made, output)
@@ -199,13 +208,20 @@ def _read_series(exported: Export, path: Path) -> Table:
 def _retrained(
     exported: Export, again: Retrained, table: Table | None, claim: Claim | None
 ) -> Export:
+    from models import checkpoint
+    from search.results.export import this_machine, this_versions
+
+    # A claim is of the search or the final; only they are made for a candidate.
+    purpose: Literal["search", "final", "all"] = "all"
+    if claim is not None:
+        purpose = "search" if claim.purpose == "search" else "final"
     return replace(
         exported,
         claim=claim,
         test=exported.test if claim is not None else None,
         table=table,
         weights=checkpoint.save(again.checkpoint),
-        weights_purpose="all" if claim is None else claim.purpose,
+        weights_purpose=purpose,
         versions=this_versions(),
         machine=this_machine(),
     )
@@ -213,6 +229,8 @@ def _retrained(
 
 def _differences(exported: Export) -> list[str]:
     """Which versions or hardware differ from those that the claim was made with."""
+    from search.results.export import this_machine, this_versions
+
     now = {**this_versions(), **this_machine()}
     before = {**exported.versions, **exported.machine}
     return [
@@ -236,4 +254,4 @@ def _done(plain: dict[str, Any], as_json: bool, message: str) -> None:
     if as_json:
         print_json(plain)
     else:
-        print(message)
+        typer.echo(message)

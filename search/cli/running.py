@@ -1,6 +1,9 @@
-"""`freerun run` and `freerun work`: spend a study's budget, here or as one more worker."""
+"""`freerun run` and `freerun work`: spend a study's budget, here or as one more worker.
 
-import sys
+What is slow to import (torch, plotly, matplotlib) is imported where it is used, here and in the
+other commands: `freerun status` should answer at once.
+"""
+
 from pathlib import Path
 from time import monotonic
 from typing import Annotated, Any
@@ -20,12 +23,8 @@ from search.cli.options import (
 from search.cli.progress import shown_progress
 from search.cli.stopping import stop_flag
 from search.errors import StudyFileError, UsageError
-from search.results.export import export_study
-from search.results.pictures import trial_artifacts
-from search.results.report import write_report
 from search.results.summary import run_summary
 from search.running.fleet import Fleet, default_workers, parent_is_gone
-from search.running.worker import Worker
 from search.storage import Storage, StudyExistsError, StudyStore
 from search.study.definition import StudyDefinition, differing_keys
 from search.study.study_file import StudyFile, read_stored_definition, read_study_file
@@ -44,8 +43,10 @@ def run(
     ] = None,
     workers: Annotated[
         int | None,
-        typer.Option(help="Local worker processes; else the study file's, else one per CPU. "
-                          "0 creates the study and ends."),
+        typer.Option(
+            help="Local worker processes; else the study file's, else one per CPU. "
+            "0 creates the study and ends."
+        ),
     ] = None,
     storage: StorageOption = None,
     fork: Annotated[
@@ -71,7 +72,7 @@ def run(
         _set_budget(store, definition, trials, minutes, is_file=file is not None)
         count = _worker_count(workers, definition)
         if count == 0:
-            print(f"study {store.name!r} is in {opened.shown_url}", file=sys.stderr)
+            typer.echo(f"study {store.name!r} is in {opened.shown_url}", err=True)
             if as_json:
                 print_json({"study": store.name, "storage": opened.shown_url})
             return
@@ -79,9 +80,9 @@ def run(
         with stop_flag() as stopped, shown_progress(store.name) as show:
             fleet.run(show, stopped)
         if stopped():
-            print(
+            typer.echo(
                 f"freerun: stopped; finished trials are kept. Resume: freerun run {store.name}",
-                file=sys.stderr,
+                err=True,
             )
             raise typer.Exit(130 if stopped.signal == 2 else 128 + (stopped.signal or 0))
         summary = _results(opened, store, output or Path("results") / store.name)
@@ -106,6 +107,9 @@ def work(
     """
     import torch
 
+    from search.results.pictures import trial_artifacts
+    from search.running.worker import Worker
+
     torch.set_num_threads(1)
     checked_device(device)
     with storage_at(storage) as opened, stop_flag() as stopped:
@@ -124,7 +128,7 @@ def work(
     if as_json:
         print_json({"study": name, "worker": worker.worker_id, "trials": _finished(counts)})
     elif not quiet:
-        print(f"{name}: {counts.complete} complete, {counts.pruned} pruned", file=sys.stderr)
+        typer.echo(f"{name}: {counts.complete} complete, {counts.pruned} pruned", err=True)
 
 
 def _study_file(study: str, fork: str | None) -> StudyFile | None:
@@ -137,9 +141,9 @@ def _study_file(study: str, fork: str | None) -> StudyFile | None:
     file = read_study_file(path)
     if fork is None:
         return file
-    plain = file.definition.model_dump_json()
-    definition = StudyDefinition.model_validate_json(plain).model_copy(update={"name": fork})
-    return file._replace(definition=StudyDefinition.model_validate_json(definition.model_dump_json()))
+    renamed = file.definition.model_copy(update={"name": fork})
+    # Validated again, since a copy takes any name.
+    return file._replace(definition=read_stored_definition(renamed.model_dump_json()))
 
 
 def _create_or_resume(
@@ -225,6 +229,9 @@ def _worker_count(workers: int | None, definition: StudyDefinition) -> int:
 
 def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]:
     """Write report and export, and say what was found."""
+    from search.results.export import export_study
+    from search.results.report import write_report
+
     summary = run_summary(store, opened.shown_url)
     summary["export"] = summary["report"] = None
     try:
@@ -245,21 +252,27 @@ def _finished(counts: Any) -> dict[str, int]:
 
 def _print_summary(summary: dict[str, Any]) -> None:
     trials, final, test = summary["trials"], summary["final"], summary["test"]
-    print(
+    typer.echo(
         f"{summary['study']}: {trials['complete']} complete, {trials['pruned']} pruned, "
         f"{trials['failed']} failed trials in {summary['storage']}"
     )
     if final is None:
-        print("no trial completed, so there is no winner yet; give it more --minutes or --trials")
+        typer.echo(
+            "no trial completed, so there is no winner yet; give it more --minutes or --trials"
+        )
     else:
-        print(f"winner: trial {final['trial']}, final NMSE {final['score']:.4f} (median of replicas)")
+        typer.echo(
+            f"winner: trial {final['trial']}, final NMSE {final['score']:.4f} (median of replicas)"
+        )
     if test is not None:
-        print(
+        typer.echo(
             f"test: NMSE {test['score']:.4f} over {test['horizon_steps']} free-running steps, "
             f"median of {test['draws']} draws, scored against the {test['scored_against']}"
         )
         for name, baseline in summary["baselines"].items():
-            print(f"  baseline {name}: {baseline['test']:.4f}")
-    print(f"report: {summary['report']}")
+            typer.echo(f"  baseline {name}: {baseline['test']:.4f}")
+    typer.echo(f"report: {summary['report']}")
     if summary["export"]:
-        print(f"export: {summary['export']}   (freerun retrain {summary['export']} -o retrained)")
+        typer.echo(
+            f"export: {summary['export']}   (freerun retrain {summary['export']} -o retrained)"
+        )

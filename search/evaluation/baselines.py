@@ -14,7 +14,7 @@ from search.study.task_data import View
 
 @dataclass(frozen=True, eq=False)
 class BaselineResult:
-    """A baseline on all draws; the score is the median over draws, as a candidate's over replicas."""
+    """A baseline on all draws; its score is the median over draws, as a candidate's is."""
 
     name: str
     scores: tuple[Scores, ...]

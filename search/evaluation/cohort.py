@@ -68,9 +68,7 @@ class Cohort:
         training = [view.values[: view.train_steps] for view in self.views]
         self.means = np.stack([values.mean(axis=0) for values in training])
         self.stds = np.stack([values.std(axis=0) for values in training])
-        scaled = [
-            (v - m) / s for v, m, s in zip(training, self.means, self.stds, strict=True)
-        ]
+        scaled = [(v - m) / s for v, m, s in zip(training, self.means, self.stds, strict=True)]
         self.runs = [
             _Run(c, replica, restart)
             for c, candidate in enumerate(self.candidates)
@@ -146,7 +144,7 @@ class Cohort:
         chosen, losses = self._choose()
         forecasts = self._forecast(list(chosen.values()))
         replicas: dict[int, list[ReplicaResult]] = {}
-        for (candidate, replica), i in chosen.items():
+        for (candidate, _), i in chosen.items():
             result = self._replica(self.runs[i], losses[i], forecasts[i])
             replicas.setdefault(candidate, []).append(result)
         return {

@@ -3,8 +3,6 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from models.candidate import Candidate
 from search.results.score_table import pairs
 from search.results.winner import BaselineOutcome, Outcome, Winner
@@ -54,9 +52,16 @@ def winner_answer(
 
 
 def search_answer(
-    best: TrialRow | None, candidate: Candidate | None, counts: Counts, definition: StudyDefinition
+    best: TrialRow | None,
+    candidate: Candidate | None,
+    counts: Counts,
+    definition: StudyDefinition,
+    baselines: Sequence[BaselineOutcome],
 ) -> Answer:
-    """The answer of a study without a final: the best trial so far, if there is any."""
+    """The answer of a study without a final: the best trial so far, if there is any.
+
+    baselines: on the draws of the search.
+    """
     if best is None or candidate is None or best.value is None:
         return Answer("No trial is complete yet", [f"So far: {shown_counts(counts)}."])
     return Answer(
@@ -65,8 +70,13 @@ def search_answer(
             f"Trial {best.number} is {candidate_name(candidate)}.",
             f"Its score, against the {definition.task.score_against} over "
             f"{counted(definition.task.horizon_steps, 'step')}, is the least of "
-            f"{counted(counts.complete, 'complete trial')}; what is chosen as the least looks better "
-            "than it is. The final, on which a winner is chosen anew and then tested, is not done.",
+            f"{counted(counts.complete, 'complete trial')}; what is chosen as the least looks "
+            "better than it is. The final, in which the best are trained anew and the winner is "
+            "tested, is not done.",
+            *(
+                f"On the same data {_the(baseline.name)} has {shown_score(baseline.score)}."
+                for baseline in _opponents(baselines)
+            ),
         ],
     )
 
@@ -81,9 +91,9 @@ def shown_counts(counts: Counts) -> str:
 def _test_sentence(test: Outcome, definition: StudyDefinition) -> str:
     same = test.verdicts.count(test.verdict)
     return (
-        f"In the test, on {_trainings(test, definition)} that played no part in any choice, its free "
-        f"runs over {counted(test.horizon_steps, 'step')} have NMSE {shown_score(test.score)} in the "
-        f"median, {shown_score(test.mean_score)} in the mean and "
+        f"In the test, on {_trainings(test, definition)} that played no part in any choice, its "
+        f"free runs over {counted(test.horizon_steps, 'step')} have NMSE "
+        f"{shown_score(test.score)} in the median, {shown_score(test.mean_score)} in the mean and "
         f"{shown_score(max(test.replica_scores))} at worst; the verdict is “{test.verdict}” on "
         f"{same} of {len(test.verdicts)}."
     )
@@ -106,13 +116,16 @@ def _opponents(baselines: Sequence[BaselineOutcome]) -> list[BaselineOutcome]:
 
 
 def _comparison(outcome: Outcome, baseline: BaselineOutcome) -> str:
-    name = short_baseline_name(baseline.name)
-    name = name if name == "AR" else f"the {name}"
     better = pairs(outcome.replica_scores, baseline.draw_scores)
     on = "" if better is None else f"; the winner is better on {better[0]} of {better[1]}"
     result = "beats" if outcome.score < baseline.score else "does not beat"
     return (
-        f"On the same data {name} has {shown_score(baseline.score)} in the median and "
-        f"{shown_score(float(np.mean(baseline.draw_scores)))} in the mean{on}: in the median, the "
-        f"winner {result} it."
+        f"On the same data {_the(baseline.name)} has {shown_score(baseline.score)} in the median "
+        f"and {shown_score(baseline.mean_score)} in the mean{on}: in the median, the winner "
+        f"{result} it."
     )
+
+
+def _the(baseline: str) -> str:
+    name = short_baseline_name(baseline)
+    return f"the {name}" if name == "mean" else name

@@ -80,7 +80,7 @@ def search_baselines(definition: StudyDefinition, table: Table | None) -> list[B
 def group(
     title: str, note: str, entrants: Sequence[Entrant], baselines: Sequence[BaselineOutcome]
 ) -> Group:
-    """Return candidates and baselines as one list by their scores."""
+    """Return candidates and baselines as one list by their scores, with AR as the measure."""
     opponent = next((b.draw_scores for b in baselines if b.name == _OPPONENT), ())
     rows = [_candidate_row(entrant, opponent) for entrant in entrants]
     rows += [_baseline_row(baseline, opponent) for baseline in baselines]
@@ -101,7 +101,7 @@ def span(
         )
         return (
             f"{counted(trainings, f'{fresh}draw')}; on each, training on "
-            f"{counted(task.train_steps, 'step')} and {runs}"
+            f"{counted(task.train_steps, 'step')} and {runs}, against the {task.score_against}"
         )
     if purpose == "test":
         room = task.test_steps - task.test_horizon_steps + 1
@@ -110,7 +110,10 @@ def span(
     else:
         runs = _free_runs(task.start_points, task.horizon_steps)
         rows = f"the first {task.train_steps:,} rows; {runs} in the {task.validation_steps:,} after"
-    return f"the one table, {counted(trainings, 'training')} on {rows}"
+    return (
+        f"the one table; {counted(trainings, 'training')} on {rows}, against the "
+        f"{task.score_against}"
+    )
 
 
 def _free_runs(number: int, steps: int) -> str:
@@ -173,4 +176,4 @@ def pairs(scores: Sequence[float], opponent: Sequence[float]) -> tuple[int, int]
 
 
 def _baseline_outcome(result: BaselineResult) -> BaselineOutcome:
-    return BaselineOutcome.from_plain(result.name, result.to_plain())
+    return BaselineOutcome.from_plain(result.name, result.to_plain(replica=0))

@@ -1,19 +1,14 @@
-"""What the report says about one study: read from its storage, ready to be laid out."""
+"""What the report says about one study, ready to be laid out."""
 
-import base64
 import json
 import shlex
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from datetime import UTC, datetime
 
-import plotly.graph_objects as go
-
-from search.results import figures
-from search.results.answer import Answer, search_answer, shown_counts, winner_answer
-from search.results.export import candidate_of
-from search.results.pictures import CURVE, PICTURE, read_curve_csv
+from search.results.answer import Answer, search_answer, winner_answer
+from search.results.plots import Picture, Plot, error_plot, history_plot, rollout_plot
 from search.results.score_table import (
     Entrant,
     Group,
@@ -22,10 +17,173 @@ from search.results.score_table import (
     search_baselines,
     span,
 )
-from search.results.winner import BaselineOutcome, Outcome, Winner, outcomes, winner_of
-from search.results.wording import VERDICTS, counted, short_baseline_name, truth_name
-from search.series import Table
-from search.storage import StudyReader, TrialRow
-from search.study.definition import StudyDefinition
+from search.results.study_results import StudyResults
+from search.results.winner import BaselineOutcome, Outcome
+from search.results.wording import VERDICTS, counted
+from search.storage import StudyReader
 
 _SHOWN_TRIALS = 10
+
+
+@dataclass(frozen=True)
+class VerdictCount:
+    """How many trials got a verdict; share: of those that got any."""
+
+    verdict: str
+    meaning: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what it does."""
+
+    line: str
+    purpose: str
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """The report on one study, in the order in which it is shown. facts: names and values."""
+
+    name: str
+    answer: Answer
+    rollout: Plot | Picture | None
+    groups: Sequence[Group]
+    errors: Plot | None
+    history: Plot | None
+    verdicts: Sequence[VerdictCount]
+    facts: Sequence[tuple[str, str]]
+    commands: Sequence[Command]
+    definition: str
+
+    @property
+    def plots(self) -> list[Plot]:
+        """The figures that plotly draws."""
+        shown = (self.rollout, self.errors, self.history)
+        return [plot for plot in shown if isinstance(plot, Plot)]
+
+
+def study_report(study: StudyReader, storage_url: str) -> StudyReport:
+    """Read a study and say what it found; storage_url: without its password."""
+    results = StudyResults.read(study)
+    baselines = search_baselines(results.definition, results.table) if results.ranked(1) else []
+    return StudyReport(
+        name=study.name,
+        answer=_answer(results, baselines),
+        rollout=rollout_plot(results),
+        groups=_groups(results, baselines),
+        errors=error_plot(results, baselines),
+        history=history_plot(results),
+        verdicts=_verdicts(results),
+        facts=_facts(results),
+        commands=commands(study.name, storage_url),
+        definition=json.dumps(results.definition.model_dump(mode="json"), indent=2),
+    )
+
+
+def commands(name: str, storage_url: str) -> list[Command]:
+    """What can be done next."""
+    study, folder = shlex.quote(name), shlex.quote(f"{name}-export")
+    hidden = ", with the password in place of ***" if "***" in storage_url else ""
+    return [
+        Command(f"export FREERUN_STORAGE={shlex.quote(storage_url)}", f"where it is kept{hidden}"),
+        Command(f"freerun run {study}", "resumes; --trials and --minutes raise what may be spent"),
+        Command("freerun dashboard", "shows every trial in the browser"),
+        Command(f"freerun export {study} -o {folder}", "exports the winner; --trial another one"),
+        Command(f"freerun retrain {folder} -o retrained", "trains it again and proves its score"),
+        Command(
+            f"freerun forecast {folder} --series FILE.csv --horizon 100 -o forecast.csv",
+            "forecasts what comes after a table's last row",
+        ),
+    ]
+
+
+def _answer(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> Answer:
+    if results.winner is None:
+        best = next((trial for _, trial in results.ranked(1)), None)
+        candidate = None if best is None else results.candidate(best)
+        return search_answer(best, candidate, results.counts, results.definition, baselines)
+    trial = results.trial(results.winner.trial_id)
+    candidate = results.candidate(trial)
+    return winner_answer(results.winner, candidate, len(results.finals), results.definition)
+
+
+def _groups(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> list[Group]:
+    groups = [_final_group(results, "Test of the winner", results.tests)] if results.tests else []
+    if results.finals:
+        groups.append(_final_group(results, "Final", results.finals))
+    best = results.ranked(_SHOWN_TRIALS)
+    if best:
+        note = span(results.definition, "search", results.definition.search.replicas)
+        title = (
+            f"Search: the best {len(best)} of {counted(results.counts.complete, 'complete trial')}"
+        )
+        entrants = [
+            Entrant(
+                number=trial.number,
+                candidate=results.candidate(trial),
+                params=trial.params,
+                score=score,
+                scores=tuple(r.score for r in results.replicas.get(trial.trial_id, ())),
+                verdict=trial.user_attributes.get("verdict"),
+                is_winner=results.winner is not None and results.winner.trial_id == trial.trial_id,
+            )
+            for score, trial in best
+        ]
+        groups.append(group(title, note, entrants, baselines))
+    return groups
+
+
+def _final_group(results: StudyResults, title: str, done: Sequence[Outcome]) -> Group:
+    entrants = []
+    for outcome in done:
+        trial = results.trial(outcome.trial_id)
+        is_winner = results.winner is not None and outcome.trial_id == results.winner.trial_id
+        candidate = results.candidate(trial)
+        entrants.append(
+            outcome_entrant(outcome, trial.number, candidate, trial.params, is_winner=is_winner)
+        )
+    note = span(results.definition, done[0].purpose, len(done[0].replica_scores))
+    return group(title, note, entrants, done[0].baselines)
+
+
+def _verdicts(results: StudyResults) -> list[VerdictCount]:
+    given = Counter(
+        str(trial.user_attributes["verdict"])
+        for trial in results.trials
+        if "verdict" in trial.user_attributes
+    )
+    return [
+        VerdictCount(verdict, VERDICTS.get(verdict, ""), count, count / given.total())
+        for verdict, count in given.most_common()
+    ]
+
+
+def _facts(results: StudyResults) -> list[tuple[str, str]]:
+    counts, budget, search = results.counts, results.budget, results.definition.search
+    limit = "no limit" if budget.trials is None else f"of {budget.trials:,}"
+    minutes = "" if budget.minutes is None else f" of {budget.minutes:g}"
+    created = datetime.fromtimestamp(results.study.created, UTC)
+    states = ("complete", "pruned", "failed", "running", "waiting")
+    return [
+        ("Trials", f"{counts.total:,} ({limit})"),
+        *((state.capitalize(), f"{getattr(counts, state):,}") for state in states),
+        ("Running time", f"{budget.spent_seconds / 60:.1f}{minutes} minutes"),
+        ("Workers so far", f"{results.workers:,}"),
+        ("Sampler, pruner", f"{search.sampler}, {search.pruner}"),
+        ("Series", _series(results)),
+        ("Created", f"{created:%Y-%m-%d %H:%M} UTC"),
+    ]
+
+
+def _series(results: StudyResults) -> str:
+    table = results.table
+    if table is None:
+        values = results.definition.series.model_dump(mode="json")
+        return ", ".join(f"{name} {value}" for name, value in values.items())
+    return (
+        f"table of {counted(table.rows, 'row')}, {table.time_column} {table.times[0]} to "
+        f"{table.times[-1]}, column {', '.join(table.columns)}"
+    )

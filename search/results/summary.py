@@ -3,7 +3,6 @@
 from collections import Counter
 from typing import Any
 
-from search.results.winner import winner_of
 from search.storage import Counts, StudyReader
 
 
@@ -22,6 +21,9 @@ def best_summary(study: StudyReader) -> dict[str, Any] | None:
 
 def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
     """What a run found: counts, best trial, final, test and baselines."""
+    # Slow to import (torch), and `status` has no use for it.
+    from search.results.winner import winner_of
+
     winner = winner_of(study)
     summary: dict[str, Any] = {
         "study": study.name,

@@ -1,7 +1,7 @@
 """Which candidate won the final, and what the final and the test found."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Self, TypeAlias
 
@@ -9,9 +9,8 @@ import numpy as np
 
 from search.evaluation import Example
 from search.series import FloatArray
-from search.storage import FinalJob, ParamValue, StudyReader
+from search.storage import FinalJob, ParamValue, StudyReader, TrialRow
 from search.study.definition import ScoreAgainst
-
 
 FinalPurpose: TypeAlias = Literal["final", "test"]
 
@@ -115,13 +114,19 @@ def winner_of(study: StudyReader) -> Winner | None:
 
     Of equal scores the lower trial number wins.
     """
-    finals = outcomes(study, "final")
+    return winner_among(outcomes(study, "final"), outcomes(study, "test"), study.trial_rows())
+
+
+def winner_among(
+    finals: Sequence[Outcome], tests: Iterable[Outcome], trials: Iterable[TrialRow]
+) -> Winner | None:
+    """Return the winner of finals that were read before, the least score first."""
     if not finals:
         return None
     final = finals[0]
-    (trial,) = (row for row in study.trial_rows() if row.trial_id == final.trial_id)
-    tests = (test for test in outcomes(study, "test") if test.trial_id == final.trial_id)
-    return Winner(trial.trial_id, trial.number, trial.params, final, next(tests, None))
+    (trial,) = (row for row in trials if row.trial_id == final.trial_id)
+    test = next((test for test in tests if test.trial_id == final.trial_id), None)
+    return Winner(trial.trial_id, trial.number, trial.params, final, test)
 
 
 def outcomes(study: StudyReader, purpose: FinalPurpose) -> list[Outcome]:

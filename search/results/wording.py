@@ -73,5 +73,5 @@ VERDICTS = {
     "wrong frequency": "oscillates too fast or too slowly",
     "phase drift": "keeps its shape, and slips out of step",
     "diverges": "runs away",
-    "off": "none of these",
+    "off": "none of the others",
 }

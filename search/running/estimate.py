@@ -39,7 +39,9 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     seconds = []
     for _ in range(COHORTS):
         candidates = [space.resolve(p.params) for p in proposer.propose(at_most=None)]
-        cohort = Cohort(candidates, views, study_seed=definition.seed, purpose="search", rung_fractions=())
+        cohort = Cohort(
+            candidates, views, study_seed=definition.seed, purpose="search", rung_fractions=()
+        )
         steps = iter(cohort)
         next(steps)  # the first step also makes buffers
         began = perf_counter()

@@ -146,4 +146,3 @@ def default_workers() -> int:
 def parent_is_gone(parent: int | None) -> bool:
     """Whether the process that started this one has died; never for None."""
     return parent is not None and os.getppid() != parent
-

@@ -60,7 +60,9 @@ def retrain_on(
     train_steps = table.rows - hold_out
     needed = candidate.architecture.context_steps + candidate.strategy.rollout_steps
     if train_steps < needed:
-        remedy = "give a longer table" if hold_out == 0 else "hold out fewer, or give a longer table"
+        remedy = (
+            "give a longer table" if hold_out == 0 else "hold out fewer, or give a longer table"
+        )
         raise SeriesError(
             f"the training rows must be at least {needed}, the candidate's context and rollout, "
             f"but {table.rows} rows less {hold_out} held out are {train_steps}; {remedy}"

@@ -78,7 +78,9 @@ class Worker:
             self.store.leave(self.worker_id)
 
     def _sampler_seed(self) -> int:
-        return int(np.random.SeedSequence([self.definition.seed, self.worker_id]).generate_state(1)[0])
+        return int(
+            np.random.SeedSequence([self.definition.seed, self.worker_id]).generate_state(1)[0]
+        )
 
     def _search(self) -> None:
         while True:
@@ -155,9 +157,9 @@ class Worker:
                 reports = [Report(i, rung.rung, score) for i, score in told.items()]
                 gone = {position[i] for i in self.store.report(self.worker_id, reports)}
                 if rung.is_last:
-                    ended = {i: "complete" for i in scores}
+                    ended = dict.fromkeys(scores, "complete")
                 elif search.pruner == "halving":
-                    ended = {i: "pruned" for i in self.halving.losers(rung.rung, scores)}
+                    ended = dict.fromkeys(self.halving.losers(rung.rung, scores), "pruned")
                 else:
                     ended = {}
                 finished = [

@@ -78,9 +78,12 @@ def best_trial(connection: Connection, study_id: int) -> FrozenTrial | None:
 
 def trial_rows(connection: Connection, study_id: int, number: int | None = None) -> list[TrialRow]:
     """Return the trials of a study in the order of their numbers, or the one of a number."""
-    own = connection.execute(select(TRIALS).where(TRIALS.c.study_id == study_id))
-    ours = {row.trial_id: row for row in own}
-    ids = None if number is None else _ids_of(connection, study_id, number)
+    own = select(TRIALS).where(TRIALS.c.study_id == study_id)
+    ids = None
+    if number is not None:
+        ids = _ids_of(connection, study_id, number)
+        own = own.where(TRIALS.c.trial_id.in_(ids))
+    ours = {row.trial_id: row for row in connection.execute(own)}
     rows = []
     for trial in load_trials(connection, study_id, ids):
         mine = ours.get(trial._trial_id)

@@ -73,3 +73,21 @@ class AnyOf:
     def can_hold(self, space: Mapping[str, Domain]) -> bool:
         """Whether one of the conditions can hold."""
         return any(condition.can_hold(space) for condition in self.conditions)
+
+
+@dataclass(frozen=True)
+class AllOf:
+    """Several conditions hold."""
+
+    conditions: tuple[Condition, ...]
+
+    def __str__(self) -> str:
+        return " and ".join(str(condition) for condition in self.conditions)
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether all of the conditions hold."""
+        return all(condition.holds(params) for condition in self.conditions)
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """Whether each of the conditions can hold."""
+        return all(condition.can_hold(space) for condition in self.conditions)

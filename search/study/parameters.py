@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import get_args
 
 from models.candidate import CellName, ContextName, ScheduleName
-from search.study.condition import Above, AnyOf, Condition, Is
+from search.study.condition import Above, AllOf, AnyOf, Condition, Is
 from search.study.domain import Choices, Domain, FloatRange, Scalar
 from search.study.meaning import Flag, Meaning, Names, Real, Whole
 
@@ -48,6 +48,7 @@ HAS_UNITS = Is("cell", ("rnn", "gru", "lstm"))
 HAS_MODES = Is("cell", ("lru",))
 WINDOW = Is("context", ("window",))
 STATE = Is("context", ("state",))
+LINEAR = AllOf((HAS_MODES, STATE))
 UNROLLS = AnyOf((Above("rollout_steps", 1), Above("window_rollout_steps", 1)))
 
 STEPS = Whole(1, 1_000_000)
@@ -67,7 +68,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("residual", Choices((False, True)), Flag(), neutral=False, cohort=True),
     Parameter("context", Choices(("state", "window")), Names(CONTEXTS), cohort=True),
     Parameter("window_steps", Choices((4, 16, 64)), STEPS, WINDOW, cohort=True),
-    Parameter("warm_up_steps", Choices((50, 100, 200)), STEPS, STATE, cohort=True),
+    Parameter("warm_up_steps", Choices((50, 100, 200, 300)), STEPS, STATE, cohort=True),
+    Parameter("autonomous", Choices((False, True)), Flag(), LINEAR, neutral=False, cohort=True),
     # the loss
     Parameter("rollout_steps", Choices((1, 16, 64, 256)), STEPS, STATE, cohort=True),
     Parameter("window_rollout_steps", Choices((1, 4, 16)), STEPS, WINDOW, cohort=True),
@@ -83,9 +85,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("weight_decay", FloatRange(1e-6, 1e-1, log=True), Real(0, 100), neutral=0.0),
     Parameter("clip_norm", FloatRange(0.1, 10.0, log=True), Real(1e-9, 1e9)),
     Parameter("schedule", Choices(("constant", "cosine")), Names(SCHEDULES), neutral="constant"),
-    Parameter("training_steps", Choices((200, 400)), STEPS, cohort=True),
-    Parameter("batch_size", Choices((8, 16)), Whole(1, 4096), cohort=True),
-    Parameter("restarts", Choices((1, 2, 4)), Whole(1, 64), neutral=1),
+    Parameter("training_steps", Choices((200, 400, 800)), STEPS, cohort=True),
+    Parameter("batch_size", Choices((4, 8, 16)), Whole(1, 4096), cohort=True),
+    Parameter("restarts", Choices((1, 2, 4, 8)), Whole(1, 64), neutral=1),
 )
 # fmt: on
 

@@ -39,7 +39,7 @@ class Space:
         """Return the distribution of each of a trial's parameters, as `suggest` used it."""
         return {name: self.domains[name].distribution() for name in params}
 
-    def resolve(self, params: Mapping[str, Scalar]) -> Candidate:
+    def resolve(self, params: Mapping[str, Scalar | None]) -> Candidate:
         """Return the candidate that a trial's parameters stand for.
 
         Raises UsageError where a parameter that the candidate needs is missing.
@@ -54,6 +54,7 @@ class Space:
             residual=_value(params, "residual"),
             context=_value(params, "context"),
             context_steps=_value(params, "window_steps" if has_window else "warm_up_steps"),
+            autonomous=_value(params, "autonomous"),
         )
         strategy = Strategy(
             rollout_steps=rollout_steps,
@@ -73,7 +74,7 @@ class Space:
         return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
 
 
-def _value(params: Mapping[str, Scalar], name: str) -> Any:
+def _value(params: Mapping[str, Scalar | None], name: str) -> Any:
     """The value of a parameter as its own type, or its neutral one."""
     row = BY_NAME[name]
     if name in params:

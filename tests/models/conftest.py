@@ -17,6 +17,7 @@ DEFAULTS: dict[str, Any] = {
     "residual": False,
     "context": "window",
     "context_steps": 4,
+    "autonomous": False,
     "rollout_steps": 1,
     "teacher_weight": 1.0,
     "curriculum_fraction": 0.0,

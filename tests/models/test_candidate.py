@@ -30,6 +30,7 @@ def test_unknown_fields_are_refused(make_candidate: Callable[..., Candidate]) ->
         {"residual": True},
         {"context": "state"},
         {"context_steps": 5},
+        {"autonomous": True},
         {"rollout_steps": 2},
         {"training_steps": 4},
         {"batch_size": 3},

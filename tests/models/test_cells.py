@@ -32,9 +32,7 @@ def unrolled(name: str) -> Unrolled:
     cell_class = CELLS[name]
     layout = Layout.of(cell_class.shapes(INPUTS, UNITS))
     generator = Generator().manual_seed(5)
-    rows = [
-        layout.pack(cell_class.initialise(INPUTS, UNITS, generator)) for _ in range(MEMBERS)
-    ]
+    rows = [layout.pack(cell_class.initialise(INPUTS, UNITS, generator)) for _ in range(MEMBERS)]
     weights = torch.stack(rows)
     gradients = torch.zeros_like(weights)
     parameters, grad_parameters = layout.views(weights), layout.views(gradients)

@@ -25,6 +25,7 @@ architectures = st.fixed_dictionaries(
         "residual": st.booleans(),
         "context": st.sampled_from(["window", "state"]),
         "context_steps": st.sampled_from([1, 2, 5, 9]),
+        "autonomous": st.booleans(),
         "rollout_steps": st.sampled_from([1, 2, 6]),
         "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
     }
@@ -70,8 +71,10 @@ def numbers(
             training.keep(kept)
             order = [order[i] for i in kept]
     row = order.index(wanted)
-    context = values(channels)[:1, None, : training.warm_up].expand(len(training.weights), 3, -1, -1)
-    run = free_run(training.forecaster, training.weights, context, 12)
+    context = values(channels)[:1, None, : training.warm_up].expand(
+        len(training.weights), 3, -1, -1
+    )
+    run = free_run(training.forecaster, training.weights, context, 5)
     return {"weights": training.weights[row], "loss": training.loss()[row], "free run": run[row]}
 
 
@@ -86,12 +89,13 @@ def members_of(
     chosen: list[dict[str, Any]],
 ) -> list[Member]:
     candidates = [
-        make_candidate(training_steps=STEPS, **architecture, **strategy) for strategy in chosen
+        make_candidate(**({"training_steps": STEPS} | architecture | strategy))
+        for strategy in chosen
     ]
     return [Member(c, i % SERIES, seed=i) for i, c in enumerate(candidates)]
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=40)
 @given(
     architecture=architectures,
     chosen=st.lists(strategies, min_size=3, max_size=9),
@@ -114,41 +118,35 @@ def test_company_order_and_dropped_members_change_nothing(
     check_equal(numbers(shuffled, wanted, kept), alone, "after others were dropped")
 
 
-# Large enough for torch to share each kernel's work among threads and for odd ends of blocks.
-WIDE = {"units": 33, "batch_size": 16, "layers": 2, "head_layers": 1, "residual": True}
+# Large enough for torch to share the work of a kernel among threads, with odd ends of blocks.
+WIDE = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
 
 
 @pytest.mark.parametrize(
     "architecture",
     [
-        {"cell": "rnn", "context": "window", "context_steps": 3, "rollout_steps": 2} | WIDE,
-        {"cell": "gru", "context": "window", "context_steps": 3, "rollout_steps": 2} | WIDE,
-        {"cell": "lstm", "context": "state", "context_steps": 4, "rollout_steps": 3} | WIDE,
-        {"cell": "lru", "context": "state", "context_steps": 4, "rollout_steps": 3} | WIDE,
-        {"cell": "lru", "context": "state", "context_steps": 20, "rollout_steps": 19, "units": 8},
+        {"cell": "rnn", "context": "window", "layers": 2, "head_layers": 1} | WIDE,
+        {"cell": "gru", "context": "window", "residual": True} | WIDE,
+        {"cell": "lstm", "context": "state", "rollout_steps": 2} | WIDE,
+        {"cell": "lru", "context": "window", "head_layers": 1} | WIDE,
+        {"cell": "lru", "context": "state", "rollout_steps": 19} | WIDE | {"context_steps": 20},
     ],
     ids=["rnn", "gru", "lstm", "lru", "linear"],
 )
 def test_threads_and_a_large_cohort_change_nothing(
     make_candidate: Callable[..., Candidate], architecture: dict[str, Any]
 ) -> None:
+    """Two threads on a busy machine are slow, so these trainings are short."""
     chosen = [
-        {
-            "learning_rate": rate,
-            "input_noise_std": 0.1,
-            "feedback_noise_std": 0.1,
-            "teacher_weight": 0.5,
-            "weight_decay": 0.01,
-        }
-        for rate in (1e-3, 1e-2, 3e-2) * 15
+        {"learning_rate": rate, "input_noise_std": 0.1, "teacher_weight": 0.5, "weight_decay": 0.1}
+        for rate in (1e-3, 1e-2, 3e-2) * 12
     ]
     members = members_of(make_candidate, architecture, chosen)
-    wanted = members[40]
+    wanted = members[31]
     alone = numbers([wanted], wanted)
-    check_equal(numbers(members, wanted), alone, "among 45")
+    check_equal(numbers(members, wanted), alone, "among 36")
     with threads(2):
-        check_equal(numbers([wanted], wanted), alone, "alone on 2 threads")
-        check_equal(numbers(members, wanted), alone, "among 45 on 2 threads")
+        check_equal(numbers(members, wanted), alone, "among 36 on 2 threads")
 
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru"])

@@ -29,3 +29,15 @@ def test_a_state_is_carried_along(make_candidate: Callable[..., Candidate]) -> N
         Step(reads=3, reset=False, emits=4),
         Step(reads=4, reset=False, emits=5),
     ]
+
+
+def test_an_autonomous_run_reads_nothing_after_its_warm_up(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    choice = {"context": "state", "context_steps": 2, "autonomous": True}
+    assert plan(make_candidate(**choice).architecture, rollout_steps=3, one_step_from=2) == [
+        Step(reads=0, reset=True, emits=None),
+        Step(reads=1, reset=False, emits=2),
+        Step(reads=None, reset=False, emits=3),
+        Step(reads=None, reset=False, emits=4),
+    ]

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from models.candidate import Candidate
 from search.errors import ExportError, SeriesError
 from search.results.export.content import Export
-from search.results.export.manifest import MANIFEST, Manifest
+from search.results.export.manifest import MANIFEST, Manifest, first_fault
 from search.results.templates import environment
 from search.results.wording import candidate_name, shown_score
 from search.series import Purpose, Table
@@ -80,7 +80,9 @@ def read_export(folder: Path) -> Export:
     """
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "does not exist"
-        raise ExportError(f"an export is a folder, but {folder} {kind}; see `freerun export --help`")
+        raise ExportError(
+            f"an export is a folder, but {folder} {kind}; see `freerun export --help`"
+        )
     try:
         return _read(folder)
     except ExportError as error:
@@ -96,11 +98,15 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
         purpose=None if claim is None else claim.purpose,
         replicas=None if claim is None else claim.replicas,
     )
-    readme = environment().get_template("export.md").render(
-        export=export,
-        folder=shlex.quote(folder_name),
-        described=candidate_name(export.candidate),
-        shown_score=shown_score,
+    readme = (
+        environment()
+        .get_template("export.md")
+        .render(
+            export=export,
+            folder=shlex.quote(folder_name),
+            described=candidate_name(export.candidate),
+            shown_score=shown_score,
+        )
     )
     files = {
         CANDIDATE: _json(described),
@@ -182,9 +188,7 @@ def _parsed(name: str, content: bytes, adapter: TypeAdapter[Read]) -> Read:
     try:
         return adapter.validate_json(content)
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(map(str, first["loc"]))
-        raise ExportError(f"{name} is damaged: {key}: {first['msg']}; export again") from None
+        raise ExportError(f"{name} is damaged: {first_fault(error)}; export again") from None
 
 
 def _table(content: bytes) -> Table:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Mapping
 from hashlib import sha256
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -12,6 +12,9 @@ from search.results.export.content import Claim, Export, WeightsPurpose
 
 FORMAT: Literal[1] = 1
 MANIFEST = "manifest.json"
+
+# The manifest's own checksum, over all its other keys.
+_CHECKSUM = "sha256"
 
 
 class Manifest(BaseModel):
@@ -46,7 +49,8 @@ class Manifest(BaseModel):
 
     def to_bytes(self) -> bytes:
         """The content of manifest.json."""
-        return (self.model_dump_json(indent=2) + "\n").encode()
+        plain = self.model_dump(mode="json")
+        return (json.dumps(plain | {_CHECKSUM: _checksum(plain)}, indent=2) + "\n").encode()
 
     @classmethod
     def from_bytes(cls, content: bytes) -> Self:
@@ -59,20 +63,33 @@ class Manifest(BaseModel):
             raise ExportError(f"{MANIFEST} is not one that freerun wrote; name another folder")
         if found.get("format") != FORMAT:
             raise ExportError(
-                f"the export has format {found.get('format')!r}, but this version of freerun reads "
-                f"format {FORMAT}; update freerun, or export again"
+                f"{MANIFEST} has the format {found.get('format')!r}, but this version of freerun "
+                f"reads format {FORMAT}; update freerun, or export again"
             )
+        if found.pop(_CHECKSUM, None) != _checksum(found):
+            raise ExportError(f"{MANIFEST} is not as it was exported: {_CHANGED}; export again")
         try:
-            return cls.model_validate_json(content)
+            return cls.model_validate_json(json.dumps(found))
         except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(map(str, first["loc"]))
-            raise ExportError(f"{MANIFEST} is damaged: {key}: {first['msg']}; export again") from None
+            raise ExportError(
+                f"{MANIFEST} is damaged: {first_fault(error)}; export again"
+            ) from None
 
     def check(self, name: str, content: bytes) -> None:
         """Raise ExportError unless a file has the content that it was written with."""
         if self.files.get(name) != sha256(content).hexdigest():
-            raise ExportError(
-                f"{name} is not as it was exported: its checksum differs from the one in "
-                f"{MANIFEST}; export again"
-            )
+            raise ExportError(f"{name} is not as it was exported: {_CHANGED}; export again")
+
+
+_CHANGED = f"its checksum differs from the one in {MANIFEST}"
+
+
+def first_fault(error: ValidationError) -> str:
+    """The first complaint of pydantic: its key and what is wrong there."""
+    first = error.errors()[0]
+    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+
+
+def _checksum(plain: Mapping[str, Any]) -> str:
+    canonical = json.dumps(plain, sort_keys=True, separators=(",", ":"))
+    return sha256(canonical.encode()).hexdigest()

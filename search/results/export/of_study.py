@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
+
 from models.candidate import Candidate
 from search.errors import UsageError
 from search.results.export.content import Claim, Export, this_machine, this_versions
@@ -11,6 +12,7 @@ from search.series import Table
 from search.storage import ParamValue, StudyReader, TrialRow
 from search.study.definition import StudyDefinition
 from search.study.space import Space
+from search.study.study_file import read_stored_definition
 
 
 def export_study(study: StudyReader, out: Path, *, trial: int | None = None) -> Export:
@@ -32,7 +34,7 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
 
     Raises UnknownTrialError; UsageError where there is no winner yet or the trial is not complete.
     """
-    definition = StudyDefinition.model_validate_json(study.definition)
+    definition = read_stored_definition(study.definition)
     if trial is None:
         winner = winner_of(study)
         if winner is None:
@@ -66,9 +68,7 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
 
 def candidate_of(definition: StudyDefinition, params: Mapping[str, ParamValue]) -> Candidate:
     """The candidate that a trial's parameters stand for."""
-    # Optuna's parameters may be None, those of our domains never are.
-    given = {name: value for name, value in params.items() if value is not None}
-    return Space(definition.space).resolve(given)
+    return Space(definition.space).resolve(params)
 
 
 def _claim(outcome: Outcome) -> Claim:

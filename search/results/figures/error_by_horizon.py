@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import plotly.graph_objects as go
 
-from search.results.figures.palette import Role, axis, figure, line
+from search.results.figures.palette import Role, figure, line, logarithmic_axis
 from search.results.figures.thinning import logarithmic_means
 from search.series import FloatArray
 
@@ -37,9 +37,9 @@ def horizon_curve(name: str, role: Role, errors: FloatArray) -> Curve:
 
 
 def draw_curves(curves: Sequence[Curve], scored_against: str) -> go.Figure:
-    """Draw curves on logarithmic axes, with the error of the mean, 1, as a thin line."""
+    """Draw curves on logarithmic axes, the first one in front."""
     drawn = figure(height=380)
-    for curve in curves:
+    for curve in reversed(curves):
         width, dash = _LOOKS[curve.role]
         drawn.add_scatter(
             x=curve.steps,
@@ -48,9 +48,10 @@ def draw_curves(curves: Sequence[Curve], scored_against: str) -> go.Figure:
             name=curve.name,
             meta=curve.role,
             line=line(curve.role, width, dash),
+            legendrank=1 + curves.index(curve),
         )
-    drawn.update_xaxes(**axis("horizon (steps after the end of the warm-up)", type="log"))
-    drawn.update_yaxes(
-        **axis(f"NMSE against the {scored_against}", type="log", exponentformat="power")
-    )
+    # Labels at 1, 2, 5, 10 and so on.
+    horizon = logarithmic_axis("horizon (steps after the end of the warm-up)", dtick="D2")
+    drawn.update_xaxes(**horizon)
+    drawn.update_yaxes(**logarithmic_axis(f"NMSE against the {scored_against}"))
     return drawn

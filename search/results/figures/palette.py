@@ -53,3 +53,8 @@ def figure(height: int) -> go.Figure:
 def axis(title: str, **more: Any) -> dict[str, Any]:
     """An axis with a title and a frame."""
     return {"title": {"text": title}, "showline": True, "ticks": "outside", **more}
+
+
+def logarithmic_axis(title: str, **more: Any) -> dict[str, Any]:
+    """A logarithmic axis whose labels are whole numbers or fractions, such as 0.02."""
+    return axis(title, type="log", tickformat="~g", **more)

@@ -102,9 +102,7 @@ def draw_rollout(
     ]
     for name, role, points, look in lines:
         if points is not None:
-            drawn.add_scatter(
-                x=points.x, y=points.y, mode="lines", name=name, meta=role, line=look
-            )
+            drawn.add_scatter(x=points.x, y=points.y, mode="lines", name=name, meta=role, line=look)
     drawn.update_xaxes(**axis(time_title))
     drawn.update_yaxes(**axis(value_title, range=rollout.value_range))
     drawn.add_shape(
@@ -122,6 +120,7 @@ def draw_rollout(
         y=0.02,
         yanchor="bottom",
         xanchor="right",
+        xshift=-3,
         text="end of warm-up",
         showarrow=False,
     )

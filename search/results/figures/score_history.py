@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import plotly.graph_objects as go
 
-from search.results.figures.palette import Role, axis, figure, line, marker
+from search.results.figures.palette import Role, axis, figure, line, logarithmic_axis, marker
 from search.storage import TrialRow
 
 _LEAST_SCORE = 1e-12
@@ -105,8 +105,6 @@ def draw_history(history: History, scored_against: str) -> go.Figure:
         meta="free-run",
         line={**line("free-run", 2.5), "shape": "hv"},
     )
-    drawn.update_xaxes(**axis("trial number"))
-    drawn.update_yaxes(
-        **axis(f"score (NMSE against the {scored_against})", type="log", exponentformat="power")
-    )
+    drawn.update_xaxes(**axis("trial number", rangemode="tozero", tickformat="d"))
+    drawn.update_yaxes(**logarithmic_axis(f"score (NMSE against the {scored_against})"))
     return drawn

@@ -148,18 +148,24 @@ def test_nothing_is_taken_right_after_an_outage(
 def test_broken_connections_are_replaced(
     postgres: PostgresServer, postgres_url: str, propose: Propose
 ) -> None:
+    database = postgres_url.partition("?")[0].rpartition("/")[2]
+
+    def cut() -> None:
+        postgres.execute(
+            f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{database}'"
+        )
+
     with open_storage(postgres_url, create=False) as storage:
         study = storage.create_study("sine", definition="{}", definition_hash="abc")
         worker = study.register_worker(host="here", pid=1, machine={})
-        database = postgres_url.partition("?")[0].rpartition("/")[2]
-        for _ in range(3):
-            postgres.execute(
-                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
-                f" WHERE datname = '{database}'"
-            )
-            (trial,) = study.claim_new(worker, propose(1))
+        cut()
+        (trial,) = study.claim_new(worker, propose(1))
+        with first_time("begin", lambda _: cut()):
+            assert study.report(worker, [(trial.trial_id, 1, 0.5)]) == []
+        with first_time("commit", lambda _: cut()):
             assert study.finish(worker, [FinishedTrial(trial.trial_id, "complete", 0.5)]) == []
-        assert study.counts().complete == 3
+        assert study.trial(0).intermediate_values == {1: 0.5}
+        assert study.counts().complete == study.counts().total == 1
 
 
 def test_patience_has_an_end(postgres: PostgresServer, empty_postgres_url: str) -> None:

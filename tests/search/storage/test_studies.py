@@ -106,15 +106,17 @@ def test_plain_optuna_opens_the_study(
     assert plain.user_attrs == {"resume": "freerun run sine"}
 
 
+@pytest.mark.parametrize("by", ["plain", "ours"])
 def test_a_study_that_optuna_deletes_is_gone_and_leaves_no_rows(
-    storage: Storage, propose: Propose, plain_optuna: optuna.storages.RDBStorage
+    storage: Storage, propose: Propose, plain_optuna: optuna.storages.RDBStorage, by: str
 ) -> None:
     study = create(storage, "old")
     worker = study.register_worker(host="here", pid=1, machine={})
     (trial,) = study.claim_new(worker, propose(1))
     study.finish(worker, [FinishedTrial(trial.trial_id, "complete", 0.5, curve=b"1234")])
-    # A program that knows nothing of our tables, nor of foreign keys on SQLite.
-    optuna.delete_study(study_name="old", storage=plain_optuna)
+    # A plain program knows nothing of our tables, nor of foreign keys on SQLite.
+    deleting = plain_optuna if by == "plain" else storage.optuna
+    optuna.delete_study(study_name="old", storage=deleting)
     assert storage.studies() == []
     with pytest.raises(UnknownStudyError):
         storage.study("old")

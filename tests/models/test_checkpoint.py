@@ -1,0 +1,212 @@
+"""Checkpoints: the round trip, and one clear message for each way in which bytes can be wrong."""
+
+import dataclasses
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from safetensors.torch import load as load_tensors
+from safetensors.torch import save as save_tensors
+from torch import Generator, Tensor
+
+from models.candidate import Candidate
+from models.checkpoint import FORMAT_VERSION, Checkpoint, CheckpointError, load, save
+from models.forecaster import Forecaster
+from models.freerun import free_run
+
+
+@pytest.fixture
+def checkpoint(make_candidate: Callable[..., Candidate]) -> Checkpoint:
+    architecture = make_candidate(
+        cell="gru", layers=2, head_layers=1, residual=True, context="state"
+    ).architecture
+    forecaster = Forecaster(architecture, channels=2)
+    generator = Generator().manual_seed(0)
+    return Checkpoint(
+        architecture=architecture,
+        channels=2,
+        weights=torch.stack([forecaster.initialise(generator) for _ in range(3)]),
+        mean=torch.randn(3, 2, generator=generator).double() / 3,
+        std=torch.rand(3, 2, generator=generator).double() / 3,
+    )
+
+
+def described(content: bytes) -> dict[str, Any]:
+    """What the metadata says."""
+    length = int.from_bytes(content[:8], "little")
+    described: dict[str, Any] = json.loads(
+        json.loads(content[8 : 8 + length])["__metadata__"]["freerun"]
+    )
+    return described
+
+
+def rewritten(
+    content: bytes,
+    tensors: Callable[[dict[str, Tensor]], dict[str, Tensor]] = dict,
+    **changes: Any,
+) -> bytes:
+    """The same file with other tensors or descriptions, as another program might write it."""
+    metadata = {"freerun": json.dumps(described(content) | changes)}
+    return save_tensors(tensors(load_tensors(content)), metadata)
+
+
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru"])
+def test_round_trip(
+    make_candidate: Callable[..., Candidate], checkpoint: Checkpoint, cell: str
+) -> None:
+    architecture = make_candidate(cell=cell, layers=3).architecture
+    forecaster = Forecaster(architecture, channels=2)
+    rows = [forecaster.initialise(Generator().manual_seed(i)) for i in range(3)]
+    saved = dataclasses.replace(checkpoint, architecture=architecture, weights=torch.stack(rows))
+    loaded = load(save(saved))
+    assert loaded.architecture == architecture
+    assert loaded.channels == 2
+    for name in ("weights", "mean", "std"):
+        before, after = getattr(saved, name), getattr(loaded, name)
+        assert before.dtype == after.dtype
+        assert torch.equal(before, after)
+
+
+def test_a_loaded_population_forecasts_the_same(checkpoint: Checkpoint) -> None:
+    loaded = load(save(checkpoint))
+    context = torch.randn(3, 1, 4, 2, generator=Generator().manual_seed(1))
+    runs = [
+        free_run(Forecaster(c.architecture, c.channels), c.weights, context, 20)
+        for c in (checkpoint, loaded)
+    ]
+    assert torch.equal(*runs)
+
+
+def test_equal_checkpoints_give_equal_bytes(checkpoint: Checkpoint) -> None:
+    assert save(checkpoint) == save(load(save(checkpoint)))
+
+
+def test_parameters_are_stored_by_name(checkpoint: Checkpoint) -> None:
+    stored = load_tensors(save(checkpoint))
+    assert stored["parameter.cell.1.recurrent"].shape == (3, 4, 12)
+    assert stored["parameter.head.1.bias"].shape == (3, 1, 2)
+    assert stored["mean"].dtype == torch.float64
+
+
+def test_any_flipped_bit_is_noticed(checkpoint: Checkpoint) -> None:
+    content = save(checkpoint)
+    for position in range(0, len(content), 97):
+        damaged = bytearray(content)
+        damaged[position] ^= 1 << position % 8
+        with pytest.raises(CheckpointError):
+            load(bytes(damaged))
+
+
+def test_any_missing_end_is_noticed(checkpoint: Checkpoint) -> None:
+    content = save(checkpoint)
+    for length in range(0, len(content), 97):
+        with pytest.raises(CheckpointError):
+            load(content[:length])
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"PK\x03\x04 a pickle in a zip, as torch.save writes it",
+        b"\x80\x04\x95 a pickle",
+        b"\xff" * 64,
+        (2).to_bytes(8, "little") + b"{}",
+        (2).to_bytes(8, "little") + b"[]",
+        (4).to_bytes(8, "little") + b"null",
+        save_tensors({"a": torch.zeros(2)}),
+        save_tensors({"a": torch.zeros(2)}, {"freerun": "[]"}),
+        save_tensors({"a": torch.zeros(2)}, {"freerun": "{}"}),
+        save_tensors({"a": torch.zeros(2)}, {"freerun": '"format_version"'}),
+    ],
+    ids=repr,
+)
+def test_other_bytes_are_no_checkpoint(content: bytes) -> None:
+    with pytest.raises(CheckpointError, match="are no checkpoint of freerun, or a damaged one"):
+        load(content)
+
+
+def test_a_newer_format_says_what_to_do(checkpoint: Checkpoint) -> None:
+    newer = rewritten(save(checkpoint), format_version=FORMAT_VERSION + 1)
+    with pytest.raises(CheckpointError, match=r"format version 2, .* use the freerun that wrote"):
+        load(newer)
+
+
+def test_a_missing_parameter_is_named(checkpoint: Checkpoint) -> None:
+    def without(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {k: v for k, v in tensors.items() if k != "parameter.cell.0.input"}
+
+    with pytest.raises(CheckpointError, match="must hold 'parameter.cell.0.input', but does not"):
+        load(rewritten(save(checkpoint), without))
+
+
+@pytest.mark.parametrize("name", ["mean", "std", "parameter.head.0.weight"])
+def test_a_wrong_shape_is_named(checkpoint: Checkpoint, name: str) -> None:
+    def cut(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return tensors | {name: tensors[name][:, :1].clone()}
+
+    with pytest.raises(CheckpointError, match=rf"{name} of the checkpoint must have the shape \["):
+        load(rewritten(save(checkpoint), cut))
+
+
+def test_a_member_without_its_scaling_is_refused(checkpoint: Checkpoint) -> None:
+    def cut(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return tensors | {"mean": tensors["mean"][:2].clone()}
+
+    with pytest.raises(CheckpointError, match="must have the shape"):
+        load(rewritten(save(checkpoint), cut))
+
+
+def test_changed_numbers_are_noticed(checkpoint: Checkpoint) -> None:
+    def changed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
+        return tensors | {"std": tensors["std"] * 2}
+
+    with pytest.raises(CheckpointError, match="does not fit its checksum"):
+        load(rewritten(save(checkpoint), changed))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("cell", "gruu"),
+        ("cell", 3),
+        ("units", 0),
+        ("units", "4"),
+        ("units", True),
+        ("units", 4.0),
+        ("layers", -1),
+        ("head_layers", -1),
+        ("residual", 1),
+        ("context", "windows"),
+        ("context_steps", None),
+    ],
+)
+def test_an_impossible_architecture_is_refused(
+    checkpoint: Checkpoint, field: str, value: object
+) -> None:
+    content = save(checkpoint)
+    architecture = described(content)["architecture"] | {field: value}
+    with pytest.raises(CheckpointError, match=f"the checkpoint's {field} can't be {value!r}"):
+        load(rewritten(content, architecture=architecture))
+
+
+@pytest.mark.parametrize("architecture", [None, [], {"cell": "gru"}])
+def test_an_incomplete_architecture_is_refused(checkpoint: Checkpoint, architecture: Any) -> None:
+    with pytest.raises(CheckpointError, match="must have the fields"):
+        load(rewritten(save(checkpoint), architecture=architecture))
+
+
+@pytest.mark.parametrize("channels", [0, -1, "2", None, True, 2.0])
+def test_impossible_channels_are_refused(checkpoint: Checkpoint, channels: Any) -> None:
+    with pytest.raises(CheckpointError, match="channels must be at least 1, but got"):
+        load(rewritten(save(checkpoint), channels=channels))
+
+
+@pytest.mark.parametrize("change", [{"channels": 1}, {"mean": torch.zeros(2, 2)}])
+def test_what_does_not_fit_together_is_not_saved(
+    checkpoint: Checkpoint, change: dict[str, Any]
+) -> None:
+    with pytest.raises(CheckpointError, match="must have the shape"):
+        save(dataclasses.replace(checkpoint, **change))

@@ -1,0 +1,154 @@
+"""Wrong input of any kind: one clear message, exit code 2, nothing half-written."""
+
+import json
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.search.cli.conftest import STUDIES, freerun
+
+Study = tuple[Path, dict[str, Any]]
+
+SMOKE = (STUDIES / "smoke.toml").read_text()
+
+
+def refused(folder: Path, arguments: Sequence[object], *words: str) -> None:
+    """The command ends with exit code 2 and one message that holds the words."""
+    before = sorted(folder.rglob("*"))
+    ended = freerun(folder, *arguments)
+    assert ended.code == 2, ended.err
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    assert ended.err.count("freerun: error:") == 1
+    for word in words:
+        assert word in ended.err
+    assert sorted(folder.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (("trials = 6", "trails = 6"), ("trails", "trials")),
+        (("trials = 6", 'trials = "6"'), ("trials",)),
+        (("trials = 6", "trials = 0"), ("trials", "0")),
+        (("seed = 0", "seed = "), ("not TOML",)),
+        (("noise_std = 0.1", "noise_std = nan"), ("noise_std",)),
+        (("noise_std = 0.1", "noise_std = inf"), ("noise_std",)),
+        (("layers = [1, 2]", "layers = []"), ("layers",)),
+        (("layers = [1, 2]", "learning_rate = {low = 0.1, high = 0.01}"), ("low", "high", "0.1")),
+        (("layers = [1, 2]", 'cell = "gruu"'), ("cell",)),
+        (('name = "smoke"', 'name = "../smoke"'), ("name", "../smoke")),
+    ],
+)
+def test_study_files(tmp_path: Path, change: tuple[str, str], words: Sequence[str]) -> None:
+    assert change[0] in SMOKE
+    text = SMOKE.replace(*change)
+    if change[1].startswith("cell"):
+        text = text.replace('cell = ["rnn", "gru", "lstm", "lru"]\n', "")
+    (tmp_path / "bad.toml").write_text(text)
+    refused(tmp_path, ["run", "bad.toml"], "bad.toml", *words)
+
+
+def test_a_missing_study_file(tmp_path: Path) -> None:
+    refused(tmp_path, ["run", "missing.toml"], "missing.toml")
+    refused(tmp_path, ["check", "missing.toml"], "missing.toml")
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "sqlite:////no/such/folder/x.db",
+        "nonsense",
+        "mysql://u@h/d",
+        "postgresql://u:pw@127.0.0.1:1/d",
+    ],
+)
+def test_storage_urls(tmp_path: Path, url: str) -> None:
+    ended = freerun(tmp_path, "run", STUDIES / "smoke.toml", "--storage", url)
+    assert ended.code == 2, ended.err
+    assert "pw" not in ended.err.replace("password", "")
+    assert ended.err.count("freerun: error:") == 1
+
+
+def test_commands_on_a_storage_that_is_not_there(tmp_path: Path) -> None:
+    refused(tmp_path, ["status", "smoke"], "freerun.db")
+    refused(tmp_path, ["list"], "freerun.db")
+
+
+def test_an_unknown_study_or_trial(smoke: Study) -> None:
+    folder, _ = smoke
+    refused(folder, ["status", "smok"], "smok", "smoke")
+    refused(folder, ["run", "smok"], "smok", "smoke")
+    refused(folder, ["export", "smoke", "--trial", 99, "-o", "out"], "99")
+    refused(folder, ["report", "nothing", "-o", "out.html"], "nothing")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--trials", "0"],
+        ["--trials", "-3"],
+        ["--minutes", "0"],
+        ["--minutes", "nan"],
+        ["--workers", "-1"],
+        ["--device", "warp"],
+    ],
+)
+def test_counts_below_what_they_may_be(smoke: Study, arguments: list[str]) -> None:
+    folder, _ = smoke
+    refused(folder, ["run", "smoke", *arguments], arguments[0], arguments[1])
+
+
+def test_typer_refuses_what_is_no_number(tmp_path: Path) -> None:
+    ended = freerun(tmp_path, "run", STUDIES / "smoke.toml", "--trials", "many")
+    assert ended.code == 2
+    assert "Traceback" not in ended.err
+
+
+def test_export_folders(table_study: Study, tmp_path: Path) -> None:
+    folder, found = table_study
+    series = folder / "spots.csv"
+    good = folder / found["export"]
+    refused(tmp_path, ["retrain", "missing", "-o", "out"], "missing")
+
+    damaged = tmp_path / "damaged"
+    shutil.copytree(good, damaged)
+    weights = damaged / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    refused(tmp_path, ["retrain", "damaged", "-o", "out"], "weights.safetensors")
+
+    newer = tmp_path / "newer"
+    shutil.copytree(good, newer)
+    manifest = json.loads((newer / "manifest.json").read_text())
+    (version,) = (key for key in manifest if "format" in key)
+    (newer / "manifest.json").write_text(json.dumps({**manifest, version: 999}))
+    refused(tmp_path, ["retrain", "newer", "-o", "out"], "999")
+
+    forecast = ["forecast", good, "--series", series, "-o", "f.csv", "--horizon"]
+    refused(tmp_path, [*forecast, 0], "0")
+    refused(tmp_path, [*forecast, -4], "-4")
+    retrain = ["retrain", good, "--series", series, "-o", "out", "--hold-out"]
+    refused(tmp_path, [*retrain, -1], "--hold-out", "-1")
+    refused(tmp_path, [*retrain, 119], "119")
+
+
+@pytest.mark.parametrize(
+    ("rows", "word"),
+    [
+        (["1,0.5", "2,x", "3,0.1"], "x"),
+        (["1,0.5", "2,nan", "3,0.1"], "nan"),
+        (["1,0.5", "2,0.7", "4,0.1"], "4"),
+        (["1,0.5", "2,0.7", "2,0.1"], "2"),
+        (["1,0.5", "2,0.5", "3,0.5"], "spots"),
+        (["1,0.5", "2,0.7", "3,0.1"], "70"),
+    ],
+    ids=["text", "NaN", "gap", "duplicate time", "constant", "too short"],
+)
+def test_tables(table_study: Study, tmp_path: Path, rows: list[str], word: str) -> None:
+    folder, _ = table_study
+    shutil.copy(folder / "spots.toml", tmp_path)
+    (tmp_path / "spots.csv").write_text("year,spots\n" + "\n".join(rows) + "\n")
+    refused(tmp_path, ["run", "spots.toml"], word)
