@@ -78,7 +78,8 @@ class Autoregression(Baseline):
             coefficients = np.ascontiguousarray(self.coefficients[:, channel])
             bound = CLIP_STD * float(self.std[channel])
             for step in range(order, order + steps):
-                own[step] = min(max(coefficients @ own[step - order : step], -bound), bound)
+                forecast = float(coefficients @ own[step - order : step])
+                own[step] = min(max(forecast, -bound), bound)
         return run[:, order:].T + self.mean
 
 

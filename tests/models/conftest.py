@@ -41,11 +41,11 @@ def make_candidate() -> Callable[..., Candidate]:
     def make(**chosen: Any) -> Candidate:
         values = DEFAULTS | chosen
         assert values.keys() == DEFAULTS.keys(), f"no such field: {chosen}"
-        parts = [
-            kind(**{field.name: values[field.name] for field in fields(kind)})
+        architecture, strategy = (
+            {field.name: values[field.name] for field in fields(kind)}
             for kind in (Architecture, Strategy)
-        ]
-        return Candidate(*parts, restarts=1)
+        )
+        return Candidate(Architecture(**architecture), Strategy(**strategy), restarts=1)
 
     return make
 

@@ -23,7 +23,7 @@ def noisy_sine(draw: int, steps: int = 1600) -> tuple[FloatArray, FloatArray]:
 
 
 def test_the_registry_names_all() -> None:
-    assert BASELINES == {"mean": Mean, "persistence": Persistence, "ar": Autoregression}
+    assert {"mean": Mean, "persistence": Persistence, "ar": Autoregression} == BASELINES
 
 
 def test_the_mean_is_that_of_training() -> None:

@@ -138,7 +138,9 @@ def test_a_missing_parameter_is_named(checkpoint: Checkpoint) -> None:
     def without(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return {k: v for k, v in tensors.items() if k != "parameter.cell.0.input"}
 
-    with pytest.raises(CheckpointError, match="must hold 'parameter.cell.0.input', but does not"):
+    with pytest.raises(
+        CheckpointError, match=r"must hold 'parameter\.cell\.0\.input', but does not"
+    ):
         load(rewritten(save(checkpoint), without))
 
 

@@ -19,7 +19,7 @@ def wave(
     steps: int = 400, frequency: float = 0.01, phase: float = 0.0, size: float = 1.4
 ) -> FloatArray:
     """A sine `[time, channel]` in training standard deviations; the default has 0.64 periods."""
-    return size * np.sin(frequency * np.arange(1, steps + 1) + phase)[:, None]
+    return np.asarray(size * np.sin(frequency * np.arange(1, steps + 1) + phase)[:, None])
 
 
 def level(value: float, steps: int = 400) -> FloatArray:

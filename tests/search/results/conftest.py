@@ -1,8 +1,16 @@
 """Studies whose results are invented: stored as workers store them, without any training."""
 
 import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,7 +18,9 @@ import optuna
 import pytest
 import torch
 from optuna.samplers import RandomSampler
+from playwright.sync_api import Browser, sync_playwright
 
+import search
 from models import checkpoint
 from models.candidate import Candidate
 from models.forecaster import Forecaster
@@ -184,37 +194,24 @@ class Invented:
         self.store.leave(worker)
 
 
-Invent = Callable[..., Invented]
-
-
-@pytest.fixture
-def storage(sqlite_url: str) -> Iterator[Storage]:
-    with open_storage(sqlite_url, create=True) as opened:
-        yield opened
-
-
-@pytest.fixture
-def invent(storage: Storage) -> Invent:
-    """Makes a study with trials: (state, error of its forecasts) in the order of their numbers."""
-
-    def make(
-        *trials: tuple[str, float],
-        raw: Mapping[str, Any] = SINE,
-        table: Table | None = None,
-        **changes: Any,
-    ) -> Invented:
-        definition = StudyDefinition.model_validate({**raw, **changes})
-        store = storage.create_study(
-            definition.name,
-            definition=definition.model_dump_json(),
-            definition_hash=definition.identity_hash,
-            data=None if table is None else table.to_bytes(),
-        )
-        study = Invented(store, definition, TaskData(definition, table), {})
-        _add_trials(study, trials)
-        return study
-
-    return make
+def make_study(
+    storage: Storage,
+    *trials: tuple[str, float],
+    raw: Mapping[str, Any] = SINE,
+    table: Table | None = None,
+    **changes: Any,
+) -> Invented:
+    """Make a study with trials: (state, error of its forecasts) in the order of their numbers."""
+    definition = StudyDefinition.model_validate({**raw, **changes})
+    store = storage.create_study(
+        definition.name,
+        definition=definition.model_dump_json(),
+        definition_hash=definition.identity_hash,
+        data=None if table is None else table.to_bytes(),
+    )
+    study = Invented(store, definition, TaskData(definition, table), {})
+    _add_trials(study, trials)
+    return study
 
 
 def _add_trials(study: Invented, trials: tuple[tuple[str, float], ...]) -> None:
@@ -253,10 +250,105 @@ def _add_trials(study: Invented, trials: tuple[tuple[str, float], ...]) -> None:
         store.leave(worker)
 
 
+Invent = Callable[..., Invented]
+
+
 @pytest.fixture
-def finished(invent: Invent) -> Invented:
-    """A study whose trial 2 is the best of the search, and whose trial 4 won the final."""
-    study = invent(
+def storage(sqlite_url: str) -> Iterator[Storage]:
+    """An empty storage."""
+    with open_storage(sqlite_url, create=True) as opened:
+        yield opened
+
+
+@pytest.fixture
+def invent(storage: Storage) -> Invent:
+    """Makes a study in `storage`; see `make_study`."""
+    return partial(make_study, storage)
+
+
+# Without a graphics card, a sandbox or anything that it would ask the network for by itself.
+_CHROMIUM_FLAGS = (
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+)
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """A Chromium of the system, without a window."""
+    path = shutil.which("chromium") or shutil.which("chromium-browser")
+    if path is None:
+        reason = "there is no chromium on PATH. On Debian: apt-get install chromium."
+        if os.environ.get("CI") == "true":
+            pytest.fail(reason)
+        pytest.skip(reason)
+    with sync_playwright() as playwright:
+        opened = playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM_FLAGS))
+        yield opened
+        opened.close()
+
+
+@dataclass(frozen=True)
+class Served:
+    """A dashboard in a process of its own."""
+
+    process: subprocess.Popen[str]
+    url: str
+
+    def end(self, number: signal.Signals) -> tuple[int, str]:
+        """Send a signal; return the exit code and what was written to standard output."""
+        self.process.send_signal(number)
+        output, _ = self.process.communicate(timeout=60)
+        return self.process.returncode, output
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Storage], Served]]:
+    """Starts serving.py on a storage and waits until it listens."""
+    started: list[subprocess.Popen[str]] = []
+
+    def start(storage: Storage) -> Served:
+        assert search.__file__ is not None
+        process = subprocess.Popen(
+            [sys.executable, str(Path(__file__).with_name("serving.py")), storage.url],
+            env={**os.environ, "PYTHONPATH": str(Path(search.__file__).parents[1])},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        started.append(process)
+        assert process.stderr is not None
+        said = ""
+        for line in process.stderr:
+            said += line
+            if found := re.search(r"http://127\.0\.0\.1:[0-9]+", line):
+                return Served(process, found[0])
+        raise AssertionError(f"the dashboard ended with {process.wait()}: {said}")
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+@pytest.fixture(scope="session")
+def finished_storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    """A storage with finished studies, made once: to be read only."""
+    path = tmp_path_factory.mktemp("finished") / "freerun.db"
+    with open_storage(f"sqlite:///{path}", create=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def finished(finished_storage: Storage) -> Invented:
+    """The study "waves", whose trial 2 is the best of the search, and whose trial 4 won."""
+    study = make_study(
+        finished_storage,
         ("complete", 0.6),
         ("pruned", 1.5),
         ("complete", 0.1),
@@ -269,10 +361,11 @@ def finished(invent: Invent) -> Invented:
     return study
 
 
-@pytest.fixture
-def finished_table(invent: Invent) -> Invented:
-    """A finished study of a table, whose trial 0 won."""
-    study = invent(("complete", 0.3), ("complete", 0.5), raw=YEARS, table=years_table())
+@pytest.fixture(scope="session")
+def finished_table(finished_storage: Storage) -> Invented:
+    """The study "years" of a table, whose trial 0 won."""
+    trials = (("complete", 0.3), ("complete", 0.5))
+    study = make_study(finished_storage, *trials, raw=YEARS, table=years_table())
     study.add_final("final", {0: 0.3, 1: 0.5})
     study.add_final("test", {0: 0.4})
     return study
@@ -282,5 +375,17 @@ def finished_table(invent: Invent) -> Invented:
 def untested_table(invent: Invent) -> Invented:
     """A study of a table whose final is done, but not its test."""
     study = invent(("complete", 0.3), raw=YEARS, table=years_table())
+    study.add_final("final", {0: 0.3})
+    return study
+
+
+@pytest.fixture
+def hostile_table(invent: Invent) -> Invented:
+    """The study "hostile", whose columns are named like markup."""
+    time, value = "</script><b>t", "</script><script>alert(1)</script>"
+    series = {"source": "table", "path": "x.csv", "time": time, "columns": [value]}
+    years = years_table()
+    table = Table(time, years.times, (value,), years.values)
+    study = invent(("complete", 0.3), raw=YEARS, table=table, name="hostile", series=series)
     study.add_final("final", {0: 0.3})
     return study

@@ -124,9 +124,9 @@ def test_a_finalist_by_its_number_brings_its_networks(finished: Invented, tmp_pa
 
 def test_without_a_winner_there_is_nothing_to_export(invent: Invent, tmp_path: Path) -> None:
     study = invent(("complete", 0.3), ("pruned", 0.9))
-    with pytest.raises(UsageError, match="final is not done.*freerun run waves.*--trial"):
+    with pytest.raises(UsageError, match=r"final is not done.*freerun run waves.*--trial"):
         export_study(study.store, tmp_path / "out")
-    with pytest.raises(UsageError, match="trial 1 .* is pruned"):
+    with pytest.raises(UsageError, match=r"trial 1 .* is pruned"):
         export_study(study.store, tmp_path / "out", trial=1)
     with pytest.raises(UnknownTrialError, match="no trial 7"):
         export_study(study.store, tmp_path / "out", trial=7)
@@ -223,7 +223,7 @@ def test_a_newer_format_is_refused_with_the_remedy(table_export: Export, tmp_pat
     manifest = tmp_path / "out" / "manifest.json"
     newer = json.loads(manifest.read_text()) | {"format": 2, "colour": "blue"}
     manifest.write_text(json.dumps(newer))
-    with pytest.raises(ExportError, match="format 2.*update freerun"):
+    with pytest.raises(ExportError, match=r"format 2.*update freerun"):
         read_export(tmp_path / "out")
 
 

@@ -1,0 +1,16 @@
+"""Serves the dashboard of a storage until a signal comes, as a command would.
+
+    python serving.py STORAGE_URL
+
+The URL goes to standard error; at the end, the signal's name goes to standard output.
+"""
+
+import sys
+
+from search.results.dashboard import serve_dashboard
+from search.storage import open_storage
+
+if __name__ == "__main__":
+    with open_storage(sys.argv[1], create=False) as storage:
+        came = serve_dashboard(storage, port=0)
+    sys.stdout.write(came.name)
