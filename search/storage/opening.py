@@ -138,8 +138,9 @@ def _file_system(folder: Path) -> str | None:
 
 
 def _cannot_open(url: URL, error: DBAPIError) -> StorageError:
-    # A server's first line says what is wrong; the lines after it are its hints.
-    reason = scrub(str(error.orig).strip(), url).splitlines()[-1].strip().rstrip(".")
+    # What failed, without the hints and the list of attempts around it.
+    lines = [line.strip(" \t-.") for line in scrub(str(error.orig), url).splitlines()]
+    reason = next((line for line in lines if "failed: " in line), lines[0])
     return StorageError(f"{shown(url)} can't be opened: {reason}. {_remedy(reason)}")
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, expect
 
 from search.results.report import write_report
 from search.storage import Storage
@@ -15,9 +15,12 @@ from search.storage import Storage
 if TYPE_CHECKING:
     from tests.search.results.conftest import Invented
 
-DRAWN = "document.documentElement.dataset.drawn"
 # Under a load of other tests, inflating and running the plotting library takes a while.
 PATIENCE_MS = 120_000
+SCHEMES: dict[Literal["light", "dark"], str] = {
+    "light": "rgb(31, 35, 40)",
+    "dark": "rgb(232, 234, 237)",
+}
 
 
 @pytest.fixture(scope="module")
@@ -46,10 +49,12 @@ class Visit:
             lambda said: self.errors.append(said.text) if said.type == "error" else None,
         )
         page.goto(path.as_uri())
-        page.wait_for_function(DRAWN, timeout=PATIENCE_MS)
+        page.locator("html[data-drawn]").wait_for(state="attached", timeout=PATIENCE_MS)
 
 
-@pytest.fixture(params=[("light", 1200), ("dark", 420)], ids=["light-wide", "dark-narrow"])
+@pytest.fixture(
+    scope="module", params=[("light", 1200), ("dark", 420)], ids=["light-wide", "dark-narrow"]
+)
 def visit(request: pytest.FixtureRequest, browser: Browser, report: Path) -> Iterator[Visit]:
     scheme: Literal["light", "dark"] = request.param[0]
     context = browser.new_context(
@@ -78,16 +83,11 @@ def test_the_answer_comes_first(visit: Visit) -> None:
     assert headline.bounding_box()["y"] < 400  # type: ignore[index]
 
 
-def test_lines_follow_the_colours_of_the_page(browser: Browser, report: Path) -> None:
-    context = browser.new_context(color_scheme="light")
-    page = Visit(context.new_page(), report).page
-    truth = "document.querySelector('.plot').data.find((t) => t.meta === 'truth').line.color"
-    light = page.evaluate(truth)
-    page.emulate_media(color_scheme="dark")
-    page.wait_for_function(f"{truth} !== {light!r}", timeout=PATIENCE_MS)
-    assert light == "rgb(31, 35, 40)"
-    assert page.evaluate(truth) == "rgb(232, 234, 237)"
-    context.close()
+def test_lines_follow_the_colours_of_the_page(visit: Visit) -> None:
+    truth = visit.page.locator(".plot").first.locator(".trace path.js-line").nth(1)
+    for scheme, colour in SCHEMES.items():
+        visit.page.emulate_media(color_scheme=scheme)
+        expect(truth).to_have_css("stroke", colour, timeout=PATIENCE_MS)
 
 
 def test_without_scripts_the_words_and_the_tables_are_there(browser: Browser, report: Path) -> None:

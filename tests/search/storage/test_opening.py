@@ -159,7 +159,7 @@ def test_an_unknown_database_is_refused(postgres: PostgresServer) -> None:
 def test_an_unreachable_server_is_refused() -> None:
     message = refusal("postgresql://ann:pw-1@127.0.0.1:1/db?sslpassword=pw-2")
     assert "can't be opened" in message
-    assert "Check that the server runs" in message
+    assert "Connection refused. Check that the server runs" in message
     assert "pw-" not in message
 
 
