@@ -1,25 +1,25 @@
 """How much faster a network is trained in a cohort than by itself with plain `torch.nn` modules.
 
-Both train the same candidates on the same data in the same run, on one thread: windows of a noisy
+Both train the same candidate on the same data in the same run, on one thread: windows of a noisy
 sine, the state reset for every window, one-step loss, Adam, the gradient clipped to its norm. One
-at a time that is `nn.RNN` or `nn.GRU`, `nn.Linear` and `torch.optim.Adam`. Repeats alternate
-between the two, since other work on the machine slows both. Example:
+at a time that is `nn.RNN` or `nn.GRU`, `nn.Linear` and `torch.optim.Adam`. Example:
 
     python benchmarks/cohort_speed.py --cells rnn gru --members 64 --steps 50
 """
 
 import argparse
 import json
-import math
 import sys
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from statistics import median
-from time import perf_counter
+from time import process_time
 
 import torch
 from torch import Generator, Tensor, nn
 
 from models.candidate import Architecture, Candidate, Strategy
+from models.freerun import free_run
 from models.training import Member, Training
 
 TRAIN_STEPS = 600
@@ -28,15 +28,20 @@ CELLS: dict[str, type[nn.RNN] | type[nn.GRU]] = {"rnn": nn.RNN, "gru": nn.GRU}
 
 @dataclass(frozen=True)
 class Speed:
-    """Seconds of one core per trained network; the ratio is the median over repeats."""
+    """Seconds of processor time per trained network, and how many times as fast the cohort is.
+
+    ratio: of all the time spent. undisturbed_ratio: of the fastest step of each, which other work
+    on the machine did not slow. Losses: of one-step forecasts, to show that both learn alike.
+    """
 
     cell: str
     members: int
     cohort_seconds: float
-    single_seconds: float
+    alone_seconds: float
     ratio: float
+    undisturbed_ratio: float
     cohort_loss: float
-    single_loss: float
+    alone_loss: float
 
 
 class Plain(nn.Module):
@@ -98,57 +103,91 @@ def candidate_of(cell: str, options: argparse.Namespace) -> Candidate:
     )
 
 
-def train_cohort(candidate: Candidate, values: Tensor, members: int) -> tuple[float, float]:
-    """Seconds per network for a cohort, setting up included, and the median loss."""
-    started = perf_counter()
-    training = Training([Member(candidate, 0, seed) for seed in range(members)], values)
-    for _ in training:
-        pass
-    seconds = (perf_counter() - started) / members
-    return seconds, float(training.loss().median())
+def windows(values: Tensor, steps: int) -> Tensor:
+    """All windows of a series and the value after each, `[window, time, channel]`."""
+    return values[0].unfold(0, steps + 1, 1).transpose(1, 2).contiguous()
 
 
-def train_alone(candidate: Candidate, values: Tensor, networks: int) -> tuple[float, float]:
-    """Seconds per network for plain modules one after another, and the median loss."""
+def train_plain(model: Plain, candidate: Candidate, values: Tensor, seed: int) -> Iterator[None]:
+    """Train one network of plain modules; yields after each optimiser step."""
     strategy, window = candidate.strategy, candidate.architecture.context_steps
-    losses = []
-    started = perf_counter()
-    for seed in range(networks):
-        torch.manual_seed(seed)
-        model = Plain(candidate.architecture.cell, candidate.architecture.units)
-        optimiser = torch.optim.Adam(model.parameters(), lr=strategy.learning_rate)
-        segments = values[0].unfold(0, window + 1, 1).transpose(1, 2).contiguous()
-        for _ in range(strategy.training_steps):
-            chosen = segments[torch.randint(len(segments), (strategy.batch_size,))]
-            optimiser.zero_grad()
-            loss = nn.functional.mse_loss(model(chosen[:, :window]), chosen[:, window])
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), strategy.clip_norm)
-            optimiser.step()
-        with torch.no_grad():
-            forecast = model(segments[:, :window])
-            losses.append(float(nn.functional.mse_loss(forecast, segments[:, window])))
-    return (perf_counter() - started) / networks, median(losses)
+    generator = Generator().manual_seed(seed)
+    optimiser = torch.optim.Adam(model.parameters(), lr=strategy.learning_rate)
+    segments = windows(values, window)
+    for _ in range(strategy.training_steps):
+        size = (strategy.batch_size,)
+        chosen = segments[torch.randint(len(segments), size, generator=generator)]
+        optimiser.zero_grad()
+        loss = nn.functional.mse_loss(model(chosen[:, :window]), chosen[:, window])
+        loss.backward()
+        nn.utils.clip_grad_norm_(model.parameters(), strategy.clip_norm)
+        optimiser.step()
+        yield
+
+
+def timed(steps: Iterator[object], times: list[float]) -> None:
+    """Take one step, and note the processor time it took."""
+    started = process_time()
+    next(steps)
+    times.append(process_time() - started)
+
+
+def compare(candidate: Candidate, members: int, networks: int) -> Speed:
+    """Train a cohort and some networks alone side by side, step by step.
+
+    So both meet the same disturbances by other work on the machine.
+    """
+    values, architecture = series(), candidate.architecture
+    started = process_time()
+    training = Training([Member(candidate, 0, seed) for seed in range(members)], values)
+    cohort_times, cohort = [process_time() - started], iter(training)
+    torch.manual_seed(0)
+    models = [Plain(architecture.cell, architecture.units) for _ in range(networks)]
+    alone = [train_plain(model, candidate, values, i) for i, model in enumerate(models)]
+    alone_times: list[float] = []
+    for _ in range(candidate.strategy.training_steps):
+        timed(cohort, cohort_times)
+        for steps in alone:
+            timed(steps, alone_times)
+    cohort_seconds = sum(cohort_times) / members
+    alone_seconds = sum(alone_times) / networks
+    cohort_loss, alone_loss = losses(training, models, values)
+    return Speed(
+        cell=architecture.cell,
+        members=members,
+        cohort_seconds=cohort_seconds,
+        alone_seconds=alone_seconds,
+        ratio=alone_seconds / cohort_seconds,
+        undisturbed_ratio=min(alone_times) / (min(cohort_times[1:]) / members),
+        cohort_loss=cohort_loss,
+        alone_loss=alone_loss,
+    )
+
+
+@torch.no_grad()
+def losses(training: Training, models: list[Plain], values: Tensor) -> tuple[float, float]:
+    """One-step loss over all windows of both ways, the mean over networks."""
+    given, target = windows(values, training.warm_up).split([training.warm_up, 1], dim=1)
+    contexts = given.expand(len(training.weights), *given.shape)
+    forecasts = free_run(training.forecaster, training.weights, contexts, 1)
+    alone = torch.stack([nn.functional.mse_loss(model(given), target[:, 0]) for model in models])
+    return float(((forecasts - target) ** 2).mean()), float(alone.mean())
 
 
 def measure(cell: str, options: argparse.Namespace) -> Speed:
-    """Train both ways in turn, after one short warm-up of each."""
-    candidate, values = candidate_of(cell, options), series()
-    train_cohort(candidate, values, options.members)
-    train_alone(candidate, values, 1)
-    cohort, alone = [], []
-    for _ in range(options.repeats):
-        cohort.append(train_cohort(candidate, values, options.members))
-        alone.append(train_alone(candidate, values, options.networks))
-    return Speed(
-        cell=cell,
-        members=options.members,
-        cohort_seconds=median(seconds for seconds, _ in cohort),
-        single_seconds=median(seconds for seconds, _ in alone),
-        ratio=median(a[0] / c[0] for a, c in zip(alone, cohort, strict=True)),
-        cohort_loss=median(loss for _, loss in cohort),
-        single_loss=median(loss for _, loss in alone),
-    )
+    """The median of each figure over the repeats, after one that does not count."""
+    warm_up = argparse.Namespace(**{**vars(options), "steps": 2})
+    compare(candidate_of(cell, warm_up), options.members, options.networks)
+    candidate = candidate_of(cell, options)
+    repeats = [
+        compare(candidate, options.members, options.networks) for _ in range(options.repeats)
+    ]
+    figures = {
+        field.name: median(getattr(speed, field.name) for speed in repeats)
+        for field in fields(Speed)
+        if field.name not in ("cell", "members")
+    }
+    return Speed(cell=cell, members=options.members, **figures)
 
 
 def count(text: str) -> int:
@@ -165,11 +204,11 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--cells", nargs="+", choices=sorted(CELLS), default=["rnn", "gru"])
     parser.add_argument("--members", type=count, default=64, help="networks in the cohort")
-    parser.add_argument("--networks", type=count, default=4, help="networks trained one at a time")
+    parser.add_argument("--networks", type=count, default=8, help="networks trained one at a time")
     parser.add_argument("--hidden", type=count, default=32, help="hidden units")
     parser.add_argument("--window", type=count, default=16, help="values read per forecast")
     parser.add_argument("--batch", type=count, default=16, help="windows per optimiser step")
-    parser.add_argument("--steps", type=count, default=100, help="optimiser steps")
+    parser.add_argument("--steps", type=count, default=50, help="optimiser steps")
     parser.add_argument("--repeats", type=count, default=5, help="measurements of each way")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return parser.parse_args(arguments)
@@ -188,11 +227,11 @@ def main(arguments: list[str]) -> None:
         f"batch {options.batch}, {options.steps} steps, one thread, median of {options.repeats}"
     )
     for speed in speeds:
-        assert math.isfinite(speed.ratio)
         print(
-            f"{speed.cell}: {speed.single_seconds:.4f} s per network alone (loss "
-            f"{speed.single_loss:.3f}), {speed.cohort_seconds:.4f} s in the cohort (loss "
-            f"{speed.cohort_loss:.3f}): {speed.ratio:.1f} times as fast"
+            f"{speed.cell}: alone {speed.alone_seconds:.4f} s per network (loss "
+            f"{speed.alone_loss:.3f}), in the cohort {speed.cohort_seconds:.4f} s (loss "
+            f"{speed.cohort_loss:.3f}): {speed.ratio:.1f} times as fast, "
+            f"{speed.undisturbed_ratio:.1f} by the fastest steps"
         )
 
 

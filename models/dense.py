@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.axes import MemberBatchUnit
-from models.cells.cell import uniform
+from models.cells.cell import times_tanh_slope, uniform
 
 
 class Dense:
@@ -56,8 +56,7 @@ class Dense:
         """The gradient of the input; the weights' gradients are added to."""
         grad_sum = grad_output
         if self.squash:
-            out = self.outputs[slot]
-            grad_sum = torch.mul(out, out, out=self.grad_sum).neg_().add_(1.0).mul_(grad_output)
+            grad_sum = times_tanh_slope(grad_output, self.outputs[slot], out=self.grad_sum)
         inputs = self.inputs[slot]
         self.gradients["weight"].baddbmm_(inputs.transpose(1, 2), grad_sum)
         self.gradients["bias"].baddbmm_(self.ones, grad_sum)

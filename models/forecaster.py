@@ -84,7 +84,14 @@ class Unroll:
         architecture = forecaster.architecture
         layout = forecaster.layout()
         weight_views = layout.views(weights)
-        grad_views = layout.views(weights if grads is None else grads)
+        # Gathered in memory of their own, see `Cell`, and added to the flat rows at the end.
+        self.gathered = {
+            name: torch.zeros(view.shape, device=weights.device)
+            for name, view in weight_views.items()
+            if grads is not None
+        }
+        self.grads = {} if grads is None else layout.views(grads)
+        grad_views = self.gathered or weight_views
         self.residual = architecture.residual
         self.members, self.batch, self.slots = weights.shape[0], batch, slots
         self.cells = [
@@ -124,13 +131,18 @@ class Unroll:
         """Prepare an unroll: derived weights, no gradient carried from a later step."""
         for cell in self.cells:
             cell.begin()
-        for carried in self.carried:
-            carried.zero_()
+        if self.grads:
+            for cell in self.cells:
+                cell.begin_backward()
+        for memory in (*self.carried, *self.gathered.values()):
+            memory.zero_()
 
     def end(self) -> None:
         """Complete the gradient after the last `backward`."""
         for cell in self.cells:
             cell.end()
+        for name, gradient in self.gathered.items():
+            self.grads[name].add_(gradient)
 
     def forward(self, step: int, x: MemberBatchChannel, *, reset: bool) -> None:
         """Read `x`; with `reset` the state is zero before."""
@@ -155,9 +167,17 @@ class Unroll:
             out.copy_(hidden)
 
     def backward(
-        self, step: int, grad_output: MemberBatchChannel | None, *, reset: bool
-    ) -> MemberBatchChannel:
-        """Gradient of the value read at `step`, given that of the forecast emitted there."""
+        self,
+        step: int,
+        grad_output: MemberBatchChannel | None,
+        *,
+        reset: bool,
+        wants_input: bool = True,
+    ) -> MemberBatchChannel | None:
+        """Gradient of the value read at `step`, given that of the forecast emitted there.
+
+        None unless `wants_input`: a true value needs no gradient.
+        """
         carried = self.carried
         if grad_output is not None:
             grad = grad_output
@@ -175,13 +195,15 @@ class Unroll:
                 states[step + 1],
                 carried[layer],
                 self.spare,
-                self.grad_inputs[layer],
+                self.grad_inputs[layer] if layer > 0 or wants_input else None,
             )
             carried[layer], self.spare = self.spare, carried[layer]
             if reset:
                 carried[layer].zero_()
             if layer > 0:
                 carried[layer - 1][..., : self.output_units].add_(self.grad_inputs[layer])
+        if not wants_input:
+            return None
         grad_input = self.grad_inputs[0]
         if self.residual and grad_output is not None:
             grad_input.add_(grad_output)

@@ -14,6 +14,8 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 class AdamW:
     """Kingma & Ba (2015) with decoupled weight decay (Loshchilov & Hutter 2019, alg. 2).
 
+    Everything is done in place: fresh memory would cost more than the arithmetic.
+
     The gradient of each member is clipped to its own norm first. A member whose gradient is not
     finite keeps its weights and moments for that step: a diverged network must not stop its
     cohort, and has a finite, bad score.
@@ -43,19 +45,21 @@ class AdamW:
         )
         self.steps_done += 1
         norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
-        finite = torch.isfinite(norm)
-        scale = torch.clamp(self.clip_norm / (norm + 1e-6), max=1.0)
-        grads.mul_(scale)
+        diverged = torch.nonzero(~torch.isfinite(norm[:, 0])).squeeze(1)
+        updated = (self.weights, self.first_moment, self.second_moment)
+        before = [values[diverged] for values in updated]
+        grads.mul_(torch.clamp(self.clip_norm / (norm + 1e-6), max=1.0))
 
-        first = torch.lerp(self.first_moment, grads, 1.0 - BETA1)
-        second = (self.second_moment * BETA2).addcmul_(grads, grads, value=1.0 - BETA2)
+        self.first_moment.lerp_(grads, 1.0 - BETA1)
+        self.second_moment.mul_(BETA2).addcmul_(grads, grads, value=1.0 - BETA2)
         bias1 = 1.0 - BETA1**self.steps_done
         bias2 = 1.0 - BETA2**self.steps_done
-        direction = first / ((second / bias2).sqrt_().add_(EPSILON))
-        updated = self.weights * (1.0 - rate * self.weight_decay) - direction * (rate / bias1)
-        self.weights.copy_(torch.where(finite, updated, self.weights))
-        self.first_moment = torch.where(finite, first, self.first_moment)
-        self.second_moment = torch.where(finite, second, self.second_moment)
+        scale = torch.div(self.second_moment, bias2, out=grads).sqrt_().add_(EPSILON)
+        direction = torch.div(self.first_moment, scale, out=grads)
+        self.weights.mul_(1.0 - rate * self.weight_decay)
+        self.weights.addcmul_(direction, rate / bias1, value=-1.0)
+        for values, kept in zip(updated, before, strict=True):
+            values[diverged] = kept
 
     def keep(self, rows: Tensor, weights: MemberParameter) -> None:
         """Go on with the members `rows` only, whose weights are now `weights`."""

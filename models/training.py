@@ -239,9 +239,13 @@ class Training:
         for index in range(len(self.plan) - 1, -1, -1):
             step = self.plan[index]
             grad_output = None if step.emits is None else grads[step.emits]
-            grad_read = self.unroll.backward(index, grad_output, reset=step.reset)
-            if step.reads is not None and step.reads >= self.warm_up:
-                grads[step.reads].addcmul_(grad_read, passes[step.reads])
+            # Only a value that was fed back leads on to an earlier forecast.
+            fed_back = step.reads if step.reads is not None and step.reads >= self.warm_up else None
+            grad_read = self.unroll.backward(
+                index, grad_output, reset=step.reset, wants_input=fed_back is not None
+            )
+            if fed_back is not None and grad_read is not None:
+                grads[fed_back].addcmul_(grad_read, passes[fed_back])
         self.unroll.end()
 
     def _loss_weights(self) -> Tensor:

@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.axes import MemberBatchUnit
-from models.cells.cell import Cell, sigmoid_, uniform
+from models.cells.cell import Cell, sigmoid_, times_sigmoid_slope, times_tanh_slope, uniform
 
 
 class GRU(Cell):
@@ -24,9 +24,11 @@ class GRU(Cell):
         self.reset_update = self._slots(2 * units)
         self.proposal = self._slots(units)
         self.difference = self._buffer(units)
-        # Gradients of r, z, then of n as the state's product and as the input's product see it.
-        self.grad_gates = self._buffer(4 * units)
+        # Gradients of r, z and n before their squashing, as each of the two products sees them.
+        self.grad_of_input = self._buffer(3 * units)
+        self.grad_of_state = self._buffer(3 * units)
         self.scratch = self._buffer(units)
+        self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
 
     @staticmethod
     def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
@@ -51,6 +53,10 @@ class GRU(Cell):
     @staticmethod
     def output_units(units: int) -> int:
         return units
+
+    def begin_backward(self) -> None:
+        self.recurrent_t.copy_(self.weights["recurrent"].transpose(1, 2))
+        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
@@ -77,35 +83,29 @@ class GRU(Cell):
         new_state: MemberBatchUnit,
         grad_new_state: MemberBatchUnit,
         grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit,
+        grad_x: MemberBatchUnit | None,
     ) -> None:
-        w, g, units = self.weights, self.gradients, self.units
+        g, units = self.gradients, self.units
         reset_update, proposal = self.reset_update[slot], self.proposal[slot]
         reset, update = reset_update[..., :units], reset_update[..., units:]
         gated = self.from_state[slot][..., 2 * units :]
-        grad_reset = self.grad_gates[..., :units]
-        grad_update = self.grad_gates[..., units : 2 * units]
-        grad_gated = self.grad_gates[..., 2 * units : 3 * units]
-        grad_proposal = self.grad_gates[..., 3 * units :]
-        scratch = self.scratch
+        of_input, of_state, scratch = self.grad_of_input, self.grad_of_state, self.scratch
+        grad_proposal, grad_gated = of_input[..., 2 * units :], of_state[..., 2 * units :]
 
         torch.mul(grad_new_state, update, out=grad_state)
         torch.sub(grad_new_state, grad_state, out=scratch)  # (1 - z) dh
-        torch.mul(proposal, proposal, out=grad_proposal).neg_().add_(1.0).mul_(scratch)
-        torch.sub(state, proposal, out=scratch).mul_(grad_new_state)
-        torch.mul(update, update, out=grad_update).neg_().add_(update).mul_(scratch)
-        torch.mul(grad_proposal, gated, out=scratch)
-        torch.mul(reset, reset, out=grad_reset).neg_().add_(reset).mul_(scratch)
+        times_tanh_slope(scratch, proposal, out=grad_proposal)
         torch.mul(grad_proposal, reset, out=grad_gated)
+        torch.mul(grad_proposal, gated, out=scratch)
+        times_sigmoid_slope(scratch, reset, out=of_input[..., :units])
+        torch.sub(state, proposal, out=scratch).mul_(grad_new_state)
+        times_sigmoid_slope(scratch, update, out=of_input[..., units : 2 * units])
+        of_state[..., : 2 * units] = of_input[..., : 2 * units]
 
-        of_state, of_input = self.grad_gates[..., : 3 * units], self.grad_gates
-        grad_state.baddbmm_(of_state, w["recurrent"].transpose(1, 2))
+        grad_state.baddbmm_(of_state, self.recurrent_t)
+        if grad_x is not None:
+            torch.bmm(of_input, self.input_t, out=grad_x)
         g["recurrent"].baddbmm_(state.transpose(1, 2), of_state)
         g["recurrent_bias"].baddbmm_(self.ones, of_state)
-        gates, proposals = slice(0, 2 * units), slice(2 * units, 3 * units)
-        torch.bmm(of_input[..., gates], w["input"][..., gates].transpose(1, 2), out=grad_x)
-        grad_x.baddbmm_(grad_proposal, w["input"][..., proposals].transpose(1, 2))
-        g["input"][..., gates].baddbmm_(x.transpose(1, 2), of_input[..., gates])
-        g["input"][..., proposals].baddbmm_(x.transpose(1, 2), grad_proposal)
-        g["input_bias"][..., gates].baddbmm_(self.ones, of_input[..., gates])
-        g["input_bias"][..., proposals].baddbmm_(self.ones, grad_proposal)
+        g["input"].baddbmm_(x.transpose(1, 2), of_input)
+        g["input_bias"].baddbmm_(self.ones, of_input)

@@ -63,6 +63,10 @@ class LRU(Cell):
         self.transition = torch.cat(
             [torch.cat([real, imaginary], dim=2), torch.cat([-imaginary, real], dim=2)], dim=1
         )
+
+    def begin_backward(self) -> None:
+        self.transition_t = self.transition.transpose(1, 2).contiguous()
+        self.input_t = self.weights["input"].transpose(1, 2).contiguous()
         self.grad_transition.zero_()
 
     def forward(
@@ -79,10 +83,11 @@ class LRU(Cell):
         new_state: MemberBatchUnit,
         grad_new_state: MemberBatchUnit,
         grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit,
+        grad_x: MemberBatchUnit | None,
     ) -> None:
-        torch.bmm(grad_new_state, self.transition.transpose(1, 2), out=grad_state)
-        torch.bmm(grad_new_state, self.weights["input"].transpose(1, 2), out=grad_x)
+        torch.bmm(grad_new_state, self.transition_t, out=grad_state)
+        if grad_x is not None:
+            torch.bmm(grad_new_state, self.input_t, out=grad_x)
         self.grad_transition.baddbmm_(state.transpose(1, 2), grad_new_state)
         self.gradients["input"].baddbmm_(x.transpose(1, 2), grad_new_state)
 

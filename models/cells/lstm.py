@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.axes import MemberBatchUnit
-from models.cells.cell import Cell, sigmoid_, uniform
+from models.cells.cell import Cell, sigmoid_, times_sigmoid_slope, times_tanh_slope, uniform
 
 
 class LSTM(Cell):
@@ -25,6 +25,7 @@ class LSTM(Cell):
         self.grad_gates = self._buffer(4 * units)
         self.grad_memory = self._buffer(units)
         self.scratch = self._buffer(units)
+        self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
 
     @staticmethod
     def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
@@ -48,6 +49,10 @@ class LSTM(Cell):
     @staticmethod
     def output_units(units: int) -> int:
         return units
+
+    def begin_backward(self) -> None:
+        self.recurrent_t.copy_(self.weights["recurrent"].transpose(1, 2))
+        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
@@ -73,29 +78,30 @@ class LSTM(Cell):
         new_state: MemberBatchUnit,
         grad_new_state: MemberBatchUnit,
         grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit,
+        grad_x: MemberBatchUnit | None,
     ) -> None:
-        w, g, units = self.weights, self.gradients, self.units
+        g, units = self.gradients, self.units
         write, keep, read, content = self.gates[slot].split(units, dim=-1)
         grad_write, grad_keep, grad_read, grad_content = self.grad_gates.split(units, dim=-1)
         squashed, grad_output = self.squashed[slot], grad_new_state[..., :units]
         scratch, grad_memory = self.scratch, self.grad_memory
 
-        torch.mul(squashed, squashed, out=grad_memory).neg_().add_(1.0)
-        grad_memory.mul_(read).mul_(grad_output).add_(grad_new_state[..., units:])
+        torch.mul(grad_output, read, out=scratch)
+        times_tanh_slope(scratch, squashed, out=grad_memory).add_(grad_new_state[..., units:])
         torch.mul(grad_output, squashed, out=scratch)
-        torch.mul(read, read, out=grad_read).neg_().add_(read).mul_(scratch)
+        times_sigmoid_slope(scratch, read, out=grad_read)
         torch.mul(grad_memory, content, out=scratch)
-        torch.mul(write, write, out=grad_write).neg_().add_(write).mul_(scratch)
+        times_sigmoid_slope(scratch, write, out=grad_write)
         torch.mul(grad_memory, state[..., units:], out=scratch)
-        torch.mul(keep, keep, out=grad_keep).neg_().add_(keep).mul_(scratch)
+        times_sigmoid_slope(scratch, keep, out=grad_keep)
         torch.mul(grad_memory, write, out=scratch)
-        torch.mul(content, content, out=grad_content).neg_().add_(1.0).mul_(scratch)
+        times_tanh_slope(scratch, content, out=grad_content)
 
         torch.mul(grad_memory, keep, out=grad_state[..., units:])
-        torch.bmm(self.grad_gates, w["recurrent"].transpose(1, 2), out=scratch)
+        torch.bmm(self.grad_gates, self.recurrent_t, out=scratch)
         grad_state[..., :units] = scratch
-        torch.bmm(self.grad_gates, w["input"].transpose(1, 2), out=grad_x)
+        if grad_x is not None:
+            torch.bmm(self.grad_gates, self.input_t, out=grad_x)
         g["recurrent"].baddbmm_(state[..., :units].transpose(1, 2), self.grad_gates)
         g["input"].baddbmm_(x.transpose(1, 2), self.grad_gates)
         g["bias"].baddbmm_(self.ones, self.grad_gates)

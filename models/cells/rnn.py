@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.axes import MemberBatchUnit
-from models.cells.cell import Cell, uniform
+from models.cells.cell import Cell, times_tanh_slope, uniform
 
 
 class RNN(Cell):
@@ -16,6 +16,7 @@ class RNN(Cell):
         super().__init__(*args, **keywords)
         units = self.weights["bias"].shape[-1]
         self.from_input, self.grad_sum = self._buffer(units), self._buffer(units)
+        self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
 
     @staticmethod
     def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
@@ -36,6 +37,10 @@ class RNN(Cell):
     def output_units(units: int) -> int:
         return units
 
+    def begin_backward(self) -> None:
+        self.recurrent_t.copy_(self.weights["recurrent"].transpose(1, 2))
+        self.input_t.copy_(self.weights["input"].transpose(1, 2))
+
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
     ) -> None:
@@ -51,13 +56,13 @@ class RNN(Cell):
         new_state: MemberBatchUnit,
         grad_new_state: MemberBatchUnit,
         grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit,
+        grad_x: MemberBatchUnit | None,
     ) -> None:
-        w, g = self.weights, self.gradients
-        grad_sum = torch.mul(new_state, new_state, out=self.grad_sum)
-        grad_sum.neg_().add_(1.0).mul_(grad_new_state)
-        torch.bmm(grad_sum, w["recurrent"].transpose(1, 2), out=grad_state)
-        torch.bmm(grad_sum, w["input"].transpose(1, 2), out=grad_x)
+        g = self.gradients
+        grad_sum = times_tanh_slope(grad_new_state, new_state, out=self.grad_sum)
+        torch.bmm(grad_sum, self.recurrent_t, out=grad_state)
+        if grad_x is not None:
+            torch.bmm(grad_sum, self.input_t, out=grad_x)
         g["recurrent"].baddbmm_(state.transpose(1, 2), grad_sum)
         g["input"].baddbmm_(x.transpose(1, 2), grad_sum)
         g["bias"].baddbmm_(self.ones, grad_sum)

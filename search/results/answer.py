@@ -89,23 +89,24 @@ def shown_counts(counts: Counts) -> str:
 
 
 def _test_sentence(test: Outcome, definition: StudyDefinition) -> str:
+    number = len(test.replica_scores)
+    if definition.series.is_generated:
+        where, runs = f"on {counted(number, 'fresh draw')}", "its free runs"
+    else:
+        where, runs = "on the table's last rows", f"the free runs of {counted(number, 'training')}"
     same = test.verdicts.count(test.verdict)
     return (
-        f"In the test, on {_trainings(test, definition)} that played no part in any choice, its "
-        f"free runs over {counted(test.horizon_steps, 'step')} have NMSE "
-        f"{shown_score(test.score)} in the median, {shown_score(test.mean_score)} in the mean and "
+        f"In the test, {where}, which played no part in any choice, {runs} over "
+        f"{counted(test.horizon_steps, 'step')} have NMSE {shown_score(test.score)} in the median, "
+        f"{shown_score(test.mean_score)} in the mean and "
         f"{shown_score(max(test.replica_scores))} at worst; the verdict is “{test.verdict}” on "
         f"{same} of {len(test.verdicts)}."
     )
 
 
 def _trainings(outcome: Outcome, definition: StudyDefinition) -> str:
-    number = len(outcome.replica_scores)
-    if definition.series.is_generated:
-        return counted(number, "fresh draw")
-    if outcome.purpose == "test":
-        return f"{counted(number, 'training')} and the table's last rows,"
-    return counted(number, "training")
+    kind = "fresh draw" if definition.series.is_generated else "training"
+    return counted(len(outcome.replica_scores), kind)
 
 
 def _opponents(baselines: Sequence[BaselineOutcome]) -> list[BaselineOutcome]:
@@ -119,9 +120,11 @@ def _comparison(outcome: Outcome, baseline: BaselineOutcome) -> str:
     better = pairs(outcome.replica_scores, baseline.draw_scores)
     on = "" if better is None else f"; the winner is better on {better[0]} of {better[1]}"
     result = "beats" if outcome.score < baseline.score else "does not beat"
+    scores = shown_score(baseline.score)
+    if len(baseline.draw_scores) > 1:
+        scores += f" in the median and {shown_score(baseline.mean_score)} in the mean"
     return (
-        f"On the same data {_the(baseline.name)} has {shown_score(baseline.score)} in the median "
-        f"and {shown_score(baseline.mean_score)} in the mean{on}: in the median, the winner "
+        f"On the same data {_the(baseline.name)} has {scores}{on}: in the median, the winner "
         f"{result} it."
     )
 

@@ -5,7 +5,7 @@ import signal
 import socket
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
 from typing import TYPE_CHECKING, NoReturn
 
@@ -47,15 +47,18 @@ def serve_dashboard(
     """
     listening = _listen(host, port)
     came: list[signal.Signals] = []
-    with _ended_by_signals(came):
+    with listening, _noted_signals(came), suppress(_Ended):
         server = create_server(
             dashboard_app(storage), sockets=[listening], threads=_THREADS, ident="freerun"
         )
         sys.stderr.write(_invitation(host, listening.getsockname()[1]))
         sys.stderr.flush()
-        server.run()  # returns after SystemExit, when its threads have ended
-        server.close()
+        server.run()  # returns when _Ended came and its threads have ended
     return came[0]
+
+
+class _Ended(SystemExit):
+    """A signal asks for the end. Waitress lets an exit through, and nothing else."""
 
 
 def _listen(host: str, port: int) -> socket.socket:
@@ -77,12 +80,12 @@ def _listen(host: str, port: int) -> socket.socket:
 
 
 @contextmanager
-def _ended_by_signals(came: list[signal.Signals]) -> Iterator[None]:
-    """Within it, SIGINT and SIGTERM raise SystemExit, and are noted in `came`."""
+def _noted_signals(came: list[signal.Signals]) -> Iterator[None]:
+    """Within it, SIGINT and SIGTERM are noted in `came` and raise _Ended."""
 
     def end(number: int, _frame: FrameType | None) -> NoReturn:
         came.append(signal.Signals(number))
-        raise SystemExit(0)
+        raise _Ended
 
     before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
     try:

@@ -117,9 +117,8 @@ def error_plot(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> P
         key="error-by-horizon",
         title=f"Error by horizon in the {where}",
         caption=(
-            "The normalised squared error at each step of the free run, the median over draws; "
-            "1 is about the error of the series' mean. Far out, neighbouring steps "
-            "are drawn as their mean."
+            "NMSE at each step of the free run, the median over draws or trainings. Far out, "
+            "neighbouring steps are drawn as their mean."
         ),
         alternative="NMSE by horizon step. " + " ".join(map(_curve_in_words, curves)),
         figure=_plain(draw_curves(curves, results.definition.task.score_against)),

@@ -19,7 +19,7 @@ from search.results.score_table import (
 )
 from search.results.study_results import StudyResults
 from search.results.winner import BaselineOutcome, Outcome
-from search.results.wording import VERDICTS, counted
+from search.results.wording import VERDICTS, counted, scale_of
 from search.storage import StudyReader
 
 _SHOWN_TRIALS = 10
@@ -50,6 +50,7 @@ class StudyReport:
     name: str
     answer: Answer
     rollout: Plot | Picture | None
+    scale: str
     groups: Sequence[Group]
     errors: Plot | None
     history: Plot | None
@@ -73,6 +74,7 @@ def study_report(study: StudyReader, storage_url: str) -> StudyReport:
         name=study.name,
         answer=_answer(results, baselines),
         rollout=rollout_plot(results),
+        scale=scale_of(results.definition.task.score_against),
         groups=_groups(results, baselines),
         errors=error_plot(results, baselines),
         history=history_plot(results),

@@ -40,6 +40,19 @@ def truth_name(scored_against: ScoreAgainst) -> str:
     return "truth (noise-free signal)" if scored_against == "signal" else "truth (as observed)"
 
 
+def scale_of(scored_against: ScoreAgainst) -> str:
+    """What an NMSE is, in a sentence."""
+    if scored_against == "signal":
+        return (
+            "NMSE is the mean squared error against the noise-free signal over that signal's "
+            "variance: 1 is about the error of a constant at its mean."
+        )
+    return (
+        "NMSE is the mean squared error against the observations over the variance of the training "
+        "span: what the mean scores shows how much a later span varies beside it."
+    )
+
+
 def candidate_name(candidate: Candidate) -> str:
     """A candidate in a few words: cell, size, what it reads, what it was trained on."""
     architecture, strategy = candidate.architecture, candidate.strategy

@@ -8,6 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from models.cells import CELLS
+from models.cells.lru import DECAY_RANGE, PHASE_RANGE
 from models.parameters import Layout
 
 MEMBERS, BATCH, STEPS, INPUTS, UNITS = 3, 2, 5, 3, 4
@@ -48,6 +49,7 @@ def unrolled(name: str) -> Unrolled:
     cell.begin()
     for step in range(STEPS):
         cell.forward(step, inputs[step], states[step - 1] if step else first, states[step])
+    cell.begin_backward()
     grad_inputs, carried = torch.empty_like(inputs), torch.zeros_like(first)
     for step in reversed(range(STEPS)):
         grad_state = torch.empty_like(carried)
@@ -152,13 +154,19 @@ def test_initial_weights_are_uniform_as_in_torch(name: str) -> None:
     assert initial.std() == pytest.approx(bound / 3**0.5, rel=0.05)
 
 
-def test_initial_linear_modes_remember() -> None:
+def test_initial_linear_modes_lie_in_their_ranges() -> None:
     modes = CELLS["lru"].initialise(1, 500, Generator().manual_seed(0))
-    modulus, phase = torch.exp(-torch.exp(modes["nu"])), torch.exp(modes["theta"])
-    assert 0.9 < modulus.min() < modulus.max() < 1.0
-    assert 0.004 < phase.min() < 0.02
-    assert 0.5 < phase.max() <= 1.0
+    for name, (low, high) in {"nu": DECAY_RANGE, "theta": PHASE_RANGE}.items():
+        values = torch.exp(modes[name])
+        assert low <= values.min() < 1.1 * low
+        assert 0.9 * high < values.max() <= high
+        middle = (low * high) ** 0.5
+        assert 0.4 < (values < middle).float().mean() < 0.6
+
+
+def test_initial_linear_modes_keep_the_variance_of_their_input() -> None:
+    modes = CELLS["lru"].initialise(1, 500, Generator().manual_seed(0))
+    weights, modulus = modes["input"], torch.exp(-torch.exp(modes["nu"]))
     # White noise of variance 1 gives each complex mode a stationary variance of 1.
-    weights = modes["input"]
     variance = (weights[:, :500] ** 2 + weights[:, 500:] ** 2) / (1 - modulus**2)
     assert variance.mean() == pytest.approx(1.0, rel=0.15)

@@ -70,6 +70,7 @@ def test_a_trials_page_shows_its_rollout(
 ) -> None:
     served = serve(finished_storage)
     page = browser.new_page(viewport={"width": 1400, "height": 1000})
+    page.set_default_timeout(PATIENCE_MS)
     page.goto(f"{served.url}/dashboard")
     expect(page.get_by_text("waves").first).to_be_visible(timeout=PATIENCE_MS)
     study_id = finished.store.study_id

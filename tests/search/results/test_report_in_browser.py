@@ -48,6 +48,7 @@ class Visit:
             "console",
             lambda said: self.errors.append(said.text) if said.type == "error" else None,
         )
+        page.set_default_timeout(PATIENCE_MS)
         page.goto(path.as_uri())
         page.locator("html[data-drawn]").wait_for(state="attached", timeout=PATIENCE_MS)
 
