@@ -6,6 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from search.study.definition import StudyDefinition, differing_keys
+from search.study.parameters import PARAMETERS, SPANS
 
 RAW: dict[str, Any] = {
     "name": "sine",
@@ -70,10 +71,12 @@ def test_python_values_bring_back_the_same_definition() -> None:
 
 
 def test_spelling_out_a_default_changes_nothing() -> None:
+    # Those of context and rollout are cut to what fits the task.
+    cut = {name for _, *names in SPANS for name in names}
     spelt_out = define(
         task={"validation_steps": 400, "score_against": "signal"},
         search={"replicas": 4},
-        space={"restarts": [1, 2, 4], "clip_norm": {"low": 0.1, "high": 10, "log": True}},
+        space={row.name: row.default.to_plain() for row in PARAMETERS if row.name not in cut},
     )
     assert spelt_out == define()
     assert spelt_out.identity_hash == define().identity_hash
@@ -91,18 +94,25 @@ def test_the_name_and_what_is_spent_are_no_part_of_the_identity() -> None:
     [
         ({"seed": 1}, ["seed"]),
         ({"series": {"source": "sine", "noise_std": 0.1}}, ["series.noise_std"]),
-        ({"task": {"train_steps": 500}}, ["task.train_steps"]),
+        # Hardly longer, so that the same defaults fit.
+        ({"task": {"train_steps": 601}}, ["task.train_steps"]),
         ({"search": {"replicas": 5, "rungs": 3}}, ["search.replicas", "search.rungs"]),
         ({"space": {"batch_size": [8]}}, ["space.batch_size"]),
         ({"space": {"clip_norm": {"low": 0.2, "high": 10, "log": True}}}, ["space.clip_norm.low"]),
         ({"space": {"clip_norm": 1}}, ["space.clip_norm"]),
-        ({"space": {"cell": ["lru"]}}, ["space.cell", "space.hidden_units"]),
     ],
 )
 def test_any_other_change_is_named(changes: dict[str, Any], keys: list[str]) -> None:
     other = define(**changes)
     assert differing_keys(define(), other) == differing_keys(other, define()) == keys
     assert other.identity_hash != define().identity_hash
+
+
+def test_what_a_change_leaves_out_of_the_space_is_named_too() -> None:
+    other = define(space={"cell": ["lru"]})
+    left_out = {f"space.{name}" for name in set(define().space) - set(other.space)}
+    assert "space.hidden_units" in left_out
+    assert set(differing_keys(define(), other)) == {"space.cell", *left_out}
 
 
 def test_a_stored_definition_keeps_its_space_when_defaults_change() -> None:

@@ -1,4 +1,4 @@
-from search.study.condition import Above, AnyOf, Condition, Is
+from search.study.condition import Above, AllOf, AnyOf, Condition, Is
 from search.study.domain import Choices
 from search.study.meaning import read_domain
 from search.study.parameters import BY_NAME, PARAMETERS, SPANS
@@ -10,7 +10,7 @@ def names_in(condition: Condition | None) -> set[str]:
             return set()
         case Is() | Above():
             return {condition.name}
-        case AnyOf():
+        case AnyOf() | AllOf():
             return set().union(*(names_in(part) for part in condition.conditions))
     raise AssertionError(f"a condition that this test does not know: {condition}")
 
@@ -49,7 +49,15 @@ def test_spans_are_parameters() -> None:
 
 
 def test_conditions_read_as_phrases() -> None:
-    assert str(BY_NAME["modes"].when) == 'cell is "lru"'
-    assert str(BY_NAME["feedback_noise_std"].when) == (
-        "rollout_steps is above 1 or window_rollout_steps is above 1"
+    lru = Is("cell", ("lru",))
+    gated = Is("cell", ("gru", "lstm"))
+    assert str(lru) == 'cell is "lru"'
+    assert str(AllOf((gated, Above("layers", 1)))) == (
+        'cell is "gru" or "lstm" and layers is above 1'
     )
+    assert str(AnyOf((lru, Above("noise_std", 0.5)))) == 'cell is "lru" or noise_std is above 0.5'
+
+
+def test_a_conditions_phrase_names_what_it_rests_on() -> None:
+    for row in PARAMETERS:
+        assert all(name in str(row.when) for name in names_in(row.when)), row.name

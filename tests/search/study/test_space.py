@@ -1,3 +1,5 @@
+from collections.abc import Mapping
+from functools import cache
 from itertools import pairwise
 from typing import Any
 
@@ -10,36 +12,22 @@ from optuna.samplers import RandomSampler
 from models.candidate import Candidate
 from search.errors import UsageError
 from search.series.section import SectionError
-from search.study.domain import Choices, Domain, FloatRange, IntRange, Scalar
+from search.study.domain import Choices, Domain, FloatRange, IntRange, Scalar, largest
 from search.study.parameters import BY_NAME, PARAMETERS
 from search.study.space import Space, check_complete, complete_space, read_space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
-DEFAULT = complete_space({}, train_steps=600)
+# Long enough for every default choice of context and rollout.
+DEFAULT = complete_space({}, train_steps=100_000)
 
-PARAMS: dict[str, Scalar] = {
-    "cell": "gru",
-    "hidden_units": 16,
-    "layers": 2,
-    "head_layers": 1,
-    "residual": True,
-    "context": "state",
-    "warm_up_steps": 100,
-    "rollout_steps": 64,
-    "teacher_weight": 0.25,
-    "curriculum_fraction": 0.5,
-    "input_noise_std": 0.02,
-    "feedback_noise_std": 0.05,
-    "output_noise_std": 0.1,
-    "label_noise_std": 0.2,
-    "learning_rate": 0.01,
-    "weight_decay": 0.001,
-    "clip_norm": 1.0,
-    "schedule": "cosine",
-    "training_steps": 200,
-    "batch_size": 8,
-    "restarts": 4,
+# The fields of a candidate that are not named as the parameters that set them.
+RENAMED = {
+    "hidden_units": "units",
+    "modes": "units",
+    "warm_up_steps": "context_steps",
+    "window_steps": "context_steps",
+    "window_rollout_steps": "rollout_steps",
 }
 
 
@@ -49,6 +37,17 @@ def sample(seed: int, domains: dict[str, Domain] = DEFAULT) -> dict[str, Scalar]
     assert params == trial.params
     assert trial.distributions == Space(domains).distributions(params)
     return params
+
+
+@cache
+def samples() -> list[dict[str, Scalar]]:
+    """Enough samples of the default space to meet every parameter."""
+    return [sample(seed) for seed in range(200)]
+
+
+def sample_with(**values: Scalar) -> dict[str, Scalar]:
+    """A sample of the default space that has these values."""
+    return dict(next(params for params in samples() if values.items() <= params.items()))
 
 
 def test_without_a_word_the_space_is_the_default_in_the_order_of_the_table() -> None:
@@ -65,34 +64,40 @@ def test_what_is_named_replaces_its_default() -> None:
 
 def test_parameters_that_no_candidate_could_have_are_left_out() -> None:
     raw = {"cell": ["gru"], "modes": [4], "context": "state", "rollout_steps": 1}
-    left_out = set(DEFAULT) - set(complete_space(read_space(raw), 600))
-    assert left_out == {
-        "modes",
-        "window_steps",
-        "window_rollout_steps",
-        "teacher_weight",
-        "curriculum_fraction",
-        "feedback_noise_std",
+    space = complete_space(read_space(raw), 600)
+    left_out = set(DEFAULT) - set(space)
+    assert left_out == {row.name for row in PARAMETERS if not row.can_apply(space)}
+    assert left_out >= {
+        *("modes", "window_steps", "window_rollout_steps"),
+        *("teacher_weight", "curriculum_fraction", "feedback_noise_std"),
     }
+    assert set().union(*(sample(seed, space) for seed in range(20))) == set(space)
 
 
-@pytest.mark.parametrize(
-    ("raw", "train_steps", "warm_ups", "rollouts"),
-    [
-        ({}, 600, (50, 100, 200), (1, 16, 64, 256)),
-        ({}, 300, (50, 100), (1, 16, 64)),
-        ({}, 100, (50,), (1, 16)),
-        ({"warm_up_steps": [20]}, 300, (20,), (1, 16, 64, 256)),
-        ({"rollout_steps": [250]}, 300, (50,), (250,)),
-        ({"warm_up_steps": 44, "rollout_steps": 256}, 300, (44,), (256,)),
-    ],
-)
-def test_defaults_that_do_not_fit_the_training_span_are_dropped(
-    raw: dict[str, Any], train_steps: int, warm_ups: tuple[int, ...], rollouts: tuple[int, ...]
-) -> None:
-    space = complete_space(read_space(raw), train_steps)
-    assert space["warm_up_steps"] == Choices(warm_ups)
-    assert space["rollout_steps"] == Choices(rollouts)
+def defaults_up_to(name: str, steps: int) -> Choices:
+    default = BY_NAME[name].default
+    assert isinstance(default, Choices)
+    return Choices(tuple(v for v in default.values if isinstance(v, int) and v <= steps))
+
+
+@pytest.mark.parametrize("train_steps", [100, 300, 598, 600])
+def test_defaults_that_do_not_fit_the_training_span_are_dropped(train_steps: int) -> None:
+    space = complete_space({}, train_steps)
+    assert space["warm_up_steps"] == defaults_up_to("warm_up_steps", train_steps // 2)
+    left = train_steps - int(largest(space["warm_up_steps"]))
+    assert space["rollout_steps"] == defaults_up_to("rollout_steps", left)
+
+
+def test_what_is_named_takes_its_part_of_the_training_span() -> None:
+    space = complete_space(read_space({"warm_up_steps": [20]}), 300)
+    assert space["warm_up_steps"] == Choices((20,))
+    assert space["rollout_steps"] == defaults_up_to("rollout_steps", 280)
+    space = complete_space(read_space({"rollout_steps": [250]}), 300)
+    assert space["warm_up_steps"] == defaults_up_to("warm_up_steps", 50)
+    assert space["rollout_steps"] == Choices((250,))
+    space = complete_space(read_space({"warm_up_steps": 44, "rollout_steps": 256}), 300)
+    assert space["warm_up_steps"] == Choices((44,))
+    assert space["rollout_steps"] == Choices((256,))
 
 
 @pytest.mark.parametrize(
@@ -132,17 +137,23 @@ def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:
 
 def test_a_stored_space_must_have_what_every_candidate_needs() -> None:
     check_complete(DEFAULT)
-    check_complete({name: domain for name, domain in DEFAULT.items() if name != "restarts"})
-    with pytest.raises(SectionError, match="modes is missing"):
-        check_complete({name: domain for name, domain in DEFAULT.items() if name != "modes"})
+    for row in PARAMETERS:
+        rest = {name: domain for name, domain in DEFAULT.items() if name != row.name}
+        if row.neutral is not None:
+            check_complete(rest)
+            continue
+        with pytest.raises(SectionError, match="is missing") as raised:
+            check_complete(rest)
+        assert raised.value.key == row.name
 
 
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**32 - 1))
 def test_every_sample_has_what_applies_nothing_else_and_resolves(seed: int) -> None:
-    params = sample(seed)
+    space = complete_space({}, train_steps=600)
+    params = sample(seed, space)
     assert set(params) == {row.name for row in PARAMETERS if row.applies(params)}
-    candidate = Space(DEFAULT).resolve(params)
+    candidate = Space(space).resolve(params)
     assert Candidate.from_dict(candidate.to_dict()) == candidate
     architecture, strategy = candidate.architecture, candidate.strategy
     assert architecture.units == params["modes" if params["cell"] == "lru" else "hidden_units"]
@@ -152,66 +163,79 @@ def test_every_sample_has_what_applies_nothing_else_and_resolves(seed: int) -> N
         assert strategy.curriculum_fraction == strategy.feedback_noise_std == 0.0
 
 
-def test_each_parameter_reaches_its_own_field() -> None:
-    candidate = Space(DEFAULT).resolve(PARAMS)
-    plain = candidate.to_dict()
-    flat = plain["architecture"] | plain["strategy"] | {"restarts": plain["restarts"]}
-    renamed = {"hidden_units": "units", "warm_up_steps": "context_steps"}
-    assert flat == {renamed.get(name, name): value for name, value in PARAMS.items()}
+def fields(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a candidate by their names, without its sections."""
+    found: dict[str, Any] = {}
+    for name, value in plain.items():
+        for field, content in fields(value).items() if isinstance(value, dict) else [(name, value)]:
+            assert field not in found
+            found[field] = content
+    return found
 
 
-def test_a_window_and_modes_reach_the_same_fields() -> None:
-    windowed: dict[str, Scalar] = {
-        "cell": "lru",
-        "modes": 4,
-        "context": "window",
-        "window_steps": 16,
-    }
-    candidate = Space(DEFAULT).resolve(PARAMS | windowed | {"window_rollout_steps": 4})
-    assert candidate.architecture.units == 4
-    assert candidate.architecture.context_steps == 16
-    assert candidate.strategy.rollout_steps == 4
+def other_values(name: str, params: Mapping[str, Scalar]) -> list[Scalar]:
+    """Values that the parameter could have instead, with which the same others apply."""
+    domain = DEFAULT[name]
+    values = domain.values if isinstance(domain, Choices) else (domain.low, domain.high)
+    return [
+        value
+        for value in values
+        if value != params[name]
+        and set(params) == {r.name for r in PARAMETERS if r.applies({**params, name: value})}
+    ]
+
+
+@pytest.mark.parametrize("name", BY_NAME)
+def test_each_parameter_reaches_its_own_field(name: str) -> None:
+    met = [params for params in samples() if name in params]
+    assert met
+    for params in met[:20]:
+        before = fields(Space(DEFAULT).resolve(params).to_dict())
+        assert before[RENAMED.get(name, name)] == params[name]
+        for value in other_values(name, params):
+            after = fields(Space(DEFAULT).resolve({**params, name: value}).to_dict())
+            assert after == {**before, RENAMED.get(name, name): value}
+
+
+def test_a_parameter_that_does_not_apply_changes_nothing() -> None:
+    params = sample_with(cell="gru", context="state")
+    more: dict[str, Scalar] = {"modes": 4, "window_steps": 16, "window_rollout_steps": 4}
+    assert Space(DEFAULT).resolve(params | more) == Space(DEFAULT).resolve(params)
 
 
 def test_whole_numbers_become_real_where_a_real_one_is_meant() -> None:
-    candidate = Space(DEFAULT).resolve(PARAMS | {"clip_norm": 1, "teacher_weight": 0})
+    params = sample_with(context="state") | {"clip_norm": 1, "teacher_weight": 0}
+    candidate = Space(DEFAULT).resolve(params)
     assert repr(candidate.strategy.clip_norm) == "1.0"
     assert repr(candidate.strategy.teacher_weight) == "0.0"
 
 
 def test_parameters_that_freerun_did_not_sample_are_refused() -> None:
     space = Space(DEFAULT)
+    params = sample_with(cell="gru")
     with pytest.raises(UsageError, match="a trial must have a value for hidden_units"):
-        space.resolve({name: value for name, value in PARAMS.items() if name != "hidden_units"})
+        space.resolve({name: value for name, value in params.items() if name != "hidden_units"})
     with pytest.raises(UsageError, match="Did you mean 'gru'"):
-        space.resolve(PARAMS | {"cell": "gruu"})
+        space.resolve(params | {"cell": "gruu"})
     with pytest.raises(UsageError, match="must have a value for context, but has only none"):
         space.resolve({})
 
 
-def test_a_parameter_that_came_later_is_neutral_in_an_older_space() -> None:
-    older: dict[str, Domain] = {n: d for n, d in DEFAULT.items() if n != "label_noise_std"}
+@pytest.mark.parametrize("name", [row.name for row in PARAMETERS if row.neutral is not None])
+def test_a_parameter_that_came_later_is_neutral_in_an_older_space(name: str) -> None:
+    older: dict[str, Domain] = {n: d for n, d in DEFAULT.items() if n != name}
     params = sample(0, older)
-    assert "label_noise_std" not in params
-    assert Space(older).resolve(params).strategy.label_noise_std == 0.0
+    assert name not in params
+    candidate = Space(older).resolve(params)
+    assert fields(candidate.to_dict())[RENAMED.get(name, name)] == BY_NAME[name].neutral
 
 
 def test_the_cohort_names_are_those_of_the_space() -> None:
-    names = Space(complete_space(read_space({"cell": ["rnn", "gru"]}), 600)).cohort_names
-    assert names == (
-        "cell",
-        "hidden_units",
-        "layers",
-        "head_layers",
-        "residual",
-        "context",
-        "window_steps",
-        "warm_up_steps",
-        "rollout_steps",
-        "window_rollout_steps",
-        "training_steps",
-        "batch_size",
-    )
+    space = complete_space(read_space({"cell": ["rnn", "gru"]}), 600)
+    names = Space(space).cohort_names
+    assert names == tuple(row.name for row in PARAMETERS if row.cohort and row.name in space)
+    assert {"cell", "hidden_units", "rollout_steps"} <= set(names)
+    assert not {"modes", "learning_rate"} & set(names)
 
 
 def test_candidates_share_a_cohort_exactly_when_their_cohort_names_agree() -> None:
