@@ -5,7 +5,7 @@ import sys
 
 import typer
 
-from search.cli import inspecting, results, running
+from search.cli import inspecting, limit, results, running
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
@@ -22,6 +22,7 @@ app = typer.Typer(
 )
 for command in (
     inspecting.check,
+    limit.limit,
     running.run,
     running.work,
     inspecting.list_studies,
