@@ -4,12 +4,8 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Table as TextTable
 
 from search.cli.options import JsonOption, NameArgument, StorageOption, print_json, storage_at
-from search.results.summary import status_summary, trial_counts
-from search.study.study_file import read_study_file
 
 
 def check(
@@ -20,9 +16,11 @@ def check(
 
     Example: freerun check studies/sine.toml
     """
-    from search.running.estimate import estimate
+    from search.study.study_file import read_study_file
 
     definition, table = read_study_file(study_file)
+    from search.running.estimate import estimate
+
     found = estimate(definition, table)
     search, task = definition.search, definition.task
     rows = None if table is None else table.rows
@@ -73,6 +71,8 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
         summaries = opened.studies()
         shown = opened.shown_url
     if as_json:
+        from search.results.summary import trial_counts
+
         studies = [
             {"study": s.name, "trials": trial_counts(s.counts), "best": s.best_value}
             for s in summaries
@@ -82,7 +82,10 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
     if not summaries:
         typer.echo(f"{shown} holds no study yet; start one: freerun run studies/sine.toml")
         return
-    table = TextTable("study", "complete", "pruned", "failed", "running", "best score")
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("study", "complete", "pruned", "failed", "running", "best score")
     for s in summaries:
         best = "-" if s.best_value is None else f"{s.best_value:.4f}"
         numbers = (s.counts.complete, s.counts.pruned, s.counts.failed, s.counts.running)
@@ -96,6 +99,8 @@ def status(name: NameArgument, storage: StorageOption = None, as_json: JsonOptio
     Example: freerun status sine
     """
     with storage_at(storage) as opened:
+        from search.results.summary import status_summary
+
         store = opened.study(name)
         store.sweep()
         summary = status_summary(store, opened.shown_url)

@@ -1,18 +1,21 @@
 """Arguments and options that several commands share, and what they stand for."""
 
+from __future__ import annotations
+
 import json
 import os
 import sys
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from search.errors import UsageError
-from search.series import Table
-from search.storage import Storage, StudyStore, open_storage
-from search.study.definition import StudyDefinition
-from search.study.study_file import read_stored_definition
+
+if TYPE_CHECKING:
+    from search.series import Table
+    from search.storage import Storage, StudyStore
+    from search.study.definition import StudyDefinition
 
 DEFAULT_STORAGE = "sqlite:///freerun.db"
 
@@ -34,11 +37,16 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a stu
 
 def storage_at(url: str | None, *, create: bool = False) -> Storage:
     """Open the storage that an option or the environment names."""
+    from search.storage import open_storage
+
     return open_storage(url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE, create=create)
 
 
 def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:
     """The definition of a stored study, and its table."""
+    from search.series import Table
+    from search.study.study_file import read_stored_definition
+
     content = store.data()
     table = None if content is None else Table.from_bytes(content)
     return read_stored_definition(store.definition), table
@@ -46,6 +54,8 @@ def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:
 
 def checked_device(device: str) -> str:
     """The device, if torch can use it here; raises UsageError."""
+    if device == "cpu":
+        return device
     import torch
 
     try:

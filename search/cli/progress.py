@@ -1,15 +1,19 @@
 """Progress of a running study on standard error."""
 
+from __future__ import annotations
+
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from time import monotonic
+from typing import TYPE_CHECKING
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
-from search.running.fleet import Progress as StudyProgress
+if TYPE_CHECKING:
+    from search.running.fleet import Progress as StudyProgress
 
 # Without a terminal, a line now and then instead of a bar that redraws itself.
 LINE_SECONDS = 15.0

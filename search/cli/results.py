@@ -19,11 +19,11 @@ from search.cli.options import (
 )
 from search.cli.stopping import stop_flag
 from search.errors import ExportError, SeriesError, UsageError
-from search.series import Table, TableSeries, read_table
 
 if TYPE_CHECKING:
     from search.results.export import Claim, Export
     from search.running.retraining import Retrained
+    from search.series import Table
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="An export folder.")]
 SeriesOption = Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")]
@@ -39,9 +39,9 @@ def report(
 
     Example: freerun report sine -o report.html
     """
-    from search.results.report import write_report
-
     with storage_at(storage) as opened:
+        from search.results.report import write_report
+
         write_report(opened, names, output)
     _done({"studies": names, "report": str(output)}, as_json, f"report: {output}")
 
@@ -55,9 +55,9 @@ def dashboard(
 
     Example: freerun dashboard --port 8081
     """
-    from search.results.dashboard import serve_dashboard
-
     with storage_at(storage) as opened:
+        from search.results.dashboard import serve_dashboard
+
         serve_dashboard(opened, host=host, port=port)
 
 
@@ -74,9 +74,9 @@ def export(
 
     Example: freerun export sine -o winner
     """
-    from search.results.export import export_study
-
     with storage_at(storage) as opened:
+        from search.results.export import export_study
+
         exported = export_study(opened.study(name), output, trial=trial)
     claimed = None if exported.claim is None else exported.claim.score
     plain = {"study": name, "trial": exported.trial, "claimed": claimed, "export": str(output)}
@@ -99,6 +99,8 @@ def retrain(
 
     Example: freerun retrain results/sine/export -o retrained
     """
+    if series is None and hold_out:
+        raise UsageError("--hold-out must go with --series, but no file was given")
     import torch
 
     from search.results.export import read_export, write_export
@@ -107,8 +109,6 @@ def retrain(
     torch.set_num_threads(1)
     exported = read_export(folder)
     checked_device(device)
-    if series is None and hold_out:
-        raise UsageError("--hold-out must go with --series, but no file was given")
     with stop_flag() as stopped:
 
         def tick() -> None:
@@ -189,6 +189,8 @@ def forecast(
 
 def _read_series(exported: Export, path: Path) -> Table:
     """The table, by the exported study's column names, else its first column against its second."""
+    from search.series import TableSeries, read_table
+
     series = exported.definition.series
     if isinstance(series, TableSeries):
         return read_table(path, series.time, series.columns)

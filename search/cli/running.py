@@ -1,12 +1,10 @@
-"""`freerun run` and `freerun work`: spend a study's budget, here or as one more worker.
+"""`freerun run` and `freerun work`: spend a study's budget, here or as one more worker."""
 
-What is slow to import (torch, plotly, matplotlib) is imported where it is used, here and in the
-other commands: `freerun status` should answer at once.
-"""
+from __future__ import annotations
 
 from pathlib import Path
 from time import monotonic
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -20,15 +18,11 @@ from search.cli.options import (
     storage_at,
     stored_study,
 )
-from search.cli.progress import shown_progress
 from search.cli.stopping import stop_flag
-from search.errors import StudyFileError, UsageError
-from search.results.summary import run_summary
-from search.running.fleet import Fleet, default_workers, parent_is_gone
-from search.storage import Storage, StudyExistsError, StudyStore
-from search.study.definition import StudyDefinition, differing_keys
-from search.study.study_file import StudyFile, read_stored_definition, read_study_file
-from search.study.task_data import TaskData
+from search.errors import UsageError
+
+if TYPE_CHECKING:
+    from search.storage import Storage, StudyStore
 
 
 def run(
@@ -64,13 +58,19 @@ def run(
 
     Example: freerun run studies/sine.toml --minutes 3
     """
+    _check_counts(trials, minutes, workers)
     checked_device(device)
     began = monotonic()
-    file = _study_file(study, fork)
+    from search.cli import resuming
+
+    file = resuming.study_file(study, fork)
     with storage_at(storage, create=file is not None) as opened:
-        store, definition = _create_or_resume(opened, study, file)
-        _set_budget(store, definition, trials, minutes, is_file=file is not None)
-        count = _worker_count(workers, definition)
+        from search.cli.progress import shown_progress
+        from search.running.fleet import Fleet, default_workers
+
+        store, definition = resuming.create_or_resume(opened, study, file)
+        resuming.set_budget(store, definition, trials, minutes, is_file=file is not None)
+        count = (definition.search.workers or default_workers()) if workers is None else workers
         if count == 0:
             typer.echo(f"study {store.name!r} is in {opened.shown_url}", err=True)
             if as_json:
@@ -105,15 +105,17 @@ def work(
 
     Example: FREERUN_STORAGE=postgresql://user@host/db freerun work sine
     """
-    import torch
-
-    from search.results.pictures import trial_artifacts
-    from search.running.worker import Worker
-
-    torch.set_num_threads(1)
     checked_device(device)
     with storage_at(storage) as opened, stop_flag() as stopped:
         store = opened.study(name)
+        import torch
+
+        from search.results.pictures import trial_artifacts
+        from search.running.fleet import parent_is_gone
+        from search.running.worker import Worker
+        from search.study.task_data import TaskData
+
+        torch.set_num_threads(1)
         definition, table = stored_study(store)
         worker = Worker(
             store,
@@ -131,106 +133,20 @@ def work(
         typer.echo(f"{name}: {counts.complete} complete, {counts.pruned} pruned", err=True)
 
 
-def _study_file(study: str, fork: str | None) -> StudyFile | None:
-    """The study file that was named; None where a stored study is meant."""
-    path = Path(study)
-    if path.suffix != ".toml" and not path.exists():
-        if fork is not None:
-            raise UsageError("--fork must go with a study file, but got the name " + repr(study))
-        return None
-    file = read_study_file(path)
-    if fork is None:
-        return file
-    renamed = file.definition.model_copy(update={"name": fork})
-    # Validated again, since a copy takes any name.
-    return file._replace(definition=read_stored_definition(renamed.model_dump_json()))
-
-
-def _create_or_resume(
-    opened: Storage, study: str, file: StudyFile | None
-) -> tuple[StudyStore, StudyDefinition]:
-    """The stored study, made from the file if it is new; refused where the file differs from it."""
-    if file is None:
-        store = opened.study(study)
-        return store, read_stored_definition(store.definition)
-    definition, table = file
-    if definition.name not in [summary.name for summary in opened.studies()]:
-        try:
-            return _create(opened, definition, file), definition
-        except StudyExistsError:
-            # Another starter was faster, or another program has a study of that name.
-            if definition.name not in [summary.name for summary in opened.studies()]:
-                raise
-    store = opened.study(definition.name)
-    stored = read_stored_definition(store.definition)
-    keys = differing_keys(stored, definition)
-    if table is not None and store.data_hash != table.content_hash:
-        keys.append("the rows of [series] path")
-    if keys:
-        raise StudyFileError(
-            f"{study} must be as it was when study {definition.name!r} began, but these differ: "
-            f"{', '.join(keys)}; undo the change, or start a new study with --fork NEW_NAME"
-        )
-    return store, definition
-
-
-def _create(opened: Storage, definition: StudyDefinition, file: StudyFile) -> StudyStore:
-    table = file.table
-    search = definition.search
-    return opened.create_study(
-        definition.name,
-        definition=definition.model_dump_json(),
-        definition_hash=definition.identity_hash,
-        data=None if table is None else table.to_bytes(),
-        data_hash=None if table is None else table.content_hash,
-        data_description=None if table is None else f"{table.rows} rows of {table.columns[0]}",
-        attributes={
-            "task": f"free runs of {definition.task.horizon_steps} steps, NMSE against the "
-            f"{definition.task.score_against}",
-            "resume": f"freerun run {definition.name}",
-        },
-        artifact_bytes_per_trial=search.artifact_kib_per_trial * 2**10,
-        artifact_bytes_per_study=search.artifact_mib * 2**20,
-    )
-
-
-def _set_budget(
-    store: StudyStore,
-    definition: StudyDefinition,
-    trials: int | None,
-    minutes: float | None,
-    *,
-    is_file: bool,
-) -> None:
-    """Options win over the file, the file over what the study was given before."""
+def _check_counts(trials: int | None, minutes: float | None, workers: int | None) -> None:
     if trials is not None and trials < 1:
         raise UsageError(f"--trials must be at least 1, but got {trials}")
     if minutes is not None and not 0 < minutes < float("inf"):
         raise UsageError(f"--minutes must be a number above 0, but got {minutes}")
-    before = store.budget()
-    if is_file or before.trials is None:
-        limits = (definition.search.trials, definition.search.minutes)
-    else:
-        limits = (before.trials, before.minutes)
-    store.set_budget(
-        trials=limits[0] if trials is None else trials,
-        minutes=limits[1] if minutes is None else minutes,
-    )
-    store.clear_stop()
-
-
-def _worker_count(workers: int | None, definition: StudyDefinition) -> int:
     if workers is not None and workers < 0:
         raise UsageError(f"--workers must be at least 0, but got {workers}")
-    if workers is not None:
-        return workers
-    return definition.search.workers or default_workers()
 
 
 def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]:
     """Write report and export, and say what was found."""
     from search.results.export import export_study
     from search.results.report import write_report
+    from search.results.summary import run_summary
 
     summary = run_summary(store, opened.shown_url)
     summary["export"] = summary["report"] = None

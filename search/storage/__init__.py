@@ -4,7 +4,9 @@ Start at `open_storage`: a `Storage` holds studies, a `StudyStore` does what is 
 What is stored is text, numbers and bytes: this package knows neither studies nor models.
 """
 
-from search.storage.leases import MAX_ATTEMPTS
+from importlib import import_module
+from typing import TYPE_CHECKING
+
 from search.storage.opening import LEASE_SECONDS, PATIENCE_SECONDS, open_storage
 from search.storage.records import (
     Artifact,
@@ -23,10 +25,29 @@ from search.storage.records import (
     TrialRow,
     WorkerStatus,
 )
-from search.storage.studies import Storage, StudyExistsError
-from search.storage.study_reader import StudyReader
-from search.storage.study_store import StudyStore
 from search.storage.urls import redact
+
+if TYPE_CHECKING:
+    from search.storage.leases import MAX_ATTEMPTS
+    from search.storage.studies import Storage, StudyExistsError
+    from search.storage.study_reader import StudyReader
+    from search.storage.study_store import StudyStore
+else:
+    # These bring Optuna, a second or more, which a storage URL that is wrong need not wait for.
+    _HOMES = {
+        "MAX_ATTEMPTS": "leases",
+        "Storage": "studies",
+        "StudyExistsError": "studies",
+        "StudyReader": "study_reader",
+        "StudyStore": "study_store",
+    }
+
+    def __getattr__(name: str) -> object:
+        """Import a name of this package when it is first asked for."""
+        if name not in _HOMES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
+
 
 __all__ = [
     "LEASE_SECONDS",

@@ -1,7 +1,9 @@
 """Opening a storage: the only place where an engine is made."""
 
+from __future__ import annotations
+
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
@@ -9,10 +11,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from search.errors import StorageError
-from search.storage import schema
-from search.storage.database import Database
-from search.storage.studies import Storage
 from search.storage.urls import parse_url, scrub, shown
+
+if TYPE_CHECKING:
+    from search.storage.studies import Storage
 
 LEASE_SECONDS = 60.0
 PATIENCE_SECONDS = 300.0
@@ -59,6 +61,11 @@ def open_storage(
         engine = _sqlite_engine(parsed)
     else:
         engine = _postgres_engine(parsed)
+    # Optuna and Alembic, which a URL that is wrong need not wait for.
+    from search.storage import schema
+    from search.storage.database import Database
+    from search.storage.studies import Storage
+
     database = Database(engine, patience_seconds)
     try:
         rdb = schema.prepare(database, parsed, create=create)

@@ -4,13 +4,16 @@ All are frozen and know nothing of what they describe: a definition is text, a c
 a curve is bytes. Times are seconds by the database's clock unless said otherwise.
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, Literal, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
-from optuna.distributions import BaseDistribution
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
 
 ParamValue: TypeAlias = bool | int | float | str | None
 FinishedState: TypeAlias = Literal["complete", "pruned", "failed"]

@@ -1,15 +1,14 @@
 """What a parameter of the space may be: some choices, or a range of numbers."""
 
-from dataclasses import dataclass
-from typing import Any, cast
+# Optuna is imported where a domain becomes a distribution; checking a study file goes without it.
+from __future__ import annotations
 
-from optuna.distributions import (
-    BaseDistribution,
-    CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
-)
-from optuna.trial import BaseTrial
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
 
 Scalar = bool | int | float | str
 
@@ -27,6 +26,8 @@ class Choices:
 
     def distribution(self) -> BaseDistribution:
         """The same domain in Optuna's terms."""
+        from optuna.distributions import CategoricalDistribution
+
         return CategoricalDistribution(self.values)
 
     def contains(self, value: Scalar) -> bool:
@@ -53,6 +54,8 @@ class IntRange:
 
     def distribution(self) -> BaseDistribution:
         """The same domain in Optuna's terms."""
+        from optuna.distributions import IntDistribution
+
         return IntDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def contains(self, value: Scalar) -> bool:
@@ -81,6 +84,8 @@ class FloatRange:
 
     def distribution(self) -> BaseDistribution:
         """The same domain in Optuna's terms."""
+        from optuna.distributions import FloatDistribution
+
         return FloatDistribution(self.low, self.high, log=self.log, step=self.step)
 
     def contains(self, value: Scalar) -> bool:

@@ -1,10 +1,9 @@
 """The space of a study: completed by defaults, sampled by Optuna, resolved to candidates."""
 
-from collections.abc import Mapping
-from typing import Any
+from __future__ import annotations
 
-from optuna.distributions import BaseDistribution
-from optuna.trial import BaseTrial
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from models.candidate import Architecture, Candidate, Strategy
 from search.errors import UsageError, nearest
@@ -13,6 +12,10 @@ from search.study.domain import Choices, Domain, Scalar, largest, smallest
 from search.study.meaning import read_domain
 from search.study.parameters import BY_NAME, PARAMETERS, SPANS
 from search.study.wording import shown
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
 
 
 class Space:
@@ -55,6 +58,7 @@ class Space:
             context=_value(params, "context"),
             context_steps=_value(params, "window_steps" if has_window else "warm_up_steps"),
             autonomous=_value(params, "autonomous"),
+            offset=_value(params, "offset"),
         )
         strategy = Strategy(
             rollout_steps=rollout_steps,
@@ -70,6 +74,8 @@ class Space:
             schedule=_value(params, "schedule"),
             training_steps=_value(params, "training_steps"),
             batch_size=_value(params, "batch_size"),
+            time_reversal=_value(params, "time_reversal"),
+            initial_phases=_value(params, "initial_phases"),
         )
         return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
 

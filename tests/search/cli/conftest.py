@@ -1,18 +1,28 @@
 """The command line as a user runs it: a process of its own."""
 
+from __future__ import annotations
+
 import json
 import os
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from tests.search.cli import forked
+
+if TYPE_CHECKING:
+    from multiprocessing.context import ForkServerProcess
+
 REPOSITORY = Path(__file__).parents[3]
 STUDIES = REPOSITORY / "studies"
+PATIENCE_SECONDS = 300
 
 
 @dataclass(frozen=True)
@@ -33,27 +43,78 @@ class Finished:
 Freerun = Callable[..., Finished]
 
 
-def freerun(folder: Path, *arguments: object, **environment: str) -> Finished:
-    """Run `freerun` in a folder."""
-    ended = subprocess.run(
+@dataclass(frozen=True)
+class Running:
+    """A command that was started."""
+
+    process: ForkServerProcess
+    written: TemporaryDirectory[str]
+
+    def wait(self) -> Finished:
+        """Wait for its end."""
+        self.process.join(PATIENCE_SECONDS)
+        if self.process.exitcode is None:
+            self.process.kill()
+            self.process.join()
+        assert self.process.exitcode is not None
+        with self.written as written:
+            out, err = (Path(written, name).read_text() for name in ("out", "err"))
+        return Finished(self.process.exitcode, out, err)
+
+
+def process_of(folder: Path, *arguments: object, **environment: str) -> subprocess.Popen[str]:
+    """Start `python -m search` in a folder, as a shell does."""
+    return subprocess.Popen(
         [sys.executable, "-m", "search", *map(str, arguments)],
         cwd=folder,
-        env={**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100", **environment},
-        capture_output=True,
+        env=_environment(environment),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=300,
-        check=False,
     )
-    return Finished(ended.returncode, ended.stdout, ended.stderr)
+
+
+def freerun_anew(folder: Path, *arguments: object, **environment: str) -> Finished:
+    """Run `freerun` in a folder, in a new interpreter."""
+    process = process_of(folder, *arguments, **environment)
+    try:
+        out, err = process.communicate(timeout=PATIENCE_SECONDS)
+    finally:
+        process.kill()
+    return Finished(process.returncode, out, err)
+
+
+def start_freerun(folder: Path, *arguments: object, **environment: str) -> Running:
+    """Start `freerun` in a folder, in a process that need not import anything any more."""
+    written = TemporaryDirectory()
+    out, err = (Path(written.name, name) for name in ("out", "err"))
+    texts = [str(argument) for argument in arguments]
+    return Running(forked.start(texts, folder, _environment(environment), out, err), written)
+
+
+def freerun(folder: Path, *arguments: object, **environment: str) -> Finished:
+    """Run `freerun` in a folder, in a process that need not import anything any more."""
+    return start_freerun(folder, *arguments, **environment).wait()
+
+
+def _environment(changes: Mapping[str, str]) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100", **changes}
 
 
 @pytest.fixture(scope="session")
 def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder in which studies/smoke.toml was run, and what `run --json` printed."""
+    """A folder in which studies/smoke.toml was run, and what `run --json` printed; to be read."""
     folder = tmp_path_factory.mktemp("smoke")
-    ended = freerun(folder, "run", STUDIES / "smoke.toml", "--json")
+    ended = freerun_anew(folder, "run", STUDIES / "smoke.toml", "--json")
     assert ended.code == 0, ended.err
     return folder, ended.json
+
+
+@pytest.fixture
+def smoke_copy(smoke: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
+    """A copy of the folder of `smoke`, to be changed."""
+    return shutil.copytree(smoke[0], tmp_path / "smoke")
 
 
 @pytest.fixture(scope="session")

@@ -1,0 +1,106 @@
+"""Which study `freerun run` means: that of a file, new or stored before, or a stored one's name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from search.errors import StudyFileError, UsageError
+from search.study.definition import StudyDefinition, differing_keys
+from search.study.study_file import StudyFile, read_stored_definition, read_study_file
+
+if TYPE_CHECKING:
+    from search.storage import Storage, StudyStore
+
+
+def study_file(study: str, fork: str | None) -> StudyFile | None:
+    """The study file that was named; None where a stored study is meant.
+
+    fork: the new name of the study in it. Raises StudyFileError, SeriesError, UsageError.
+    """
+    path = Path(study)
+    if path.suffix != ".toml" and not path.exists():
+        if fork is not None:
+            raise UsageError("--fork must go with a study file, but got the name " + repr(study))
+        return None
+    file = read_study_file(path)
+    if fork is None:
+        return file
+    renamed = file.definition.model_copy(update={"name": fork})
+    # Validated again, since a copy takes any name.
+    return file._replace(definition=read_stored_definition(renamed.model_dump_json()))
+
+
+def create_or_resume(
+    opened: Storage, study: str, file: StudyFile | None
+) -> tuple[StudyStore, StudyDefinition]:
+    """The stored study, made from the file if it is new.
+
+    Raises StudyFileError where the file differs from the stored study, UnknownStudyError where a
+    name is not known.
+    """
+    from search.storage import StudyExistsError
+
+    if file is None:
+        store = opened.study(study)
+        return store, read_stored_definition(store.definition)
+    definition, table = file
+    if definition.name not in [summary.name for summary in opened.studies()]:
+        try:
+            return _create(opened, definition, file), definition
+        except StudyExistsError:
+            # Another starter was faster, or another program has a study of that name.
+            if definition.name not in [summary.name for summary in opened.studies()]:
+                raise
+    store = opened.study(definition.name)
+    stored = read_stored_definition(store.definition)
+    keys = differing_keys(stored, definition)
+    if table is not None and store.data_hash != table.content_hash:
+        keys.append("the rows of [series] path")
+    if keys:
+        raise StudyFileError(
+            f"{study} must be as it was when study {definition.name!r} began, but these differ: "
+            f"{', '.join(keys)}; undo the change, or start a new study with --fork NEW_NAME"
+        )
+    return store, definition
+
+
+def _create(opened: Storage, definition: StudyDefinition, file: StudyFile) -> StudyStore:
+    table = file.table
+    search = definition.search
+    return opened.create_study(
+        definition.name,
+        definition=definition.model_dump_json(),
+        definition_hash=definition.identity_hash,
+        data=None if table is None else table.to_bytes(),
+        data_hash=None if table is None else table.content_hash,
+        data_description=None if table is None else f"{table.rows} rows of {table.columns[0]}",
+        attributes={
+            "task": f"free runs of {definition.task.horizon_steps} steps, NMSE against the "
+            f"{definition.task.score_against}",
+            "resume": f"freerun run {definition.name}",
+        },
+        artifact_bytes_per_trial=search.artifact_kib_per_trial * 2**10,
+        artifact_bytes_per_study=search.artifact_mib * 2**20,
+    )
+
+
+def set_budget(
+    store: StudyStore,
+    definition: StudyDefinition,
+    trials: int | None,
+    minutes: float | None,
+    *,
+    is_file: bool,
+) -> None:
+    """Options win over the file, the file over what the study was given before."""
+    before = store.budget()
+    if is_file or before.trials is None:
+        limits = (definition.search.trials, definition.search.minutes)
+    else:
+        limits = (before.trials, before.minutes)
+    store.set_budget(
+        trials=limits[0] if trials is None else trials,
+        minutes=limits[1] if minutes is None else minutes,
+    )
+    store.clear_stop()
