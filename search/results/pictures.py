@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from search.evaluation import CandidateResult, Example
-from search.results.figures.rollout import shown_context, value_range
-from search.results.figures.thinning import visible
+from search.results.extent import shown_context, value_range
+from search.results.thinning import visible
 from search.results.wording import counted, shown_score, truth_name
 from search.series import FloatArray
 from search.storage import Artifact

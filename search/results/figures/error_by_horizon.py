@@ -7,7 +7,7 @@ import numpy as np
 import plotly.graph_objects as go
 
 from search.results.figures.palette import Role, figure, line, logarithmic_axis
-from search.results.figures.thinning import logarithmic_means
+from search.results.thinning import logarithmic_means
 from search.series import FloatArray
 
 # Zero has no place on a logarithmic axis: less than this is drawn as this.

@@ -3,18 +3,13 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import numpy as np
 import plotly.graph_objects as go
 
 from search.evaluation import Example
+from search.results.extent import shown_context, value_range
 from search.results.figures.palette import axis, figure, line
-from search.results.figures.thinning import visible
+from search.results.thinning import visible
 from search.series import FloatArray
-
-# How far beyond the range of the true values a free run is followed, in units of that range.
-_MARGIN = 0.75
-# Observed values that are shown before a free run, in horizons; at least so many steps.
-_SHOWN_HORIZONS, _SHOWN_STEPS = 2, 60
 
 Position = int | float | str
 
@@ -41,23 +36,6 @@ class Rollout:
     baseline: Line | None
     end_of_warm_up: Position
     value_range: tuple[float, float]
-
-
-def shown_context(example: Example) -> int:
-    """How many of the observed values to show, so that the free run is not dwarfed."""
-    wanted = max(_SHOWN_HORIZONS * len(example.truth), _SHOWN_STEPS)
-    return min(len(example.observed), wanted)
-
-
-def value_range(example: Example) -> tuple[float, float]:
-    """The range of true values, and of the free run as far as it is near them."""
-    hidden = len(example.observed) - shown_context(example)
-    true = np.concatenate([example.observed[hidden:], example.truth])
-    low, high = float(true.min()), float(true.max())
-    span = (high - low) or 1.0
-    reach = np.clip(example.forecast, low - _MARGIN * span, high + _MARGIN * span)
-    low, high = min(low, float(reach.min())), max(high, float(reach.max()))
-    return low - 0.05 * span, high + 0.05 * span
 
 
 def rollout_rows(

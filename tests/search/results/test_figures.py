@@ -15,7 +15,7 @@ from search.results.figures import (
     horizon_curve,
     rollout_rows,
 )
-from search.results.figures.thinning import logarithmic_means, visible
+from search.results.thinning import logarithmic_means, visible
 from search.storage import TrialRow
 from search.storage.records import TrialStateName
 
