@@ -7,6 +7,7 @@ from typing import Any, Literal
 CellName = Literal["rnn", "gru", "lstm", "lru"]
 ContextName = Literal["window", "state"]
 ScheduleName = Literal["constant", "cosine"]
+PhasesName = Literal["random", "spectrum"]
 
 
 @dataclass(frozen=True)
@@ -17,7 +18,8 @@ class Architecture:
     With a `window` context the state starts at zero and reads the last `context_steps` values
     anew for every forecast; with a `state` context it is warmed up on `context_steps` true values
     once and then carried along. An `autonomous` forecaster then runs on its state alone: after the
-    warm-up it reads zeros instead of its own output (a `state` context only).
+    warm-up it reads zeros instead of its own output (a `state` context only). Without `offset` the
+    series keeps its own zero: no mean is taken off it, and the output has no bias.
     """
 
     cell: CellName
@@ -28,6 +30,7 @@ class Architecture:
     context: ContextName
     context_steps: int
     autonomous: bool = False
+    offset: bool = True
 
 
 @dataclass(frozen=True)
@@ -36,7 +39,9 @@ class Strategy:
 
     `teacher_weight` is the share of the one-step loss on true inputs, the rest goes to the
     free-running loss over `rollout_steps`; the rollout grows from one step to its full length
-    over the first `curriculum_fraction` of training.
+    over the first `curriculum_fraction` of training. With `time_reversal`, every other segment is
+    read backwards. `initial_phases` are those of the linear recurrent unit: spread evenly over all
+    time scales, or drawn where the training span has its power.
     """
 
     rollout_steps: int
@@ -52,6 +57,8 @@ class Strategy:
     schedule: ScheduleName
     training_steps: int
     batch_size: int
+    time_reversal: bool = False
+    initial_phases: PhasesName = "random"
 
 
 @dataclass(frozen=True)

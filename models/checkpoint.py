@@ -1,7 +1,7 @@
 """A trained population to bytes and back: safetensors with JSON metadata, nothing that can run.
 
 What is written is one safetensors file: the parameters by name, each `[member, *shape]`, and the
-training spans' means and standard deviations. One metadata entry holds JSON with the format's
+scaling of each member's series. One metadata entry holds JSON with the format's
 version, the architecture, the channels, and a checksum over all of it.
 """
 
@@ -36,16 +36,16 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A population of one architecture with the scaling of its data.
 
-    weights: float32 rows `[member, parameter]` in the forecaster's layout. mean, std: float64
-    `[member, channel]`, of each member's training span in the series' units: a network reads and
-    forecasts `(value - mean) / std`.
+    weights: float32 rows `[member, parameter]` in the forecaster's layout. shift, scale: float64
+    `[member, channel]`, for each member in the series' units: a network reads and
+    forecasts `(value - shift) / scale`.
     """
 
     architecture: Architecture
     channels: int
     weights: MemberParameter
-    mean: Tensor
-    std: Tensor
+    shift: Tensor
+    scale: Tensor
 
 
 def save(checkpoint: Checkpoint) -> bytes:
@@ -57,8 +57,8 @@ def save(checkpoint: Checkpoint) -> bytes:
     members = len(checkpoint.weights)
     _check_shape("weights", checkpoint.weights, (members, layout.size))
     tensors = {_PARAMETER + name: v for name, v in layout.views(checkpoint.weights).items()}
-    tensors |= {"mean": checkpoint.mean.double(), "std": checkpoint.std.double()}
-    for name in ("mean", "std"):
+    tensors |= {"shift": checkpoint.shift.double(), "scale": checkpoint.scale.double()}
+    for name in ("shift", "scale"):
         _check_shape(name, tensors[name], (members, checkpoint.channels))
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     description: dict[str, Any] = {
@@ -85,10 +85,10 @@ def load(content: bytes) -> Checkpoint:
     channels = _channels(description)
     layout = Forecaster(architecture, channels).layout()
     expected = {_PARAMETER + name: shape for name, shape in layout.shapes.items()}
-    expected |= {"mean": (channels,), "std": (channels,)}
+    expected |= {"shift": (channels,), "scale": (channels,)}
     if missing := sorted(expected.keys() - tensors.keys()):
         raise CheckpointError(f"the checkpoint must hold {missing[0]!r}, but does not")
-    members = len(tensors["mean"]) if tensors["mean"].ndim > 0 else 0
+    members = len(tensors["shift"]) if tensors["shift"].ndim > 0 else 0
     for name, shape in expected.items():
         _check_shape(name, tensors[name], (members, *shape))
     if description.pop("sha256", None) != _checksum(description, tensors):
@@ -96,7 +96,7 @@ def load(content: bytes) -> Checkpoint:
     weights = torch.zeros(members, layout.size)
     for name, view in layout.views(weights).items():
         view.copy_(tensors[_PARAMETER + name])
-    return Checkpoint(architecture, channels, weights, tensors["mean"], tensors["std"])
+    return Checkpoint(architecture, channels, weights, tensors["shift"], tensors["scale"])
 
 
 def _description(content: bytes) -> dict[str, Any]:

@@ -58,7 +58,8 @@ class LinearRun:
         readout = parameters["head.0.weight"]
         padding = transition.shape[1] - readout.shape[1]
         readout = torch.nn.functional.pad(readout, (0, 0, padding, 0))
-        offset = parameters["head.0.bias"]
+        zero = readout.new_zeros(readout.shape[0], 1, 1)
+        offset = parameters.get("head.0.bias", zero)
         residual = float(architecture.residual)
         return cls(transition, injection, readout, offset, residual, architecture.autonomous)
 
@@ -149,30 +150,58 @@ def _powers_after(row: Tensor, matrix: Tensor, count: int) -> Tensor:
 class _Convolve(torch.autograd.Function):
     """y_j = sum over i <= j of x_i r_(j-i), for x `[member, batch, time]` and r `[member, time]`.
 
-    A product with a Hankel matrix that is a view of r. The backward step of torch's own view would
-    scatter element by element; here the sum over each of its diagonals is a product with ones.
+    By Fourier transforms long enough that nothing wraps around. Their products are taken apart into
+    real and imaginary parts: torch's complex ones round differently for other cohort sizes.
     """
 
     @staticmethod
     def forward(ctx: Any, x: Tensor, response: Tensor) -> Tensor:
         steps = x.shape[2]
-        padded = torch.nn.functional.pad(response, (steps - 1, 0))
-        hankel = padded.unfold(1, steps, 1)  # [i', j] = padded[i' + j], i' = steps - 1 - i
-        reversed_x = x.flip(2)
-        ctx.save_for_backward(reversed_x, hankel)
-        return torch.bmm(reversed_x, hankel)
+        x_spectrum = _spectrum(x)
+        spectrum = _spectrum(response).unsqueeze(1)
+        ctx.save_for_backward(x_spectrum, spectrum)
+        return _series(_product(x_spectrum, spectrum), steps)
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor]:
-        reversed_x, hankel = ctx.saved_tensors
+        x_spectrum, spectrum = ctx.saved_tensors
         (grad,) = grads
-        members, _, steps = reversed_x.shape
+        steps = grad.shape[2]
+        grad_spectrum = _spectrum(grad)
         grad_x = None
         if ctx.needs_input_grad[0]:
-            grad_x = torch.bmm(grad, hankel.transpose(1, 2)).flip(2)
-        grad_hankel = torch.bmm(reversed_x.transpose(1, 2), grad)
-        # Rows of 2 steps read as rows of 2 steps - 1: row i' moves right by i', diagonals line up.
-        skewed = torch.nn.functional.pad(grad_hankel, (0, steps)).flatten(1)[:, :-steps]
-        lined_up = skewed.reshape(members, steps, 2 * steps - 1)
-        ones = torch.ones(members, 1, steps, device=grad.device)
-        return grad_x, torch.bmm(ones, lined_up)[:, 0, steps - 1 :]
+            grad_x = _series(_product(grad_spectrum, _conjugate(spectrum)), steps)
+        correlation = _product(grad_spectrum, _conjugate(x_spectrum))
+        # The sum over the batch, term by term: a reduction may group its terms by a member's place.
+        total = correlation[:, 0]
+        for segment in range(1, correlation.shape[1]):
+            total = total + correlation[:, segment]
+        return grad_x, _series(total, steps)
+
+
+def _spectrum(x: Tensor) -> Tensor:
+    """Fourier transform over the last axis, padded with as many zeros; `[..., frequency, 2]`."""
+    return torch.view_as_real(torch.fft.rfft(x, n=2 * x.shape[-1]))
+
+
+def _series(spectrum: Tensor, steps: int) -> Tensor:
+    """The first `steps` values of the series with this spectrum."""
+    transformed = torch.view_as_complex(spectrum.contiguous())
+    return torch.fft.irfft(transformed, n=2 * (spectrum.shape[-2] - 1))[..., :steps]
+
+
+def _product(one: Tensor, other: Tensor) -> Tensor:
+    """Complex product in real arithmetic."""
+    real, imaginary = one.unbind(-1)
+    other_real, other_imaginary = other.unbind(-1)
+    return torch.stack(
+        [
+            real * other_real - imaginary * other_imaginary,
+            real * other_imaginary + imaginary * other_real,
+        ],
+        dim=-1,
+    )
+
+
+def _conjugate(spectrum: Tensor) -> Tensor:
+    return torch.stack([spectrum[..., 0], -spectrum[..., 1]], dim=-1)

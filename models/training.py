@@ -8,6 +8,7 @@ from torch import Generator, Tensor
 
 from models.axes import MemberParameter, MemberTimeChannel, TimeMemberBatchChannel
 from models.candidate import Candidate, Strategy
+from models.cells.lru import phases_of_spectrum
 from models.forecaster import Forecaster, Unroll
 from models.freerun import CLIP_STD, free_run
 from models.linear import LinearRun, is_linear
@@ -38,8 +39,7 @@ class Member:
 class Training:
     """Trains the members of one cohort together; a member's numbers are as if it were alone.
 
-    `values` `[series, time, channel]` are training spans in standard deviations from their own
-    mean. Iterating yields the number of optimiser steps done after each step; between two of
+    `values` `[series, time, channel]` are training spans, scaled (see `Architecture.offset`). Iterating yields the number of optimiser steps done after each step; between two of
     them, members may be dropped with `keep`.
 
     Raises ValueError where the members can't form a cohort or the span is too short for them.
@@ -65,10 +65,12 @@ class Training:
         # One network alone takes other kernels and rounds differently, so it gets a twin.
         self.count = len(members)
         self.members = list(members) * 2 if len(members) == 1 else list(members)
+        self.data = values
         self.values: MemberTimeChannel = values[[m.series for m in self.members]].to(self.device)
         self.generators = [Generator().manual_seed(m.seed) for m in self.members]
-        rows = [self.forecaster.initialise(g) for g in self.generators]
-        self.weights: MemberParameter = torch.stack(rows).to(self.device)
+        self.weights: MemberParameter = torch.stack(
+            [self._initialise(m, g) for m, g in zip(self.members, self.generators, strict=True)]
+        ).to(self.device)
         self.starts = torch.stack([self._draw_starts(g) for g in self.generators])
         self.optimiser = AdamW([m.candidate.strategy for m in self.members], self.weights)
         self._bind()
@@ -133,6 +135,14 @@ class Training:
         """Trained numbers of one network."""
         return self.forecaster.layout().count
 
+    def _initialise(self, member: Member, generator: Generator) -> Tensor:
+        row = self.forecaster.initialise(generator)
+        architecture, strategy = member.candidate.architecture, member.candidate.strategy
+        if architecture.cell == "lru" and strategy.initial_phases == "spectrum":
+            theta = self.forecaster.layout().views(row.unsqueeze(0))["cell.0.theta"][0]
+            theta.copy_(phases_of_spectrum(self.data[member.series], architecture.units, generator))
+        return row
+
     def _draw_starts(self, generator: Generator) -> Tensor:
         """First positions of all segments of one member's training, `[step, batch]`."""
         last = self.values.shape[1] - self.segment_steps
@@ -169,6 +179,7 @@ class Training:
             [s.teacher_weight if s.rollout_steps > 1 else 1.0 for s in strategies],
             device=self.device,
         )
+        self.is_reversible = torch.tensor([s.time_reversal for s in strategies], device=self.device)
         self.curriculum_steps = torch.tensor(
             [s.curriculum_fraction * s.training_steps for s in strategies], device=self.device
         )
@@ -176,7 +187,12 @@ class Training:
     def _gradient(self) -> None:
         """One forward and backward pass over a fresh batch; adds to `grads`."""
         starts = self.starts[:, self.steps_done].to(self.device)
-        positions = starts.unsqueeze(2) + torch.arange(self.segment_steps, device=self.device)
+        order = torch.arange(self.segment_steps, device=self.device)
+        # Every other segment, counted over all steps: half of them whatever the batch size is.
+        count = self.steps_done * self.strategy.batch_size
+        turn = (torch.arange(self.strategy.batch_size, device=self.device) + count) % 2 == 1
+        backwards = (turn & self.is_reversible.unsqueeze(1)).unsqueeze(2)
+        positions = starts.unsqueeze(2) + torch.where(backwards, order.flip(0), order)
         member = torch.arange(len(self.members), device=self.device).view(-1, 1, 1)
         self.targets.copy_(self.values[member, positions].permute(2, 0, 1, 3))
         drawn = {kind: noise.draw(self.generators) for kind, noise in self.noise.items()}

@@ -12,10 +12,10 @@ from torch import Generator, Tensor
 from models.axes import MemberBatchUnit
 from models.cells.cell import Cell
 
-# Where initial eigenvalues lie: decay times of 100 to 10,000 steps, since a long free run must not
+# Where initial eigenvalues lie: decay times of 100 to 100,000 steps, since a long free run must not
 # die away, and periods of 6 to 2,000 steps, both spread evenly over their logarithm, since a
 # series' own scale is not known beforehand.
-DECAY_RANGE = (1e-4, 1e-2)
+DECAY_RANGE = (1e-5, 1e-2)
 PHASE_RANGE = (3e-3, 1.0)
 
 
@@ -104,6 +104,23 @@ class LRU(Cell):
         across = grad_imaginary * self.real - grad_real * self.imaginary
         self.gradients["nu"].sub_(along * decay)
         self.gradients["theta"].add_(across * phase)
+
+
+def phases_of_spectrum(values: Tensor, modes: int, generator: Generator) -> Tensor:
+    """Initial theta `[1, mode]` for a series `[time, channel]`: where its power is.
+
+    Each mode's phase is drawn from the periodogram (zero-padded, all channels) as if it were a
+    density, from half a cycle in the record up to half the sampling rate. A mode that starts
+    within about one cycle per record of a frequency finds it by descent; one that starts further
+    away rarely does (Rife & Boorstyn 1974 on the threshold of frequency estimation).
+    """
+    size = 4 * len(values)
+    power = torch.fft.rfft(values.double(), n=size, dim=0).abs().square().sum(1)
+    power[:2] = 0.0
+    cumulated = torch.cumsum(power, 0)
+    drawn = torch.rand(modes, generator=generator, dtype=torch.float64) * cumulated[-1]
+    line = torch.searchsorted(cumulated, drawn).clamp(2, len(power) - 1)
+    return torch.log(2 * math.pi / size * line).float().unsqueeze(0)
 
 
 def _log_uniform(units: int, bounds: tuple[float, float], generator: Generator) -> Tensor:

@@ -68,7 +68,13 @@ class Cohort:
         training = [view.values[: view.train_steps] for view in self.views]
         self.means = np.stack([values.mean(axis=0) for values in training])
         self.stds = np.stack([values.std(axis=0) for values in training])
-        scaled = [(v - m) / s for v, m, s in zip(training, self.means, self.stds, strict=True)]
+        # What the networks see: with an offset, standard deviations from the mean; without one,
+        # the series' own zero stays, and its root mean square is the unit.
+        self.shifts, self.scales = self.means, self.stds
+        if not candidates[0].architecture.offset:
+            self.shifts = np.zeros_like(self.means)
+            self.scales = np.sqrt(self.means**2 + self.stds**2)
+        scaled = [(v - m) / s for v, m, s in zip(training, self.shifts, self.scales, strict=True)]
         self.runs = [
             _Run(c, replica, restart)
             for c, candidate in enumerate(self.candidates)
@@ -119,8 +125,8 @@ class Cohort:
             architecture=self.training.forecaster.architecture,
             channels=self.training.forecaster.channels,
             weights=self.training.weights[rows].cpu(),
-            mean=torch.tensor(self.means),
-            std=torch.tensor(self.stds),
+            shift=torch.tensor(self.shifts),
+            scale=torch.tensor(self.scales),
         )
 
     def _charge(self, since: float) -> float:
@@ -169,9 +175,9 @@ class Cohort:
             ]
         )
         replicas = [self.runs[i].replica for i in rows]
-        mean = self.means[replicas][:, None, None]
-        std = self.stds[replicas][:, None, None]
-        context = torch.tensor((contexts - mean) / std, dtype=torch.float32)
+        shift = self.shifts[replicas][:, None, None]
+        scale = self.scales[replicas][:, None, None]
+        context = torch.tensor((contexts - shift) / scale, dtype=torch.float32)
         horizon = self.views[0].horizon_steps
         forecast = free_run(
             self.training.forecaster,
@@ -179,7 +185,7 @@ class Cohort:
             context.to(self.training.device),
             horizon,
         )
-        values = forecast.cpu().double().numpy() * std + mean
+        values = forecast.cpu().double().numpy() * scale + shift
         return {i: values[row] for row, i in enumerate(members)}
 
     def _replica(self, run: _Run, training_loss: float, forecast: FloatArray) -> ReplicaResult:

@@ -86,9 +86,9 @@ def _free_runs(checkpoint: Checkpoint, values: FloatArray, steps: int) -> FloatA
     members = len(checkpoint.weights)
     # One network alone rounds differently; a twin keeps it company.
     rows = list(range(members)) * (2 if members == 1 else 1)
-    mean = checkpoint.mean.double().numpy()[rows][:, np.newaxis]
-    std = checkpoint.std.double().numpy()[rows][:, np.newaxis]
-    scaled = (values[len(values) - checkpoint.architecture.context_steps :] - mean) / std
+    shift = checkpoint.shift.double().numpy()[rows][:, np.newaxis]
+    scale = checkpoint.scale.double().numpy()[rows][:, np.newaxis]
+    scaled = (values[len(values) - checkpoint.architecture.context_steps :] - shift) / scale
     context = torch.tensor(scaled[:, np.newaxis], dtype=torch.float32)
     if not torch.isfinite(context).all():
         raise SeriesError(
@@ -97,4 +97,4 @@ def _free_runs(checkpoint: Checkpoint, values: FloatArray, steps: int) -> FloatA
         )
     forecaster = Forecaster(checkpoint.architecture, checkpoint.channels)
     run = free_run(forecaster, checkpoint.weights[rows], context, steps)
-    return np.asarray(run[:members, 0].double().numpy() * std[:members] + mean[:members])
+    return np.asarray(run[:members, 0].double().numpy() * scale[:members] + shift[:members])

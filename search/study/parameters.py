@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from models.candidate import CellName, ContextName, ScheduleName
+from models.candidate import CellName, ContextName, PhasesName, ScheduleName
 from search.study.condition import Above, AllOf, AnyOf, Condition, Is
 from search.study.domain import Choices, Domain, FloatRange, Scalar
 from search.study.meaning import Flag, Meaning, Names, Real, Whole
@@ -43,6 +43,7 @@ class Parameter:
 CELLS: tuple[str, ...] = get_args(CellName)
 CONTEXTS: tuple[str, ...] = get_args(ContextName)
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
+PHASES: tuple[str, ...] = get_args(PhasesName)
 
 HAS_UNITS = Is("cell", ("rnn", "gru", "lstm"))
 HAS_MODES = Is("cell", ("lru",))
@@ -70,17 +71,20 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("window_steps", Choices((4, 16, 64)), STEPS, WINDOW, cohort=True),
     Parameter("warm_up_steps", Choices((50, 100, 200, 300)), STEPS, STATE, cohort=True),
     Parameter("autonomous", Choices((False, True)), Flag(), LINEAR, neutral=False, cohort=True),
+    Parameter("offset", Choices((False, True)), Flag(), neutral=True, cohort=True),
     # the loss
     Parameter("rollout_steps", Choices((1, 16, 64, 256)), STEPS, STATE, cohort=True),
     Parameter("window_rollout_steps", Choices((1, 4, 16)), STEPS, WINDOW, cohort=True),
     Parameter("teacher_weight", FloatRange(0.0, 1.0), SHARE, UNROLLS, neutral=1.0),
     Parameter("curriculum_fraction", FloatRange(0.0, 1.0), SHARE, UNROLLS, neutral=0.0),
+    Parameter("time_reversal", Choices((False, True)), Flag(), neutral=False),
     # the noise
     Parameter("input_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("feedback_noise_std", NOISE_STDS, NOISE, UNROLLS, neutral=0.0),
     Parameter("output_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("label_noise_std", NOISE_STDS, NOISE, neutral=0.0),
-    # the optimiser
+    # the start and the optimiser
+    Parameter("initial_phases", Choices(PHASES), Names(PHASES), HAS_MODES, neutral="random"),
     Parameter("learning_rate", FloatRange(1e-4, 3e-2, log=True), Real(1e-9, 100)),
     Parameter("weight_decay", FloatRange(1e-6, 1e-1, log=True), Real(0, 100), neutral=0.0),
     Parameter("clip_norm", FloatRange(0.1, 10.0, log=True), Real(1e-9, 1e9)),

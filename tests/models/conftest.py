@@ -18,6 +18,7 @@ DEFAULTS: dict[str, Any] = {
     "context": "window",
     "context_steps": 4,
     "autonomous": False,
+    "offset": True,
     "rollout_steps": 1,
     "teacher_weight": 1.0,
     "curriculum_fraction": 0.0,
@@ -31,6 +32,8 @@ DEFAULTS: dict[str, Any] = {
     "schedule": "constant",
     "training_steps": 3,
     "batch_size": 2,
+    "time_reversal": False,
+    "initial_phases": "random",
 }
 
 

@@ -62,7 +62,9 @@ class Network:
             self.states[i] = read(a.cell, own, x, self.states[i])
             x = self.states[i] if a.cell == "lru" else self.states[i][:, : a.units]
         for i in range(a.head_layers + 1):
-            x = x @ self.weights[f"head.{i}.weight"] + self.weights[f"head.{i}.bias"]
+            x = x @ self.weights[f"head.{i}.weight"]
+            if i < a.head_layers or a.offset:
+                x = x + self.weights[f"head.{i}.bias"]
             x = torch.tanh(x) if i < a.head_layers else x
         return x + value if a.residual else x
 
@@ -128,6 +130,9 @@ def reference_gradient(training: Training, member: int) -> Weights:
     warm_up, rollout = candidate.architecture.context_steps, strategy.rollout_steps
     starts = training.starts[member, step].tolist()
     segments = [training.values[member, s : s + warm_up + rollout] for s in starts]
+    for index in range(len(segments)):
+        if strategy.time_reversal and (step * strategy.batch_size + index) % 2:
+            segments[index] = segments[index].flip(0)
     targets = torch.stack(segments, dim=1).double()
     generator = Generator()
     generator.set_state(training.generators[member].get_state())
@@ -214,6 +219,23 @@ def test_gradient(make_candidate: Callable[..., Candidate], choice: dict[str, An
         for share, fraction in ((0.3, 0.0), (0.0, 0.0), (0.7, 1.0))
     ]
     check_next_gradient(training_of(candidates))
+
+
+@pytest.mark.parametrize("head_layers", [0, 1])
+@pytest.mark.parametrize("context", ["window", "state"])
+@pytest.mark.parametrize("cell", ["gru", "lru"])
+def test_gradient_without_offset_and_backwards_in_time(
+    make_candidate: Callable[..., Candidate], cell: str, context: str, head_layers: int
+) -> None:
+    choice = {"cell": cell, "context": context, "head_layers": head_layers, "offset": False}
+    training = training_of(
+        [
+            make_candidate(**choice, batch_size=3, rollout_steps=4, time_reversal=reversal)
+            for reversal in (True, False, True)
+        ]
+    )
+    check_next_gradient(training)
+    check_next_gradient(training)
 
 
 NOISE = ["input_noise_std", "feedback_noise_std", "output_noise_std", "label_noise_std"]

@@ -8,7 +8,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from models.cells import CELLS
-from models.cells.lru import DECAY_RANGE, PHASE_RANGE
+from models.cells.lru import DECAY_RANGE, PHASE_RANGE, phases_of_spectrum
 from models.parameters import Layout
 
 MEMBERS, BATCH, STEPS, INPUTS, UNITS = 3, 2, 5, 3, 4
@@ -162,6 +162,25 @@ def test_initial_linear_modes_lie_in_their_ranges() -> None:
         assert 0.9 * high < values.max() <= high
         middle = (low * high) ** 0.5
         assert 0.4 < (values < middle).float().mean() < 0.6
+
+
+def test_phases_of_a_spectrum_lie_where_the_power_is() -> None:
+    steps, frequencies = torch.arange(400.0), (0.1, 0.7)
+    wave = torch.stack([torch.sin(w * steps) for w in frequencies], dim=1)
+    phases = torch.exp(phases_of_spectrum(wave, 300, Generator().manual_seed(0)))
+    assert phases.shape == (1, 300)
+    nearest = torch.stack([(phases - w).abs() for w in frequencies]).min(0)
+    near = nearest.values < 2 * torch.pi / 400  # the main lobe of the record
+    assert near.float().mean() > 0.85
+    assert 0.35 < (nearest.indices[near] == 0).float().mean() < 0.65
+
+
+def test_phases_of_a_spectrum_begin_at_half_a_cycle() -> None:
+    flat = torch.ones(100, 1)
+    phases = torch.exp(phases_of_spectrum(flat, 50, Generator().manual_seed(0)))
+    assert torch.pi / 100 == pytest.approx(float(phases.min()))
+    constant = torch.zeros(100, 1)
+    assert torch.isfinite(phases_of_spectrum(constant, 5, Generator().manual_seed(0))).all()
 
 
 def test_initial_linear_modes_keep_the_variance_of_their_input() -> None:

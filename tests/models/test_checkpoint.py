@@ -28,8 +28,8 @@ def checkpoint(make_candidate: Callable[..., Candidate]) -> Checkpoint:
         architecture=architecture,
         channels=2,
         weights=torch.stack([forecaster.initialise(generator) for _ in range(3)]),
-        mean=torch.randn(3, 2, generator=generator).double() / 3,
-        std=torch.rand(3, 2, generator=generator).double() / 3,
+        shift=torch.randn(3, 2, generator=generator).double() / 3,
+        scale=torch.rand(3, 2, generator=generator).double() / 3,
     )
 
 
@@ -63,7 +63,7 @@ def test_round_trip(
     loaded = load(save(saved))
     assert loaded.architecture == architecture
     assert loaded.channels == 2
-    for name in ("weights", "mean", "std"):
+    for name in ("weights", "shift", "scale"):
         before, after = getattr(saved, name), getattr(loaded, name)
         assert before.dtype == after.dtype
         assert torch.equal(before, after)
@@ -87,7 +87,7 @@ def test_parameters_are_stored_by_name(checkpoint: Checkpoint) -> None:
     stored = load_tensors(save(checkpoint))
     assert stored["parameter.cell.1.recurrent"].shape == (3, 4, 12)
     assert stored["parameter.head.1.bias"].shape == (3, 1, 2)
-    assert stored["mean"].dtype == torch.float64
+    assert stored["shift"].dtype == torch.float64
 
 
 def test_any_flipped_bit_is_noticed(checkpoint: Checkpoint) -> None:
@@ -144,7 +144,7 @@ def test_a_missing_parameter_is_named(checkpoint: Checkpoint) -> None:
         load(rewritten(save(checkpoint), without))
 
 
-@pytest.mark.parametrize("name", ["mean", "std", "parameter.head.0.weight"])
+@pytest.mark.parametrize("name", ["shift", "scale", "parameter.head.0.weight"])
 def test_a_wrong_shape_is_named(checkpoint: Checkpoint, name: str) -> None:
     def cut(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
         return tensors | {name: tensors[name][:, :1].clone()}
@@ -155,7 +155,7 @@ def test_a_wrong_shape_is_named(checkpoint: Checkpoint, name: str) -> None:
 
 def test_a_member_without_its_scaling_is_refused(checkpoint: Checkpoint) -> None:
     def cut(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return tensors | {"mean": tensors["mean"][:2].clone()}
+        return tensors | {"shift": tensors["shift"][:2].clone()}
 
     with pytest.raises(CheckpointError, match="must have the shape"):
         load(rewritten(save(checkpoint), cut))
@@ -163,7 +163,7 @@ def test_a_member_without_its_scaling_is_refused(checkpoint: Checkpoint) -> None
 
 def test_changed_numbers_are_noticed(checkpoint: Checkpoint) -> None:
     def changed(tensors: dict[str, Tensor]) -> dict[str, Tensor]:
-        return tensors | {"std": tensors["std"] * 2}
+        return tensors | {"scale": tensors["scale"] * 2}
 
     with pytest.raises(CheckpointError, match="does not fit its checksum"):
         load(rewritten(save(checkpoint), changed))
@@ -206,7 +206,7 @@ def test_impossible_channels_are_refused(checkpoint: Checkpoint, channels: Any) 
         load(rewritten(save(checkpoint), channels=channels))
 
 
-@pytest.mark.parametrize("change", [{"channels": 1}, {"mean": torch.zeros(2, 2)}])
+@pytest.mark.parametrize("change", [{"channels": 1}, {"shift": torch.zeros(2, 2)}])
 def test_what_does_not_fit_together_is_not_saved(
     checkpoint: Checkpoint, change: dict[str, Any]
 ) -> None:

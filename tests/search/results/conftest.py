@@ -112,8 +112,8 @@ def some_weights(candidate: Candidate, members: int) -> bytes:
             architecture=candidate.architecture,
             channels=1,
             weights=torch.stack(rows),
-            mean=scaling - 1,
-            std=scaling,
+            shift=scaling - 1,
+            scale=scaling,
         )
     )
 
