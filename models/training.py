@@ -39,8 +39,9 @@ class Member:
 class Training:
     """Trains the members of one cohort together; a member's numbers are as if it were alone.
 
-    `values` `[series, time, channel]` are training spans, scaled (see `Architecture.offset`). Iterating yields the number of optimiser steps done after each step; between two of
-    them, members may be dropped with `keep`.
+    `values` `[series, time, channel]` are training spans, scaled (see `Architecture.offset`).
+    Iterating yields the number of optimiser steps done after each step; between two of them,
+    members may be dropped with `keep`.
 
     Raises ValueError where the members can't form a cohort or the span is too short for them.
     """
