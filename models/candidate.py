@@ -18,8 +18,7 @@ class Architecture:
     With a `window` context the state starts at zero and reads the last `context_steps` values
     anew for every forecast; with a `state` context it is warmed up on `context_steps` true values
     once and then carried along. An `autonomous` forecaster then runs on its state alone: after the
-    warm-up it reads zeros instead of its own output (a `state` context only). Without `offset` the
-    series keeps its own zero: no mean is taken off it, and the output has no bias.
+    warm-up it reads zeros instead of its own output (a `state` context only).
     """
 
     cell: CellName
@@ -30,7 +29,6 @@ class Architecture:
     context: ContextName
     context_steps: int
     autonomous: bool = False
-    offset: bool = True
 
 
 @dataclass(frozen=True)
@@ -41,7 +39,8 @@ class Strategy:
     free-running loss over `rollout_steps`; the rollout grows from one step to its full length
     over the first `curriculum_fraction` of training. With `time_reversal`, every other segment is
     read backwards. `initial_phases` are those of the linear recurrent unit: spread evenly over all
-    time scales, or drawn where the training span has its power.
+    time scales, or drawn where the training span has its power. Without `offset` the series keeps
+    its own zero: no mean is taken off it, and the output has no bias.
     """
 
     rollout_steps: int
@@ -59,6 +58,7 @@ class Strategy:
     batch_size: int
     time_reversal: bool = False
     initial_phases: PhasesName = "random"
+    offset: bool = True
 
 
 @dataclass(frozen=True)

@@ -10,10 +10,7 @@ from models.cells.cell import times_tanh_slope, uniform
 
 
 class Dense:
-    """y = x W + b, through tanh unless it is the last layer; the equation of `torch.nn.Linear`.
-
-    Without a bias among its weights, y = x W.
-    """
+    """y = x W + b, through tanh unless it is the last layer; the equation of `torch.nn.Linear`."""
 
     def __init__(
         self,
@@ -36,29 +33,23 @@ class Dense:
         self.ones = torch.ones(members, 1, batch, device=device)
 
     @staticmethod
-    def shapes(inputs: int, outputs: int, *, bias: bool = True) -> dict[str, tuple[int, ...]]:
+    def shapes(inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
         """Shapes of one member's parameters."""
-        shapes = {"weight": (inputs, outputs)}
-        return shapes | {"bias": (1, outputs)} if bias else shapes
+        return {"weight": (inputs, outputs), "bias": (1, outputs)}
 
     @staticmethod
-    def initialise(
-        inputs: int, outputs: int, generator: Generator, *, bias: bool = True
-    ) -> dict[str, Tensor]:
+    def initialise(inputs: int, outputs: int, generator: Generator) -> dict[str, Tensor]:
         """One member's initial parameters, U(-1/sqrt(inputs), 1/sqrt(inputs)) as torch.nn's."""
         return {
             name: uniform(shape, inputs**-0.5, generator)
-            for name, shape in Dense.shapes(inputs, outputs, bias=bias).items()
+            for name, shape in Dense.shapes(inputs, outputs).items()
         }
 
     def forward(self, slot: int, x: MemberBatchUnit) -> MemberBatchUnit:
         """The layer's output, kept in `slot` together with a copy of its input."""
         out = self.outputs[slot]
         kept = self.inputs[slot].copy_(x)
-        if "bias" in self.weights:
-            torch.baddbmm(self.weights["bias"], kept, self.weights["weight"], out=out)
-        else:
-            torch.bmm(kept, self.weights["weight"], out=out)
+        torch.baddbmm(self.weights["bias"], kept, self.weights["weight"], out=out)
         return out.tanh_() if self.squash else out
 
     def backward(self, slot: int, grad_output: MemberBatchUnit) -> MemberBatchUnit:
@@ -68,6 +59,5 @@ class Dense:
             grad_sum = times_tanh_slope(grad_output, self.outputs[slot], out=self.grad_sum)
         inputs = self.inputs[slot]
         self.gradients["weight"].baddbmm_(inputs.transpose(1, 2), grad_sum)
-        if "bias" in self.weights:
-            self.gradients["bias"].baddbmm_(self.ones, grad_sum)
+        self.gradients["bias"].baddbmm_(self.ones, grad_sum)
         return torch.bmm(grad_sum, self.weights["weight"].transpose(1, 2), out=self.grad_input)

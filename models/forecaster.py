@@ -37,11 +37,10 @@ class Forecaster:
         return [(self.channels, units)] + [(width, units)] * (self.architecture.layers - 1)
 
     @property
-    def head_sizes(self) -> list[tuple[int, int, bool]]:
-        """(inputs, outputs, has a bias) of each fully connected layer, the output layer last."""
+    def head_sizes(self) -> list[tuple[int, int]]:
+        """(inputs, outputs) of each fully connected layer, the output layer last."""
         width = self.cell.output_units(self.architecture.units)
-        hidden = [(width, width, True)] * self.architecture.head_layers
-        return [*hidden, (width, self.channels, self.architecture.offset)]
+        return [(width, width)] * self.architecture.head_layers + [(width, self.channels)]
 
     def layout(self) -> Layout:
         """Names and shapes of one member's parameters."""
@@ -49,8 +48,8 @@ class Forecaster:
         for i, (inputs, units) in enumerate(self.cell_sizes):
             for name, shape in self.cell.shapes(inputs, units).items():
                 shapes[f"cell.{i}.{name}"] = shape
-        for i, (inputs, outputs, bias) in enumerate(self.head_sizes):
-            for name, shape in Dense.shapes(inputs, outputs, bias=bias).items():
+        for i, (inputs, outputs) in enumerate(self.head_sizes):
+            for name, shape in Dense.shapes(inputs, outputs).items():
                 shapes[f"head.{i}.{name}"] = shape
         return Layout.of(shapes)
 
@@ -60,9 +59,8 @@ class Forecaster:
         for i, (inputs, units) in enumerate(self.cell_sizes):
             for name, value in self.cell.initialise(inputs, units, generator).items():
                 named[f"cell.{i}.{name}"] = value
-        for i, (inputs, outputs, bias) in enumerate(self.head_sizes):
-            layer = Dense.initialise(inputs, outputs, generator, bias=bias)
-            for name, value in layer.items():
+        for i, (inputs, outputs) in enumerate(self.head_sizes):
+            for name, value in Dense.initialise(inputs, outputs, generator).items():
                 named[f"head.{i}.{name}"] = value
         return self.layout().pack(named)
 

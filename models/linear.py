@@ -58,8 +58,7 @@ class LinearRun:
         readout = parameters["head.0.weight"]
         padding = transition.shape[1] - readout.shape[1]
         readout = torch.nn.functional.pad(readout, (0, 0, padding, 0))
-        zero = readout.new_zeros(readout.shape[0], 1, 1)
-        offset = parameters.get("head.0.bias", zero)
+        offset = parameters["head.0.bias"]
         residual = float(architecture.residual)
         return cls(transition, injection, readout, offset, residual, architecture.autonomous)
 

@@ -39,7 +39,7 @@ class Member:
 class Training:
     """Trains the members of one cohort together; a member's numbers are as if it were alone.
 
-    `values` `[series, time, channel]` are training spans, scaled (see `Architecture.offset`).
+    `values` `[series, time, channel]` are training spans, scaled (see `Strategy.offset`).
     Iterating yields the number of optimiser steps done after each step; between two of them,
     members may be dropped with `keep`.
 
@@ -54,6 +54,7 @@ class Training:
             raise ValueError("members of a cohort must have equal cohort keys, but got several")
         self.strategy: Strategy = candidate.strategy
         self.forecaster = Forecaster(candidate.architecture, channels=values.shape[-1])
+        self.output_bias = f"head.{candidate.architecture.head_layers}.bias"
         self.warm_up = candidate.architecture.context_steps
         self.segment_steps = self.warm_up + self.strategy.rollout_steps
         if self.segment_steps > values.shape[1]:
@@ -80,6 +81,7 @@ class Training:
         while self.steps_done < self.strategy.training_steps:
             self.grads.zero_()
             self._gradient()
+            self._output_bias(self.grads).mul_(self.has_offset)
             self.optimiser.step(self.grads)
             self.steps_done += 1
             yield self.steps_done
@@ -139,10 +141,16 @@ class Training:
     def _initialise(self, member: Member, generator: Generator) -> Tensor:
         row = self.forecaster.initialise(generator)
         architecture, strategy = member.candidate.architecture, member.candidate.strategy
+        if not strategy.offset:
+            self._output_bias(row.unsqueeze(0)).zero_()
         if architecture.cell == "lru" and strategy.initial_phases == "spectrum":
             theta = self.forecaster.layout().views(row.unsqueeze(0))["cell.0.theta"][0]
             theta.copy_(phases_of_spectrum(self.data[member.series], architecture.units, generator))
         return row
+
+    def _output_bias(self, rows: Tensor) -> Tensor:
+        """The output layer's bias within flat rows `[member, parameter]`."""
+        return self.forecaster.layout().views(rows)[self.output_bias]
 
     def _draw_starts(self, generator: Generator) -> Tensor:
         """First positions of all segments of one member's training, `[step, batch]`."""
@@ -180,6 +188,9 @@ class Training:
             [s.teacher_weight if s.rollout_steps > 1 else 1.0 for s in strategies],
             device=self.device,
         )
+        self.has_offset = torch.tensor(
+            [float(s.offset) for s in strategies], device=self.device
+        ).view(-1, 1, 1)
         self.is_reversible = torch.tensor([s.time_reversal for s in strategies], device=self.device)
         self.curriculum_steps = torch.tensor(
             [s.curriculum_fraction * s.training_steps for s in strategies], device=self.device

@@ -25,6 +25,10 @@ from search.evaluation.seeds import initialisation_seed
 from search.series import FloatArray, Purpose
 from search.study.task_data import View
 
+# Restarts race: at these shares of training, the worse half of those still running is stopped, so
+# that eight cost about as much as two and a half.
+RACE_FRACTIONS = (1 / 8, 1 / 4, 1 / 2)
+
 
 class Rung(NamedTuple):
     """What is known of the running candidates at one point of training.
@@ -68,13 +72,13 @@ class Cohort:
         training = [view.values[: view.train_steps] for view in self.views]
         self.means = np.stack([values.mean(axis=0) for values in training])
         self.stds = np.stack([values.std(axis=0) for values in training])
-        # What the networks see: with an offset, standard deviations from the mean; without one,
-        # the series' own zero stays, and its root mean square is the unit.
-        self.shifts, self.scales = self.means, self.stds
-        if not candidates[0].architecture.offset:
-            self.shifts = np.zeros_like(self.means)
-            self.scales = np.sqrt(self.means**2 + self.stds**2)
-        scaled = [(v - m) / s for v, m, s in zip(training, self.shifts, self.scales, strict=True)]
+        # What a network sees: with an offset, standard deviations from the mean; without one, the
+        # series keeps its own zero, and its root mean square is the unit. [2 x replica, channel]
+        self.shifts = np.concatenate([self.means, np.zeros_like(self.means)])
+        self.scales = np.concatenate([self.stds, np.sqrt(self.means**2 + self.stds**2)])
+        scaled = [
+            (v - m) / s for v, m, s in zip(training * 2, self.shifts, self.scales, strict=True)
+        ]
         self.runs = [
             _Run(c, replica, restart)
             for c, candidate in enumerate(self.candidates)
@@ -84,7 +88,7 @@ class Cohort:
         members = [
             Member(
                 self.candidates[run.candidate],
-                run.replica,
+                self._scaling(run),
                 initialisation_seed(
                     study_seed, purpose, self.candidates[run.candidate], run.replica, run.restart
                 ),
@@ -95,11 +99,14 @@ class Cohort:
         self.training = Training(members, values, device)
         steps = self.training.strategy.training_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
+        self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
         self.seconds = [0.0] * len(self.candidates)
 
     def __iter__(self) -> Iterator[Rung | None]:
         clock = perf_counter()
         for step in self.training:
+            if step in self.race_steps:
+                self._race()
             clock = self._charge(clock)
             yield None
             if step in self.rung_steps:
@@ -113,21 +120,50 @@ class Cohort:
         """Stop training the candidates at these positions; at least one must go on."""
         gone = set(candidates)
         kept = [i for i, run in enumerate(self.runs) if run.candidate not in gone]
-        if len(kept) < len(self.runs):
-            self.runs = [self.runs[i] for i in kept]
-            self.training.keep(kept)
+        self._keep(kept)
 
     def checkpoint(self, candidate: int = 0) -> Checkpoint:
         """The network of each replica of a candidate, the restart with the least training loss."""
         chosen, _ = self._choose()
         rows = [i for (chosen_of, _), i in chosen.items() if chosen_of == candidate]
+        scalings = [self._scaling(self.runs[i]) for i in rows]
         return Checkpoint(
             architecture=self.training.forecaster.architecture,
             channels=self.training.forecaster.channels,
             weights=self.training.weights[rows].cpu(),
-            shift=torch.tensor(self.shifts),
-            scale=torch.tensor(self.scales),
+            shift=torch.tensor(self.shifts[scalings]),
+            scale=torch.tensor(self.scales[scalings]),
         )
+
+    def _scaling(self, run: _Run) -> int:
+        """The row of `shifts` and `scales` that a network sees its data through."""
+        has_offset = self.candidates[run.candidate].strategy.offset
+        return run.replica if has_offset else len(self.views) + run.replica
+
+    def _race(self) -> None:
+        """Stop the worse half of each replica's restarts, by training loss."""
+        restarts: dict[tuple[int, int], list[int]] = {}
+        for i, run in enumerate(self.runs):
+            restarts.setdefault((run.candidate, run.replica), []).append(i)
+        if len(restarts) == len(self.runs):
+            return
+        losses = self._losses()
+        kept: list[int] = []
+        for rivals in restarts.values():
+            # Ties go to the restart with the lower number.
+            best = sorted(rivals, key=lambda i: (losses[i], self.runs[i].restart))
+            kept += best[: (len(best) + 1) // 2]
+        self._keep(sorted(kept))
+
+    def _keep(self, kept: Sequence[int]) -> None:
+        if len(kept) < len(self.runs):
+            self.runs = [self.runs[i] for i in kept]
+            self.training.keep(kept)
+
+    def _losses(self) -> list[float]:
+        """The training loss of every member; what is no number is worse than any."""
+        losses: list[float] = torch.nan_to_num(self.training.loss(), nan=torch.inf).tolist()
+        return losses
 
     def _charge(self, since: float) -> float:
         """Share the time since a moment among the running candidates, by their networks."""
@@ -138,7 +174,7 @@ class Cohort:
 
     def _choose(self) -> tuple[dict[tuple[int, int], int], list[float]]:
         """The member kept of each (candidate, replica), and the training loss of every member."""
-        losses = torch.nan_to_num(self.training.loss(), nan=torch.inf).tolist()
+        losses = self._losses()
         chosen: dict[tuple[int, int], int] = {}
         for i, run in enumerate(self.runs):
             best = chosen.get((run.candidate, run.replica))
@@ -174,9 +210,9 @@ class Cohort:
                 for view in (self.views[self.runs[i].replica] for i in rows)
             ]
         )
-        replicas = [self.runs[i].replica for i in rows]
-        shift = self.shifts[replicas][:, None, None]
-        scale = self.scales[replicas][:, None, None]
+        scalings = [self._scaling(self.runs[i]) for i in rows]
+        shift = self.shifts[scalings][:, None, None]
+        scale = self.scales[scalings][:, None, None]
         context = torch.tensor((contexts - shift) / scale, dtype=torch.float32)
         horizon = self.views[0].horizon_steps
         forecast = free_run(

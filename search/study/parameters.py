@@ -71,7 +71,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("window_steps", Choices((4, 16, 64)), STEPS, WINDOW, cohort=True),
     Parameter("warm_up_steps", Choices((50, 100, 200, 300)), STEPS, STATE, cohort=True),
     Parameter("autonomous", Choices((False, True)), Flag(), LINEAR, neutral=False, cohort=True),
-    Parameter("offset", Choices((False, True)), Flag(), neutral=True, cohort=True),
+    Parameter("offset", Choices((False, True)), Flag(), neutral=True),
     # the loss
     Parameter("rollout_steps", Choices((1, 16, 64, 256)), STEPS, STATE, cohort=True),
     Parameter("window_rollout_steps", Choices((1, 4, 16)), STEPS, WINDOW, cohort=True),

@@ -58,7 +58,6 @@ class Space:
             context=_value(params, "context"),
             context_steps=_value(params, "window_steps" if has_window else "warm_up_steps"),
             autonomous=_value(params, "autonomous"),
-            offset=_value(params, "offset"),
         )
         strategy = Strategy(
             rollout_steps=rollout_steps,
@@ -76,6 +75,7 @@ class Space:
             batch_size=_value(params, "batch_size"),
             time_reversal=_value(params, "time_reversal"),
             initial_phases=_value(params, "initial_phases"),
+            offset=_value(params, "offset"),
         )
         return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
 

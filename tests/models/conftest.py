@@ -18,7 +18,6 @@ DEFAULTS: dict[str, Any] = {
     "context": "window",
     "context_steps": 4,
     "autonomous": False,
-    "offset": True,
     "rollout_steps": 1,
     "teacher_weight": 1.0,
     "curriculum_fraction": 0.0,
@@ -34,6 +33,7 @@ DEFAULTS: dict[str, Any] = {
     "batch_size": 2,
     "time_reversal": False,
     "initial_phases": "random",
+    "offset": True,
 }
 
 

@@ -62,9 +62,7 @@ class Network:
             self.states[i] = read(a.cell, own, x, self.states[i])
             x = self.states[i] if a.cell == "lru" else self.states[i][:, : a.units]
         for i in range(a.head_layers + 1):
-            x = x @ self.weights[f"head.{i}.weight"]
-            if i < a.head_layers or a.offset:
-                x = x + self.weights[f"head.{i}.bias"]
+            x = x @ self.weights[f"head.{i}.weight"] + self.weights[f"head.{i}.bias"]
             x = torch.tanh(x) if i < a.head_layers else x
         return x + value if a.residual else x
 
@@ -154,7 +152,9 @@ def reference_gradient(training: Training, member: int) -> Weights:
     )
     horizon = 1 + int((rollout - 1) * share)
     loss_of(found, targets + noise["label"], candidate, horizon).backward()
-    return {name: w.grad if w.grad is not None else w * 0.0 for name, w in weights.items()}
+    if not strategy.offset:
+        weights[f"head.{candidate.architecture.head_layers}.bias"].grad = None
+    return {n: torch.zeros_like(w) if w.grad is None else w.grad for n, w in weights.items()}
 
 
 def check_next_gradient(training: Training) -> None:
@@ -227,11 +227,13 @@ def test_gradient(make_candidate: Callable[..., Candidate], choice: dict[str, An
 def test_gradient_without_offset_and_backwards_in_time(
     make_candidate: Callable[..., Candidate], cell: str, context: str, head_layers: int
 ) -> None:
-    choice = {"cell": cell, "context": context, "head_layers": head_layers, "offset": False}
+    choice = {"cell": cell, "context": context, "head_layers": head_layers}
     training = training_of(
         [
-            make_candidate(**choice, batch_size=3, rollout_steps=4, time_reversal=reversal)
-            for reversal in (True, False, True)
+            make_candidate(
+                **choice, batch_size=3, rollout_steps=4, time_reversal=reversal, offset=offset
+            )
+            for reversal, offset in ((True, False), (False, False), (True, True))
         ]
     )
     check_next_gradient(training)

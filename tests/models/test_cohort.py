@@ -26,7 +26,6 @@ architectures = st.fixed_dictionaries(
         "context": st.sampled_from(["window", "state"]),
         "context_steps": st.sampled_from([1, 2, 5, 9]),
         "autonomous": st.booleans(),
-        "offset": st.booleans(),
         "rollout_steps": st.sampled_from([1, 2, 6]),
         "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
     }
@@ -45,6 +44,7 @@ strategies = st.fixed_dictionaries(
         "clip_norm": st.sampled_from([0.1, 10.0]),
         "schedule": st.sampled_from(["constant", "cosine"]),
         "time_reversal": st.booleans(),
+        "offset": st.booleans(),
         "initial_phases": st.sampled_from(["random", "spectrum"]),
     }
 )

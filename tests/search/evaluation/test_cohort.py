@@ -5,8 +5,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from models.candidate import Architecture, Candidate, Strategy
+from models.training import Member, Training
 from search.evaluation import CandidateResult, Cohort, Rung, baseline_results, initialisation_seed
 from search.series import Purpose
 from search.study.definition import StudyDefinition
@@ -121,15 +123,27 @@ def test_what_lies_after_the_training_span_does_not_touch_training(views: list[V
     assert before.score != after.score
 
 
-def test_the_restart_with_the_least_training_loss_is_kept(views: list[View]) -> None:
-    candidate = candidates(GRU)[2]
+def test_the_worse_half_of_the_restarts_is_stopped_three_times(views: list[View]) -> None:
+    candidate = replace(candidates(GRU)[0], restarts=5)
     kept = rungs([candidate], views)[-1].results[0].replicas
-    cohort = Cohort([candidate], views, study_seed=3, purpose="search")
-    for _ in cohort:
-        pass
-    losses = cohort.training.loss().reshape(len(views), candidate.restarts)
-    assert [r.restart for r in kept] == losses.argmin(dim=1).tolist()
-    assert [r.training_loss for r in kept] == losses.min(dim=1).values.tolist()
+    steps = candidate.strategy.training_steps
+    for replica, view in enumerate(views):
+        span = view.values[: view.train_steps]
+        scaled = (span - span.mean(axis=0)) / span.std(axis=0)
+        restarts = range(candidate.restarts)
+        seeds = [initialisation_seed(3, "search", candidate, replica, r) for r in restarts]
+        training = Training(
+            [Member(candidate, 0, seed) for seed in seeds],
+            torch.tensor(scaled[None], dtype=torch.float32),
+        )
+        running, losses = list(restarts), []
+        for step in training:
+            losses = training.loss().tolist()
+            if step in (round(steps / 8), steps // 4, steps // 2):
+                running.sort(key=losses.__getitem__)
+                del running[(len(running) + 1) // 2 :]
+        assert [kept[replica].restart] == running
+        assert kept[replica].training_loss == losses[running[0]]
 
 
 def test_a_replica_trains_on_its_own_draw(views: list[View]) -> None:
@@ -140,18 +154,19 @@ def test_a_replica_trains_on_its_own_draw(views: list[View]) -> None:
         assert np.array_equal(replica.example.truth, view.truth[view.starts[0] :][:20, 0])
 
 
-def test_the_checkpoint_forecasts_what_was_scored(views: list[View]) -> None:
-    import torch
-
+@pytest.mark.parametrize("offset", [False, True])
+def test_the_checkpoint_forecasts_what_was_scored(views: list[View], offset: bool) -> None:
     from models import checkpoint
     from models.forecaster import Forecaster
     from models.freerun import free_run
 
-    cohort = Cohort(candidates(GRU), views, study_seed=3, purpose="search")
+    first, second, third = candidates(GRU)
+    second = replace(second, strategy=replace(second.strategy, offset=offset))
+    cohort = Cohort([first, second, third], views, study_seed=3, purpose="search")
     *_, last = cohort
     assert last is not None
     kept = checkpoint.load(checkpoint.save(cohort.checkpoint(1)))
-    mean, std = kept.mean.numpy(), kept.std.numpy()
+    mean, std = kept.shift.numpy(), kept.scale.numpy()
     warm = np.stack([view.values[view.starts[0] - 10 : view.starts[0]] for view in views])
     context = torch.tensor((warm - mean[:, None]) / std[:, None], dtype=torch.float32)
     forecast = free_run(
