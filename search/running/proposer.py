@@ -1,6 +1,7 @@
 """Asking Optuna's sampler for a whole cohort at once, on an in-memory view of the study."""
 
 import json
+import math
 import warnings
 from collections.abc import Mapping, Sequence
 
@@ -11,8 +12,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from models.candidate import Candidate
 from models.training import unroll_bytes
+from search.running.cost import Cost
 from search.storage import Proposal
 from search.study.definition import StudyDefinition
+from search.study.domain import Scalar
 from search.study.space import Space
 
 # Trials that are sampled at random before TPE models the space. Optuna's default of 10 is less
@@ -20,6 +23,10 @@ from search.study.space import Space
 STARTUP_TRIALS = 32
 # Memory that the unroll of one cohort may take; beyond it, fewer candidates train together.
 COHORT_BYTES = 512 * 2**20
+# A cohort may be expected to take this share of the time that is left, so that a short study sees
+# many cheap structures instead of one dear one; so often another structure is asked for.
+TIME_SHARE = 1 / 8
+ATTEMPTS = 20
 
 
 class Proposer:
@@ -40,21 +47,25 @@ class Proposer:
         self.mirror = optuna.create_study(sampler=self.sampler)
         optuna.logging.set_verbosity(verbosity)
         self.asked: list[Trial] = []
+        self.cost = Cost(self.search, self.space)
 
     def learn(self, finished: Sequence[FrozenTrial]) -> None:
         """Take the study's newly finished trials into the view."""
         for trial in finished:
             if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
                 self.mirror.add_trial(trial)
+                self.cost.learn(trial)
 
-    def propose(self, at_most: int | None) -> list[Proposal]:
-        """Candidates of one cohort key, about `cohort_members` networks, at most so many trials."""
-        first = self.mirror.ask()
-        params = self.space.suggest(first)
-        self.asked.append(first)
-        candidate = self.space.resolve(params)
+    def propose(self, at_most: int | None, seconds_left: float | None = None) -> list[Proposal]:
+        """Candidates of one cohort key, about `cohort_members` networks, at most so many trials.
+
+        Of a study that may run only for so many seconds more, candidates are proposed that are
+        expected to be affordable, or the cheapest of several.
+        """
+        affordable = math.inf if seconds_left is None else seconds_left * TIME_SHARE
+        params, candidate = self._first(affordable)
         proposals = [self._proposal(params, candidate)]
-        members = self._members(candidate)
+        members, seconds = self._members(candidate), self.cost.seconds(candidate)
         limit = min(self.search.cohort_members, self._members_in_memory(candidate))
         fixed = {name: params[name] for name in self.space.cohort_names if name in params}
         with warnings.catch_warnings():
@@ -63,20 +74,43 @@ class Proposer:
             self.mirror.sampler = PartialFixedSampler(fixed, self.sampler)
         try:
             while members < limit and (at_most is None or len(proposals) < at_most):
-                trial = self.mirror.ask()
-                params = self.space.suggest(trial)
+                trial, params, candidate = self._ask()
+                seconds += self.cost.seconds(candidate)
+                if seconds > affordable:
+                    self._refuse(trial)
+                    break
                 self.asked.append(trial)
-                candidate = self.space.resolve(params)
                 proposals.append(self._proposal(params, candidate))
                 members += self._members(candidate)
         finally:
             self.mirror.sampler = self.sampler
         return proposals
 
+    def _ask(self) -> tuple[Trial, dict[str, Scalar], Candidate]:
+        trial = self.mirror.ask()
+        params = self.space.suggest(trial)
+        return trial, params, self.space.resolve(params)
+
+    def _first(self, affordable: float) -> tuple[dict[str, Scalar], Candidate]:
+        """The candidate whose structure the cohort takes: an affordable one, or the cheapest."""
+        asked = [self._ask()]
+        while self.cost.seconds(asked[-1][2]) > affordable and len(asked) < ATTEMPTS:
+            asked.append(self._ask())
+        asked.sort(key=lambda ask: self.cost.seconds(ask[2]))
+        (trial, params, candidate), *others = asked
+        for refused, _, _ in others:
+            self._refuse(refused)
+        self.asked.append(trial)
+        return params, candidate
+
+    def _refuse(self, trial: Trial) -> None:
+        """Samplers learn nothing from failed trials."""
+        self.mirror.tell(trial, state=TrialState.FAIL)
+
     def forget(self) -> None:
         """Take back what was proposed: it is finished by now, or will be run by someone else."""
         for trial in self.asked:
-            self.mirror.tell(trial, state=TrialState.FAIL)
+            self._refuse(trial)
         self.asked = []
 
     def _proposal(self, params: Mapping[str, bool | int | float | str], c: Candidate) -> Proposal:

@@ -109,7 +109,10 @@ class Worker:
         finished = self.store.finished_trials()
         self.proposer.learn(finished)
         self.halving.learn(finished)
-        return self.store.claim_new(self.worker_id, self.proposer.propose(budget.trials_left))
+        left = None if self.deadline is None else self.deadline - monotonic()
+        return self.store.claim_new(
+            self.worker_id, self.proposer.propose(budget.trials_left, seconds_left=left)
+        )
 
     def _run_cohort(self, trials: Sequence[ClaimedTrial]) -> None:
         candidates = [self.space.resolve(trial.params) for trial in trials]

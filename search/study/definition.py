@@ -90,7 +90,7 @@ class Search(Section):
     sampler: Literal["tpe", "random"] = "tpe"
     pruner: Literal["halving", "none"] = "halving"
     rungs: int = Field(default=4, ge=1, le=10)
-    cohort_members: int = Field(default=64, ge=1, le=4096)
+    cohort_members: int = Field(default=32, ge=1, le=4096)
     finalists: int = Field(default=5, ge=1, le=1000)
     final_replicas: int = Field(default=8, ge=1, le=1000)
     test_draws: int = Field(default=20, ge=1, le=10_000)

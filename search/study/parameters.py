@@ -62,10 +62,10 @@ NOISE_STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
 PARAMETERS: tuple[Parameter, ...] = (
     # the architecture
     Parameter("cell", Choices(("rnn", "gru", "lstm", "lru")), Names(CELLS), cohort=True),
-    Parameter("hidden_units", Choices((8, 16, 32, 64)), Whole(1, 4096), HAS_UNITS, cohort=True),
+    Parameter("hidden_units", Choices((8, 16, 32)), Whole(1, 4096), HAS_UNITS, cohort=True),
     Parameter("modes", Choices((1, 2, 4, 8)), Whole(1, 2048), HAS_MODES, cohort=True),
-    Parameter("layers", Choices((1, 2, 3)), Whole(1, 16), cohort=True),
-    Parameter("head_layers", Choices((0, 1, 2)), Whole(0, 16), neutral=0, cohort=True),
+    Parameter("layers", Choices((1, 2)), Whole(1, 16), cohort=True),
+    Parameter("head_layers", Choices((0, 1)), Whole(0, 16), neutral=0, cohort=True),
     Parameter("residual", Choices((False, True)), Flag(), neutral=False, cohort=True),
     Parameter("context", Choices(("state", "window")), Names(CONTEXTS), cohort=True),
     Parameter("window_steps", Choices((4, 16, 64)), STEPS, WINDOW, cohort=True),
@@ -85,12 +85,12 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("label_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     # the start and the optimiser
     Parameter("initial_phases", Choices(PHASES), Names(PHASES), HAS_MODES, neutral="random"),
-    Parameter("learning_rate", FloatRange(1e-4, 3e-2, log=True), Real(1e-9, 100)),
+    Parameter("learning_rate", FloatRange(1e-3, 1e-1, log=True), Real(1e-9, 100)),
     Parameter("weight_decay", FloatRange(1e-6, 1e-1, log=True), Real(0, 100), neutral=0.0),
     Parameter("clip_norm", FloatRange(0.1, 10.0, log=True), Real(1e-9, 1e9)),
     Parameter("schedule", Choices(("constant", "cosine")), Names(SCHEDULES), neutral="constant"),
-    Parameter("training_steps", Choices((200, 400, 800)), STEPS, cohort=True),
-    Parameter("batch_size", Choices((4, 8, 16)), Whole(1, 4096), cohort=True),
+    Parameter("training_steps", Choices((200, 400)), STEPS, cohort=True),
+    Parameter("batch_size", Choices((4, 8)), Whole(1, 4096), cohort=True),
     Parameter("restarts", Choices((1, 2, 4, 8)), Whole(1, 64), neutral=1),
 )
 # fmt: on
