@@ -278,19 +278,21 @@ _CHROMIUM_FLAGS = (
 )
 
 
-@pytest.fixture(scope="session")
+# Ended with its module: a browser draws without a graphics card, at the expense of the other tests.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """A Chromium of the system, without a window."""
+    """A Chromium of the system, without a window. Close what you open, also where a test fails."""
     path = shutil.which("chromium") or shutil.which("chromium-browser")
     if path is None:
         reason = "there is no chromium on PATH. On Debian: apt-get install chromium."
         if os.environ.get("CI") == "true":
             pytest.fail(reason)
         pytest.skip(reason)
-    with sync_playwright() as playwright:
-        opened = playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM_FLAGS))
+    with (
+        sync_playwright() as playwright,
+        playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM_FLAGS)) as opened,
+    ):
         yield opened
-        opened.close()
 
 
 @dataclass(frozen=True)

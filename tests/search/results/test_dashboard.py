@@ -69,14 +69,11 @@ def test_a_trials_page_shows_its_rollout(
     browser: Browser,
 ) -> None:
     served = serve(finished_storage)
-    page = browser.new_page(viewport={"width": 1400, "height": 1000})
-    page.set_default_timeout(PATIENCE_MS)
-    page.goto(f"{served.url}/dashboard")
-    expect(page.get_by_text("waves").first).to_be_visible(timeout=PATIENCE_MS)
-    study_id = finished.store.study_id
-    page.goto(f"{served.url}/dashboard/studies/{study_id}/trials?numbers=2")
-    picture = page.get_by_role("img", name="rollout.png")
-    expect(picture).to_have_js_property("naturalWidth", 900, timeout=PATIENCE_MS)
-    expect(page.get_by_text("curve.csv").first).to_be_visible()
-    expect(page.get_by_text("verdict").first).to_be_visible()
-    page.close()
+    with browser.new_page(viewport={"width": 1400, "height": 1000}) as page:
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(f"{served.url}/dashboard/studies/{finished.store.study_id}/trials?numbers=2")
+        picture = page.get_by_role("img", name="rollout.png")
+        expect(picture).to_have_js_property("naturalWidth", 900, timeout=PATIENCE_MS)
+        expect(page.get_by_text("waves").first).to_be_visible()
+        expect(page.get_by_text("curve.csv").first).to_be_visible()
+        expect(page.get_by_text("verdict").first).to_be_visible()

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from search.results.report import write_report
 from search.storage import Storage
@@ -58,11 +58,9 @@ class Visit:
 )
 def visit(request: pytest.FixtureRequest, browser: Browser, report: Path) -> Iterator[Visit]:
     scheme: Literal["light", "dark"] = request.param[0]
-    context = browser.new_context(
-        viewport={"width": request.param[1], "height": 900}, color_scheme=scheme
-    )
-    yield Visit(context.new_page(), report)
-    context.close()
+    size: ViewportSize = {"width": request.param[1], "height": 900}
+    with browser.new_context(viewport=size, color_scheme=scheme) as context:
+        yield Visit(context.new_page(), report)
 
 
 def test_all_figures_are_drawn_and_nothing_leaves_the_machine(visit: Visit, report: Path) -> None:
@@ -92,10 +90,9 @@ def test_lines_follow_the_colours_of_the_page(visit: Visit) -> None:
 
 
 def test_without_scripts_the_words_and_the_tables_are_there(browser: Browser, report: Path) -> None:
-    context = browser.new_context(java_script_enabled=False)
-    page = context.new_page()
-    page.goto(report.as_uri())
-    assert page.locator(".headline").count() == 2
-    assert page.locator("table.scores tr.winner").count() >= 6
-    assert page.get_by_role("img", name="NMSE by horizon step").count() == 2
-    context.close()
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(report.as_uri())
+        assert page.locator(".headline").count() == 2
+        assert page.locator("table.scores tr.winner").count() >= 6
+        assert page.get_by_role("img", name="NMSE by horizon step").count() == 2
