@@ -239,7 +239,8 @@ class Training:
             errors = outputs.detach() - self.targets[self.one_step_from :, part]
             if output_noise is not None:
                 errors = errors + output_noise[self.one_step_from :, part]
-            outputs.backward(errors * loss_weights[self.one_step_from :, part])
+            # As a sum, since a backward step that is given a gradient imports a symbolic algebra.
+            (outputs * (errors * loss_weights[self.one_step_from :, part])).sum().backward()
             assert weights.grad is not None
             self.grads[part] = weights.grad
 

@@ -21,7 +21,7 @@ LINEAR_STEP = 50
 UNROLLED_CALLS = 5_000
 LINEAR_CALLS = 300_000
 # Seconds per multiply-add on one core before anything was measured.
-FIRST_RATE = 1e-9
+FIRST_RATE = 4e-9
 # How many of the newest trials the rate is learned from.
 RECENT = 50
 

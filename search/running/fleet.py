@@ -7,13 +7,15 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import sleep
+from time import monotonic, sleep
 from typing import IO
 
 from search.errors import FreerunError
 from search.storage import Budget, Counts, StudyStore
 
 POLL_SECONDS = 0.5
+# Between two looks into the storage: each takes the time of a few optimiser steps.
+REPORT_SECONDS = 2.0
 # How long a worker may take to give back what it runs before it is killed.
 STOP_SECONDS = 30.0
 # How many worker deaths are put up with, per worker, before the fleet gives up.
@@ -59,8 +61,11 @@ class Fleet:
         with tempfile.TemporaryFile() as errors:
             self.processes = [self._start(errors) for _ in range(self.workers)]
             try:
+                reported = -REPORT_SECONDS
                 while self.processes and not stop_requested():
-                    report(progress(self.store))
+                    if monotonic() - reported >= REPORT_SECONDS:
+                        report(progress(self.store))
+                        reported = monotonic()
                     sleep(POLL_SECONDS)
                     self._reap(errors)
                 return bool(self.processes)
