@@ -34,8 +34,10 @@ study: $(VENV)/runtime.stamp ## install, then search, train and report STUDY
 	    'make study STUDY=studies/sunspots.toml' 'a measured series' \
 	    '$(BIN)/freerun check FILE.toml' 'what a study file of your own would run'
 
+# Two processes of one thread each; a file's tests stay together, as they share what is slow to make.
+# ARGS='-n 0' runs all in one process.
 test: $(VENV)/dev.stamp ## install, then run the tests
-	$(BIN)/python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 lint: $(VENV)/dev.stamp ## style, format, types and the floors of imports
 	$(BIN)/ruff check

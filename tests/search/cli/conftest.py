@@ -1,19 +1,16 @@
-"""The command line as a user runs it: a process of its own."""
+"""The command line as a user runs it, a process of its own, and a study of a table."""
 
 from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
-
-import pytest
 
 from tests.search.cli import forked
 
@@ -98,40 +95,36 @@ def freerun(folder: Path, *arguments: object, **environment: str) -> Finished:
     return start_freerun(folder, *arguments, **environment).wait()
 
 
+def refused(folder: Path, arguments: Sequence[object], *words: str) -> Finished:
+    """The command ends with exit code 2, one message that holds the words, and nothing written."""
+    before = sorted(folder.rglob("*"))
+    ended = freerun(folder, *arguments)
+    assert ended.code == 2, ended.err
+    assert ended.out == ""
+    assert "Traceback" not in ended.err
+    # Ours, or that of the library that reads the command line.
+    assert ended.err.count("freerun: error:") + ended.err.count("\nError: ") == 1
+    for word in words:
+        assert word in ended.err
+    assert sorted(folder.rglob("*")) == before
+    return ended
+
+
 def _environment(changes: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, "PYTHONPATH": str(REPOSITORY), "COLUMNS": "100", **changes}
 
 
-@pytest.fixture(scope="session")
-def smoke(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder in which studies/smoke.toml was run, and what `run --json` printed; to be read."""
-    folder = tmp_path_factory.mktemp("smoke")
-    ended = freerun_anew(folder, "run", STUDIES / "smoke.toml", "--json")
-    assert ended.code == 0, ended.err
-    return folder, ended.json
-
-
-@pytest.fixture
-def smoke_copy(smoke: tuple[Path, dict[str, Any]], tmp_path: Path) -> Path:
-    """A copy of the folder of `smoke`, to be changed."""
-    return shutil.copytree(smoke[0], tmp_path / "smoke")
-
-
-@pytest.fixture(scope="session")
-def table_study(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
-    """A folder in which a tiny study of a table was run, and what `run --json` printed."""
-    folder = tmp_path_factory.mktemp("table")
+def table_study_file(folder: Path) -> Path:
+    """Write a small table and a study file of it, which trains in about a second."""
     rows = [f"{1700 + i},{(i * 37) % 11 + 0.5 * (i % 7)}" for i in range(120)]
     (folder / "spots.csv").write_text("year,spots\n" + "\n".join(rows) + "\n")
-    smoke = (STUDIES / "smoke.toml").read_text()
-    head, rest = smoke.split("[series]")
-    (folder / "spots.toml").write_text(
+    head, rest = (STUDIES / "smoke.toml").read_text().split("[series]")
+    path = folder / "spots.toml"
+    path.write_text(
         head.replace('"smoke"', '"spots"')
         + '[series]\nsource = "table"\npath = "spots.csv"\ntime = "year"\ncolumns = ["spots"]\n'
         + "[task]\ntrain_steps = 70\nhorizon_steps = 10\nvalidation_steps = 20\n"
         + "start_points = 2\ntest_horizon_steps = 10\n[search]"
         + rest.split("[search]")[1]
     )
-    ended = freerun(folder, "run", "spots.toml", "--json")
-    assert ended.code == 0, ended.err
-    return folder, ended.json
+    return path

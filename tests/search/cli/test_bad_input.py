@@ -1,33 +1,13 @@
 """Wrong input of any kind: one clear message, exit code 2, nothing half-written."""
 
-import json
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from tests.search.cli.conftest import STUDIES, Finished, freerun
-
-Study = tuple[Path, dict[str, Any]]
+from tests.search.cli.conftest import STUDIES, freerun, refused, table_study_file
 
 SMOKE = (STUDIES / "smoke.toml").read_text()
-
-
-def refused(folder: Path, arguments: Sequence[object], *words: str) -> Finished:
-    """The command ends with exit code 2, one message that holds the words, and nothing written."""
-    before = sorted(folder.rglob("*"))
-    ended = freerun(folder, *arguments)
-    assert ended.code == 2, ended.err
-    assert ended.out == ""
-    assert "Traceback" not in ended.err
-    # Ours, or that of the library that reads the command line.
-    assert ended.err.count("freerun: error:") + ended.err.count("\nError: ") == 1
-    for word in words:
-        assert word in ended.err
-    assert sorted(folder.rglob("*")) == before
-    return ended
 
 
 @pytest.mark.parametrize(
@@ -78,12 +58,13 @@ def test_commands_on_a_storage_that_is_not_there(tmp_path: Path) -> None:
     refused(tmp_path, ["list"], "freerun.db")
 
 
-def test_an_unknown_study_or_trial(smoke: Study) -> None:
-    folder, _ = smoke
-    refused(folder, ["status", "smok"], "smok", "smoke")
-    refused(folder, ["run", "smok"], "smok", "smoke")
-    refused(folder, ["export", "smoke", "--trial", 99, "-o", "out"], "99")
-    refused(folder, ["report", "nothing", "-o", "out.html"], "nothing")
+def test_an_unknown_study_or_trial(tmp_path: Path) -> None:
+    made = freerun(tmp_path, "run", STUDIES / "smoke.toml", "--workers", 0)
+    assert made.code == 0, made.err
+    refused(tmp_path, ["status", "smok"], "smok", "smoke")
+    refused(tmp_path, ["run", "smok"], "smok", "smoke")
+    refused(tmp_path, ["export", "smoke", "--trial", 99, "-o", "out"], "99")
+    refused(tmp_path, ["report", "nothing", "-o", "out.html"], "nothing")
 
 
 @pytest.mark.parametrize(
@@ -118,33 +99,6 @@ def test_what_is_no_command_option_or_number(
     refused(tmp_path, arguments, word)
 
 
-def test_export_folders(table_study: Study, tmp_path: Path) -> None:
-    folder, found = table_study
-    series = folder / "spots.csv"
-    good = folder / found["export"]
-    refused(tmp_path, ["retrain", "missing", "-o", "out"], "missing")
-
-    damaged = tmp_path / "damaged"
-    shutil.copytree(good, damaged)
-    weights = damaged / "weights.safetensors"
-    weights.write_bytes(weights.read_bytes()[:-7])
-    refused(tmp_path, ["retrain", "damaged", "-o", "out"], "weights.safetensors")
-
-    newer = tmp_path / "newer"
-    shutil.copytree(good, newer)
-    manifest = json.loads((newer / "manifest.json").read_text())
-    (version,) = (key for key in manifest if "format" in key)
-    (newer / "manifest.json").write_text(json.dumps({**manifest, version: 999}))
-    refused(tmp_path, ["retrain", "newer", "-o", "out"], "999")
-
-    forecast = ["forecast", good, "--series", series, "-o", "f.csv", "--horizon"]
-    refused(tmp_path, [*forecast, 0], "0")
-    refused(tmp_path, [*forecast, -4], "-4")
-    retrain = ["retrain", good, "--series", series, "-o", "out", "--hold-out"]
-    refused(tmp_path, [*retrain, -1], "--hold-out", "-1")
-    refused(tmp_path, [*retrain, 119], "119")
-
-
 @pytest.mark.parametrize(
     ("rows", "word"),
     [
@@ -157,8 +111,7 @@ def test_export_folders(table_study: Study, tmp_path: Path) -> None:
     ],
     ids=["text", "NaN", "gap", "duplicate time", "constant", "too short"],
 )
-def test_tables(table_study: Study, tmp_path: Path, rows: list[str], word: str) -> None:
-    folder, _ = table_study
-    shutil.copy(folder / "spots.toml", tmp_path)
+def test_tables(tmp_path: Path, rows: list[str], word: str) -> None:
+    path = table_study_file(tmp_path)
     (tmp_path / "spots.csv").write_text("year,spots\n" + "\n".join(rows) + "\n")
-    refused(tmp_path, ["run", "spots.toml"], word)
+    refused(tmp_path, ["run", path], word)

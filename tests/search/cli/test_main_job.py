@@ -1,25 +1,29 @@
-"""The main job, as a user does it: run, look, export, retrain, forecast, resume."""
+"""The main job, as a user does it: run, look, export, retrain, report, resume."""
 
-import csv
-import signal
-import sqlite3
-import time
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.search.cli.conftest import (
-    STUDIES,
-    Freerun,
-    freerun,
-    freerun_anew,
-    process_of,
-    start_freerun,
-)
+from tests.search.cli.conftest import STUDIES, Freerun, freerun, freerun_anew
 
 Study = tuple[Path, dict[str, Any]]
-POLL_SECONDS = 0.2
+
+
+@pytest.fixture(scope="module")
+def smoke(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A folder in which studies/smoke.toml was run, and what `run --json` printed; to be read."""
+    folder = tmp_path_factory.mktemp("smoke")
+    ended = freerun_anew(folder, "run", STUDIES / "smoke.toml", "--json")
+    assert ended.code == 0, ended.err
+    return folder, ended.json
+
+
+@pytest.fixture
+def smoke_copy(smoke: Study, tmp_path: Path) -> Path:
+    """A copy of the folder of `smoke`, to be changed."""
+    return shutil.copytree(smoke[0], tmp_path / "smoke")
 
 
 def test_run_prints_what_it_found(smoke: Study) -> None:
@@ -117,96 +121,3 @@ def test_a_changed_file_is_refused_with_its_keys_and_forked(smoke_copy: Path) ->
     forked = freerun(smoke_copy, "run", changed, "--fork", "other", "--workers", "0", "--json")
     assert forked.code == 0, forked.err
     assert forked.json["study"] == "other"
-
-
-def test_a_table_runs_retrains_and_forecasts(table_study: Study, tmp_path: Path) -> None:
-    folder, found = table_study
-    assert found["test"]["draws"] == 1
-    export = folder / found["export"]
-    assert freerun(tmp_path, "retrain", export, "-o", "again", "--json").json["reproduced"] is True
-    made = freerun(
-        tmp_path,
-        *("forecast", export, "--series", folder / "spots.csv", "--horizon", 5, "-o", "f.csv"),
-    )
-    assert made.code == 0, made.err
-    with (tmp_path / "f.csv").open() as lines:
-        rows = list(csv.reader(lines))
-    assert rows[0] == ["year", "spots"]
-    assert [row[0] for row in rows[1:]] == ["1820", "1821", "1822", "1823", "1824"]
-    assert all(abs(float(row[1])) < 1e3 for row in rows[1:])
-
-
-def test_retraining_on_another_file(table_study: Study, tmp_path: Path) -> None:
-    folder, found = table_study
-    series = folder / "spots.csv"
-    held = freerun(
-        tmp_path,
-        *("retrain", folder / found["export"], "--series", series, "--hold-out", 10),
-        *("-o", "held", "--json"),
-    )
-    assert held.code == 0, held.err
-    assert held.json["obtained"] >= 0
-    everything = freerun(
-        tmp_path, "retrain", folder / found["export"], "--series", series, "-o", "all", "--json"
-    )
-    assert everything.code == 0, everything.err
-    assert everything.json["obtained"] is None
-    made = freerun(
-        tmp_path, "forecast", "all", "--series", series, "--horizon", 3, "-o", "f.csv", "--json"
-    )
-    assert made.code == 0, made.err
-
-
-@pytest.mark.usefixtures("postgres")
-def test_two_workers_share_a_study_on_postgres(empty_postgres_url: str, tmp_path: Path) -> None:
-    environment = {"FREERUN_STORAGE": empty_postgres_url}
-    made = freerun(
-        tmp_path, "run", STUDIES / "smoke.toml", "--workers", 0, "--trials", 9, **environment
-    )
-    assert made.code == 0, made.err
-    workers = [start_freerun(tmp_path, "work", "smoke", **environment) for _ in range(2)]
-    assert [worker.wait().code for worker in workers] == [0, 0]
-    status = freerun(tmp_path, "status", "smoke", "--json", **environment).json
-    trials = status["trials"]
-    assert trials["complete"] + trials["pruned"] == 9
-    assert trials["running"] == trials["waiting"] == 0
-    export = freerun(tmp_path, "export", "smoke", "-o", "won", "--json", **environment)
-    assert export.code == 0, export.err
-
-
-def _running(database: Path) -> int:
-    """How many trials are running, seen from outside."""
-    if not database.exists():
-        return 0
-    with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=30) as connection:
-        try:
-            query = "SELECT count(*) FROM trials WHERE state = 'RUNNING'"
-            return int(connection.execute(query).fetchone()[0])
-        except sqlite3.OperationalError:  # the tables are not there yet
-            return 0
-
-
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
-def test_a_run_that_is_killed_or_stopped_resumes(tmp_path: Path, number: signal.Signals) -> None:
-    text = (STUDIES / "smoke.toml").read_text()
-    slow = text.replace("training_steps = 12", "training_steps = 3000")
-    slow = slow.replace('cell = ["rnn", "gru", "lstm", "lru"]', 'cell = "gru"')
-    (tmp_path / "slow.toml").write_text(slow.replace('"smoke"', '"slow"'))
-    running = process_of(tmp_path, "run", "slow.toml")
-    database = tmp_path / "freerun.db"
-    while not _running(database):
-        assert running.poll() is None
-        time.sleep(POLL_SECONDS)
-    running.send_signal(number)
-    running.communicate(timeout=60)
-    assert running.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
-    # The workers of a killed run see that it is gone; those of a stopped one have ended.
-    while _running(database):
-        freerun(tmp_path, "status", "slow")
-    status = freerun(tmp_path, "status", "slow", "--json").json
-    assert status["trials"]["waiting"] > 0
-    total = sum(status["trials"].values())
-    more = freerun(tmp_path, "run", "slow", "--trials", total, "--minutes", "0.05", "--json")
-    assert more.code == 0, more.err
-    status = freerun(tmp_path, "status", "slow", "--json").json
-    assert sum(status["trials"].values()) == total

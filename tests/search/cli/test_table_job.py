@@ -1,0 +1,87 @@
+"""A study of a table, as a user does it: run, retrain, forecast; and exports that are refused."""
+
+import csv
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.search.cli.conftest import freerun, refused, table_study_file
+
+Study = tuple[Path, dict[str, Any]]
+
+
+@pytest.fixture(scope="module")
+def table_study(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A folder in which a tiny study of a table was run, and what `run --json` printed."""
+    folder = tmp_path_factory.mktemp("table")
+    ended = freerun(folder, "run", table_study_file(folder), "--json")
+    assert ended.code == 0, ended.err
+    return folder, ended.json
+
+
+def test_a_table_runs_retrains_and_forecasts(table_study: Study, tmp_path: Path) -> None:
+    folder, found = table_study
+    assert found["test"]["draws"] == 1
+    export = folder / found["export"]
+    assert freerun(tmp_path, "retrain", export, "-o", "again", "--json").json["reproduced"] is True
+    made = freerun(
+        tmp_path,
+        *("forecast", export, "--series", folder / "spots.csv", "--horizon", 5, "-o", "f.csv"),
+    )
+    assert made.code == 0, made.err
+    with (tmp_path / "f.csv").open() as lines:
+        rows = list(csv.reader(lines))
+    assert rows[0] == ["year", "spots"]
+    assert [row[0] for row in rows[1:]] == ["1820", "1821", "1822", "1823", "1824"]
+    assert all(abs(float(row[1])) < 1e3 for row in rows[1:])
+
+
+def test_retraining_on_another_file(table_study: Study, tmp_path: Path) -> None:
+    folder, found = table_study
+    series = folder / "spots.csv"
+    held = freerun(
+        tmp_path,
+        *("retrain", folder / found["export"], "--series", series, "--hold-out", 10),
+        *("-o", "held", "--json"),
+    )
+    assert held.code == 0, held.err
+    assert held.json["obtained"] >= 0
+    everything = freerun(
+        tmp_path, "retrain", folder / found["export"], "--series", series, "-o", "all", "--json"
+    )
+    assert everything.code == 0, everything.err
+    assert everything.json["obtained"] is None
+    made = freerun(
+        tmp_path, "forecast", "all", "--series", series, "--horizon", 3, "-o", "f.csv", "--json"
+    )
+    assert made.code == 0, made.err
+
+
+def test_exports_and_options_that_are_refused(table_study: Study, tmp_path: Path) -> None:
+    folder, found = table_study
+    series = folder / "spots.csv"
+    good = folder / found["export"]
+    refused(tmp_path, ["retrain", "missing", "-o", "out"], "missing")
+
+    damaged = tmp_path / "damaged"
+    shutil.copytree(good, damaged)
+    weights = damaged / "weights.safetensors"
+    weights.write_bytes(weights.read_bytes()[:-7])
+    refused(tmp_path, ["retrain", "damaged", "-o", "out"], "weights.safetensors")
+
+    newer = tmp_path / "newer"
+    shutil.copytree(good, newer)
+    manifest = json.loads((newer / "manifest.json").read_text())
+    (version,) = (key for key in manifest if "format" in key)
+    (newer / "manifest.json").write_text(json.dumps({**manifest, version: 999}))
+    refused(tmp_path, ["retrain", "newer", "-o", "out"], "999")
+
+    forecast = ["forecast", good, "--series", series, "-o", "f.csv", "--horizon"]
+    refused(tmp_path, [*forecast, 0], "0")
+    refused(tmp_path, [*forecast, -4], "-4")
+    retrain = ["retrain", good, "--series", series, "-o", "out", "--hold-out"]
+    refused(tmp_path, [*retrain, -1], "--hold-out", "-1")
+    refused(tmp_path, [*retrain, 119], "119")
