@@ -8,6 +8,8 @@ CellName = Literal["rnn", "gru", "lstm", "lru"]
 ContextName = Literal["window", "state"]
 ScheduleName = Literal["constant", "cosine"]
 PhasesName = Literal["random", "spectrum"]
+TeacherSpanName = Literal["warm-up", "rollout"]
+DetachName = Literal["teacher", "free", "none"]
 
 
 @dataclass(frozen=True)
@@ -41,6 +43,17 @@ class Strategy:
     read backwards. `initial_phases` are those of the linear recurrent unit: spread evenly over all
     time scales, or drawn where the training span has its power. Without `offset` the series keeps
     its own zero: no mean is taken off it, and the output has no bias.
+
+    `teacher_span` is where the one-step loss is taken: over the warm-up's second half, which costs
+    nothing more; or over the `rollout` itself, where a second branch of the network reads the truth
+    beside the free run. Only then is there something that the free run's hidden values can be
+    matched with, and `professor_weight` (which is no share, but added) has an effect:
+    simplified professor forcing, see `Objective`. `professor_detach` names the branch that is held
+    fixed in the match: the `teacher`, the `free` run, or `none` of them.
+
+    A `stateful` candidate of a `state` context walks through the training span in chunks of
+    `rollout_steps` and carries its state from chunk to chunk, see `Segments`. `dropout` is the rate
+    at which the inputs of the upper layers and of the head are zeroed in training, see `Dropout`.
     """
 
     rollout_steps: int
@@ -59,6 +72,11 @@ class Strategy:
     time_reversal: bool = False
     initial_phases: PhasesName = "random"
     offset: bool = True
+    teacher_span: TeacherSpanName = "warm-up"
+    professor_weight: float = 0.0
+    professor_detach: DetachName = "teacher"
+    stateful: bool = False
+    dropout: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -82,6 +100,31 @@ class Candidate:
             restarts=plain["restarts"],
         )
 
+    @property
+    def carries_state(self) -> bool:
+        """Whether training carries the state from chunk to chunk; a window has none to carry."""
+        return self.strategy.stateful and self.architecture.context == "state"
+
+    @property
+    def branches(self) -> int:
+        """How often training runs its segments: on its own output, and beside it on the truth.
+
+        The second branch is there for its loss, or for the state that the next chunk starts from.
+        """
+        return 2 if self.strategy.teacher_span == "rollout" or self.carries_state else 1
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether training is linear in the values that are read, and needs no loop over time."""
+        architecture = self.architecture
+        return (
+            architecture.cell == "lru"
+            and architecture.head_layers == 0
+            and architecture.context == "state"
+            and self.branches == 1
+            and self.strategy.dropout == 0.0
+        )
+
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""
         strategy = self.strategy
@@ -90,4 +133,7 @@ class Candidate:
             strategy.rollout_steps,
             strategy.training_steps,
             strategy.batch_size,
+            strategy.teacher_span,
+            strategy.stateful,
+            self.is_linear,
         )

@@ -30,16 +30,25 @@ class Forecaster:
         return CELLS[self.architecture.cell]
 
     @property
+    def output_units(self) -> int:
+        """Numbers that a layer hands to the next one, or to the head."""
+        return self.cell.output_units(self.architecture.units)
+
+    @property
+    def state_units(self) -> int:
+        """Numbers in the state of a layer."""
+        return self.cell.state_units(self.architecture.units)
+
+    @property
     def cell_sizes(self) -> list[tuple[int, int]]:
         """(inputs, units) of each recurrent layer, bottom first."""
-        units = self.architecture.units
-        width = self.cell.output_units(units)
-        return [(self.channels, units)] + [(width, units)] * (self.architecture.layers - 1)
+        units, upper = self.architecture.units, self.architecture.layers - 1
+        return [(self.channels, units)] + [(self.output_units, units)] * upper
 
     @property
     def head_sizes(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each fully connected layer, the output layer last."""
-        width = self.cell.output_units(self.architecture.units)
+        width = self.output_units
         return [(width, width)] * self.architecture.head_layers + [(width, self.channels)]
 
     def layout(self) -> Layout:
@@ -70,6 +79,9 @@ class Unroll:
 
     `forward` walks slots upwards, `backward` downwards; `grads` (flat, like the weights) gathers
     the gradient. Where no gradient is wanted, one slot is used over and over.
+
+    `masks` `[slot, layer, member, batch, unit]`, where given, multiply the output of each layer on
+    its way up, to the next layer or to the head.
     """
 
     def __init__(
@@ -80,6 +92,7 @@ class Unroll:
         *,
         slots: int = 1,
         batch: int,
+        masks: Tensor | None = None,
     ) -> None:
         architecture = forecaster.architecture
         layout = forecaster.layout()
@@ -113,8 +126,8 @@ class Unroll:
             )
             for i in range(architecture.head_layers + 1)
         ]
-        self.output_units = forecaster.cell.output_units(architecture.units)
-        size = (self.members, batch, forecaster.cell.state_units(architecture.units))
+        self.output_units = forecaster.output_units
+        size = (self.members, batch, forecaster.state_units)
         device = weights.device
         layers = range(architecture.layers)
         # One state more than slots where gradients are wanted: backward reads the state before.
@@ -122,6 +135,9 @@ class Unroll:
         self.zero_state = torch.zeros(size, device=device)
         self.carried = [torch.zeros(size, device=device) for _ in layers]
         self.spare = torch.empty(size, device=device)
+        self.masks = masks
+        # Laid out like an output within its state, so that products read both alike.
+        self.masked = torch.empty(size, device=device)[..., : self.output_units]
         self.inputs = torch.empty(slots, *size[:2], forecaster.channels, device=device)
         self.grad_inputs = [
             torch.empty(*size[:2], inputs, device=device) for inputs, _ in forecaster.cell_sizes
@@ -153,18 +169,23 @@ class Unroll:
             before = self.zero_state if reset else states[step % (self.slots + 1)]
             after = states[(step + 1) % (self.slots + 1)]
             cell.forward(slot, below, before, after)
-            below = after[..., : self.output_units]
+            if layer + 1 < len(self.cells):
+                below = self._passed_up(slot, layer, after[..., : self.output_units])
 
     def emit(self, step: int, out: MemberBatchChannel) -> None:
         """Write the forecast of the value after the one read at `step` into `out`."""
         slot = step % self.slots
-        hidden = self.states[-1][(step + 1) % (self.slots + 1)][..., : self.output_units]
+        hidden = self._passed_up(slot, -1, self.top(step))
         for layer in self.head:
             hidden = layer.forward(slot, hidden)
         if self.residual:
             torch.add(hidden, self.inputs[slot], out=out)
         else:
             out.copy_(hidden)
+
+    def top(self, step: int) -> MemberBatchUnit:
+        """The top layer's output after the value read at `step`, before any mask."""
+        return self.states[-1][(step + 1) % (self.slots + 1)][..., : self.output_units]
 
     def backward(
         self,
@@ -173,24 +194,31 @@ class Unroll:
         *,
         reset: bool,
         wants_input: bool = True,
+        grad_top: MemberBatchUnit | None = None,
     ) -> MemberBatchChannel | None:
         """Gradient of the value read at `step`, given that of the forecast emitted there.
 
-        None unless `wants_input`: a true value needs no gradient.
+        None unless `wants_input`: a true value needs no gradient. `grad_top` is a further gradient
+        of `top`.
         """
         carried = self.carried
         if grad_output is not None:
             grad = grad_output
             for dense in reversed(self.head):
                 grad = dense.backward(step, grad)
-            carried[-1][..., : self.output_units].add_(grad)
+            self._pass_down(step, -1, grad)
+        if grad_top is not None:
+            carried[-1][..., : self.output_units].add_(grad_top)
         for layer in range(len(self.cells) - 1, -1, -1):
             states = self.states[layer]
             before = self.zero_state if reset else states[step]
-            below = self.inputs[step] if layer == 0 else self.states[layer - 1][step + 1]
+            below: MemberBatchUnit = self.inputs[step]
+            if layer > 0:
+                output = self.states[layer - 1][step + 1][..., : self.output_units]
+                below = self._passed_up(step, layer - 1, output)
             self.cells[layer].backward(
                 step,
-                below if layer == 0 else below[..., : self.output_units],
+                below,
                 before,
                 states[step + 1],
                 carried[layer],
@@ -201,13 +229,27 @@ class Unroll:
             if reset:
                 carried[layer].zero_()
             if layer > 0:
-                carried[layer - 1][..., : self.output_units].add_(self.grad_inputs[layer])
+                self._pass_down(step, layer - 1, self.grad_inputs[layer])
         if not wants_input:
             return None
         grad_input = self.grad_inputs[0]
         if self.residual and grad_output is not None:
             grad_input.add_(grad_output)
         return grad_input
+
+    def _passed_up(self, slot: int, layer: int, output: MemberBatchUnit) -> MemberBatchUnit:
+        """A layer's output as the layer above, or the head, reads it."""
+        if self.masks is None:
+            return output
+        return torch.mul(output, self.masks[slot, layer], out=self.masked)
+
+    def _pass_down(self, slot: int, layer: int, grad: MemberBatchUnit) -> None:
+        """Add the gradient of what was passed up to that of the layer's state."""
+        carried = self.carried[layer][..., : self.output_units]
+        if self.masks is None:
+            carried.add_(grad)
+        else:
+            carried.addcmul_(grad, self.masks[slot, layer])
 
 
 def _under(views: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

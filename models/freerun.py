@@ -19,30 +19,34 @@ def free_run(
     steps: int,
     *,
     one_step_from: int | None = None,
+    truth: MemberBatchTimeChannel | None = None,
 ) -> MemberBatchTimeChannel:
     """Forecast `steps` values after `context`, each from the forecaster's own earlier ones.
 
     `context` is `[member, batch, warm-up time, channel]` in training standard deviations from the
     training mean; the result `[member, batch, steps, channel]` is in the same units, within
     +-CLIP_STD. With `one_step_from`, the one-step forecasts of the context's values from that
-    position on stand before the free run (a warmed-up state only).
+    position on stand before the free run (a warmed-up state only). With `truth`, shaped like the
+    result, its values are read in place of the forecasts: teacher forcing over the same steps.
     """
     members, batch, warm_up, channels = context.shape
     first = warm_up if one_step_from is None else one_step_from
-    values = torch.empty(warm_up + steps, members, batch, channels, device=context.device)
+    architecture = forecaster.architecture
+    values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
     values[:warm_up] = context.permute(2, 0, 1, 3)
+    if truth is not None:
+        values[warm_up:] = truth.permute(2, 0, 1, 3)
+    feeds_back = truth is None and not architecture.autonomous
     outputs = torch.zeros_like(values)
-    zero = torch.zeros_like(values[0])
     unroll = Unroll(forecaster, weights, batch=batch)
     unroll.begin()
-    for index, step in enumerate(plan(forecaster.architecture, steps, first)):
-        read = zero if step.reads is None else values[step.reads]
-        unroll.forward(index, read, reset=step.reset)
+    for index, step in enumerate(plan(architecture.context, warm_up, steps, first)):
+        unroll.forward(index, values[step.reads], reset=step.reset)
         if step.emits is not None:
             output = outputs[step.emits]
             unroll.emit(index, output)
             output.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
             output.clamp_(-CLIP_STD, CLIP_STD)
-            if step.emits >= warm_up:
+            if step.emits >= warm_up and feeds_back:
                 values[step.emits] = output
     return outputs[first:].permute(1, 2, 0, 3).contiguous()

@@ -17,16 +17,6 @@ from torch import Tensor
 from models.candidate import Architecture
 
 
-def is_linear(architecture: Architecture, channels: int) -> bool:
-    """Whether `LinearRun` computes this forecaster: linear cells and head, a carried state."""
-    return (
-        architecture.cell == "lru"
-        and architecture.head_layers == 0
-        and architecture.context == "state"
-        and channels == 1
-    )
-
-
 @dataclass(frozen=True)
 class LinearRun:
     """The matrices of a population of linear forecasters of one channel.
@@ -186,7 +176,8 @@ def _spectrum(x: Tensor) -> Tensor:
 def _series(spectrum: Tensor, steps: int) -> Tensor:
     """The first `steps` values of the series with this spectrum."""
     transformed = torch.view_as_complex(spectrum.contiguous())
-    return torch.fft.irfft(transformed, n=2 * (spectrum.shape[-2] - 1))[..., :steps]
+    series: Tensor = torch.fft.irfft(transformed, n=2 * (spectrum.shape[-2] - 1))
+    return series[..., :steps]
 
 
 def _product(one: Tensor, other: Tensor) -> Tensor:

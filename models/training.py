@@ -6,21 +6,21 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from models.axes import MemberParameter, MemberTimeChannel, TimeMemberBatchChannel
+from models.axes import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel
+from models.batch import Batches
 from models.candidate import Candidate, Strategy
 from models.cells.lru import phases_of_spectrum
-from models.forecaster import Forecaster, Unroll
-from models.freerun import CLIP_STD, free_run
-from models.linear import LinearRun, is_linear
-from models.noise import Noise
+from models.dropout import Dropout
+from models.forecaster import Forecaster
+from models.freerun import free_run
+from models.linear_gradient import LinearGradient
+from models.objective import Objective
 from models.optimiser import AdamW
-from models.plan import plan
+from models.segments import Segments, SegmentShape
+from models.unrolled import UnrolledGradient, segment_plan
 
 # Segments on which the training loss is measured when restarts are compared.
 LOSS_SEGMENTS = 16
-# Members whose linear free runs are computed together: more would need matrices that no longer
-# fit into the processor's caches, and gain nothing.
-LINEAR_MEMBERS = 32
 
 
 @dataclass(frozen=True)
@@ -55,12 +55,11 @@ class Training:
         self.strategy: Strategy = candidate.strategy
         self.forecaster = Forecaster(candidate.architecture, channels=values.shape[-1])
         self.output_bias = f"head.{candidate.architecture.head_layers}.bias"
-        self.warm_up = candidate.architecture.context_steps
-        self.segment_steps = self.warm_up + self.strategy.rollout_steps
-        if self.segment_steps > values.shape[1]:
+        self.free_run_shape = SegmentShape.of_free_run(candidate)
+        if self.free_run_shape.steps > values.shape[1]:
             raise ValueError(
                 "context_steps + rollout_steps must be at most the training span's "
-                f"{values.shape[1]} steps, but got {self.segment_steps}"
+                f"{values.shape[1]} steps, but got {self.free_run_shape.steps}"
             )
         self.device = torch.device(device)
         self.steps_done = 0
@@ -73,7 +72,14 @@ class Training:
         self.weights: MemberParameter = torch.stack(
             [self._initialise(m, g) for m, g in zip(self.members, self.generators, strict=True)]
         ).to(self.device)
-        self.starts = torch.stack([self._draw_starts(g) for g in self.generators])
+        candidates = [m.candidate for m in self.members]
+        shape = SegmentShape.of_training(candidate)
+        self.segments = Segments(candidates, shape, values.shape[1], self.generators)
+        # What the streams of stateful candidates start their next chunks from.
+        layers = candidate.architecture.layers if candidate.carries_state else 0
+        state_units = self.forecaster.state_units
+        size = (layers, len(self.members), self.strategy.batch_size, state_units)
+        self.stream_state = torch.zeros(size, device=self.device)
         self.optimiser = AdamW([m.candidate.strategy for m in self.members], self.weights)
         self._bind()
 
@@ -100,7 +106,8 @@ class Training:
         self.members = [self.members[i] for i in kept]
         self.generators = [_copy(self.generators[i]) for i in kept]
         self.values = self.values[rows].clone()
-        self.starts = self.starts[rows].clone()
+        self.segments.keep(rows)
+        self.stream_state = self.stream_state[:, rows].clone()
         self.weights = self.weights[rows].clone()
         self.optimiser.keep(rows, self.weights)
         self._bind()
@@ -109,29 +116,32 @@ class Training:
     def loss(self) -> Tensor:
         """The training loss `[member]`, without noise, over evenly spaced segments of the span.
 
-        This is what restarts are chosen by: the candidate's own objective at its full horizon.
+        This is what restarts are chosen by: the candidate's own errors at its full horizon, in free
+        runs with the whole context. The match of professor forcing is left out: it compares a
+        network with itself, and one whose hidden values are small would win.
         """
-        steps, architecture = self.strategy.rollout_steps, self.forecaster.architecture
-        last = self.values.shape[1] - self.segment_steps
+        shape = self.free_run_shape
+        last = self.values.shape[1] - shape.steps
         starts = torch.linspace(0, last, min(LOSS_SEGMENTS, last + 1)).round().long()
         segments = torch.stack(
-            [self.values[:, s : s + self.segment_steps] for s in starts.tolist()], dim=1
+            [self.values[:, s : s + shape.steps] for s in starts.tolist()], dim=1
         )
-        first = self.one_step_from if architecture.context == "state" else self.warm_up
-        forecast = free_run(
-            self.forecaster,
-            self.weights,
-            segments[:, :, : self.warm_up],
-            steps,
-            one_step_from=first,
-        )
-        squared = (forecast - segments[:, :, first:]) ** 2
-        by_step = squared.transpose(1, 2).reshape(len(self.members), squared.shape[2], -1).mean(2)
-        teacher_end = self.warm_up + 1 - first
-        teacher = by_step[:, :teacher_end].contiguous().mean(1)
-        free = by_step[:, self.warm_up - first :].contiguous().mean(1)
-        share = self.teacher_share
+        given = (self.forecaster, self.weights, segments[:, :, : shape.warm_up], shape.rollout)
+        forecast = free_run(*given, one_step_from=shape.one_step_from)
+        by_step = _squares(forecast, segments[:, :, shape.one_step_from :])
+        free = by_step[:, shape.warm_up - shape.one_step_from :].contiguous().mean(1)
+        if self.strategy.teacher_span == "rollout":
+            truth = segments[:, :, shape.warm_up :]
+            teacher = _squares(free_run(*given, truth=truth), truth).mean(1)
+        else:
+            teacher = by_step[:, : shape.warm_up + 1 - shape.one_step_from].contiguous().mean(1)
+        share = self.objective.teacher_share
         return (share * teacher + (1.0 - share) * free)[: self.count]
+
+    @property
+    def warm_up(self) -> int:
+        """True values before a free run that is scored; training segments may have fewer."""
+        return self.free_run_shape.warm_up
 
     @property
     def parameter_count(self) -> int:
@@ -152,166 +162,64 @@ class Training:
         """The output layer's bias within flat rows `[member, parameter]`."""
         return self.forecaster.layout().views(rows)[self.output_bias]
 
-    def _draw_starts(self, generator: Generator) -> Tensor:
-        """First positions of all segments of one member's training, `[step, batch]`."""
-        last = self.values.shape[1] - self.segment_steps
-        size = (self.strategy.training_steps, self.strategy.batch_size)
-        return torch.randint(0, last + 1, size, generator=generator)
-
     def _bind(self) -> None:
-        """Make the memory of the unroll for the present members."""
-        architecture, batch = self.forecaster.architecture, self.strategy.batch_size
-        strategies = [m.candidate.strategy for m in self.members]
-        # The first half of the warm-up is the washout: its one-step errors do not count.
-        self.one_step_from = self.warm_up // 2 + 1
-        if architecture.context == "window":
-            self.one_step_from = self.warm_up
-        self.plan = plan(architecture, self.strategy.rollout_steps, self.one_step_from)
-        channels = self.forecaster.channels
+        """Make what the present members train with."""
+        candidates = [m.candidate for m in self.members]
+        candidate, forecaster, shape = candidates[0], self.forecaster, self.segments.shape
+        device = self.device
         self.grads = torch.zeros_like(self.weights)
-        self.is_linear = is_linear(architecture, channels)
-        if not self.is_linear:
-            self.unroll = Unroll(
-                self.forecaster, self.weights, self.grads, slots=len(self.plan), batch=batch
+        self.batches = Batches(candidates, self.values, self.segments)
+        self.objective = Objective(
+            candidates, shape, forecaster.channels, forecaster.output_units, device
+        )
+        self.dropout = Dropout(
+            [c.strategy.dropout for c in candidates],
+            slots=len(segment_plan(candidate)),
+            layers=candidate.architecture.layers,
+            batch=self.strategy.batch_size,
+            branches=candidate.branches,
+            width=forecaster.output_units,
+            device=device,
+        )
+        self.gradient: LinearGradient | UnrolledGradient
+        if candidate.is_linear and forecaster.channels == 1:
+            self.gradient = LinearGradient(forecaster, self.weights, self.grads, shape)
+        else:
+            masks = self.dropout.unroll_masks()
+            state = self.stream_state if candidate.carries_state else None
+            self.gradient = UnrolledGradient(
+                forecaster, candidate, self.weights, self.grads, masks, state
             )
-        size = (self.segment_steps, batch, channels)
-        shape = (self.segment_steps, len(self.members), batch, channels)
-        self.targets: TimeMemberBatchChannel = torch.empty(shape, device=self.device)
-        self.reads: TimeMemberBatchChannel = torch.empty(shape, device=self.device)
-        self.outputs: TimeMemberBatchChannel = torch.zeros(shape, device=self.device)
-        self.zero = torch.zeros(shape[1:], device=self.device)
-        self.noise = {
-            kind: Noise([getattr(s, f"{kind}_noise_std") for s in strategies], size, self.device)
-            for kind in ("input", "feedback", "output", "label")
-        }
-        self.teacher_share = torch.tensor(
-            [s.teacher_weight if s.rollout_steps > 1 else 1.0 for s in strategies],
-            device=self.device,
-        )
         self.has_offset = torch.tensor(
-            [float(s.offset) for s in strategies], device=self.device
+            [float(c.strategy.offset) for c in candidates], device=device
         ).view(-1, 1, 1)
-        self.is_reversible = torch.tensor([s.time_reversal for s in strategies], device=self.device)
-        self.curriculum_steps = torch.tensor(
-            [s.curriculum_fraction * s.training_steps for s in strategies], device=self.device
-        )
 
     def _gradient(self) -> None:
         """One forward and backward pass over a fresh batch; adds to `grads`."""
-        starts = self.starts[:, self.steps_done].to(self.device)
-        order = torch.arange(self.segment_steps, device=self.device)
-        # Every other segment, counted over all steps: half of them whatever the batch size is.
-        count = self.steps_done * self.strategy.batch_size
-        turn = (torch.arange(self.strategy.batch_size, device=self.device) + count) % 2 == 1
-        backwards = (turn & self.is_reversible.unsqueeze(1)).unsqueeze(2)
-        positions = starts.unsqueeze(2) + torch.where(backwards, order.flip(0), order)
-        member = torch.arange(len(self.members), device=self.device).view(-1, 1, 1)
-        self.targets.copy_(self.values[member, positions].permute(2, 0, 1, 3))
-        drawn = {kind: noise.draw(self.generators) for kind, noise in self.noise.items()}
-        self.reads.copy_(self.targets)
-        if drawn["input"] is not None:
-            self.reads[: self.warm_up].add_(drawn["input"][: self.warm_up])
-        if drawn["label"] is not None:
-            self.targets.add_(drawn["label"])
-        if self.is_linear:
-            self._linear_gradient(drawn["feedback"], drawn["output"])
-        else:
-            self._forward(drawn["feedback"], drawn["output"])
-            self._backward()
-
-    def _linear_gradient(self, feedback_noise: Tensor | None, output_noise: Tensor | None) -> None:
-        """The same forecasts as `_forward`, without a loop over time and without the clip."""
-        noise = _sum(feedback_noise, output_noise)  # the output's noise is fed back with it
-        loss_weights = self._loss_weights()
-        members = torch.arange(len(self.members), device=self.device)
-        for rows in members.tensor_split(-(-len(members) // LINEAR_MEMBERS)):
-            part = slice(int(rows[0]), int(rows[-1]) + 1)
-            weights = self.weights[part].detach().requires_grad_()
-            parameters = self.forecaster.layout().views(weights)
-            run = LinearRun.of(self.forecaster.architecture, parameters)
-            reads = self.reads[: self.warm_up, part, :, 0].permute(1, 2, 0).contiguous()
-            fed_back = None if noise is None else noise[self.warm_up :, part, :, 0].permute(1, 2, 0)
-            outputs = run.free_run(reads, self.strategy.rollout_steps, fed_back)
-            if self.one_step_from < self.warm_up:
-                one_step = run.one_step(reads, self.one_step_from)
-                outputs = torch.cat([one_step[:, :, :-1], outputs], dim=2)
-            outputs = outputs.permute(2, 0, 1).unsqueeze(3)
-            errors = outputs.detach() - self.targets[self.one_step_from :, part]
-            if output_noise is not None:
-                errors = errors + output_noise[self.one_step_from :, part]
-            # As a sum, since a backward step that is given a gradient imports a symbolic algebra.
-            (outputs * (errors * loss_weights[self.one_step_from :, part])).sum().backward()
-            assert weights.grad is not None
-            self.grads[part] = weights.grad
-
-    def _forward(self, feedback_noise: Tensor | None, output_noise: Tensor | None) -> None:
-        self.unroll.begin()
-        for index, step in enumerate(self.plan):
-            read = self.zero if step.reads is None else self.reads[step.reads]
-            self.unroll.forward(index, read, reset=step.reset)
-            if step.emits is None:
-                continue
-            output = self.outputs[step.emits]
-            self.unroll.emit(index, output)
-            if output_noise is not None:
-                output.add_(output_noise[step.emits])
-            if step.emits >= self.warm_up:
-                fed_back = torch.clamp(output, -CLIP_STD, CLIP_STD, out=self.reads[step.emits])
-                if feedback_noise is not None:
-                    fed_back.add_(feedback_noise[step.emits])
-
-    def _backward(self) -> None:
-        weights = self._loss_weights()
-        grads = (self.outputs - self.targets) * weights
-        # Beyond the clip the fed-back value is a constant.
-        passes = (self.outputs.abs() < CLIP_STD).to(grads.dtype)
-        for index in range(len(self.plan) - 1, -1, -1):
-            step = self.plan[index]
-            grad_output = None if step.emits is None else grads[step.emits]
-            # Only a value that was fed back leads on to an earlier forecast.
-            fed_back = step.reads if step.reads is not None and step.reads >= self.warm_up else None
-            grad_read = self.unroll.backward(
-                index, grad_output, reset=step.reset, wants_input=fed_back is not None
-            )
-            if fed_back is not None and grad_read is not None:
-                grads[fed_back].addcmul_(grad_read, passes[fed_back])
-        self.unroll.end()
-
-    def _loss_weights(self) -> Tensor:
-        """d loss / d output is (output - target) times this, `[time, member, 1, 1]`."""
-        steps = self.strategy.rollout_steps
-        batch_size = self.strategy.batch_size * self.forecaster.channels
-        time = torch.arange(self.segment_steps, device=self.device).unsqueeze(1)
-        is_teacher = (time >= self.one_step_from) & (time <= self.warm_up)
-        teacher_count = self.warm_up + 1 - self.one_step_from
-        grown = torch.where(
-            self.curriculum_steps > 0,
-            (self.steps_done + 1) / self.curriculum_steps.clamp(min=1e-9),
-            torch.ones_like(self.curriculum_steps),
-        ).clamp(max=1.0)
-        horizon = 1.0 + torch.floor((steps - 1) * grown)
-        is_free = (time >= self.warm_up) & (time < self.warm_up + horizon)
-        share = self.teacher_share
-        weights = is_teacher * (share / teacher_count) + is_free * ((1.0 - share) / horizon)
-        return (weights * (2.0 / batch_size)).unsqueeze(2).unsqueeze(3)
+        batch = self.batches.draw(self.steps_done, self.generators)
+        self.dropout.draw(self.generators)
+        self.gradient.add(batch, self.objective, self.steps_done)
 
 
 def unroll_bytes(candidate: Candidate) -> int:
     """About how much memory the unroll of one member takes; linear free runs take little."""
     architecture, strategy = candidate.architecture, candidate.strategy
-    if is_linear(architecture, channels=1):
+    if candidate.is_linear:
         steps = architecture.context_steps + strategy.rollout_steps
         return 4 * steps * (steps + 8 * strategy.batch_size)
-    slots = len(plan(architecture, strategy.rollout_steps, one_step_from=0))
-    # Per hidden unit: at most ten kept numbers in a cell (the LSTM's), three in a head's layer.
-    kept = 10 * architecture.layers + 3 * (architecture.head_layers + 1)
-    return 4 * slots * strategy.batch_size * architecture.units * kept
+    slots, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
+    # Per hidden unit: at most ten kept numbers in a cell (the LSTM's), one in a mask, three in a
+    # head's layer.
+    in_layer = 10 + (strategy.dropout > 0.0)
+    kept = in_layer * architecture.layers + 3 * (architecture.head_layers + 1)
+    return 4 * slots * batch * architecture.units * kept
 
 
-def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
-    if one is None or other is None:
-        return other if one is None else one
-    return one + other
+def _squares(forecast: MemberBatchTimeChannel, truth: MemberBatchTimeChannel) -> Tensor:
+    """Mean squared error by step, `[member, time]`."""
+    squared = (forecast - truth) ** 2
+    members, _, steps, _ = squared.shape
+    return squared.transpose(1, 2).reshape(members, steps, -1).mean(2)
 
 
 def _copy(generator: Generator) -> Generator:

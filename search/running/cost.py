@@ -6,8 +6,7 @@ from statistics import median
 from optuna.trial import FrozenTrial
 
 from models.candidate import Candidate
-from models.linear import is_linear
-from models.plan import plan
+from models.unrolled import segment_plan
 from search.study.definition import Search
 from search.study.space import Space
 
@@ -64,9 +63,9 @@ def step_work(candidate: Candidate) -> float:
     architecture, strategy = candidate.architecture, candidate.strategy
     steps = architecture.context_steps + strategy.rollout_steps
     units = architecture.units * (2 if architecture.cell == "lru" else 1)
-    if is_linear(architecture, channels=1):
+    if candidate.is_linear:
         return float(LINEAR_CALLS + LINEAR_STEP * steps * (strategy.batch_size + units))
-    unrolled = len(plan(architecture, strategy.rollout_steps, one_step_from=1))
+    unrolled, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
     products = 3 * GATES[architecture.cell] * 2 * units + ELEMENTWISE
     layers = architecture.layers * products + architecture.head_layers * 3 * units
-    return float(unrolled * (UNROLLED_CALLS + strategy.batch_size * units * layers))
+    return float(unrolled * (UNROLLED_CALLS + batch * units * layers))

@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import get_args
 
-from models.candidate import CellName, ContextName, PhasesName, ScheduleName
+from models.candidate import (
+    CellName,
+    ContextName,
+    DetachName,
+    PhasesName,
+    ScheduleName,
+    TeacherSpanName,
+)
 from search.study.condition import Above, AllOf, AnyOf, Condition, Is
 from search.study.domain import Choices, Domain, FloatRange, Scalar
 from search.study.meaning import Flag, Meaning, Names, Real, Whole
@@ -22,6 +29,8 @@ class Parameter:
     when: it is sampled only then; None for always.
     neutral: its value where it is not sampled; None where whoever needs it samples it.
     cohort: candidates train together only where it is equal.
+    opt_in: no part of the default space: it is searched only where the study file names it, and
+        `default` is what a file that wants all of it would ask for.
     """
 
     name: str
@@ -30,6 +39,7 @@ class Parameter:
     when: Condition | None = None
     neutral: Scalar | None = None
     cohort: bool = False
+    opt_in: bool = False
 
     def applies(self, params: Mapping[str, Scalar]) -> bool:
         """Whether a trial samples it, given the parameters that were sampled before it."""
@@ -44,6 +54,8 @@ CELLS: tuple[str, ...] = get_args(CellName)
 CONTEXTS: tuple[str, ...] = get_args(ContextName)
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 PHASES: tuple[str, ...] = get_args(PhasesName)
+SPANS_OF_TEACHING: tuple[str, ...] = get_args(TeacherSpanName)
+DETACHED: tuple[str, ...] = get_args(DetachName)
 
 HAS_UNITS = Is("cell", ("rnn", "gru", "lstm"))
 HAS_MODES = Is("cell", ("lru",))
@@ -51,12 +63,19 @@ WINDOW = Is("context", ("window",))
 STATE = Is("context", ("state",))
 LINEAR = AllOf((HAS_MODES, STATE))
 UNROLLS = AnyOf((Above("rollout_steps", 1), Above("window_rollout_steps", 1)))
+STATE_UNROLLS = Above("rollout_steps", 1)
+TAUGHT_BESIDE = Is("teacher_span", ("rollout",))
+# Any nonlinearity: a linear forecaster's dropout would split its cohorts, see Candidate.is_linear.
+NONLINEAR = AnyOf((HAS_UNITS, WINDOW, Above("head_layers", 0)))
 
 STEPS = Whole(1, 1_000_000)
 SHARE = Real(0, 1)
 NOISE = Real(0, 100)  # in standard deviations of the training span
+WEIGHT = Real(0, 1000)
+RATE = Real(0, 0.95)
 
 NOISE_STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
+RATES = Choices((0.0, 0.1, 0.2, 0.5))
 
 # fmt: off
 PARAMETERS: tuple[Parameter, ...] = (
@@ -77,12 +96,21 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("window_rollout_steps", Choices((1, 4, 16)), STEPS, WINDOW, cohort=True),
     Parameter("teacher_weight", FloatRange(0.0, 1.0), SHARE, UNROLLS, neutral=1.0),
     Parameter("curriculum_fraction", FloatRange(0.0, 1.0), SHARE, UNROLLS, neutral=0.0),
+    Parameter("teacher_span", Choices(SPANS_OF_TEACHING), Names(SPANS_OF_TEACHING), UNROLLS,
+              neutral="warm-up", cohort=True, opt_in=True),
+    Parameter("professor_weight", FloatRange(0.01, 10.0, log=True), WEIGHT, TAUGHT_BESIDE,
+              neutral=0.0, opt_in=True),
+    Parameter("professor_detach", Choices(DETACHED), Names(DETACHED), TAUGHT_BESIDE,
+              neutral="teacher", opt_in=True),
+    Parameter("stateful", Choices((False, True)), Flag(), STATE_UNROLLS,
+              neutral=False, cohort=True, opt_in=True),
     Parameter("time_reversal", Choices((False, True)), Flag(), neutral=False),
     # the noise
     Parameter("input_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("feedback_noise_std", NOISE_STDS, NOISE, UNROLLS, neutral=0.0),
     Parameter("output_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("label_noise_std", NOISE_STDS, NOISE, neutral=0.0),
+    Parameter("dropout", RATES, RATE, NONLINEAR, neutral=0.0, opt_in=True),
     # the start and the optimiser
     Parameter("initial_phases", Choices(PHASES), Names(PHASES), HAS_MODES, neutral="random"),
     Parameter("learning_rate", FloatRange(1e-3, 1e-1, log=True), Real(1e-9, 100)),

@@ -76,6 +76,11 @@ class Space:
             time_reversal=_value(params, "time_reversal"),
             initial_phases=_value(params, "initial_phases"),
             offset=_value(params, "offset"),
+            teacher_span=_value(params, "teacher_span"),
+            professor_weight=_value(params, "professor_weight"),
+            professor_detach=_value(params, "professor_detach"),
+            stateful=_value(params, "stateful"),
+            dropout=_value(params, "dropout"),
         )
         return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
 
@@ -116,9 +121,14 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
 
     Default choices of context and rollout are dropped where a candidate would need more than
     `train_steps` values; parameters that no candidate could sample are left out. Raises
-    SectionError where the named domains don't fit, or no default does.
+    SectionError where the named domains don't fit, or no default does, and where no candidate could
+    sample a parameter that is searched only because it is named.
     """
-    space = {row.name: named.get(row.name, row.default) for row in PARAMETERS}
+    space = {
+        row.name: named.get(row.name, row.default)
+        for row in PARAMETERS
+        if row.name in named or not row.opt_in
+    }
     for condition, context, rollout in SPANS:
         if not condition.can_hold(space):
             continue
@@ -132,8 +142,16 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
         _check_span(space, context, rollout, train_steps)
     reachable: dict[str, Domain] = {}
     for row in PARAMETERS:
+        if row.name not in space:
+            continue
         if row.can_apply(reachable):  # as the rows it depends on come before it
             reachable[row.name] = space[row.name]
+        elif row.opt_in:
+            raise SectionError(
+                row.name,
+                f"is sampled where {row.when}, but no candidate of this space is like that; "
+                "name what it rests on as well, or remove the key",
+            )
     return reachable
 
 

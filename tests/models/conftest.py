@@ -34,6 +34,11 @@ DEFAULTS: dict[str, Any] = {
     "time_reversal": False,
     "initial_phases": "random",
     "offset": True,
+    "teacher_span": "warm-up",
+    "professor_weight": 0.0,
+    "professor_detach": "teacher",
+    "stateful": False,
+    "dropout": 0.0,
 }
 
 

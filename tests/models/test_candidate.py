@@ -34,6 +34,8 @@ def test_unknown_fields_are_refused(make_candidate: Callable[..., Candidate]) ->
         {"rollout_steps": 2},
         {"training_steps": 4},
         {"batch_size": 3},
+        {"teacher_span": "rollout"},
+        {"stateful": True},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -55,5 +57,53 @@ def test_other_strategies_share_a_cohort(make_candidate: Callable[..., Candidate
         weight_decay=0.1,
         clip_norm=0.1,
         schedule="cosine",
+        professor_weight=0.5,
+        professor_detach="none",
+        dropout=0.5,
     )
     assert other.cohort_key() == make_candidate().cohort_key()
+
+
+def test_dropout_splits_the_cohorts_of_linear_candidates(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    """With it, they need the loop over time that a linear candidate goes without."""
+    linear = make_candidate(cell="lru", context="state")
+    dropping = make_candidate(cell="lru", context="state", dropout=0.1)
+    assert (linear.is_linear, dropping.is_linear) == (True, False)
+    assert linear.cohort_key() != dropping.cohort_key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cell": "gru"},
+        {"head_layers": 1},
+        {"context": "window"},
+        {"teacher_span": "rollout"},
+        {"stateful": True},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_needs_a_loop_over_time_is_not_linear(
+    make_candidate: Callable[..., Candidate], change: dict[str, object]
+) -> None:
+    choice = {"cell": "lru", "context": "state", "layers": 3, "residual": True} | change
+    assert not make_candidate(**choice).is_linear
+
+
+@pytest.mark.parametrize(
+    ("choice", "branches"),
+    [
+        ({}, 1),
+        ({"professor_weight": 0.5}, 1),
+        ({"stateful": True}, 1),
+        ({"teacher_span": "rollout"}, 2),
+        ({"context": "state", "stateful": True}, 2),
+    ],
+    ids=str,
+)
+def test_a_second_branch_is_run_only_for_what_needs_it(
+    make_candidate: Callable[..., Candidate], choice: dict[str, object], branches: int
+) -> None:
+    assert make_candidate(**choice).branches == branches

@@ -27,6 +27,8 @@ architectures = st.fixed_dictionaries(
         "context_steps": st.sampled_from([1, 2, 5, 9]),
         "autonomous": st.booleans(),
         "rollout_steps": st.sampled_from([1, 2, 6]),
+        "teacher_span": st.sampled_from(["warm-up", "rollout"]),
+        "stateful": st.booleans(),
         "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
     }
 )
@@ -45,6 +47,9 @@ strategies = st.fixed_dictionaries(
         "schedule": st.sampled_from(["constant", "cosine"]),
         "time_reversal": st.booleans(),
         "offset": st.booleans(),
+        "professor_weight": st.sampled_from([0.0, 0.5, 10.0]),
+        "professor_detach": st.sampled_from(["teacher", "free", "none"]),
+        "dropout": st.sampled_from([0.0, 0.3]),
         "initial_phases": st.sampled_from(["random", "spectrum"]),
     }
 )
@@ -91,10 +96,12 @@ def members_of(
     architecture: dict[str, Any],
     chosen: list[dict[str, Any]],
 ) -> list[Member]:
-    candidates = [
-        make_candidate(**({"training_steps": STEPS} | architecture | strategy))
-        for strategy in chosen
-    ]
+    shared = {"training_steps": STEPS} | architecture
+    candidates = [make_candidate(**(shared | strategy)) for strategy in chosen]
+    if len({c.cohort_key() for c in candidates}) > 1:
+        # Linear candidates with dropout train apart from those without: all take the first's.
+        shared["dropout"] = chosen[0]["dropout"]
+        candidates = [make_candidate(**(strategy | shared)) for strategy in chosen]
     return [Member(c, i % SERIES, seed=i) for i, c in enumerate(candidates)]
 
 
@@ -133,8 +140,11 @@ WIDE = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
         {"cell": "lstm", "context": "state", "rollout_steps": 2} | WIDE,
         {"cell": "lru", "context": "window", "head_layers": 1} | WIDE,
         {"cell": "lru", "context": "state", "rollout_steps": 19} | WIDE | {"context_steps": 20},
+        {"cell": "lstm", "context": "state", "rollout_steps": 3, "layers": 2, "stateful": True}
+        | {"teacher_span": "rollout"}
+        | WIDE,
     ],
-    ids=["rnn", "gru", "lstm", "lru", "linear"],
+    ids=["rnn", "gru", "lstm", "lru", "linear", "recipe"],
 )
 def test_threads_and_a_large_cohort_change_nothing(
     make_candidate: Callable[..., Candidate], architecture: dict[str, Any]
@@ -142,6 +152,7 @@ def test_threads_and_a_large_cohort_change_nothing(
     """Two threads on a busy machine are slow, so these trainings are short."""
     chosen = [
         {"learning_rate": rate, "input_noise_std": 0.1, "teacher_weight": 0.5, "weight_decay": 0.1}
+        | {"professor_weight": 0.5, "dropout": 0.2 if "teacher_span" in architecture else 0.0}
         for rate in (1e-3, 1e-2, 3e-2) * 12
     ]
     members = members_of(make_candidate, architecture, chosen)

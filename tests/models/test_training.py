@@ -24,10 +24,12 @@ LEARNERS: list[dict[str, Any]] = [
     {"cell": "lstm", "context": "state", "context_steps": 8, "rollout_steps": 4},
     {"cell": "lru", "context": "state", "context_steps": 20, "rollout_steps": 10},
     {"cell": "lru", "context": "window", "context_steps": 8, "head_layers": 1},
+    {"cell": "lstm", "context": "state", "context_steps": 20, "rollout_steps": 8}
+    | {"stateful": True, "teacher_span": "rollout", "professor_weight": 0.5},
 ]
 
 
-@pytest.mark.parametrize("choice", LEARNERS, ids=lambda c: f"{c['cell']}-{c['context']}")
+@pytest.mark.parametrize("choice", LEARNERS, ids=lambda c: "-".join(map(str, c.values())))
 def test_training_learns_a_sine(
     make_candidate: Callable[..., Candidate], choice: dict[str, Any]
 ) -> None:
@@ -69,7 +71,7 @@ def test_restarts_differ_and_are_compared_by_their_loss(
     candidate = make_candidate(cell="gru", training_steps=30)
     training = Training([Member(candidate, 0, seed) for seed in (1, 2, 1)], sine())
     assert not torch.equal(training.weights[0], training.weights[1])
-    assert not torch.equal(training.starts[0], training.starts[1])
+    assert not torch.equal(training.segments.starts[0], training.segments.starts[1])
     for _ in training:
         pass
     losses = training.loss().tolist()
@@ -97,8 +99,8 @@ def test_segments_cover_the_whole_span_and_no_more(
 ) -> None:
     candidate = make_candidate(context="state", rollout_steps=3, training_steps=50, batch_size=16)
     training = Training([Member(candidate, 0, seed=0)], sine(steps=20))
-    assert training.starts.min() == 0
-    assert training.starts.max() == 20 - (4 + 3)
+    assert training.segments.starts.min() == 0
+    assert training.segments.starts.max() == 20 - (4 + 3)
 
 
 def test_a_span_that_just_fits_is_trained_on(make_candidate: Callable[..., Candidate]) -> None:

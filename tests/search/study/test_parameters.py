@@ -40,6 +40,10 @@ def test_every_neutral_value_is_what_its_parameter_can_mean() -> None:
             assert row.meaning.value(row.name, row.neutral) == row.neutral
 
 
+def test_what_is_searched_only_when_named_has_a_neutral_value() -> None:
+    assert all(row.neutral is not None for row in PARAMETERS if row.opt_in)
+
+
 def test_a_cohorts_parameters_are_choices_so_that_cohorts_form() -> None:
     assert all(isinstance(row.default, Choices) for row in PARAMETERS if row.cohort)
 

@@ -20,6 +20,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 # Long enough for every default choice of context and rollout.
 DEFAULT = complete_space({}, train_steps=100_000)
+# With all that a study file may ask for beyond the default.
+FULL = complete_space({r.name: r.default for r in PARAMETERS if r.opt_in}, train_steps=100_000)
 
 # The fields of a candidate that are not named as the parameters that set them.
 RENAMED = {
@@ -31,7 +33,7 @@ RENAMED = {
 }
 
 
-def sample(seed: int, domains: dict[str, Domain] = DEFAULT) -> dict[str, Scalar]:
+def sample(seed: int, domains: dict[str, Domain] = FULL) -> dict[str, Scalar]:
     trial = optuna.create_study(sampler=RandomSampler(seed=seed)).ask()
     params = Space(domains).suggest(trial)
     assert params == trial.params
@@ -41,17 +43,40 @@ def sample(seed: int, domains: dict[str, Domain] = DEFAULT) -> dict[str, Scalar]
 
 @cache
 def samples() -> list[dict[str, Scalar]]:
-    """Enough samples of the default space to meet every parameter."""
+    """Enough samples of the full space to meet every parameter."""
     return [sample(seed) for seed in range(200)]
 
 
 def sample_with(**values: Scalar) -> dict[str, Scalar]:
-    """A sample of the default space that has these values."""
+    """A sample of the full space that has these values."""
     return dict(next(params for params in samples() if values.items() <= params.items()))
 
 
 def test_without_a_word_the_space_is_the_default_in_the_order_of_the_table() -> None:
-    assert list(DEFAULT.items()) == [(row.name, row.default) for row in PARAMETERS]
+    rows = [row for row in PARAMETERS if not row.opt_in]
+    assert list(DEFAULT.items()) == [(row.name, row.default) for row in rows]
+
+
+def test_what_is_no_part_of_the_default_space_is_searched_where_it_is_named() -> None:
+    assert list(FULL.items()) == [(row.name, row.default) for row in PARAMETERS]
+    named = read_space({"dropout": [0.3]})
+    assert set(complete_space(named, 100_000)) == {*DEFAULT, "dropout"}
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"professor_weight": 0.5}, 'is sampled where teacher_span is "rollout", but no'),
+        ({"stateful": True, "context": "window"}, "where rollout_steps is above 1"),
+        ({"dropout": 0.1, "cell": "lru", "context": "state", "head_layers": 0}, "head_layers"),
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_what_is_named_in_vain_is_refused(raw: dict[str, Any], words: str) -> None:
+    with pytest.raises(SectionError, match="name what it rests on") as raised:
+        complete_space(read_space(raw), 600)
+    assert raised.value.key == next(iter(raw))
+    assert words in raised.value.rule
 
 
 def test_what_is_named_replaces_its_default() -> None:
@@ -66,7 +91,9 @@ def test_parameters_that_no_candidate_could_have_are_left_out() -> None:
     raw = {"cell": ["gru"], "modes": [4], "context": "state", "rollout_steps": 1}
     space = complete_space(read_space(raw), 600)
     left_out = set(DEFAULT) - set(space)
-    assert left_out == {row.name for row in PARAMETERS if not row.can_apply(space)}
+    assert left_out == {
+        row.name for row in PARAMETERS if not row.opt_in and not row.can_apply(space)
+    }
     assert left_out >= {
         *("modes", "window_steps", "window_rollout_steps"),
         *("teacher_weight", "curriculum_fraction", "feedback_noise_std"),
@@ -136,9 +163,9 @@ def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:
 
 
 def test_a_stored_space_must_have_what_every_candidate_needs() -> None:
-    check_complete(DEFAULT)
+    check_complete(FULL)
     for row in PARAMETERS:
-        rest = {name: domain for name, domain in DEFAULT.items() if name != row.name}
+        rest = {name: domain for name, domain in FULL.items() if name != row.name}
         if row.neutral is not None:
             check_complete(rest)
             continue
@@ -150,7 +177,7 @@ def test_a_stored_space_must_have_what_every_candidate_needs() -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**32 - 1))
 def test_every_sample_has_what_applies_nothing_else_and_resolves(seed: int) -> None:
-    space = complete_space({}, train_steps=600)
+    space = complete_space({r.name: r.default for r in PARAMETERS if r.opt_in}, train_steps=600)
     params = sample(seed, space)
     assert set(params) == {row.name for row in PARAMETERS if row.applies(params)}
     candidate = Space(space).resolve(params)
@@ -175,7 +202,7 @@ def fields(plain: Mapping[str, Any]) -> dict[str, Any]:
 
 def other_values(name: str, params: Mapping[str, Scalar]) -> list[Scalar]:
     """Values that the parameter could have instead, with which the same others apply."""
-    domain = DEFAULT[name]
+    domain = FULL[name]
     values = domain.values if isinstance(domain, Choices) else (domain.low, domain.high)
     return [
         value
@@ -190,28 +217,28 @@ def test_each_parameter_reaches_its_own_field(name: str) -> None:
     met = [params for params in samples() if name in params]
     assert met
     for params in met[:20]:
-        before = fields(Space(DEFAULT).resolve(params).to_dict())
+        before = fields(Space(FULL).resolve(params).to_dict())
         assert before[RENAMED.get(name, name)] == params[name]
         for value in other_values(name, params):
-            after = fields(Space(DEFAULT).resolve({**params, name: value}).to_dict())
+            after = fields(Space(FULL).resolve({**params, name: value}).to_dict())
             assert after == {**before, RENAMED.get(name, name): value}
 
 
 def test_a_parameter_that_does_not_apply_changes_nothing() -> None:
     params = sample_with(cell="gru", context="state")
     more: dict[str, Scalar] = {"modes": 4, "window_steps": 16, "window_rollout_steps": 4}
-    assert Space(DEFAULT).resolve(params | more) == Space(DEFAULT).resolve(params)
+    assert Space(FULL).resolve(params | more) == Space(FULL).resolve(params)
 
 
 def test_whole_numbers_become_real_where_a_real_one_is_meant() -> None:
     params = sample_with(context="state") | {"clip_norm": 1, "teacher_weight": 0}
-    candidate = Space(DEFAULT).resolve(params)
+    candidate = Space(FULL).resolve(params)
     assert repr(candidate.strategy.clip_norm) == "1.0"
     assert repr(candidate.strategy.teacher_weight) == "0.0"
 
 
 def test_parameters_that_freerun_did_not_sample_are_refused() -> None:
-    space = Space(DEFAULT)
+    space = Space(FULL)
     params = sample_with(cell="gru")
     with pytest.raises(UsageError, match="a trial must have a value for hidden_units"):
         space.resolve({name: value for name, value in params.items() if name != "hidden_units"})
@@ -223,7 +250,7 @@ def test_parameters_that_freerun_did_not_sample_are_refused() -> None:
 
 @pytest.mark.parametrize("name", [row.name for row in PARAMETERS if row.neutral is not None])
 def test_a_parameter_that_came_later_is_neutral_in_an_older_space(name: str) -> None:
-    older: dict[str, Domain] = {n: d for n, d in DEFAULT.items() if n != name}
+    older: dict[str, Domain] = {n: d for n, d in FULL.items() if n != name}
     params = sample(0, older)
     assert name not in params
     candidate = Space(older).resolve(params)
@@ -239,7 +266,7 @@ def test_the_cohort_names_are_those_of_the_space() -> None:
 
 
 def test_candidates_share_a_cohort_exactly_when_their_cohort_names_agree() -> None:
-    space = Space(DEFAULT)
+    space = Space(FULL)
     for one, other in pairwise(sample(seed) for seed in range(60)):
         # As `one`, but with what `other` has for the parameters that cohorts do not depend on.
         partner: dict[str, Scalar] = {

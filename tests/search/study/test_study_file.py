@@ -125,8 +125,8 @@ def test_a_stored_definition_comes_back_or_says_why_not() -> None:
     definition, _ = read_study_file(STUDIES / "smoke.toml")
     text = definition.model_dump_json()
     assert read_stored_definition(text) == definition
-    newer = text.replace('"cell":', '"dropout":[0.1],"cell":')
-    with pytest.raises(StudyFileError, match=r"stored definition .*\[space\] dropout is no param"):
+    newer = text.replace('"cell":', '"momentum":[0.1],"cell":')
+    with pytest.raises(StudyFileError, match=r"stored definition .*\[space\] momentum is no param"):
         read_stored_definition(newer)
     with pytest.raises(StudyFileError, match="stored definition of the study can't be read"):
         read_stored_definition(text[:-4])

@@ -1,0 +1,66 @@
+"""The gradient of a linear cohort's objective, without a loop over time."""
+
+import torch
+from torch import Tensor
+
+from models.axes import MemberParameter
+from models.batch import Batch
+from models.forecaster import Forecaster
+from models.linear import LinearRun
+from models.objective import Objective
+from models.segments import SegmentShape
+
+# Members whose free runs are computed together: more would need matrices that no longer fit into
+# the processor's caches, and gain nothing.
+MEMBERS_TOGETHER = 32
+
+
+class LinearGradient:
+    """The same forecasts as `UnrolledGradient` has, but for the clip, and their gradient.
+
+    For candidates that are linear (`Candidate.is_linear`): their segments have one branch.
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        weights: MemberParameter,
+        grads: MemberParameter,
+        shape: SegmentShape,
+    ) -> None:
+        self.forecaster, self.shape = forecaster, shape
+        self.weights, self.grads = weights, grads
+
+    def add(self, batch: Batch, objective: Objective, step: int) -> None:
+        """Add the gradient of the batch of optimiser step `step`."""
+        error_weights = objective.error_weights(step)[:, :, 0]
+        members = torch.arange(len(self.weights), device=self.weights.device)
+        for rows in members.tensor_split(-(-len(members) // MEMBERS_TOGETHER)):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            self._add_part(batch, error_weights, part)
+
+    def _add_part(self, batch: Batch, error_weights: Tensor, part: slice) -> None:
+        warm_up, first = self.shape.warm_up, self.shape.one_step_from
+        noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
+        weights = self.weights[part].detach().requires_grad_()
+        parameters = self.forecaster.layout().views(weights)
+        run = LinearRun.of(self.forecaster.architecture, parameters)
+        reads = batch.reads[:warm_up, part, :, 0].permute(1, 2, 0).contiguous()
+        fed_back = None if noise is None else noise[warm_up:, part, :, 0].permute(1, 2, 0)
+        outputs = run.free_run(reads, self.shape.rollout, fed_back)
+        if first < warm_up:
+            outputs = torch.cat([run.one_step(reads, first)[:, :, :-1], outputs], dim=2)
+        outputs = outputs.permute(2, 0, 1).unsqueeze(3)
+        errors = outputs.detach() - batch.targets[first:, part]
+        if batch.output_noise is not None:
+            errors = errors + batch.output_noise[first:, part]
+        # As a sum, since a backward step that is given a gradient imports a symbolic algebra.
+        (outputs * (errors * error_weights[first:, part])).sum().backward()
+        assert weights.grad is not None
+        self.grads[part] += weights.grad
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

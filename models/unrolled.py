@@ -1,0 +1,137 @@
+"""The gradient of a cohort's objective by unrolling its forecasters over their segments."""
+
+import torch
+from torch import Tensor
+
+from models.axes import MemberBatchUnit, MemberParameter, TimeMemberBatchChannel
+from models.batch import Batch
+from models.candidate import Candidate
+from models.forecaster import Forecaster, Unroll
+from models.freerun import CLIP_STD
+from models.objective import Objective
+from models.plan import Step, plan
+from models.segments import SegmentShape
+
+
+def segment_plan(candidate: Candidate) -> list[Step]:
+    """The steps in which a training segment is unrolled."""
+    shape = SegmentShape.of_training(candidate)
+    return plan(
+        candidate.architecture.context,
+        shape.warm_up,
+        shape.rollout,
+        shape.one_step_from,
+        carries_state=candidate.carries_state,
+    )
+
+
+class UnrolledGradient:
+    """Runs segments forwards, and their errors backwards.
+
+    The unroll's batch holds the segments once for each branch: the free run, which reads its own
+    output during the rollout, and where there is a second branch, teacher forcing, which reads the
+    truth. They share their noise, and so differ by what they read alone.
+
+    `masks` are those of `Unroll`, drawn anew by the caller before each `add`. `stream_state`
+    `[layer, member, batch, state]`, where given, is what segments start from that are not fresh; it
+    is left as it is after the last value read, in the branch that read the truth. No gradient flows
+    back through it.
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        candidate: Candidate,
+        weights: MemberParameter,
+        grads: MemberParameter,
+        masks: Tensor | None,
+        stream_state: Tensor | None,
+    ) -> None:
+        self.shape, self.stream_state = SegmentShape.of_training(candidate), stream_state
+        self.feeds_back = not forecaster.architecture.autonomous
+        self.batch, self.branches = candidate.strategy.batch_size, candidate.branches
+        self.plan = segment_plan(candidate)
+        branched = self.branches * self.batch
+        self.unroll = Unroll(
+            forecaster, weights, grads, slots=len(self.plan), batch=branched, masks=masks
+        )
+        size = (self.shape.steps, len(weights), branched, forecaster.channels)
+        self.reads: TimeMemberBatchChannel = torch.empty(size, device=weights.device)
+        self.outputs: TimeMemberBatchChannel = torch.zeros(size, device=weights.device)
+
+    def add(self, batch: Batch, objective: Objective, step: int) -> None:
+        """Add the gradient of the batch of optimiser step `step`."""
+        self._by_branch(self.reads).copy_(batch.reads.unsqueeze(2))
+        self._forward(batch)
+        errors = self._by_branch(self.outputs) - batch.targets.unsqueeze(2)
+        grads = errors.mul_(objective.error_weights(step)).flatten(2, 3)
+        self._backward(grads, objective.match_weights(step))
+
+    def _forward(self, batch: Batch) -> None:
+        self.unroll.begin()
+        if self.stream_state is not None:
+            self._resume(self.stream_state, batch.fresh)
+        for index, step in enumerate(self.plan):
+            self.unroll.forward(index, self.reads[step.reads], reset=step.reset)
+            if step.emits is None:
+                continue
+            output = self.outputs[step.emits]
+            self.unroll.emit(index, output)
+            if batch.output_noise is not None:
+                self._by_branch(output).add_(batch.output_noise[step.emits].unsqueeze(1))
+            if step.emits >= self.shape.warm_up:
+                self._feed_back(step.emits, batch.feedback_noise)
+        if self.stream_state is not None:
+            for layer, states in enumerate(self.unroll.states):
+                self.stream_state[layer] = states[len(self.plan)][:, -self.batch :]
+
+    def _resume(self, stream_state: Tensor, fresh: Tensor) -> None:
+        """Start the unroll from the streams' states, in every branch."""
+        start = torch.where(fresh.unsqueeze(2), 0.0, stream_state)
+        for layer, states in enumerate(self.unroll.states):
+            self._by_branch(states[0]).copy_(start[layer].unsqueeze(1))
+
+    def _feed_back(self, position: int, noise: TimeMemberBatchChannel | None) -> None:
+        """Put what the free run reads at a position in the truth's place."""
+        read = self.reads[position][:, : self.batch]
+        if not self.feeds_back:
+            read.zero_()
+            return
+        torch.clamp(self.outputs[position][:, : self.batch], -CLIP_STD, CLIP_STD, out=read)
+        if noise is not None:
+            read.add_(noise[position])
+
+    def _backward(self, grads: TimeMemberBatchChannel, match: Tensor | None) -> None:
+        """From the gradients of the outputs, which are added to on the way."""
+        own = slice(self.batch)
+        # Beyond the clip the fed-back value is a constant.
+        passes = (self.outputs[:, :, own].abs() < CLIP_STD).to(grads.dtype)
+        for index in range(len(self.plan) - 1, -1, -1):
+            step = self.plan[index]
+            # Only a value that was fed back leads on to an earlier forecast.
+            is_fed_back = self.feeds_back and step.reads >= self.shape.warm_up
+            grad_read = self.unroll.backward(
+                index,
+                None if step.emits is None else grads[step.emits],
+                reset=step.reset,
+                wants_input=is_fed_back,
+                grad_top=self._matched(index, step.emits, match),
+            )
+            if is_fed_back and grad_read is not None:
+                grads[step.reads][:, own].addcmul_(grad_read[:, own], passes[step.reads])
+        self.unroll.end()
+
+    def _matched(
+        self, index: int, emits: int | None, match: Tensor | None
+    ) -> MemberBatchUnit | None:
+        """The gradient of the top layer's outputs by which the branches are drawn together."""
+        if match is None or emits is None:
+            return None
+        free, teacher = self._by_branch(self.unroll.top(index)).unbind(1)
+        apart = free - teacher
+        return (torch.stack([apart, -apart], dim=1) * match[emits]).flatten(1, 2)
+
+    def _by_branch(self, values: Tensor) -> Tensor:
+        """A view `[..., branch, batch, unit]` of `[..., branch * batch, unit]`."""
+        branched: Tensor = values.unflatten(-2, (self.branches, self.batch))
+        return branched

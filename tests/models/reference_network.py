@@ -1,0 +1,156 @@
+"""One network written plainly, for autograd in float64: what the hand-written code must agree with.
+
+Its free run, teacher forcing over the same steps, and the terms of the loss.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from models.candidate import Architecture, Candidate
+from models.freerun import CLIP_STD
+
+Weights = dict[str, Tensor]  # one member's parameters by name, without a member axis
+
+
+def read(cell: str, w: Weights, x: Tensor, state: Tensor) -> Tensor:
+    """The state of one layer after reading x `[batch, inputs]`; the output is its beginning."""
+    if cell == "rnn":
+        return torch.tanh(x @ w["input"] + state @ w["recurrent"] + w["bias"])
+    if cell == "lru":
+        eigenvalues = torch.exp(-torch.exp(w["nu"]) + 1j * torch.exp(w["theta"]))
+        real, imaginary = state.chunk(2, dim=1)
+        from_real, from_imaginary = (x @ w["input"]).chunk(2, dim=1)
+        modes = eigenvalues * torch.complex(real, imaginary)
+        modes = modes + torch.complex(from_real, from_imaginary)
+        return torch.cat([modes.real, modes.imag], dim=1)
+    if cell == "gru":
+        of_x = (x @ w["input"] + w["input_bias"]).chunk(3, dim=1)
+        of_h = (state @ w["recurrent"] + w["recurrent_bias"]).chunk(3, dim=1)
+        reset, update = torch.sigmoid(of_x[0] + of_h[0]), torch.sigmoid(of_x[1] + of_h[1])
+        return (1 - update) * torch.tanh(of_x[2] + reset * of_h[2]) + update * state
+    hidden, memory = state.chunk(2, dim=1)
+    sums = (x @ w["input"] + hidden @ w["recurrent"] + w["bias"]).chunk(4, dim=1)
+    write, keep, out = (torch.sigmoid(s) for s in sums[:3])
+    memory = keep * memory + write * torch.tanh(sums[3])
+    return torch.cat([out * torch.tanh(memory), memory], dim=1)
+
+
+class Network:
+    """One network that carries its states from call to call.
+
+    masks: those of each call and layer, or None. tops: the top layer's output at each call.
+    """
+
+    def __init__(
+        self, architecture: Architecture, weights: Weights, batch: int, masks: Tensor | None = None
+    ) -> None:
+        self.architecture, self.weights, self.batch = architecture, weights, batch
+        self.masks = masks
+        self.tops: list[Tensor] = []
+        self.forget()
+
+    def forget(self) -> None:
+        a = self.architecture
+        width = a.units * (2 if a.cell in ("lstm", "lru") else 1)
+        self.states = [torch.zeros(self.batch, width).double() for _ in range(a.layers)]
+
+    def __call__(self, value: Tensor) -> Tensor:
+        """Read a value `[batch, channel]`, forecast the next one."""
+        a, x = self.architecture, value
+        outputs: list[Tensor] = []
+        for i in range(a.layers):
+            own = {k.split(".")[2]: w for k, w in self.weights.items() if f"cell.{i}." in k}
+            self.states[i] = read(a.cell, own, x, self.states[i])
+            outputs.append(self.states[i] if a.cell == "lru" else self.states[i][:, : a.units])
+            x = outputs[i] if self.masks is None else outputs[i] * self.masks[len(self.tops), i]
+        self.tops.append(outputs[-1])
+        for i in range(a.head_layers + 1):
+            x = x @ self.weights[f"head.{i}.weight"] + self.weights[f"head.{i}.bias"]
+            x = torch.tanh(x) if i < a.head_layers else x
+        return x + value if a.residual else x
+
+
+@dataclass
+class Found:
+    """Forecasts by position, and what the top layer put out for each.
+
+    Forecasts of the warm-up's own values are among them where a state is carried.
+    """
+
+    forecasts: dict[int, Tensor]
+    tops: dict[int, Tensor]
+
+
+def run_network(
+    network: Network,
+    context: Tensor,
+    steps: int,
+    output_noise: Tensor | None = None,
+    feedback_noise: Tensor | None = None,
+    truth: Tensor | None = None,
+) -> Found:
+    """Free run after a context `[time, batch, channel]`; with the truth, teacher forcing.
+
+    Noise and truth `[time, batch, channel]` are over warm-up and rollout.
+    """
+    architecture, warm_up = network.architecture, len(context)
+    known, found = list(context), Found({}, {})
+
+    def emit(position: int, forecast: Tensor) -> None:
+        forecast = forecast if output_noise is None else forecast + output_noise[position]
+        found.forecasts[position], found.tops[position] = forecast, network.tops[-1]
+        if position < warm_up:
+            return
+        fed_back = forecast.clamp(-CLIP_STD, CLIP_STD)
+        if feedback_noise is not None:
+            fed_back = fed_back + feedback_noise[position]
+        if architecture.autonomous:
+            fed_back = torch.zeros_like(forecast)
+        known.append(fed_back if truth is None else truth[position])
+
+    for position in range(1, warm_up + steps):
+        if architecture.context == "state":
+            emit(position, network(known[position - 1]))
+        elif position >= warm_up:
+            network.forget()
+            emit(position, [network(x) for x in known[position - warm_up : position]][-1])
+    return found
+
+
+def loss_of(
+    free: Found, forced: Found, targets: Tensor, candidate: Candidate, warm_up: int, horizon: int
+) -> Tensor:
+    """The one-step and the free-running loss by their shares; targets `[time, batch, channel]`."""
+    strategy, rollout = candidate.strategy, range(warm_up, warm_up + horizon)
+
+    def error(found: Found, positions: range) -> Tensor:
+        errors = [((found.forecasts[t] - targets[t]) ** 2).mean() for t in positions]
+        return torch.stack(errors).mean()
+
+    if strategy.teacher_span == "rollout":
+        teacher = error(forced, rollout)
+    else:
+        is_state = candidate.architecture.context == "state"
+        washout = warm_up // 2 + 1 if is_state else warm_up
+        teacher = error(free, range(washout, warm_up + 1))
+    share = strategy.teacher_weight if strategy.rollout_steps > 1 else 1.0
+    return share * teacher + (1 - share) * error(free, rollout)
+
+
+def match_of(
+    free: Found, forced: Found, candidate: Candidate, warm_up: int, horizon: int
+) -> Tensor:
+    """What professor forcing adds to the loss."""
+    strategy, apart = candidate.strategy, []
+    if strategy.teacher_span == "warm-up":
+        return torch.zeros(())
+    for t in range(warm_up, warm_up + horizon):
+        own, others = free.tops[t], forced.tops[t]
+        if strategy.professor_detach == "free":
+            own = own.detach()
+        if strategy.professor_detach == "teacher":
+            others = others.detach()
+        apart.append(((own - others) ** 2).mean())
+    return strategy.professor_weight * torch.stack(apart).mean()

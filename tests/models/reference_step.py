@@ -1,0 +1,110 @@
+"""The gradient of one optimiser step of a member, from the plain network by autograd."""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Generator, Tensor
+
+from models.candidate import Candidate
+from models.optimiser import BETA1
+from models.training import Member, Training
+from tests.models.reference_network import Network, Weights, loss_of, match_of, run_network
+
+MEMBERS, SPAN = 3, 40
+
+
+def training_of(candidates: list[Candidate], channels: int = 1) -> Training:
+    values = torch.randn(MEMBERS, SPAN, channels, generator=Generator().manual_seed(3))
+    return Training([Member(c, i, seed=i + 5) for i, c in enumerate(candidates)], values)
+
+
+def weights_of(training: Training, member: int) -> Weights:
+    """One member's weights as float64 leaves."""
+    views = training.forecaster.layout().views(training.weights)
+    return {name: v[member].double().clone().requires_grad_() for name, v in views.items()}
+
+
+@dataclass
+class Drawn:
+    """What chance gives a member for its next step: float64 `[time, batch, channel]`.
+
+    masks: `[slot, layer, batch, unit]`.
+    """
+
+    values: Tensor
+    noise: dict[str, Tensor]
+    masks: Tensor | None
+
+
+def drawn_for(training: Training, member: int, slots: int) -> Drawn:
+    candidate, step = training.members[member].candidate, training.steps_done
+    strategy, segments = candidate.strategy, training.segments
+    values = []
+    for batch in range(strategy.batch_size):
+        start = int(segments.starts[member, step, batch])
+        segment = training.values[member, start : start + segments.shape.steps]
+        values.append(segment.flip(0) if segments.backwards[member, step, batch] else segment)
+    truth = torch.stack(values, dim=1).double()
+    generator = Generator()
+    generator.set_state(training.generators[member].get_state())
+    noise = {}
+    for kind in ("input", "feedback", "output", "label"):
+        std = getattr(strategy, f"{kind}_noise_std")
+        drawn = torch.randn(truth.shape, generator=generator) if std else torch.zeros(1)
+        noise[kind] = (std * drawn).double().expand(truth.shape)
+    masks = None
+    if rate := strategy.dropout:
+        layers, width = candidate.architecture.layers, training.forecaster.output_units
+        uniform = torch.rand(slots, layers, strategy.batch_size, width, generator=generator)
+        masks = (uniform >= rate).double() / (1 - rate)
+    return Drawn(truth, noise, masks)
+
+
+def reference_step(training: Training, member: int) -> tuple[Weights, Tensor]:
+    """The gradient of the member's next optimiser step, by autograd, and the state it leaves."""
+    candidate = training.members[member].candidate
+    architecture, strategy = candidate.architecture, candidate.strategy
+    shape = training.segments.shape
+    is_window = architecture.context == "window"
+    slots = shape.warm_up * shape.rollout if is_window else shape.steps - 1
+    drawn = drawn_for(training, member, slots)
+    weights = weights_of(training, member)
+    reads, targets = drawn.values + drawn.noise["input"], drawn.values + drawn.noise["label"]
+    networks = [
+        Network(architecture, weights, strategy.batch_size, drawn.masks) for _ in ("free", "forced")
+    ]
+    if candidate.carries_state:
+        fresh = training.segments.fresh[member, training.steps_done].unsqueeze(1)
+        for network in networks:
+            states = training.stream_state[:, member].double()
+            network.states = [torch.where(fresh, 0.0, state) for state in states]
+    given = (reads[: shape.warm_up], shape.rollout, drawn.noise["output"])
+    free = run_network(networks[0], *given, feedback_noise=drawn.noise["feedback"])
+    forced = run_network(networks[1], *given, truth=reads)
+    grown = strategy.curriculum_fraction * strategy.training_steps
+    share = min(1.0, (training.steps_done + 1) / grown) if grown else 1.0
+    horizon = 1 + int((shape.rollout - 1) * share)
+    loss = loss_of(free, forced, targets, candidate, shape.warm_up, horizon)
+    (loss + match_of(free, forced, candidate, shape.warm_up, horizon)).backward()
+    if not strategy.offset:
+        weights[f"head.{architecture.head_layers}.bias"].grad = None
+    gradient = {n: torch.zeros_like(w) if w.grad is None else w.grad for n, w in weights.items()}
+    return gradient, torch.stack(networks[1].states).detach()
+
+
+def check_next_gradient(training: Training) -> None:
+    """Take one step, and compare the gradient that the optimiser's first moment took in."""
+    expected = [reference_step(training, member) for member in range(training.count)]
+    before = training.optimiser.first_moment.double()
+    next(iter(training))
+    taken = (training.optimiser.first_moment.double() - BETA1 * before) / (1 - BETA1)
+    ours = training.forecaster.layout().views(taken)
+    for member, (gradients, state) in enumerate(expected):
+        largest = max(float(g.abs().max()) for g in gradients.values())
+        for name, gradient in gradients.items():
+            torch.testing.assert_close(
+                ours[name][member], gradient, rtol=0.0, atol=1e-5 * largest, msg=f"{member} {name}"
+            )
+        if training.members[member].candidate.carries_state:
+            left = training.stream_state[:, member].double()
+            torch.testing.assert_close(left, state, rtol=1e-5, atol=1e-5)

@@ -1,0 +1,68 @@
+"""Dropout: each member's own masks, from its own generator, at its own rate."""
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from models.dropout import Dropout
+
+
+def generators(*seeds: int) -> list[Generator]:
+    return [Generator().manual_seed(seed) for seed in seeds]
+
+
+def dropout(*rates: float, branches: int = 1) -> Dropout:
+    size = {"slots": 30, "layers": 2, "batch": 8, "branches": branches, "width": 20}
+    return Dropout(rates, **size, device=torch.device("cpu"))
+
+
+def masks(drawn: Dropout) -> Tensor:
+    found = drawn.unroll_masks()
+    assert found is not None
+    return found
+
+
+def test_each_member_drops_at_its_own_rate_and_keeps_the_mean() -> None:
+    two = dropout(0.2, 0.5)
+    two.draw(generators(0, 1))
+    assert masks(two).shape == (30, 2, 2, 8, 20)
+    for member, rate in enumerate((0.2, 0.5)):
+        mask = masks(two)[:, :, member]
+        assert (mask == 0).float().mean() == pytest.approx(rate, abs=0.02)
+        assert mask[mask > 0].unique().tolist() == pytest.approx([1 / (1 - rate)])
+
+
+def test_a_member_without_dropout_takes_no_random_number() -> None:
+    three, own = dropout(0.2, 0.0, 0.2), generators(0, 1, 2)
+    three.draw(own)
+    assert (masks(three)[:, :, 1] == 1).all()
+    assert torch.equal(own[1].get_state(), Generator().manual_seed(1).get_state())
+    assert not torch.equal(own[0].get_state(), Generator().manual_seed(0).get_state())
+
+
+def test_without_any_dropout_there_are_no_masks() -> None:
+    nobody = dropout(0.0, 0.0)
+    nobody.draw(generators(0, 1))
+    assert nobody.unroll_masks() is None
+
+
+def test_branches_share_their_masks() -> None:
+    two = dropout(0.4, 0.4, branches=2)
+    two.draw(generators(0, 1))
+    free, teacher = masks(two).chunk(2, dim=3)
+    assert torch.equal(free, teacher)
+
+
+def test_every_draw_is_fresh() -> None:
+    two, own = dropout(0.4, 0.4), generators(0, 1)
+    two.draw(own)
+    first = masks(two).clone()
+    two.draw(own)
+    assert not torch.equal(masks(two), first)
+
+
+def test_company_changes_nothing() -> None:
+    alone, among = dropout(0.3, 0.3), dropout(0.1, 0.0, 0.3)
+    alone.draw(generators(7, 7))
+    among.draw(generators(1, 2, 7))
+    assert torch.equal(masks(alone)[:, :, 0], masks(among)[:, :, 2])
