@@ -1,71 +1,67 @@
-"""About what a candidate costs to train, so that a study with little time left stays affordable."""
+"""About what a cohort costs to train, so that a study with little time left stays affordable."""
 
+from collections import deque
+from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
-
-from optuna.trial import FrozenTrial
 
 from models.candidate import Candidate
 from models.unrolled import segment_plan
 from search.study.definition import Search
-from search.study.space import Space
 
 # Products per unit of state that each cell makes: a gate each, with its backward step.
 GATES = {"rnn": 1, "gru": 3, "lstm": 4, "lru": 1}
-# Elementwise work of a unit, a linear forecaster's work for a step of a segment, and what calling
-# kernels costs a network per unrolled step or linear run, all in multiply-adds. They are rough:
-# what they miss by is learned as seconds per unit of work.
+# Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in
+# multiply-adds; what calling kernels costs a cohort, whatever its size, for each step of an unroll
+# or for a linear run, likewise. They are rough: what they miss by is learned.
 ELEMENTWISE = 100
-LINEAR_STEP = 50
-UNROLLED_CALLS = 5_000
-LINEAR_CALLS = 300_000
+LINEAR_STEP = 10
+UNROLLED_CALLS = 80_000
+LINEAR_CALLS = 2_500_000
 # Seconds per multiply-add on one core before anything was measured.
-FIRST_RATE = 4e-9
-# How many of the newest trials the rate is learned from.
-RECENT = 50
+FIRST_RATE = 2e-9
+# How many of the newest cohorts the rate is learned from.
+RECENT = 10
 
 
 class Cost:
-    """Expected seconds of one core for a candidate of a study, from those that finished."""
+    """Expected seconds of one core for cohorts of a study, learned from those that a worker ran."""
 
-    def __init__(self, search: Search, space: Space) -> None:
+    def __init__(self, search: Search) -> None:
         self.search = search
-        self.space = space
-        self.rates: list[float] = []
+        self.rates: deque[float] = deque(maxlen=RECENT)
 
-    def learn(self, trial: FrozenTrial) -> None:
-        """Compare what a finished trial took with its work up to its last rung."""
-        seconds = trial.user_attrs.get("seconds")
-        if seconds and trial.last_step is not None:
-            share = self.search.rung_fractions[trial.last_step - 1]
-            done = self._full_work(self.space.resolve(trial.params)) * share
-            self.rates = [*self.rates[1 - RECENT :], seconds / done]
+    def learn(self, cohort: Sequence[Candidate], seconds: float) -> None:
+        """Take in what a whole cohort took."""
+        self.rates.append(seconds / self._work(cohort))
 
-    def seconds(self, candidate: Candidate) -> float:
-        """Expected seconds of a candidate within a cohort that is pruned as the study says."""
-        rate = median(self.rates) if self.rates else FIRST_RATE
-        fractions = self.search.rung_fractions
-        # Each rung is reached by half of those that reached the one before.
-        share = 1.0
-        if self.search.pruner == "halving":
-            spans = [after - before for before, after in pairwise((0.0, *fractions))]
-            share = sum(span * 0.5**rung for rung, span in enumerate(spans))
-        return rate * share * self._full_work(candidate)
+    def seconds(self, cohort: Sequence[Candidate]) -> float:
+        """Expected seconds of candidates of one cohort key, pruned as the study says."""
+        return (median(self.rates) if self.rates else FIRST_RATE) * self._work(cohort)
 
-    def _full_work(self, candidate: Candidate) -> float:
+    def _work(self, cohort: Sequence[Candidate]) -> float:
+        """Multiply-adds of the cohort's training, some of it for calls that members share."""
         # A restart less after each round of the race: more of them cost less than their number.
-        networks = self.search.replicas * (1 + candidate.restarts) / 2
-        return networks * candidate.strategy.training_steps * step_work(candidate)
+        networks = self.search.replicas * sum((1 + c.restarts) / 2 for c in cohort)
+        calls, per_network = step_work(cohort[0])
+        fractions = (0.0, *self.search.rung_fractions)
+        work = 0.0
+        for rung, (before, after) in enumerate(pairwise(fractions)):
+            kept = 0.5**rung if self.search.pruner == "halving" else 1.0
+            # The calls end with the last member only.
+            work += (after - before) * (calls + kept * networks * per_network)
+        return cohort[0].strategy.training_steps * work
 
 
-def step_work(candidate: Candidate) -> float:
-    """Multiply-adds of one optimiser step of one network, roughly."""
+def step_work(candidate: Candidate) -> tuple[float, float]:
+    """Work of one optimiser step: of the cohort for its calls, and of each network, roughly."""
     architecture, strategy = candidate.architecture, candidate.strategy
-    steps = architecture.context_steps + strategy.rollout_steps
     units = architecture.units * (2 if architecture.cell == "lru" else 1)
     if candidate.is_linear:
-        return float(LINEAR_CALLS + LINEAR_STEP * steps * (strategy.batch_size + units))
+        steps = architecture.context_steps + strategy.rollout_steps
+        return LINEAR_CALLS, LINEAR_STEP * steps * (strategy.batch_size + units)
     unrolled, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
     products = 3 * GATES[architecture.cell] * 2 * units + ELEMENTWISE
     layers = architecture.layers * products + architecture.head_layers * 3 * units
-    return float(unrolled * (UNROLLED_CALLS + batch * units * layers))
+    calls = UNROLLED_CALLS * architecture.layers
+    return unrolled * calls, unrolled * batch * units * layers

@@ -47,14 +47,13 @@ class Proposer:
         self.mirror = optuna.create_study(sampler=self.sampler)
         optuna.logging.set_verbosity(verbosity)
         self.asked: list[Trial] = []
-        self.cost = Cost(self.search, self.space)
+        self.cost = Cost(self.search)
 
     def learn(self, finished: Sequence[FrozenTrial]) -> None:
         """Take the study's newly finished trials into the view."""
         for trial in finished:
             if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
                 self.mirror.add_trial(trial)
-                self.cost.learn(trial)
 
     def propose(self, at_most: int | None, seconds_left: float | None = None) -> list[Proposal]:
         """Candidates of one cohort key, about `cohort_members` networks, at most so many trials.
@@ -64,8 +63,8 @@ class Proposer:
         """
         affordable = math.inf if seconds_left is None else seconds_left * TIME_SHARE
         params, candidate = self._first(affordable)
-        proposals = [self._proposal(params, candidate)]
-        members, seconds = self._members(candidate), self.cost.seconds(candidate)
+        proposals, cohort = [self._proposal(params, candidate)], [candidate]
+        members = self._members(candidate)
         limit = min(self.search.cohort_members, self._members_in_memory(candidate))
         fixed = {name: params[name] for name in self.space.cohort_names if name in params}
         with warnings.catch_warnings():
@@ -75,8 +74,8 @@ class Proposer:
         try:
             while members < limit and (at_most is None or len(proposals) < at_most):
                 trial, params, candidate = self._ask()
-                seconds += self.cost.seconds(candidate)
-                if seconds > affordable:
+                cohort.append(candidate)
+                if self.cost.seconds(cohort) > affordable:
                     self._refuse(trial)
                     break
                 self.asked.append(trial)
@@ -94,9 +93,9 @@ class Proposer:
     def _first(self, affordable: float) -> tuple[dict[str, Scalar], Candidate]:
         """The candidate whose structure the cohort takes: an affordable one, or the cheapest."""
         asked = [self._ask()]
-        while self.cost.seconds(asked[-1][2]) > affordable and len(asked) < ATTEMPTS:
+        while self.cost.seconds([asked[-1][2]]) > affordable and len(asked) < ATTEMPTS:
             asked.append(self._ask())
-        asked.sort(key=lambda ask: self.cost.seconds(ask[2]))
+        asked.sort(key=lambda ask: self.cost.seconds([ask[2]]))
         (trial, params, candidate), *others = asked
         for refused, _, _ in others:
             self._refuse(refused)

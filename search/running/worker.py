@@ -116,8 +116,10 @@ class Worker:
 
     def _run_cohort(self, trials: Sequence[ClaimedTrial]) -> None:
         candidates = [self.space.resolve(trial.params) for trial in trials]
+        began = monotonic()
         try:
             self._train(trials, candidates)
+            self.proposer.cost.learn(candidates, monotonic() - began)
         except OutOfTime:
             self.store.give_back(self.worker_id, [trial.trial_id for trial in trials])
         except (RuntimeError, MemoryError) as error:

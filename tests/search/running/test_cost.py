@@ -2,11 +2,10 @@
 
 from dataclasses import replace
 
-import optuna
-from optuna.trial import FrozenTrial, TrialState
+import pytest
 
 from models.candidate import Architecture, Candidate, Strategy
-from search.running.cost import FIRST_RATE, Cost, step_work
+from search.running.cost import Cost
 from search.running.proposer import TIME_SHARE, Proposer
 from search.study.definition import StudyDefinition
 from search.study.space import Space
@@ -39,32 +38,11 @@ def wide() -> StudyDefinition:
     )
 
 
-def cost_of(definition: StudyDefinition) -> Cost:
-    return Cost(definition.search, Space(definition.space))
-
-
-def finished(definition: StudyDefinition, seconds_per_unit: float) -> FrozenTrial:
-    """A trial that took so long up to its last rung."""
-    trial = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=1)).ask()
-    space = Space(definition.space)
-    candidate = space.resolve(space.suggest(trial))
-    # Without pruning, the expected seconds are those of the whole training.
-    whole = definition.model_copy(
-        update={"search": definition.search.model_copy(update={"pruner": "none"})}
-    )
-    seconds = cost_of(whole).seconds(candidate) / FIRST_RATE * seconds_per_unit
-    return optuna.trial.create_trial(
-        state=TrialState.COMPLETE,
-        value=1.0,
-        params=trial.params,
-        distributions=trial.distributions,
-        user_attrs={"seconds": seconds},
-        intermediate_values=dict.fromkeys((1, 2, 3, 4), 1.0),
-    )
-
-
 def test_more_of_anything_costs_more() -> None:
-    base = step_work(GRU)
+    def seconds(candidate: Candidate) -> float:
+        return Cost(wide().search).seconds([candidate])
+
+    base = seconds(GRU)
     for architecture in (
         replace(GRU.architecture, units=32),
         replace(GRU.architecture, layers=2),
@@ -73,35 +51,44 @@ def test_more_of_anything_costs_more() -> None:
         replace(GRU.architecture, cell="lstm"),
         replace(GRU.architecture, context="window"),
     ):
-        assert step_work(replace(GRU, architecture=architecture)) > base
+        assert seconds(replace(GRU, architecture=architecture)) > base
     for strategy in (replace(STRATEGY, batch_size=8), replace(STRATEGY, rollout_steps=64)):
-        assert step_work(replace(GRU, strategy=strategy)) > base
+        assert seconds(replace(GRU, strategy=strategy)) > base
     linear = replace(GRU, architecture=replace(GRU.architecture, cell="lru"))
-    assert step_work(linear) < base
+    assert seconds(linear) < base
 
 
-def test_the_rate_is_learned_from_finished_trials() -> None:
-    definition = wide()
-    cost = cost_of(definition)
-    before = cost.seconds(GRU)
-    cost.learn(finished(definition, 3 * FIRST_RATE))
-    assert abs(cost.seconds(GRU) / before - 3) < 1e-6
+def test_the_rate_is_learned_from_cohorts() -> None:
+    cost = Cost(wide().search)
+    before = cost.seconds([GRU])
+    cost.learn([GRU, GRU], 3 * cost.seconds([GRU, GRU]))
+    assert cost.seconds([GRU]) == pytest.approx(3 * before)
+    # One cohort that was held up does not count for much.
+    for _ in range(3):
+        cost.learn([GRU], 3 * before)
+    cost.learn([GRU], 1000 * before)
+    assert cost.seconds([GRU]) == pytest.approx(3 * before)
+
+
+def test_company_is_cheaper_than_cohorts_apart() -> None:
+    cost = Cost(wide().search)
+    assert cost.seconds([GRU]) < cost.seconds([GRU] * 8) < 8 * cost.seconds([GRU])
 
 
 def test_pruning_is_expected() -> None:
-    definition = wide()
-    whole = definition.search.model_copy(update={"pruner": "none"})
-    assert cost_of(definition).seconds(GRU) < Cost(whole, Space(definition.space)).seconds(GRU) / 2
+    search = wide().search
+    whole = Cost(search.model_copy(update={"pruner": "none"}))
+    assert Cost(search).seconds([GRU] * 8) < whole.seconds([GRU] * 8)
 
 
 def test_a_cohort_is_affordable_where_there_is_little_time() -> None:
     definition = wide()
     proposer, space = Proposer(definition, sampler_seed=0), Space(definition.space)
-    for seconds_left in (1000.0, 30.0, 5.0):
+    for seconds_left in (1000.0, 100.0, 30.0):
         for _ in range(5):
             proposals = proposer.propose(None, seconds_left=seconds_left)
             proposer.forget()
-            expected = sum(proposer.cost.seconds(space.resolve(p.params)) for p in proposals)
+            expected = proposer.cost.seconds([space.resolve(p.params) for p in proposals])
             assert expected <= seconds_left * TIME_SHARE
 
 
@@ -111,8 +98,8 @@ def test_without_time_the_cheapest_of_several_is_proposed() -> None:
     hurried = proposer.propose(None, seconds_left=1e-9)
     proposer.forget()
     assert len(hurried) == 1
-    seconds = proposer.cost.seconds(space.resolve(hurried[0].params))
+    seconds = proposer.cost.seconds([space.resolve(hurried[0].params)])
     unhurried = [
-        proposer.cost.seconds(space.resolve(proposer.propose(None)[0].params)) for _ in range(10)
+        proposer.cost.seconds([space.resolve(proposer.propose(None)[0].params)]) for _ in range(10)
     ]
     assert seconds < sorted(unhurried)[len(unhurried) // 2]
