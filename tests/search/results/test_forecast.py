@@ -24,7 +24,7 @@ def with_members(export: Export, members: list[int], **changes: torch.Tensor) ->
     """The export with some of its networks only."""
     whole = export.checkpoint
     assert whole is not None
-    parts = {"weights": whole.weights, "mean": whole.mean, "std": whole.std} | changes
+    parts = {"weights": whole.weights, "shift": whole.shift, "scale": whole.scale} | changes
     kept = {name: part[members] for name, part in parts.items()}
     fewer = Checkpoint(whole.architecture, whole.channels, **kept)
     return replace(export, weights=checkpoint.save(fewer))
@@ -63,9 +63,9 @@ def test_the_forecast_is_the_median_of_networks_that_run_alone(sine_export: Expo
 def test_each_network_reads_and_writes_in_the_scale_of_its_training_span(
     sine_export: Export,
 ) -> None:
-    unit = {"mean": torch.zeros(3, 1).double(), "std": torch.ones(3, 1).double()}
+    unit = {"shift": torch.zeros(3, 1).double(), "scale": torch.ones(3, 1).double()}
     # Powers of two scale without rounding.
-    large = {"mean": torch.full((3, 1), 64.0).double(), "std": torch.full((3, 1), 8.0).double()}
+    large = {"shift": torch.full((3, 1), 64.0).double(), "scale": torch.full((3, 1), 8.0).double()}
     series = table()
     scaled = Table(series.time_column, series.times, series.columns, series.values * 8 + 64)
     in_units = forecast(with_members(sine_export, [0, 1, 2], **unit), series, 10)
