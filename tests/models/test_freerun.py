@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Any
 
 import pytest
 import torch
@@ -45,15 +46,18 @@ def test_one_step_forecasts_stand_before_the_free_run(
     torch.testing.assert_close(both[:, :, :1], first)
 
 
+@pytest.mark.parametrize("beside", [{}, {"teacher_span": "rollout", "stateful": True}], ids=len)
 @pytest.mark.parametrize("context", ["window", "state"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru"])
 def test_hostile_training_ends_in_finite_free_runs(
-    make_candidate: Callable[..., Candidate], cell: str, context: str
+    make_candidate: Callable[..., Candidate], cell: str, context: str, beside: dict[str, Any]
 ) -> None:
     hostile = {f"{kind}_noise_std": 10.0 for kind in ("input", "feedback", "output", "label")} | {
         "learning_rate": 10.0,
         "clip_norm": 1e9,
         "teacher_weight": 0.5,
+        "professor_weight": 1000.0,
+        "dropout": 0.95 if beside else 0.0,
     }
     candidates = [
         make_candidate(
@@ -62,7 +66,7 @@ def test_hostile_training_ends_in_finite_free_runs(
             residual=True,
             rollout_steps=9,
             training_steps=12,
-            **(hostile | change),
+            **(hostile | beside | change),
         )
         for change in ({}, {"weight_decay": 0.19}, {"teacher_weight": 0.0})
     ]
