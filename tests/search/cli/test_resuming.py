@@ -43,29 +43,40 @@ def _running(database: Path) -> int:
             return 0
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["SIGKILL", "SIGINT"])
-def test_a_run_that_is_killed_or_stopped_resumes(tmp_path: Path, number: signal.Signals) -> None:
-    text = (STUDIES / "smoke.toml").read_text()
-    slow = text.replace("training_steps = 12", "training_steps = 3000")
-    slow = slow.replace('cell = ["rnn", "gru", "lstm", "lru"]', 'cell = "gru"')
-    (tmp_path / "slow.toml").write_text(slow.replace('"smoke"', '"slow"'))
-    running = process_of(tmp_path, "run", "slow.toml")
-    database = tmp_path / "freerun.db"
+def _signalled(folder: Path, study: str, number: signal.Signals) -> int:
+    """Send a signal to a run once a trial is running; return its exit code."""
+    running = process_of(folder, "run", study)
     try:
-        while not _running(database):
+        while not _running(folder / "freerun.db"):
             assert running.poll() is None
             time.sleep(POLL_SECONDS)
         running.send_signal(number)
         running.communicate(timeout=60)
     finally:
         running.kill()
-    assert running.returncode == (130 if number == signal.SIGINT else -signal.SIGKILL)
-    # The workers of a killed run see that it is gone; those of a stopped one have ended.
-    while _running(database):
+    return running.returncode
+
+
+def test_a_run_that_is_killed_or_stopped_resumes(tmp_path: Path) -> None:
+    text = (STUDIES / "smoke.toml").read_text()
+    slow = text.replace("training_steps = 12", "training_steps = 3000")
+    slow = slow.replace('cell = ["rnn", "gru", "lstm", "lru"]', 'cell = "gru"')
+    (tmp_path / "slow.toml").write_text(slow.replace('"smoke"', '"slow"'))
+
+    assert _signalled(tmp_path, "slow.toml", signal.SIGKILL) == -signal.SIGKILL
+    # The workers of a killed run see that it is gone, and give back what they held.
+    while _running(tmp_path / "freerun.db"):
         freerun(tmp_path, "status", "slow")
-    status = freerun(tmp_path, "status", "slow", "--json").json
-    assert status["trials"]["waiting"] > 0
-    total = sum(status["trials"].values())
+    killed = freerun(tmp_path, "status", "slow", "--json").json["trials"]
+    assert killed["waiting"] > 0
+
+    assert _signalled(tmp_path, "slow", signal.SIGINT) == 130
+    # Those of a run that was stopped have ended before it.
+    stopped = freerun(tmp_path, "status", "slow", "--json").json["trials"]
+    assert stopped["running"] == 0
+    assert stopped["waiting"] > 0
+
+    total = sum(stopped.values())
     more = freerun(tmp_path, "run", "slow", "--trials", total, "--minutes", "0.05", "--json")
     assert more.code == 0, more.err
     status = freerun(tmp_path, "status", "slow", "--json").json
