@@ -205,8 +205,9 @@ def unroll_bytes(candidate: Candidate) -> int:
     """About how much memory the unroll of one member takes; linear free runs take little."""
     architecture, strategy = candidate.architecture, candidate.strategy
     if candidate.is_linear:
+        # Per step: values, spectra and their gradients of each segment; powers of the modes.
         steps = architecture.context_steps + strategy.rollout_steps
-        return 4 * steps * (steps + 8 * strategy.batch_size)
+        return 4 * steps * (32 * strategy.batch_size + 16 * architecture.units)
     slots, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
     # Per hidden unit: at most ten kept numbers in a cell (the LSTM's), one in a mask, three in a
     # head's layer.

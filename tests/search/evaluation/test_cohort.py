@@ -194,6 +194,14 @@ def test_seeds_depend_on_everything_that_names_an_initialisation() -> None:
     assert all(0 <= seed < 2**63 for seed in seeds)
 
 
+def test_a_field_that_came_later_changes_no_seed_at_its_default() -> None:
+    """The seed of this candidate, written down: versions must not change it."""
+    candidate = Candidate(GRU, STRATEGY, restarts=2)
+    assert initialisation_seed(3, "search", candidate, 0, 0) == 2794285984646352276
+    later = replace(candidate, strategy=replace(STRATEGY, time_reversal=True))
+    assert initialisation_seed(3, "search", later, 0, 0) != 2794285984646352276
+
+
 def test_the_result_tells_median_and_all_replicas(views: list[View]) -> None:
     result = rungs(candidates(LRU)[:1], views)[-1].results[0]
     plain = result.to_plain()

@@ -4,28 +4,11 @@ from dataclasses import replace
 
 import pytest
 
-from models.candidate import Architecture, Candidate, Strategy
+from models.candidate import Candidate
 from search.running.cost import Cost
 from search.running.proposer import TIME_SHARE, Proposer
 from search.study.definition import StudyDefinition
 from search.study.space import Space
-
-STRATEGY = Strategy(
-    rollout_steps=16,
-    teacher_weight=0.5,
-    curriculum_fraction=0.0,
-    input_noise_std=0.0,
-    feedback_noise_std=0.0,
-    output_noise_std=0.0,
-    label_noise_std=0.0,
-    learning_rate=0.01,
-    weight_decay=0.0,
-    clip_norm=1.0,
-    schedule="cosine",
-    training_steps=200,
-    batch_size=4,
-)
-GRU = Candidate(Architecture("gru", 16, 1, 0, False, "state", 100), STRATEGY, restarts=1)
 
 
 def wide() -> StudyDefinition:
@@ -36,6 +19,22 @@ def wide() -> StudyDefinition:
             "task": {"train_steps": 600, "horizon_steps": 400},
         }
     )
+
+
+GRU = Space(wide().space).resolve(
+    {
+        "cell": "gru",
+        "hidden_units": 16,
+        "layers": 1,
+        "context": "state",
+        "warm_up_steps": 100,
+        "rollout_steps": 16,
+        "learning_rate": 0.01,
+        "clip_norm": 1.0,
+        "training_steps": 200,
+        "batch_size": 4,
+    }
+)
 
 
 def test_more_of_anything_costs_more() -> None:
@@ -52,7 +51,7 @@ def test_more_of_anything_costs_more() -> None:
         replace(GRU.architecture, context="window"),
     ):
         assert seconds(replace(GRU, architecture=architecture)) > base
-    for strategy in (replace(STRATEGY, batch_size=8), replace(STRATEGY, rollout_steps=64)):
+    for strategy in (replace(GRU.strategy, batch_size=8), replace(GRU.strategy, rollout_steps=64)):
         assert seconds(replace(GRU, strategy=strategy)) > base
     linear = replace(GRU, architecture=replace(GRU.architecture, cell="lru"))
     assert seconds(linear) < base
