@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from search.cli import inspecting, limit, results, running
+from search.cli import checking, inspecting, limit, results, running
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
@@ -25,7 +25,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in (
-    inspecting.check,
+    checking.check,
     limit.limit,
     running.run,
     running.work,

@@ -1,65 +1,10 @@
-"""`freerun check, list, status, stop, sweep`: look before, during and after."""
+"""`freerun list, status, stop, sweep`: look during and after."""
 
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 
 from search.cli.options import JsonOption, NameArgument, StorageOption, print_json, storage_at
-
-
-def check(
-    study_file: Annotated[Path, typer.Argument(metavar="STUDY_FILE", help="A study file (TOML).")],
-    as_json: JsonOption = False,
-) -> None:
-    """Validate a study file; say what would run, and about how long it takes here.
-
-    Example: freerun check studies/sine.toml
-    """
-    from search.study.study_file import read_study_file
-
-    definition, table = read_study_file(study_file)
-    from search.running.estimate import estimate
-
-    found = estimate(definition, table)
-    search, task = definition.search, definition.task
-    rows = None if table is None else table.rows
-    if as_json:
-        print_json(
-            {
-                "study": definition.name,
-                "valid": True,
-                "series": definition.series.source,
-                "rows": rows,
-                "train_steps": task.train_steps,
-                "horizon_steps": task.horizon_steps,
-                "score_against": task.score_against,
-                "trials": search.trials,
-                "minutes": search.minutes,
-                "replicas": search.replicas,
-                "space": {name: d.to_plain() for name, d in definition.space.items()},
-                "seconds_per_trial": round(found.seconds_per_trial, 3),
-                "estimated_minutes": round(found.minutes, 1),
-                "workers": found.workers,
-            }
-        )
-        return
-    typer.echo(f"{study_file}: valid")
-    size = "" if rows is None else f", {rows} rows"
-    typer.echo(f"  series   {definition.series.source}{size}")
-    typer.echo(
-        f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
-        f"NMSE against the {task.score_against}"
-    )
-    limit = "" if search.minutes is None else f" or {search.minutes:g} minutes"
-    typer.echo(f"  budget   {search.trials} trials{limit}, each on {search.replicas} replicas")
-    typer.echo("  space")
-    for name, domain in definition.space.items():
-        typer.echo(f"    {name:22} {domain.to_plain()}")
-    typer.echo(
-        f"  here     about {found.seconds_per_trial:.1f} s per trial and core, so about "
-        f"{found.minutes:.0f} minutes with {found.workers} workers, then the final"
-    )
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -150,6 +95,8 @@ def _print_status(summary: dict[str, Any]) -> None:
     if budget["minutes"] is not None:
         limits.append(f"{budget['used_minutes']:.1f} of {budget['minutes']:g} minutes")
     typer.echo(f"  budget    {', '.join(limits) or 'no limit'}")
+    for quota, trials in budget["quotas"].items():
+        typer.echo(f"    {quota:16} {trials['used']} of {trials['trials']} trials")
     if best is not None:
         typer.echo(f"  best      trial {best['trial']}, score {best['score']:.4f}")
     if summary["verdicts"]:

@@ -82,6 +82,7 @@ def _create(opened: Storage, definition: StudyDefinition, file: StudyFile) -> St
         },
         artifact_bytes_per_trial=search.artifact_kib_per_trial * 2**10,
         artifact_bytes_per_study=search.artifact_mib * 2**20,
+        quota_trials={name: preset.trials for name, preset in definition.presets.items()},
     )
 
 
@@ -93,8 +94,19 @@ def set_budget(
     *,
     is_file: bool,
 ) -> None:
-    """Options win over the file, the file over what the study was given before."""
+    """Options win over the file, the file over what the study was given before.
+
+    Raises UsageError for more trials than the quotas of the study's presets allow.
+    """
     before = store.budget()
+    quotas = {name: quota.trials for name, quota in before.quotas.items()}
+    if is_file:
+        quotas |= {name: preset.trials for name, preset in definition.presets.items()}
+    if quotas and trials is not None and trials > sum(quotas.values()):
+        raise UsageError(
+            f"--trials must be at most {sum(quotas.values())}, the sum of the quotas of the "
+            f"presets, but got {trials}; raise quotas in [presets] of the study file"
+        )
     if is_file or before.trials is None:
         limits = (definition.search.trials, definition.search.minutes)
     else:
@@ -102,5 +114,6 @@ def set_budget(
     store.set_budget(
         trials=limits[0] if trials is None else trials,
         minutes=limits[1] if minutes is None else minutes,
+        quota_trials=quotas,
     )
     store.clear_stop()

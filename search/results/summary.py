@@ -86,6 +86,10 @@ def status_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
             "minutes": budget.minutes,
             "used_minutes": round(budget.spent_seconds / 60, 3),
             "stop_requested": budget.stop_requested,
+            "quotas": {
+                name: {"trials": quota.trials, "used": quota.used}
+                for name, quota in budget.quotas.items()
+            },
         },
         "best": best_summary(study),
         "verdicts": dict(verdicts.most_common()),

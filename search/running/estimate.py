@@ -1,19 +1,25 @@
 """About how long a study takes on this machine, from a few optimiser steps of random cohorts."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 from time import perf_counter
 
+from models.candidate import Candidate
 from search.evaluation import Cohort
 from search.running.fleet import default_workers
 from search.running.proposer import Proposer
 from search.series import Table
 from search.study.definition import StudyDefinition
-from search.study.space import Space
-from search.study.task_data import TaskData
+from search.study.task_data import TaskData, View
 
 COHORTS = 5
+# How many candidates of a preset tell what it costs in the mean.
+CANDIDATES = 50
+# Steps of a cohort that are measured: short ones more often.
 STEPS = 2
+MOST_STEPS = 11
+SHORT_SECONDS = 0.5
 # Successive halving with rungs at 1/8, 1/4, 1/2 and 1 spends 5/16 of the full training.
 HALVING_SHARE = {1: 1.0, 2: 0.75, 3: 0.5}
 
@@ -28,32 +34,60 @@ class Estimate:
 
 
 def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
-    """Train a few steps of a few random cohorts, and scale up to the study."""
+    """Train a few steps of a few random cohorts, and scale up to the study.
+
+    Of a study with presets they are one cohort of each, scaled to what its candidates cost in the
+    mean, and counted as its quota says.
+    """
     search = definition.search
     random = definition.model_copy(
         update={"search": search.model_copy(update={"sampler": "random"})}
     )
-    proposer, space = Proposer(random, sampler_seed=definition.seed), Space(definition.space)
+    proposer, space = Proposer(random, sampler_seed=definition.seed), definition.full_space()
     data = TaskData(definition, table)
     views = [data.view("search", replica) for replica in range(search.replicas)]
-    seconds = []
-    for _ in range(COHORTS):
-        candidates = [space.resolve(p.params) for p in proposer.propose(at_most=None)]
-        cohort = Cohort(
-            candidates, views, study_seed=definition.seed, purpose="search", rung_fractions=()
-        )
-        steps = iter(cohort)
-        next(steps)  # the first step also makes buffers
-        began = perf_counter()
-        for _ in range(STEPS):
-            next(steps)
-        per_step = (perf_counter() - began) / STEPS
-        seconds.append(per_step * candidates[0].strategy.training_steps / len(candidates))
+
+    def seconds_per_trial(preset: str | None) -> float:
+        proposals = proposer.propose(at_most=None, preset=preset)
         proposer.forget()
+        candidates = [space.resolve(proposal.params) for proposal in proposals]
+        per_step = _seconds_per_step(candidates, views, definition.seed)
+        measured = per_step * candidates[0].strategy.training_steps / len(candidates)
+        if preset is None:
+            return measured
+        others = [proposer.propose(at_most=1, preset=preset)[0] for _ in range(CANDIDATES)]
+        proposer.forget()
+        expected = mean(proposer.cost.seconds(space.resolve(p.params)) for p in others)
+        return measured * expected / mean(proposer.cost.seconds(c) for c in candidates)
+
+    if definition.presets:
+        quotas = {name: preset.trials for name, preset in definition.presets.items()}
+        total = sum(trials * seconds_per_trial(name) for name, trials in quotas.items())
+        whole = total / sum(quotas.values())
+    else:
+        whole = median(seconds_per_trial(None) for _ in range(COHORTS))
     share = HALVING_SHARE.get(search.rungs, 5 / 16) if search.pruner == "halving" else 1.0
-    per_trial = median(seconds) * share
+    per_trial = whole * share
     workers = search.workers or default_workers()
     minutes = per_trial * search.trials / workers / 60
     if search.minutes is not None:
         minutes = min(minutes, search.minutes)
     return Estimate(per_trial, minutes, workers)
+
+
+def _seconds_per_step(candidates: Sequence[Candidate], views: Sequence[View], seed: int) -> float:
+    """The median of some steps, of which an interrupted one can take a hundred times as long."""
+    cohort = Cohort(candidates, views, study_seed=seed, purpose="search", rung_fractions=())
+    seconds: list[float] = []
+    began = perf_counter()
+    for _ in cohort:
+        now = perf_counter()
+        seconds.append(now - began)
+        # The first step also makes buffers, and does not count if there is another.
+        measured = seconds[1:]
+        if len(measured) >= STEPS and (
+            len(measured) == MOST_STEPS or sum(measured) > SHORT_SECONDS
+        ):
+            break
+        began = perf_counter()
+    return median(seconds[1:] or seconds)

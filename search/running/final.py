@@ -10,7 +10,6 @@ from search.evaluation import CandidateResult, Cohort, baseline_results
 from search.series import Purpose
 from search.storage import FinalJob, StudyStore
 from search.study.definition import StudyDefinition
-from search.study.space import Space
 from search.study.task_data import TaskData, View
 
 
@@ -46,7 +45,7 @@ def run_final_job(
     purpose: Purpose = "test" if job.purpose == "test" else "final"
     views = job_views(definition, data, purpose)
     (row,) = (row for row in store.trial_rows() if row.trial_id == job.trial_id)
-    candidate = Space(definition.space).resolve(row.params)
+    candidate = definition.full_space().resolve(row.params)
     cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
     plain = result.to_plain()
     replica = result.median_replica.index
@@ -58,7 +57,7 @@ def run_final_job(
 
 def finalist_trials(store: StudyStore, definition: StudyDefinition) -> dict[int, Candidate]:
     """The best complete trials' candidates by trial id, best first."""
-    space = Space(definition.space)
+    space = definition.full_space()
     complete = [row for row in store.trial_rows() if row.state == "complete"]
     complete.sort(key=lambda row: (row.value, row.number))
     finalists: dict[int, Candidate] = {}

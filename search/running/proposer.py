@@ -3,7 +3,8 @@
 import json
 import math
 import warnings
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 
 import optuna
 from optuna.exceptions import ExperimentalWarning
@@ -13,10 +14,10 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from models.candidate import Candidate
 from models.training import unroll_bytes
 from search.running.cost import Cost
-from search.storage import Proposal
+from search.storage import Proposal, Quota
 from search.study.definition import StudyDefinition
 from search.study.domain import Scalar
-from search.study.space import Space
+from search.study.space import PRESET
 
 # Trials that are sampled at random before TPE models the space. Optuna's default of 10 is less
 # than two cohorts, and a cohort shares one architecture.
@@ -39,7 +40,7 @@ class Proposer:
 
     def __init__(self, definition: StudyDefinition, sampler_seed: int) -> None:
         self.search = definition.search
-        self.space = Space(definition.space)
+        self.space = definition.full_space()
         self.sampler = _sampler(self.search.sampler, sampler_seed)
         # The mirror is an implementation detail; Optuna would announce it on standard error.
         verbosity = optuna.logging.get_verbosity()
@@ -55,23 +56,26 @@ class Proposer:
             if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
                 self.mirror.add_trial(trial)
 
-    def propose(self, at_most: int | None, seconds_left: float | None = None) -> list[Proposal]:
+    def propose(
+        self,
+        at_most: int | None,
+        seconds_left: float | None = None,
+        preset: str | None = None,
+    ) -> list[Proposal]:
         """Candidates of one cohort key, about `cohort_members` networks, at most so many trials.
 
         Of a study that may run only for so many seconds more, candidates are proposed that are
-        expected to be affordable, or the cheapest of several.
+        expected to be affordable, or the cheapest of several. preset: whose candidates are wanted;
+        None for any, where the study has presets.
         """
         affordable = math.inf if seconds_left is None else seconds_left * TIME_SHARE
-        params, candidate = self._first(affordable)
+        with self._fixing({} if preset is None else {PRESET: preset}):
+            params, candidate = self._first(affordable)
         proposals, cohort = [self._proposal(params, candidate)], [candidate]
         members = self._members(candidate)
         limit = min(self.search.cohort_members, self._members_in_memory(candidate))
         fixed = {name: params[name] for name in self.space.cohort_names if name in params}
-        with warnings.catch_warnings():
-            # Its interface may change; a constraint pins Optuna's version, and a test covers it.
-            warnings.simplefilter("ignore", ExperimentalWarning)
-            self.mirror.sampler = PartialFixedSampler(fixed, self.sampler)
-        try:
+        with self._fixing(fixed):
             while members < limit and (at_most is None or len(proposals) < at_most):
                 trial, params, candidate = self._ask()
                 cohort.append(candidate)
@@ -81,9 +85,20 @@ class Proposer:
                 self.asked.append(trial)
                 proposals.append(self._proposal(params, candidate))
                 members += self._members(candidate)
+        return proposals
+
+    @contextmanager
+    def _fixing(self, params: Mapping[str, Scalar]) -> Iterator[None]:
+        """Let the sampler choose no other values for some parameters while the block runs."""
+        if params:
+            with warnings.catch_warnings():
+                # Its interface may change; Optuna's version is pinned, and a test covers it.
+                warnings.simplefilter("ignore", ExperimentalWarning)
+                self.mirror.sampler = PartialFixedSampler(dict(params), self.sampler)
+        try:
+            yield
         finally:
             self.mirror.sampler = self.sampler
-        return proposals
 
     def _ask(self) -> tuple[Trial, dict[str, Scalar], Candidate]:
         trial = self.mirror.ask()
@@ -112,11 +127,14 @@ class Proposer:
             self._refuse(trial)
         self.asked = []
 
-    def _proposal(self, params: Mapping[str, bool | int | float | str], c: Candidate) -> Proposal:
+    def _proposal(self, params: Mapping[str, Scalar], candidate: Candidate) -> Proposal:
+        preset = params.get(PRESET)
+        name = None if preset is None else str(preset)
         return Proposal(
             params=params,
             distributions=self.space.distributions(params),
-            cohort_key=cohort_key(c),
+            cohort_key=cohort_key(candidate, name),
+            quota=name,
         )
 
     def _members(self, candidate: Candidate) -> int:
@@ -126,9 +144,22 @@ class Proposer:
         return max(1, COHORT_BYTES // unroll_bytes(candidate))
 
 
-def cohort_key(candidate: Candidate) -> str:
-    """The cohort key as text, equal for candidates that can train together."""
-    return json.dumps(candidate.cohort_key(), default=vars, sort_keys=True)
+def cohort_key(candidate: Candidate, preset: str | None = None) -> str:
+    """The cohort key as text, equal for candidates of one preset that can train together.
+
+    Two presets could share a cohort, but then halving would have to look at each trial's own.
+    """
+    key = candidate.cohort_key()
+    return json.dumps(key if preset is None else [preset, key], default=vars, sort_keys=True)
+
+
+def next_preset(quotas: Mapping[str, Quota]) -> str | None:
+    """The preset of whose quota the largest share is left, so that all of them get on together.
+
+    None where nothing is left, or the study has no presets.
+    """
+    open_shares = {name: q.left / q.trials for name, q in quotas.items() if q.left}
+    return max(open_shares, key=lambda name: open_shares[name], default=None)
 
 
 def _sampler(name: str, seed: int) -> BaseSampler:

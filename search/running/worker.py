@@ -17,10 +17,19 @@ from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort
 from search.running.final import run_final_job
 from search.running.halving import Halving
-from search.running.proposer import Proposer
-from search.storage import Artifact, ClaimedTrial, FinishedTrial, Replica, Report, StudyStore
+from search.running.proposer import Proposer, next_preset
+from search.storage import (
+    Artifact,
+    Budget,
+    ClaimedTrial,
+    FinishedTrial,
+    Proposal,
+    Replica,
+    Report,
+    StudyStore,
+)
 from search.study.definition import StudyDefinition
-from search.study.space import Space
+from search.study.space import PRESET
 from search.study.task_data import TaskData
 
 # A worker beats far more often than a lease lasts, so that a long optimiser step loses nothing.
@@ -56,7 +65,7 @@ class Worker:
     worker_id: int = field(init=False)
 
     def __post_init__(self) -> None:
-        self.space = Space(self.definition.space)
+        self.space = self.definition.full_space()
         self.halving = Halving()
         self.last_beat = -BEAT_SECONDS
         self.deadline: float | None = None
@@ -103,16 +112,24 @@ class Worker:
         waiting = self.store.claim_waiting(self.worker_id, self.definition.search.cohort_members)
         if waiting:
             return waiting
-        budget = self.store.budget()
-        if budget.exhausted:
-            return []
-        finished = self.store.finished_trials()
-        self.proposer.learn(finished)
-        self.halving.learn(finished)
-        left = None if self.deadline is None else self.deadline - monotonic()
-        return self.store.claim_new(
-            self.worker_id, self.proposer.propose(budget.trials_left, seconds_left=left)
-        )
+        while not (budget := self.store.budget()).exhausted:
+            finished = self.store.finished_trials()
+            self.proposer.learn(finished)
+            self.halving.learn(finished)
+            claimed = self.store.claim_new(self.worker_id, self._propose(budget))
+            if claimed:
+                return claimed
+            # Others took the rest of that quota meanwhile; another may be left.
+            self.proposer.forget()
+        return []
+
+    def _propose(self, budget: Budget) -> list[Proposal]:
+        at_most, preset = budget.trials_left, next_preset(budget.quotas)
+        if preset is not None:
+            left = budget.quotas[preset].left
+            at_most = left if at_most is None else min(at_most, left)
+        seconds_left = None if self.deadline is None else self.deadline - monotonic()
+        return self.proposer.propose(at_most, seconds_left, preset)
 
     def _run_cohort(self, trials: Sequence[ClaimedTrial]) -> None:
         candidates = [self.space.resolve(trial.params) for trial in trials]
@@ -150,6 +167,7 @@ class Worker:
             rung_fractions=search.rung_fractions,
             device=self.device,
         )
+        preset = trials[0].params.get(PRESET)  # of all of them, as it is part of the cohort key
         running = set(range(len(trials)))
         position = {trial.trial_id: i for i, trial in enumerate(trials)}
         for rung in cohort:
@@ -164,7 +182,8 @@ class Worker:
                 if rung.is_last:
                     ended = dict.fromkeys(scores, "complete")
                 elif search.pruner == "halving":
-                    ended = dict.fromkeys(self.halving.losers(rung.rung, scores), "pruned")
+                    losers = self.halving.losers(rung.rung, scores, preset)
+                    ended = dict.fromkeys(losers, "pruned")
                 else:
                     ended = {}
                 finished = [

@@ -7,19 +7,27 @@ Rows are locked in one order everywhere, so that no two transactions wait for ea
 budget, worker, Optuna's study.
 """
 
+from collections.abc import Mapping
+
 from sqlalchemy import Connection, Row, exists, func, select, update
 
+from search.storage import quotas
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.records import Budget
 from search.storage.tables import BUDGETS, WORKERS, DatabaseNow
 
 
 def set_limits(
-    connection: Connection, study_id: int, trials: int | None, minutes: float | None
+    connection: Connection,
+    study_id: int,
+    trials: int | None,
+    minutes: float | None,
+    quota_trials: Mapping[str, int],
 ) -> None:
-    """Set the limits of a study; None is no limit."""
+    """Set the limits of a study, None is no limit; and those of the quotas that are named."""
     of_study = BUDGETS.c.study_id == study_id
     connection.execute(update(BUDGETS).where(of_study).values(trials=trials, minutes=minutes))
+    quotas.set_limits(connection, study_id, quota_trials)
 
 
 def set_stop(connection: Connection, study_id: int, *, requested: bool) -> None:
@@ -86,4 +94,5 @@ def _budget(
         used_trials=used,
         spent_seconds=row.spent_seconds + running,
         stop_requested=row.stop_requested,
+        quotas=quotas.read(connection, row.study_id),
     )

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from optuna.trial import TrialState
 from sqlalchemy import Connection, delete, insert, select, update
 
-from search.storage import budgets, workers
+from search.storage import budgets, quotas, workers
 from search.storage.frozen_trials import load_trials
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.records import ClaimedTrial, Proposal
@@ -62,14 +62,18 @@ def claim_new(
     proposals: Sequence[Proposal],
     lease_seconds: float,
 ) -> list[ClaimedTrial]:
-    """Insert and lease new trials for the first of the proposals, as many as the budget allows."""
+    """Insert and lease new trials for the first of the proposals, as many as the budget allows.
+
+    Proposals whose quota is used up are passed over.
+    """
     budget = workers.beat(connection, study_id, worker_id, lease_seconds)
     claimed = _claimed(connection, study_id, claim)
     if claimed or budget.exhausted:
         return claimed
-    allowed = proposals[: budget.trials_left]
+    allowed = quotas.within(budget.quotas, proposals)[: budget.trials_left]
     if not allowed:
         return []
+    quotas.use(connection, study_id, allowed)
     created = writer.create(connection, study_id, allowed)
     rows = [
         {

@@ -28,6 +28,7 @@ class Proposal:
     params: the values in sampling order, as the user sees them; distributions: one for each.
     cohort_key: opaque; trials of equal keys may be claimed and trained together.
     user_attributes, system_attributes: plain JSON values, stored with the new trial.
+    quota: the name of the study's quota that the trial uses, None where it has none.
     """
 
     params: Mapping[str, ParamValue]
@@ -35,6 +36,7 @@ class Proposal:
     cohort_key: str
     user_attributes: Mapping[str, Any] = field(default_factory=dict)
     system_attributes: Mapping[str, Any] = field(default_factory=dict)
+    quota: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,11 +155,25 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
+class Quota:
+    """A part of the budget. trials: the limit; used: trials of any state that it was charged."""
+
+    trials: int
+    used: int
+
+    @property
+    def left(self) -> int:
+        """New trials of this quota that may still be claimed."""
+        return max(0, self.trials - self.used)
+
+
+@dataclass(frozen=True, slots=True)
 class Budget:
     """Limits of a study and what is spent of them.
 
     trials, minutes: the limits, None for no limit; used_trials: trials of any state;
-    spent_seconds: time in which at least one worker was alive, up to now.
+    spent_seconds: time in which at least one worker was alive, up to now. quotas: by name, none for
+    a study whose trials have none.
     """
 
     trials: int | None
@@ -165,6 +181,7 @@ class Budget:
     used_trials: int
     spent_seconds: float
     stop_requested: bool
+    quotas: Mapping[str, Quota] = field(default_factory=dict)
 
     @property
     def trials_left(self) -> int | None:
@@ -179,7 +196,9 @@ class Budget:
     @property
     def exhausted(self) -> bool:
         """Whether no new trial may be claimed any more."""
-        return self.trials_left == 0 or self.seconds_left == 0 or self.stop_requested
+        quotas_used = bool(self.quotas) and all(quota.left == 0 for quota in self.quotas.values())
+        is_spent = self.trials_left == 0 or self.seconds_left == 0 or quotas_used
+        return is_spent or self.stop_requested
 
 
 @dataclass(frozen=True, slots=True)

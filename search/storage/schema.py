@@ -8,13 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from optuna.storages import RDBStorage
-from sqlalchemy import Engine, insert, inspect, select
+from sqlalchemy import Engine, insert, inspect, select, update
 from sqlalchemy.engine import URL
 
 from search.errors import StorageError
 from search.storage.database import Database
 from search.storage.optuna_tables import newest_revision
-from search.storage.tables import SCHEMA, SCHEMA_VERSION, metadata
+from search.storage.tables import OLDER_VERSIONS, SCHEMA, SCHEMA_VERSION, metadata
 from search.storage.urls import shown
 
 # "freerun", read as a number; other programs in the same database have other locks.
@@ -24,18 +24,23 @@ _ADVISORY_LOCK = 0x66726565_72756E
 def prepare(database: Database, url: URL, *, create: bool) -> RDBStorage:
     """Return Optuna's storage on a database that has the schema of this version.
 
-    The schema is created where there is none, if `create` says so. Raises StorageError if it does
-    not, and for a schema of another version of freerun or Optuna.
+    The schema is created where there is none, if `create` says so, and completed where it is of an
+    older version. Raises StorageError if there is none and none may be created, and for a schema of
+    another version of freerun or Optuna.
     """
     engine = database.engine
-    if _read_version(engine) is None:
-        if not create:
-            raise StorageError(
-                f"{shown(url)} holds no freerun study. `freerun run STUDY_FILE` starts one there."
-            )
+    version = _read_version(engine)
+    if version is None and not create:
+        raise StorageError(
+            f"{shown(url)} holds no freerun study. `freerun run STUDY_FILE` starts one there."
+        )
+    if version is None or version in OLDER_VERSIONS:
         with _creation_lock(engine):
-            if _read_version(engine) is None:
+            version = _read_version(engine)
+            if version is None:
                 _create(database, url)
+            elif version in OLDER_VERSIONS:
+                _complete(database)
     _check_version(_read_version(engine), shown(url))
     rdb = _open_optuna(engine, url, create=False)
     revision = rdb.get_current_version()
@@ -72,6 +77,15 @@ def _create(database: Database, url: URL) -> None:
         metadata.create_all(connection)
         # The last step, in the same transaction: who sees a version sees all tables.
         connection.execute(insert(SCHEMA).values(id=1, version=SCHEMA_VERSION))
+
+
+def _complete(database: Database) -> None:
+    """Add the tables that an older version lacks."""
+    with database.engine.begin() as connection:
+        if database.is_sqlite:
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        metadata.create_all(connection)
+        connection.execute(update(SCHEMA).values(version=SCHEMA_VERSION))
 
 
 def _open_optuna(engine: Engine, url: URL, *, create: bool) -> RDBStorage:

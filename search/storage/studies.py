@@ -1,6 +1,7 @@
 """The studies of an open storage: created, listed, and found by their names."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Self
 
 from optuna.exceptions import DuplicatedStudyError
@@ -10,7 +11,7 @@ from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.engine import URL
 
 from search.errors import StorageError, UnknownStudyError, nearest
-from search.storage import budgets, reading
+from search.storage import budgets, quotas, reading
 from search.storage.artifacts import DatabaseArtifactStore
 from search.storage.database import Database
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
@@ -61,12 +62,14 @@ class Storage:
         attributes: Mapping[str, Any] | None = None,
         artifact_bytes_per_trial: int = ARTIFACT_BYTES_PER_TRIAL,
         artifact_bytes_per_study: int = ARTIFACT_BYTES_PER_STUDY,
+        quota_trials: Mapping[str, int] = MappingProxyType({}),
     ) -> StudyStore:
-        """Create a study, minimised, with nothing in it and no limits.
+        """Create a study, minimised, with nothing in it and no limits but its quotas.
 
         definition: text that says what the study is; data: its series, where that is not generated;
         data_description: for people. attributes: user attributes of the Optuna study.
-        artifact_bytes_...: how much of the trials' files is kept.
+        artifact_bytes_...: how much of the trials' files is kept. quota_trials: limits of parts of
+        its budget by name; set from the start, so that no worker claims without them.
 
         Raises StudyExistsError if another process created it before, or another program.
         """
@@ -90,6 +93,7 @@ class Storage:
             created = {"study_id": study_id, "created": budgets.now(connection), **row}
             connection.execute(insert(STUDIES).values(created))
             connection.execute(insert(BUDGETS).values(study_id=study_id))
+            quotas.set_limits(connection, study_id, quota_trials)
 
         try:
             self._database.write(create)

@@ -6,6 +6,7 @@ because it was late: nothing of them was stored, and it should drop them.
 
 import uuid
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from sqlalchemy import Connection, Row
@@ -38,9 +39,20 @@ class StudyStore(StudyReader):
         super().__init__(database, lease_seconds, row)
         self._writer = writer
 
-    def set_budget(self, *, trials: int | None, minutes: float | None) -> None:
-        """Set the limits: trials of any state, and minutes of running time; None is no limit."""
-        self._database.write(lambda c: budgets.set_limits(c, self.study_id, trials, minutes))
+    def set_budget(
+        self,
+        *,
+        trials: int | None,
+        minutes: float | None,
+        quota_trials: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """Set the limits: trials of any state, and minutes of running time; None is no limit.
+
+        quota_trials: limits of quotas by name; those that are not named keep theirs.
+        """
+        self._database.write(
+            lambda c: budgets.set_limits(c, self.study_id, trials, minutes, quota_trials)
+        )
 
     def request_stop(self) -> None:
         """Ask all workers to end: they learn it at their next beat, and nothing can be claimed."""
@@ -111,9 +123,10 @@ class StudyStore(StudyReader):
         )
 
     def claim_new(self, worker_id: int, proposals: Sequence[Proposal]) -> list[ClaimedTrial]:
-        """Make trials of the first proposals, as many as the budget allows, and claim them.
+        """Make trials of the first proposals, as many as budget and quotas allow, and claim them.
 
-        Raises ValueError for a parameter whose distribution is not compatible with the study's.
+        Raises ValueError for a parameter whose distribution is not compatible with the study's, and
+        for a quota that the study does not have.
         """
         claim = str(uuid.uuid4())
         return self._database.write(

@@ -28,7 +28,10 @@ from sqlalchemy.sql.functions import FunctionElement
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
+# Versions whose databases lack nothing but tables, which are added when one is opened.
+# 1: without quotas.
+OLDER_VERSIONS: Final = frozenset({1})
 
 metadata = MetaData()
 
@@ -120,6 +123,22 @@ BUDGETS = Table(
     Column("grace_until", Double, nullable=False, default=0.0),
     Column("stop_requested", Boolean, nullable=False, default=False),
     Column("artifact_bytes", BigInteger, nullable=False, default=0),
+)
+
+# Parts of a budget; read and changed under the budget's lock.
+QUOTAS = Table(
+    "freerun_quotas",
+    metadata,
+    Column(
+        "study_id",
+        Integer,
+        ForeignKey("freerun_studies.study_id", ondelete="CASCADE"),
+        primary_key=True,
+        autoincrement=False,
+    ),
+    Column("name", String(100), primary_key=True),
+    Column("trials", Integer, nullable=False),
+    Column("used", Integer, nullable=False, default=0),
 )
 
 WORKERS = Table(

@@ -16,7 +16,7 @@ from search.study.wording import either, shown
 SOURCES: Mapping[str, type[BaseModel]] = {
     model.model_fields["source"].default: model for model in get_args(get_args(Series)[0])
 }
-SECTIONS = ("series", "task", "search", "space")
+SECTIONS = ("series", "task", "presets", "search", "space")
 
 # What a value must be, by the type of pydantic's error.
 _KINDS = {

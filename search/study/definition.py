@@ -11,7 +11,21 @@ from pydantic import Field, ValidationInfo, field_serializer, field_validator, m
 from search.series import Series
 from search.series.section import Section, SectionError
 from search.study.domain import Domain
-from search.study.space import check_complete, complete_space, least_training_steps, read_space
+from search.study.preset_quotas import (
+    PresetQuota,
+    complete_open_space,
+    read_quotas,
+    read_stored_quotas,
+    sum_of_quotas,
+    within,
+)
+from search.study.space import (
+    Space,
+    check_complete,
+    complete_space,
+    least_training_steps,
+    read_space,
+)
 from search.study.wording import shown
 
 ScoreAgainst = Literal["signal", "observations"]
@@ -75,8 +89,9 @@ def _require_room(span: str, steps: int, horizon: str, horizon_steps: int) -> No
 class Search(Section):
     """How the space is searched, and what may be spent on it.
 
-    trials: complete, pruned and finally failed ones, over all resumes. minutes: summed running
-    time. workers: processes here; None for one per CPU. replicas: training runs of a candidate.
+    trials: complete, pruned and finally failed ones, over all resumes; with presets, the sum of
+    their quotas. minutes: summed running time. workers: processes here; None for one per CPU.
+    replicas: training runs of a candidate.
     rungs: points of report per trial, the last one at the end of training. cohort_members: about
     how many networks train as one at most. finalists: candidates of the final, each trained
     `final_replicas` times. test_draws: fresh draws for the winner's test. artifact_kib_per_trial,
@@ -110,14 +125,17 @@ class StudyDefinition(Section):
     keeps its space when a later version has other defaults. Therefore JSON, which is written by
     this class, is taken as complete; Python values (a study file) name deviations from the default.
 
-    name: the study's, also of its files. seed: of all draws and initialisations.
+    name: the study's, also of its files. seed: of all draws and initialisations. presets: the
+    families that are searched, each with its quota of trials; none for the whole space. With
+    presets, `space` holds what they leave open.
     """
 
     name: str = Field(examples=["my-study"])
     seed: int = Field(default=0, ge=0, lt=2**63)
     series: Series
     task: Task
-    search: Search = Search()
+    presets: Mapping[str, PresetQuota] = {}
+    search: Search = Field(default=Search(), validate_default=True)
     space: Mapping[str, Domain] = Field(default={}, validate_default=True)
 
     @field_validator("name")
@@ -140,6 +158,30 @@ class StudyDefinition(Section):
         knows_signal = series is None or series.is_generated
         return {"score_against": "signal" if knows_signal else "observations", **raw}
 
+    @field_validator("presets", mode="plain")
+    @classmethod
+    def _read_presets(cls, raw: object, info: ValidationInfo) -> Mapping[str, PresetQuota]:
+        if not isinstance(raw, Mapping):
+            raise ValueError(
+                f"must be a section of keys, but got {shown(raw)}; write [presets] above its keys"
+            )
+        return read_stored_quotas(raw) if info.mode == "json" else read_quotas(raw)
+
+    @field_serializer("presets")
+    def _plain_presets(self, presets: Mapping[str, PresetQuota]) -> dict[str, Any]:
+        return {name: preset.to_plain() for name, preset in presets.items()}
+
+    @field_validator("search", mode="before")
+    @classmethod
+    def _sum_quotas(cls, raw: object, info: ValidationInfo) -> object:
+        """With presets, fill in trials or check that it says the same as their quotas."""
+        if isinstance(raw, Search):
+            raw = raw.model_dump(exclude_unset=True)
+        presets = info.data.get("presets")
+        if not presets or not isinstance(raw, Mapping):
+            return raw
+        return {**raw, "trials": sum_of_quotas(presets, raw.get("trials"))}
+
     @field_validator("space", mode="plain")
     @classmethod
     def _read_space(cls, raw: object, info: ValidationInfo) -> Mapping[str, Domain]:
@@ -148,11 +190,16 @@ class StudyDefinition(Section):
                 f"must be a section of keys, but got {shown(raw)}; write [space] above its keys"
             )
         named = read_space(raw)
-        task = info.data.get("task")
+        task, presets = info.data.get("task"), info.data.get("presets")
         if info.mode == "json":
-            check_complete(named)
+            for fixed in [preset.fixed for preset in (presets or {}).values()] or [{}]:
+                check_complete(within(named, fixed))
             return named
-        return named if task is None else complete_space(named, task.train_steps)
+        if task is None or presets is None:  # which has its own complaint
+            return named
+        if presets:
+            return complete_open_space(named, presets, task.train_steps)
+        return complete_space(named, task.train_steps)
 
     @field_serializer("space")
     def _plain_space(self, space: Mapping[str, Domain]) -> dict[str, Any]:
@@ -182,12 +229,20 @@ class StudyDefinition(Section):
             )
         return self
 
+    def full_space(self) -> Space:
+        """Return what trials are sampled from and resolved by: space and presets together."""
+        return Space(self.space, {name: preset.fixed for name, preset in self.presets.items()})
+
     def identity(self) -> dict[str, Any]:
         """Return, as plain JSON values, what may not change on a resume.
 
-        That is all but the name and what is spent (trials, minutes, workers).
+        That is all but the name and what is spent (trials, quotas, minutes, workers).
         """
-        return self.model_dump(mode="json", exclude={"name": True, "search": set(_SPENT)})
+        spent = {"name": True, "presets": True, "search": set(_SPENT)}
+        plain = self.model_dump(mode="json", exclude=spent)
+        if self.presets:
+            plain["presets"] = {n: preset.to_plain()["fixed"] for n, preset in self.presets.items()}
+        return plain
 
     @property
     def identity_hash(self) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from models.candidate import Architecture, Candidate, Strategy
@@ -11,11 +12,16 @@ from search.series.section import SectionError
 from search.study.domain import Choices, Domain, Scalar, largest, smallest
 from search.study.meaning import read_domain
 from search.study.parameters import BY_NAME, PARAMETERS, SPANS
-from search.study.wording import shown
+from search.study.wording import either, shown
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
     from optuna.trial import BaseTrial
+
+
+# The parameter that names a trial's preset, in studies that have presets.
+PRESET = "preset"
+NO_PRESETS: Mapping[str, Mapping[str, Scalar]] = MappingProxyType({})
 
 
 class Space:
@@ -23,19 +29,32 @@ class Space:
 
     domains: the completed ones of `StudyDefinition.space`. A known parameter that is not there
     (one that came with a later version) is not sampled and has its neutral value.
+    presets: the parameters that each preset fixes, by its name. A trial samples its preset first,
+    then of the domains what that preset leaves open.
     """
 
-    def __init__(self, domains: Mapping[str, Domain]) -> None:
+    def __init__(
+        self,
+        domains: Mapping[str, Domain],
+        presets: Mapping[str, Mapping[str, Scalar]] = NO_PRESETS,
+    ) -> None:
         self.domains = dict(domains)
+        self.presets = dict(presets)
         self._sampled = tuple(row for row in PARAMETERS if row.name in self.domains)
         self.cohort_names = tuple(row.name for row in self._sampled if row.cohort)
+        if self.presets:
+            self.domains[PRESET] = Choices(tuple(self.presets))
+            self.cohort_names = (PRESET, *self.cohort_names)
 
     def suggest(self, trial: BaseTrial) -> dict[str, Scalar]:
         """Sample the parameters of one trial; those whose condition fails are left out."""
         params: dict[str, Scalar] = {}
+        if self.presets:
+            params[PRESET] = self.domains[PRESET].suggest(trial, PRESET)
+        known = {**self._fixed(params), **params}
         for row in self._sampled:
-            if row.applies(params):
-                params[row.name] = self.domains[row.name].suggest(trial, row.name)
+            if row.name not in known and row.applies(known):
+                params[row.name] = known[row.name] = self.domains[row.name].suggest(trial, row.name)
         return params
 
     def distributions(self, params: Mapping[str, Scalar]) -> dict[str, BaseDistribution]:
@@ -45,8 +64,10 @@ class Space:
     def resolve(self, params: Mapping[str, Scalar | None]) -> Candidate:
         """Return the candidate that a trial's parameters stand for.
 
-        Raises UsageError where a parameter that the candidate needs is missing.
+        Raises UsageError where a parameter that the candidate needs is missing, and for a preset
+        that the study does not have.
         """
+        params = {**self._fixed(params), **params}
         has_window = _value(params, "context") == "window"
         rollout_steps = _value(params, "window_rollout_steps" if has_window else "rollout_steps")
         architecture = Architecture(
@@ -83,6 +104,18 @@ class Space:
             dropout=_value(params, "dropout"),
         )
         return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
+
+    def _fixed(self, params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:
+        """The parameters that the preset of a trial fixes."""
+        if not self.presets:
+            return {}
+        preset = params.get(PRESET)
+        if preset not in self.presets:
+            raise UsageError(
+                f"a trial's {PRESET} must be {either(self.presets)}, but got {shown(preset)}; "
+                "give a trial of this study"
+            )
+        return self.presets[str(preset)]
 
 
 def _value(params: Mapping[str, Scalar | None], name: str) -> Any:

@@ -11,7 +11,6 @@ from search.results.winner import FinalPurpose, Outcome, outcomes, winner_of
 from search.series import Table
 from search.storage import ParamValue, StudyReader, TrialRow
 from search.study.definition import StudyDefinition
-from search.study.space import Space
 from search.study.study_file import read_stored_definition
 
 
@@ -68,7 +67,7 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
 
 def candidate_of(definition: StudyDefinition, params: Mapping[str, ParamValue]) -> Candidate:
     """The candidate that a trial's parameters stand for."""
-    return Space(definition.space).resolve(params)
+    return definition.full_space().resolve(params)
 
 
 def _claim(outcome: Outcome) -> Claim:

@@ -57,6 +57,7 @@ def create(definition: StudyDefinition) -> Iterator[Callable[[str], StudyStore]]
             definition.name,
             definition=definition.model_dump_json(),
             definition_hash=definition.identity_hash,
+            quota_trials={name: preset.trials for name, preset in definition.presets.items()},
         )
         store.set_budget(trials=definition.search.trials, minutes=None)
         return store

@@ -2,6 +2,7 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from optuna.distributions import CategoricalDistribution
 from optuna.trial import TrialState, create_trial
 
 from search.running.halving import Halving
@@ -20,6 +21,25 @@ def test_earlier_trials_count() -> None:
     # The better half of (0.1, 0.2, 0.25, 0.3, 0.4) are two.
     assert set(halving.losers(1, {0: 0.25, 1: 0.4})) == {0, 1}
     assert set(halving.losers(2, {0: 0.25, 1: 0.4})) == {1}
+
+
+def test_trials_of_a_preset_are_compared_with_their_own_kind() -> None:
+    choices = CategoricalDistribution(("lstm", "gru"))
+    halving = Halving()
+    halving.learn(
+        create_trial(
+            state=TrialState.PRUNED,
+            value=0.1,
+            params={"preset": "lstm"},
+            distributions={"preset": choices},
+            intermediate_values={1: 0.1},
+        )
+        for _ in range(9)
+    )
+    scores = {0: 0.3, 1: 0.4}
+    assert halving.losers(1, scores, "gru") == [1]
+    assert set(halving.losers(1, scores, "lstm")) == {0, 1}
+    assert halving.losers(1, scores) == [1]
 
 
 def test_one_trial_alone_goes_on() -> None:

@@ -1,16 +1,24 @@
 """Cohorts are proposed whole: one key, about as many networks as asked for."""
 
-from search.running.proposer import Proposer, cohort_key
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.running.proposer import Proposer, cohort_key, next_preset
+from search.storage import Quota
 from search.study.definition import StudyDefinition
 from search.study.space import Space
 
 
-def wide(**search: object) -> StudyDefinition:
+def wide(presets: Mapping[str, int] | None = None, **search: object) -> StudyDefinition:
     return StudyDefinition.model_validate(
         {
             "name": "wide",
             "series": {"source": "sine"},
             "task": {"train_steps": 600, "horizon_steps": 400},
+            "presets": presets or {},
             "search": {"replicas": 4, **search},
         }
     )
@@ -46,3 +54,54 @@ def test_equal_seeds_propose_equally_and_others_do_not() -> None:
 def test_strategies_differ_within_a_cohort() -> None:
     proposals = Proposer(wide(cohort_members=256), sampler_seed=3).propose(None)
     assert len({p.params["learning_rate"] for p in proposals}) == len(proposals)
+
+
+def with_presets(**search: object) -> StudyDefinition:
+    return wide({"baseline": 20, "lstm": 20, "warmed-up": 20}, **search)
+
+
+@pytest.mark.parametrize("sampler", ["random", "tpe"])
+def test_a_cohort_is_of_the_preset_that_is_asked_for(sampler: str) -> None:
+    definition = with_presets(cohort_members=16, sampler=sampler)
+    proposer, space = Proposer(definition, sampler_seed=1), definition.full_space()
+    for preset in ("lstm", "baseline", "warmed-up", "lstm"):
+        proposals = proposer.propose(at_most=None, preset=preset)
+        proposer.forget()
+        assert {p.quota for p in proposals} == {p.params["preset"] for p in proposals} == {preset}
+        assert len({p.cohort_key for p in proposals}) == 1
+        if preset == "lstm":
+            assert {space.resolve(p.params).architecture.cell for p in proposals} == {"lstm"}
+
+
+def test_presets_of_one_architecture_do_not_share_a_cohort() -> None:
+    definition = with_presets()
+    (proposal, *_) = Proposer(definition, sampler_seed=1).propose(at_most=1, preset="baseline")
+    candidate = definition.full_space().resolve(proposal.params)
+    assert proposal.cohort_key == cohort_key(candidate, "baseline")
+    assert len({cohort_key(candidate, name) for name in ("baseline", "input-noise", None)}) == 3
+
+
+def test_without_presets_a_proposal_has_no_quota() -> None:
+    assert {p.quota for p in Proposer(wide(), sampler_seed=1).propose(at_most=3)} == {None}
+
+
+def test_the_next_preset_has_the_largest_share_left() -> None:
+    quotas = {"a": Quota(10, 5), "b": Quota(100, 40), "c": Quota(5, 5)}
+    assert next_preset(quotas) == "b"
+    assert next_preset({"c": Quota(5, 5)}) is None
+    assert next_preset({}) is None
+
+
+@settings(deadline=None, max_examples=50)
+@given(st.lists(st.integers(1, 60), min_size=1, max_size=8), st.integers(1, 9))
+def test_presets_get_on_together_until_all_quotas_are_used(trials: list[int], cohort: int) -> None:
+    quotas = {str(i): Quota(n, 0) for i, n in enumerate(trials)}
+    while (name := next_preset(quotas)) is not None:
+        shares = {key: quota.used / quota.trials for key, quota in quotas.items()}
+        # One is ahead of another by no more than its last cohort.
+        assert max(shares.values()) - min(shares.values()) <= 1e-9 + max(
+            cohort / quota.trials for quota in quotas.values()
+        )
+        quota = quotas[name]
+        quotas[name] = Quota(quota.trials, quota.used + min(cohort, quota.left))
+    assert all(quota.left == 0 for quota in quotas.values())

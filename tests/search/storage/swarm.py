@@ -8,10 +8,12 @@ import os
 import sys
 from collections.abc import Callable
 
-from optuna.distributions import FloatDistribution
+from optuna.distributions import CategoricalDistribution, FloatDistribution
 
 from search.storage import FinishedTrial, Proposal, open_storage
 from search.storage.optuna_tables import newest_revision
+
+QUOTAS = ("a", "b", "c")
 
 
 def open_only(url: str) -> list[int]:
@@ -36,12 +38,39 @@ def claim_until_spent(url: str) -> list[int]:
     return numbers
 
 
+def claim_quotas(url: str) -> list[int]:
+    """Claim trials of the quota of which most is left, until all are used up; fail every third.
+
+    Return their numbers.
+    """
+    numbers = []
+    with open_storage(url, create=False) as storage:
+        study = storage.study("sine")
+        worker = study.register_worker(host="here", pid=os.getpid(), machine={})
+        while not (budget := study.budget()).exhausted:
+            name = max(budget.quotas, key=lambda name: budget.quotas[name].left)
+            distributions = {"x": FloatDistribution(0, 1), "of": CategoricalDistribution(QUOTAS)}
+            one = Proposal({"x": 0.5, "of": name}, distributions, cohort_key=name, quota=name)
+            claimed = study.claim_new(worker, [one] * 3)
+            numbers += [trial.number for trial in claimed]
+            ends = [
+                FinishedTrial(trial.trial_id, "complete", 0.5)
+                if trial.number % 3
+                else FinishedTrial(trial.trial_id, "failed")
+                for trial in claimed
+            ]
+            assert not study.finish(worker, ends)
+        study.leave(worker)
+    return numbers
+
+
 def hold_until_killed(url: str) -> list[int]:
-    """Claim two trials, report one, say so, and hang."""
+    """Claim two trials, of the first quota if there are any, report one, say so, and hang."""
     storage = open_storage(url, create=False)
     study = storage.study("sine")
     worker = study.register_worker(host="here", pid=os.getpid(), machine={})
-    one = Proposal({"x": 0.5}, {"x": FloatDistribution(0, 1)}, cohort_key="a")
+    quota = next(iter(study.budget().quotas), None)
+    one = Proposal({"x": 0.5}, {"x": FloatDistribution(0, 1)}, cohort_key="a", quota=quota)
     claimed = study.claim_new(worker, [one] * 2)
     study.report(worker, [(claimed[0].trial_id, 1, 0.5)])
     held = [worker, *(trial.trial_id for trial in claimed)]
@@ -53,6 +82,7 @@ def hold_until_killed(url: str) -> list[int]:
 TASKS: dict[str, Callable[[str], list[int]]] = {
     "open": open_only,
     "claim": claim_until_spent,
+    "claim_quotas": claim_quotas,
     "hold": hold_until_killed,
 }
 

@@ -123,6 +123,22 @@ def test_a_schema_of_another_version_is_refused(
     assert remedy in message
 
 
+def test_a_database_without_quotas_gets_them(database_url: str, run_sql: RunSql) -> None:
+    with open_storage(database_url, create=True) as storage:
+        older = storage.create_study("older", definition="{}", definition_hash="abc")
+        older.set_budget(trials=5, minutes=None)
+    run_sql("DROP TABLE freerun_quotas")
+    run_sql("UPDATE freerun_schema SET version = 1")
+    with open_storage(database_url, create=False) as storage:
+        assert storage.study("older").budget().trials == 5
+        assert storage.study("older").budget().quotas == {}
+        newer = storage.create_study(
+            "newer", definition="{}", definition_hash="abc", quota_trials={"a": 2}
+        )
+        assert newer.budget().quotas["a"].left == 2
+    assert run_sql("SELECT version FROM freerun_schema") == [(SCHEMA_VERSION,)]
+
+
 def test_tables_of_another_optuna_are_refused(database_url: str, run_sql: RunSql) -> None:
     ((revision,),) = run_sql("SELECT version_num FROM alembic_version")
     run_sql("UPDATE alembic_version SET version_num = 'v9.0.0.a'")

@@ -1,0 +1,119 @@
+"""Presets: named families of candidates, each fixing most parameters and leaving the rest open.
+
+All but one are the attempts of the report that freerun starts from: a student's recurrent networks
+on a noisy sine, whose one-step forecasts looked fine and whose free runs collapsed. Each of them is
+`baseline` plus one named change; docs/presets.md says how they map to the report.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from search.study.domain import Choices, Domain, Scalar
+from search.study.parameters import PARAMETERS
+
+# The report's noise is in the units of its series, ours in standard deviations of the training
+# span: of a unit sine with noise of 0.2, that is sqrt(1/2 + 0.2²) = 0.735.
+REPORT_STD = math.sqrt(0.5 + 0.2**2)
+
+
+def _noise_std(in_series_units: float) -> float:
+    return round(in_series_units / REPORT_STD, 4)
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A named family of candidates.
+
+    change: what it changes in `baseline`, in words. fixed: the values of its parameters; those that
+    are not there and apply are open, and sampled from the study's space. is_attempt: of the report.
+    """
+
+    name: str
+    change: str
+    fixed: Mapping[str, Scalar]
+    is_attempt: bool = True
+
+
+BASELINE_NAME = "baseline"
+# What varies in every one of the report's attempts.
+VARIED = ("learning_rate", "hidden_units", "training_steps")
+
+# The report's first network. Parameters that it does not name have their neutral value.
+BASELINE: Mapping[str, Scalar] = {
+    "cell": "rnn",
+    "layers": 1,
+    "context": "window",  # the state starts at zero for each window
+    "window_steps": 4,
+    "window_rollout_steps": 1,
+    "weight_decay": 0.0,
+    "clip_norm": 1e9,  # never reached: the report does not clip
+    "schedule": "constant",
+    "batch_size": 16,
+    "restarts": 1,
+}
+# The report leaves its number open; the longest window rollout of the default space.
+PREDICT_NUM = 16
+MULTI_STEP: Mapping[str, Scalar] = {
+    "window_rollout_steps": PREDICT_NUM,
+    "teacher_weight": 0.0,
+    "curriculum_fraction": 0.0,
+}
+
+
+def _attempt(
+    name: str, change: str, values: Mapping[str, Scalar] | None = None, opens: tuple[str, ...] = ()
+) -> Preset:
+    """`baseline` with other values of some parameters, and more of them open."""
+    wanted = {**BASELINE, **(values or {})}
+    fixed: dict[str, Scalar] = {}
+    space: dict[str, Domain] = {}
+    for row in PARAMETERS:
+        if not row.can_apply(space):
+            continue
+        space[row.name] = row.default
+        if row.name not in VARIED + opens:
+            value = wanted.get(row.name, row.neutral)
+            assert value is not None, row.name
+            fixed[row.name] = value
+            space[row.name] = Choices((value,))
+    return Preset(name, change, fixed)
+
+
+PRESETS: tuple[Preset, ...] = (
+    _attempt(BASELINE_NAME, "an RNN that reads windows of 4 from a state of zero, one-step loss"),
+    _attempt(
+        "hyperparameters",
+        "layers, batch size and weight decay are searched, too",
+        opens=("layers", "batch_size", "weight_decay"),
+    ),
+    _attempt("extra-fc", "one more fully connected layer before the output", {"head_layers": 1}),
+    _attempt("lstm", "LSTM cells", {"cell": "lstm"}),
+    _attempt("gru", "GRU cells", {"cell": "gru"}),
+    _attempt(
+        "multi-step",
+        f"loss over {PREDICT_NUM} steps, each forecast written back into the window",
+        MULTI_STEP,
+    ),
+    _attempt(
+        "feedback-noise",
+        "multi-step, with noise of 0.2 on each forecast that is written back",
+        {**MULTI_STEP, "feedback_noise_std": _noise_std(0.2)},
+    ),
+    _attempt("input-noise", "noise of 0.1 on the window", {"input_noise_std": _noise_std(0.1)}),
+    _attempt("output-noise", "noise of 0.05 on the output", {"output_noise_std": _noise_std(0.05)}),
+    _attempt(
+        "label-noise",
+        "noise of 0.1 on the target, whose strength the report does not say",
+        {"label_noise_std": _noise_std(0.1)},
+    ),
+    _attempt("residual", "the output is added to the last input", {"residual": True}),
+    Preset(
+        "warmed-up",
+        "not of the report: the whole space with a warmed-up state",
+        {"context": "state"},
+        is_attempt=False,
+    ),
+)
+
+BY_NAME: Mapping[str, Preset] = {preset.name: preset for preset in PRESETS}

@@ -1,0 +1,112 @@
+"""The table of presets: each attempt of the report is `baseline` plus its named change."""
+
+import pytest
+
+from models.candidate import Candidate
+from search.study.definition import StudyDefinition
+from search.study.domain import Scalar, smallest
+from search.study.parameters import BY_NAME as PARAMETER_BY_NAME
+from search.study.parameters import PARAMETERS
+from search.study.preset_quotas import open_names, within
+from search.study.presets import BASELINE_NAME, BY_NAME, PRESETS, REPORT_STD, VARIED
+from search.study.space import PRESET, check_complete
+
+DEFAULTS = {row.name: row.default for row in PARAMETERS}
+MULTI_STEP = {
+    "window_rollout_steps": 16,
+    "teacher_weight": 0.0,
+    "curriculum_fraction": 0.0,
+    "feedback_noise_std": 0.0,
+}
+# What the report changed in each attempt, its noise in the units of the series.
+CHANGES: dict[str, dict[str, Scalar]] = {
+    "baseline": {},
+    "hyperparameters": {},
+    "extra-fc": {"head_layers": 1},
+    "lstm": {"cell": "lstm"},
+    "gru": {"cell": "gru"},
+    "multi-step": MULTI_STEP,
+    "feedback-noise": {**MULTI_STEP, "feedback_noise_std": 0.2},
+    "input-noise": {"input_noise_std": 0.1},
+    "output-noise": {"output_noise_std": 0.05},
+    "label-noise": {"label_noise_std": 0.1},
+    "residual": {"residual": True},
+}
+ALSO_OPEN = {"hyperparameters": {"layers", "batch_size", "weight_decay"}}
+
+
+def test_every_attempt_of_the_report_is_there() -> None:
+    assert {preset.name for preset in PRESETS if preset.is_attempt} == set(CHANGES)
+    assert len(BY_NAME) == len(PRESETS)
+    assert PRESETS[0].name == BASELINE_NAME
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_an_attempt_is_the_baseline_plus_its_named_change(name: str) -> None:
+    baseline, preset = BY_NAME[BASELINE_NAME].fixed, BY_NAME[name].fixed
+    also_open = ALSO_OPEN.get(name, set())
+    in_stds = {
+        key: pytest.approx(value / REPORT_STD, rel=2e-3) if key.endswith("noise_std") else value
+        for key, value in CHANGES[name].items()
+    }
+    expected = {**baseline, **in_stds}
+    assert preset == {key: value for key, value in expected.items() if key not in also_open}
+    assert set(open_names(DEFAULTS, preset)) == {*VARIED, *also_open}
+
+
+def test_the_reports_noise_is_converted_by_the_standard_deviation_of_its_series() -> None:
+    assert pytest.approx(0.735, abs=5e-4) == REPORT_STD
+
+
+@pytest.mark.parametrize("preset", PRESETS, ids=lambda preset: preset.name)
+def test_what_a_preset_fixes_has_a_meaning_applies_and_is_enough(preset: object) -> None:
+    fixed = BY_NAME[preset.name].fixed  # type: ignore[attr-defined]
+    space = within(DEFAULTS, fixed)
+    check_complete(space)
+    for name, value in fixed.items():
+        row = PARAMETER_BY_NAME[name]
+        kept = row.meaning.value(name, value)
+        assert (kept, type(kept)) == (value, type(value))
+        assert row.can_apply(space)
+
+
+def test_the_warmed_up_preset_is_the_default_space_with_a_state() -> None:
+    fixed = BY_NAME["warmed-up"].fixed
+    assert fixed == {"context": "state"}
+    space = within(DEFAULTS, fixed)
+    assert open_names(DEFAULTS, fixed) == [
+        row.name for row in PARAMETERS if row.can_apply(space) and row.name != "context"
+    ]
+
+
+def candidate_of(name: str) -> Candidate:
+    definition = StudyDefinition.model_validate(
+        {
+            "name": "x",
+            "series": {"source": "sine"},
+            "task": {"train_steps": 600, "horizon_steps": 400},
+            "presets": {name: 1},
+        }
+    )
+    space = definition.full_space()
+    params: dict[str, Scalar] = {PRESET: name, "learning_rate": 0.01}
+    for parameter in open_names(definition.space, BY_NAME[name].fixed):
+        if parameter != "learning_rate":
+            params[parameter] = smallest(definition.space[parameter])
+    return space.resolve(params)
+
+
+def test_the_baseline_is_the_reports_first_network() -> None:
+    candidate = candidate_of("baseline")
+    architecture, strategy = candidate.architecture, candidate.strategy
+    assert (architecture.cell, architecture.layers, architecture.head_layers) == ("rnn", 1, 0)
+    assert (architecture.context, architecture.context_steps) == ("window", 4)
+    assert (strategy.rollout_steps, strategy.teacher_weight, candidate.restarts) == (1, 1.0, 1)
+    assert strategy.input_noise_std == strategy.output_noise_std == strategy.label_noise_std == 0.0
+    assert strategy.weight_decay == 0.0
+
+
+def test_the_multi_step_loss_is_over_the_free_run_alone() -> None:
+    strategy = candidate_of("multi-step").strategy
+    assert (strategy.rollout_steps, strategy.teacher_weight) == (16, 0.0)
+    assert strategy.curriculum_fraction == 0.0
