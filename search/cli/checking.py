@@ -120,7 +120,7 @@ def _known_presets() -> dict[str, dict[str, Any]]:
     from search.study.preset_quotas import open_names
     from search.study.presets import PRESETS
 
-    defaults = {row.name: row.default for row in PARAMETERS}
+    defaults = {row.name: row.default for row in PARAMETERS if not row.opt_in}
     return {
         preset.name: {
             "change": preset.change,

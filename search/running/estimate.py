@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import mean, median
+from statistics import median
 from time import perf_counter
 
 from models.candidate import Candidate
@@ -14,8 +14,8 @@ from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
 
 COHORTS = 5
-# How many candidates of a preset tell what it costs in the mean.
-CANDIDATES = 50
+# How many cohorts of a preset tell what it costs in the mean; one of them is measured.
+COHORTS_OF_PRESET = 20
 # Steps of a cohort that are measured: short ones more often.
 STEPS = 2
 MOST_STEPS = 11
@@ -48,17 +48,15 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     views = [data.view("search", replica) for replica in range(search.replicas)]
 
     def seconds_per_trial(preset: str | None) -> float:
-        proposals = proposer.propose(at_most=None, preset=preset)
-        proposer.forget()
-        candidates = [space.resolve(proposal.params) for proposal in proposals]
-        per_step = _seconds_per_step(candidates, views, definition.seed)
-        measured = per_step * candidates[0].strategy.training_steps / len(candidates)
-        if preset is None:
-            return measured
-        others = [proposer.propose(at_most=1, preset=preset)[0] for _ in range(CANDIDATES)]
-        proposer.forget()
-        expected = mean(proposer.cost.seconds(space.resolve(p.params)) for p in others)
-        return measured * expected / mean(proposer.cost.seconds(c) for c in candidates)
+        cohorts = []
+        for _ in range(1 if preset is None else COHORTS_OF_PRESET):
+            proposals = proposer.propose(at_most=None, preset=preset)
+            proposer.forget()
+            cohorts.append([space.resolve(proposal.params) for proposal in proposals])
+        per_step = _seconds_per_step(cohorts[0], views, definition.seed)
+        measured = per_step * cohorts[0][0].strategy.training_steps
+        expected = [proposer.cost.seconds(cohort) for cohort in cohorts]
+        return measured / expected[0] * sum(expected) / sum(map(len, cohorts))
 
     if definition.presets:
         quotas = {name: preset.trials for name, preset in definition.presets.items()}

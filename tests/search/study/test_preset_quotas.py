@@ -9,11 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.samplers import RandomSampler
+from pydantic import ValidationError
 
 from search.errors import StudyFileError, UsageError
 from search.study.definition import StudyDefinition, differing_keys
 from search.study.domain import Choices
 from search.study.parameters import PARAMETERS
+from search.study.preset_quotas import open_names
 from search.study.presets import BY_NAME, PRESETS
 from search.study.space import PRESET
 from search.study.study_file import read_stored_definition, read_study_file
@@ -168,6 +170,19 @@ def test_the_space_narrows_every_preset_that_leaves_a_parameter_open() -> None:
         assert layers == (3 if params[PRESET] == "hyperparameters" else 1)
 
 
+def test_what_is_searched_only_when_named_is_open_where_a_preset_can_have_it() -> None:
+    chosen = {"baseline": 1, "multi-step": 1, "warmed-up": 1}
+    space = {"dropout": [0.0, 0.3], "stateful": True}
+    definition = define(chosen, space=space)
+    for name, wants in (("baseline", False), ("multi-step", False), ("warmed-up", True)):
+        opened = open_names(definition.space, definition.presets[name].fixed)
+        assert ("dropout" in opened) == ("stateful" in opened) == wants
+    with pytest.raises(ValidationError, match=r"professor_weight .preset warmed-up. is sampled"):
+        define(chosen, space={"professor_weight": 1})
+    with pytest.raises(ValidationError, match="dropout is open in no preset"):
+        define({"baseline": 1}, space=space)
+
+
 def test_a_trial_of_an_unknown_preset_is_refused() -> None:
     full = define({"baseline": 1, "lstm": 1}).full_space()
     params = {"hidden_units": 8, "learning_rate": 0.1, "training_steps": 200}
@@ -192,7 +207,7 @@ def test_a_trial_samples_its_preset_and_what_that_leaves_open(chosen: set[str], 
         fixed = BY_NAME[str(params[PRESET])].fixed
         known = {**fixed, **params}
         applying = {row.name for row in PARAMETERS if row.applies(known)}
-        assert set(params) == {PRESET, *(applying - set(fixed))}
+        assert set(params) == {PRESET, *(applying & set(definition.space) - set(fixed))}
         # The parameters that are stored tell all, in the terms of a space without presets.
         candidate = full.resolve(dict(params))
         assert candidate == define({}).full_space().resolve(known)

@@ -1,5 +1,7 @@
 """The table of presets: each attempt of the report is `baseline` plus its named change."""
 
+from pathlib import Path
+
 import pytest
 
 from models.candidate import Candidate
@@ -10,14 +12,19 @@ from search.study.parameters import PARAMETERS
 from search.study.preset_quotas import open_names, within
 from search.study.presets import BASELINE_NAME, BY_NAME, PRESETS, REPORT_STD, VARIED
 from search.study.space import PRESET, check_complete
+from search.study.study_file import read_study_file
 
-DEFAULTS = {row.name: row.default for row in PARAMETERS}
+STUDIES = Path(__file__).parents[3] / "studies"
+
+DEFAULTS = {row.name: row.default for row in PARAMETERS if not row.opt_in}
 MULTI_STEP = {
     "window_rollout_steps": 16,
     "teacher_weight": 0.0,
     "curriculum_fraction": 0.0,
     "feedback_noise_std": 0.0,
+    "teacher_span": "warm-up",
 }
+TEACHER_FORCING_BESIDE = {"teacher_span": "rollout", "professor_detach": "teacher"}
 # What the report changed in each attempt, its noise in the units of the series.
 CHANGES: dict[str, dict[str, Scalar]] = {
     "baseline": {},
@@ -31,7 +38,32 @@ CHANGES: dict[str, dict[str, Scalar]] = {
     "output-noise": {"output_noise_std": 0.05},
     "label-noise": {"label_noise_std": 0.1},
     "residual": {"residual": True},
+    "professor-forcing": {
+        **MULTI_STEP,
+        **TEACHER_FORCING_BESIDE,
+        "teacher_weight": 1.0,
+        "professor_weight": 1.0,
+    },
+    "recursive-three-loss": {
+        **TEACHER_FORCING_BESIDE,
+        "cell": "lstm",
+        "layers": 2,
+        "context": "state",
+        "warm_up_steps": 500,
+        "rollout_steps": 50,
+        "stateful": True,
+        "teacher_weight": 0.5,
+        "professor_weight": 0.5,
+        "curriculum_fraction": 0.0,
+        "feedback_noise_std": 0.0,
+        "dropout": 0.2,
+        "weight_decay": 1e-4,
+        "clip_norm": 10.0,
+        "batch_size": 12,
+    },
 }
+# What has no meaning once the state is warmed up.
+GONE = {"recursive-three-loss": {"window_steps", "window_rollout_steps"}}
 ALSO_OPEN = {"hyperparameters": {"layers", "batch_size", "weight_decay"}}
 
 
@@ -45,12 +77,13 @@ def test_every_attempt_of_the_report_is_there() -> None:
 def test_an_attempt_is_the_baseline_plus_its_named_change(name: str) -> None:
     baseline, preset = BY_NAME[BASELINE_NAME].fixed, BY_NAME[name].fixed
     also_open = ALSO_OPEN.get(name, set())
+    gone = also_open | GONE.get(name, set())
     in_stds = {
         key: pytest.approx(value / REPORT_STD, rel=2e-3) if key.endswith("noise_std") else value
         for key, value in CHANGES[name].items()
     }
     expected = {**baseline, **in_stds}
-    assert preset == {key: value for key, value in expected.items() if key not in also_open}
+    assert preset == {key: value for key, value in expected.items() if key not in gone}
     assert set(open_names(DEFAULTS, preset)) == {*VARIED, *also_open}
 
 
@@ -73,9 +106,10 @@ def test_what_a_preset_fixes_has_a_meaning_applies_and_is_enough(preset: object)
 def test_the_warmed_up_preset_is_the_default_space_with_a_state() -> None:
     fixed = BY_NAME["warmed-up"].fixed
     assert fixed == {"context": "state"}
-    space = within(DEFAULTS, fixed)
     assert open_names(DEFAULTS, fixed) == [
-        row.name for row in PARAMETERS if row.can_apply(space) and row.name != "context"
+        row.name
+        for row in PARAMETERS
+        if row.name in DEFAULTS and row.can_apply(within(DEFAULTS, fixed)) and row.name != "context"
     ]
 
 
@@ -104,6 +138,43 @@ def test_the_baseline_is_the_reports_first_network() -> None:
     assert (strategy.rollout_steps, strategy.teacher_weight, candidate.restarts) == (1, 1.0, 1)
     assert strategy.input_noise_std == strategy.output_noise_std == strategy.label_noise_std == 0.0
     assert strategy.weight_decay == 0.0
+
+
+def test_the_recipe_has_its_numbers_and_may_have_its_learning_rate() -> None:
+    candidate = candidate_of("recursive-three-loss")
+    assert candidate.carries_state
+    assert candidate.branches == 2
+    # An epoch a step: the chunks of a batch are as long as the report's series.
+    assert candidate.strategy.batch_size * candidate.strategy.rollout_steps == 600
+    # Free-running, teacher-forced and matching loss, 1 : 1 : 1.
+    share = candidate.strategy.teacher_weight
+    assert 1 - share == share == candidate.strategy.professor_weight
+    definition = read_study_file(STUDIES / "report.toml").definition
+    assert definition.space["learning_rate"].contains(2e-4)
+    assert definition.space["hidden_units"].contains(32)
+
+
+def test_professor_forcing_adds_only_the_match_to_teacher_forcing() -> None:
+    strategy = candidate_of("professor-forcing").strategy
+    assert (strategy.teacher_weight, strategy.professor_weight) == (1.0, 1.0)
+    assert strategy.teacher_span == "rollout"
+
+
+@pytest.mark.parametrize("name", ["report", "report-clean"])
+def test_the_studies_of_the_report_give_every_preset_enough(name: str) -> None:
+    definition = read_study_file(STUDIES / f"{name}.toml").definition
+    assert all(preset.trials >= 50 for preset in definition.presets.values())
+    assert definition.search.sampler == "random"
+    assert definition.search.pruner == "none"
+    assert smallest(definition.space["training_steps"]) == 200
+    if name == "report":
+        assert list(definition.presets) == [preset.name for preset in PRESETS]
+        attempts = sum(definition.presets[p.name].trials for p in PRESETS if p.is_attempt)
+        assert attempts >= 2000
+    else:
+        assert definition.series.is_generated
+        clean = {"noise_std": 0.0}
+        assert clean.items() <= definition.series.model_dump().items()
 
 
 def test_the_multi_step_loss_is_over_the_free_run_alone() -> None:
