@@ -238,8 +238,9 @@ class StudyDefinition(Section):
 
         That is all but the name and what is spent (trials, quotas, minutes, workers).
         """
-        spent = {"name": True, "presets": True, "search": set(_SPENT)}
-        plain = self.model_dump(mode="json", exclude=spent)
+        plain = self.model_dump(
+            mode="json", exclude={"name": True, "presets": True, "search": set(_SPENT)}
+        )
         if self.presets:
             plain["presets"] = {n: preset.to_plain()["fixed"] for n, preset in self.presets.items()}
         return plain
