@@ -24,7 +24,7 @@ MULTI_STEP: dict[str, Scalar] = {
     "feedback_noise_std": 0.0,
     "teacher_span": "warm-up",
 }
-TEACHER_FORCING_BESIDE: dict[str, Scalar] = {"teacher_span": "rollout", "professor_detach": "teacher"}
+BESIDE: dict[str, Scalar] = {"teacher_span": "rollout", "professor_detach": "teacher"}
 # What the report changed in each attempt, its noise in the units of the series.
 CHANGES: dict[str, dict[str, Scalar]] = {
     "baseline": {},
@@ -40,12 +40,12 @@ CHANGES: dict[str, dict[str, Scalar]] = {
     "residual": {"residual": True},
     "professor-forcing": {
         **MULTI_STEP,
-        **TEACHER_FORCING_BESIDE,
+        **BESIDE,
         "teacher_weight": 1.0,
         "professor_weight": 1.0,
     },
     "recursive-three-loss": {
-        **TEACHER_FORCING_BESIDE,
+        **BESIDE,
         "cell": "lstm",
         "layers": 2,
         "context": "state",
