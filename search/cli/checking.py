@@ -46,8 +46,11 @@ def check(
     from search.study.study_file import read_study_file
 
     definition, table = read_study_file(study_file)
+    import torch
+
     from search.running.estimate import estimate
 
+    torch.set_num_threads(1)  # as workers have it
     found = estimate(definition, table)
     rows = None if table is None else table.rows
     if as_json:
