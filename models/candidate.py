@@ -10,6 +10,7 @@ ScheduleName = Literal["constant", "cosine"]
 PhasesName = Literal["random", "spectrum"]
 TeacherSpanName = Literal["warm-up", "rollout"]
 DetachName = Literal["teacher", "free", "none"]
+StateEstimateName = Literal["recurrence", "least-squares"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,11 @@ class Architecture:
     With a `window` context the state starts at zero and reads the last `context_steps` values
     anew for every forecast; with a `state` context it is warmed up on `context_steps` true values
     once and then carried along. An `autonomous` forecaster then runs on its state alone: after the
-    warm-up it reads zeros instead of its own output (a `state` context only).
+    warm-up it reads zeros instead of its own output (a `state` context only). What it starts from
+    is what the `recurrence` leaves after reading the warm-up; or, where everything is linear, the
+    state that explains the warm-up best, by `least-squares` (see `EstimatedRun`).
+
+    Raises ValueError where least squares are asked for of what is not linear.
     """
 
     cell: CellName
@@ -31,6 +36,20 @@ class Architecture:
     context: ContextName
     context_steps: int
     autonomous: bool = False
+    state_estimate: StateEstimateName = "recurrence"
+
+    def __post_init__(self) -> None:
+        is_linear = self.cell == "lru" and self.head_layers == 0 and not self.residual
+        if self.estimates_state and not (is_linear and self.autonomous and self.context == "state"):
+            raise ValueError(
+                'state_estimate "least-squares" must go with cell "lru", context "state", '
+                f"autonomous, no residual and no head_layers, but got {self}"
+            )
+
+    @property
+    def estimates_state(self) -> bool:
+        """Whether the state after the warm-up is found by least squares."""
+        return self.state_estimate == "least-squares"
 
 
 @dataclass(frozen=True)
@@ -42,7 +61,8 @@ class Strategy:
     over the first `curriculum_fraction` of training. With `time_reversal`, every other segment is
     read backwards. `initial_phases` are those of the linear recurrent unit: spread evenly over all
     time scales, or drawn where the training span has its power. Without `offset` the series keeps
-    its own zero: no mean is taken off it, and the output has no bias.
+    its own zero: no mean is taken off it, and the output has no bias. Without `damping` the
+    eigenvalues of a linear recurrent unit stay on the unit circle: its modes never die away.
 
     `teacher_span` is where the one-step loss is taken: over the warm-up's second half, which costs
     nothing more; or over the `rollout` itself, where a second branch of the network reads the truth
@@ -72,6 +92,7 @@ class Strategy:
     time_reversal: bool = False
     initial_phases: PhasesName = "random"
     offset: bool = True
+    damping: bool = True
     teacher_span: TeacherSpanName = "warm-up"
     professor_weight: float = 0.0
     professor_detach: DetachName = "teacher"
@@ -81,11 +102,21 @@ class Strategy:
 
 @dataclass(frozen=True)
 class Candidate:
-    """An architecture, a strategy, and the number of initialisations tried inside a replica."""
+    """An architecture, a strategy, and the number of initialisations tried inside a replica.
+
+    Raises ValueError where training asks more of a state by least squares than to run freely.
+    """
 
     architecture: Architecture
     strategy: Strategy
     restarts: int
+
+    def __post_init__(self) -> None:
+        if self.architecture.estimates_state and not self.is_linear:
+            raise ValueError(
+                'state_estimate "least-squares" must go with teacher_span "warm-up", not stateful '
+                f"and no dropout, but got {self.strategy}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, the inverse of `from_dict`."""
@@ -93,7 +124,7 @@ class Candidate:
 
     @classmethod
     def from_dict(cls, plain: Mapping[str, Any]) -> "Candidate":
-        """Rebuild what `to_dict` wrote; unknown or missing fields raise TypeError or KeyError."""
+        """Rebuild what `to_dict` wrote; TypeError, KeyError or ValueError where it can't be."""
         return cls(
             architecture=Architecture(**plain["architecture"]),
             strategy=Strategy(**plain["strategy"]),

@@ -138,7 +138,10 @@ def _architecture(description: Mapping[str, Any]) -> Architecture:
             is_valid = value in get_args(hint)
         if not is_valid:
             raise CheckpointError(f"the checkpoint's {name} can't be {value!r}")
-    return Architecture(**fields)
+    try:
+        return Architecture(**fields)
+    except ValueError as error:
+        raise CheckpointError(f"the checkpoint's architecture is none: {error}") from error
 
 
 def _channels(description: Mapping[str, Any]) -> int:

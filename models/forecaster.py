@@ -10,6 +10,7 @@ from models.axes import MemberBatchChannel, MemberBatchUnit, MemberParameter
 from models.candidate import Architecture
 from models.cells import CELLS, Cell
 from models.dense import Dense
+from models.estimated_state import initial_log_ridge
 from models.parameters import Layout
 
 
@@ -57,6 +58,10 @@ class Forecaster:
         for i, (inputs, units) in enumerate(self.cell_sizes):
             for name, shape in self.cell.shapes(inputs, units).items():
                 shapes[f"cell.{i}.{name}"] = shape
+        if self.architecture.estimates_state:
+            # The bottom layer reads nothing.
+            del shapes["cell.0.input"]
+            shapes["state.log_ridge"] = (1, 1)
         for i, (inputs, outputs) in enumerate(self.head_sizes):
             for name, shape in Dense.shapes(inputs, outputs).items():
                 shapes[f"head.{i}.{name}"] = shape
@@ -68,6 +73,9 @@ class Forecaster:
         for i, (inputs, units) in enumerate(self.cell_sizes):
             for name, value in self.cell.initialise(inputs, units, generator).items():
                 named[f"cell.{i}.{name}"] = value
+        if self.architecture.estimates_state:
+            del named["cell.0.input"]
+            named["state.log_ridge"] = initial_log_ridge()
         for i, (inputs, outputs) in enumerate(self.head_sizes):
             for name, value in Dense.initialise(inputs, outputs, generator).items():
                 named[f"head.{i}.{name}"] = value

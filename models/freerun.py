@@ -1,8 +1,10 @@
 """The free run: warm up on true values, then feed the output back."""
 
 import torch
+from torch import Tensor
 
 from models.axes import MemberBatchTimeChannel, MemberParameter
+from models.estimated_state import EstimatedRun
 from models.forecaster import Forecaster, Unroll
 from models.plan import plan
 
@@ -32,6 +34,9 @@ def free_run(
     members, batch, warm_up, channels = context.shape
     first = warm_up if one_step_from is None else one_step_from
     architecture = forecaster.architecture
+    if architecture.estimates_state:
+        run = EstimatedRun.of(architecture, forecaster.layout().views(weights))
+        return _clipped(run.outputs(context, steps, first))
     values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
     values[:warm_up] = context.permute(2, 0, 1, 3)
     if truth is not None:
@@ -45,8 +50,13 @@ def free_run(
         if step.emits is not None:
             output = outputs[step.emits]
             unroll.emit(index, output)
-            output.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
-            output.clamp_(-CLIP_STD, CLIP_STD)
+            _clipped(output)
             if step.emits >= warm_up and feeds_back:
                 values[step.emits] = output
     return outputs[first:].permute(1, 2, 0, 3).contiguous()
+
+
+def _clipped(forecast: Tensor) -> Tensor:
+    """The forecast itself, held in place within the clip, where it was not a number, too."""
+    forecast.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
+    return forecast.clamp_(-CLIP_STD, CLIP_STD)

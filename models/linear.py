@@ -34,21 +34,12 @@ class LinearRun:
     @classmethod
     def of(cls, architecture: Architecture, parameters: Mapping[str, Tensor]) -> "LinearRun":
         """From a population's named parameters `[member, *shape]`; differentiable."""
-        transition, injection = _lru(parameters, 0)
+        transition, readout, offset = autonomous_system(architecture, parameters)
+        injection = parameters["cell.0.input"]
+        width = injection.shape[2]
         for layer in range(1, architecture.layers):
-            own, weights = _lru(parameters, layer)
-            # The layer reads the new output of the layer below, which is the end of its state.
-            width = own.shape[1]
-            below = transition[:, :, -width:] @ weights
-            corner = torch.zeros_like(below.transpose(1, 2))
-            transition = torch.cat(
-                [torch.cat([transition, below], dim=2), torch.cat([corner, own], dim=2)], dim=1
-            )
-            injection = torch.cat([injection, injection[:, :, -width:] @ weights], dim=2)
-        readout = parameters["head.0.weight"]
-        padding = transition.shape[1] - readout.shape[1]
-        readout = torch.nn.functional.pad(readout, (0, 0, padding, 0))
-        offset = parameters["head.0.bias"]
+            passed_up = injection[:, :, -width:] @ parameters[f"cell.{layer}.input"]
+            injection = torch.cat([injection, passed_up], dim=2)
         residual = float(architecture.residual)
         return cls(transition, injection, readout, offset, residual, architecture.autonomous)
 
@@ -59,7 +50,7 @@ class LinearRun:
         of the value after the context.
         """
         steps = context.shape[2]
-        states = _powers_after(self.injection, self.transition, steps)  # G F^j
+        states = powers_after(self.injection, self.transition, steps)  # G F^j
         response = (states @ self.readout).squeeze(2)  # [member, lag]
         response = response + self.residual * torch.eye(1, steps, device=context.device)
         forecasts: Tensor = _Convolve.apply(context, response)  # type: ignore[no-untyped-call]
@@ -73,7 +64,7 @@ class LinearRun:
         """
         if self.autonomous:
             return self._autonomous_run(context, steps)
-        states = _powers_after(self.injection, self.transition, context.shape[2] - 1)
+        states = powers_after(self.injection, self.transition, context.shape[2] - 1)
         state = context[:, :, :-1].flip(2) @ states
         vector = torch.cat([state, context[:, :, -1:], torch.ones_like(context[:, :, :1])], dim=2)
         forecasts_of = self._observed(steps)
@@ -88,9 +79,9 @@ class LinearRun:
         return forecast + echo
 
     def _autonomous_run(self, context: Tensor, steps: int) -> Tensor:
-        states = _powers_after(self.injection, self.transition, context.shape[2])
+        states = powers_after(self.injection, self.transition, context.shape[2])
         state = context.flip(2) @ states
-        columns = _powers_after(
+        columns = powers_after(
             self.readout.transpose(1, 2), self.transition.transpose(1, 2), steps
         ).transpose(1, 2)
         read = torch.nn.functional.pad(context[:, :, -1:], (0, steps - 1))
@@ -112,28 +103,50 @@ class LinearRun:
         one[:, -1] = 1.0
         matrix = torch.cat([closed, one], dim=2)
         columns = matrix[:, :, -2:-1]
-        return _powers_after(columns.transpose(1, 2), matrix.transpose(1, 2), steps).transpose(1, 2)
+        return powers_after(columns.transpose(1, 2), matrix.transpose(1, 2), steps).transpose(1, 2)
 
 
-def _lru(parameters: Mapping[str, Tensor], layer: int) -> tuple[Tensor, Tensor]:
-    """The real transition matrix and the input weights of one linear recurrent layer."""
+def autonomous_system(
+    architecture: Architecture, parameters: Mapping[str, Tensor]
+) -> tuple[Tensor, Tensor, Tensor]:
+    """F, H and d of a population of linear forecasters, as if nothing were read.
+
+    F `[member, state, state]` with the states of all layers side by side, H `[member, state,
+    channel]`, d `[member, 1, channel]`.
+    """
+    transition = _transition(parameters, 0)
+    for layer in range(1, architecture.layers):
+        own = _transition(parameters, layer)
+        # The layer reads the new output of the layer below, which is the end of its state.
+        below = transition[:, :, -own.shape[1] :] @ parameters[f"cell.{layer}.input"]
+        corner = torch.zeros_like(below.transpose(1, 2))
+        transition = torch.cat(
+            [torch.cat([transition, below], dim=2), torch.cat([corner, own], dim=2)], dim=1
+        )
+    readout = parameters["head.0.weight"]
+    padding = transition.shape[1] - readout.shape[1]
+    readout = torch.nn.functional.pad(readout, (0, 0, padding, 0))
+    return transition, readout, parameters["head.0.bias"]
+
+
+def _transition(parameters: Mapping[str, Tensor], layer: int) -> Tensor:
+    """The real transition matrix of one linear recurrent layer."""
     nu, theta = parameters[f"cell.{layer}.nu"], parameters[f"cell.{layer}.theta"]
     modulus, phase = torch.exp(-torch.exp(nu)), torch.exp(theta)
     real = torch.diag_embed((modulus * torch.cos(phase))[:, 0])
     imaginary = torch.diag_embed((modulus * torch.sin(phase))[:, 0])
-    transition = torch.cat(
+    return torch.cat(
         [torch.cat([real, imaginary], dim=2), torch.cat([-imaginary, real], dim=2)], dim=1
     )
-    return transition, parameters[f"cell.{layer}.input"]
 
 
-def _powers_after(row: Tensor, matrix: Tensor, count: int) -> Tensor:
-    """The rows r, r A, r A^2, ... `[member, count, state]`, by doubling."""
-    rows, power = row, matrix
+def powers_after(first: Tensor, matrix: Tensor, count: int) -> Tensor:
+    """R, R A, R A^2, ... below one another, for R `[member, rows, state]`, by doubling."""
+    rows, power = first, matrix
     for _ in range(math.ceil(math.log2(max(count, 1)))):
         rows = torch.cat([rows, rows @ power], dim=1)
         power = power @ power
-    return rows[:, :count]
+    return rows[:, : count * first.shape[1]]
 
 
 class _Convolve(torch.autograd.Function):

@@ -1,10 +1,13 @@
 """The gradient of a linear cohort's objective, without a loop over time."""
 
+from collections.abc import Mapping
+
 import torch
 from torch import Tensor
 
-from models.axes import MemberParameter
+from models.axes import MemberParameter, TimeMemberBatchChannel
 from models.batch import Batch
+from models.estimated_state import EstimatedRun
 from models.forecaster import Forecaster
 from models.linear import LinearRun
 from models.objective import Objective
@@ -40,17 +43,9 @@ class LinearGradient:
             self._add_part(batch, error_weights, part)
 
     def _add_part(self, batch: Batch, error_weights: Tensor, part: slice) -> None:
-        warm_up, first = self.shape.warm_up, self.shape.one_step_from
-        noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
+        first = self.shape.one_step_from
         weights = self.weights[part].detach().requires_grad_()
-        parameters = self.forecaster.layout().views(weights)
-        run = LinearRun.of(self.forecaster.architecture, parameters)
-        reads = batch.reads[:warm_up, part, :, 0].permute(1, 2, 0).contiguous()
-        fed_back = None if noise is None else noise[warm_up:, part, :, 0].permute(1, 2, 0)
-        outputs = run.free_run(reads, self.shape.rollout, fed_back)
-        if first < warm_up:
-            outputs = torch.cat([run.one_step(reads, first)[:, :, :-1], outputs], dim=2)
-        outputs = outputs.permute(2, 0, 1).unsqueeze(3)
+        outputs = self._outputs(self.forecaster.layout().views(weights), batch, part)
         errors = outputs.detach() - batch.targets[first:, part]
         if batch.output_noise is not None:
             errors = errors + batch.output_noise[first:, part]
@@ -58,6 +53,24 @@ class LinearGradient:
         (outputs * (errors * error_weights[first:, part])).sum().backward()
         assert weights.grad is not None
         self.grads[part] += weights.grad
+
+    def _outputs(
+        self, parameters: Mapping[str, Tensor], batch: Batch, part: slice
+    ) -> TimeMemberBatchChannel:
+        """From the first position that is forecast on."""
+        architecture, shape = self.forecaster.architecture, self.shape
+        reads = batch.reads[: shape.warm_up, part].permute(1, 2, 0, 3).contiguous()
+        if architecture.estimates_state:
+            estimated = EstimatedRun.of(architecture, parameters)
+            return estimated.outputs(reads, shape.rollout, shape.one_step_from).permute(2, 0, 1, 3)
+        noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
+        fed_back = None if noise is None else noise[shape.warm_up :, part, :, 0].permute(1, 2, 0)
+        run = LinearRun.of(architecture, parameters)
+        outputs = run.free_run(reads[..., 0], shape.rollout, fed_back)
+        if shape.one_step_from < shape.warm_up:
+            one_step = run.one_step(reads[..., 0], shape.one_step_from)
+            outputs = torch.cat([one_step[:, :, :-1], outputs], dim=2)
+        return outputs.permute(2, 0, 1).unsqueeze(3)
 
 
 def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:

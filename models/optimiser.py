@@ -16,12 +16,15 @@ class AdamW:
 
     Everything is done in place: fresh memory would cost more than the arithmetic.
 
+    Where `trained` (shaped like the weights) is zero a weight keeps its value, and one elsewhere.
     The gradient of each member is clipped to its own norm first. A member whose gradient is not
     finite keeps its weights and moments for that step: a diverged network must not stop its
     cohort, and has a finite, bad score.
     """
 
-    def __init__(self, strategies: Sequence[Strategy], weights: MemberParameter) -> None:
+    def __init__(
+        self, strategies: Sequence[Strategy], weights: MemberParameter, trained: MemberParameter
+    ) -> None:
         def column(values: list[float]) -> Tensor:
             return torch.tensor(values, dtype=weights.dtype, device=weights.device).unsqueeze(1)
 
@@ -30,7 +33,7 @@ class AdamW:
         self.clip_norm = column([s.clip_norm for s in strategies])
         self.is_cosine = column([float(s.schedule == "cosine") for s in strategies])
         self.training_steps = strategies[0].training_steps
-        self.weights = weights
+        self.weights, self.trained = weights, trained
         self.first_moment = torch.zeros_like(weights)
         self.second_moment = torch.zeros_like(weights)
         self.steps_done = 0
@@ -44,6 +47,7 @@ class AdamW:
             torch.ones_like(self.is_cosine), cosine.to(self.is_cosine), self.is_cosine
         )
         self.steps_done += 1
+        grads.mul_(self.trained)
         norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
         diverged = torch.nonzero(~torch.isfinite(norm[:, 0])).squeeze(1)
         updated = (self.weights, self.first_moment, self.second_moment)
@@ -56,7 +60,7 @@ class AdamW:
         bias2 = 1.0 - BETA2**self.steps_done
         scale = torch.div(self.second_moment, bias2, out=grads).sqrt_().add_(EPSILON)
         direction = torch.div(self.first_moment, scale, out=grads)
-        self.weights.mul_(1.0 - rate * self.weight_decay)
+        self.weights.mul_(1.0 - rate * self.weight_decay * self.trained)
         self.weights.addcmul_(direction, rate / bias1, value=-1.0)
         for values, kept in zip(updated, before, strict=True):
             values[diverged] = kept
@@ -69,6 +73,7 @@ class AdamW:
             "weight_decay",
             "clip_norm",
             "is_cosine",
+            "trained",
             "first_moment",
             "second_moment",
         ):

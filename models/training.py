@@ -1,6 +1,6 @@
 """Training of a cohort: members of one architecture, each with its own data, strategy and seed."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 from models.axes import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel
 from models.batch import Batches
 from models.candidate import Candidate, Strategy
-from models.cells.lru import phases_of_spectrum
+from models.cells.lru import UNDAMPED, phases_of_spectrum
 from models.dropout import Dropout
 from models.forecaster import Forecaster
 from models.freerun import free_run
@@ -80,14 +80,15 @@ class Training:
         state_units = self.forecaster.state_units
         size = (layers, len(self.members), self.strategy.batch_size, state_units)
         self.stream_state = torch.zeros(size, device=self.device)
-        self.optimiser = AdamW([m.candidate.strategy for m in self.members], self.weights)
+        self.optimiser = AdamW(
+            [c.strategy for c in candidates], self.weights, self._trained(candidates)
+        )
         self._bind()
 
     def __iter__(self) -> Iterator[int]:
         while self.steps_done < self.strategy.training_steps:
             self.grads.zero_()
             self._gradient()
-            self._output_bias(self.grads).mul_(self.has_offset)
             self.optimiser.step(self.grads)
             self.steps_done += 1
             yield self.steps_done
@@ -151,16 +152,28 @@ class Training:
     def _initialise(self, member: Member, generator: Generator) -> Tensor:
         row = self.forecaster.initialise(generator)
         architecture, strategy = member.candidate.architecture, member.candidate.strategy
+        named = self.forecaster.layout().views(row.unsqueeze(0))
         if not strategy.offset:
-            self._output_bias(row.unsqueeze(0)).zero_()
+            named[self.output_bias].zero_()
+        for decay in _decays(named):
+            if not strategy.damping:
+                decay.fill_(UNDAMPED)
         if architecture.cell == "lru" and strategy.initial_phases == "spectrum":
-            theta = self.forecaster.layout().views(row.unsqueeze(0))["cell.0.theta"][0]
-            theta.copy_(phases_of_spectrum(self.data[member.series], architecture.units, generator))
+            phases = phases_of_spectrum(self.data[member.series], architecture.units, generator)
+            named["cell.0.theta"][0].copy_(phases)
         return row
 
-    def _output_bias(self, rows: Tensor) -> Tensor:
-        """The output layer's bias within flat rows `[member, parameter]`."""
-        return self.forecaster.layout().views(rows)[self.output_bias]
+    def _trained(self, candidates: Sequence[Candidate]) -> MemberParameter:
+        """One for the numbers that are trained, zero for those that strategies hold fixed."""
+        trained = torch.ones_like(self.weights)
+        named = self.forecaster.layout().views(trained)
+        for row, candidate in enumerate(candidates):
+            if not candidate.strategy.offset:
+                named[self.output_bias][row] = 0.0
+            for decay in _decays(named):
+                if not candidate.strategy.damping:
+                    decay[row] = 0.0
+        return trained
 
     def _bind(self) -> None:
         """Make what the present members train with."""
@@ -182,7 +195,9 @@ class Training:
             device=device,
         )
         self.gradient: LinearGradient | UnrolledGradient
-        if candidate.is_linear and forecaster.channels == 1:
+        if candidate.is_linear and (
+            forecaster.channels == 1 or candidate.architecture.estimates_state
+        ):
             self.gradient = LinearGradient(forecaster, self.weights, self.grads, shape)
         else:
             masks = self.dropout.unroll_masks()
@@ -190,9 +205,6 @@ class Training:
             self.gradient = UnrolledGradient(
                 forecaster, candidate, self.weights, self.grads, masks, state
             )
-        self.has_offset = torch.tensor(
-            [float(c.strategy.offset) for c in candidates], device=device
-        ).view(-1, 1, 1)
 
     def _gradient(self) -> None:
         """One forward and backward pass over a fresh batch; adds to `grads`."""
@@ -221,6 +233,11 @@ def _squares(forecast: MemberBatchTimeChannel, truth: MemberBatchTimeChannel) ->
     squared = (forecast - truth) ** 2
     members, _, steps, _ = squared.shape
     return squared.transpose(1, 2).reshape(members, steps, -1).mean(2)
+
+
+def _decays(named: Mapping[str, Tensor]) -> list[Tensor]:
+    """The decay parameters of a population's linear recurrent layers, `[member, 1, mode]`."""
+    return [view for name, view in named.items() if name.endswith(".nu")]
 
 
 def _copy(generator: Generator) -> Generator:

@@ -17,6 +17,8 @@ from models.cells.cell import Cell
 # series' own scale is not known beforehand.
 DECAY_RANGE = (1e-5, 1e-2)
 PHASE_RANGE = (3e-3, 1.0)
+# A nu at which a mode does not decay: |lambda| = exp(-exp(nu)) is 1 in single precision.
+UNDAMPED = -40.0
 
 
 class LRU(Cell):

@@ -38,6 +38,25 @@ class Is:
 
 
 @dataclass(frozen=True)
+class IsNot:
+    """A parameter was not sampled, or is none of some values."""
+
+    name: str
+    values: tuple[Scalar, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} is not {either(self.values)}"
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether the parameter is missing or has another value."""
+        return params.get(self.name) not in self.values
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """True: where the domain has no other value, a candidate may still not sample it."""
+        return True
+
+
+@dataclass(frozen=True)
 class Above:
     """A numeric parameter was sampled and exceeds a bound."""
 

@@ -13,9 +13,10 @@ from models.candidate import (
     DetachName,
     PhasesName,
     ScheduleName,
+    StateEstimateName,
     TeacherSpanName,
 )
-from search.study.condition import Above, AllOf, AnyOf, Condition, Is
+from search.study.condition import Above, AllOf, AnyOf, Condition, Is, IsNot
 from search.study.domain import Choices, Domain, FloatRange, Scalar
 from search.study.meaning import Flag, Meaning, Names, Real, Whole
 
@@ -55,6 +56,7 @@ CONTEXTS: tuple[str, ...] = get_args(ContextName)
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 PHASES: tuple[str, ...] = get_args(PhasesName)
 SPANS_OF_TEACHING: tuple[str, ...] = get_args(TeacherSpanName)
+ESTIMATES: tuple[str, ...] = get_args(StateEstimateName)
 DETACHED: tuple[str, ...] = get_args(DetachName)
 
 HAS_UNITS = Is("cell", ("rnn", "gru", "lstm"))
@@ -62,8 +64,13 @@ HAS_MODES = Is("cell", ("lru",))
 WINDOW = Is("context", ("window",))
 STATE = Is("context", ("state",))
 LINEAR = AllOf((HAS_MODES, STATE))
+AUTONOMOUS = AllOf((Is("autonomous", (True,)), Is("head_layers", (0,))))
 UNROLLS = AnyOf((Above("rollout_steps", 1), Above("window_rollout_steps", 1)))
-STATE_UNROLLS = Above("rollout_steps", 1)
+FEEDS_BACK = IsNot("autonomous", (True,))
+READS = IsNot("state_estimate", ("least-squares",))
+# A state of least squares is made anew from each warm-up, and reads nothing beside its free run.
+BRANCHES = AllOf((UNROLLS, READS))
+CARRIES = AllOf((Above("rollout_steps", 1), READS))
 TAUGHT_BESIDE = Is("teacher_span", ("rollout",))
 # Any nonlinearity: a linear forecaster's dropout would split its cohorts, see Candidate.is_linear.
 NONLINEAR = AnyOf((HAS_UNITS, WINDOW, Above("head_layers", 0)))
@@ -85,29 +92,32 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("modes", Choices((1, 2, 4, 8)), Whole(1, 2048), HAS_MODES, cohort=True),
     Parameter("layers", Choices((1, 2)), Whole(1, 16), cohort=True),
     Parameter("head_layers", Choices((0, 1)), Whole(0, 16), neutral=0, cohort=True),
-    Parameter("residual", Choices((False, True)), Flag(), neutral=False, cohort=True),
     Parameter("context", Choices(("state", "window")), Names(CONTEXTS), cohort=True),
     Parameter("window_steps", Choices((4, 16, 64)), STEPS, WINDOW, cohort=True),
     Parameter("warm_up_steps", Choices((50, 100, 200, 300)), STEPS, STATE, cohort=True),
     Parameter("autonomous", Choices((False, True)), Flag(), LINEAR, neutral=False, cohort=True),
+    Parameter("state_estimate", Choices(ESTIMATES), Names(ESTIMATES), AUTONOMOUS,
+              neutral="recurrence", cohort=True),
+    Parameter("residual", Choices((False, True)), Flag(), FEEDS_BACK, neutral=False, cohort=True),
     Parameter("offset", Choices((False, True)), Flag(), neutral=True),
+    Parameter("damping", Choices((False, True)), Flag(), HAS_MODES, neutral=True),
     # the loss
     Parameter("rollout_steps", Choices((1, 16, 64, 256)), STEPS, STATE, cohort=True),
     Parameter("window_rollout_steps", Choices((1, 4, 16)), STEPS, WINDOW, cohort=True),
     Parameter("teacher_weight", FloatRange(0.0, 1.0), SHARE, UNROLLS, neutral=1.0),
     Parameter("curriculum_fraction", FloatRange(0.0, 1.0), SHARE, UNROLLS, neutral=0.0),
-    Parameter("teacher_span", Choices(SPANS_OF_TEACHING), Names(SPANS_OF_TEACHING), UNROLLS,
+    Parameter("teacher_span", Choices(SPANS_OF_TEACHING), Names(SPANS_OF_TEACHING), BRANCHES,
               neutral="warm-up", cohort=True, opt_in=True),
     Parameter("professor_weight", FloatRange(0.01, 10.0, log=True), WEIGHT, TAUGHT_BESIDE,
               neutral=0.0, opt_in=True),
     Parameter("professor_detach", Choices(DETACHED), Names(DETACHED), TAUGHT_BESIDE,
               neutral="teacher", opt_in=True),
-    Parameter("stateful", Choices((False, True)), Flag(), STATE_UNROLLS,
+    Parameter("stateful", Choices((False, True)), Flag(), CARRIES,
               neutral=False, cohort=True, opt_in=True),
     Parameter("time_reversal", Choices((False, True)), Flag(), neutral=False),
     # the noise
     Parameter("input_noise_std", NOISE_STDS, NOISE, neutral=0.0),
-    Parameter("feedback_noise_std", NOISE_STDS, NOISE, UNROLLS, neutral=0.0),
+    Parameter("feedback_noise_std", NOISE_STDS, NOISE, AllOf((UNROLLS, FEEDS_BACK)), neutral=0.0),
     Parameter("output_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("label_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("dropout", RATES, RATE, NONLINEAR, neutral=0.0, opt_in=True),

@@ -79,6 +79,7 @@ class Space:
             context=_value(params, "context"),
             context_steps=_value(params, "window_steps" if has_window else "warm_up_steps"),
             autonomous=_value(params, "autonomous"),
+            state_estimate=_value(params, "state_estimate"),
         )
         strategy = Strategy(
             rollout_steps=rollout_steps,
@@ -97,6 +98,7 @@ class Space:
             time_reversal=_value(params, "time_reversal"),
             initial_phases=_value(params, "initial_phases"),
             offset=_value(params, "offset"),
+            damping=_value(params, "damping"),
             teacher_span=_value(params, "teacher_span"),
             professor_weight=_value(params, "professor_weight"),
             professor_detach=_value(params, "professor_detach"),

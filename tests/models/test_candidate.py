@@ -60,8 +60,42 @@ def test_other_strategies_share_a_cohort(make_candidate: Callable[..., Candidate
         professor_weight=0.5,
         professor_detach="none",
         dropout=0.5,
+        time_reversal=True,
+        offset=False,
+        damping=False,
     )
     assert other.cohort_key() == make_candidate().cohort_key()
+
+
+LINEAR = {"cell": "lru", "context": "state"}
+
+
+def test_how_the_state_is_found_splits_cohorts(make_candidate: Callable[..., Candidate]) -> None:
+    read = make_candidate(**LINEAR, autonomous=True)
+    estimated = make_candidate(**LINEAR, autonomous=True, state_estimate="least-squares")
+    assert read.cohort_key() != estimated.cohort_key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"cell": "gru"},
+        {"context": "window"},
+        {"autonomous": False},
+        {"head_layers": 1},
+        {"residual": True},
+        {"teacher_span": "rollout"},
+        {"stateful": True},
+        {"dropout": 0.1},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_only_a_linear_state_is_estimated(
+    make_candidate: Callable[..., Candidate], change: dict[str, object]
+) -> None:
+    choice = LINEAR | {"autonomous": True, "state_estimate": "least-squares"} | change
+    with pytest.raises(ValueError, match="least-squares"):
+        make_candidate(**choice)
 
 
 def test_dropout_splits_the_cohorts_of_linear_candidates(

@@ -16,7 +16,18 @@ from models.training import Member, Training
 
 SERIES, SPAN, STEPS = 3, 40, 4
 
-architectures = st.fixed_dictionaries(
+LEAST_SQUARES = {
+    "state_estimate": "least-squares",
+    "cell": "lru",
+    "head_layers": 0,
+    "residual": False,
+    "context": "state",
+    "autonomous": True,
+    "teacher_span": "warm-up",
+    "stateful": False,
+    "dropout": 0.0,
+}
+shapes = st.fixed_dictionaries(
     {
         "cell": st.sampled_from(["rnn", "gru", "lstm", "lru"]),
         "units": st.sampled_from([1, 2, 3, 5, 8, 16]),
@@ -32,6 +43,7 @@ architectures = st.fixed_dictionaries(
         "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
     }
 )
+architectures = st.one_of(shapes, shapes, shapes.map(lambda chosen: chosen | LEAST_SQUARES))
 noise = st.sampled_from([0.0, 0.1])
 strategies = st.fixed_dictionaries(
     {
@@ -47,6 +59,7 @@ strategies = st.fixed_dictionaries(
         "schedule": st.sampled_from(["constant", "cosine"]),
         "time_reversal": st.booleans(),
         "offset": st.booleans(),
+        "damping": st.booleans(),
         "professor_weight": st.sampled_from([0.0, 0.5, 10.0]),
         "professor_detach": st.sampled_from(["teacher", "free", "none"]),
         "dropout": st.sampled_from([0.0, 0.3]),
@@ -97,6 +110,8 @@ def members_of(
     chosen: list[dict[str, Any]],
 ) -> list[Member]:
     shared = {"training_steps": STEPS} | architecture
+    if shared.get("state_estimate") == "least-squares":
+        chosen = [strategy | LEAST_SQUARES for strategy in chosen]
     candidates = [make_candidate(**(shared | strategy)) for strategy in chosen]
     if len({c.cohort_key() for c in candidates}) > 1:
         # Linear candidates with dropout train apart from those without: all take the first's.
@@ -138,13 +153,14 @@ WIDE = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
         {"cell": "rnn", "context": "window", "layers": 2, "head_layers": 1} | WIDE,
         {"cell": "gru", "context": "window", "residual": True} | WIDE,
         {"cell": "lstm", "context": "state", "rollout_steps": 2} | WIDE,
+        LEAST_SQUARES | {"layers": 2, "rollout_steps": 2} | WIDE,
         {"cell": "lru", "context": "window", "head_layers": 1} | WIDE,
         {"cell": "lru", "context": "state", "rollout_steps": 19} | WIDE | {"context_steps": 20},
         {"cell": "lstm", "context": "state", "rollout_steps": 3, "layers": 2, "stateful": True}
         | {"teacher_span": "rollout"}
         | WIDE,
     ],
-    ids=["rnn", "gru", "lstm", "lru", "linear", "recipe"],
+    ids=["rnn", "gru", "lstm", "least-squares", "lru", "linear", "recipe"],
 )
 def test_threads_and_a_large_cohort_change_nothing(
     make_candidate: Callable[..., Candidate], architecture: dict[str, Any]

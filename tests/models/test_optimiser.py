@@ -31,7 +31,7 @@ def random(seed: int, *shape: int) -> Tensor:
 def test_each_member_is_updated_as_by_torch(strategies: list[Strategy]) -> None:
     initial, gradients = random(0, len(strategies), 9), random(1, STEPS, len(strategies), 9)
     weights = initial.clone()
-    optimiser = AdamW(strategies, weights)
+    optimiser = AdamW(strategies, weights, torch.ones_like(weights))
     ours = []
     for step in range(STEPS):
         optimiser.step(gradients[step].clone())
@@ -61,7 +61,7 @@ def test_a_gradient_that_is_not_finite_changes_its_member_only_by_nothing(
 
     def run(spoilt_step: int | None) -> list[Tensor]:
         weights = initial.clone()
-        optimiser = AdamW(strategies, weights)
+        optimiser = AdamW(strategies, weights, torch.ones_like(weights))
         seen = []
         for step in range(STEPS):
             gradient = gradients[step].clone()
@@ -82,7 +82,10 @@ def test_a_gradient_that_is_not_finite_changes_its_member_only_by_nothing(
 def test_kept_members_go_on_unchanged(strategies: list[Strategy]) -> None:
     initial, gradients = random(0, len(strategies), 9), random(1, STEPS, len(strategies), 9)
     all_weights, kept_weights = initial.clone(), initial.clone()
-    everyone, some = AdamW(strategies, all_weights), AdamW(strategies, kept_weights)
+    everyone, some = (
+        AdamW(strategies, weights, torch.ones_like(weights))
+        for weights in (all_weights, kept_weights)
+    )
     rows = torch.tensor([3, 1])
     for step in range(STEPS):
         everyone.step(gradients[step].clone())

@@ -1,4 +1,4 @@
-from search.study.condition import Above, AllOf, AnyOf, Condition, Is
+from search.study.condition import Above, AllOf, AnyOf, Condition, Is, IsNot
 from search.study.domain import Choices
 from search.study.meaning import read_domain
 from search.study.parameters import BY_NAME, PARAMETERS, SPANS
@@ -8,7 +8,7 @@ def names_in(condition: Condition | None) -> set[str]:
     match condition:
         case None:
             return set()
-        case Is() | Above():
+        case Is() | IsNot() | Above():
             return {condition.name}
         case AnyOf() | AllOf():
             return set().union(*(names_in(part) for part in condition.conditions))
