@@ -4,7 +4,10 @@ Both train the same candidate on the same data in the same run, on one thread: w
 sine, the state reset for every window, one-step loss, Adam, the gradient clipped to its norm. One
 at a time that is `nn.RNN` or `nn.GRU`, `nn.Linear` and `torch.optim.Adam`. Example:
 
-    python benchmarks/cohort_speed.py --cells rnn gru --members 64 --steps 50
+    python benchmarks/cohort_speed.py --study sine
+
+takes the size of the cohorts from that study: the median, over its trials, of the networks that
+began to train together.
 """
 
 import argparse
@@ -12,7 +15,7 @@ import json
 import sys
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
-from statistics import median
+from statistics import median, quantiles
 from time import process_time
 
 import torch
@@ -21,6 +24,8 @@ from torch import Generator, Tensor, nn
 from models.candidate import Architecture, Candidate, Strategy
 from models.freerun import free_run
 from models.training import Member, Training
+from search.cli.options import storage_at
+from search.errors import FreerunError, UserError
 
 TRAIN_STEPS = 600
 CELLS: dict[str, type[nn.RNN] | type[nn.GRU]] = {"rnn": nn.RNN, "gru": nn.GRU}
@@ -190,6 +195,16 @@ def measure(cell: str, options: argparse.Namespace) -> Speed:
     return Speed(cell=cell, members=options.members, **figures)
 
 
+def cohort_sizes(name: str, storage: str | None) -> list[int]:
+    """Networks in the cohort of each of a study's trials; UserError where it has none."""
+    reader = storage_at(storage).study(name)
+    attributes = [row.user_attributes for row in reader.trial_rows()]
+    sizes = [a["cohort_networks"] for a in attributes if "cohort_networks" in a]
+    if not sizes:
+        raise FreerunError(f"study {name} has no finished trial yet; run it first")
+    return sizes
+
+
 def count(text: str) -> int:
     """A whole number of at least 1."""
     if not text.isascii() or not text.isdigit() or int(text) < 1:
@@ -203,11 +218,14 @@ def parse(arguments: list[str]) -> argparse.Namespace:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--cells", nargs="+", choices=sorted(CELLS), default=["rnn", "gru"])
-    parser.add_argument("--members", type=count, default=64, help="networks in the cohort")
+    size = parser.add_mutually_exclusive_group()
+    size.add_argument("--members", type=count, default=64, help="networks in the cohort")
+    size.add_argument("--study", metavar="NAME", help="as many as in the cohorts of this study")
+    parser.add_argument("--storage", metavar="URL", help="where that study is")
     parser.add_argument("--networks", type=count, default=8, help="networks trained one at a time")
-    parser.add_argument("--hidden", type=count, default=32, help="hidden units")
+    parser.add_argument("--hidden", type=count, default=16, help="hidden units")
     parser.add_argument("--window", type=count, default=16, help="values read per forecast")
-    parser.add_argument("--batch", type=count, default=16, help="windows per optimiser step")
+    parser.add_argument("--batch", type=count, default=8, help="windows per optimiser step")
     parser.add_argument("--steps", type=count, default=50, help="optimiser steps")
     parser.add_argument("--repeats", type=count, default=5, help="measurements of each way")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
@@ -218,6 +236,18 @@ def main(arguments: list[str]) -> None:
     """Measure and print."""
     options = parse(arguments)
     torch.set_num_threads(1)
+    if options.study is not None:
+        try:
+            sizes = cohort_sizes(options.study, options.storage)
+        except UserError as error:
+            sys.exit(f"error: {error}")
+        options.members = round(median(sizes))
+        quarters = quantiles(sizes, n=4) if len(sizes) > 1 else sizes * 3
+        print(
+            f"cohorts of {options.study}: {options.members} networks in the median of "
+            f"{len(sizes)} trials, {quarters[0]:.0f} to {quarters[2]:.0f} in the middle half",
+            file=sys.stderr,
+        )
     speeds = [measure(cell, options) for cell in options.cells]
     if options.json:
         print(json.dumps({**vars(options), "speeds": [asdict(speed) for speed in speeds]}))

@@ -167,6 +167,7 @@ class Worker:
             rung_fractions=search.rung_fractions,
             device=self.device,
         )
+        networks = len(cohort.runs)
         preset = trials[0].params.get(PRESET)  # of all of them, as it is part of the cohort key
         running = set(range(len(trials)))
         position = {trial.trial_id: i for i, trial in enumerate(trials)}
@@ -187,7 +188,7 @@ class Worker:
                 else:
                     ended = {}
                 finished = [
-                    self._finished(trials[i], state, rung.results[i])
+                    self._finished(trials[i], state, rung.results[i], networks)
                     for i, state in ended.items()
                     if i not in gone
                 ]
@@ -200,7 +201,9 @@ class Worker:
             if gone:
                 cohort.drop(sorted(gone))
 
-    def _finished(self, trial: ClaimedTrial, state: str, result: CandidateResult) -> FinishedTrial:
+    def _finished(
+        self, trial: ClaimedTrial, state: str, result: CandidateResult, networks: int
+    ) -> FinishedTrial:
         is_complete = state == "complete"
         plain = result.to_plain()
         attributes: dict[str, Any] = {
@@ -212,6 +215,7 @@ class Worker:
             **{f"error_at_{h}": value for h, value in plain["errors_at"].items()},
             "training_loss": float(np.median(plain["training_losses"])),
             "parameters": result.parameters,
+            "cohort_networks": networks,
             "seconds": round(result.seconds, 3),
             "worker": f"{socket.gethostname()}:{os.getpid()}",
         }
