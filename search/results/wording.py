@@ -12,7 +12,7 @@ _BASELINES = {
     "mean": "mean of the training span",
 }
 _SHORT_BASELINES = {"ar": "AR"}
-_UNITS = {"lru": "complex modes"}
+_UNITS = {"lru": "complex mode"}
 
 
 def shown_score(score: float) -> str:
@@ -67,9 +67,15 @@ def candidate_name(candidate: Candidate) -> str:
         if strategy.rollout_steps == 1
         else f"free-running loss over {strategy.rollout_steps} steps"
     )
-    residual = ", residual" if architecture.residual else ""
-    size = f"{layers}{architecture.units} {_UNITS.get(architecture.cell, 'units')}"
-    return f"{architecture.cell}, {size}{residual}, {context}, {rollout}"
+    size = layers + counted(architecture.units, _UNITS.get(architecture.cell, "unit"))
+    named = [
+        (architecture.residual, "residual"),
+        (not strategy.damping, "undamped"),
+        (architecture.autonomous, "running on its state"),
+        (architecture.estimates_state, "state by least squares"),
+    ]
+    extras = [words for applies, words in named if applies]
+    return ", ".join([architecture.cell, size, *extras, context, rollout])
 
 
 def counted(number: int, singular: str) -> str:

@@ -74,9 +74,9 @@ def draw_rollout(
     drawn = figure(height=420)
     lines = [
         ("observed", "observed", rollout.observed, line("observed", 1)),
-        (truth_name, "truth", rollout.truth, line("truth", 2.5)),
-        (baseline_name, "ar", rollout.baseline, line("ar", 1.2, "dash")),
-        ("free run of the network", "free-run", rollout.free_run, line("free-run", 2.5, "dot")),
+        (baseline_name, "ar", rollout.baseline, line("ar", 1.2, "dot")),
+        (truth_name, "truth", rollout.truth, line("truth", 1.6)),
+        ("free run of the network", "free-run", rollout.free_run, line("free-run", 3, "dash")),
     ]
     for name, role, points, look in lines:
         if points is not None:

@@ -71,7 +71,7 @@ def test_lines_of_a_rollout_differ_by_dash_or_width_and_are_named() -> None:
     looks = {(trace.line.dash, trace.line.width) for trace in figure.data}
     assert len(looks) == len(figure.data) == 4
     assert {trace.meta for trace in figure.data} <= COLOURS.keys()
-    assert [trace.name for trace in figure.data][:3] == ["observed", "truth", "AR"]
+    assert [trace.name for trace in figure.data][:3] == ["observed", "AR", "truth"]
     assert figure.layout.xaxis.title.text == "year"
     assert figure.layout.yaxis.title.text == "spots"
     assert figure.layout.shapes[0].x0 == rows.end_of_warm_up

@@ -83,7 +83,7 @@ def test_the_answer_comes_first(visit: Visit) -> None:
 
 
 def test_lines_follow_the_colours_of_the_page(visit: Visit) -> None:
-    truth = visit.page.locator(".plot").first.locator(".trace path.js-line").nth(1)
+    truth = visit.page.locator(".plot").first.locator(".trace path.js-line").nth(2)
     for scheme, colour in SCHEMES.items():
         visit.page.emulate_media(color_scheme=scheme)
         expect(truth).to_have_css("stroke", colour, timeout=PATIENCE_MS)
