@@ -1,6 +1,6 @@
 """The default space: one row for each parameter, in the order in which they are sampled.
 
-To add a parameter, add its row here and its line in `Space.resolve`.
+To add a parameter, add its row here and a field of its name to `models.candidate`.
 """
 
 from collections.abc import Mapping

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import fields
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -68,43 +69,20 @@ class Space:
         that the study does not have.
         """
         params = {**self._fixed(params), **params}
+        # Fields of a candidate are named as the parameters that set them, but for these.
         has_window = _value(params, "context") == "window"
-        rollout_steps = _value(params, "window_rollout_steps" if has_window else "rollout_steps")
-        architecture = Architecture(
-            cell=_value(params, "cell"),
-            units=_value(params, "modes" if _value(params, "cell") == "lru" else "hidden_units"),
-            layers=_value(params, "layers"),
-            head_layers=_value(params, "head_layers"),
-            residual=_value(params, "residual"),
-            context=_value(params, "context"),
-            context_steps=_value(params, "window_steps" if has_window else "warm_up_steps"),
-            autonomous=_value(params, "autonomous"),
-            state_estimate=_value(params, "state_estimate"),
-        )
-        strategy = Strategy(
-            rollout_steps=rollout_steps,
-            teacher_weight=_value(params, "teacher_weight"),
-            curriculum_fraction=_value(params, "curriculum_fraction"),
-            input_noise_std=_value(params, "input_noise_std"),
-            feedback_noise_std=_value(params, "feedback_noise_std"),
-            output_noise_std=_value(params, "output_noise_std"),
-            label_noise_std=_value(params, "label_noise_std"),
-            learning_rate=_value(params, "learning_rate"),
-            weight_decay=_value(params, "weight_decay"),
-            clip_norm=_value(params, "clip_norm"),
-            schedule=_value(params, "schedule"),
-            training_steps=_value(params, "training_steps"),
-            batch_size=_value(params, "batch_size"),
-            time_reversal=_value(params, "time_reversal"),
-            initial_phases=_value(params, "initial_phases"),
-            offset=_value(params, "offset"),
-            damping=_value(params, "damping"),
-            teacher_span=_value(params, "teacher_span"),
-            professor_weight=_value(params, "professor_weight"),
-            professor_detach=_value(params, "professor_detach"),
-            stateful=_value(params, "stateful"),
-            dropout=_value(params, "dropout"),
-        )
+        has_modes = _value(params, "cell") == "lru"
+        sources = {
+            "units": "modes" if has_modes else "hidden_units",
+            "context_steps": "window_steps" if has_window else "warm_up_steps",
+            "rollout_steps": "window_rollout_steps" if has_window else "rollout_steps",
+        }
+
+        def values(part: type) -> dict[str, Any]:
+            names = [field.name for field in fields(part)]
+            return {name: _value(params, sources.get(name, name)) for name in names}
+
+        architecture, strategy = Architecture(**values(Architecture)), Strategy(**values(Strategy))
         return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
 
     def _fixed(self, params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:

@@ -83,12 +83,16 @@ def test_pruning_is_expected() -> None:
 def test_a_cohort_is_affordable_where_there_is_little_time() -> None:
     definition = wide()
     proposer, space = Proposer(definition, sampler_seed=0), Space(definition.space)
+    alone = 0
     for seconds_left in (1000.0, 100.0, 30.0):
         for _ in range(5):
             proposals = proposer.propose(None, seconds_left=seconds_left)
             proposer.forget()
             expected = proposer.cost.seconds([space.resolve(p.params) for p in proposals])
-            assert expected <= seconds_left * TIME_SHARE
+            # Where nothing that was asked for is affordable, the cheapest goes alone.
+            assert expected <= seconds_left * TIME_SHARE or len(proposals) == 1
+            alone += len(proposals) == 1
+    assert alone < 5
 
 
 def test_without_time_the_cheapest_of_several_is_proposed() -> None:
