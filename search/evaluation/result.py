@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.scores import Scores
+from models.scores import Scores, geometric_mean
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 
@@ -81,6 +81,11 @@ class CandidateResult:
         return float(np.median(self.replica_scores))
 
     @property
+    def geometric_mean(self) -> float:
+        """The geometric mean over replicas, by which the final chooses."""
+        return geometric_mean(self.replica_scores)
+
+    @property
     def curve(self) -> FloatArray:
         """NMSE by horizon step `[horizon]`, the median over replicas."""
         curves = np.stack([replica.scores.curve for replica in self.replicas])
@@ -108,6 +113,7 @@ class CandidateResult:
             "scored_against": self.scored_against,
             "replica_scores": self.replica_scores,
             "mean_score": float(np.mean(self.replica_scores)),
+            "geometric_mean": self.geometric_mean,
             "verdict": self.verdict,
             "verdicts": [replica.verdict for replica in self.replicas],
             "valid_prediction_steps": float(

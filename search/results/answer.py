@@ -32,9 +32,10 @@ def winner_answer(
     scored = winner.test or final
     sentences = [
         f"The winner is trial {winner.trial_number}: {candidate_name(candidate)}.",
-        f"Its final score, the median NMSE of {_trainings(final, definition)} over "
-        f"{counted(final.horizon_steps, 'step')} against the {final.scored_against}, is "
-        f"{shown_score(final.score)}, the least of {counted(finalists, 'finalist')}.",
+        f"In the final, on {_trainings(final, definition)}, its NMSE over "
+        f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
+        f"{shown_score(final.score)} in the median and {shown_score(final.geometric_mean)} in the "
+        f"geometric mean, the least of {counted(finalists, 'finalist')}.",
     ]
     if winner.test is None:
         sentences.append("Its test has not been done, so this score may flatter it.")

@@ -10,6 +10,7 @@ from typing import Literal
 import numpy as np
 
 from models.candidate import Candidate
+from models.scores import geometric_mean
 from search.evaluation import BaselineResult, baseline_results
 from search.results.winner import BaselineOutcome, Outcome
 from search.results.wording import baseline_name, candidate_name, counted
@@ -40,6 +41,11 @@ class Row:
     params: Mapping[str, ParamValue]
     is_winner: bool
     better_than_ar: tuple[int, int] | None
+
+    @property
+    def geometric_mean(self) -> float:
+        """The geometric mean of the scores, by which the final chooses."""
+        return geometric_mean(self.scores) if self.scores else self.score
 
     @property
     def mean_score(self) -> float:

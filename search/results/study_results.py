@@ -17,8 +17,8 @@ from search.study.study_file import read_stored_definition
 class StudyResults:
     """What a study has found so far.
 
-    trials: of any state, by their numbers; replicas: by trial id; finals, tests: the least score
-    first.
+    trials: of any state, by their numbers; replicas: by trial id; finals, tests: the least
+    geometric mean first.
     """
 
     study: StudyReader

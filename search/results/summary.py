@@ -41,6 +41,7 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "trial": winner.trial_number,
         "score": winner.final.score,
         "mean_score": winner.final.mean_score,
+        "geometric_mean": winner.final.geometric_mean,
         "replica_scores": list(winner.final.replica_scores),
         "scored_against": winner.final.scored_against,
         "verdict": winner.final.verdict,

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
+from models.scores import geometric_mean
 from search.evaluation import Example
 from search.series import FloatArray
 from search.storage import FinalJob, ParamValue, StudyReader, TrialRow
@@ -69,6 +70,11 @@ class Outcome:
     baselines: tuple[BaselineOutcome, ...]
 
     @property
+    def geometric_mean(self) -> float:
+        """The geometric mean of replica_scores, by which the final chooses."""
+        return geometric_mean(self.replica_scores)
+
+    @property
     def horizon_steps(self) -> int:
         """Scored steps of each free run."""
         return len(self.curve)
@@ -100,7 +106,7 @@ _PLAIN_FIELDS = ("score", "mean_score", "scored_against", "verdict", "parameters
 
 @dataclass(frozen=True, eq=False)
 class Winner:
-    """The finalist of the least final score, and its test where that is done."""
+    """The finalist of the least geometric mean, and its test where that is done."""
 
     trial_id: int
     trial_number: int
@@ -112,7 +118,7 @@ class Winner:
 def winner_of(study: StudyReader) -> Winner | None:
     """Return the winner of the finals that are done, None without one.
 
-    Of equal scores the lower trial number wins.
+    Of equal geometric means the lower trial number wins.
     """
     return winner_among(outcomes(study, "final"), outcomes(study, "test"), study.trial_rows())
 
@@ -120,7 +126,7 @@ def winner_of(study: StudyReader) -> Winner | None:
 def winner_among(
     finals: Sequence[Outcome], tests: Iterable[Outcome], trials: Iterable[TrialRow]
 ) -> Winner | None:
-    """Return the winner of finals that were read before, the least score first."""
+    """Return the winner of finals that were read before, the winner first."""
     if not finals:
         return None
     final = finals[0]
@@ -130,7 +136,9 @@ def winner_among(
 
 
 def outcomes(study: StudyReader, purpose: FinalPurpose) -> list[Outcome]:
-    """Return the results of the jobs of a purpose that are done, the least score first."""
+    """Return the results of the jobs of a purpose that are done, by geometric mean."""
     done = [job for job in study.final_jobs() if job.purpose == purpose and job.state == "done"]
     # Within a study, trial ids are given in the order of trial numbers.
-    return sorted(map(Outcome.from_job, done), key=lambda found: (found.score, found.trial_id))
+    return sorted(
+        map(Outcome.from_job, done), key=lambda found: (found.geometric_mean, found.trial_id)
+    )

@@ -6,6 +6,7 @@ from typing import Literal
 
 from models import checkpoint
 from models.candidate import Candidate
+from models.scores import geometric_mean
 from search.evaluation import CandidateResult, Cohort, baseline_results
 from search.series import Purpose
 from search.storage import FinalJob, StudyStore
@@ -25,7 +26,8 @@ def run_final_job(
 
     The finalists are the best complete trials, distinct as candidates. Each is trained again on
     final_replicas fresh draws with fresh initialisations and scored on validation; the one with
-    the least score is the winner, and only it is tested. `tick` is called between optimiser steps.
+    the least geometric mean over them is the winner, and only it is tested. `tick` is called
+    between optimiser steps.
     """
     finalists = finalist_trials(store, definition)
     if not finalists:
@@ -71,11 +73,13 @@ def finalist_trials(store: StudyStore, definition: StudyDefinition) -> dict[int,
 
 
 def winning_job(jobs: list[FinalJob]) -> FinalJob | None:
-    """The final job with the least score, the older trial of equals; None if all failed."""
+    """The final job with the least geometric mean, the older of equals; None if all failed."""
     done = [job for job in jobs if job.result is not None]
-    return min(
-        done, key=lambda job: (json.loads(job.result or "")["score"], job.trial_id), default=None
-    )
+
+    def rank(job: FinalJob) -> tuple[float, int]:
+        return geometric_mean(json.loads(job.result or "")["replica_scores"]), job.trial_id
+
+    return min(done, key=rank, default=None)
 
 
 def job_views(definition: StudyDefinition, data: TaskData, purpose: Purpose) -> list[View]:

@@ -106,9 +106,9 @@ class Search(Section):
     pruner: Literal["halving", "none"] = "halving"
     rungs: int = Field(default=4, ge=1, le=10)
     cohort_members: int = Field(default=32, ge=1, le=4096)
-    finalists: int = Field(default=5, ge=1, le=1000)
-    final_replicas: int = Field(default=8, ge=1, le=1000)
-    test_draws: int = Field(default=20, ge=1, le=10_000)
+    finalists: int = Field(default=8, ge=1, le=1000)
+    final_replicas: int = Field(default=16, ge=1, le=1000)
+    test_draws: int = Field(default=40, ge=1, le=10_000)
     artifact_kib_per_trial: int = Field(default=256, ge=0, le=1_000_000)
     artifact_mib: int = Field(default=256, ge=0, le=1_000_000)
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from models.scores import (
     clip,
     errors_at,
+    geometric_mean,
     nmse,
     nmse_curve,
     score,
@@ -143,3 +144,17 @@ def test_what_cannot_be_scored_is_refused(change: dict[str, Any], message: str) 
     }
     with pytest.raises(ValueError, match=message):
         score(**(fine | change))
+
+
+@given(st.lists(st.floats(1e-6, 1e3), min_size=1, max_size=20), st.floats(1e-3, 1e3))
+def test_the_geometric_mean_scales_and_lies_between(scores: list[float], factor: float) -> None:
+    mean = geometric_mean(scores)
+    assert min(scores) * (1 - 1e-9) <= mean <= max(scores) * (1 + 1e-9)
+    assert geometric_mean([factor * each for each in scores]) == pytest.approx(factor * mean)
+
+
+def test_the_geometric_mean_sees_one_failure_of_many() -> None:
+    steady, failing = [0.003] * 16, [0.001] * 13 + [1.5] * 3
+    assert geometric_mean(steady) < geometric_mean(failing)
+    assert np.median(steady) > np.median(failing)
+    assert geometric_mean([0.5, 0.0]) == 0.0

@@ -8,14 +8,14 @@ if TYPE_CHECKING:
     from tests.search.results.conftest import Invent, Invented
 
 
-def test_the_winner_has_the_least_final_score_not_the_least_score_of_the_search(
+def test_the_winner_has_the_least_geometric_mean_not_the_least_score_of_the_search(
     finished: Invented,
 ) -> None:
     winner = winner_of(finished.store)
     assert winner is not None
     assert winner.trial_number == 4
     assert winner.params == finished.store.trial(4).params
-    finals = [outcome.score for outcome in outcomes(finished.store, "final")]
+    finals = [outcome.geometric_mean for outcome in outcomes(finished.store, "final")]
     assert finals == sorted(finals)
     best = finished.store.best_trial()
     assert best is not None

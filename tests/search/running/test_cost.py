@@ -83,16 +83,14 @@ def test_pruning_is_expected() -> None:
 def test_a_cohort_is_affordable_where_there_is_little_time() -> None:
     definition = wide()
     proposer, space = Proposer(definition, sampler_seed=0), Space(definition.space)
-    alone = 0
     for seconds_left in (1000.0, 100.0, 30.0):
         for _ in range(5):
             proposals = proposer.propose(None, seconds_left=seconds_left)
             proposer.forget()
             expected = proposer.cost.seconds([space.resolve(p.params) for p in proposals])
-            # Where nothing that was asked for is affordable, the cheapest goes alone.
-            assert expected <= seconds_left * TIME_SHARE or len(proposals) == 1
-            alone += len(proposals) == 1
-    assert alone < 5
+            is_affordable = expected <= seconds_left * TIME_SHARE
+            # With 30 seconds left few structures of the space are; then the cheapest goes alone.
+            assert is_affordable or (seconds_left == 30.0 and len(proposals) == 1)
 
 
 def test_without_time_the_cheapest_of_several_is_proposed() -> None:
