@@ -9,7 +9,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import MISSING, dataclass
 from typing import Any, TypeGuard, get_args, get_type_hints
 
 import torch
@@ -123,13 +123,15 @@ def _architecture(description: Mapping[str, Any]) -> Architecture:
     """The architecture, once each of its fields has been checked."""
     fields = description.get("architecture")
     hints = get_type_hints(Architecture)
-    if not isinstance(fields, dict) or fields.keys() != hints.keys():
+    # A field with a default came later than checkpoints of this format; without it, it has that.
+    required = {f.name for f in dataclasses.fields(Architecture) if f.default is MISSING}
+    if not isinstance(fields, dict) or not required <= fields.keys() <= hints.keys():
         names = sorted(fields) if isinstance(fields, dict) else fields
         raise CheckpointError(
             f"the checkpoint's architecture must have the fields {sorted(hints)}, but has {names}"
         )
-    for name, hint in hints.items():
-        value = fields[name]
+    for name, value in fields.items():
+        hint = hints[name]
         if hint is bool:
             is_valid = isinstance(value, bool)
         elif hint is int:

@@ -6,12 +6,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from models.checkpoint import Checkpoint
-from models.forecaster import Forecaster
-from models.freerun import free_run
 from search.errors import SeriesError, UsageError
+from search.evaluation import run_networks
 from search.results.export import Export
 from search.results.writing import write_file
 from search.series import FloatArray, Table
@@ -83,18 +81,11 @@ def _check_table(checkpoint: Checkpoint, table: Table) -> None:
 
 def _free_runs(checkpoint: Checkpoint, values: FloatArray, steps: int) -> FloatArray:
     """The free run of every network after `values` `[time, channel]`: `[member, step, channel]`."""
-    members = len(checkpoint.weights)
-    # One network alone rounds differently; a twin keeps it company.
-    rows = list(range(members)) * (2 if members == 1 else 1)
-    shift = checkpoint.shift.double().numpy()[rows][:, np.newaxis]
-    scale = checkpoint.scale.double().numpy()[rows][:, np.newaxis]
-    scaled = (values[len(values) - checkpoint.architecture.context_steps :] - shift) / scale
-    context = torch.tensor(scaled[:, np.newaxis], dtype=torch.float32)
-    if not torch.isfinite(context).all():
+    context = values[len(values) - checkpoint.architecture.context_steps :]
+    try:
+        return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
+    except OverflowError as error:
         raise SeriesError(
             "the table's values must be of the size that the exported networks were trained on, "
             f"but reach {np.abs(values).max():g}; check the units of the column"
-        )
-    forecaster = Forecaster(checkpoint.architecture, checkpoint.channels)
-    run = free_run(forecaster, checkpoint.weights[rows], context, steps)
-    return np.asarray(run[:members, 0].double().numpy() * scale[:members] + shift[:members])
+        ) from error

@@ -1,13 +1,14 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Literal
 
 from models import checkpoint
 from models.candidate import Candidate
 from models.scores import geometric_mean
 from search.evaluation import CandidateResult, Cohort, baseline_results
+from search.running.explaining import explain, explaining_jobs
 from search.series import Purpose
 from search.storage import FinalJob, StudyStore
 from search.study.definition import StudyDefinition
@@ -29,32 +30,51 @@ def run_final_job(
     the least geometric mean over them is the winner, and only it is tested. `tick` is called
     between optimiser steps.
     """
-    finalists = finalist_trials(store, definition)
-    if not finalists:
+    if not any(_unfinished(jobs) for jobs in _stages(store, definition)):
         return "done"
-    jobs = store.plan_final_jobs("final", list(finalists))
-    if all(job.state in ("done", "failed") for job in jobs):
-        winner = winning_job([job for job in store.final_jobs() if job.purpose == "final"])
-        if winner is None:
-            return "done"
-        jobs = store.plan_final_jobs("test", [winner.trial_id])
-        if all(job.state in ("done", "failed") for job in jobs):
-            return "done"
     store.sweep()
     job = store.claim_final_job(worker_id)
     if job is None:
         return "wait"
-    purpose: Purpose = "test" if job.purpose == "test" else "final"
-    views = job_views(definition, data, purpose)
     (row,) = (row for row in store.trial_rows() if row.trial_id == job.trial_id)
-    candidate = definition.full_space().resolve(row.params)
-    cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
-    plain = result.to_plain()
-    replica = result.median_replica.index
-    plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
-    weights = checkpoint.save(cohort.checkpoint())
-    store.finish_final_job(worker_id, job.job_id, json.dumps(plain, allow_nan=False), weights)
+    if job.purpose in ("final", "test"):
+        purpose: Purpose = "test" if job.purpose == "test" else "final"
+        views = job_views(definition, data, purpose)
+        candidate = definition.full_space().resolve(row.params)
+        cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
+        plain = result.to_plain()
+        replica = result.median_replica.index
+        plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
+        text, weights = json.dumps(plain, allow_nan=False), checkpoint.save(cohort.checkpoint())
+    else:
+
+        def train_anew(
+            candidate: Candidate, views: list[View]
+        ) -> tuple[checkpoint.Checkpoint, CandidateResult]:
+            cohort, result = train(candidate, views, definition.seed, "final", device, tick)
+            return cohort.checkpoint(), result
+
+        text, weights = explain(job, row.params, definition, data, train_anew), None
+    store.finish_final_job(worker_id, job.job_id, text, weights)
     return "ran"
+
+
+def _stages(store: StudyStore, definition: StudyDefinition) -> Iterator[list[FinalJob]]:
+    """The jobs of the final, of the test, and of what explains the study; each once it is due.
+
+    A stage is due when the jobs of the one before have ended.
+    """
+    finals = store.plan_final_jobs("final", list(finalist_trials(store, definition)))
+    yield finals
+    winner = winning_job([job for job in store.final_jobs() if job.purpose == "final"])
+    if winner is None:
+        return
+    yield store.plan_final_jobs("test", [winner.trial_id])
+    yield list(explaining_jobs(store, definition, winner.trial_id))
+
+
+def _unfinished(jobs: list[FinalJob]) -> bool:
+    return any(job.state not in ("done", "failed") for job in jobs)
 
 
 def finalist_trials(store: StudyStore, definition: StudyDefinition) -> dict[int, Candidate]:

@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]  # [time, channel] wherever it holds a series
 
-Purpose = Literal["search", "final", "test", "benchmark"]
+Purpose = Literal["search", "final", "test", "benchmark", "transfer"]
 
 # Part of every seed: a number, once given to a purpose, stays.
-_PURPOSE_KEYS: dict[Purpose, int] = {"search": 0, "final": 1, "test": 2, "benchmark": 3}
+_PURPOSE_KEYS: dict[Purpose, int] = {
+    "search": 0,
+    "final": 1,
+    "test": 2,
+    "benchmark": 3,
+    "transfer": 4,
+}
 
 
 @dataclass(frozen=True, eq=False)

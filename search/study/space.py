@@ -52,7 +52,7 @@ class Space:
         params: dict[str, Scalar] = {}
         if self.presets:
             params[PRESET] = self.domains[PRESET].suggest(trial, PRESET)
-        known = {**self._fixed(params), **params}
+        known = {**self.fixed(params), **params}
         for row in self._sampled:
             if row.name not in known and row.applies(known):
                 params[row.name] = known[row.name] = self.domains[row.name].suggest(trial, row.name)
@@ -68,25 +68,10 @@ class Space:
         Raises UsageError where a parameter that the candidate needs is missing, and for a preset
         that the study does not have.
         """
-        params = {**self._fixed(params), **params}
-        # Fields of a candidate are named as the parameters that set them, but for these.
-        has_window = _value(params, "context") == "window"
-        has_modes = _value(params, "cell") == "lru"
-        sources = {
-            "units": "modes" if has_modes else "hidden_units",
-            "context_steps": "window_steps" if has_window else "warm_up_steps",
-            "rollout_steps": "window_rollout_steps" if has_window else "rollout_steps",
-        }
+        return resolve_params({**self.fixed(params), **params})
 
-        def values(part: type) -> dict[str, Any]:
-            names = [field.name for field in fields(part)]
-            return {name: _value(params, sources.get(name, name)) for name in names}
-
-        architecture, strategy = Architecture(**values(Architecture)), Strategy(**values(Strategy))
-        return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
-
-    def _fixed(self, params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:
-        """The parameters that the preset of a trial fixes."""
+    def fixed(self, params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:
+        """Return the parameters that the preset of a trial fixes; UsageError for an unknown one."""
         if not self.presets:
             return {}
         preset = params.get(PRESET)
@@ -96,6 +81,28 @@ class Space:
                 "give a trial of this study"
             )
         return self.presets[str(preset)]
+
+
+def resolve_params(params: Mapping[str, Scalar | None]) -> Candidate:
+    """Return the candidate of parameters that no preset completes.
+
+    Raises UsageError where a parameter that the candidate needs is missing.
+    """
+    # Fields of a candidate are named as the parameters that set them, but for these.
+    has_window = _value(params, "context") == "window"
+    has_modes = _value(params, "cell") == "lru"
+    sources = {
+        "units": "modes" if has_modes else "hidden_units",
+        "context_steps": "window_steps" if has_window else "warm_up_steps",
+        "rollout_steps": "window_rollout_steps" if has_window else "rollout_steps",
+    }
+
+    def values(part: type) -> dict[str, Any]:
+        names = [field.name for field in fields(part)]
+        return {name: _value(params, sources.get(name, name)) for name in names}
+
+    architecture, strategy = Architecture(**values(Architecture)), Strategy(**values(Strategy))
+    return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
 
 
 def _value(params: Mapping[str, Scalar | None], name: str) -> Any:

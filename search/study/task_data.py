@@ -50,14 +50,15 @@ class TaskData:
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.
 
-        "search" and "final" end with the validation span; "test" and "benchmark" end with the
-        test. Of a generated series every purpose and index has its own draw, and its test is one
-        free run. A table has one draw, which all indices share; its test view trains on all rows
-        before the test span. Raises UsageError for the benchmark of a table, which has no fresh
-        draw left for it.
+        "search" and "final" end with the validation span; "test", "benchmark" and "transfer" (draws
+        on which networks run that were trained on others) end with the test. Of a generated series
+        every purpose and index has its own draw, and its test is one free run. A table has one
+        draw, which all indices share; its test view trains on all rows before the test span.
+        Raises UsageError for the benchmark and the transfer of a table, which has no fresh draw
+        left for them.
         """
         task, series = self._definition.task, self._definition.series
-        is_test = purpose in ("test", "benchmark")
+        is_test = purpose in ("test", "benchmark", "transfer")
         if isinstance(series, TableSeries):
             assert self._table is not None
             values, train_steps = _rows(task, self._table, purpose)
@@ -117,9 +118,9 @@ def _rows(task: Task, table: Table, purpose: Purpose) -> tuple[FloatArray, int]:
             return table.values[: task.train_steps + task.validation_steps].copy(), task.train_steps
         case "test":
             return table.values.copy(), table.rows - task.test_steps
-        case "benchmark":
+        case "benchmark" | "transfer":
             raise UsageError(
-                "a benchmark needs fresh draws, but a table has only one; "
+                f"a {purpose} needs fresh draws, but a table has only one; "
                 "see the final's test, which scores its last rows"
             )
 

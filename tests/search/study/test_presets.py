@@ -103,13 +103,14 @@ def test_what_a_preset_fixes_has_a_meaning_applies_and_is_enough(preset: object)
         assert row.can_apply(space)
 
 
-def test_the_warmed_up_preset_is_the_default_space_with_a_state() -> None:
-    fixed = BY_NAME["warmed-up"].fixed
-    assert fixed == {"context": "state"}
+@pytest.mark.parametrize("name", ["warmed-up", "running-on-state"])
+def test_what_is_not_of_the_report_leaves_the_default_space_open(name: str) -> None:
+    fixed = BY_NAME[name].fixed
+    assert fixed["context"] == "state"
     assert open_names(DEFAULTS, fixed) == [
         row.name
         for row in PARAMETERS
-        if row.name in DEFAULTS and row.can_apply(within(DEFAULTS, fixed)) and row.name != "context"
+        if row.name in DEFAULTS and row.can_apply(within(DEFAULTS, fixed)) and row.name not in fixed
     ]
 
 

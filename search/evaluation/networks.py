@@ -1,0 +1,48 @@
+"""Running trained networks on data in the series' own units."""
+
+import numpy as np
+import torch
+
+from models.checkpoint import Checkpoint
+from models.forecaster import Forecaster
+from models.freerun import free_run
+from search.series import FloatArray
+
+
+def run_networks(
+    checkpoint: Checkpoint,
+    contexts: FloatArray,
+    steps: int,
+    truth: FloatArray | None = None,
+) -> FloatArray:
+    """Forecast `steps` values after each context: `[member, batch, step, channel]`.
+
+    contexts: `[member, batch, time, channel]` in the series' units, or with 1 for member where all
+    networks read the same; as many steps as the architecture's context has. truth: `[member,
+    batch, step, channel]`; where given it is read in place of the forecasts, so that each is a
+    one-step forecast.
+
+    Raises OverflowError where scaled contexts are no finite numbers in single precision.
+    """
+    members = len(checkpoint.weights)
+    # One network alone rounds differently; a twin keeps it company.
+    rows = list(range(members)) * (2 if members == 1 else 1)
+    shift = checkpoint.shift.double().numpy()[rows][:, np.newaxis, np.newaxis]
+    scale = checkpoint.scale.double().numpy()[rows][:, np.newaxis, np.newaxis]
+
+    def scaled(values: FloatArray) -> torch.Tensor:
+        own = values if len(values) == 1 else values[rows]
+        single = torch.tensor((own - shift) / scale, dtype=torch.float32)
+        if not torch.isfinite(single).all():
+            raise OverflowError("values are too large for the scale of the networks")
+        return single
+
+    forecast = free_run(
+        Forecaster(checkpoint.architecture, checkpoint.channels),
+        checkpoint.weights[rows],
+        scaled(contexts),
+        steps,
+        truth=None if truth is None else scaled(truth),
+    )
+    values = forecast.double().numpy() * scale + shift
+    return np.asarray(values[:members])

@@ -1,0 +1,62 @@
+"""The echo of an error, against autograd in float64 and where it is known by hand."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Generator, Tensor
+
+from models.candidate import Candidate
+from models.echo import error_echo
+from models.forecaster import Forecaster
+from tests.models.reference_network import Network, run_network
+from tests.models.test_freerun import population
+
+
+@pytest.mark.parametrize("context", ["window", "state"])
+@pytest.mark.parametrize(
+    ("cell", "residual", "layers"), [("rnn", False, 2), ("gru", True, 1), ("lstm", False, 1)]
+)
+def test_it_is_the_derivative_of_the_last_forecast(
+    make_candidate: Callable[..., Candidate], cell: str, residual: bool, layers: int, context: str
+) -> None:
+    candidate = make_candidate(cell=cell, residual=residual, layers=layers, context=context)
+    forecaster, weights = Forecaster(candidate.architecture), population(candidate)
+    given = torch.randn(2, 3, 4, 1, generator=Generator().manual_seed(0))
+    steps = 7
+    norms = error_echo(forecaster, weights, given, steps)
+    assert norms.shape == (2, steps - 1)
+    for member in range(2):
+        named = forecaster.layout().views(weights.double())
+        own = {name: view[member].requires_grad_() for name, view in named.items()}
+        network = Network(candidate.architecture, own, batch=3)
+        found = run_network(network, given[member].double().transpose(0, 1), steps)
+        last = found.forecasts[4 + steps - 1]
+        for lag in range(1, steps):
+            (grad,) = torch.autograd.grad(
+                last.sum(), found.forecasts[4 + steps - 1 - lag], retain_graph=True
+            )
+            expected: Tensor = grad.square().sum(1).mean().sqrt()
+            torch.testing.assert_close(
+                norms[member, lag - 1].double(), expected, rtol=2e-4, atol=1e-7
+            )
+
+
+def test_a_network_that_copies_its_last_value_keeps_an_error_for_ever(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    candidate = make_candidate(cell="rnn", residual=True)
+    forecaster = Forecaster(candidate.architecture)
+    weights = torch.zeros_like(population(candidate))
+    given = torch.randn(2, 3, 4, 1, generator=Generator().manual_seed(0))
+    assert torch.equal(error_echo(forecaster, weights, given, 5), torch.ones(2, 4))
+
+
+def test_what_feeds_nothing_back_has_no_echo(make_candidate: Callable[..., Candidate]) -> None:
+    candidate = make_candidate(cell="lru", context="state", autonomous=True)
+    forecaster, weights = Forecaster(candidate.architecture), population(candidate)
+    with pytest.raises(ValueError, match="feeds nothing back"):
+        error_echo(forecaster, weights, torch.zeros(2, 1, 4, 1), 5)
+    fed = make_candidate()
+    with pytest.raises(ValueError, match="at least 2 steps, but got 1"):
+        error_echo(Forecaster(fed.architecture), population(fed), torch.zeros(2, 1, 4, 1), 1)

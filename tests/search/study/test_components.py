@@ -1,0 +1,82 @@
+"""A candidate without each of its components."""
+
+from dataclasses import asdict
+
+import pytest
+
+from models.candidate import Candidate
+from search.study.components import BY_NAME, without_each
+from search.study.domain import Scalar
+from search.study.space import Space, complete_space
+
+SPACE = Space(complete_space({}, train_steps=600))
+LINEAR: dict[str, Scalar] = {
+    "cell": "lru",
+    "modes": 2,
+    "layers": 1,
+    "head_layers": 0,
+    "context": "state",
+    "warm_up_steps": 300,
+    "autonomous": True,
+    "state_estimate": "least-squares",
+    "offset": False,
+    "damping": False,
+    "rollout_steps": 64,
+    "teacher_weight": 0.3,
+    "curriculum_fraction": 0.5,
+    "time_reversal": True,
+    "input_noise_std": 0.1,
+    "output_noise_std": 0.0,
+    "label_noise_std": 0.05,
+    "initial_phases": "spectrum",
+    "learning_rate": 0.05,
+    "weight_decay": 1e-3,
+    "clip_norm": 1.0,
+    "schedule": "cosine",
+    "training_steps": 400,
+    "batch_size": 8,
+    "restarts": 4,
+}
+
+
+def changed(candidate: Candidate, other: Candidate) -> set[str]:
+    def flat(each: Candidate) -> dict[str, object]:
+        return {
+            **asdict(each.architecture),
+            **asdict(each.strategy),
+            "restarts": each.restarts,
+        }
+
+    one, two = flat(candidate), flat(other)
+    return {name for name in one if one[name] != two[name]}
+
+
+@pytest.mark.parametrize(
+    ("component", "fields"),
+    [
+        ("restarts", {"restarts"}),
+        ("no offset", {"offset"}),
+        ("state estimate", {"state_estimate"}),
+        # What rests on it goes with it.
+        ("autonomous", {"autonomous", "state_estimate"}),
+        ("rollout loss", {"rollout_steps", "teacher_weight", "curriculum_fraction"}),
+        ("input noise", {"input_noise_std"}),
+    ],
+)
+def test_without_a_component_all_else_stays(component: str, fields: set[str]) -> None:
+    whole = SPACE.resolve(LINEAR)
+    assert changed(whole, without_each(SPACE, LINEAR)[component]) == fields
+
+
+def test_what_a_candidate_does_not_have_is_not_taken_from_it() -> None:
+    found = without_each(SPACE, LINEAR)
+    assert found.keys() <= BY_NAME.keys()
+    assert not found.keys() & {"layers", "head", "residual", "output noise", "feedback noise"}
+    assert all(candidate != SPACE.resolve(LINEAR) for candidate in found.values())
+
+
+def test_another_cell_or_context_is_a_whole_candidate() -> None:
+    found = without_each(SPACE, LINEAR)
+    assert (found["cell"].architecture.cell, found["cell"].architecture.units) == ("rnn", 16)
+    window = found["context"].architecture
+    assert (window.context, window.context_steps, window.autonomous) == ("window", 4, False)
