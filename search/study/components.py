@@ -24,7 +24,7 @@ class Component:
     values: Mapping[str, Scalar]
 
 
-_WINDOW = {"context": "window", "window_steps": 4}
+_WINDOW: Mapping[str, Scalar] = {"context": "window", "window_steps": 4}
 _NAMED: tuple[Component, ...] = (
     Component("cell", "RNN cells of 16 units", {"cell": "rnn", "hidden_units": 16}),
     Component(
@@ -66,18 +66,18 @@ COMPONENTS: tuple[Component, ...] = _NAMED + tuple(
 BY_NAME: Mapping[str, Component] = {component.name: component for component in COMPONENTS}
 
 
-def without_each(space: Space, params: Mapping[str, Scalar]) -> dict[str, Candidate]:
+def without_each(space: Space, params: Mapping[str, Scalar | None]) -> dict[str, Candidate]:
     """Return the candidate of a trial's parameters without each component that it has, by name.
 
     Left out are components that the candidate does not have, and those without which it would
     be none (a parameter that it then needs has no value).
     """
     whole = space.resolve(params)
-    fixed = space.fixed(params)
+    known = {k: v for k, v in {**space.fixed(params), **params}.items() if v is not None}
     found: dict[str, Candidate] = {}
     for component in COMPONENTS:
         try:
-            candidate = resolve_params(_applying({**fixed, **params, **component.values}))
+            candidate = resolve_params(_applying({**known, **component.values}))
         except UsageError:
             continue
         if candidate != whole:

@@ -1,8 +1,8 @@
 """Presets: named families of candidates, each fixing most parameters and leaving the rest open.
 
-All but the last two are the attempts of the report that freerun starts from: a student's recurrent networks
-on a noisy sine, whose one-step forecasts looked fine and whose free runs collapsed. Each of them is
-`baseline` plus one named change; docs/presets.md says how they map to the report.
+All but the last two are the attempts of the report that freerun starts from: a student's recurrent
+networks on a noisy sine, whose one-step forecasts looked fine and whose free runs collapsed. Each
+of them is `baseline` plus one named change; docs/presets.md says how they map to the report.
 """
 
 import math
