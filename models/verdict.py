@@ -12,10 +12,15 @@ from models.scores import PerChannel
 
 FloatArray = NDArray[np.float64]
 
-# A forecast whose standard deviation is below this share of the truth's is level.
+# A stretch of a forecast whose standard deviation is below this share of the truth's is level.
 LEVEL_STD_RATIO = 0.1
-# A level forecast is near the training mean, or its last input, within this many training
-# standard deviations (root mean square over the horizon).
+# A forecast that is level from the second quarter on has settled, unless it swung before; one that
+# is level from the middle on has died away on the way.
+SETTLED_FROM, DIED_AWAY_FROM = 1 / 4, 1 / 2
+# On its way to the level a forecast swings when it passes the level by this share of the truth's
+# standard deviation, or moves away from it by so much further than it was at the start.
+SWING_STD_RATIO = 0.3
+# A level is near the last input within this many training standard deviations (root mean square).
 NEAR_STD = 0.5
 # A forecast tracks up to this NMSE.
 TRACKS_NMSE = 0.1
@@ -80,19 +85,19 @@ def verdict_of_run(
     """
     if not np.all(np.abs(forecast) < CLIP_STD * (1 - _CLIP_ROUNDING)):
         return Verdict.DIVERGES
-    if _spread(forecast) < LEVEL_STD_RATIO * _spread(truth):
-        from_mean, from_last_input = _size(forecast), _size(forecast - last_input)
-        # Near both, it is named after the nearer one: a last input may lie near the mean.
-        if from_mean <= min(NEAR_STD, from_last_input):
-            return Verdict.FLAT
-        if from_last_input <= NEAR_STD:
-            return Verdict.COPIES
+    if _is_level(forecast, truth, SETTLED_FROM) and not _swings(forecast, truth):
+        settled = forecast[int(SETTLED_FROM * len(forecast)) :]
+        from_last_input = _size(settled - last_input)
+        # A last input may lie near the mean; then the level is named after the nearer one.
+        is_copy = from_last_input <= NEAR_STD and from_last_input < _size(settled)
+        return Verdict.COPIES if is_copy else Verdict.FLAT
     if nmse <= TRACKS_NMSE:
         return Verdict.TRACKS
     frequency, true_frequency = dominant_frequency(forecast), dominant_frequency(truth)
     if frequency is None or true_frequency is None:
         return Verdict.OFF  # too short for what is left
-    if _decays(forecast, truth, frequency, true_frequency):
+    died_away = _is_level(forecast, truth, DIED_AWAY_FROM)
+    if died_away or _decays(forecast, truth, frequency, true_frequency):
         return Verdict.DECAYS
     if not _is_within(FREQUENCY_RATIOS, frequency, true_frequency):
         return Verdict.WRONG_FREQUENCY
@@ -127,6 +132,21 @@ def _decays(
     return left < DECAY_RATIO * amplitude(first, frequency) and left < DECAY_RATIO * amplitude(
         truth[-quarter:], true_frequency
     )
+
+
+def _is_level(forecast: FloatArray, truth: FloatArray, since: float) -> bool:
+    """Whether the forecast hardly moves from a share of the horizon on."""
+    late = forecast[int(since * len(forecast)) :]
+    return _spread(late) < LEVEL_STD_RATIO * _spread(truth)
+
+
+def _swings(forecast: FloatArray, truth: FloatArray) -> bool:
+    """Whether a forecast that ends level was a wave before, and not just on its way to the level."""
+    level = np.mean(forecast[int(SETTLED_FROM * len(forecast)) :], axis=0)
+    # [time, channel], each channel counted from its level, on the side where it starts
+    away = (forecast - level) * np.where(forecast[0] >= level, 1.0, -1.0)
+    least = SWING_STD_RATIO * _spread(truth)
+    return bool(np.any(away < -least) or np.any(away > away[0] + least))
 
 
 def _error_grows(forecast: FloatArray, truth: FloatArray) -> bool:

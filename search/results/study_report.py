@@ -20,7 +20,6 @@ from search.results.score_table import (
 from search.results.study_results import StudyResults
 from search.results.winner import BaselineOutcome, Outcome
 from search.results.wording import VERDICTS, counted, scale_of
-from search.storage import StudyReader
 
 _SHOWN_TRIALS = 10
 
@@ -66,12 +65,11 @@ class StudyReport:
         return [plot for plot in shown if isinstance(plot, Plot)]
 
 
-def study_report(study: StudyReader, storage_url: str) -> StudyReport:
-    """Read a study and say what it found; storage_url: without its password."""
-    results = StudyResults.read(study)
+def study_report(results: StudyResults, storage_url: str) -> StudyReport:
+    """Say what a study found; storage_url: without its password."""
     baselines = search_baselines(results.definition, results.table) if results.ranked(1) else []
     return StudyReport(
-        name=study.name,
+        name=results.study.name,
         answer=_answer(results, baselines),
         rollout=rollout_plot(results),
         scale=scale_of(results.definition.task.score_against),
@@ -80,7 +78,7 @@ def study_report(study: StudyReader, storage_url: str) -> StudyReport:
         history=history_plot(results),
         verdicts=_verdicts(results),
         facts=_facts(results),
-        commands=commands(study.name, storage_url),
+        commands=commands(results.study.name, storage_url),
         definition=json.dumps(results.definition.model_dump(mode="json"), indent=2),
     )
 

@@ -86,9 +86,9 @@ def counted(number: int, singular: str) -> str:
 # By models.verdict, whose rules these are in a few words.
 VERDICTS = {
     "tracks": "stays on the truth",
-    "flat": "settles on a level near the mean",
-    "copies": "settles on its last input",
-    "decays": "oscillates, and dies away",
+    "flat": "settles on a level",
+    "copies": "stays at its last input",
+    "decays": "dies away on the way",
     "wrong frequency": "oscillates too fast or too slowly",
     "phase drift": "keeps its shape, and slips out of step",
     "diverges": "runs away",

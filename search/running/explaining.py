@@ -17,10 +17,10 @@ from search.storage import FinalJob, StudyStore, TrialRow
 from search.study.components import without_each
 from search.study.definition import StudyDefinition
 from search.study.presets import BASELINE_NAME
+from search.study.purposes import ANATOMY, REPLAY, WITHOUT
 from search.study.space import PRESET
 from search.study.task_data import TaskData, View
 
-ANATOMY, REPLAY, WITHOUT = "anatomy", "replay", "without "
 # Networks of an anatomy or a replay, one a draw; draws on which each of them runs that are not
 # its own: more than the 100 below which a mean is not compared with the limit.
 NETWORKS = 8

@@ -57,8 +57,27 @@ def test_a_last_input_near_the_mean_can_still_be_copied() -> None:
     assert verdict_of_run(level(0.0), wave(), np.array([0.3]), BAD) == Verdict.FLAT
 
 
-def test_a_level_line_elsewhere_is_off() -> None:
-    assert judged(level(-1.2), wave()) in (Verdict.OFF, Verdict.WRONG_FREQUENCY)
+def test_a_level_line_elsewhere_is_flat() -> None:
+    assert judged(level(-1.2), wave()) == Verdict.FLAT
+
+
+@pytest.mark.parametrize("settled", [-1.2, 0.0, 0.9])
+@pytest.mark.parametrize("start", [-0.4, 0.7])
+def test_what_it_did_before_it_settled_plays_no_part(settled: float, start: float) -> None:
+    """Nine of ten collapsed networks leave their last input for a level within some 50 steps."""
+    transient = np.exp(-np.arange(400) / 20)[:, None]
+    forecast = settled + (start - settled) * transient
+    assert judged(forecast, wave(phase=2.0)) in (Verdict.FLAT, Verdict.COPIES)
+
+
+@pytest.mark.parametrize("settled", [-0.9, 0.0])
+def test_what_settles_slowly_decays(settled: float) -> None:
+    forecast = settled + 1.4 * np.exp(-np.arange(400) / 80)[:, None]
+    assert judged(forecast, wave()) == Verdict.DECAYS
+
+
+def test_a_fast_oscillation_has_the_wrong_frequency() -> None:
+    assert judged(0.3 + wave(frequency=1.5, size=0.6), wave()) == Verdict.WRONG_FREQUENCY
 
 
 def test_a_tenth_of_the_variance_tracks() -> None:
@@ -69,7 +88,8 @@ def test_a_tenth_of_the_variance_tracks() -> None:
 @pytest.mark.parametrize("steps", [400, 1000, 4000])
 @pytest.mark.parametrize("phase", [0.0, 1.0, 2.0, 4.0])
 def test_a_fading_wave_decays(steps: int, phase: float) -> None:
-    fading = np.exp(-np.arange(steps) / max(124, steps / 6))[:, None]
+    """What fades within less than half a period of itself can't be told from a way to a level."""
+    fading = np.exp(-np.arange(steps) / max(160, steps / 4))[:, None]
     assert judged(fading * wave(steps, phase=phase), wave(steps, phase=phase)) == Verdict.DECAYS
 
 

@@ -5,7 +5,18 @@ from typing import Any, Literal, TypeAlias
 import plotly.graph_objects as go
 
 Role: TypeAlias = Literal[
-    "observed", "truth", "free-run", "ar", "persistence", "mean", "complete", "pruned"
+    "observed",
+    "truth",
+    "free-run",
+    "ar",
+    "persistence",
+    "mean",
+    "complete",
+    "pruned",
+    "good",
+    "bad",
+    "warning",
+    "neutral",
 ]
 
 # (light, dark): each pair has a contrast of 3 or more to its page, the lines to read 4.5 or more.
@@ -18,6 +29,10 @@ COLOURS: dict[Role, tuple[str, str]] = {
     "mean": ("#6a4bbd", "#b7a1ff"),
     "complete": ("#1668b0", "#6fb7ff"),
     "pruned": ("#868c96", "#8b929c"),
+    "good": ("#0c7367", "#45cdb4"),
+    "bad": ("#b83a05", "#ff9a55"),
+    "warning": ("#6a4bbd", "#b7a1ff"),
+    "neutral": ("#868c96", "#8b929c"),
 }
 
 

@@ -26,6 +26,7 @@
     for (const trace of data) {
       const own = colour(trace.meta);
       if (trace.line) trace.line.color = own;
+      for (const bar of [trace.error_x, trace.error_y]) if (bar) bar.color = own;
       if (trace.marker) Object.assign(trace.marker, { color: own, line: { ...trace.marker.line, color: own } });
     }
     const [text, rule, page] = ["text", "rule", "page"].map(colour);
