@@ -141,7 +141,7 @@ def _is_level(forecast: FloatArray, truth: FloatArray, since: float) -> bool:
 
 
 def _swings(forecast: FloatArray, truth: FloatArray) -> bool:
-    """Whether a forecast that ends level was a wave before, and not just on its way to the level."""
+    """Whether a forecast that ends level was a wave before, and not just on its way there."""
     level = np.mean(forecast[int(SETTLED_FROM * len(forecast)) :], axis=0)
     # [time, channel], each channel counted from its level, on the side where it starts
     away = (forecast - level) * np.where(forecast[0] >= level, 1.0, -1.0)
