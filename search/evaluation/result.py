@@ -93,9 +93,14 @@ class CandidateResult:
 
     @property
     def verdict(self) -> str:
-        """The most frequent verdict of the replicas; of equals, that of the better replica."""
-        ranked = sorted(self.replicas, key=lambda replica: replica.scores.nmse)
-        verdicts = [replica.verdict for replica in ranked]
+        """The most frequent verdict of the replicas; of equals, that of the most middling replica.
+
+        Of two in the middle it is the worse one's: one replica of four that tracks is luck.
+        """
+        ranked = sorted(self.replicas, key=lambda replica: replica.scores.nmse, reverse=True)
+        middle = (len(ranked) - 1) // 2
+        outward = sorted(range(len(ranked)), key=lambda rank: (abs(rank - middle), rank))
+        verdicts = [ranked[rank].verdict for rank in outward]
         return max(verdicts, key=verdicts.count)
 
     @property
