@@ -4,6 +4,7 @@ The search, the final, `retrain` and the benchmarks all come here, so that a sco
 everywhere. Nothing here knows storage, Optuna or files.
 """
 
+from search.evaluation.attributes import trial_attributes
 from search.evaluation.baselines import BaselineResult, baseline_results
 from search.evaluation.cohort import Cohort, Rung
 from search.evaluation.result import CandidateResult, Example, ReplicaResult
@@ -18,4 +19,5 @@ __all__ = [
     "Rung",
     "baseline_results",
     "initialisation_seed",
+    "trial_attributes",
 ]
