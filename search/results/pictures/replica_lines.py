@@ -11,7 +11,8 @@ from search.series import FloatArray
 
 # Zero has no place on a logarithmic axis.
 LEAST_ERROR = 1e-12
-# Where a free run crosses the truth its error dips: further below the largest than this, nobody cares.
+# Where a free run crosses the truth its error dips; what is lower than this share of the largest is
+# cut off.
 _SHOWN_RATIO = 1e-4
 # Up to so many decades, the ticks are 1, 2, 5, 10; beyond, powers of ten, at most so many.
 _FINE_DECADES, _MOST_TICKS = 2.5, 8
