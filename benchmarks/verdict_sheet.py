@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from search.results.pictures import PICTURE
+from search.results.pictures import ROLLOUT
 from search.storage import StudyReader, open_storage
 
 WIDTH, HEIGHT, COLUMNS = 540, 228, 5
@@ -47,7 +47,7 @@ def examples(study: StudyReader, number: int, seed: int) -> list[bytes]:
     by_verdict: dict[str, list[int]] = defaultdict(list)
     for trial in study.trial_rows():
         if trial.state == "complete":
-            by_verdict[str(trial.user_attributes.get("verdict"))].append(trial.trial_id)
+            by_verdict[str(trial.user_attributes.get("shown_verdict"))].append(trial.trial_id)
     generator = np.random.Generator(np.random.PCG64(seed))
     shuffled = {verdict: generator.permutation(ids) for verdict, ids in by_verdict.items()}
     chosen: list[tuple[str, int]] = []
@@ -61,7 +61,7 @@ def examples(study: StudyReader, number: int, seed: int) -> list[bytes]:
         artifact.content
         for _, trial_id in sorted(chosen[:number])
         for artifact in study.artifacts(trial_id)
-        if artifact.filename == PICTURE
+        if artifact.filename == ROLLOUT
     ]
 
 

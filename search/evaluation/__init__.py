@@ -5,6 +5,7 @@ everywhere. Nothing here knows storage, Optuna or files.
 """
 
 from search.evaluation.anatomy import anatomy, one_step_forecasts, transfer
+from search.evaluation.attributes import trial_attributes
 from search.evaluation.baselines import BaselineResult, baseline_results
 from search.evaluation.cohort import Cohort, Rung
 from search.evaluation.networks import run_networks
@@ -24,4 +25,5 @@ __all__ = [
     "one_step_forecasts",
     "run_networks",
     "transfer",
+    "trial_attributes",
 ]

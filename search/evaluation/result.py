@@ -51,11 +51,16 @@ class Example:
 
 @dataclass(frozen=True, eq=False)
 class ReplicaResult:
-    """One replica: the restart that the training loss chose, its scores and verdict."""
+    """One replica: the restart that the training loss chose, its scores and verdict.
+
+    loss_curve: the least training loss of its restarts by the number of optimiser steps done, a
+    handful of them, the last one at this result; infinite where none is a number.
+    """
 
     index: int
     restart: int
     training_loss: float
+    loss_curve: Mapping[int, float]
     scores: Scores
     verdict: str
     example: Example
@@ -106,8 +111,16 @@ class CandidateResult:
     @property
     def median_replica(self) -> ReplicaResult:
         """The replica in the middle, the better one of two."""
-        ranked = sorted(self.replicas, key=lambda replica: (replica.scores.nmse, replica.index))
-        return ranked[(len(ranked) - 1) // 2]
+        return self._ranked[(len(self.replicas) - 1) // 2]
+
+    @property
+    def best_replica(self) -> ReplicaResult:
+        """The replica of the least score."""
+        return self._ranked[0]
+
+    @property
+    def _ranked(self) -> list[ReplicaResult]:
+        return sorted(self.replicas, key=lambda replica: (replica.scores.nmse, replica.index))
 
     def to_plain(self) -> dict[str, Any]:
         """JSON values with all that reports need; the weights are kept apart."""

@@ -4,6 +4,7 @@ Each module stands alone, so that a command loads plotly, matplotlib or a web se
 needs them:
 
     pictures     trial_artifacts: a trial's rollout as PNG and its curve as CSV
+    importances  importances: which parameters decide whether a trial is among the best
     winner       winner_of: which candidate won the final, and its results
     report       write_report: one HTML file about one or several studies
     export       export_study, write_export, read_export: a folder that retrains and forecasts

@@ -18,7 +18,7 @@ from search.results.figures import (
     horizon_curve,
     rollout_rows,
 )
-from search.results.pictures import CURVE, PICTURE, read_curve_csv
+from search.results.pictures import CURVE, ROLLOUT, read_curve_csv
 from search.results.study_results import StudyResults
 from search.results.winner import BaselineOutcome, Outcome
 from search.results.wording import (
@@ -154,7 +154,7 @@ def axis_positions(table: Table) -> list[float | str]:
 
 
 def _best_picture(results: StudyResults) -> Picture | None:
-    content = _artifact(results, PICTURE)
+    content = _artifact(results, ROLLOUT)
     if content is None:
         return None
     ((score, trial),) = results.ranked(1)

@@ -3,7 +3,7 @@
 import os
 import platform
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from time import monotonic, sleep
@@ -14,7 +14,7 @@ import torch
 
 from models.candidate import Candidate
 from search.errors import FreerunError
-from search.evaluation import CandidateResult, Cohort
+from search.evaluation import CandidateResult, Cohort, trial_attributes
 from search.running.final import run_final_job
 from search.running.halving import Halving
 from search.running.proposer import Proposer, next_preset
@@ -28,6 +28,7 @@ from search.storage import (
     Report,
     StudyStore,
 )
+from search.study.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
 from search.study.task_data import TaskData
@@ -67,13 +68,14 @@ class Worker:
     def __post_init__(self) -> None:
         self.space = self.definition.full_space()
         self.halving = Halving()
+        self.machine = machine(self.device)
         self.last_beat = -BEAT_SECONDS
         self.deadline: float | None = None
 
     def run(self) -> None:
         """Search, then take part in the final; give back what is running when told to stop."""
         self.worker_id = self.store.register_worker(
-            host=socket.gethostname(), pid=os.getpid(), machine=machine(self.device)
+            host=socket.gethostname(), pid=os.getpid(), machine=self.machine
         )
         self.proposer = Proposer(self.definition, sampler_seed=self._sampler_seed())
         replicas = range(self.definition.search.replicas)
@@ -205,20 +207,16 @@ class Worker:
         self, trial: ClaimedTrial, state: str, result: CandidateResult, networks: int
     ) -> FinishedTrial:
         is_complete = state == "complete"
-        plain = result.to_plain()
         attributes: dict[str, Any] = {
-            "verdict": result.verdict,
-            "score": result.score,
-            "scored_against": result.scored_against,
-            "replica_scores": result.replica_scores,
-            "valid_prediction_steps": plain["valid_prediction_steps"],
-            **{f"error_at_{h}": value for h, value in plain["errors_at"].items()},
-            "training_loss": float(np.median(plain["training_losses"])),
-            "parameters": result.parameters,
+            **trial_attributes(result),
             "cohort_networks": networks,
-            "seconds": round(result.seconds, 3),
             "worker": f"{socket.gethostname()}:{os.getpid()}",
+            "machine": shown_machine(self.machine),
         }
+        if is_complete:
+            context_steps = self.space.resolve(trial.params).architecture.context_steps
+            limit = attainable_nmse(self.definition, context_steps)
+            attributes |= {} if limit is None else {"limit": limit}
         return FinishedTrial(
             trial.trial_id,
             "complete" if is_complete else "pruned",
@@ -284,3 +282,9 @@ def machine(device: str) -> dict[str, Any]:
         "torch": torch.__version__,
         "freerun": version("freerun"),
     }
+
+
+def shown_machine(machine: Mapping[str, Any]) -> str:
+    """A type of machine in a line: processor, device, torch."""
+    processor = f"{machine['processor']} {machine['cpu_capability']}"
+    return f"{processor}, {machine['device']}, torch {machine['torch']}"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from search.results.pictures import PICTURE
+from search.results.pictures import ROLLOUT
 from search.results.study_results import StudyResults
 from search.results.winner import Winner
 from search.series import SineSeries
@@ -208,9 +208,11 @@ def _examples(results: StudyResults, complete: Sequence[TrialRow]) -> tuple[Exam
         by_verdict.setdefault(str(trial.user_attributes.get("verdict")), []).append(trial)
     examples = []
     for verdict, rows in sorted(by_verdict.items(), key=lambda pair: -len(pair[1])):
-        middle = rows[(len(rows) - 1) // 2]
+        # The picture is of one replica, which may do something else than most of them.
+        typical = [row for row in rows if row.user_attributes.get("shown_verdict") == verdict]
+        middle = (typical or rows)[(len(typical or rows) - 1) // 2]
         for artifact in results.study.artifacts(middle.trial_id):
-            if artifact.filename == PICTURE:
+            if artifact.filename == ROLLOUT:
                 score = float(middle.value or 0.0)
                 examples.append(
                     ExampleRun(verdict, len(rows), middle.number, score, artifact.content)

@@ -146,6 +146,30 @@ def test_the_worse_half_of_the_restarts_is_stopped_three_times(views: list[View]
         assert kept[replica].training_loss == losses[running[0]]
 
 
+def test_the_loss_is_noted_at_a_handful_of_steps(views: list[View]) -> None:
+    """As many without rungs and restarts; the last one is what the restart was chosen by."""
+    for candidate in candidates(GRU)[::2]:
+        steps = candidate.strategy.training_steps
+        for fractions in ((1.0,), (0.5, 1.0)):
+            for replica in rungs([candidate], views, fractions)[-1].results[0].replicas:
+                assert list(replica.loss_curve) == [1, steps // 4, steps // 2, steps]
+                assert replica.loss_curve[steps] == replica.training_loss
+    first, last = rungs([candidates(GRU)[0]], views)
+    for half, whole in zip(first.results[0].replicas, last.results[0].replicas, strict=True):
+        assert half.loss_curve.items() < whole.loss_curve.items()
+
+
+def test_a_noted_loss_is_that_of_the_best_restart_at_that_time(views: list[View]) -> None:
+    candidate = replace(candidates(GRU)[0], restarts=3)
+    curves = [r.loss_curve for r in rungs([candidate], views)[-1].results[0].replicas]
+    seeds = [initialisation_seed(3, "search", candidate, 0, r) for r in range(3)]
+    span = views[0].values[: views[0].train_steps]
+    values = torch.tensor((span - span.mean(axis=0)) / span.std(axis=0), dtype=torch.float32)
+    training = Training([Member(candidate, 0, seed) for seed in seeds], values[None])
+    first = next(iter(training))
+    assert curves[0][first] == min(training.loss().tolist())
+
+
 def test_a_replica_trains_on_its_own_draw(views: list[View]) -> None:
     result = rungs(candidates(GRU)[:1], views)[-1].results[0]
     for view, replica in zip(views, result.replicas, strict=True):

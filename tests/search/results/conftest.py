@@ -96,7 +96,9 @@ def invented_result(views: list[View], error: float, seed: int) -> CandidateResu
         )
         example = Example(index, start, view.values[:start, 0], truth[:, 0], forecast[:, 0])
         verdict = "tracks" if scores.nmse < 0.1 else "off"
-        replicas.append(ReplicaResult(index, 0, 0.05, scores, verdict, example))
+        replicas.append(
+            ReplicaResult(index, 0, 0.05, {12: 0.2, 400: 0.05}, scores, verdict, example)
+        )
     return CandidateResult(tuple(replicas), views[0].scored_against, parameters=99, seconds=1.5)
 
 

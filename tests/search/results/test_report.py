@@ -11,6 +11,7 @@ import pytest
 from search.errors import UnknownStudyError, UsageError
 from search.results.report import write_report
 from search.results.study_report import StudyReport, commands, study_report
+from search.results.study_results import StudyResults
 from search.results.wording import shown_score
 from search.storage import Storage
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def report_on(study: Invented) -> StudyReport:
-    return study_report(study.store, "sqlite:///freerun.db")
+    return study_report(StudyResults.read(study.store), "sqlite:///freerun.db")
 
 
 def test_the_answer_is_the_winner_with_its_test(finished: Invented) -> None:

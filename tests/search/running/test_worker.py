@@ -5,6 +5,7 @@ from itertools import count
 
 import numpy as np
 import pytest
+import torch
 
 from search.running.worker import Worker
 from search.storage import StudyStore
@@ -45,6 +46,10 @@ def test_what_is_stored_of_a_trial(sqlite_url: str, create: Create, worker_on: W
         scores = row.user_attributes["replica_scores"]
         assert row.user_attributes["score"] == np.median(scores)
         assert row.user_attributes["verdict"]
+        assert row.user_attributes["machine"].endswith(f"cpu, torch {torch.__version__}")
+        assert row.user_attributes["parameters"] > 0
+        is_limited = row.state == "complete"  # computed only for those
+        assert (0 < row.user_attributes.get("limit", -1) < 1) == is_limited
         assert [r.score for r in replicas[row.trial_id]] == scores
         if row.state == "complete":
             assert row.value == np.median(scores)
