@@ -10,6 +10,7 @@ from PIL import Image
 
 from search.results.attempts import sentences
 from search.results.attempts.findings import Attempt, ExampleRun, StudyFindings, study_findings
+from search.results.figures.bars import draw_bars
 from search.results.figures.echo import Echo, draw_echoes
 from search.results.figures.effects import Ratio, draw_ratios
 from search.results.figures.error_by_horizon import draw_curves, horizon_curve
@@ -17,6 +18,7 @@ from search.results.figures.limit_by_context import LimitRows, Transferred, draw
 from search.results.figures.series import SeriesLine, draw_series
 from search.results.figures.shares import draw_verdicts
 from search.results.figures.spread import draw_spreads, spread_rows
+from search.results.importances import Importance, importances
 from search.results.plots import Picture, Plot, plain_figure
 from search.results.study_results import StudyResults
 from search.results.wording import counted, shown_score
@@ -25,6 +27,7 @@ from search.study.presets import BASELINE_NAME
 _Z = 1.96  # of a 95 % interval around a mean
 # Pictures of examples within the page: half of what a trial keeps, since there are many.
 _EXAMPLE_PIXELS = (600, 253)
+_SHOWN_PARAMETERS = 12
 # The attempts that blame vanishing gradients, and what they are compared with.
 _ECHOES = (
     BASELINE_NAME,
@@ -84,6 +87,7 @@ def attempts_section(studies: Sequence[StudyResults]) -> AttemptsSection | None:
         return None
     noisy = next((f for f in found if f.noise_std != 0), found[0])
     clean = next((f for f in found if f is not noisy and f.noise_std == 0), None)
+    importance_rows = importances(noisy.results.trials, noisy.results.definition)
     blocks = [
         Block(
             "Did any of the attempts work?",
@@ -106,6 +110,11 @@ def attempts_section(studies: Sequence[StudyResults]) -> AttemptsSection | None:
             "What does the winner do differently?",
             sentences.what_the_winner_needs(noisy.effects),
             _effects(noisy),
+        ),
+        Block(
+            "Which parameters decide?",
+            sentences.what_decides(importance_rows),
+            _importances(importance_rows),
         ),
         Block(
             "And without noise?",
@@ -306,6 +315,24 @@ def _effects(found: StudyFindings) -> list[Plot]:
                 f"{r.name}: {r.ratio:.3g} ({r.low:.3g} to {r.high:.3g})" for r in ratios
             ),
             figure=plain_figure(draw_ratios(ratios, "error without it / error with it")),
+        )
+    ]
+
+
+def _importances(rows: Sequence[Importance]) -> list[Plot]:
+    if not rows:
+        return []
+    shown = [(row.parameter, row.share) for row in rows[:_SHOWN_PARAMETERS]]
+    return [
+        Plot(
+            key="attempts-importances",
+            title="Importance of parameters",
+            caption=(
+                "PED-ANOVA: how differently a parameter is distributed among the best tenth of all "
+                "complete trials and among all of them; shares of the sum over parameters."
+            ),
+            alternative="Shares: " + ", ".join(f"{name} {share:.3f}" for name, share in shown),
+            figure=plain_figure(draw_bars(shown, "share of importance")),
         )
     ]
 

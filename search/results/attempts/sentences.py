@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.results.attempts.findings import Attempt, Effect, StudyFindings
+from search.results.importances import Importance
 from search.results.wording import counted, shown_score
 from search.study.limit import FEWEST_DRAWS, compared_with_floor
 from search.study.presets import BASELINE_NAME
@@ -204,6 +205,18 @@ def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
             "another one stands in for shows no loss."
         )
     return sentences
+
+
+def what_decides(rows: Sequence[Importance]) -> list[str]:
+    """The parameters that the best tenth of the trials has in common."""
+    if not rows:
+        return []
+    first = ", ".join(f"{row.parameter} ({100 * row.share:.0f} %)" for row in rows[:3])
+    return [
+        f"Over all presets, what tells the best tenth of the trials from the rest is {first}. "
+        "Importance says that a choice is linked with good scores in this study, not that it "
+        "causes them; taking components out of the winner, above, is the experiment."
+    ]
 
 
 def without_noise(noisy: StudyFindings, clean: StudyFindings) -> list[str]:
