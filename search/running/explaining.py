@@ -7,13 +7,13 @@ without NAME  the winner without one of its components, on the draws of its fina
 """
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
 from search.evaluation import CandidateResult, anatomy, one_step_forecasts, transfer
-from search.storage import FinalJob, StudyStore, TrialRow
+from search.storage import FinalJob, TrialRow
 from search.study.components import without_each
 from search.study.definition import StudyDefinition
 from search.study.presets import BASELINE_NAME
@@ -30,25 +30,24 @@ Train = Callable[[Candidate, list[View]], tuple[Checkpoint, CandidateResult]]
 
 
 def explaining_jobs(
-    store: StudyStore, definition: StudyDefinition, winner: int
-) -> Iterator[FinalJob]:
-    """Make sure that there are the jobs that explain a study; yield them.
+    definition: StudyDefinition, rows: Sequence[TrialRow], winner: int
+) -> Iterator[tuple[str, list[int]]]:
+    """Yield the purposes of the jobs that explain a study, each with the ids of its trials.
 
-    winner: id of the trial that won. A study without presets has none.
+    rows: all trials; winner: id of the one that won. A study without presets has none.
     """
     if not definition.presets:
         return
-    rows = store.trial_rows()
     best = best_of_presets(rows)
-    yield from store.plan_final_jobs(ANATOMY, [row.trial_id for row in best.values()])
+    yield ANATOMY, [row.trial_id for row in best.values()]
     if BASELINE_NAME in best and definition.series.source == "sine":
-        yield from store.plan_final_jobs(REPLAY, [best[BASELINE_NAME].trial_id])
+        yield REPLAY, [best[BASELINE_NAME].trial_id]
     (won,) = (row for row in rows if row.trial_id == winner)
     for name in without_each(definition.full_space(), won.params):
-        yield from store.plan_final_jobs(WITHOUT + name, [winner])
+        yield WITHOUT + name, [winner]
 
 
-def best_of_presets(rows: list[TrialRow]) -> dict[str, TrialRow]:
+def best_of_presets(rows: Sequence[TrialRow]) -> dict[str, TrialRow]:
     """The complete trial of the least score of each preset that has any, the older of equals."""
     best: dict[str, TrialRow] = {}
     complete = [row for row in rows if row.state == "complete" and PRESET in row.params]

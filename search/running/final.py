@@ -1,7 +1,7 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Literal
 
 from models import checkpoint
@@ -64,13 +64,24 @@ def _stages(store: StudyStore, definition: StudyDefinition) -> Iterator[list[Fin
 
     A stage is due when the jobs of the one before have ended.
     """
-    finals = store.plan_final_jobs("final", list(finalist_trials(store, definition)))
-    yield finals
+    yield _planned(store, [("final", list(finalist_trials(store, definition)))])
     winner = winning_job([job for job in store.final_jobs() if job.purpose == "final"])
     if winner is None:
         return
-    yield store.plan_final_jobs("test", [winner.trial_id])
-    yield list(explaining_jobs(store, definition, winner.trial_id))
+    yield _planned(store, [("test", [winner.trial_id])])
+    rows = store.trial_rows() if definition.presets else []
+    yield _planned(store, explaining_jobs(definition, rows, winner.trial_id))
+
+
+def _planned(store: StudyStore, wanted: Iterable[tuple[str, list[int]]]) -> list[FinalJob]:
+    """Jobs by purpose and trials, as they are; those that are missing are planned first."""
+    known = {(job.purpose, job.trial_id): job for job in store.final_jobs()}
+    jobs: list[FinalJob] = []
+    for purpose, trial_ids in wanted:
+        found = [known[purpose, i] for i in trial_ids if (purpose, i) in known]
+        # Planning writes, and every worker looks here before each of its jobs.
+        jobs += found if len(found) == len(trial_ids) else store.plan_final_jobs(purpose, trial_ids)
+    return jobs
 
 
 def _unfinished(jobs: list[FinalJob]) -> bool:
