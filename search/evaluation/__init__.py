@@ -6,6 +6,7 @@ everywhere. Nothing here knows storage, Optuna or files.
 
 from search.evaluation.baselines import BaselineResult, baseline_results
 from search.evaluation.cohort import Cohort, Rung
+from search.evaluation.machine import this_machine, this_versions
 from search.evaluation.result import CandidateResult, Example, ReplicaResult
 from search.evaluation.seeds import initialisation_seed
 
@@ -18,4 +19,6 @@ __all__ = [
     "Rung",
     "baseline_results",
     "initialisation_seed",
+    "this_machine",
+    "this_versions",
 ]

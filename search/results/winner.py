@@ -49,7 +49,8 @@ class Outcome:
     """What a final job found: a candidate's result and, on the same draws, the baselines.
 
     score: the median of replica_scores, NMSE against the signal or the observations; curve: NMSE
-    by horizon step, the median over replicas; seconds: of one core; parameters: of one network.
+    by horizon step, the median over replicas; seconds: of one core; parameters: of one network;
+    machine: type and versions that it was trained with, as far as the job recorded them.
     """
 
     job_id: int
@@ -67,6 +68,7 @@ class Outcome:
     seconds: float
     example: Example
     baselines: tuple[BaselineOutcome, ...]
+    machine: Mapping[str, str]
 
     @property
     def horizon_steps(self) -> int:
@@ -91,6 +93,7 @@ class Outcome:
                 BaselineOutcome.from_plain(name, baseline)
                 for name, baseline in plain.get("baselines", {}).items()
             ),
+            machine=plain.get("machine", {}),
             **{key: plain[key] for key in _PLAIN_FIELDS},
         )
 

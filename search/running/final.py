@@ -1,16 +1,22 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
 import json
-from collections.abc import Callable
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Any, Literal
 
 from models import checkpoint
 from models.candidate import Candidate
+from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort, baseline_results
+from search.running.breaking import BREAKS, reason
 from search.series import Purpose
 from search.storage import FinalJob, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
+
+
+class LostJob(FreerunError):
+    """The worker was cut off for so long that another does its job by now."""
 
 
 def run_final_job(
@@ -19,13 +25,16 @@ def run_final_job(
     data: TaskData,
     worker_id: int,
     device: str,
-    tick: Callable[[], None],
+    tick: Callable[[int], None],
+    origin: Mapping[str, Any],
 ) -> Literal["ran", "wait", "done"]:
     """Do one job of the final, or say that others are at the last ones, or that all is done.
 
     The finalists are the best complete trials, distinct as candidates. Each is trained again on
     final_replicas fresh draws with fresh initialisations and scored on validation; the one with
-    the least score is the winner, and only it is tested. `tick` is called between optimiser steps.
+    the least score is the winner, and only it is tested. A job that breaks has failed, with its
+    message. `tick` is called with the job's id between optimiser steps, and raises LostJob where
+    the job is another's by now. origin: what is stored of who does the job, and where.
     """
     finalists = finalist_trials(store, definition)
     if not finalists:
@@ -46,12 +55,21 @@ def run_final_job(
     views = job_views(definition, data, purpose)
     (row,) = (row for row in store.trial_rows() if row.trial_id == job.trial_id)
     candidate = definition.full_space().resolve(row.params)
-    cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
-    plain = result.to_plain()
+    job_id = job.job_id
+    try:
+        cohort, result = train(
+            candidate, views, definition.seed, purpose, device, lambda: tick(job_id)
+        )
+    except LostJob:
+        return "ran"
+    except BREAKS as error:
+        store.fail_final_job(worker_id, job_id, reason(error))
+        return "ran"
+    plain = {**result.to_plain(), **origin}
     replica = result.median_replica.index
     plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
     weights = checkpoint.save(cohort.checkpoint())
-    store.finish_final_job(worker_id, job.job_id, json.dumps(plain, allow_nan=False), weights)
+    store.finish_final_job(worker_id, job_id, json.dumps(plain, allow_nan=False), weights)
     return "ran"
 
 

@@ -73,7 +73,7 @@ class Proposer:
             params, candidate = self._first(affordable)
         proposals, cohort = [self._proposal(params, candidate)], [candidate]
         members = self._members(candidate)
-        limit = min(self.search.cohort_members, self._members_in_memory(candidate))
+        limit = self._most_members(candidate)
         fixed = {name: params[name] for name in self.space.cohort_names if name in params}
         with self._fixing(fixed):
             while members < limit and (at_most is None or len(proposals) < at_most):
@@ -137,11 +137,22 @@ class Proposer:
             quota=name,
         )
 
+    def cohort_size(self, candidates: Sequence[Candidate]) -> int:
+        """How many of these candidates of one key, the first ones, make up a cohort."""
+        members = 0
+        for size, candidate in enumerate(candidates):
+            if size and members >= self._most_members(candidate):
+                return size
+            members += self._members(candidate)
+        return len(candidates)
+
     def _members(self, candidate: Candidate) -> int:
         return self.search.replicas * candidate.restarts
 
-    def _members_in_memory(self, candidate: Candidate) -> int:
-        return max(1, COHORT_BYTES // unroll_bytes(candidate))
+    def _most_members(self, candidate: Candidate) -> int:
+        """About how many networks may train with a candidate: as told, and as memory allows."""
+        in_memory = max(1, COHORT_BYTES // unroll_bytes(candidate))
+        return min(self.search.cohort_members, in_memory)
 
 
 def cohort_key(candidate: Candidate, preset: str | None = None) -> str:

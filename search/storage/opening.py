@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,12 @@ _POSTGRES_CONNECTION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
+# What a server says of itself that is there, but restarts or serves all it can at the moment.
+_NOT_NOW = (
+    *("the database system is starting up", "the database system is shutting down"),
+    *("the database system is in recovery mode", "not yet accepting connections"),
+    *("too many clients already", "remaining connection slots are reserved"),
+)
 # SQLite's locks and shared memory don't work, or not safely, on these.
 _NETWORK_FILE_SYSTEMS = (
     *("afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "nfs", "nfs4"),
@@ -43,6 +50,7 @@ def open_storage(
     create: bool,
     lease_seconds: float = LEASE_SECONDS,
     patience_seconds: float = PATIENCE_SECONDS,
+    stop_requested: Callable[[], bool] = lambda: False,
 ) -> Storage:
     """Open the storage at a SQLAlchemy URL.
 
@@ -50,10 +58,12 @@ def open_storage(
     postgresql+psycopg://). A password may be left to the environment or the Postgres password file.
     create: whether a missing file or schema is created, or refused.
     lease_seconds: how long after a worker's last beat its trials stay its own.
-    patience_seconds: how long transactions wait for a database that went away after the opening.
+    patience_seconds: how long transactions wait for a database that went away after the opening;
+    stop_requested: whether somebody asked this process to end, so that they should not.
 
     Raises StorageError, with one message that holds no password, for a URL that is not understood,
-    a database that can't be opened, and a schema of another version.
+    a database that can't be opened, and a schema of another version. A server that is there, but
+    just starts or has no connection free, is waited for.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -66,9 +76,9 @@ def open_storage(
     from search.storage.database import Database
     from search.storage.studies import Storage
 
-    database = Database(engine, patience_seconds)
+    database = Database(engine, patience_seconds, stop_requested)
     try:
-        rdb = schema.prepare(database, parsed, create=create)
+        rdb = database.patient(lambda: schema.prepare(database, parsed, create=create), _starting)
         return Storage(database, rdb, parsed, lease_seconds)
     except DBAPIError as error:
         engine.dispose()
@@ -142,6 +152,13 @@ def _file_system(folder: Path) -> str | None:
         if resolved.is_relative_to(place) and len(place.parts) >= longest:
             kind, longest = this_kind, len(place.parts)
     return kind
+
+
+def _starting(error: Exception) -> DBAPIError:
+    """Return the error of a server that will admit us in a while; raise any other."""
+    if isinstance(error, DBAPIError) and any(words in str(error.orig) for words in _NOT_NOW):
+        return error
+    raise error
 
 
 def _cannot_open(url: URL, error: DBAPIError) -> StorageError:

@@ -120,12 +120,14 @@ class Beat:
     """What a worker learns when it beats.
 
     seconds_left: running time left for the study, None where minutes are not limited.
-    held_trials: the ids of the trials it still holds; one that is missing was lost.
+    held_trials, held_jobs: the ids of the trials and final jobs it still holds; one that is missing
+    was lost.
     """
 
     stop_requested: bool
     seconds_left: float | None
     held_trials: frozenset[int]
+    held_jobs: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
