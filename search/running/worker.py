@@ -13,7 +13,7 @@ from search.evaluation import CandidateResult, Cohort
 from search.running.breaking import BREAKS, reason
 from search.running.final import LostJob, run_final_job
 from search.running.halving import Halving
-from search.running.proposer import Proposer, next_preset
+from search.running.proposer import Proposer, next_preset, preset_of
 from search.running.told import Origin, told
 from search.storage import (
     Artifact,
@@ -26,7 +26,6 @@ from search.storage import (
     StudyStore,
 )
 from search.study.definition import StudyDefinition
-from search.study.space import PRESET
 from search.study.task_data import TaskData
 
 # A worker beats far more often than a lease lasts, so that a long optimiser step loses nothing.
@@ -123,15 +122,25 @@ class Worker:
         if waiting:
             return waiting
         while not (budget := self.store.budget()).exhausted:
-            finished = self.store.finished_trials()
-            self.proposer.learn(finished)
-            self.halving.learn(finished)
+            self._learn()
             claimed = self.store.claim_new(self.worker_id, self._propose(budget))
             if claimed:
                 return claimed
             # Others took the rest of that quota meanwhile; another may be left.
             self.proposer.forget()
         return []
+
+    def _learn(self) -> None:
+        """Take in what finished since the last time."""
+        scored = self.store.scored_trials()
+        self.proposer.learn(scored, lambda ids: self.store.frozen_trials(ids, attributes=False))
+        for trial in scored:
+            # A trial of another program has no cohort, and is compared with none.
+            if trial.cohort_key is not None:
+                self.halving.learn([trial], self._preset(trial.cohort_key))
+
+    def _preset(self, cohort_key: str) -> str | None:
+        return preset_of(cohort_key) if self.definition.presets else None
 
     def _claim_waiting(self) -> list[ClaimedTrial]:
         """Trials that were given back, no more than a cohort may have."""
@@ -188,7 +197,7 @@ class Worker:
     def _train(self, trials: Sequence[ClaimedTrial], candidates: Sequence[Candidate]) -> None:
         cohort = self.cohort(candidates)
         networks = len(cohort.runs)
-        preset = trials[0].params.get(PRESET)  # of all of them, as it is part of the cohort key
+        preset = self._preset(trials[0].cohort_key)
         running = set(range(len(trials)))
         position = {trial.trial_id: i for i, trial in enumerate(trials)}
         for rung in cohort:

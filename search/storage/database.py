@@ -18,10 +18,10 @@ from search.storage.urls import scrub, shown
 
 T = TypeVar("T")
 
+# What is left of the patience once somebody asks to stop: a scheduler kills after half a minute.
+HURRIED_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
-# What is left of the patience once somebody asks to stop: a scheduler kills after half a minute.
-_HURRIED_SECONDS = 5.0
 _STOP_POLL_SECONDS = 0.25
 
 
@@ -83,7 +83,7 @@ class Database:
             except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
                 cause = passing(error)
                 if self.stop_requested():
-                    give_up_at = min(give_up_at, began + _HURRIED_SECONDS)
+                    give_up_at = min(give_up_at, began + HURRIED_SECONDS)
                 if time.monotonic() > give_up_at:
                     raise self._gone(cause, time.monotonic() - began) from error
             # Jitter, so that a hundred workers don't all come back at the same moment.

@@ -12,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from search.errors import StorageError
+from search.storage.file_systems import network_kind
 from search.storage.urls import parse_url, scrub, shown
 
 if TYPE_CHECKING:
@@ -35,12 +36,7 @@ _POSTGRES_CONNECTION = {
 _NOT_NOW = (
     *("the database system is starting up", "the database system is shutting down"),
     *("the database system is in recovery mode", "not yet accepting connections"),
-    *("too many clients already", "remaining connection slots are reserved"),
-)
-# SQLite's locks and shared memory don't work, or not safely, on these.
-_NETWORK_FILE_SYSTEMS = (
-    *("afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "nfs", "nfs4"),
-    *("smb2", "smb3", "smbfs"),
+    *("too many clients already", "too many connections for", "connection slots are reserved"),
 )
 
 
@@ -129,29 +125,13 @@ def _check_file(url: URL, *, create: bool) -> URL:
             f"there is no storage at {path}. `freerun run STUDY_FILE` creates one;"
             " --storage or FREERUN_STORAGE names another."
         )
-    kind = _file_system(path.parent)
-    if kind in _NETWORK_FILE_SYSTEMS:
+    kind = network_kind(path.parent)
+    if kind is not None:
         raise StorageError(
             f"a SQLite storage must be on a local disk, but {path} is on a network file system"
             f" ({kind}). Name a local file, or use a PostgreSQL storage."
         )
     return url.set(database=str(path))
-
-
-def _file_system(folder: Path) -> str | None:
-    """Return the type of the file system that holds a folder, None where that can't be told."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return None
-    kind, longest = None, -1
-    resolved = folder.resolve()
-    for line in mounts.read_text(errors="replace").splitlines():
-        _, mounted, this_kind, *_ = line.split(" ")
-        # Blanks in a path are written as octal numbers.
-        place = Path(mounted.replace("\\040", " "))
-        if resolved.is_relative_to(place) and len(place.parts) >= longest:
-            kind, longest = this_kind, len(place.parts)
-    return kind
 
 
 def _starting(error: Exception) -> DBAPIError:

@@ -234,6 +234,18 @@ class StudySummary:
 
 
 @dataclass(frozen=True, slots=True)
+class ScoredTrial:
+    """A finished trial without what it was. value: as in Optuna; reports: intermediate values by
+    step; cohort_key: None for a trial of another program."""
+
+    trial_id: int
+    state: TrialStateName
+    value: float | None
+    reports: Mapping[int, float]
+    cohort_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class TrialRow:
     """A trial of any state, for reports. started, completed: naive local time, as in Optuna."""
 

@@ -10,16 +10,25 @@ from collections.abc import Callable
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from search.storage import FinishedTrial, Proposal, open_storage
+from search.storage import FinishedTrial, Proposal, StudyExistsError, open_storage
 from search.storage.optuna_tables import newest_revision
 
 QUOTAS = ("a", "b", "c")
 
 
-def open_only(url: str) -> list[int]:
-    """Open the storage, and create it if need be."""
-    open_storage(url, create=True).close()
-    return []
+def start_anew(url: str) -> list[int]:
+    """Open the storage, make or find the study, begin to work; return the ids of study and worker.
+
+    As the first of many workers does, or thinks it does.
+    """
+    with open_storage(url, create=True) as storage:
+        try:
+            study = storage.create_study("sine", definition="{}", definition_hash="abc")
+        except StudyExistsError:
+            study = storage.study("sine")
+        worker = study.register_worker(host="here", pid=os.getpid(), machine={})
+        study.beat(worker)
+        return [study.study_id, worker]
 
 
 def claim_until_spent(url: str) -> list[int]:
@@ -80,7 +89,7 @@ def hold_until_killed(url: str) -> list[int]:
 
 
 TASKS: dict[str, Callable[[str], list[int]]] = {
-    "open": open_only,
+    "start": start_anew,
     "claim": claim_until_spent,
     "claim_quotas": claim_quotas,
     "hold": hold_until_killed,
