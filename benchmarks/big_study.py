@@ -65,7 +65,7 @@ def make_big_study(storage: Storage, file: StudyFile, trials: int, seed: int = 0
             ended = list(scores) if is_last else halving.losers(rung, scores)
             halving.values[None, rung] += list(scores.values())
             for i in ended:
-                result = _result(definition, scores[i], generator)
+                result = made_up_result(definition, scores[i], generator)
                 finished.append(
                     told(i, "complete" if is_last else "pruned", result, origin, len(claimed))
                 )
@@ -82,9 +82,10 @@ def _score(params: Mapping[str, ParamValue], generator: np.random.Generator) -> 
     return float(np.exp(miss + 0.5 * generator.standard_normal() - 3.0))
 
 
-def _result(
+def made_up_result(
     definition: StudyDefinition, score: float, generator: np.random.Generator
 ) -> CandidateResult:
+    """What a candidate of about this score might have got on its replicas."""
     horizon = definition.task.horizon_steps
     growth = np.linspace(0.0, 2.0, horizon)
     verdict = VERDICTS[min(len(VERDICTS) - 1, int(5 * score))]

@@ -77,8 +77,8 @@ class Worker:
             self.proposer = Proposer(self.definition, sampler_seed=self._sampler_seed())
             replicas = range(self.definition.search.replicas)
             self.views = [self.data.view("search", replica) for replica in replicas]
-            self._search()
-            self._final()
+            self.search()
+            self.final()
         except StopWork:
             pass
         finally:
@@ -100,7 +100,8 @@ class Worker:
             np.random.SeedSequence([self.definition.seed, self.worker_id]).generate_state(1)[0]
         )
 
-    def _search(self) -> None:
+    def search(self) -> None:
+        """Run trials until the budget is used up and nobody runs one any more."""
         while True:
             self._beat()
             self.store.sweep()
@@ -241,7 +242,7 @@ class Worker:
             trial.trial_id, "failed", user_attributes=self.origin, message=message
         )
 
-    def _final(self) -> None:
+    def final(self) -> None:
         """Do final jobs until all are done; then one worker does the winner's test."""
         while not self.store.budget().stop_requested:
             job = run_final_job(
