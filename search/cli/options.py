@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -35,11 +35,17 @@ DeviceOption = Annotated[str, typer.Option("--device", help="torch device to tra
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a study.")]
 
 
-def storage_at(url: str | None, *, create: bool = False) -> Storage:
+def storage_at(
+    url: str | None,
+    *,
+    create: bool = False,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> Storage:
     """Open the storage that an option or the environment names."""
     from search.storage import open_storage
 
-    return open_storage(url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE, create=create)
+    named = url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE
+    return open_storage(named, create=create, stop_requested=stop_requested)
 
 
 def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:

@@ -84,7 +84,7 @@ def run(
                 f"freerun: stopped; finished trials are kept. Resume: freerun run {store.name}",
                 err=True,
             )
-            raise typer.Exit(130 if stopped.signal == 2 else 128 + (stopped.signal or 0))
+            raise typer.Exit(stopped.exit_code)
         summary = _results(opened, store, output or Path("results") / store.name)
     summary["seconds"] = round(monotonic() - began, 1)
     if as_json:
@@ -106,7 +106,7 @@ def work(
     Example: FREERUN_STORAGE=postgresql://user@host/db freerun work sine
     """
     checked_device(device)
-    with storage_at(storage) as opened, stop_flag() as stopped:
+    with stop_flag() as stopped, storage_at(storage, stop_requested=stopped) as opened:
         store = opened.study(name)
         import torch
 
@@ -131,6 +131,8 @@ def work(
         print_json({"study": name, "worker": worker.worker_id, "trials": _finished(counts)})
     elif not quiet:
         typer.echo(f"{name}: {counts.complete} complete, {counts.pruned} pruned", err=True)
+    if stopped():
+        raise typer.Exit(stopped.exit_code)
 
 
 def _check_counts(trials: int | None, minutes: float | None, workers: int | None) -> None:

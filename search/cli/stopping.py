@@ -15,6 +15,13 @@ class StopFlag:
     def __call__(self) -> bool:
         return self.signal is not None
 
+    @property
+    def exit_code(self) -> int:
+        """The code of a process that a signal ended, as shells count: 130 after Ctrl-C, 143 after
+        SIGTERM. A scheduler that saw 0 would take the work for done."""
+        assert self.signal is not None, "nobody asked to stop"
+        return 128 + self.signal
+
 
 @contextmanager
 def stop_flag() -> Iterator[StopFlag]:

@@ -50,7 +50,8 @@ class Outcome:
     """What a final job found: a candidate's result and, on the same draws, the baselines.
 
     score: the median of replica_scores, NMSE against the signal or the observations; curve: NMSE
-    by horizon step, the median over replicas; seconds: of one core; parameters: of one network.
+    by horizon step, the median over replicas; seconds: of one core; parameters: of one network;
+    machine: type and versions that it was trained with, as far as the job recorded them.
     """
 
     job_id: int
@@ -68,6 +69,7 @@ class Outcome:
     seconds: float
     example: Example
     baselines: tuple[BaselineOutcome, ...]
+    machine: Mapping[str, str]
 
     @property
     def geometric_mean(self) -> float:
@@ -97,6 +99,7 @@ class Outcome:
                 BaselineOutcome.from_plain(name, baseline)
                 for name, baseline in plain.get("baselines", {}).items()
             ),
+            machine=plain.get("machine", {}),
             **{key: plain[key] for key in _PLAIN_FIELDS},
         )
 

@@ -6,7 +6,6 @@ replay        of the report's own series, whose phase is 0, by the best trial of
 without NAME  the winner without one of its components, on the draws of its final
 """
 
-import json
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
@@ -62,8 +61,8 @@ def explain(
     definition: StudyDefinition,
     data: TaskData,
     train: Train,
-) -> str:
-    """Do one of these jobs; return its result as JSON text.
+) -> dict[str, Any]:
+    """Do one of these jobs; return its result as JSON values.
 
     params: of the job's trial. train: trains a candidate on views as the final does.
     """
@@ -72,17 +71,17 @@ def explain(
         candidate = without_each(space, params)[job.purpose.removeprefix(WITHOUT)]
         draws = range(definition.search.final_replicas)
         _, result = train(candidate, [data.view("final", draw) for draw in draws])
-        return json.dumps(result.to_plain(), allow_nan=False)
+        return result.to_plain()
     candidate = space.resolve(params)
     if job.purpose == REPLAY:
-        return json.dumps(_replay(candidate, definition, train), allow_nan=False)
+        return _replay(candidate, definition, train)
     views = [data.view("final", draw) for draw in range(NETWORKS)]
     checkpoint, result = train(candidate, views)
     plain = anatomy(checkpoint, result, views)
     if definition.series.is_generated:
         others = [data.view("transfer", draw) for draw in range(TRANSFER_DRAWS)]
         plain["transfer"] = transfer(checkpoint, others)
-    return json.dumps(plain, allow_nan=False)
+    return plain
 
 
 def _replay(candidate: Candidate, definition: StudyDefinition, train: Train) -> dict[str, Any]:

@@ -1,18 +1,24 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
-from typing import Literal
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from typing import Any, Literal
 
 from models import checkpoint
 from models.candidate import Candidate
 from models.scores import geometric_mean
+from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort, baseline_results
+from search.running.breaking import BREAKS, reason
 from search.running.explaining import explain, explaining_jobs
 from search.series import Purpose
 from search.storage import FinalJob, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
+
+
+class LostJob(FreerunError):
+    """The worker was cut off for so long that another does its job by now."""
 
 
 def run_final_job(
@@ -21,14 +27,16 @@ def run_final_job(
     data: TaskData,
     worker_id: int,
     device: str,
-    tick: Callable[[], None],
+    tick: Callable[[int], None],
+    origin: Mapping[str, Any],
 ) -> Literal["ran", "wait", "done"]:
     """Do one job of the final, or say that others are at the last ones, or that all is done.
 
     The finalists are the best complete trials, distinct as candidates. Each is trained again on
     final_replicas fresh draws with fresh initialisations and scored on validation; the one with
-    the least geometric mean over them is the winner, and only it is tested. `tick` is called
-    between optimiser steps.
+    the least geometric mean over them is the winner, and only it is tested. A job that breaks has
+    failed, with its message. `tick` is called with the job's id between optimiser steps, and raises
+    LostJob where the job is another's by now. origin: what is stored of who does the job, and where.
     """
     if not any(_unfinished(jobs) for jobs in _stages(store, definition)):
         return "done"
@@ -37,16 +45,29 @@ def run_final_job(
     if job is None:
         return "wait"
     (row,) = (row for row in store.trial_rows() if row.trial_id == job.trial_id)
-    if job.purpose in ("final", "test"):
-        purpose: Purpose = "test" if job.purpose == "test" else "final"
-        views = job_views(definition, data, purpose)
-        candidate = definition.full_space().resolve(row.params)
-        cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
-        plain = result.to_plain()
-        replica = result.median_replica.index
-        plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
-        text, weights = json.dumps(plain, allow_nan=False), checkpoint.save(cohort.checkpoint())
-    else:
+    job_id = job.job_id
+    try:
+        plain, weights = _result(job, row.params, definition, data, device, lambda: tick(job_id))
+    except LostJob:
+        return "ran"
+    except BREAKS as error:
+        store.fail_final_job(worker_id, job_id, reason(error))
+        return "ran"
+    text = json.dumps({**plain, **origin}, allow_nan=False)
+    store.finish_final_job(worker_id, job_id, text, weights)
+    return "ran"
+
+
+def _result(
+    job: FinalJob,
+    params: Mapping[str, Any],
+    definition: StudyDefinition,
+    data: TaskData,
+    device: str,
+    tick: Callable[[], None],
+) -> tuple[dict[str, Any], bytes | None]:
+    """Do a job; return its result as JSON values, and the networks of a final or a test."""
+    if job.purpose not in ("final", "test"):
 
         def train_anew(
             candidate: Candidate, views: list[View]
@@ -54,9 +75,15 @@ def run_final_job(
             cohort, result = train(candidate, views, definition.seed, "final", device, tick)
             return cohort.checkpoint(), result
 
-        text, weights = explain(job, row.params, definition, data, train_anew), None
-    store.finish_final_job(worker_id, job.job_id, text, weights)
-    return "ran"
+        return explain(job, params, definition, data, train_anew), None
+    purpose: Purpose = "test" if job.purpose == "test" else "final"
+    views = job_views(definition, data, purpose)
+    candidate = definition.full_space().resolve(params)
+    cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
+    plain = result.to_plain()
+    replica = result.median_replica.index
+    plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
+    return plain, checkpoint.save(cohort.checkpoint())
 
 
 def _stages(store: StudyStore, definition: StudyDefinition) -> Iterator[list[FinalJob]]:

@@ -68,10 +68,11 @@ class Fleet:
                         reported = monotonic()
                     sleep(POLL_SECONDS)
                     self._reap(errors)
-                return bool(self.processes)
             finally:
+                was_stopped = bool(self.processes)
                 self._stop()
-                report(progress(self.store))
+        report(progress(self.store))
+        return was_stopped
 
     def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
         environment = {

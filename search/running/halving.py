@@ -3,10 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 
-from optuna.trial import FrozenTrial
-
-from search.storage import ParamValue
-from search.study.space import PRESET
+from search.storage import ScoredTrial
 
 # Rungs lie at halves of each other's training (StudyDefinition), so each keeps the better half.
 KEPT_SHARE = 0.5
@@ -21,16 +18,16 @@ class Halving:
     """
 
     def __init__(self) -> None:
-        self.values: dict[tuple[ParamValue, int], list[float]] = defaultdict(list)
+        self.values: dict[tuple[str | None, int], list[float]] = defaultdict(list)
 
-    def learn(self, finished: Iterable[FrozenTrial]) -> None:
-        """Take in the reports of finished trials."""
-        for trial in finished:
-            for rung, value in trial.intermediate_values.items():
-                self.values[trial.params.get(PRESET), rung].append(value)
+    def learn(self, scored: Iterable[ScoredTrial], preset: str | None = None) -> None:
+        """Take in the reports of finished trials, of a preset where the study has any."""
+        for trial in scored:
+            for rung, value in trial.reports.items():
+                self.values[preset, rung].append(value)
 
     def losers(
-        self, rung: int, scores: Mapping[int, float], preset: ParamValue = None
+        self, rung: int, scores: Mapping[int, float], preset: str | None = None
     ) -> list[int]:
         """Which of the trials of a preset (score by any key) are not in the better half there."""
         seen = sorted([*self.values[preset, rung], *scores.values()])

@@ -3,18 +3,22 @@
 import json
 import math
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import TypeAlias
 
+import numpy as np
 import optuna
 from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
+from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from models.candidate import Candidate
 from models.training import unroll_bytes
 from search.running.cost import Cost
-from search.storage import Proposal, Quota
+from search.running.sampler_view import LARGEST_VIEW, thinned
+from search.storage import Proposal, Quota, ScoredTrial
 from search.study.definition import StudyDefinition
 from search.study.domain import Scalar
 from search.study.space import PRESET
@@ -30,31 +34,50 @@ TIME_SHARE = 1 / 24
 ATTEMPTS = 20
 
 
+Load: TypeAlias = Callable[[Sequence[int]], Sequence[FrozenTrial]]
+
+
 class Proposer:
     """Proposes cohorts: the sampler chooses an architecture, then strategies that go with it.
 
-    The study's finished trials are mirrored in memory, where asking costs no transaction. What is
-    proposed stays running there until `forget`, so that the sampler (with its constant liar) does
-    not propose the same again while it runs.
+    The study's finished trials are mirrored in memory, where asking costs no transaction; of a
+    large study a part of them. What is proposed stays running there until `forget`, so that the
+    sampler (with its constant liar) does not propose the same again while it runs.
     """
 
     def __init__(self, definition: StudyDefinition, sampler_seed: int) -> None:
         self.search = definition.search
         self.space = definition.full_space()
+        self.sampler_seed = sampler_seed
         self.sampler = _sampler(self.search.sampler, sampler_seed)
-        # The mirror is an implementation detail; Optuna would announce it on standard error.
-        verbosity = optuna.logging.get_verbosity()
-        optuna.logging.set_verbosity(optuna.logging.WARNING)
-        self.mirror = optuna.create_study(sampler=self.sampler)
-        optuna.logging.set_verbosity(verbosity)
+        self.mirror = _mirror(self.sampler)
+        self.known: list[ScoredTrial] = []
+        self.mirrored = self.thinned = 0
         self.asked: list[Trial] = []
         self.cost = Cost(self.search)
 
-    def learn(self, finished: Sequence[FrozenTrial]) -> None:
-        """Take the study's newly finished trials into the view."""
-        for trial in finished:
-            if trial.state in (TrialState.COMPLETE, TrialState.PRUNED):
-                self.mirror.add_trial(trial)
+    def learn(self, scored: Sequence[ScoredTrial], load: Load) -> None:
+        """Take newly finished trials into account, while nothing that was proposed runs.
+
+        load: returns the trials of some ids; only those that the sampler is to see are asked for.
+        """
+        new = [trial for trial in scored if trial.state in ("complete", "pruned")]
+        self.known += new
+        ids = [trial.trial_id for trial in new]
+        if self.mirrored + len(new) > LARGEST_VIEW:
+            ids = self._thin()
+        for trial in load(ids) if ids else ():
+            self.mirror.add_trial(trial)
+        self.mirrored += len(ids)
+
+    def _thin(self) -> list[int]:
+        """Begin an empty mirror; return the ids of the trials that belong into it."""
+        self.thinned += 1
+        seeds = np.random.SeedSequence([self.sampler_seed, self.thinned])
+        # A sampler keeps what it knows of a study, so the new one has its own.
+        self.sampler = _sampler(self.search.sampler, int(seeds.generate_state(1)[0]))
+        self.mirror, self.mirrored = _mirror(self.sampler), 0
+        return thinned(self.known, np.random.default_rng(seeds))
 
     def propose(
         self,
@@ -73,7 +96,7 @@ class Proposer:
             params, candidate = self._first(affordable)
         proposals, cohort = [self._proposal(params, candidate)], [candidate]
         members = self._members(candidate)
-        limit = min(self.search.cohort_members, self._members_in_memory(candidate))
+        limit = self._most_members(candidate)
         fixed = {name: params[name] for name in self.space.cohort_names if name in params}
         with self._fixing(fixed):
             while members < limit and (at_most is None or len(proposals) < at_most):
@@ -137,11 +160,22 @@ class Proposer:
             quota=name,
         )
 
+    def cohort_size(self, candidates: Sequence[Candidate]) -> int:
+        """How many of these candidates of one key, the first ones, make up a cohort."""
+        members = 0
+        for size, candidate in enumerate(candidates):
+            if size and members >= self._most_members(candidate):
+                return size
+            members += self._members(candidate)
+        return len(candidates)
+
     def _members(self, candidate: Candidate) -> int:
         return self.search.replicas * candidate.restarts
 
-    def _members_in_memory(self, candidate: Candidate) -> int:
-        return max(1, COHORT_BYTES // unroll_bytes(candidate))
+    def _most_members(self, candidate: Candidate) -> int:
+        """About how many networks may train with a candidate: as told, and as memory allows."""
+        in_memory = max(1, COHORT_BYTES // unroll_bytes(candidate))
+        return min(self.search.cohort_members, in_memory)
 
 
 def cohort_key(candidate: Candidate, preset: str | None = None) -> str:
@@ -153,6 +187,11 @@ def cohort_key(candidate: Candidate, preset: str | None = None) -> str:
     return json.dumps(key if preset is None else [preset, key], default=vars, sort_keys=True)
 
 
+def preset_of(key: str) -> str:
+    """The preset in the cohort key of a study that has presets."""
+    return str(json.loads(key)[0])
+
+
 def next_preset(quotas: Mapping[str, Quota]) -> str | None:
     """The preset of whose quota the largest share is left, so that all of them get on together.
 
@@ -160,6 +199,17 @@ def next_preset(quotas: Mapping[str, Quota]) -> str | None:
     """
     open_shares = {name: q.left / q.trials for name, q in quotas.items() if q.left}
     return max(open_shares, key=lambda name: open_shares[name], default=None)
+
+
+def _mirror(sampler: BaseSampler) -> Study:
+    """An empty study in memory."""
+    # It is an implementation detail; Optuna would announce it on standard error.
+    verbosity = optuna.logging.get_verbosity()
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    try:
+        return optuna.create_study(sampler=sampler)
+    finally:
+        optuna.logging.set_verbosity(verbosity)
 
 
 def _sampler(name: str, seed: int) -> BaseSampler:

@@ -1,36 +1,32 @@
 """One worker: claims cohorts of trials, trains and tells them, until the budget is used up."""
 
-import os
-import platform
-import socket
-from collections.abc import Callable, Mapping, Sequence
+import gc
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from importlib.metadata import version
 from time import monotonic, sleep
-from typing import Any
 
 import numpy as np
-import torch
 
 from models.candidate import Candidate
 from search.errors import FreerunError
-from search.evaluation import CandidateResult, Cohort, trial_attributes
-from search.running.final import run_final_job
+from search.evaluation import CandidateResult, Cohort
+from search.running.breaking import BREAKS, reason
+from search.running.final import LostJob, run_final_job
 from search.running.halving import Halving
-from search.running.proposer import Proposer, next_preset
+from search.running.proposer import Proposer, next_preset, preset_of
+from search.running.told import Origin, told
 from search.storage import (
     Artifact,
+    Beat,
     Budget,
     ClaimedTrial,
     FinishedTrial,
     Proposal,
-    Replica,
     Report,
     StudyStore,
 )
 from search.study.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
-from search.study.space import PRESET
 from search.study.task_data import TaskData
 
 # A worker beats far more often than a lease lasts, so that a long optimiser step loses nothing.
@@ -68,32 +64,45 @@ class Worker:
     def __post_init__(self) -> None:
         self.space = self.definition.full_space()
         self.halving = Halving()
-        self.machine = machine(self.device)
         self.last_beat = -BEAT_SECONDS
         self.deadline: float | None = None
 
     def run(self) -> None:
         """Search, then take part in the final; give back what is running when told to stop."""
+        here = Origin.here(self.device)
         self.worker_id = self.store.register_worker(
-            host=socket.gethostname(), pid=os.getpid(), machine=self.machine
+            host=here.host, pid=here.pid, machine=here.machine
         )
-        self.proposer = Proposer(self.definition, sampler_seed=self._sampler_seed())
-        replicas = range(self.definition.search.replicas)
-        self.views = [self.data.view("search", replica) for replica in replicas]
+        self.origin = here.attributes(self.worker_id)
         try:
-            self._search()
-            self._final()
+            self.proposer = Proposer(self.definition, sampler_seed=self._sampler_seed())
+            replicas = range(self.definition.search.replicas)
+            self.views = [self.data.view("search", replica) for replica in replicas]
+            self.search()
+            self.final()
         except StopWork:
             pass
         finally:
             self.store.leave(self.worker_id)
+
+    def cohort(self, candidates: Sequence[Candidate]) -> Cohort:
+        """The training of candidates of one cohort key."""
+        return Cohort(
+            candidates,
+            self.views,
+            study_seed=self.definition.seed,
+            purpose="search",
+            rung_fractions=self.definition.search.rung_fractions,
+            device=self.device,
+        )
 
     def _sampler_seed(self) -> int:
         return int(
             np.random.SeedSequence([self.definition.seed, self.worker_id]).generate_state(1)[0]
         )
 
-    def _search(self) -> None:
+    def search(self) -> None:
+        """Run trials until the budget is used up and nobody runs one any more."""
         while True:
             self._beat()
             self.store.sweep()
@@ -111,19 +120,39 @@ class Worker:
         """Trials that were given back come first, then new ones within the budget."""
         if not self._has_time():
             return []
-        waiting = self.store.claim_waiting(self.worker_id, self.definition.search.cohort_members)
+        waiting = self._claim_waiting()
         if waiting:
             return waiting
         while not (budget := self.store.budget()).exhausted:
-            finished = self.store.finished_trials()
-            self.proposer.learn(finished)
-            self.halving.learn(finished)
+            self._learn()
             claimed = self.store.claim_new(self.worker_id, self._propose(budget))
             if claimed:
                 return claimed
             # Others took the rest of that quota meanwhile; another may be left.
             self.proposer.forget()
         return []
+
+    def _learn(self) -> None:
+        """Take in what finished since the last time."""
+        scored = self.store.scored_trials()
+        self.proposer.learn(scored, lambda ids: self.store.frozen_trials(ids, attributes=False))
+        for trial in scored:
+            # A trial of another program has no cohort, and is compared with none.
+            if trial.cohort_key is not None:
+                self.halving.learn([trial], self._preset(trial.cohort_key))
+
+    def _preset(self, cohort_key: str) -> str | None:
+        return preset_of(cohort_key) if self.definition.presets else None
+
+    def _claim_waiting(self) -> list[ClaimedTrial]:
+        """Trials that were given back, no more than a cohort may have."""
+        waiting = self.store.claim_waiting(self.worker_id, self.definition.search.cohort_members)
+        size = self.proposer.cohort_size([self.space.resolve(trial.params) for trial in waiting])
+        if size < len(waiting):
+            # Those of several cohorts wait together where these had a key in common.
+            others = [trial.trial_id for trial in waiting[size:]]
+            self.store.give_back(self.worker_id, others)
+        return waiting[:size]
 
     def _propose(self, budget: Budget) -> list[Proposal]:
         at_most, preset = budget.trials_left, next_preset(budget.quotas)
@@ -134,64 +163,62 @@ class Worker:
         return self.proposer.propose(at_most, seconds_left, preset)
 
     def _run_cohort(self, trials: Sequence[ClaimedTrial]) -> None:
+        """Train trials as one cohort; what breaks is trained again in halves, and fails alone."""
+        parts = [list(trials)]
+        try:
+            while parts:
+                part = parts.pop()
+                broken = self._broken(part)
+                if broken is None:
+                    continue
+                # The memory of what broke is free for its halves.
+                gc.collect()
+                held = self._beat().held_trials
+                left = [trial for trial in part if trial.trial_id in held]
+                if len(part) == 1:
+                    self.store.finish(self.worker_id, [self._failed(t, broken) for t in left])
+                else:
+                    middle = (len(left) + 1) // 2
+                    parts += [half for half in (left[middle:], left[:middle]) if half]
+        except OutOfTime:
+            self.store.give_back(self.worker_id, [trial.trial_id for trial in trials])
+        finally:
+            self.proposer.forget()
+
+    def _broken(self, trials: Sequence[ClaimedTrial]) -> str | None:
+        """Train trials as one cohort; return what broke, None where nothing did."""
         candidates = [self.space.resolve(trial.params) for trial in trials]
         began = monotonic()
         try:
             self._train(trials, candidates)
-            self.proposer.cost.learn(candidates, monotonic() - began)
-        except OutOfTime:
-            self.store.give_back(self.worker_id, [trial.trial_id for trial in trials])
-        except (RuntimeError, MemoryError) as error:
-            # torch says that memory ran out, too, by a RuntimeError.
-            self._split(trials, error)
-        finally:
-            self.proposer.forget()
-
-    def _split(self, trials: Sequence[ClaimedTrial], error: BaseException) -> None:
-        """Train what broke one by one; a candidate that breaks alone has failed."""
-        held = self.store.beat(self.worker_id).held_trials
-        for trial in trials:
-            if trial.trial_id not in held:
-                continue
-            if len(trials) == 1:
-                failed = FinishedTrial(trial.trial_id, "failed", message=str(error))
-                self.store.finish(self.worker_id, [failed])
-            else:
-                self._run_cohort([trial])
+        except BREAKS as error:
+            return reason(error)
+        self.proposer.cost.learn(candidates, monotonic() - began)
+        return None
 
     def _train(self, trials: Sequence[ClaimedTrial], candidates: Sequence[Candidate]) -> None:
-        search = self.definition.search
-        cohort = Cohort(
-            candidates,
-            self.views,
-            study_seed=self.definition.seed,
-            purpose="search",
-            rung_fractions=search.rung_fractions,
-            device=self.device,
-        )
+        cohort = self.cohort(candidates)
         networks = len(cohort.runs)
-        preset = trials[0].params.get(PRESET)  # of all of them, as it is part of the cohort key
+        preset = self._preset(trials[0].cohort_key)
         running = set(range(len(trials)))
         position = {trial.trial_id: i for i, trial in enumerate(trials)}
         for rung in cohort:
             if rung is None:
-                lost = self._tick({trials[i].trial_id for i in running})
+                lost = self._lost({trials[i].trial_id for i in running})
                 gone = {position[trial_id] for trial_id in lost}
             else:
                 scores = {i: result.score for i, result in rung.results.items() if i in running}
-                told = {trials[i].trial_id: score for i, score in scores.items()}
-                reports = [Report(i, rung.rung, score) for i, score in told.items()]
+                reports = [Report(trials[i].trial_id, rung.rung, s) for i, s in scores.items()]
                 gone = {position[i] for i in self.store.report(self.worker_id, reports)}
                 if rung.is_last:
-                    ended = dict.fromkeys(scores, "complete")
-                elif search.pruner == "halving":
-                    losers = self.halving.losers(rung.rung, scores, preset)
-                    ended = dict.fromkeys(losers, "pruned")
+                    ended = list(scores)
+                elif self.definition.search.pruner == "halving":
+                    ended = self.halving.losers(rung.rung, scores, preset)
                 else:
-                    ended = {}
+                    ended = []
                 finished = [
-                    self._finished(trials[i], state, rung.results[i], networks)
-                    for i, state in ended.items()
+                    self._told(trials[i], rung.is_last, rung.results[i], networks)
+                    for i in ended
                     if i not in gone
                 ]
                 if finished:
@@ -203,88 +230,67 @@ class Worker:
             if gone:
                 cohort.drop(sorted(gone))
 
-    def _finished(
-        self, trial: ClaimedTrial, state: str, result: CandidateResult, networks: int
+    def _told(
+        self, trial: ClaimedTrial, is_complete: bool, result: CandidateResult, networks: int
     ) -> FinishedTrial:
-        is_complete = state == "complete"
-        attributes: dict[str, Any] = {
-            **trial_attributes(result),
-            "cohort_networks": networks,
-            "worker": f"{socket.gethostname()}:{os.getpid()}",
-            "machine": shown_machine(self.machine),
-        }
-        if is_complete:
-            context_steps = self.space.resolve(trial.params).architecture.context_steps
-            limit = attainable_nmse(self.definition, context_steps)
-            attributes |= {} if limit is None else {"limit": limit}
-        return FinishedTrial(
-            trial.trial_id,
-            "complete" if is_complete else "pruned",
-            value=result.score if is_complete else None,
-            user_attributes=attributes,
-            artifacts=self.make_artifacts(result, f"trial {trial.number}") if is_complete else (),
-            curve=result.curve.astype(np.float32).tobytes() if is_complete else None,
-            replicas=[
-                Replica(r.index, r.scores.nmse, r.training_loss, r.restart) for r in result.replicas
-            ],
-        )
+        if not is_complete:
+            return told(trial.trial_id, "pruned", result, self.origin, networks)
+        pictures = self.make_artifacts(result, f"trial {trial.number}")
+        context_steps = self.space.resolve(trial.params).architecture.context_steps
+        limit = attainable_nmse(self.definition, context_steps)
+        return told(trial.trial_id, "complete", result, self.origin, networks, pictures, limit)
 
-    def _final(self) -> None:
+    def _failed(self, trial: ClaimedTrial, message: str) -> FinishedTrial:
+        return FinishedTrial(trial.trial_id, "failed", user_attributes=self.origin, message=message)
+
+    def final(self) -> None:
         """Do final jobs until all are done; then one worker does the winner's test."""
         while not self.store.budget().stop_requested:
             job = run_final_job(
-                self.store, self.definition, self.data, self.worker_id, self.device, self._tick_job
+                self.store,
+                self.definition,
+                self.data,
+                self.worker_id,
+                self.device,
+                self._tick_job,
+                self.origin,
             )
             if job == "done":
                 return
             if job == "wait":
                 self._rest()
 
-    def _tick_job(self) -> None:
-        self._tick(set(), for_search=False)
+    def _tick_job(self, job_id: int) -> None:
+        beat = self._tick(for_search=False)
+        if beat is not None and job_id not in beat.held_jobs:
+            raise LostJob
 
-    def _tick(self, mine: set[int], *, for_search: bool = True) -> set[int]:
-        """Between two optimiser steps: stop if asked to, beat if due; which trials were lost."""
+    def _lost(self, mine: set[int]) -> set[int]:
+        """Between two optimiser steps: which trials are found to be another's by now."""
+        beat = self._tick(for_search=True)
+        return set() if beat is None else mine - beat.held_trials
+
+    def _tick(self, *, for_search: bool) -> Beat | None:
+        """Between two optimiser steps: stop if asked to, beat if due."""
         if self.stop_requested():
             raise StopWork
         if for_search and not self._has_time():
             raise OutOfTime
-        if monotonic() - self.last_beat < BEAT_SECONDS:
-            return set()
-        self._beat()
-        return mine - self.held
+        return self._beat() if monotonic() - self.last_beat >= BEAT_SECONDS else None
 
     def _has_time(self) -> bool:
         return self.deadline is None or monotonic() < self.deadline
 
-    def _beat(self) -> None:
+    def _beat(self) -> Beat:
         """Prolong the leases and learn the deadline. Raises StopWork where it was asked to stop."""
         beat = self.store.beat(self.worker_id)
         self.last_beat = monotonic()
-        self.held = beat.held_trials
         if beat.stop_requested or self.stop_requested():
             raise StopWork
         left = beat.seconds_left
         self.deadline = None if left is None else self.last_beat + left
+        return beat
 
     def _rest(self) -> None:
         sleep(REST_SECONDS)
-        self._tick(set(), for_search=False)
-
-
-def machine(device: str) -> dict[str, Any]:
-    """What the exactness of a score depends on: processor type and versions."""
-    return {
-        "processor": platform.machine(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-        "device": device,
-        "python": platform.python_version(),
-        "torch": torch.__version__,
-        "freerun": version("freerun"),
-    }
-
-
-def shown_machine(machine: Mapping[str, Any]) -> str:
-    """A type of machine in a line: processor, device, torch."""
-    processor = f"{machine['processor']} {machine['cpu_capability']}"
-    return f"{processor}, {machine['device']}, torch {machine['torch']}"
+        self._tick(for_search=False)

@@ -18,19 +18,29 @@ from search.storage.urls import scrub, shown
 
 T = TypeVar("T")
 
+# What is left of the patience once somebody asks to stop: a scheduler kills after half a minute.
+HURRIED_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
+_STOP_POLL_SECONDS = 0.25
 
 
 class Database:
     """One engine and the way in which freerun's transactions use it.
 
-    patience_seconds: how long a transaction is tried again while the database does not answer.
+    patience_seconds: how long a transaction is tried again while the database does not answer;
+    stop_requested: whether this process was asked to end, so that it should not wait any more.
     """
 
-    def __init__(self, engine: Engine, patience_seconds: float) -> None:
+    def __init__(
+        self,
+        engine: Engine,
+        patience_seconds: float,
+        stop_requested: Callable[[], bool] = lambda: False,
+    ) -> None:
         self.engine = engine
         self.patience_seconds = patience_seconds
+        self.stop_requested = stop_requested
         self.is_sqlite = engine.dialect.name == "sqlite"
 
     def read(self, work: Callable[[Connection], T]) -> T:
@@ -43,7 +53,8 @@ class Database:
         `work` may be called again when the connection was lost during the commit, that is after an
         earlier call was perhaps committed: it must find out, and not do its work twice.
 
-        Raises StorageError when the database stays away for longer than the patience.
+        Raises StorageError when the database stays away for longer than the patience, or for some
+        seconds after a stop was requested.
         """
         return self._run(work, "BEGIN IMMEDIATE")
 
@@ -56,18 +67,35 @@ class Database:
             return None
 
     def _run(self, work: Callable[[Connection], T], sqlite_begin: str) -> T:
-        give_up_at = time.monotonic() + self.patience_seconds
+        return self.patient(lambda: self._attempt(work, sqlite_begin), self._passing)
+
+    def patient(self, attempt: Callable[[], T], passing: Callable[[Exception], DBAPIError]) -> T:
+        """Return attempt(), made again and again while it raises what may pass.
+
+        passing: returns the database's error where it may, raises any other.
+        """
+        began = time.monotonic()
+        give_up_at = began + self.patience_seconds
         wait_seconds = _FIRST_WAIT_SECONDS
         while True:
             try:
-                return self._attempt(work, sqlite_begin)
+                return attempt()
             except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
-                cause = self._passing(error)
+                cause = passing(error)
+                if self.stop_requested():
+                    give_up_at = min(give_up_at, began + HURRIED_SECONDS)
                 if time.monotonic() > give_up_at:
-                    raise self._gone(cause) from error
+                    raise self._gone(cause, time.monotonic() - began) from error
             # Jitter, so that a hundred workers don't all come back at the same moment.
-            time.sleep(wait_seconds * random.uniform(0.5, 1.5))
+            self._wait(wait_seconds * random.uniform(0.5, 1.5))
             wait_seconds = min(_LONGEST_WAIT_SECONDS, 2 * wait_seconds)
+
+    def _wait(self, seconds: float) -> None:
+        """Sleep, but not on when somebody asks to stop."""
+        until = time.monotonic() + seconds
+        hurried = self.stop_requested()
+        while (left := until - time.monotonic()) > 0 and self.stop_requested() == hurried:
+            time.sleep(min(left, _STOP_POLL_SECONDS))
 
     def _attempt(self, work: Callable[[Connection], T], sqlite_begin: str) -> T:
         with self.engine.begin() as connection:
@@ -88,9 +116,9 @@ class Database:
             raise error
         return cause
 
-    def _gone(self, error: DBAPIError) -> StorageError:
+    def _gone(self, error: DBAPIError, seconds: float) -> StorageError:
         reason = scrub(str(error.orig).strip(), self.engine.url)
         return StorageError(
-            f"{shown(self.engine.url)} did not answer for {self.patience_seconds:g} s: {reason}."
+            f"{shown(self.engine.url)} did not answer for {seconds:.0f} s: {reason}."
             " What is finished is kept; start again once the database is back."
         )

@@ -73,6 +73,12 @@ def jobs(connection: Connection, study_id: int) -> list[FinalJob]:
     return _jobs(connection, _select(study_id))
 
 
+def held(connection: Connection, study_id: int, worker_id: int) -> frozenset[int]:
+    """Return the ids of the jobs that a worker holds, without locking them."""
+    mine = (FINALS.c.study_id == study_id, _held_by([worker_id]))
+    return frozenset(connection.execute(select(FINALS.c.job_id).where(*mine)).scalars())
+
+
 def give_back(connection: Connection, study_id: int, worker_id: int) -> None:
     """Let the jobs that a worker holds wait again."""
     connection.execute(

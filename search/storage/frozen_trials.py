@@ -4,7 +4,6 @@ and no copies."""
 import json
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
@@ -29,31 +28,40 @@ _CHUNK = 2000
 
 
 def load_trials(
-    connection: Connection, study_id: int, trial_ids: Sequence[int] | None = None
+    connection: Connection,
+    study_id: int,
+    trial_ids: Sequence[int] | None = None,
+    *,
+    attributes: bool = True,
 ) -> list[FrozenTrial]:
     """Return trials of a study in the order of their numbers, all where no ids are given.
 
     Equal to Optuna's own, but trials share their distributions, so treat these as constant.
+    attributes: whether to read those of user and system, which are most of what is stored.
     """
     if trial_ids is None:
-        return _load(connection, study_id, select(TRIALS.c.trial_id))
+        return _load(connection, study_id, select(TRIALS.c.trial_id), attributes)
     trials: list[FrozenTrial] = []
     for start in range(0, len(trial_ids), _CHUNK):
         chunk = trial_ids[start : start + _CHUNK]
         these = select(TRIALS.c.trial_id).where(TRIALS.c.trial_id.in_(chunk))
-        trials += _load(connection, study_id, these)
+        trials += _load(connection, study_id, these, attributes)
     return sorted(trials, key=lambda trial: trial.number)
 
 
-def _load(connection: Connection, study_id: int, ids: Select[int]) -> list[FrozenTrial]:
+def _load(
+    connection: Connection, study_id: int, ids: Select[int], attributes: bool
+) -> list[FrozenTrial]:
     ids = ids.where(TRIALS.c.study_id == study_id)
     trials = select(TRIALS).where(TRIALS.c.trial_id.in_(ids)).order_by(TRIALS.c.number)
     found = connection.execute(trials).all()
     params = _by_trial(connection, PARAMS, ids)
     values = _by_trial(connection, VALUES, ids)
     reports = _by_trial(connection, INTERMEDIATE_VALUES, ids)
-    user = _by_trial(connection, USER_ATTRIBUTES, ids)
-    system = _by_trial(connection, SYSTEM_ATTRIBUTES, ids)
+    user, system = (
+        _by_trial(connection, table, ids) if attributes else defaultdict(list)
+        for table in (USER_ATTRIBUTES, SYSTEM_ATTRIBUTES)
+    )
     return [
         FrozenTrial(
             number=row.number,
@@ -83,30 +91,6 @@ def last_reports(connection: Connection, trial_ids: Sequence[int]) -> dict[int, 
     table = INTERMEDIATE_VALUES
     reports = select(table).where(table.c.trial_id.in_(trial_ids)).order_by(table.c.step)
     return {row.trial_id: read_intermediate_value(row) for row in connection.execute(reports)}
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """The trials a reader knows: all up to the id `highest`, finished but for `unfinished`."""
-
-    highest: int = -1
-    unfinished: frozenset[int] = frozenset()
-
-
-def load_finished(
-    connection: Connection, study_id: int, seen: Seen
-) -> tuple[list[FrozenTrial], Seen]:
-    """Return the trials that finished since `seen`, in the order of their numbers, and what is
-    seen now."""
-    # Ids are given under a lock on the study, so none below the highest comes in later.
-    looked_at = select(TRIALS.c.trial_id, TRIALS.c.state).where(
-        TRIALS.c.study_id == study_id,
-        (TRIALS.c.trial_id > seen.highest) | TRIALS.c.trial_id.in_(seen.unfinished),
-    )
-    states = {row.trial_id: row.state for row in connection.execute(looked_at)}
-    new = sorted(trial_id for trial_id, state in states.items() if state.is_finished())
-    now_seen = Seen(max([seen.highest, *states]), frozenset(states).difference(new))
-    return load_trials(connection, study_id, new), now_seen
 
 
 def _by_trial(

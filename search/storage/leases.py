@@ -30,14 +30,16 @@ def claim_waiting(
 ) -> list[ClaimedTrial]:
     """Lease up to `at_most` waiting trials, all of the cohort key of the oldest.
 
-    Returns none once the time is used up or a stop was requested.
+    Trials that were lost with their worker go apart from others and in smaller cohorts, because
+    one of them may be what killed it: once lost, half of those that wait; before their last
+    attempt, one alone. Returns none once the time is used up or a stop was requested.
     """
     budget = workers.beat(connection, study_id, worker_id, lease_seconds)
     claimed = _claimed(connection, study_id, claim)
     if claimed or budget.stop_requested or budget.seconds_left == 0:
         return claimed
     waiting = (
-        select(TRIALS.c.trial_id, TRIALS.c.cohort_key)
+        select(TRIALS.c.trial_id, TRIALS.c.cohort_key, TRIALS.c.attempts)
         .join(OPTUNA_TRIALS, OPTUNA_TRIALS.c.trial_id == TRIALS.c.trial_id)
         .where(TRIALS.c.study_id == study_id, OPTUNA_TRIALS.c.state == TrialState.WAITING)
         .order_by(TRIALS.c.trial_id)
@@ -45,8 +47,13 @@ def claim_waiting(
     oldest = connection.execute(waiting.limit(1)).one_or_none()
     if oldest is None:
         return []
-    same_key = waiting.where(TRIALS.c.cohort_key == oldest.cohort_key).limit(at_most)
-    ids = list(connection.execute(same_key).scalars())
+    alike = waiting.where(
+        TRIALS.c.cohort_key == oldest.cohort_key, TRIALS.c.attempts == oldest.attempts
+    )
+    ids = list(connection.execute(alike).scalars())[:at_most]
+    if oldest.attempts:
+        alone = oldest.attempts >= MAX_ATTEMPTS - 1
+        ids = ids[: 1 if alone else (len(ids) + 1) // 2]
     writer.resume(connection, ids)
     connection.execute(update(TRIALS).where(TRIALS.c.trial_id.in_(ids)).values(worker_id=worker_id))
     _lease(connection, study_id, worker_id, claim, ids)

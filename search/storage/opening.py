@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from search.errors import StorageError
+from search.storage.file_systems import network_kind
 from search.storage.urls import parse_url, scrub, shown
 
 if TYPE_CHECKING:
@@ -30,10 +32,11 @@ _POSTGRES_CONNECTION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-# SQLite's locks and shared memory don't work, or not safely, on these.
-_NETWORK_FILE_SYSTEMS = (
-    *("afs", "beegfs", "ceph", "cifs", "fuse.glusterfs", "fuse.sshfs", "lustre", "nfs", "nfs4"),
-    *("smb2", "smb3", "smbfs"),
+# What a server says of itself that is there, but restarts or serves all it can at the moment.
+_NOT_NOW = (
+    *("the database system is starting up", "the database system is shutting down"),
+    *("the database system is in recovery mode", "not yet accepting connections"),
+    *("too many clients already", "too many connections for", "connection slots are reserved"),
 )
 
 
@@ -43,6 +46,7 @@ def open_storage(
     create: bool,
     lease_seconds: float = LEASE_SECONDS,
     patience_seconds: float = PATIENCE_SECONDS,
+    stop_requested: Callable[[], bool] = lambda: False,
 ) -> Storage:
     """Open the storage at a SQLAlchemy URL.
 
@@ -50,10 +54,12 @@ def open_storage(
     postgresql+psycopg://). A password may be left to the environment or the Postgres password file.
     create: whether a missing file or schema is created, or refused.
     lease_seconds: how long after a worker's last beat its trials stay its own.
-    patience_seconds: how long transactions wait for a database that went away after the opening.
+    patience_seconds: how long transactions wait for a database that went away after the opening;
+    stop_requested: whether somebody asked this process to end, so that they should not.
 
     Raises StorageError, with one message that holds no password, for a URL that is not understood,
-    a database that can't be opened, and a schema of another version.
+    a database that can't be opened, and a schema of another version. A server that is there, but
+    just starts or has no connection free, is waited for.
     """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
@@ -66,9 +72,9 @@ def open_storage(
     from search.storage.database import Database
     from search.storage.studies import Storage
 
-    database = Database(engine, patience_seconds)
+    database = Database(engine, patience_seconds, stop_requested)
     try:
-        rdb = schema.prepare(database, parsed, create=create)
+        rdb = database.patient(lambda: schema.prepare(database, parsed, create=create), _starting)
         return Storage(database, rdb, parsed, lease_seconds)
     except DBAPIError as error:
         engine.dispose()
@@ -119,8 +125,8 @@ def _check_file(url: URL, *, create: bool) -> URL:
             f"there is no storage at {path}. `freerun run STUDY_FILE` creates one;"
             " --storage or FREERUN_STORAGE names another."
         )
-    kind = _file_system(path.parent)
-    if kind in _NETWORK_FILE_SYSTEMS:
+    kind = network_kind(path.parent)
+    if kind is not None:
         raise StorageError(
             f"a SQLite storage must be on a local disk, but {path} is on a network file system"
             f" ({kind}). Name a local file, or use a PostgreSQL storage."
@@ -128,20 +134,11 @@ def _check_file(url: URL, *, create: bool) -> URL:
     return url.set(database=str(path))
 
 
-def _file_system(folder: Path) -> str | None:
-    """Return the type of the file system that holds a folder, None where that can't be told."""
-    mounts = Path("/proc/self/mounts")
-    if not mounts.exists():
-        return None
-    kind, longest = None, -1
-    resolved = folder.resolve()
-    for line in mounts.read_text(errors="replace").splitlines():
-        _, mounted, this_kind, *_ = line.split(" ")
-        # Blanks in a path are written as octal numbers.
-        place = Path(mounted.replace("\\040", " "))
-        if resolved.is_relative_to(place) and len(place.parts) >= longest:
-            kind, longest = this_kind, len(place.parts)
-    return kind
+def _starting(error: Exception) -> DBAPIError:
+    """Return the error of a server that will admit us in a while; raise any other."""
+    if isinstance(error, DBAPIError) and any(words in str(error.orig) for words in _NOT_NOW):
+        return error
+    raise error
 
 
 def _cannot_open(url: URL, error: DBAPIError) -> StorageError:

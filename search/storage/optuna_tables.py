@@ -9,7 +9,10 @@ from typing import Any, cast
 
 from alembic.script import ScriptDirectory
 from optuna.storages._rdb import models
+from optuna.trial import TrialState
 from sqlalchemy import ColumnElement, Connection, Row, Table, select
+
+from search.storage.records import TrialStateName
 
 STUDIES = cast(Table, models.StudyModel.__table__)
 TRIALS = cast(Table, models.TrialModel.__table__)
@@ -19,6 +22,14 @@ INTERMEDIATE_VALUES = cast(Table, models.TrialIntermediateValueModel.__table__)
 USER_ATTRIBUTES = cast(Table, models.TrialUserAttributeModel.__table__)
 SYSTEM_ATTRIBUTES = cast(Table, models.TrialSystemAttributeModel.__table__)
 VERSION_INFO = cast(Table, models.VersionInfoModel.__table__)
+
+STATE_NAMES: dict[TrialState, TrialStateName] = {
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.WAITING: "waiting",
+}
 
 _KNOWN_SCHEMA_VERSION = 12
 _KNOWN_REVISION = "v3.2.0.a"

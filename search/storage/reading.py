@@ -7,19 +7,11 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Select, func, select
 
 from search.storage.frozen_trials import load_trials
+from search.storage.optuna_tables import STATE_NAMES, VALUES, is_finite_value
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
-from search.storage.optuna_tables import VALUES, is_finite_value
-from search.storage.records import Counts, Replica, StudySummary, TrialRow, TrialStateName
+from search.storage.records import Counts, Replica, StudySummary, TrialRow
 from search.storage.tables import CURVES, REPLICAS, STUDIES, TRIALS
-
-_NAMES: dict[TrialState, TrialStateName] = {
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.WAITING: "waiting",
-}
 
 
 def counts(connection: Connection, study_id: int) -> Counts:
@@ -91,7 +83,7 @@ def trial_rows(connection: Connection, study_id: int, number: int | None = None)
             TrialRow(
                 trial_id=trial._trial_id,
                 number=trial.number,
-                state=_NAMES[trial.state],
+                state=STATE_NAMES[trial.state],
                 value=trial.value,
                 params=trial.params,
                 user_attributes=trial.user_attrs,
@@ -134,5 +126,5 @@ def _counts(connection: Connection, study_id: int | None = None) -> dict[int, Co
     grouped = states.group_by(OPTUNA_TRIALS.c.study_id, OPTUNA_TRIALS.c.state)
     by_study: defaultdict[int, dict[str, int]] = defaultdict(dict)
     for of_study, state, count in connection.execute(grouped):
-        by_study[of_study][_NAMES[state]] = count
+        by_study[of_study][STATE_NAMES[state]] = count
     return {of_study: Counts(**states) for of_study, states in by_study.items()}

@@ -120,12 +120,14 @@ class Beat:
     """What a worker learns when it beats.
 
     seconds_left: running time left for the study, None where minutes are not limited.
-    held_trials: the ids of the trials it still holds; one that is missing was lost.
+    held_trials, held_jobs: the ids of the trials and final jobs it still holds; one that is missing
+    was lost.
     """
 
     stop_requested: bool
     seconds_left: float | None
     held_trials: frozenset[int]
+    held_jobs: frozenset[int]
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +231,18 @@ class StudySummary:
     created: float
     counts: Counts
     best_value: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredTrial:
+    """A finished trial without what it was. value: as in Optuna; reports: intermediate values by
+    step; cohort_key: None for a trial of another program."""
+
+    trial_id: int
+    state: TrialStateName
+    value: float | None
+    reports: Mapping[int, float]
+    cohort_key: str | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -36,6 +36,7 @@ class Storage:
 
     optuna: the same studies for Optuna's samplers, readers and dashboard, cached in this process.
     artifacts: the trials' files, as an Optuna artifact store.
+    engine: for other Optuna storages on the same database, whose connections are then as ours.
     url: how to open it again, password included, never to be printed; shown_url: without passwords.
     """
 
@@ -49,6 +50,7 @@ class Storage:
         self.shown_url = shown(url)
         self.optuna: BaseStorage = get_storage(rdb)
         self.artifacts = DatabaseArtifactStore(database)
+        self.engine = database.engine
 
     def create_study(
         self,

@@ -1,5 +1,6 @@
 """One study of a storage, as it is read: its definition, progress, trials and results."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial
@@ -8,16 +9,18 @@ from sqlalchemy import Row, select
 from search.errors import UnknownTrialError
 from search.storage import artifacts, budgets, finals, reading, workers
 from search.storage.database import Database
-from search.storage.frozen_trials import Seen, load_finished
+from search.storage.frozen_trials import load_trials
 from search.storage.records import (
     Artifact,
     Budget,
     Counts,
     FinalJob,
     Replica,
+    ScoredTrial,
     TrialRow,
     WorkerStatus,
 )
+from search.storage.scored_trials import Seen, load_scored
 from search.storage.tables import STUDIES
 
 
@@ -60,13 +63,22 @@ class StudyReader:
         """Return all workers that ever registered, with what they hold."""
         return self._database.read(lambda c: workers.statuses(c, self.study_id, self.lease_seconds))
 
-    def finished_trials(self) -> list[FrozenTrial]:
-        """Return the trials that finished since this object was last asked, with every trial at
-        first. They share their distributions: treat them as constant."""
+    def scored_trials(self) -> list[ScoredTrial]:
+        """Return what the trials scored that finished since this object was last asked; every
+        finished trial at first."""
         trials, self._seen = self._database.read(
-            lambda c: load_finished(c, self.study_id, self._seen)
+            lambda c: load_scored(c, self.study_id, self._seen)
         )
         return trials
+
+    def frozen_trials(
+        self, trial_ids: Sequence[int] | None = None, *, attributes: bool = True
+    ) -> list[FrozenTrial]:
+        """Return trials as Optuna would, by the order of their numbers; all without ids. They share
+        their distributions: treat them as constant. attributes: whether to read these too."""
+        return self._database.read(
+            lambda c: load_trials(c, self.study_id, trial_ids, attributes=attributes)
+        )
 
     def best_trial(self) -> FrozenTrial | None:
         """Return the complete trial of the least value, the first of several; None without one."""

@@ -72,12 +72,13 @@ class StudyStore(StudyReader):
         )
 
     def beat(self, worker_id: int) -> Beat:
-        """Prolong the worker's leases; say whether to stop, and which trials it still holds."""
+        """Prolong the worker's leases; say whether to stop, and what it still holds."""
 
         def beat(connection: Connection) -> Beat:
             budget = workers.beat(connection, self.study_id, worker_id, self.lease_seconds)
-            held = leases.held(connection, worker_id)
-            return Beat(budget.stop_requested, budget.seconds_left, held)
+            trials = leases.held(connection, worker_id)
+            jobs = finals.held(connection, self.study_id, worker_id)
+            return Beat(budget.stop_requested, budget.seconds_left, trials, jobs)
 
         return self._database.write(beat)
 
@@ -114,7 +115,11 @@ class StudyStore(StudyReader):
         return self._database.try_write(sweep) or Swept((), (), ())
 
     def claim_waiting(self, worker_id: int, at_most: int) -> list[ClaimedTrial]:
-        """Claim trials that were given back, all of one cohort key; none if there are none."""
+        """Claim trials that were given back, all of one cohort key; none if there are none.
+
+        Of trials that were lost with their worker fewer at a time, in the end one: if it was a
+        trial that killed the workers, then only that one is lost again.
+        """
         claim = str(uuid.uuid4())
         return self._database.write(
             lambda c: leases.claim_waiting(

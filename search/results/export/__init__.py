@@ -5,7 +5,7 @@ of_study    export_study: the winner of a study, or one of its trials
 folder      write_export, read_export: the value as files, checked by their checksums
 """
 
-from search.results.export.content import Claim, Export, this_machine, this_versions
+from search.results.export.content import Claim, Export
 from search.results.export.folder import read_export, write_export
 from search.results.export.of_study import candidate_of, export_of, export_study
 
@@ -16,7 +16,5 @@ __all__ = [
     "export_of",
     "export_study",
     "read_export",
-    "this_machine",
-    "this_versions",
     "write_export",
 ]

@@ -1,15 +1,12 @@
 """What an export holds, as one value."""
 
-import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 import numpy as np
-import torch
 
-import search
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint, CheckpointError, load
 from search.errors import ExportError
@@ -56,7 +53,7 @@ class Export:
     data that no trial saw. table: the rows of the study, None for a generated series. weights: a
     checkpoint's bytes, None where no network was kept; weights_purpose: the views that they were
     trained on, "all" for all rows of the table. versions: of freerun, torch, numpy and python;
-    machine: its type; both of the process that made the export.
+    machine: its type; both of the process that made the claimed score, where it recorded them.
     """
 
     study: str
@@ -92,21 +89,3 @@ class Export:
                 f"{checkpoint.architecture}; export again"
             )
         return checkpoint
-
-
-def this_versions() -> dict[str, str]:
-    """The versions that a training here depends on."""
-    return {
-        "freerun": search.__version__,
-        "torch": str(torch.__version__),
-        "numpy": np.__version__,
-        "python": platform.python_version(),
-    }
-
-
-def this_machine() -> dict[str, str]:
-    """The type of this machine; on another type a training may round differently."""
-    return {
-        "architecture": platform.machine(),
-        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
-    }

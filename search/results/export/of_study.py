@@ -5,7 +5,8 @@ from pathlib import Path
 
 from models.candidate import Candidate
 from search.errors import UsageError
-from search.results.export.content import Claim, Export, this_machine, this_versions
+from search.evaluation import this_machine, this_versions
+from search.results.export.content import Claim, Export
 from search.results.export.folder import write_export
 from search.results.winner import FinalPurpose, Outcome, outcomes, winner_of
 from search.series import Table
@@ -42,8 +43,10 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
                 f"done; `freerun run {study.name}` goes on to it, and --trial exports one trial"
             )
         row, claim = study.trial(winner.trial_number), _claim(winner.final)
+        trained_with = winner.final.machine
     else:
         row = study.trial(trial)
+        trained_with = row.user_attributes.get("machine", {})
         claim = _search_claim(study, row, definition)
     done = [*outcomes(study, "final"), *outcomes(study, "test")]
     trained = {found.purpose: found for found in done if found.trial_id == row.trial_id}
@@ -60,8 +63,8 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
         table=None if data is None else Table.from_bytes(data),
         weights=None if kept is None else study.final_weights(trained[kept].job_id),
         weights_purpose=kept,
-        versions=this_versions(),
-        machine=this_machine(),
+        versions={k: trained_with.get(k, v) for k, v in this_versions().items()},
+        machine={k: trained_with.get(k, v) for k, v in this_machine().items()},
     )
 
 

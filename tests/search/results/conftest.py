@@ -25,8 +25,15 @@ from models import checkpoint
 from models.candidate import Candidate
 from models.forecaster import Forecaster
 from models.scores import score
-from search.evaluation import CandidateResult, Example, ReplicaResult, baseline_results
-from search.results.export import Claim, Export, candidate_of, this_machine, this_versions
+from search.evaluation import (
+    CandidateResult,
+    Example,
+    ReplicaResult,
+    baseline_results,
+    this_machine,
+    this_versions,
+)
+from search.results.export import Claim, Export, candidate_of
 from search.results.pictures import trial_artifacts
 from search.series import Purpose, Table
 from search.storage import (

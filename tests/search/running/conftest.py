@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import pytest
 
@@ -38,7 +39,11 @@ TINY = {
     },
 }
 
-WorkerMaker = Callable[[StudyStore, Callable[[], bool]], Worker]
+
+class WorkerMaker(Protocol):
+    def __call__(
+        self, store: StudyStore, stop_requested: Callable[[], bool], kind: type[Worker] = Worker
+    ) -> Worker: ...
 
 
 @pytest.fixture
@@ -71,8 +76,10 @@ def create(definition: StudyDefinition) -> Iterator[Callable[[str], StudyStore]]
 def worker_on(definition: StudyDefinition, tmp_path: Path) -> WorkerMaker:
     """A worker that keeps no pictures."""
 
-    def worker_on(store: StudyStore, stop_requested: Callable[[], bool]) -> Worker:
-        return Worker(
+    def worker_on(
+        store: StudyStore, stop_requested: Callable[[], bool], kind: type[Worker] = Worker
+    ) -> Worker:
+        return kind(
             store,
             definition,
             TaskData(definition, None),

@@ -2,10 +2,13 @@
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from optuna.distributions import CategoricalDistribution
-from optuna.trial import TrialState, create_trial
 
 from search.running.halving import Halving
+from search.storage import ScoredTrial
+
+
+def pruned(value: float) -> ScoredTrial:
+    return ScoredTrial(0, "pruned", value, {1: value}, "a")
 
 
 def test_the_worse_half_of_a_cohort_is_dropped() -> None:
@@ -14,28 +17,15 @@ def test_the_worse_half_of_a_cohort_is_dropped() -> None:
 
 def test_earlier_trials_count() -> None:
     halving = Halving()
-    halving.learn(
-        create_trial(state=TrialState.PRUNED, value=v, intermediate_values={1: v})
-        for v in (0.1, 0.2, 0.3)
-    )
+    halving.learn(map(pruned, (0.1, 0.2, 0.3)))
     # The better half of (0.1, 0.2, 0.25, 0.3, 0.4) are two.
     assert set(halving.losers(1, {0: 0.25, 1: 0.4})) == {0, 1}
     assert set(halving.losers(2, {0: 0.25, 1: 0.4})) == {1}
 
 
 def test_trials_of_a_preset_are_compared_with_their_own_kind() -> None:
-    choices = CategoricalDistribution(("lstm", "gru"))
     halving = Halving()
-    halving.learn(
-        create_trial(
-            state=TrialState.PRUNED,
-            value=0.1,
-            params={"preset": "lstm"},
-            distributions={"preset": choices},
-            intermediate_values={1: 0.1},
-        )
-        for _ in range(9)
-    )
+    halving.learn([pruned(0.1)] * 9, "lstm")
     scores = {0: 0.3, 1: 0.4}
     assert halving.losers(1, scores, "gru") == [1]
     assert set(halving.losers(1, scores, "lstm")) == {0, 1}

@@ -1,14 +1,28 @@
 """A worker spends the budget exactly, keeps what is finished and gives back what is not."""
 
-from collections.abc import Callable, Iterator
+from __future__ import annotations
+
+import json
+import platform
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 import torch
 
+import search
+from search.evaluation import Cohort
+from search.running.proposer import Proposer
 from search.running.worker import Worker
-from search.storage import StudyStore
+from search.storage import StudyStore, open_storage
+
+if TYPE_CHECKING:
+    from models.candidate import Candidate
+    from search.study.definition import StudyDefinition
+    from tests.search.running.conftest import WorkerMaker
 
 Create = Callable[[str], StudyStore]
 WorkerOn = Callable[[StudyStore, Callable[[], bool]], Worker]
@@ -128,28 +142,168 @@ def test_the_stop_flag_of_the_study_ends_a_worker(
     assert store.counts().total == 0
 
 
-def test_a_candidate_that_breaks_is_failed_alone(
+class Breaking(Worker):
+    """One of the first cohort's candidates takes more memory than there is."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.sizes: list[int] = []
+        self.hungry: Candidate | None = None
+
+    def cohort(self, candidates: Sequence[Candidate]) -> Cohort:
+        self.hungry = self.hungry or candidates[2]
+        self.sizes.append(len(candidates))
+        if self.hungry in candidates:
+            raise RuntimeError("[enforce fail at alloc_cpu.cpp] not enough memory")
+        return super().cohort(candidates)
+
+
+def test_a_cohort_that_breaks_is_halved_until_what_breaks_it_fails_alone(
     sqlite_url: str,
+    tmp_path_factory: pytest.TempPathFactory,
     create: Create,
-    worker_on: WorkerOn,
-    monkeypatch: pytest.MonkeyPatch,
+    worker_on: WorkerMaker,
 ) -> None:
-    """Memory that runs out for one candidate does not take its cohort along."""
+    store = create(sqlite_url)
+    worker = worker_on(store, never, Breaking)
+    worker.run()
+    assert isinstance(worker, Breaking)
+    assert worker.sizes[:5] == [4, 2, 2, 1, 1]
+    rows = {row.number: row for row in store.trial_rows()}
+    assert [row.number for row in rows.values() if row.state == "failed"] == [2]
+    attributes = rows[2].user_attributes
+    assert attributes["message"].startswith("RuntimeError: [enforce fail")
+    assert attributes["worker"] == worker.worker_id
+    assert attributes["machine"]["torch"] == torch.__version__
+
+    other = create(f"sqlite:///{tmp_path_factory.mktemp('other') / 'freerun.db'}")
+    worker_on(other, never).run()
+    for row in other.trial_rows()[:4]:
+        if row.number != 2:
+            assert row.params == rows[row.number].params
+            assert row.intermediate_values[1] == rows[row.number].intermediate_values[1]
+
+
+class Watched(Worker):
+    """Notes which candidates begin to train together."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.cohorts: list[list[Candidate]] = []
+
+    def cohort(self, candidates: Sequence[Candidate]) -> Cohort:
+        self.cohorts.append(list(candidates))
+        return super().cohort(candidates)
+
+
+def robbing(store: StudyStore, url: str, work: str) -> Callable[[], bool]:
+    """Asked whether to stop, it says no, but takes once what the worker holds of trials or jobs, as
+    the others do with one that was cut off."""
+    robbed = False
+
+    def rob() -> bool:
+        nonlocal robbed
+        held = [
+            status.trial_ids if work == "trials" else status.job_ids for status in store.workers()
+        ]
+        if not robbed and any(held):
+            with open_storage(url, create=False, lease_seconds=0.0) as storage:
+                swept = storage.study(store.name).sweep()
+            robbed = bool(swept.given_back if work == "trials" else swept.final_jobs)
+            assert robbed
+        return False
+
+    return rob
+
+
+def test_a_worker_drops_the_trials_that_it_lost(
+    sqlite_url: str, create: Create, worker_on: WorkerMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.running.worker.BEAT_SECONDS", 0.0)
+    store = create(sqlite_url)
+    worker = worker_on(store, robbing(store, sqlite_url, "trials"), Watched)
+    worker.run()
+    assert isinstance(worker, Watched)
+    lost, *others = worker.cohorts
+    # Begun again by whoever claims them, here itself: once lost, in halves.
+    assert others[0] + others[1] + others[2] == lost
+    assert [len(cohort) for cohort in others[:3]] == [2, 1, 1]
+    rows = store.trial_rows()
+    assert [row.attempts for row in rows[:5]] == [1, 1, 1, 1, 0]
+    assert all(row.state in ("complete", "pruned") for row in rows)
+    assert len(rows) == 8
+
+
+def test_a_worker_drops_the_final_job_that_it_lost(
+    sqlite_url: str, create: Create, worker_on: WorkerMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.running.worker.BEAT_SECONDS", 0.0)
+    store = create(sqlite_url)
+    worker_on(store, robbing(store, sqlite_url, "jobs")).run()
+    jobs = store.final_jobs()
+    assert [job.attempts for job in jobs] == [1] + [0] * (len(jobs) - 1)
+    assert all(job.state == "done" for job in jobs)
+
+
+def test_a_final_job_that_breaks_has_failed_and_the_others_decide(
+    sqlite_url: str, create: Create, worker_on: WorkerMaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = create(sqlite_url)
+    broken: list[Candidate] = []
+
+    class Hungry(Cohort):
+        def __init__(self, candidates: Sequence[Candidate], *args: Any, **named: Any) -> None:
+            if not broken:
+                broken.extend(candidates)
+                raise MemoryError
+            super().__init__(candidates, *args, **named)
+
+    monkeypatch.setattr("search.running.final.Cohort", Hungry)
+    worker = worker_on(store, never)
+    worker.run()
+    first, *others = store.final_jobs()
+    assert (first.state, first.message) == ("failed", "MemoryError")
+    assert [job.state for job in others] == ["done"] * (len(others))
+    assert others[-1].purpose == "test"
+    assert others[-1].trial_id != first.trial_id
+    assert others[-1].result is not None
+    assert json.loads(others[-1].result)["worker"] == worker.worker_id
+
+
+def test_waiting_trials_of_several_cohorts_are_not_trained_as_one(
+    sqlite_url: str, create: Create, worker_on: WorkerMaker, definition: StudyDefinition
+) -> None:
+    store = create(sqlite_url)
+    (proposal, *_) = Proposer(definition, sampler_seed=0).propose(at_most=1)
+    before = store.register_worker(host=socket.gethostname(), pid=1, machine={})
+    assert len(store.claim_new(before, [proposal] * 8)) == 8
+    store.leave(before)
+    worker = worker_on(store, never, Watched)
+    worker.run()
+    assert isinstance(worker, Watched)
+    # Eight networks, hence four trials of two replicas.
+    assert [len(cohort) for cohort in worker.cohorts] == [4, 4]
+    assert store.counts().waiting == 0
+
+
+def test_every_told_trial_says_who_trained_it_where_and_on_what(
+    sqlite_url: str, create: Create, worker_on: WorkerMaker
+) -> None:
     store = create(sqlite_url)
     worker = worker_on(store, never)
-    train = Worker._train
-    broken: list[int] = []
-
-    def out_of_memory(self: Worker, trials: list, candidates: list) -> None:  # type: ignore[type-arg]
-        broken.extend(t.number for t in trials if t.number == 2 and len(trials) > 1)
-        if any(trial.number == 2 for trial in trials):
-            raise RuntimeError("[enforce fail at alloc_cpu.cpp] not enough memory")
-        train(self, trials, candidates)
-
-    monkeypatch.setattr(Worker, "_train", out_of_memory)
     worker.run()
-    rows = {row.number: row for row in store.trial_rows()}
-    assert broken == [2]
-    assert rows[2].state == "failed"
-    assert "not enough memory" in rows[2].user_attributes["message"]
-    assert [row.number for row in rows.values() if row.state == "failed"] == [2]
+    (registered,) = store.workers()
+    for row in store.trial_rows():
+        attributes = row.user_attributes
+        assert attributes["worker"] == row.worker_id == worker.worker_id == registered.worker_id
+        assert attributes["host"] == registered.host == socket.gethostname()
+        assert attributes["machine"] == registered.machine
+    assert registered.machine == {
+        "architecture": platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "device": "cpu",
+        "freerun": search.__version__,
+        "torch": torch.__version__,
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+    }

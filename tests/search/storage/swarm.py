@@ -3,23 +3,33 @@
 They are forked from this script after its imports, before anything is opened, and let go together.
 """
 
+import gc
 import json
 import os
 import sys
 from collections.abc import Callable
+from tempfile import TemporaryDirectory
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from search.storage import FinishedTrial, Proposal, open_storage
-from search.storage.optuna_tables import newest_revision
+from search.storage import FinishedTrial, Proposal, StudyExistsError, open_storage
 
 QUOTAS = ("a", "b", "c")
 
 
-def open_only(url: str) -> list[int]:
-    """Open the storage, and create it if need be."""
-    open_storage(url, create=True).close()
-    return []
+def start_anew(url: str) -> list[int]:
+    """Open the storage, make or find the study, begin to work; return the ids of study and worker.
+
+    As the first of many workers does, or thinks it does.
+    """
+    with open_storage(url, create=True) as storage:
+        try:
+            study = storage.create_study("sine", definition="{}", definition_hash="abc")
+        except StudyExistsError:
+            study = storage.study("sine")
+        worker = study.register_worker(host="here", pid=os.getpid(), machine={})
+        study.beat(worker)
+        return [study.study_id, worker]
 
 
 def claim_until_spent(url: str) -> list[int]:
@@ -80,7 +90,7 @@ def hold_until_killed(url: str) -> list[int]:
 
 
 TASKS: dict[str, Callable[[str], list[int]]] = {
-    "open": open_only,
+    "start": start_anew,
     "claim": claim_until_spent,
     "claim_quotas": claim_quotas,
     "hold": hold_until_killed,
@@ -88,7 +98,10 @@ TASKS: dict[str, Callable[[str], list[int]]] = {
 
 
 def main(number: int, task: str, url: str) -> int:
-    newest_revision()  # reads all of Optuna's migrations: once here, not in each process
+    # What costs each process a second the first time it is done: done once here, and inherited.
+    with TemporaryDirectory() as folder:
+        start_anew(f"sqlite:///{folder}/warm-up.db")
+    gc.freeze()
     read_end, write_end = os.pipe()
     children = []
     for _ in range(number):
@@ -98,7 +111,8 @@ def main(number: int, task: str, url: str) -> int:
             os.read(read_end, 1)
             # One write, so that lines of several processes don't mix.
             os.write(1, (json.dumps(TASKS[task](url)) + "\n").encode())
-            sys.exit(0)
+            # At once: freeing what was imported would copy all of it for each process.
+            os._exit(0)
         children.append(child)
     # Closing the pipe lets all of them go at the same moment.
     os.close(write_end)

@@ -79,7 +79,7 @@ def test_a_killed_workers_trials_run_again(
     assert study.counts().running == 2
     silence(dead)
     assert study.sweep().given_back == tuple(held)
-    claimed = study.claim_waiting(worker, 8)
+    claimed = [*study.claim_waiting(worker, 8), *study.claim_waiting(worker, 8)]
     assert [(trial.trial_id, trial.attempts) for trial in claimed] == [(i, 1) for i in held]
     assert study.trial(0).intermediate_values == {}
     ends = [FinishedTrial(trial_id, "complete", 0.5) for trial_id in held]
@@ -131,7 +131,7 @@ def test_new_finished_trials_are_not_skipped_when_an_answer_is_lost(
     (trial,) = study.claim_new(worker, propose(1))
     study.finish(worker, [FinishedTrial(trial.trial_id, "complete", 0.5)])
     with lost_answer(storage):
-        assert len(study.finished_trials()) == 1
+        assert len(study.scored_trials()) == 1
 
 
 def test_nothing_is_taken_right_after_an_outage(
@@ -176,6 +176,22 @@ def test_patience_has_an_end(postgres: PostgresServer, empty_postgres_url: str) 
         with pytest.raises(StorageError, match="did not answer for 0 s") as gone:
             study.counts()
         assert "start again" in str(gone.value)
+
+
+def test_who_is_asked_to_stop_does_not_wait_for_the_database(
+    postgres: PostgresServer, empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("search.storage.database.HURRIED_SECONDS", 0.0)
+    asked = iter([False, False])
+    with open_storage(
+        empty_postgres_url, create=True, stop_requested=lambda: next(asked, True)
+    ) as storage:
+        study = storage.create_study("sine", definition="{}", definition_hash="abc")
+        name = empty_postgres_url.partition("?")[0].rpartition("/")[2]
+        postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
+        with pytest.raises(StorageError, match=r"did not answer for \d s"):
+            study.counts()
+    assert next(asked, None) is None, "it never asked"
 
 
 def test_a_locked_file_is_waited_for(sqlite_url: str, propose: Propose) -> None:

@@ -140,8 +140,45 @@ def test_a_sweep_gives_the_trials_of_a_dead_worker_back(
     silence(worker)
     assert study.sweep() == Swept(ids, (), ())
     assert study.beat(alive).held_trials == {held.trial_id}
-    again = study.claim_waiting(alive, 8)
+    again = [*study.claim_waiting(alive, 8), *study.claim_waiting(alive, 8)]
     assert [(trial.trial_id, trial.attempts) for trial in again] == [(i, 1) for i in ids]
+
+
+def test_a_trial_that_kills_its_workers_is_lost_in_the_end_alone(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    deadly = [trial.trial_id for trial in study.claim_new(worker, propose(8))][5]
+    silence(worker)
+    study.sweep()
+    sizes = []
+    while study.counts().waiting:
+        other = register(study, 2)
+        claimed = [trial.trial_id for trial in study.claim_waiting(other, 8)]
+        sizes.append(len(claimed))
+        if deadly in claimed:
+            silence(other)
+            study.sweep()
+        else:
+            study.finish(other, [done(trial_id) for trial_id in claimed])
+            study.leave(other)
+    # Half of those lost once, the rest of them in the same way; those lost twice one by one.
+    assert sizes == [4, 2, 1, 1, 1, 1]
+    assert (study.counts().complete, study.counts().failed) == (7, 1)
+    assert study.trial(5).trial_id == deadly
+    assert study.trial(5).state == "failed"
+
+
+def test_lost_trials_wait_apart_from_those_given_back(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    lost = [trial.trial_id for trial in study.claim_new(worker, propose(2))]
+    silence(worker)
+    study.sweep()
+    other = register(study, 2)
+    given_back = [trial.trial_id for trial in study.claim_new(other, propose(3))]
+    study.give_back(other, given_back)
+    claims = [[trial.trial_id for trial in study.claim_waiting(other, 8)] for _ in range(3)]
+    assert claims == [lost[:1], lost[1:], given_back]
 
 
 def test_a_late_worker_learns_what_it_lost(

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from tests.search.storage.conftest import RunSql, Swarm
 
 
+STARTERS = 32
+
+
 def refusal(url: str, *, create: bool = True) -> str:
     """The message with which a URL is refused."""
     with pytest.raises(StorageError) as refused:
@@ -37,9 +40,13 @@ def test_a_storage_is_created_once_and_opened_again(empty_database_url: str) -> 
             assert [summary.name for summary in storage.studies()] == ["sine"]
 
 
-def test_many_starters_make_one_schema(empty_database_url: str, swarm: Swarm) -> None:
-    assert swarm(8, "open", empty_database_url) == [[] for _ in range(8)]
+def test_many_starters_make_one_schema_and_one_study(empty_database_url: str, swarm: Swarm) -> None:
+    started = swarm(STARTERS, "start", empty_database_url)
+    assert len({study_id for study_id, _ in started}) == 1
+    assert len({worker for _, worker in started}) == STARTERS
     with open_storage(empty_database_url, create=False) as storage:
+        assert [summary.name for summary in storage.studies()] == ["sine"]
+        assert len(storage.study("sine").workers()) == STARTERS
         engine = create_engine(storage.url)
     with engine.connect() as connection:
         for table in ("freerun_schema", "version_info", "alembic_version"):
@@ -177,6 +184,16 @@ def test_an_unreachable_server_is_refused() -> None:
     assert "can't be opened" in message
     assert "Connection refused. Check that the server runs" in message
     assert "pw-" not in message
+
+
+def test_a_server_without_a_free_connection_is_waited_for(
+    postgres: PostgresServer, postgres_url: str
+) -> None:
+    postgres.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
+    database = postgres_url.partition("?")[0].rpartition("/")[2]
+    url = postgres.url(database, user="crowded")
+    with pytest.raises(StorageError, match="did not answer for 0 s: .*too many connections for"):
+        open_storage(url, create=False, patience_seconds=0)
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])

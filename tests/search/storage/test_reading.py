@@ -25,12 +25,12 @@ def finish(study: StudyStore, worker: int, propose: Propose, number: int) -> lis
 def test_finished_trials_are_returned_once(
     storage: Storage, study: StudyStore, worker: int, propose: Propose
 ) -> None:
-    assert study.finished_trials() == []
+    assert study.scored_trials() == []
     first, second, third = [t.trial_id for t in study.claim_new(worker, propose(3))]
-    assert study.finished_trials() == []
+    assert study.scored_trials() == []
 
     def told() -> list[int]:
-        return [trial._trial_id for trial in study.finished_trials()]
+        return [trial.trial_id for trial in study.scored_trials()]
 
     study.finish(worker, [FinishedTrial(third, "complete", 0.5)])
     assert told() == [third]
@@ -43,7 +43,7 @@ def test_finished_trials_are_returned_once(
     study.finish(worker, [FinishedTrial(second, "pruned")])
     assert told() == [second]
     assert told() == []
-    assert len(storage.study("sine").finished_trials()) == 5
+    assert len(storage.study("sine").scored_trials()) == 5
 
 
 def test_foreign_trials_are_read_too(
@@ -52,7 +52,8 @@ def test_foreign_trials_are_read_too(
     finish(study, worker, propose, 1)
     plain = optuna.load_study(study_name="sine", storage=storage.optuna)
     plain.add_trial(optuna.trial.create_trial(value=0.25))
-    assert [trial.number for trial in study.finished_trials()] == [0, 1]
+    assert [trial.value for trial in study.scored_trials()][1] == 0.25
+    assert [trial.number for trial in study.frozen_trials()] == [0, 1]
     assert study.trial_rows()[1].cohort_key is None
     assert study.claim_new(worker, propose(1))[0].number == 2
 
@@ -62,7 +63,8 @@ def test_more_trials_than_variables_of_a_statement_are_read(
 ) -> None:
     claimed = study.claim_new(worker, propose(2100))
     study.finish(worker, [FinishedTrial(trial.trial_id, "failed") for trial in claimed])
-    assert [t.number for t in study.finished_trials()] == list(range(2100))
+    ids = [trial.trial_id for trial in study.scored_trials()]
+    assert [trial.number for trial in study.frozen_trials(ids)] == list(range(2100))
 
 
 def test_rows_of_all_trials(study: StudyStore, worker: int, propose: Propose) -> None:

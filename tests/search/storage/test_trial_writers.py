@@ -197,11 +197,27 @@ def test_our_reader_returns_what_optunas_does(
     twins: tuple[Storage, StudyStore, StudyStore], plain_optuna: optuna.storages.RDBStorage
 ) -> None:
     _, bulk, _ = twins
-    ours = bulk.finished_trials()
-    theirs = plain_optuna.get_all_trials(bulk.study_id)[:5]
+    ours = bulk.frozen_trials()
+    theirs = plain_optuna.get_all_trials(bulk.study_id)
     for our, their in zip(ours, theirs, strict=True):
         assert repr(sorted(our.system_attrs.items())) == repr(sorted(their.system_attrs.items()))
         assert plain(our) == plain(their)
         assert our._trial_id == their._trial_id
         assert our.datetime_start == their.datetime_start
         assert our.datetime_complete == their.datetime_complete
+    without = bulk.frozen_trials([our._trial_id for our in ours[:2]], attributes=False)
+    assert [trial.params for trial in without] == [trial.params for trial in theirs[:2]]
+    assert [trial.values for trial in without] == [trial.values for trial in theirs[:2]]
+    assert not any(trial.user_attrs or trial.system_attrs for trial in without)
+
+
+def test_scores_are_those_of_the_trials(
+    twins: tuple[Storage, StudyStore, StudyStore], plain_optuna: optuna.storages.RDBStorage
+) -> None:
+    _, bulk, _ = twins
+    finished = [t for t in plain_optuna.get_all_trials(bulk.study_id) if t.state.is_finished()]
+    for scored, their in zip(bulk.scored_trials(), finished, strict=True):
+        assert (scored.trial_id, scored.value) == (their._trial_id, their.value)
+        assert repr(scored.reports) == repr(their.intermediate_values)
+        assert scored.state == {"FAIL": "failed"}.get(their.state.name, their.state.name.lower())
+        assert scored.cohort_key == "a"

@@ -1,0 +1,263 @@
+"""A study that workers are killed under: SIGKILL every few seconds, and the server crashes twice.
+
+Real workers run a study of short trials. A trigger in the database writes down every change of a
+trial's state, whoever makes it, and is what is judged in the end: that each trial was finished, and
+none begun again afterwards. Example:
+
+    python benchmarks/soak.py --database postgres --trials 500 --workers 8
+"""
+
+import argparse
+import json
+import os
+import random
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from time import monotonic, sleep, time
+
+from sqlalchemy import text
+
+from benchmarks.command import count, end_with_messages, seconds
+from benchmarks.crew import fork
+from benchmarks.postgres import Postgres, running_postgres
+from search.cli.resuming import create_or_resume
+from search.cli.stopping import stop_flag
+from search.running.worker import Worker
+from search.storage import LEASE_SECONDS, Storage, StudyStore, open_storage
+from search.study.definition import StudyDefinition
+from search.study.study_file import StudyFile, read_study_file
+from search.study.task_data import TaskData
+
+STUDY_FILE = Path(__file__).parents[1] / "studies" / "smoke.toml"
+POLL_SECONDS = 0.5
+AUDIT = {
+    "sqlite": (
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, at REAL, trial_id INTEGER, was TEXT, is_now TEXT)",
+        "CREATE TRIGGER audit_states AFTER UPDATE OF state ON trials WHEN OLD.state <> NEW.state "
+        "BEGIN INSERT INTO audit (at, trial_id, was, is_now) VALUES "
+        "((julianday('now') - 2440587.5) * 86400.0, NEW.trial_id, OLD.state, NEW.state); END",
+    ),
+    "postgresql": (
+        "CREATE TABLE audit (id BIGSERIAL PRIMARY KEY, at DOUBLE PRECISION, trial_id INTEGER, "
+        "was TEXT, is_now TEXT)",
+        "CREATE FUNCTION note_state() RETURNS trigger AS $$ BEGIN INSERT INTO audit "
+        "(at, trial_id, was, is_now) VALUES (extract(epoch from clock_timestamp()), NEW.trial_id, "
+        "OLD.state, NEW.state); RETURN NEW; END $$ LANGUAGE plpgsql",
+        "CREATE TRIGGER audit_states AFTER UPDATE OF state ON trials FOR EACH ROW "
+        "WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note_state()",
+    ),
+}
+FINISHED = {"COMPLETE", "PRUNED", "FAIL"}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What is done to the workers. lease, every: seconds; restarts: crashes of the server."""
+
+    trials: int
+    workers: int
+    lease: float
+    every: float
+    restarts: int
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What the audit says, with what was done. Seconds are counted from a kill.
+
+    begun_after_end: changes of a trial that was finished. lost: trials that were running when their
+    worker was killed; given_back_seconds, resumed_seconds: the longest time until such a trial
+    waited, and until it ran again. failed: trials whose workers were killed three times.
+    """
+
+    trials: int
+    finished: int
+    failed: int
+    running: int
+    waiting: int
+    begun_after_end: int
+    finals_done: int
+    finals: int
+    kills: int
+    restarts: int
+    lost: int
+    given_back_seconds: float | None
+    resumed_seconds: float | None
+    lease_seconds: float
+    seconds: float
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether nothing was lost, done twice or left behind."""
+        all_told = self.finished == self.trials and self.running == self.waiting == 0
+        return all_told and self.begun_after_end == 0 and self.finals_done == self.finals > 0
+
+
+class Crew:
+    """The living workers, and the deaths of others."""
+
+    def __init__(self, url: str, definition: StudyDefinition, plan: Plan) -> None:
+        self.url, self.definition, self.plan = url, definition, plan
+        self.living: set[int] = set()
+        self.killed_at: dict[int, float] = {}
+
+    def fill(self) -> None:
+        """Start workers up to their number."""
+        while len(self.living) < self.plan.workers:
+            self.living.add(fork(self._work))
+
+    def reap(self) -> int:
+        """Forget those that ended; return how many ended because nothing was left to do."""
+        done = 0
+        for pid in list(self.living):
+            ended, status = os.waitpid(pid, os.WNOHANG)
+            if ended:
+                self.living.remove(pid)
+                done += os.waitstatus_to_exitcode(status) == 0
+        return done
+
+    def kill(self, pid: int) -> None:
+        """As a machine that dies."""
+        os.kill(pid, signal.SIGKILL)
+        self.killed_at[pid] = time()
+        os.waitpid(pid, 0)
+        self.living.remove(pid)
+
+    def _work(self) -> None:
+        """What `freerun work` does, with the plan's lease."""
+        plan = self.plan
+        with (
+            stop_flag() as stopped,
+            open_storage(
+                self.url, create=False, lease_seconds=plan.lease, stop_requested=stopped
+            ) as storage,
+        ):
+            Worker(
+                storage.study(self.definition.name),
+                self.definition,
+                TaskData(self.definition, None),
+                make_artifacts=lambda _result, _name: (),
+                stop_requested=stopped,
+            ).run()
+
+
+def soak(url: str, plan: Plan, server: Postgres | None) -> Findings:
+    """Run the study to its end on a new database while workers are killed and the server crashes.
+
+    server: of the database, to be crashed; None for SQLite.
+    """
+    definition = _definition(plan)
+    with open_storage(url, create=True) as storage:
+        store, _ = create_or_resume(storage, definition.name, StudyFile(definition, None))
+        store.set_budget(trials=plan.trials, minutes=None)
+        with storage.engine.begin() as connection:
+            for statement in AUDIT[storage.engine.dialect.name]:
+                connection.exec_driver_sql(statement)
+    crew, chance = Crew(url, definition, plan), random.Random(0)
+    began, killed, restarts, finished = monotonic(), monotonic(), 0, False
+    crew.fill()
+    held: dict[int, tuple[int, ...]] = {}
+    while crew.living:
+        sleep(POLL_SECONDS)
+        finished = crew.reap() > 0 or finished
+        if not finished:
+            crew.fill()
+        with open_storage(url, create=False, lease_seconds=plan.lease) as storage:
+            store = storage.study(definition.name)
+            budget = store.budget()
+            # As long as there are new trials; those of the last dead are run in peace.
+            if budget.trials_left and monotonic() - killed > plan.every:
+                killed = monotonic()
+                working = [w for w in store.workers() if w.trial_ids and w.pid in crew.living]
+                if working:
+                    victim = chance.choice(working).pid
+                    crew.kill(victim)
+                    (dead,) = (w for w in store.workers() if w.pid == victim and not w.left)
+                    held[victim] = dead.trial_ids
+        crashes_at = plan.trials * (restarts + 1) / (plan.restarts + 1)
+        if server is not None and restarts < plan.restarts and budget.used_trials >= crashes_at:
+            server.stop("immediate")
+            server.start()
+            restarts += 1
+    with open_storage(url, create=False, lease_seconds=plan.lease) as storage:
+        store = storage.study(definition.name)
+        store.sweep()
+        deaths = [(crew.killed_at[pid], trial) for pid, ids in held.items() for trial in ids]
+        return _findings(storage, store, plan, deaths, len(held), restarts, monotonic() - began)
+
+
+def _definition(plan: Plan) -> StudyDefinition:
+    definition = read_study_file(STUDY_FILE).definition
+    search = {"trials": plan.trials, "minutes": None}
+    return definition.model_copy(update={"search": definition.search.model_copy(update=search)})
+
+
+def _findings(
+    storage: Storage,
+    store: StudyStore,
+    plan: Plan,
+    deaths: list[tuple[float, int]],
+    kills: int,
+    restarts: int,
+    elapsed: float,
+) -> Findings:
+    with storage.engine.begin() as connection:
+        audit = connection.execute(
+            text("SELECT at, trial_id, was, is_now FROM audit ORDER BY id")
+        ).all()
+    given_back, resumed = [], []
+    for died, trial_id in deaths:
+        later = [
+            (row.at, row.is_now) for row in audit if row.trial_id == trial_id and row.at > died
+        ]
+        given_back += [at - died for at, state in later if state != "RUNNING"][:1]
+        resumed += [at - died for at, state in later if state == "RUNNING"][:1]
+    counts, jobs = store.counts(), store.final_jobs()
+    return Findings(
+        trials=plan.trials,
+        finished=counts.complete + counts.pruned + counts.failed,
+        failed=counts.failed,
+        running=counts.running,
+        waiting=counts.waiting,
+        begun_after_end=sum(row.was in FINISHED for row in audit),
+        finals_done=sum(job.state == "done" for job in jobs),
+        finals=len(jobs),
+        kills=kills,
+        restarts=restarts,
+        lost=len(deaths),
+        given_back_seconds=round(max(given_back), 2) if given_back else None,
+        resumed_seconds=round(max(resumed), 2) if resumed else None,
+        lease_seconds=plan.lease,
+        seconds=round(elapsed, 1),
+    )
+
+
+def main() -> None:
+    """Soak as the command line says; print one JSON object, and end with 1 if it is not sound."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--database", choices=("sqlite", "postgres"), default="postgres")
+    parser.add_argument("--trials", type=count, default=500)
+    parser.add_argument("--workers", type=count, help="else 8 on PostgreSQL, 4 on SQLite")
+    parser.add_argument("--lease", type=seconds, default=LEASE_SECONDS, help="seconds")
+    parser.add_argument("--every", type=seconds, default=3.0, help="seconds between two kills")
+    parser.add_argument("--restarts", type=count, default=2, help="crashes of the server")
+    options = parser.parse_args()
+    workers = options.workers or (8 if options.database == "postgres" else 4)
+    plan = Plan(options.trials, workers, options.lease, options.every, options.restarts)
+    if options.database == "postgres":
+        with running_postgres() as server:
+            findings = soak(server.url, plan, server)
+    else:
+        with TemporaryDirectory() as folder:
+            findings = soak(f"sqlite:///{folder}/freerun.db", plan, None)
+    print(json.dumps({**asdict(findings), "is_sound": findings.is_sound}, indent=2))
+    if not findings.is_sound:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    with end_with_messages():
+        main()
