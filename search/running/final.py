@@ -36,7 +36,7 @@ def run_final_job(
     final_replicas fresh draws with fresh initialisations and scored on validation; the one with
     the least geometric mean over them is the winner, and only it is tested. A job that breaks has
     failed, with its message. `tick` is called with the job's id between optimiser steps, and raises
-    LostJob where the job is another's by now. origin: what is stored of who does the job, and where.
+    LostJob where the job is another's by now. origin: what is stored of who does the job.
     """
     if not any(_unfinished(jobs) for jobs in _stages(store, definition)):
         return "done"

@@ -60,7 +60,7 @@ def test_what_is_stored_of_a_trial(sqlite_url: str, create: Create, worker_on: W
         scores = row.user_attributes["replica_scores"]
         assert row.user_attributes["score"] == np.median(scores)
         assert row.user_attributes["verdict"]
-        assert row.user_attributes["machine"].endswith(f"cpu, torch {torch.__version__}")
+        assert row.user_attributes["machine"]["torch"] == torch.__version__
         assert row.user_attributes["parameters"] > 0
         is_limited = row.state == "complete"  # computed only for those
         assert (0 < row.user_attributes.get("limit", -1) < 1) == is_limited
