@@ -3,12 +3,12 @@
 from typing import Any
 
 from optuna.trial import FrozenTrial
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from search.errors import UnknownTrialError
 from search.storage import artifacts, budgets, finals, reading, workers
 from search.storage.database import Database
-from search.storage.frozen_trials import Seen, load_finished
+from search.storage.frozen_trials import Seen, load_finished, load_trials
 from search.storage.records import (
     Artifact,
     Budget,
@@ -67,6 +67,21 @@ class StudyReader:
             lambda c: load_finished(c, self.study_id, self._seen)
         )
         return trials
+
+    def news(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """Return what `finished_trials` does, and beside it all trials that are unfinished still.
+
+        One that ends between the two looks comes finished among the latter, and once more in the
+        next news.
+        """
+
+        def read(connection: Connection) -> tuple[list[FrozenTrial], list[FrozenTrial], Seen]:
+            finished, seen = load_finished(connection, self.study_id, self._seen)
+            open_ids = sorted(seen.unfinished)
+            return finished, load_trials(connection, self.study_id, open_ids), seen
+
+        finished, unfinished, self._seen = self._database.read(read)
+        return finished, unfinished
 
     def best_trial(self) -> FrozenTrial | None:
         """Return the complete trial of the least value, the first of several; None without one."""

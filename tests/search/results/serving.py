@@ -7,7 +7,7 @@ The URL goes to standard error; at the end, the signal's name goes to standard o
 
 import sys
 
-from search.results.dashboard import serve_dashboard
+from search.results.dashboard.serving import serve_dashboard
 from search.storage import open_storage
 
 if __name__ == "__main__":

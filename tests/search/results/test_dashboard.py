@@ -13,7 +13,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from search.errors import UsageError
-from search.results.dashboard import serve_dashboard
+from search.results.dashboard.serving import serve_dashboard
 from search.storage import Storage
 
 if TYPE_CHECKING:
