@@ -136,8 +136,9 @@ def _figure(
             "font": {"color": _INK},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
-            "margin": {"l": 60, "r": 20, "t": 50, "b": 50},
-            "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom"},
+            "margin": {"l": 60, "r": 20, "t": 90, "b": 50},
+            # Between the title and the plot.
+            "legend": {"orientation": "h", "x": 0, "y": 1.01, "yanchor": "bottom"},
             "xaxis": {**axes, **x},
             "yaxis": {**axes, **y},
             **layout,
@@ -160,7 +161,8 @@ def _points(
 
 
 def _log(title: str) -> dict[str, Any]:
-    return {"title": title, "type": "log", "tickformat": "~g"}
+    # Labels at 1, 2, 5, 10 and so on.
+    return {"title": title, "type": "log", "tickformat": "~g", "dtick": "D2"}
 
 
 def _short(value: float | None) -> float | None:
