@@ -1,122 +1,347 @@
-"""A study with thousands of finished trials, written in bulk, whose scores are made up.
+"""Makes a study of thousands of trials in a minute or two, to look at: nothing in it was trained.
 
-For what has to be measured on a large study without training for days. Candidates are random ones
-of the study's space; the rest of a row is what a worker would have stored. Example:
+    python benchmarks/big_study.py --storage sqlite:///big.db --trials 10000
 
-    python benchmarks/big_study.py studies/sine.toml --trials 10000 --storage sqlite:///big.db
+Its candidates are random ones of studies/sine.toml's space; what their free runs do is invented, by
+a rule on a few of their parameters, and scored and drawn as a worker does. Half of the trials that
+reach a rung are pruned there; some failed, some still run, and the final is done.
 """
 
 import argparse
-from collections.abc import Mapping
+import json
+import random
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from time import perf_counter
+from time import monotonic
 
 import numpy as np
+import optuna
+import torch
 
-from benchmarks.command import count, end_with_messages
-from models.scores import ERROR_HORIZONS, Scores
-from search.cli.options import storage_at
-from search.cli.resuming import create_or_resume
-from search.errors import UsageError
-from search.evaluation import CandidateResult, Example, ReplicaResult
+from models import checkpoint
+from models.candidate import Candidate
+from models.forecaster import Forecaster
+from models.scores import score
+from models.verdict import verdict
+from search.errors import UserError
+from search.evaluation import (
+    CandidateResult,
+    Example,
+    ReplicaResult,
+    baseline_results,
+    trial_attributes,
+)
+from search.results.pictures import trial_artifacts
 from search.running.halving import Halving
-from search.running.proposer import Proposer
-from search.running.told import Origin, told
-from search.storage import FinishedTrial, ParamValue, Report, Storage, StudyStore
+from search.series import FloatArray
+from search.storage import (
+    Artifact,
+    ClaimedTrial,
+    FinishedTrial,
+    Proposal,
+    Replica,
+    Report,
+    Storage,
+    StudyStore,
+    open_storage,
+)
+from search.study.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
-from search.study.study_file import StudyFile, read_study_file
+from search.study.space import Space
+from search.study.study_file import read_study_file
+from search.study.task_data import TaskData, View
 
-# About as many trials go into one transaction.
-BATCH = 500
-VERDICTS = ("tracks", "phase drift", "wrong frequency", "decays", "flat")
+STUDY_FILE = Path(__file__).parents[1] / "studies" / "sine.toml"
+COHORT, WORKERS, STILL_RUNNING = 20, 8, 32
+FAILED_SHARE = 0.01
+MESSAGES = (
+    "[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: not enough memory",
+    "lost 3 times: each worker that trained it died",
+)
+# Of each kind of free run there are so many to choose from.
+VARIANTS = 8
+KINDS = ("tracks", "phase drift", "wrong frequency", "decays", "flat", "copies", "diverges")
 
 
-def make_big_study(storage: Storage, file: StudyFile, trials: int, seed: int = 0) -> StudyStore:
-    """Create the study of a file, or go on with it, and finish so many new trials.
+@dataclass(frozen=True)
+class Kept:
+    """An invented result with what a worker keeps of it; drawn once, told of many trials."""
 
-    The study is left without limits. Raises UsageError for a file with presets.
-    """
-    if file.definition.presets:
-        raise UsageError("a big study must be one without [presets]; name another study file")
-    store, definition = create_or_resume(storage, file.definition.name, file)
-    store.set_budget(trials=None, minutes=None)
-    generator = np.random.default_rng(seed)
-    search = definition.search.model_copy(update={"sampler": "random", "minutes": None})
-    proposer = Proposer(definition.model_copy(update={"search": search}), sampler_seed=seed)
-    here = Origin.here("cpu")
-    worker = store.register_worker(host=here.host, pid=here.pid, machine=here.machine)
-    halving, origin = Halving(), here.attributes(worker)
-    missing = trials
-    while missing:
-        proposals = []
-        while len(proposals) < min(BATCH, missing):
-            proposals += proposer.propose(at_most=missing - len(proposals))
-        proposer.forget()
-        claimed = store.claim_new(worker, proposals)
-        missing -= len(claimed)
-        running = {t.trial_id: _score(t.params, generator) for t in claimed}
-        finished: list[FinishedTrial] = []
-        reports: list[Report] = []
-        for rung in range(1, search.rungs + 1):
-            # Further training makes each of them better.
-            scores = {i: score * 1.5 ** (search.rungs - rung) for i, score in running.items()}
-            reports += [Report(i, rung, score) for i, score in scores.items()]
-            is_last = rung == search.rungs
-            ended = list(scores) if is_last else halving.losers(rung, scores)
-            halving.values[None, rung] += list(scores.values())
-            for i in ended:
-                result = made_up_result(definition, scores[i], generator)
-                finished.append(
-                    told(i, "complete" if is_last else "pruned", result, origin, len(claimed))
-                )
-                del running[i]
-        store.report(worker, reports)
-        store.finish(worker, finished)
-    store.leave(worker)
+    result: CandidateResult
+    artifacts: Sequence[Artifact]
+
+
+def make_big_study(storage: Storage, name: str, trials: int, seed: int = 0) -> StudyStore:
+    """Make the study and return it."""
+    definition, _ = read_study_file(STUDY_FILE)
+    search = definition.search.model_copy(update={"trials": trials, "minutes": None})
+    definition = definition.model_copy(update={"name": name, "search": search, "seed": seed})
+    store = storage.create_study(
+        name,
+        definition=definition.model_dump_json(),
+        definition_hash=definition.identity_hash,
+        artifact_bytes_per_trial=search.artifact_kib_per_trial * 2**10,
+        artifact_bytes_per_study=search.artifact_mib * 2**20,
+    )
+    store.set_budget(trials=trials, minutes=None)
+    _Maker(store, definition, seed).make(trials)
     return store
 
 
-def _score(params: Mapping[str, ParamValue], generator: np.random.Generator) -> float:
-    """A skewed score that depends on a parameter, so that a sampler has something to learn."""
-    miss = abs(np.log10(float(params.get("learning_rate") or 1e-2)) + 2.5)
-    return float(np.exp(miss + 0.5 * generator.standard_normal() - 3.0))
+class _Maker:
+    def __init__(self, store: StudyStore, definition: StudyDefinition, seed: int) -> None:
+        self.store, self.definition = store, definition
+        self.space = definition.full_space()
+        self.data = TaskData(definition, None)
+        self.dice = random.Random(seed)
+        replicas = range(definition.search.replicas)
+        self.views = [self.data.view("search", replica) for replica in replicas]
+        self.bank = {kind: self._variants(kind) for kind in KINDS}
+        self.halving = Halving()
+        self.finished = 0
+
+    def make(self, trials: int) -> None:
+        """Tell all trials but the last, which run on, then the final."""
+        workers = [
+            self.store.register_worker(host="here", pid=1000 + i, machine=_MACHINE)
+            for i in range(WORKERS)
+        ]
+        ended = max(COHORT, trials - STILL_RUNNING)
+        sampled = sampled_params(self.space, trials, self.dice)
+        for start in range(0, ended, COHORT):
+            worker = workers[(start // COHORT) % WORKERS]
+            self._run(worker, _taken(sampled, min(COHORT, ended - start)))
+        self._final(workers[0])
+        for worker in workers[1:-1]:
+            self.store.leave(worker)
+        self._claim(workers[-1], list(sampled))
+
+    def _claim(self, worker: int, params: Sequence[Mapping[str, object]]) -> list[ClaimedTrial]:
+        proposals = [
+            Proposal(dict(p), self.space.distributions(p), "made up")  # type: ignore[arg-type]
+            for p in params
+        ]
+        return self.store.claim_new(worker, proposals) if proposals else []
+
+    def _run(self, worker: int, params: Sequence[Mapping[str, object]]) -> None:
+        running = {trial.trial_id: trial for trial in self._claim(worker, params)}
+        broken = [i for i in running if self.dice.random() < FAILED_SHARE]
+        message = self.dice.choice(MESSAGES)
+        told = [FinishedTrial(i, "failed", message=message) for i in broken]
+        running = {i: trial for i, trial in running.items() if i not in broken}
+        ends = {i: self._choose(trial) for i, trial in running.items()}
+        rungs = self.definition.search.rungs
+        for rung in range(1, rungs + 1):
+            # What is not trained to its end is worse than it could be.
+            scores = {i: ends[i].result.score * (1 + 0.4 * (rungs - rung)) for i in running}
+            self.store.report(worker, [Report(i, rung, scores[i]) for i in running])
+            gone = self.halving.losers(rung, scores) if rung < rungs else list(running)
+            self.halving.values[None, rung] += scores.values()
+            state = "complete" if rung == rungs else "pruned"
+            told += [self._told(running.pop(i), ends[i], state) for i in gone]
+            if not running:
+                break
+        self.store.finish(worker, told)
+
+    def _choose(self, trial: ClaimedTrial) -> Kept:
+        """What a trial's free runs do: structure first, then luck."""
+        params = trial.params
+        merit = self.dice.gauss(0.0, 0.7)
+        merit += 1.2 * (params["cell"] == "lru") + 0.8 * (params["context"] == "state")
+        merit += 0.6 * bool(params.get("autonomous")) + 0.4 * (params.get("offset") is False)
+        merit -= abs(np.log10(float(params["learning_rate"])) + 1.7)  # type: ignore[arg-type]
+        if merit > 1.2:
+            kind = "tracks"
+        elif merit > 0.2:
+            kind = self.dice.choice(("phase drift", "wrong frequency", "tracks"))
+        else:
+            kind = self.dice.choice(KINDS[1:])
+        kept = self.dice.choice(self.bank[kind])
+        # A little off, so that no two trials have the same score.
+        factor = 1 + 0.1 * self.dice.random()
+        return replace(kept, result=_scaled(kept.result, factor))
+
+    def _told(self, trial: ClaimedTrial, kept: Kept, state: str) -> FinishedTrial:
+        result, is_complete = kept.result, state == "complete"
+        context_steps = self.space.resolve(trial.params).architecture.context_steps
+        limit = attainable_nmse(self.definition, context_steps)
+        attributes = {
+            **trial_attributes(result),
+            "cohort_networks": 4 * COHORT,
+            "worker": "here:1000",
+            "machine": "x86_64 AVX2, cpu, torch 2",
+        }
+        attributes |= {"limit": limit} if is_complete else {}
+        return FinishedTrial(
+            trial.trial_id,
+            "complete" if is_complete else "pruned",
+            value=result.score if is_complete else None,
+            user_attributes=attributes,
+            artifacts=kept.artifacts if is_complete else (),
+            curve=result.curve.astype(np.float32).tobytes() if is_complete else None,
+            replicas=[
+                Replica(r.index, r.scores.nmse, r.training_loss, r.restart) for r in result.replicas
+            ],
+        )
+
+    def _final(self, worker: int) -> None:
+        rows = [row for row in self.store.trial_rows() if row.state == "complete"]
+        rows.sort(key=lambda row: (row.value, row.number))
+        best = rows[: self.definition.search.finalists]
+        for purpose, chosen in (("final", best), ("test", best[:1])):
+            self.store.plan_final_jobs(purpose, [row.trial_id for row in chosen])
+            while (job := self.store.claim_final_job(worker)) is not None:
+                (row,) = (row for row in chosen if row.trial_id == job.trial_id)
+                search = self.definition.search
+                number = search.test_draws if purpose == "test" else search.final_replicas
+                views = [self.data.view(purpose, i) for i in range(number)]  # type: ignore[arg-type]
+                result = invented_result(views, "tracks", seed=row.number)
+                plain = result.to_plain()
+                replica = result.median_replica.index
+                plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
+                weights = _weights(self.space.resolve(row.params), number)
+                self.store.finish_final_job(worker, job.job_id, json.dumps(plain), weights)
+
+    def _variants(self, kind: str) -> list[Kept]:
+        results = [invented_result(self.views, kind, seed) for seed in range(VARIANTS)]
+        return [Kept(result, trial_artifacts(result)) for result in results]
 
 
-def made_up_result(
-    definition: StudyDefinition, score: float, generator: np.random.Generator
-) -> CandidateResult:
-    """What a candidate of about this score might have got on its replicas."""
-    horizon = definition.task.horizon_steps
-    growth = np.linspace(0.0, 2.0, horizon)
-    verdict = VERDICTS[min(len(VERDICTS) - 1, int(5 * score))]
-    nothing = np.zeros(0)
-    replicas = []
-    for index in range(definition.search.replicas):
-        curve = growth * score * np.exp(0.2 * generator.standard_normal())
-        errors = {h: float(curve[h - 1]) for h in ERROR_HORIZONS if h <= horizon}
-        scores = Scores(float(curve.mean()), curve, float(horizon / (1 + 10 * score)), errors)
-        example = Example(index, 0, nothing, nothing, nothing)
-        replicas.append(ReplicaResult(index, 0, score / 2, scores, verdict, example))
-    return CandidateResult(tuple(replicas), definition.task.score_against, 500, 1.0)
+_MACHINE = {
+    "processor": "x86_64",
+    "cpu_capability": "AVX2",
+    "device": "cpu",
+    "python": "3.11",
+    "torch": "2",
+    "freerun": "0",
+}
 
 
-def main() -> None:
-    """Make the study that the command line asks for, and say how long it took."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("study_file", type=Path)
-    parser.add_argument("--trials", type=count, default=10_000)
-    parser.add_argument("--storage", help="URL; else FREERUN_STORAGE, else sqlite:///freerun.db")
-    options = parser.parse_args()
-    file = read_study_file(options.study_file)
-    began = perf_counter()
-    with storage_at(options.storage, create=True) as storage:
-        store = make_big_study(storage, file, options.trials)
-        total = store.counts().total
-    print(
-        f"{store.name}: {total} trials, {options.trials} of them in {perf_counter() - began:.1f} s"
+def sampled_params(
+    space: Space, number: int, dice: random.Random
+) -> Iterator[Mapping[str, object]]:
+    """Parameters of random candidates."""
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    sampler = optuna.samplers.RandomSampler(seed=dice.randrange(2**31))
+    study = optuna.create_study(sampler=sampler)
+    for _ in range(number):
+        yield space.suggest(study.ask())
+
+
+def invented_result(views: Sequence[View], kind: str, seed: int) -> CandidateResult:
+    """A result whose free runs do what their kind says, scored as those of trained networks."""
+    replicas = [_replica(view, i, kind, seed) for i, view in enumerate(views)]
+    return CandidateResult(
+        tuple(replicas),
+        views[0].scored_against,
+        parameters=40 * (seed % VARIANTS + 1),
+        seconds=1.5 + seed % VARIANTS,
     )
 
 
+def _replica(view: View, index: int, kind: str, seed: int) -> ReplicaResult:
+    dice = np.random.default_rng((seed, index))
+    start = view.starts[0]
+    truth = view.truth[start : start + view.horizon_steps]
+    training = view.values[: view.train_steps]
+    mean, std = training.mean(axis=0), training.std(axis=0)
+    forecast = _forecast(kind, truth, view.values[start - 1], float(std[0]), seed, dice)
+    scores = score(forecast[None], truth[None], view.variance, mean, std)
+    loss = 0.05 + 0.2 * float(dice.random())
+    return ReplicaResult(
+        index=index,
+        restart=0,
+        training_loss=loss,
+        loss_curve={12: 20 * loss, 50: 6 * loss, 100: 3 * loss, 200: 1.4 * loss, 400: loss},
+        scores=scores,
+        verdict=str(
+            verdict(
+                forecast[None], truth[None], view.values[None, start - 1], mean, std, scores.nmse
+            )
+        ),
+        example=Example(index, start, view.values[:start, 0], truth[:, 0], forecast[:, 0]),
+    )
+
+
+def _forecast(
+    kind: str, truth: FloatArray, last: FloatArray, std: float, seed: int, dice: np.random.Generator
+) -> FloatArray:
+    """A free run `[time, channel]` of a kind; higher seeds are worse."""
+    steps = np.arange(len(truth))[:, np.newaxis] / len(truth)
+    worse = (seed % VARIANTS + 1) / VARIANTS
+    # The truth read at other times: faster, slower or later.
+    bent = {"phase drift": steps * (1 - 0.3 * worse * steps), "wrong frequency": steps**2}
+    if kind in bent:
+        at = (bent[kind][:, 0] * (len(truth) - 1)).astype(int)
+        return np.asarray(truth[at])
+    noise = std * dice.standard_normal(truth.shape)
+    runs = {
+        "tracks": truth + 0.3 * worse * std * np.sin(9 * steps + float(dice.random())),
+        "decays": truth * np.exp(-6 * worse * steps) + 0.02 * noise,
+        "flat": 0.02 * noise,
+        "copies": np.broadcast_to(last, truth.shape) + 0.01 * noise,
+        "diverges": truth + std * np.expm1(12 * worse * steps),
+    }
+    return np.asarray(runs[kind])
+
+
+def _scaled(result: CandidateResult, factor: float) -> CandidateResult:
+    """The same result with all errors, losses and seconds times a factor."""
+    return replace(
+        result,
+        seconds=result.seconds * factor,
+        replicas=tuple(
+            replace(
+                replica,
+                training_loss=replica.training_loss * factor,
+                scores=replace(
+                    replica.scores,
+                    nmse=replica.scores.nmse * factor,
+                    curve=replica.scores.curve * factor,
+                    errors_at={
+                        step: error * factor for step, error in replica.scores.errors_at.items()
+                    },
+                ),
+            )
+            for replica in result.replicas
+        ),
+    )
+
+
+def _weights(candidate: Candidate, members: int) -> bytes:
+    """A checkpoint of networks as they were initialised."""
+    forecaster = Forecaster(candidate.architecture)
+    rows = [forecaster.initialise(torch.Generator().manual_seed(i)) for i in range(members)]
+    shift = torch.zeros(members, 1, dtype=torch.float64)
+    kept = checkpoint.Checkpoint(candidate.architecture, 1, torch.stack(rows), shift, shift + 1)
+    return checkpoint.save(kept)
+
+
+def _taken(params: Iterator[Mapping[str, object]], number: int) -> list[Mapping[str, object]]:
+    return [next(params) for _ in range(number)]
+
+
+def main(arguments: list[str]) -> None:
+    """Make the study that the command line asks for."""
+    parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
+    parser.add_argument(
+        "--storage", required=True, help="where to make it, such as sqlite:///big.db"
+    )
+    parser.add_argument("--name", default="big")
+    parser.add_argument("--trials", type=int, default=10_000)
+    parser.add_argument("--seed", type=int, default=0)
+    options = parser.parse_args(arguments)
+    torch.set_num_threads(1)
+    began = monotonic()
+    try:
+        with open_storage(options.storage, create=True) as storage:
+            counts = make_big_study(storage, options.name, options.trials, options.seed).counts()
+    except UserError as error:
+        parser.error(str(error))
+    print(f"{options.name}: {counts} in {monotonic() - began:.0f} s")
+
+
 if __name__ == "__main__":
-    with end_with_messages():
-        main()
+    main(sys.argv[1:])

@@ -1,7 +1,7 @@
 """How long a worker that joins a large study takes from opening it to its first cohort.
 
-The study's trials are made up (see big_study.py), the worker is real up to the point where it would
-train. Imports of torch and Optuna, which come before, are not counted. Example:
+The study's trials are made up (see bulk_study.py), the worker is real up to the point where it
+would train. Imports of torch and Optuna, which come before, are not counted. Example:
 
     python benchmarks/joining.py --trials 10000
 """
@@ -13,7 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
 
-from benchmarks.big_study import make_big_study
+from benchmarks.bulk_study import make_big_study
 from benchmarks.command import count, end_with_messages
 from benchmarks.postgres import running_postgres
 from models.candidate import Candidate

@@ -1,4 +1,4 @@
-"""How the trials per second grow with the number of workers, where a trial sleeps instead of training.
+"""How the trials per second grow with the number of workers, where a trial sleeps, not trains.
 
 What is left is what workers share: the database, its locks, and sampling. Every trial is a cohort
 of its own, which is the most that a worker can ask of the database. Example:
@@ -15,7 +15,7 @@ from time import monotonic, sleep
 
 import numpy as np
 
-from benchmarks.big_study import made_up_result
+from benchmarks.bulk_study import made_up_result
 from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.crew import together
 from benchmarks.postgres import running_postgres

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from search.cli import checking, inspecting, limit, results, running
+from search.cli import checking, dashboard, inspecting, limit, results, running
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
@@ -33,7 +33,7 @@ for command in (
     inspecting.status,
     inspecting.stop,
     inspecting.sweep,
-    results.dashboard,
+    dashboard.dashboard,
     results.report,
     results.export,
     results.retrain,

@@ -1,4 +1,4 @@
-"""`freerun report, dashboard, export, retrain, forecast`: what a study found, and its use."""
+"""`freerun report, export, retrain, forecast`: what a study found, and its use."""
 
 from __future__ import annotations
 
@@ -44,21 +44,6 @@ def report(
 
         write_report(opened, names, output)
     _done({"studies": names, "report": str(output)}, as_json, f"report: {output}")
-
-
-def dashboard(
-    storage: StorageOption = None,
-    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.")] = 8080,
-) -> None:
-    """Serve optuna-dashboard for a storage until Ctrl-C.
-
-    Example: freerun dashboard --port 8081
-    """
-    with storage_at(storage) as opened:
-        from search.results.dashboard import serve_dashboard
-
-        serve_dashboard(opened, host=host, port=port)
 
 
 def export(

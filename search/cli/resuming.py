@@ -66,9 +66,11 @@ def create_or_resume(
 
 
 def _create(opened: Storage, definition: StudyDefinition, file: StudyFile) -> StudyStore:
+    from search.results.study_note import save_study_note
+
     table = file.table
     search = definition.search
-    return opened.create_study(
+    store = opened.create_study(
         definition.name,
         definition=definition.model_dump_json(),
         definition_hash=definition.identity_hash,
@@ -84,6 +86,8 @@ def _create(opened: Storage, definition: StudyDefinition, file: StudyFile) -> St
         artifact_bytes_per_study=search.artifact_mib * 2**20,
         quota_trials={name: preset.trials for name, preset in definition.presets.items()},
     )
+    save_study_note(opened, definition)
+    return store
 
 
 def set_budget(

@@ -1,13 +1,13 @@
 """What the report says about one study, ready to be laid out."""
 
 import json
-import shlex
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from search.results.answer import Answer, search_answer, winner_answer
+from search.results.commands import Command, commands
 from search.results.plots import Picture, Plot, error_plot, history_plot, rollout_plot
 from search.results.score_table import (
     Entrant,
@@ -32,14 +32,6 @@ class VerdictCount:
     meaning: str
     count: int
     share: float
-
-
-@dataclass(frozen=True)
-class Command:
-    """A command line, and what it does."""
-
-    line: str
-    purpose: str
 
 
 @dataclass(frozen=True)
@@ -81,23 +73,6 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         commands=commands(results.study.name, storage_url),
         definition=json.dumps(results.definition.model_dump(mode="json"), indent=2),
     )
-
-
-def commands(name: str, storage_url: str) -> list[Command]:
-    """What can be done next."""
-    study, folder = shlex.quote(name), shlex.quote(f"{name}-export")
-    hidden = ", with the password in place of ***" if "***" in storage_url else ""
-    return [
-        Command(f"export FREERUN_STORAGE={shlex.quote(storage_url)}", f"where it is kept{hidden}"),
-        Command(f"freerun run {study}", "resumes; --trials and --minutes raise what may be spent"),
-        Command("freerun dashboard", "shows every trial in the browser"),
-        Command(f"freerun export {study} -o {folder}", "exports the winner; --trial another one"),
-        Command(f"freerun retrain {folder} -o retrained", "trains it again and proves its score"),
-        Command(
-            f"freerun forecast {folder} --series FILE.csv --horizon 100 -o forecast.csv",
-            "forecasts what comes after a table's last row",
-        ),
-    ]
 
 
 def _answer(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> Answer:

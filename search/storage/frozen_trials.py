@@ -58,8 +58,9 @@ def _load(
     params = _by_trial(connection, PARAMS, ids)
     values = _by_trial(connection, VALUES, ids)
     reports = _by_trial(connection, INTERMEDIATE_VALUES, ids)
+    no_rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
     user, system = (
-        _by_trial(connection, table, ids) if attributes else defaultdict(list)
+        _by_trial(connection, table, ids) if attributes else no_rows
         for table in (USER_ATTRIBUTES, SYSTEM_ATTRIBUTES)
     )
     return [

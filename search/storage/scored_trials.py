@@ -1,6 +1,7 @@
 """What finished trials scored, without what they were: read fast, however many there are."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from sqlalchemy import ColumnElement, Connection, select
@@ -25,15 +26,20 @@ class Seen:
     unfinished: frozenset[int] = frozenset()
 
 
+def since(connection: Connection, study_id: int, seen: Seen) -> tuple[list[int], Seen]:
+    """Return the ids of the trials that finished since `seen`, and what is seen now."""
+    looked_at = select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.state)
+    rows = connection.execute(looked_at.where(_new_or_unfinished(study_id, seen))).all()
+    finished = [row.trial_id for row in rows if row.state.is_finished()]
+    return finished, _seen_now(seen, (row.trial_id for row in rows), finished)
+
+
 def load_scored(
     connection: Connection, study_id: int, seen: Seen
 ) -> tuple[list[ScoredTrial], Seen]:
     """Return what the trials scored that finished since `seen`, in the order of their numbers, and
     what is seen now."""
-    # Ids are given under a lock on the study, so none below the highest comes in later.
-    new_or_unfinished = (OPTUNA_TRIALS.c.study_id == study_id) & (
-        (OPTUNA_TRIALS.c.trial_id > seen.highest) | OPTUNA_TRIALS.c.trial_id.in_(seen.unfinished)
-    )
+    new_or_unfinished = _new_or_unfinished(study_id, seen)
     looked_at = (
         select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.state, TRIALS.c.cohort_key)
         .outerjoin(TRIALS, TRIALS.c.trial_id == OPTUNA_TRIALS.c.trial_id)
@@ -54,9 +60,20 @@ def load_scored(
         )
         for row in finished
     ]
-    ids = {row.trial_id for row in rows}
-    unfinished = ids.difference(row.trial_id for row in finished)
-    return scored, Seen(max([seen.highest, *ids]), frozenset(unfinished))
+    ended = [row.trial_id for row in finished]
+    return scored, _seen_now(seen, (row.trial_id for row in rows), ended)
+
+
+def _new_or_unfinished(study_id: int, seen: Seen) -> ColumnElement[bool]:
+    # Ids are given under a lock on the study, so none below the highest comes in later.
+    return (OPTUNA_TRIALS.c.study_id == study_id) & (
+        (OPTUNA_TRIALS.c.trial_id > seen.highest) | OPTUNA_TRIALS.c.trial_id.in_(seen.unfinished)
+    )
+
+
+def _seen_now(seen: Seen, looked_at: Iterable[int], finished: Iterable[int]) -> Seen:
+    ids = set(looked_at)
+    return Seen(max([seen.highest, *ids]), frozenset(ids.difference(finished)))
 
 
 def _values(connection: Connection, wanted: ColumnElement[bool]) -> dict[int, float]:

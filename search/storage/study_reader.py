@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from optuna.trial import FrozenTrial
-from sqlalchemy import Row, select
+from sqlalchemy import Connection, Row, select
 
 from search.errors import UnknownTrialError
 from search.storage import artifacts, budgets, finals, reading, workers
@@ -20,7 +20,7 @@ from search.storage.records import (
     TrialRow,
     WorkerStatus,
 )
-from search.storage.scored_trials import Seen, load_scored
+from search.storage.scored_trials import Seen, load_scored, since
 from search.storage.tables import STUDIES
 
 
@@ -79,6 +79,26 @@ class StudyReader:
         return self._database.read(
             lambda c: load_trials(c, self.study_id, trial_ids, attributes=attributes)
         )
+
+    def news(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """Return the trials that finished since this object was last asked (for these, or for
+        what trials scored), and beside them all that are unfinished still, as `frozen_trials`.
+
+        One that ends between the two looks comes finished among the latter, and once more in the
+        next news.
+        """
+
+        def read(connection: Connection) -> tuple[list[FrozenTrial], list[FrozenTrial], Seen]:
+            finished, seen = since(connection, self.study_id, self._seen)
+            open_ids = sorted(seen.unfinished)
+            return (
+                load_trials(connection, self.study_id, finished),
+                load_trials(connection, self.study_id, open_ids),
+                seen,
+            )
+
+        finished, unfinished, self._seen = self._database.read(read)
+        return finished, unfinished
 
     def best_trial(self) -> FrozenTrial | None:
         """Return the complete trial of the least value, the first of several; None without one."""

@@ -2,15 +2,10 @@
 
 import json
 import os
-import re
 import shutil
-import signal
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -20,7 +15,6 @@ import torch
 from optuna.samplers import RandomSampler
 from playwright.sync_api import Browser, sync_playwright
 
-import search
 from models import checkpoint
 from models.candidate import Candidate
 from models.forecaster import Forecaster
@@ -302,49 +296,6 @@ def browser() -> Iterator[Browser]:
         playwright.chromium.launch(executable_path=path, args=list(_CHROMIUM_FLAGS)) as opened,
     ):
         yield opened
-
-
-@dataclass(frozen=True)
-class Served:
-    """A dashboard in a process of its own."""
-
-    process: subprocess.Popen[str]
-    url: str
-
-    def end(self, number: signal.Signals) -> tuple[int, str]:
-        """Send a signal; return the exit code and what was written to standard output."""
-        self.process.send_signal(number)
-        output, _ = self.process.communicate(timeout=60)
-        return self.process.returncode, output
-
-
-@pytest.fixture
-def serve() -> Iterator[Callable[[Storage], Served]]:
-    """Starts serving.py on a storage and waits until it listens."""
-    started: list[subprocess.Popen[str]] = []
-
-    def start(storage: Storage) -> Served:
-        assert search.__file__ is not None
-        process = subprocess.Popen(
-            [sys.executable, str(Path(__file__).with_name("serving.py")), storage.url],
-            env={**os.environ, "PYTHONPATH": str(Path(search.__file__).parents[1])},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-        started.append(process)
-        assert process.stderr is not None
-        said = ""
-        for line in process.stderr:
-            said += line
-            if found := re.search(r"http://127\.0\.0\.1:[0-9]+", line):
-                return Served(process, found[0])
-        raise AssertionError(f"the dashboard ended with {process.wait()}: {said}")
-
-    yield start
-    for process in started:
-        process.kill()
-        process.communicate()
 
 
 @pytest.fixture(scope="session")

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 import pytest
 
 from search.errors import UnknownStudyError, UsageError
+from search.results.commands import commands
 from search.results.report import write_report
-from search.results.study_report import StudyReport, commands, study_report
+from search.results.study_report import StudyReport, study_report
 from search.results.study_results import StudyResults
 from search.results.wording import shown_score
 from search.storage import Storage

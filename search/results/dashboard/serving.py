@@ -1,58 +1,65 @@
-"""optuna-dashboard on an open storage, behind a server that is meant for production."""
+"""The dashboard's server: it listens, says where, and ends with a signal."""
 
-import ipaddress
 import signal
 import socket
 import sys
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import TYPE_CHECKING, NoReturn
+from typing import NoReturn
 
-import optuna_dashboard
 from waitress.server import create_server
 
 from search.errors import UsageError
+from search.results.dashboard.app import Access, dashboard_app
+from search.results.dashboard.hosts import is_loopback, is_wildcard, own_names
+from search.results.dashboard.login import OneTimeLink
+from search.results.dashboard.passwords import Credentials
 from search.storage import Storage
-
-if TYPE_CHECKING:
-    from _typeshed.wsgi import WSGIApplication
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 
 # A page asks for the study, its artifacts and its plots at the same time.
 _THREADS = 8
 _BACKLOG = 128
-
-
-def dashboard_app(storage: Storage) -> "WSGIApplication":
-    """The dashboard as a WSGI application; whatever stands in front of it is wrapped around here.
-
-    It reads through the storage's cache: given a URL, it would read every study anew each time.
-    """
-    app: WSGIApplication = optuna_dashboard.wsgi(storage.optuna, artifact_store=storage.artifacts)
-    return app
+# The server takes in a whole request before our layer sees it: no more than an artifact may have.
+_MOST_BODY_BYTES = 16 * 2**20
 
 
 def serve_dashboard(
-    storage: Storage, *, host: str = DEFAULT_HOST, port: int = DEFAULT_PORT
+    storage: Storage,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    credentials: Credentials | None = None,
+    allowed_hosts: Collection[str] = (),
+    writable: bool = False,
 ) -> signal.Signals:
     """Serve the dashboard until SIGINT or SIGTERM comes, and return which came.
 
-    host: loopback, unless others may reach the dashboard, and with it change the studies. port: 0
-    for a free one. The URL is written to standard error as soon as it answers. To be called from
-    the main thread, which is where signals arrive.
+    host: loopback, unless others may reach the dashboard. port: 0 for a free one. credentials: of
+    who may log in; without any, a link that logs in once is written to standard error, and the next
+    one when it is used. allowed_hosts: further names by which it is reached, of a proxy perhaps.
+    writable: whether changes of studies are let through. The URL is written to standard error as
+    soon as it answers. To be called from the main thread, which is where signals arrive.
 
     Raises UsageError where the address can't be had.
     """
     listening = _listen(host, port)
+    url = _url("127.0.0.1" if is_wildcard(host) else host, listening.getsockname()[1])
     came: list[signal.Signals] = []
     with listening, _noted_signals(came), suppress(_Ended):
+        _say(_invitation(url, host, writable=writable))
+        key = credentials or OneTimeLink(lambda link: _say(f"Log in, once: {url}{link}"))
+        names = {*own_names(host), *allowed_hosts}
+        access = Access(key, names, any_address=is_wildcard(host), writable=writable)
         server = create_server(
-            dashboard_app(storage), sockets=[listening], threads=_THREADS, ident="freerun"
+            dashboard_app(storage, access),
+            sockets=[listening],
+            threads=_THREADS,
+            ident="freerun",
+            max_request_body_size=_MOST_BODY_BYTES,
         )
-        sys.stderr.write(_invitation(host, listening.getsockname()[1]))
-        sys.stderr.flush()
         server.run()  # returns when _Ended came and its threads have ended
     return came[0]
 
@@ -95,18 +102,20 @@ def _noted_signals(came: list[signal.Signals]) -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def _invitation(host: str, port: int) -> str:
-    text = f"Dashboard on {_url(host, port)} (Ctrl-C ends it)\n"
-    if not _is_loopback(host):
-        text += "Whoever can reach this address can read and change all studies.\n"
+def _invitation(url: str, host: str, *, writable: bool) -> str:
+    changes = "changes are allowed" if writable else "read-only"
+    text = f"Dashboard on {url} ({changes}; Ctrl-C ends it)"
+    if not is_loopback(host):
+        text += (
+            "\nOther machines reach it, over a connection that is not encrypted: put a proxy with "
+            "HTTPS before it where the network is not your own."
+        )
     return text
 
 
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
 
 
 def _url(host: str, port: int) -> str:
