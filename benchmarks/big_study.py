@@ -112,7 +112,9 @@ def main() -> None:
     with storage_at(options.storage, create=True) as storage:
         store = make_big_study(storage, file, options.trials)
         total = store.counts().total
-    print(f"{store.name}: {total} trials, {options.trials} of them in {perf_counter() - began:.1f} s")
+    print(
+        f"{store.name}: {total} trials, {options.trials} of them in {perf_counter() - began:.1f} s"
+    )
 
 
 if __name__ == "__main__":

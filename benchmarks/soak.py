@@ -210,7 +210,9 @@ def _findings(
         ).all()
     given_back, resumed = [], []
     for died, trial_id in deaths:
-        later = [(row.at, row.is_now) for row in audit if row.trial_id == trial_id and row.at > died]
+        later = [
+            (row.at, row.is_now) for row in audit if row.trial_id == trial_id and row.at > died
+        ]
         given_back += [at - died for at, state in later if state != "RUNNING"][:1]
         resumed += [at - died for at, state in later if state == "RUNNING"][:1]
     counts, jobs = store.counts(), store.final_jobs()

@@ -89,9 +89,7 @@ def plain(url: str, load: Load, index: int) -> int:
         # Its engine, with the same time-outs and durability; else as Optuna makes it.
         pool = storage.engine.pool
         rdb = RDBStorage(storage.url, engine_kwargs={"pool": pool}, skip_table_creation=True)
-        study = optuna.load_study(
-            study_name="plain", storage=rdb, sampler=load.make_sampler(index)
-        )
+        study = optuna.load_study(study_name="plain", storage=rdb, sampler=load.make_sampler(index))
         while monotonic() < until:
             trial = study.ask(SPACE)
             for step in range(1, REPORTS + 1):

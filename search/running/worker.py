@@ -238,9 +238,7 @@ class Worker:
         return told(trial.trial_id, "complete", result, self.origin, networks, pictures)
 
     def _failed(self, trial: ClaimedTrial, message: str) -> FinishedTrial:
-        return FinishedTrial(
-            trial.trial_id, "failed", user_attributes=self.origin, message=message
-        )
+        return FinishedTrial(trial.trial_id, "failed", user_attributes=self.origin, message=message)
 
     def final(self) -> None:
         """Do final jobs until all are done; then one worker does the winner's test."""

@@ -7,9 +7,9 @@ from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Connection, Select, func, select
 
 from search.storage.frozen_trials import load_trials
+from search.storage.optuna_tables import STATE_NAMES, VALUES, is_finite_value
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
-from search.storage.optuna_tables import STATE_NAMES, VALUES, is_finite_value
 from search.storage.records import Counts, Replica, StudySummary, TrialRow
 from search.storage.tables import CURVES, REPLICAS, STUDIES, TRIALS
 

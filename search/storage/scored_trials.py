@@ -32,8 +32,7 @@ def load_scored(
     what is seen now."""
     # Ids are given under a lock on the study, so none below the highest comes in later.
     new_or_unfinished = (OPTUNA_TRIALS.c.study_id == study_id) & (
-        (OPTUNA_TRIALS.c.trial_id > seen.highest)
-        | OPTUNA_TRIALS.c.trial_id.in_(seen.unfinished)
+        (OPTUNA_TRIALS.c.trial_id > seen.highest) | OPTUNA_TRIALS.c.trial_id.in_(seen.unfinished)
     )
     looked_at = (
         select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.state, TRIALS.c.cohort_key)

@@ -46,7 +46,6 @@ class WorkerMaker(Protocol):
     ) -> Worker: ...
 
 
-
 @pytest.fixture
 def definition() -> StudyDefinition:
     return StudyDefinition.model_validate(TINY)

@@ -71,7 +71,9 @@ def test_a_worker_for_which_no_node_is_large_enough_is_refused(
     cluster: Any, sqlite_url: str, create: Create
 ) -> None:
     fleet = RayFleet(create(sqlite_url), sqlite_url, workers=1, address=cluster.address, gpus=4)
-    with pytest.raises(UsageError, match=r"4 GPUs for each worker.*ask for less by --cpus-per-worker"):
+    with pytest.raises(
+        UsageError, match=r"4 GPUs for each worker.*ask for less by --cpus-per-worker"
+    ):
         fleet.run(lambda _progress: None, never)
 
 

@@ -199,7 +199,9 @@ def robbing(store: StudyStore, url: str, work: str) -> Callable[[], bool]:
 
     def rob() -> bool:
         nonlocal robbed
-        held = [status.trial_ids if work == "trials" else status.job_ids for status in store.workers()]
+        held = [
+            status.trial_ids if work == "trials" else status.job_ids for status in store.workers()
+        ]
         if not robbed and any(held):
             with open_storage(url, create=False, lease_seconds=0.0) as storage:
                 swept = storage.study(store.name).sweep()

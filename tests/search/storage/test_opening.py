@@ -40,9 +40,7 @@ def test_a_storage_is_created_once_and_opened_again(empty_database_url: str) -> 
             assert [summary.name for summary in storage.studies()] == ["sine"]
 
 
-def test_many_starters_make_one_schema_and_one_study(
-    empty_database_url: str, swarm: Swarm
-) -> None:
+def test_many_starters_make_one_schema_and_one_study(empty_database_url: str, swarm: Swarm) -> None:
     started = swarm(STARTERS, "start", empty_database_url)
     assert len({study_id for study_id, _ in started}) == 1
     assert len({worker for _, worker in started}) == STARTERS
