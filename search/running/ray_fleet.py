@@ -114,7 +114,8 @@ class RayFleet:
         ):
             raise UsageError(
                 f"a node of the Ray cluster must have {self.cpus:g} CPUs and {self.gpus:g} GPUs "
-                "for each worker, but none has; ask for less by --cpus-per-worker and --gpus-per-worker"
+                "for each worker, but none has; ask for less by --cpus-per-worker and "
+                "--gpus-per-worker"
             )
 
 
