@@ -22,7 +22,7 @@ from search.evaluation import CandidateResult, Example, ReplicaResult
 from search.running.halving import Halving
 from search.running.proposer import Proposer
 from search.running.told import Origin, told
-from search.storage import FinishedTrial, ParamValue, Report, Storage, StudyStore
+from search.storage import FinishedTrial, ParamValue, Proposal, Report, Storage, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile, read_study_file
 
@@ -48,7 +48,7 @@ def make_big_study(storage: Storage, file: StudyFile, trials: int, seed: int = 0
     halving, origin = Halving(), here.attributes(worker)
     missing = trials
     while missing:
-        proposals = []
+        proposals: list[Proposal] = []
         while len(proposals) < min(BATCH, missing):
             proposals += proposer.propose(at_most=missing - len(proposals))
         proposer.forget()

@@ -4,6 +4,7 @@ Ray only starts the worker command on its nodes, which must have freerun install
 storage's. Ray is an extra, imported when a fleet is made: it takes seconds.
 """
 
+import logging
 import os
 import socket
 import tempfile
@@ -113,8 +114,9 @@ class RayFleet:
             has.get("CPU", 0) >= self.cpus and has.get("GPU", 0) >= self.gpus for has in nodes
         ):
             raise UsageError(
-                f"a node of the Ray cluster must have {self.cpus:g} CPUs and {self.gpus:g} GPUs for "
-                "each worker, but none has; ask for less by --cpus-per-worker and --gpus-per-worker"
+                f"a node of the Ray cluster must have {self.cpus:g} CPUs and {self.gpus:g} GPUs "
+                "for each worker, but none has; ask for less by --cpus-per-worker and "
+                "--gpus-per-worker"
             )
 
 
@@ -157,7 +159,7 @@ def _connected(address: str | None, cpus: float) -> Iterator[Any]:
             raise UsageError(
                 "launch needs Ray, which is not installed; install freerun[ray]"
             ) from error
-        local = {
+        local: dict[str, Any] = {
             "num_cpus": max(1, round(cpus)),
             "include_dashboard": False,
             "object_store_memory": LOCAL_STORE_BYTES,
@@ -168,7 +170,7 @@ def _connected(address: str | None, cpus: float) -> Iterator[Any]:
             ray.init(
                 address="local" if address is None else address,
                 log_to_driver=False,
-                logging_level="error",
+                logging_level=logging.ERROR,
                 **(local if address is None else {}),
             )
         except (OSError, RuntimeError, ValueError) as error:

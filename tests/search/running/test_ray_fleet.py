@@ -12,7 +12,6 @@ from search.running.ray_fleet import RayFleet
 from search.storage import StudyStore, open_storage
 
 try:
-    import ray
     from ray.cluster_utils import Cluster
 except ImportError as error:
     if os.environ.get("CI") == "true":
@@ -32,7 +31,7 @@ def cluster() -> Iterator[Any]:
         head_node_args={"num_cpus": 0, "object_store_memory": 80 * 2**20},
     )
     yield made
-    made.shutdown()
+    made.shutdown()  # type: ignore[no-untyped-call]
 
 
 def never() -> bool:

@@ -192,7 +192,7 @@ def test_a_server_without_a_free_connection_is_waited_for(
     postgres.execute("CREATE ROLE crowded LOGIN CONNECTION LIMIT 0")
     database = postgres_url.partition("?")[0].rpartition("/")[2]
     url = postgres.url(database, user="crowded")
-    with pytest.raises(StorageError, match="did not answer for 0 s: .*too many connections for"):
+    with pytest.raises(StorageError, match=r"did not answer for 0 s: .*too many connections for"):
         open_storage(url, create=False, patience_seconds=0)
 
 
