@@ -87,7 +87,7 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
             f"the network over {counted(outcome.horizon_steps, 'step')}{beside}. NMSE {score}, "
             f"verdict {outcome.verdicts[example.replica]}."
         ),
-        figure=_plain(figure),
+        figure=plain_figure(figure),
     )
 
 
@@ -121,7 +121,7 @@ def error_plot(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> P
             "neighbouring steps are drawn as their mean."
         ),
         alternative="NMSE by horizon step. " + " ".join(map(_curve_in_words, curves)),
-        figure=_plain(draw_curves(curves, results.definition.task.score_against)),
+        figure=plain_figure(draw_curves(curves, results.definition.task.score_against)),
     )
 
 
@@ -141,7 +141,7 @@ def history_plot(results: StudyResults) -> Plot | None:
         ),
         alternative=f"Scores of {counted(results.counts.complete, 'complete trial')} and "
         f"{counted(results.counts.pruned, 'pruned trial')} by trial number{best}.",
-        figure=_plain(draw_history(rows, results.definition.task.score_against)),
+        figure=plain_figure(draw_history(rows, results.definition.task.score_against)),
     )
 
 
@@ -190,6 +190,7 @@ def _curve_in_words(curve: Curve) -> str:
     return f"{curve.name}: {first} at step 1, {last} near step {step}."
 
 
-def _plain(figure: go.Figure) -> dict[str, Any]:
+def plain_figure(figure: go.Figure) -> dict[str, Any]:
+    """A figure as JSON values."""
     plain: dict[str, Any] = json.loads(figure.to_json())
     return plain
