@@ -1,4 +1,4 @@
-"""How freerun's dashboard and report cope with a study of thousands of trials, beside the plain one.
+"""How freerun's dashboard and report cope with thousands of trials, beside the plain dashboard.
 
     python benchmarks/dashboard_speed.py --trials 10000
 
