@@ -171,9 +171,9 @@ def soak(url: str, plan: Plan, server: Postgres | None) -> Findings:
             budget = store.budget()
             # As long as there are new trials; those of the last dead are run in peace.
             if budget.trials_left and monotonic() - killed > plan.every:
-                killed = monotonic()
                 working = [w for w in store.workers() if w.trial_ids and w.pid in crew.living]
                 if working:
+                    killed = monotonic()
                     victim = chance.choice(working).pid
                     crew.kill(victim)
                     (dead,) = (w for w in store.workers() if w.pid == victim and not w.left)
