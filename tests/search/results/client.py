@@ -61,7 +61,12 @@ class Client:
         }
         begun: list[Any] = []
         body = self.app(environ, lambda *said: begun.append(said))  # type: ignore[arg-type]
-        received = b"".join(body)
+        try:
+            received = b"".join(body)
+        finally:
+            # As a server does: a page is a file that stays open until then.
+            if (close := getattr(body, "close", None)) is not None:
+                close()
         names = {name.lower(): value for name, value in begun[0][1]}
         if "set-cookie" in names:
             self.cookie = names["set-cookie"].partition(";")[0]
