@@ -72,9 +72,7 @@ def _rate(results: StudyResults) -> Plot | None:
     if rows is None:
         return None
     finished = results.counts.complete + results.counts.pruned
-    span = rows.minutes[-1] + rows.minutes[0]
-    # A study of a moment has no rate worth telling.
-    mean = f", {finished / span:.1f} a minute in the mean" if span > 0 else ""
+    span = rows.span_minutes
     return Plot(
         key="rate",
         title="Trials a minute",
@@ -82,7 +80,8 @@ def _rate(results: StudyResults) -> Plot | None:
             "Trials that ended, in stretches of equal length from the start of the first trial to "
             "the end of the last. Stretches in which nobody worked are empty."
         ),
-        alternative=f"{finished:,} complete and pruned trials in {span:.1f} minutes{mean}.",
+        alternative=f"{finished:,} complete and pruned trials in {span:.2g} minutes, "
+        f"{finished / span:.1f} a minute in the mean.",
         figure=plain_figure(draw_rate(rows)),
     )
 

@@ -16,9 +16,10 @@ _BINS = 60
 class Rate:
     """Trials that ended, a minute, in stretches of equal length.
 
-    minutes: from the first start to the middle of each stretch.
+    minutes: from the first start to the middle of each stretch. span_minutes: to the last end.
     """
 
+    span_minutes: float
     minutes: Sequence[float]
     complete: Sequence[float]
     pruned: Sequence[float]
@@ -40,9 +41,10 @@ def rate_rows(trials: Sequence[TrialRow]) -> Rate | None:
     }
     minutes = width.total_seconds() / 60
     return Rate(
-        minutes=[round((i + 0.5) * minutes, 3) for i in range(_BINS)],
-        complete=[round(count / minutes, 3) for count in counts["complete"]],
-        pruned=[round(count / minutes, 3) for count in counts["pruned"]],
+        span_minutes=_BINS * minutes,
+        minutes=[_short((i + 0.5) * minutes) for i in range(_BINS)],
+        complete=[_short(count / minutes) for count in counts["complete"]],
+        pruned=[_short(count / minutes) for count in counts["pruned"]],
     )
 
 
@@ -73,3 +75,7 @@ def _counts(ends: Sequence[datetime | None], first: datetime, width: timedelta) 
         assert end is not None
         counts[min(_BINS - 1, int((end - first) / width))] += 1
     return counts
+
+
+def _short(value: float) -> float:
+    return float(f"{value:.4g}")

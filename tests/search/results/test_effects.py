@@ -88,7 +88,8 @@ def test_a_rate_adds_up_to_the_trials() -> None:
     ]
     rate = rate_rows(timed)
     assert rate is not None
-    width = rate.minutes[1] - rate.minutes[0]
+    assert rate.span_minutes == pytest.approx(40)
+    width = rate.span_minutes / len(rate.minutes)
     assert sum(rate.complete) * width == pytest.approx(3, rel=0.01)
     assert sum(rate.pruned) * width == pytest.approx(1, rel=0.01)
     patterns = [bar.marker.pattern.shape for bar in draw_rate(rate).data]
