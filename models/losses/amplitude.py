@@ -6,7 +6,7 @@ from models.axes import MemberBatchChannelTime
 from models.losses.window import Window, per_member
 
 # Added to a variance, so that a flat forecast has a slope that is finite.
-LEAST_VARIANCE = 1e-8
+LEAST_VARIANCE = 1e-12
 
 
 def amplitude(
@@ -29,7 +29,9 @@ def amplitude(
 
 def _spread(values: Tensor, mask: Tensor, counted: Tensor) -> tuple[Tensor, Tensor]:
     """Deviations from the mean of what counts, and their root mean square."""
-    mean = (values * mask).sum(3, keepdim=True) / counted
-    deviation = (values - mean) * mask
+    deviation = values * mask
+    for _ in range(2):  # once more for what rounding leaves of the mean of a nearly flat line
+        mean = deviation.sum(3, keepdim=True) / counted
+        deviation = (deviation - mean) * mask
     variance = deviation.square().sum(3, keepdim=True) / counted
     return deviation, (variance + LEAST_VARIANCE).sqrt()

@@ -6,8 +6,9 @@ from models.losses.window import Window, per_member
 # By how much the last true value is displaced, in training standard deviations: small beside the
 # series, large beside single precision, in which the difference of two runs has to be taken.
 DISPLACEMENT = 0.1
-# Added to the mean square of a difference, so that one that dies away has a finite logarithm.
-LEAST_ENERGY = 1e-12
+# Added to the mean square of a difference, so that one that dies away has a finite logarithm: a
+# thousandth of the displacement, beyond which single precision no longer tells how it does.
+LEAST_ENERGY = 1e-8
 
 
 def growth(
