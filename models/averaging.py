@@ -39,7 +39,8 @@ class Averages:
         begun = (count - (self.training_steps - spans).floor()).clamp(min=1.0)
         # The newest weights' share: that of a plain mean, or more where older ones are forgotten.
         share = torch.where(is_tail, 1.0 / begun, torch.maximum(1.0 / count, 1.0 / spans))
-        self.average.lerp_(weights[self.rows], share.unsqueeze(1))
+        newest = share.unsqueeze(1)
+        self.average.mul_(1.0 - newest).addcmul_(weights[self.rows], newest)
 
     def of(self, weights: MemberParameter) -> MemberParameter:
         """The weights to be scored; those given where nobody averages."""

@@ -131,8 +131,9 @@ class UnrolledGradient:
         if batch.feedback_noise is not None:
             self._by_free_run(fed_back).add_(batch.feedback_noise[position].unsqueeze(1))
         if batch.forced is not None:
-            freedom = 1.0 - batch.forced[position - self.shape.warm_up]
-            self._by_free_run(read).lerp_(self._by_free_run(fed_back), freedom.unsqueeze(1))
+            share = batch.forced[position - self.shape.warm_up].unsqueeze(1)
+            mixed = self._by_free_run(read).mul_(share)
+            mixed.addcmul_(self._by_free_run(fed_back), 1.0 - share)
 
     def _gates(self, forced: Tensor | None) -> TimeMemberBatchChannel:
         """What the gradient of a value fed back is multiplied by, from the warm-up's end on."""

@@ -223,7 +223,8 @@ def spectral_of(forecast: Tensor, truth: Tensor, rollout: int) -> Tensor:
     """The spectral loss, at the frequencies of a rollout of so many steps."""
     spectra = (torch.fft.rfft(series, n=rollout, dim=2) for series in (forecast, truth))
     one, other = spectra
-    return (one - other).abs().mean() / forecast.shape[2] ** 0.5
+    loss: Tensor = (one - other).abs().mean() / forecast.shape[2] ** 0.5
+    return loss
 
 
 def amplitude_of(forecast: Tensor, truth: Tensor) -> Tensor:

@@ -1,6 +1,7 @@
 """The gradient of one optimiser step of a member, from the plain network by autograd."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Generator, Tensor
@@ -106,7 +107,7 @@ def reference_step(training: Training, member: int) -> tuple[Weights, Tensor]:
             network.states = [torch.where(fresh, 0.0, state) for state in states]
             network.is_fresh = False
     pushforward = min(strategy.pushforward_steps, shape.rollout - 1)
-    own = {
+    own: dict[str, Any] = {
         "feedback_noise": drawn.noise["feedback"],
         "forced": Forced(reads, drawn.shares, pushforward, strategy.data_as_demonstrator),
     }
