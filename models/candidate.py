@@ -11,6 +11,17 @@ PhasesName = Literal["random", "spectrum"]
 TeacherSpanName = Literal["warm-up", "rollout"]
 DetachName = Literal["teacher", "free", "none"]
 StateEstimateName = Literal["recurrence", "least-squares"]
+ForcingName = Literal[
+    "none",
+    "scheduled-linear",
+    "scheduled-exponential",
+    "scheduled-sigmoid",
+    "increasing",
+    "generalised",
+    "adaptive",
+    "sparse",
+]
+AverageName = Literal["none", "exponential", "tail"]
 
 
 @dataclass(frozen=True)
@@ -74,6 +85,20 @@ class Strategy:
     A `stateful` candidate of a `state` context walks through the training span in chunks of
     `rollout_steps` and carries its state from chunk to chunk, see `Segments`. `dropout` is the rate
     at which the inputs of the upper layers and of the head are zeroed in training, see `Dropout`.
+
+    `forcing` says how much of the truth a free run reads in training, with one number for each
+    kind: see `models.forcing`. Its first `pushforward_steps` are run without a gradient and do not
+    count. With `data_as_demonstrator`, no gradient flows through the values that are fed back.
+    With a `growth_penalty`, a second free run starts beside the first from a displaced value, and
+    `growth_weight` holds the two at their distance: see `models.losses.growth`.
+
+    `velocity_weight`, `spectral_weight` and `amplitude_weight` add further losses of the free run,
+    see `models.losses`; they are no shares either.
+
+    `state_noise_std` is noise on the state that is carried from step to step, in the state's own
+    units; `sign_augmentation` and `scale_augmentation_std` train on multiples of the series, see
+    `Augmentation`. `weight_average` is what is scored and exported instead of the last weights,
+    over `average_fraction` of training: see `Averages`.
     """
 
     rollout_steps: int
@@ -98,6 +123,22 @@ class Strategy:
     professor_detach: DetachName = "teacher"
     stateful: bool = False
     dropout: float = 0.0
+    growth_penalty: bool = False
+    growth_weight: float = 0.0
+    forcing: ForcingName = "none"
+    forcing_midpoint: float = 0.25
+    forcing_strength: float = 0.2
+    forcing_interval: int = 16
+    pushforward_steps: int = 0
+    data_as_demonstrator: bool = False
+    velocity_weight: float = 0.0
+    spectral_weight: float = 0.0
+    amplitude_weight: float = 0.0
+    sign_augmentation: bool = False
+    scale_augmentation_std: float = 0.0
+    state_noise_std: float = 0.0
+    weight_average: AverageName = "none"
+    average_fraction: float = 0.1
 
 
 @dataclass(frozen=True)
@@ -114,8 +155,9 @@ class Candidate:
     def __post_init__(self) -> None:
         if self.architecture.estimates_state and not self.is_linear:
             raise ValueError(
-                'state_estimate "least-squares" must go with teacher_span "warm-up", not stateful '
-                f"and no dropout, but got {self.strategy}"
+                'state_estimate "least-squares" must go with a strategy that runs freely and needs '
+                "no loop over time (no second branch, no forcing, no dropout, no state noise), "
+                f"but got {self.strategy}"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -138,22 +180,39 @@ class Candidate:
 
     @property
     def branches(self) -> int:
-        """How often training runs its segments: on its own output, and beside it on the truth.
+        """How often training runs its segments: freely, once or twice, and last on the truth."""
+        return self.free_branches + self.has_teacher_branch
 
-        The second branch is there for its loss, or for the state that the next chunk starts from.
+    @property
+    def free_branches(self) -> int:
+        """Free runs of each segment: a second one is displaced, for the growth penalty."""
+        return 2 if self.strategy.growth_penalty else 1
+
+    @property
+    def has_teacher_branch(self) -> bool:
+        """Whether the truth is read beside the free run.
+
+        For its loss, or for the state that the next chunk starts from.
         """
-        return 2 if self.strategy.teacher_span == "rollout" or self.carries_state else 1
+        return self.strategy.teacher_span == "rollout" or self.carries_state
 
     @property
     def is_linear(self) -> bool:
-        """Whether training is linear in the values that are read, and needs no loop over time."""
-        architecture = self.architecture
+        """Whether training is linear in the values that are read, and needs no loop over time.
+
+        Reading some of the truth would be linear as well, but that run is not written down.
+        """
+        architecture, strategy = self.architecture, self.strategy
         return (
             architecture.cell == "lru"
             and architecture.head_layers == 0
             and architecture.context == "state"
             and self.branches == 1
-            and self.strategy.dropout == 0.0
+            and strategy.dropout == 0.0
+            and strategy.state_noise_std == 0.0
+            and strategy.forcing == "none"
+            and strategy.pushforward_steps == 0
+            and not strategy.data_as_demonstrator
         )
 
     def cohort_key(self) -> Hashable:
@@ -166,5 +225,6 @@ class Candidate:
             strategy.batch_size,
             strategy.teacher_span,
             strategy.stateful,
+            strategy.growth_penalty,
             self.is_linear,
         )

@@ -89,7 +89,8 @@ class Unroll:
     the gradient. Where no gradient is wanted, one slot is used over and over.
 
     `masks` `[slot, layer, member, batch, unit]`, where given, multiply the output of each layer on
-    its way up, to the next layer or to the head.
+    its way up, to the next layer or to the head. `state_noise`, shaped like it but for the state's
+    units, is added to what a layer carries over from the step before.
     """
 
     def __init__(
@@ -101,6 +102,7 @@ class Unroll:
         slots: int = 1,
         batch: int,
         masks: Tensor | None = None,
+        state_noise: Tensor | None = None,
     ) -> None:
         architecture = forecaster.architecture
         layout = forecaster.layout()
@@ -143,7 +145,8 @@ class Unroll:
         self.zero_state = torch.zeros(size, device=device)
         self.carried = [torch.zeros(size, device=device) for _ in layers]
         self.spare = torch.empty(size, device=device)
-        self.masks = masks
+        self.masks, self.state_noise = masks, state_noise
+        self.disturbed = torch.empty(size, device=device)
         # Laid out like an output within its state, so that products read both alike.
         self.masked = torch.empty(size, device=device)[..., : self.output_units]
         self.inputs = torch.empty(slots, *size[:2], forecaster.channels, device=device)
@@ -173,9 +176,8 @@ class Unroll:
         slot = step % self.slots
         below: MemberBatchUnit = self.inputs[slot].copy_(x)
         for layer, cell in enumerate(self.cells):
-            states = self.states[layer]
-            before = self.zero_state if reset else states[step % (self.slots + 1)]
-            after = states[(step + 1) % (self.slots + 1)]
+            before = self._before(step, layer, reset)
+            after = self.states[layer][(step + 1) % (self.slots + 1)]
             cell.forward(slot, below, before, after)
             if layer + 1 < len(self.cells):
                 below = self._passed_up(slot, layer, after[..., : self.output_units])
@@ -218,8 +220,6 @@ class Unroll:
         if grad_top is not None:
             carried[-1][..., : self.output_units].add_(grad_top)
         for layer in range(len(self.cells) - 1, -1, -1):
-            states = self.states[layer]
-            before = self.zero_state if reset else states[step]
             below: MemberBatchUnit = self.inputs[step]
             if layer > 0:
                 output = self.states[layer - 1][step + 1][..., : self.output_units]
@@ -227,8 +227,8 @@ class Unroll:
             self.cells[layer].backward(
                 step,
                 below,
-                before,
-                states[step + 1],
+                self._before(step, layer, reset),
+                self.states[layer][step + 1],
                 carried[layer],
                 self.spare,
                 self.grad_inputs[layer] if layer > 0 or wants_input else None,
@@ -244,6 +244,24 @@ class Unroll:
         if self.residual and grad_output is not None:
             grad_input.add_(grad_output)
         return grad_input
+
+    def cut(self, keeps: Tensor, part: slice) -> None:
+        """Let no gradient pass to the state before the last step gone back.
+
+        keeps: one for members whose gradient passes on, zero for the others, `[member, 1, 1]`;
+        part: the segments that this is about.
+        """
+        for memory in self.carried:
+            memory[:, part].mul_(keeps)
+
+    def _before(self, step: int, layer: int, reset: bool) -> MemberBatchUnit:
+        """The state that a layer reads at a step."""
+        if reset:
+            return self.zero_state
+        carried = self.states[layer][step % (self.slots + 1)]
+        if self.state_noise is None:
+            return carried
+        return torch.add(carried, self.state_noise[step, layer], out=self.disturbed)
 
     def _passed_up(self, slot: int, layer: int, output: MemberBatchUnit) -> MemberBatchUnit:
         """A layer's output as the layer above, or the head, reads it."""

@@ -40,17 +40,26 @@ class LinearGradient:
         members = torch.arange(len(self.weights), device=self.weights.device)
         for rows in members.tensor_split(-(-len(members) // MEMBERS_TOGETHER)):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
-            self._add_part(batch, error_weights, part)
+            self._add_part(batch, objective, step, error_weights, part)
 
-    def _add_part(self, batch: Batch, error_weights: Tensor, part: slice) -> None:
+    def _add_part(
+        self, batch: Batch, objective: Objective, step: int, error_weights: Tensor, part: slice
+    ) -> None:
         first = self.shape.one_step_from
         weights = self.weights[part].detach().requires_grad_()
         outputs = self._outputs(self.forecaster.layout().views(weights), batch, part)
-        errors = outputs.detach() - batch.targets[first:, part]
+        targets = batch.targets[first:, part]
+        errors = outputs.detach() - targets
         if batch.output_noise is not None:
             errors = errors + batch.output_noise[first:, part]
+        grads = errors * error_weights[first:, part]
+        rollout = slice(self.shape.warm_up - first, None)
+        truth = targets[rollout]
+        further = objective.further_gradient(errors[rollout] + truth, truth, step, part)
+        if further is not None:
+            grads[rollout] += further
         # As a sum, since a backward step that is given a gradient imports a symbolic algebra.
-        (outputs * (errors * error_weights[first:, part])).sum().backward()
+        (outputs * grads).sum().backward()
         assert weights.grad is not None
         self.grads[part] += weights.grad
 

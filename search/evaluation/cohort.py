@@ -141,7 +141,7 @@ class Cohort:
         return Checkpoint(
             architecture=self.training.forecaster.architecture,
             channels=self.training.forecaster.channels,
-            weights=self.training.weights[rows].cpu(),
+            weights=self.training.scored_weights[rows].cpu(),
             shift=torch.tensor(self.shifts[scalings]),
             scale=torch.tensor(self.scales[scalings]),
         )
@@ -236,7 +236,7 @@ class Cohort:
         horizon = self.views[0].horizon_steps
         forecast = free_run(
             self.training.forecaster,
-            self.training.weights[rows],
+            self.training.scored_weights[rows],
             context.to(self.training.device),
             horizon,
         )

@@ -8,9 +8,11 @@ from dataclasses import dataclass
 from typing import get_args
 
 from models.candidate import (
+    AverageName,
     CellName,
     ContextName,
     DetachName,
+    ForcingName,
     PhasesName,
     ScheduleName,
     StateEstimateName,
@@ -58,6 +60,8 @@ PHASES: tuple[str, ...] = get_args(PhasesName)
 SPANS_OF_TEACHING: tuple[str, ...] = get_args(TeacherSpanName)
 ESTIMATES: tuple[str, ...] = get_args(StateEstimateName)
 DETACHED: tuple[str, ...] = get_args(DetachName)
+FORCINGS: tuple[str, ...] = get_args(ForcingName)
+AVERAGES: tuple[str, ...] = get_args(AverageName)
 
 HAS_UNITS = Is("cell", ("rnn", "gru", "lstm"))
 HAS_MODES = Is("cell", ("lru",))
@@ -74,6 +78,12 @@ CARRIES = AllOf((Above("rollout_steps", 1), READS))
 TAUGHT_BESIDE = Is("teacher_span", ("rollout",))
 # Any nonlinearity: a linear forecaster's dropout would split its cohorts, see Candidate.is_linear.
 NONLINEAR = AnyOf((HAS_UNITS, WINDOW, Above("head_layers", 0)))
+# What takes the loop over time anyway: there, members with these strategies train with all others.
+LOOPS = AnyOf((NONLINEAR, TAUGHT_BESIDE, Is("stateful", (True,))))
+LOOPS_BACK = AllOf((UNROLLS, FEEDS_BACK, LOOPS))
+# The growth of errors is a property of the free run, not of one that is forced.
+FORCED = AllOf((LOOPS_BACK, IsNot("growth_penalty", (True,))))
+SCHEDULED = ("scheduled-linear", "scheduled-exponential", "scheduled-sigmoid", "increasing")
 
 STEPS = Whole(1, 1_000_000)
 SHARE = Real(0, 1)
@@ -114,13 +124,39 @@ PARAMETERS: tuple[Parameter, ...] = (
               neutral="teacher", opt_in=True),
     Parameter("stateful", Choices((False, True)), Flag(), CARRIES,
               neutral=False, cohort=True, opt_in=True),
+    Parameter("growth_penalty", Choices((False, True)), Flag(), BRANCHES,
+              neutral=False, cohort=True, opt_in=True),
+    Parameter("growth_weight", FloatRange(1e-4, 0.1, log=True), WEIGHT,
+              Is("growth_penalty", (True,)), neutral=0.0, opt_in=True),
+    Parameter("velocity_weight", FloatRange(0.01, 10.0, log=True), WEIGHT, UNROLLS,
+              neutral=0.0, opt_in=True),
+    Parameter("spectral_weight", FloatRange(0.01, 10.0, log=True), WEIGHT, UNROLLS,
+              neutral=0.0, opt_in=True),
+    Parameter("amplitude_weight", FloatRange(0.01, 10.0, log=True), WEIGHT, UNROLLS,
+              neutral=0.0, opt_in=True),
+    # what is read, and where gradients flow
+    Parameter("forcing", Choices(FORCINGS), Names(FORCINGS), FORCED, neutral="none", opt_in=True),
+    Parameter("forcing_midpoint", FloatRange(0.05, 0.5), SHARE, Is("forcing", SCHEDULED),
+              neutral=0.25, opt_in=True),
+    Parameter("forcing_strength", FloatRange(0.02, 0.5, log=True), SHARE,
+              Is("forcing", ("generalised",)), neutral=0.2, opt_in=True),
+    Parameter("forcing_interval", Choices((4, 8, 16, 32)), Whole(2, 1_000_000),
+              Is("forcing", ("sparse",)), neutral=16, opt_in=True),
+    Parameter("pushforward_steps", Choices((0, 1, 2)), Whole(0, 1_000_000), LOOPS_BACK,
+              neutral=0, opt_in=True),
+    Parameter("data_as_demonstrator", Choices((False, True)), Flag(), LOOPS_BACK,
+              neutral=False, opt_in=True),
     Parameter("time_reversal", Choices((False, True)), Flag(), neutral=False),
+    Parameter("sign_augmentation", Choices((False, True)), Flag(), neutral=False, opt_in=True),
+    Parameter("scale_augmentation_std", Choices((0.0, 0.1, 0.3)), Real(0, 3),
+              neutral=0.0, opt_in=True),
     # the noise
     Parameter("input_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("feedback_noise_std", NOISE_STDS, NOISE, AllOf((UNROLLS, FEEDS_BACK)), neutral=0.0),
     Parameter("output_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("label_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("dropout", RATES, RATE, NONLINEAR, neutral=0.0, opt_in=True),
+    Parameter("state_noise_std", NOISE_STDS, NOISE, LOOPS, neutral=0.0, opt_in=True),
     # the start and the optimiser
     Parameter("initial_phases", Choices(PHASES), Names(PHASES), HAS_MODES, neutral="random"),
     Parameter("learning_rate", FloatRange(1e-3, 1e-1, log=True), Real(1e-9, 100)),
@@ -129,6 +165,9 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("schedule", Choices(("constant", "cosine")), Names(SCHEDULES), neutral="constant"),
     Parameter("training_steps", Choices((200, 400)), STEPS, cohort=True),
     Parameter("batch_size", Choices((4, 8)), Whole(1, 4096), cohort=True),
+    Parameter("weight_average", Choices(AVERAGES), Names(AVERAGES), neutral="none", opt_in=True),
+    Parameter("average_fraction", FloatRange(0.02, 0.5, log=True), SHARE,
+              Is("weight_average", ("exponential", "tail")), neutral=0.1, opt_in=True),
     Parameter("restarts", Choices((1, 2, 4, 8)), Whole(1, 64), neutral=1),
 )
 # fmt: on

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from models.candidate import Candidate
+from models.candidate import AverageName, Candidate, ForcingName
 from models.freerun import free_run
 from models.training import Member, Training
 
@@ -25,8 +25,15 @@ LEAST_SQUARES = {
     "autonomous": True,
     "teacher_span": "warm-up",
     "stateful": False,
+    "growth_penalty": False,
     "dropout": 0.0,
+    "state_noise_std": 0.0,
+    "forcing": "none",
+    "pushforward_steps": 0,
+    "data_as_demonstrator": False,
 }
+# What makes a linear candidate train in a loop over time, apart from those that do without.
+LOOPING = ("dropout", "state_noise_std", "forcing", "pushforward_steps", "data_as_demonstrator")
 shapes = st.fixed_dictionaries(
     {
         "cell": st.sampled_from(["rnn", "gru", "lstm", "lru"]),
@@ -40,11 +47,13 @@ shapes = st.fixed_dictionaries(
         "rollout_steps": st.sampled_from([1, 2, 6]),
         "teacher_span": st.sampled_from(["warm-up", "rollout"]),
         "stateful": st.booleans(),
+        "growth_penalty": st.booleans(),
         "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
     }
 )
 architectures = st.one_of(shapes, shapes, shapes.map(lambda chosen: chosen | LEAST_SQUARES))
 noise = st.sampled_from([0.0, 0.1])
+weight = st.sampled_from([0.0, 1.0])
 strategies = st.fixed_dictionaries(
     {
         "teacher_weight": st.sampled_from([0.0, 0.3, 1.0]),
@@ -64,6 +73,20 @@ strategies = st.fixed_dictionaries(
         "professor_detach": st.sampled_from(["teacher", "free", "none"]),
         "dropout": st.sampled_from([0.0, 0.3]),
         "initial_phases": st.sampled_from(["random", "spectrum"]),
+        "growth_weight": weight,
+        "velocity_weight": weight,
+        "spectral_weight": weight,
+        "amplitude_weight": weight,
+        "forcing": st.sampled_from(get_args(ForcingName)),
+        "forcing_midpoint": st.sampled_from([0.1, 0.5]),
+        "forcing_interval": st.sampled_from([2, 5]),
+        "pushforward_steps": st.sampled_from([0, 0, 1, 4]),
+        "data_as_demonstrator": st.booleans(),
+        "sign_augmentation": st.booleans(),
+        "scale_augmentation_std": noise,
+        "state_noise_std": noise,
+        "weight_average": st.sampled_from(get_args(AverageName)),
+        "average_fraction": st.sampled_from([0.3, 1.0]),
     }
 )
 
@@ -114,8 +137,7 @@ def members_of(
         chosen = [strategy | LEAST_SQUARES for strategy in chosen]
     candidates = [make_candidate(**(shared | strategy)) for strategy in chosen]
     if len({c.cohort_key() for c in candidates}) > 1:
-        # Linear candidates with dropout train apart from those without: all take the first's.
-        shared["dropout"] = chosen[0]["dropout"]
+        shared |= {name: chosen[0][name] for name in LOOPING if name in chosen[0]}
         candidates = [make_candidate(**(strategy | shared)) for strategy in chosen]
     return [Member(c, i % SERIES, seed=i) for i, c in enumerate(candidates)]
 
@@ -169,6 +191,8 @@ def test_threads_and_a_large_cohort_change_nothing(
     chosen = [
         {"learning_rate": rate, "input_noise_std": 0.1, "teacher_weight": 0.5, "weight_decay": 0.1}
         | {"professor_weight": 0.5, "dropout": 0.2 if "teacher_span" in architecture else 0.0}
+        | {"velocity_weight": 0.5, "spectral_weight": 0.5, "amplitude_weight": 0.5}
+        | {"scale_augmentation_std": 0.1, "weight_average": "tail"}
         for rate in (1e-3, 1e-2, 3e-2) * 12
     ]
     members = members_of(make_candidate, architecture, chosen)

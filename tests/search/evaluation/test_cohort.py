@@ -1,7 +1,7 @@
 """The protocol of a score: equal alone and in company, chosen on the training span only."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 
 import numpy as np
 import pytest
@@ -222,8 +222,26 @@ def test_a_field_that_came_later_changes_no_seed_at_its_default() -> None:
     """The seed of this candidate, written down: versions must not change it."""
     candidate = Candidate(GRU, STRATEGY, restarts=2)
     assert initialisation_seed(3, "search", candidate, 0, 0) == 2794285984646352276
+    named = {f.name: f.default for f in fields(Strategy) if f.default is not MISSING}
+    same = replace(candidate, strategy=replace(STRATEGY, **named))
+    assert initialisation_seed(3, "search", same, 0, 0) == 2794285984646352276
     later = replace(candidate, strategy=replace(STRATEGY, time_reversal=True))
     assert initialisation_seed(3, "search", later, 0, 0) != 2794285984646352276
+
+
+def test_the_average_of_the_weights_is_scored_and_exported(views: list[View]) -> None:
+    """The networks trained are those of the plain candidate; only what is kept of them differs."""
+    plain = candidates(GRU)[0]
+    tail = replace(plain.strategy, weight_average="tail", average_fraction=0.5)
+    averaged = replace(plain, strategy=tail)
+    cohort = Cohort([plain, averaged], views, study_seed=3, purpose="search")
+    *_, last = cohort
+    assert last is not None
+    scored = cohort.training.scored_weights
+    assert torch.equal(cohort.checkpoint(0).weights, cohort.training.weights[:2])
+    assert torch.equal(cohort.checkpoint(1).weights, scored[2:])
+    assert not torch.equal(scored[2:], cohort.training.weights[2:])
+    assert torch.equal(scored[:2], cohort.training.weights[:2])
 
 
 def test_the_result_tells_median_and_all_replicas(views: list[View]) -> None:
