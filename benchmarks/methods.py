@@ -2,10 +2,11 @@
 
     python benchmarks/methods.py --methods gru cornn lem --series noisy-sine
 
-Every method gets the same number of candidates, each trained on the same draws for the same number of
-optimiser steps. They are sampled at random from one plain space, in which the method fixes or opens what
-it is about. Prints a Markdown table: best and median score (NMSE against the signal, over free runs of
-the test horizon on benchmark draws), how often each verdict was given, and seconds of one core.
+Every method gets the same number of candidates, each trained on the same draws for the same number
+of optimiser steps. They are sampled at random from one plain space, in which the method fixes or
+opens what it is about. Prints a Markdown table: best and median score (NMSE against the signal,
+over free runs of the test horizon on benchmark draws), how often each verdict was given, and
+seconds of one core.
 
 To add a method, add a row to its table below; to add a series, an entry of SERIES.
 """
