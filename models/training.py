@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Generator, Tensor
@@ -11,7 +12,7 @@ from models.batch import Batches
 from models.candidate import Candidate, Strategy
 from models.cells.lru import UNDAMPED, phases_of_spectrum
 from models.dropout import Dropout
-from models.forecaster import Forecaster
+from models.forecaster import FIXED, INCREMENT_STD, Forecaster
 from models.freerun import free_run
 from models.linear_gradient import LinearGradient
 from models.objective import Objective
@@ -147,7 +148,9 @@ class Training:
     @property
     def parameter_count(self) -> int:
         """Trained numbers of one network."""
-        return self.forecaster.layout().count
+        layout = self.forecaster.layout()
+        fixed = [prod(s) for name, s in layout.shapes.items() if name.startswith(FIXED)]
+        return layout.count - sum(fixed)
 
     def _initialise(self, member: Member, generator: Generator) -> Tensor:
         row = self.forecaster.initialise(generator)
@@ -161,12 +164,21 @@ class Training:
         if architecture.cell == "lru" and strategy.initial_phases == "spectrum":
             phases = phases_of_spectrum(self.data[member.series], architecture.units, generator)
             named["cell.0.theta"][0].copy_(phases)
+        for knob in self.forecaster.cell.knobs:
+            named[FIXED + knob].fill_(getattr(strategy, knob))
+        if architecture.scaled_increments:
+            increments = self.data[member.series].diff(dim=0)
+            # A constant channel has increments of zero.
+            named[INCREMENT_STD][0].copy_(increments.std(dim=0, correction=0).clamp(min=1e-6))
         return row
 
     def _trained(self, candidates: Sequence[Candidate]) -> MemberParameter:
         """One for the numbers that are trained, zero for those that strategies hold fixed."""
         trained = torch.ones_like(self.weights)
         named = self.forecaster.layout().views(trained)
+        for name, view in named.items():
+            if name.startswith(FIXED):
+                view.zero_()
         for row, candidate in enumerate(candidates):
             if not candidate.strategy.offset:
                 named[self.output_bias][row] = 0.0

@@ -17,7 +17,7 @@ def segment_plan(candidate: Candidate) -> list[Step]:
     """The steps in which a training segment is unrolled."""
     shape = SegmentShape.of_training(candidate)
     return plan(
-        candidate.architecture.context,
+        candidate.architecture,
         shape.warm_up,
         shape.rollout,
         shape.one_step_from,
@@ -49,6 +49,7 @@ class UnrolledGradient:
     ) -> None:
         self.shape, self.stream_state = SegmentShape.of_training(candidate), stream_state
         self.feeds_back = not forecaster.architecture.autonomous
+        self.channels = forecaster.channels
         self.batch, self.branches = candidate.strategy.batch_size, candidate.branches
         self.plan = segment_plan(candidate)
         branched = self.branches * self.batch
@@ -69,10 +70,11 @@ class UnrolledGradient:
 
     def _forward(self, batch: Batch) -> None:
         self.unroll.begin()
+        self.unroll.adapt(self.reads[: self.shape.warm_up])
         if self.stream_state is not None:
             self._resume(self.stream_state, batch.fresh)
         for index, step in enumerate(self.plan):
-            self.unroll.forward(index, self.reads[step.reads], reset=step.reset)
+            self.unroll.forward(index, step.read(self.reads), reset=step.reset)
             if step.emits is None:
                 continue
             output = self.outputs[step.emits]
@@ -95,7 +97,7 @@ class UnrolledGradient:
         """Put what the free run reads at a position in the truth's place."""
         read = self.reads[position][:, : self.batch]
         if not self.feeds_back:
-            read.zero_()
+            read.copy_(self.unroll.nothing[:, : self.batch])
             return
         torch.clamp(self.outputs[position][:, : self.batch], -CLIP_STD, CLIP_STD, out=read)
         if noise is not None:
@@ -103,13 +105,13 @@ class UnrolledGradient:
 
     def _backward(self, grads: TimeMemberBatchChannel, match: Tensor | None) -> None:
         """From the gradients of the outputs, which are added to on the way."""
-        own = slice(self.batch)
+        own, warm_up = slice(self.batch), self.shape.warm_up
         # Beyond the clip the fed-back value is a constant.
         passes = (self.outputs[:, :, own].abs() < CLIP_STD).to(grads.dtype)
         for index in range(len(self.plan) - 1, -1, -1):
             step = self.plan[index]
             # Only a value that was fed back leads on to an earlier forecast.
-            is_fed_back = self.feeds_back and step.reads >= self.shape.warm_up
+            is_fed_back = self.feeds_back and step.newest >= warm_up
             grad_read = self.unroll.backward(
                 index,
                 None if step.emits is None else grads[step.emits],
@@ -118,7 +120,11 @@ class UnrolledGradient:
                 grad_top=self._matched(index, step.emits, match),
             )
             if is_fed_back and grad_read is not None:
-                grads[step.reads][:, own].addcmul_(grad_read[:, own], passes[step.reads])
+                read = grad_read[:, own].unflatten(2, (step.count, self.channels))
+                for position in range(max(step.reads, warm_up), step.newest + 1):
+                    grads[position][:, own].addcmul_(
+                        read[:, :, position - step.reads], passes[position]
+                    )
         self.unroll.end()
 
     def _matched(

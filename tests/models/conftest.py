@@ -19,6 +19,11 @@ DEFAULTS: dict[str, Any] = {
     "context_steps": 4,
     "autonomous": False,
     "state_estimate": "recurrence",
+    "reflections": 3,
+    "expanded_units": 6,
+    "layer_norm": False,
+    "instance_norm": False,
+    "scaled_increments": False,
     "rollout_steps": 1,
     "teacher_weight": 1.0,
     "curriculum_fraction": 0.0,
@@ -41,6 +46,12 @@ DEFAULTS: dict[str, Any] = {
     "professor_detach": "teacher",
     "stateful": False,
     "dropout": 0.0,
+    "cornn_step": 0.3,
+    "cornn_stiffness": 2.0,
+    "cornn_damping": 0.5,
+    "lem_step": 0.8,
+    "antisymmetric_step": 0.3,
+    "antisymmetric_diffusion": 0.1,
 }
 
 
