@@ -49,5 +49,5 @@ class Reflections:
 
 
 def _row_sums(rows: Tensor) -> Tensor:
-    """Sums over the last axis, which stays; row by row, so that a member's place does not matter."""
+    """Sums over the last axis, which stays: row by row, a member's place does not matter."""
     return rows.flatten(0, 1).sum(1).view(*rows.shape[:2], 1)

@@ -9,8 +9,20 @@ from models.candidate import Candidate
 from models.unrolled import segment_plan
 from search.study.definition import Search
 
-# Products per unit of state that each cell makes: a gate each, with its backward step.
-GATES = {"rnn": 1, "gru": 3, "lstm": 4, "lru": 1}
+# Products with the state's units, and with the input's, per unit of output that each cell makes,
+# with their backward step; those of the shallow piecewise-linear one depend on its second size.
+GATES = {
+    "rnn": 1,
+    "gru": 3,
+    "lstm": 4,
+    "lru": 1,
+    "cornn": 2,
+    "lem": 4,
+    "antisymmetric": 1,
+    "orthogonal": 1,
+    "shplrnn": 1,
+    "mlp": 1,
+}
 # Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in
 # multiply-adds; what calling kernels costs a cohort, whatever its size, for each step of an unroll
 # or for a linear run, likewise. They are rough: what they miss by is learned.

@@ -69,6 +69,8 @@ class Space:
         that the study does not have.
         """
         params = {**self._fixed(params), **params}
+        if _value(params, "cell") == "mlp":
+            params["context"] = "window"
         # Fields of a candidate are named as the parameters that set them, but for these.
         has_window = _value(params, "context") == "window"
         has_modes = _value(params, "cell") == "lru"

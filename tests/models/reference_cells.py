@@ -37,9 +37,7 @@ def antisymmetric(w: Weights, x: Tensor, state: Tensor) -> Tensor:
     """Chang et al. (2019), with diffusion and without gates."""
     weight = w["recurrent"]
     matrix = weight - weight.T - w["antisymmetric_diffusion"] * torch.eye(len(weight))
-    return state + w["antisymmetric_step"] * torch.tanh(
-        state @ matrix + x @ w["input"] + w["bias"]
-    )
+    return state + w["antisymmetric_step"] * torch.tanh(state @ matrix + x @ w["input"] + w["bias"])
 
 
 def orthogonal(w: Weights, x: Tensor, state: Tensor) -> Tensor:

@@ -194,8 +194,10 @@ NORMS = {"layer_norm": True, "instance_norm": True, "residual": True, "scaled_in
         ),
         WHOLE_WINDOW | {"rollout_steps": 3, "layers": 2} | NORMS | WIDE | {"context_steps": 9},
     ],
-    ids=["rnn", "gru", "lstm", "least-squares", "lru", "linear", "recipe"]
-    + ["cornn", "lem", "antisymmetric", "orthogonal", "shplrnn", "mlp"],
+    ids=[
+        *("rnn", "gru", "lstm", "least-squares", "lru", "linear", "recipe"),
+        *("cornn", "lem", "antisymmetric", "orthogonal", "shplrnn", "mlp"),
+    ],
 )
 def test_threads_and_a_large_cohort_change_nothing(
     make_candidate: Callable[..., Candidate], architecture: dict[str, Any]
