@@ -52,7 +52,9 @@ def free_run(
     unroll.begin()
     unroll.adapt(values[:warm_up])
     values[warm_up:] = unroll.nothing if truth is None else truth.permute(2, 0, 1, 3)
-    for index, step in enumerate(plan(architecture, warm_up, steps, first)):
+    whole_window = architecture.reads_whole_window
+    walk = plan(architecture.context, warm_up, steps, first, whole_window=whole_window)
+    for index, step in enumerate(walk):
         unroll.forward(index, step.read(values), reset=step.reset)
         if step.emits is not None:
             output = outputs[step.emits]

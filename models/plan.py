@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from models.axes import MemberBatchChannel, TimeMemberBatchChannel
-from models.candidate import Architecture
+from models.candidate import ContextName
 
 
 @dataclass(frozen=True)
@@ -34,25 +34,26 @@ class Step:
 
 
 def plan(
-    architecture: Architecture,
+    context: ContextName,
     warm_up: int,
     rollout_steps: int,
     one_step_from: int,
     *,
     carries_state: bool = False,
+    whole_window: bool = False,
 ) -> list[Step]:
     """The steps of a warm-up followed by a rollout of `rollout_steps`.
 
     A warmed-up state reads each value once, and from position `one_step_from` on forecasts during
     the warm-up too; with `carries_state` it is not reset at the start. A window reads its values
-    anew, from a state of zero, for every forecast; or, where the architecture can, all at once.
+    anew, from a state of zero, for every forecast; a `whole_window` in one step.
     """
-    if architecture.reads_whole_window:
+    if whole_window:
         return [
             Step(reads=start, reset=True, emits=start + warm_up, count=warm_up)
             for start in range(rollout_steps)
         ]
-    if architecture.context == "state":
+    if context == "state":
         return [
             Step(
                 reads=i,

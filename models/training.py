@@ -233,11 +233,16 @@ def unroll_bytes(candidate: Candidate) -> int:
         steps = architecture.context_steps + strategy.rollout_steps
         return 4 * steps * (32 * strategy.batch_size + 16 * architecture.units)
     slots, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
-    # Per hidden unit: at most ten kept numbers in a cell (the LSTM's), one in a mask, three in a
-    # head's layer.
-    in_layer = 10 + (strategy.dropout > 0.0)
+    # Per hidden unit: at most ten kept numbers in a cell (the LSTM's), one in a mask and in a norm,
+    # three in a head's layer.
+    in_layer = 10 + (strategy.dropout > 0.0) + architecture.layer_norm
     kept = in_layer * architecture.layers + 3 * (architecture.head_layers + 1)
-    return 4 * slots * batch * architecture.units * kept
+    per_step = architecture.units * kept
+    if architecture.cell == "shplrnn":
+        per_step += architecture.expanded_units * architecture.layers
+    if architecture.reads_whole_window:
+        per_step += architecture.context_steps
+    return 4 * slots * batch * per_step
 
 
 def _squares(forecast: MemberBatchTimeChannel, truth: MemberBatchTimeChannel) -> Tensor:

@@ -17,11 +17,12 @@ def segment_plan(candidate: Candidate) -> list[Step]:
     """The steps in which a training segment is unrolled."""
     shape = SegmentShape.of_training(candidate)
     return plan(
-        candidate.architecture,
+        candidate.architecture.context,
         shape.warm_up,
         shape.rollout,
         shape.one_step_from,
         carries_state=candidate.carries_state,
+        whole_window=candidate.architecture.reads_whole_window,
     )
 
 

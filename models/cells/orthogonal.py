@@ -45,10 +45,10 @@ class Orthogonal(Cell):
     def initialise(
         inputs: int, architecture: Architecture, generator: Generator
     ) -> dict[str, Tensor]:
-        shapes = Orthogonal.shapes(inputs, architecture)
+        shapes, units = Orthogonal.shapes(inputs, architecture), architecture.units
         return {
-            "vectors": _slow_rotations(*shapes["vectors"], generator),
-            "input": uniform(shapes["input"], architecture.units**-0.5, generator),
+            "vectors": _slow_rotations(architecture.reflections, units, generator),
+            "input": uniform(shapes["input"], units**-0.5, generator),
             "threshold": uniform(shapes["threshold"], 0.01, generator),
         }
 

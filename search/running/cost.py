@@ -9,8 +9,8 @@ from models.candidate import Candidate
 from models.unrolled import segment_plan
 from search.study.definition import Search
 
-# Products with the state's units, and with the input's, per unit of output that each cell makes,
-# with their backward step; those of the shallow piecewise-linear one depend on its second size.
+# Products per unit of state that each cell makes: a gate each, with its backward step. Those of the
+# shallow piecewise-linear one go through its second size instead.
 GATES = {
     "rnn": 1,
     "gru": 3,
@@ -29,6 +29,7 @@ GATES = {
 ELEMENTWISE = 100
 LINEAR_STEP = 10
 UNROLLED_CALLS = 80_000
+REFLECTION_CALLS = 100_000  # of each reflection, once per unroll
 LINEAR_CALLS = 2_500_000
 # Seconds per multiply-add on one core before anything was measured.
 FIRST_RATE = 2e-9
@@ -73,7 +74,12 @@ def step_work(candidate: Candidate) -> tuple[float, float]:
         steps = architecture.context_steps + strategy.rollout_steps
         return LINEAR_CALLS, LINEAR_STEP * steps * (strategy.batch_size + units)
     unrolled, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
-    products = 3 * GATES[architecture.cell] * 2 * units + ELEMENTWISE
+    width = architecture.expanded_units if architecture.cell == "shplrnn" else units
+    products = 3 * GATES[architecture.cell] * 2 * width + ELEMENTWISE
     layers = architecture.layers * products + architecture.head_layers * 3 * units
-    calls = UNROLLED_CALLS * architecture.layers
-    return unrolled * calls, unrolled * batch * units * layers
+    if architecture.reads_whole_window:
+        layers += 3 * architecture.context_steps
+    calls = unrolled * UNROLLED_CALLS * architecture.layers
+    if architecture.cell == "orthogonal":
+        calls += REFLECTION_CALLS * architecture.reflections * architecture.layers
+    return calls, unrolled * batch * units * layers

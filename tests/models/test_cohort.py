@@ -17,7 +17,7 @@ from models.training import Member, Training
 
 SERIES, SPAN, STEPS = 3, 40, 4
 
-LEAST_SQUARES = {
+LEAST_SQUARES: dict[str, Any] = {
     "state_estimate": "least-squares",
     "cell": "lru",
     "head_layers": 0,
@@ -30,7 +30,7 @@ LEAST_SQUARES = {
     "layer_norm": False,
     "scaled_increments": False,
 }
-WHOLE_WINDOW = {"cell": "mlp", "context": "window"}
+WHOLE_WINDOW: dict[str, Any] = {"cell": "mlp", "context": "window"}
 shapes = st.fixed_dictionaries(
     {
         "cell": st.sampled_from(sorted(CELLS.keys() - {"mlp"})),
@@ -172,8 +172,13 @@ def test_company_order_and_dropped_members_change_nothing(
 
 
 # Large enough for torch to share the work of a kernel among threads, with odd ends of blocks.
-WIDE = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
-NORMS = {"layer_norm": True, "instance_norm": True, "residual": True, "scaled_increments": True}
+WIDE: dict[str, Any] = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
+NORMS: dict[str, Any] = {
+    "layer_norm": True,
+    "instance_norm": True,
+    "residual": True,
+    "scaled_increments": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -220,7 +225,8 @@ def test_threads_and_a_large_cohort_change_nothing(
 def test_several_channels_keep_the_promise(
     make_candidate: Callable[..., Candidate], cell: str
 ) -> None:
-    architecture = {"cell": cell, "context": "state", "rollout_steps": 3, "units": 5}
+    architecture: dict[str, Any] = {"cell": cell, "context": "state", "rollout_steps": 3}
+    architecture |= {"units": 5}
     if cell not in ("rnn", "gru", "lstm", "lru"):
         architecture |= {"instance_norm": True, "layer_norm": True}
     if cell == "mlp":
