@@ -36,6 +36,8 @@ def test_unknown_fields_are_refused(make_candidate: Callable[..., Candidate]) ->
         {"batch_size": 3},
         {"teacher_span": "rollout"},
         {"stateful": True},
+        {"layer_norm": True},
+        {"instance_norm": True},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -63,6 +65,12 @@ def test_other_strategies_share_a_cohort(make_candidate: Callable[..., Candidate
         time_reversal=True,
         offset=False,
         damping=False,
+        cornn_step=0.01,
+        cornn_stiffness=1.0,
+        cornn_damping=0.0,
+        lem_step=0.5,
+        antisymmetric_step=0.5,
+        antisymmetric_diffusion=0.5,
     )
     assert other.cohort_key() == make_candidate().cohort_key()
 
@@ -84,6 +92,7 @@ def test_how_the_state_is_found_splits_cohorts(make_candidate: Callable[..., Can
         {"autonomous": False},
         {"head_layers": 1},
         {"residual": True},
+        {"layer_norm": True},
         {"teacher_span": "rollout"},
         {"stateful": True},
         {"dropout": 0.1},
@@ -113,6 +122,7 @@ def test_dropout_splits_the_cohorts_of_linear_candidates(
     [
         {"cell": "gru"},
         {"head_layers": 1},
+        {"layer_norm": True},
         {"context": "window"},
         {"teacher_span": "rollout"},
         {"stateful": True},
@@ -141,3 +151,22 @@ def test_a_second_branch_is_run_only_for_what_needs_it(
     make_candidate: Callable[..., Candidate], choice: dict[str, object], branches: int
 ) -> None:
     assert make_candidate(**choice).branches == branches
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"cell": "mlp", "context": "state"}, 'must go with context "window"'),
+        ({"scaled_increments": True}, "must go with residual"),
+        (
+            {"instance_norm": True, "context": "state", "stateful": True},
+            "must not go with stateful",
+        ),
+    ],
+    ids=str,
+)
+def test_what_can_not_go_together_is_refused(
+    make_candidate: Callable[..., Candidate], choice: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        make_candidate(**choice)
