@@ -73,6 +73,20 @@ ARCHITECTURES = (
     Method("gru", {"cell": "gru"}),
     Method("lstm", {"cell": "lstm"}),
     Method("lru", {"cell": "lru"}),
+    Method("lru on its state", {"cell": "lru", "autonomous": True}),
+    Method("cornn", {"cell": "cornn"}),
+    Method("cornn on its state", {"cell": "cornn", "autonomous": True}),
+    Method("lem", {"cell": "lem"}),
+    Method("antisymmetric", {"cell": "antisymmetric"}),
+    Method("orthogonal", {"cell": "orthogonal"}),
+    Method("orthogonal on its state", {"cell": "orthogonal", "autonomous": True}),
+    Method("shplrnn", {"cell": "shplrnn"}),
+    Method("shplrnn on its state", {"cell": "shplrnn", "autonomous": True}),
+    Method("mlp", {"cell": "mlp"}),
+    Method("layer norm", {"layer_norm": True}),
+    Method("instance norm", {"instance_norm": True}),
+    Method("increments", {"residual": True}),
+    Method("scaled increments", {"residual": True, "scaled_increments": True}),
 )
 CLOSED_FORM: tuple[Method, ...] = ()
 STRATEGIES: tuple[Method, ...] = ()

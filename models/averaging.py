@@ -40,7 +40,10 @@ class Averages:
         # The newest weights' share: that of a plain mean, or more where older ones are forgotten.
         share = torch.where(is_tail, 1.0 / begun, torch.maximum(1.0 / count, 1.0 / spans))
         newest = share.unsqueeze(1)
-        self.average.mul_(1.0 - newest).addcmul_(weights[self.rows], newest)
+        latest = weights[self.rows]
+        # As a step towards the latest, so that a number that is not trained stays what it is.
+        moved = self.average + (latest - self.average) * newest
+        self.average = torch.where(newest < 1.0, moved, latest)
 
     def of(self, weights: MemberParameter) -> MemberParameter:
         """The weights to be scored; those given where nobody averages."""

@@ -4,7 +4,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
-CellName = Literal["rnn", "gru", "lstm", "lru"]
+CellName = Literal[
+    "rnn", "gru", "lstm", "lru", "cornn", "lem", "antisymmetric", "orthogonal", "shplrnn", "mlp"
+]
 ContextName = Literal["window", "state"]
 ScheduleName = Literal["constant", "cosine"]
 PhasesName = Literal["random", "spectrum"]
@@ -36,7 +38,15 @@ class Architecture:
     is what the `recurrence` leaves after reading the warm-up; or, where everything is linear, the
     state that explains the warm-up best, by `least-squares` (see `EstimatedRun`).
 
-    Raises ValueError where least squares are asked for of what is not linear.
+    `reflections` and `expanded_units` are sizes of the orthogonal and of the shallow
+    piecewise-linear cell, which no other cell has. The window MLP reads its `window` in one step,
+    and has no state to warm up. With `layer_norm` each layer's output is normalised on its way up,
+    see `LayerNorm`; with `instance_norm` values are read and forecast in standard deviations from
+    the mean of their own context, see `InstanceScale`. A `residual` forecast is the last value plus
+    an increment; `scaled_increments` are in standard deviations of the training span's.
+
+    Raises ValueError where least squares are asked for of what is not linear, for a window MLP with
+    another context, and for scaled increments of what has none.
     """
 
     cell: CellName
@@ -48,14 +58,33 @@ class Architecture:
     context_steps: int
     autonomous: bool = False
     state_estimate: StateEstimateName = "recurrence"
+    reflections: int = 8
+    expanded_units: int = 64
+    layer_norm: bool = False
+    instance_norm: bool = False
+    scaled_increments: bool = False
 
     def __post_init__(self) -> None:
-        is_linear = self.cell == "lru" and self.head_layers == 0 and not self.residual
+        is_linear = self.has_linear_layers and not self.residual
         if self.estimates_state and not (is_linear and self.autonomous and self.context == "state"):
             raise ValueError(
                 'state_estimate "least-squares" must go with cell "lru", context "state", '
-                f"autonomous, no residual and no head_layers, but got {self}"
+                f"autonomous, no residual, no head_layers and no layer_norm, but got {self}"
             )
+        if self.reads_whole_window and self.context != "window":
+            raise ValueError(f'cell "mlp" must go with context "window", but got {self}')
+        if self.scaled_increments and not self.residual:
+            raise ValueError(f"scaled_increments must go with residual, but got {self}")
+
+    @property
+    def reads_whole_window(self) -> bool:
+        """Whether a window is read in one step, and not value by value."""
+        return self.cell == "mlp"
+
+    @property
+    def has_linear_layers(self) -> bool:
+        """Whether everything between the value that is read and the forecast is linear."""
+        return self.cell == "lru" and self.head_layers == 0 and not self.layer_norm
 
     @property
     def estimates_state(self) -> bool:
@@ -99,6 +128,9 @@ class Strategy:
     units; `sign_augmentation` and `scale_augmentation_std` train on multiples of the series, see
     `Augmentation`. `weight_average` is what is scored and exported instead of the last weights,
     over `average_fraction` of training: see `Averages`.
+
+    What begins with a cell's name are that cell's knobs, which are not trained; see there. They are
+    here and not in the architecture since members of one cohort may differ in them.
     """
 
     rollout_steps: int
@@ -139,13 +171,20 @@ class Strategy:
     state_noise_std: float = 0.0
     weight_average: AverageName = "none"
     average_fraction: float = 0.1
+    cornn_step: float = 0.06
+    cornn_stiffness: float = 10.0
+    cornn_damping: float = 1.0
+    lem_step: float = 1.0
+    antisymmetric_step: float = 0.1
+    antisymmetric_diffusion: float = 0.01
 
 
 @dataclass(frozen=True)
 class Candidate:
     """An architecture, a strategy, and the number of initialisations tried inside a replica.
 
-    Raises ValueError where training asks more of a state by least squares than to run freely.
+    Raises ValueError where training asks more of a state by least squares than to run freely, and
+    where a state is carried between segments that are normalised each by itself.
     """
 
     architecture: Architecture
@@ -159,6 +198,8 @@ class Candidate:
                 "no loop over time (no second branch, no forcing, no dropout, no state noise), "
                 f"but got {self.strategy}"
             )
+        if self.architecture.instance_norm and self.carries_state:
+            raise ValueError(f"instance_norm must not go with stateful, but got {self}")
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values, the inverse of `from_dict`."""
@@ -204,8 +245,7 @@ class Candidate:
         """
         architecture, strategy = self.architecture, self.strategy
         return (
-            architecture.cell == "lru"
-            and architecture.head_layers == 0
+            architecture.has_linear_layers
             and architecture.context == "state"
             and self.branches == 1
             and strategy.dropout == 0.0

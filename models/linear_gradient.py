@@ -9,6 +9,7 @@ from models.axes import MemberParameter, TimeMemberBatchChannel
 from models.batch import Batch
 from models.estimated_state import EstimatedRun
 from models.forecaster import Forecaster
+from models.instance_norm import InstanceScale
 from models.linear import LinearRun
 from models.objective import Objective
 from models.segments import SegmentShape
@@ -67,13 +68,28 @@ class LinearGradient:
         self, parameters: Mapping[str, Tensor], batch: Batch, part: slice
     ) -> TimeMemberBatchChannel:
         """From the first position that is forecast on."""
+        context = batch.reads[: self.shape.warm_up, part]
+        noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
+        fed_back = None if noise is None else noise[self.shape.warm_up :, part]
+        if not self.forecaster.architecture.instance_norm:
+            return self._forecasts(parameters, context, fed_back)
+        scale = InstanceScale.of(context)
+        fed_back = None if fed_back is None else fed_back / scale.std
+        return scale.restored(self._forecasts(parameters, scale.normalised(context), fed_back))
+
+    def _forecasts(
+        self,
+        parameters: Mapping[str, Tensor],
+        context: TimeMemberBatchChannel,
+        noise: TimeMemberBatchChannel | None,
+    ) -> TimeMemberBatchChannel:
+        """The same in the units in which the network reads and forecasts."""
         architecture, shape = self.forecaster.architecture, self.shape
-        reads = batch.reads[: shape.warm_up, part].permute(1, 2, 0, 3).contiguous()
+        reads = context.permute(1, 2, 0, 3).contiguous()
         if architecture.estimates_state:
             estimated = EstimatedRun.of(architecture, parameters)
             return estimated.outputs(reads, shape.rollout, shape.one_step_from).permute(2, 0, 1, 3)
-        noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
-        fed_back = None if noise is None else noise[shape.warm_up :, part, :, 0].permute(1, 2, 0)
+        fed_back = None if noise is None else noise[..., 0].permute(1, 2, 0)
         run = LinearRun.of(architecture, parameters)
         outputs = run.free_run(reads[..., 0], shape.rollout, fed_back)
         if shape.one_step_from < shape.warm_up:

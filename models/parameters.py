@@ -32,7 +32,7 @@ class Layout:
 
     @property
     def count(self) -> int:
-        """Trained numbers per member, padding left out."""
+        """Numbers per member, padding left out."""
         return sum(prod(shape) for shape in self.shapes.values())
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from math import prod
 
 import torch
 from torch import Generator, Tensor
@@ -16,7 +17,7 @@ from models.dropout import Dropout
 from models.forcing import Forcing
 from models.forcing.adaptive import MEASUREMENTS
 from models.forcing.growth import growth
-from models.forecaster import Forecaster
+from models.forecaster import FIXED, INCREMENT_STD, Forecaster
 from models.freerun import free_run
 from models.linear_gradient import LinearGradient
 from models.objective import Objective
@@ -165,7 +166,9 @@ class Training:
     @property
     def parameter_count(self) -> int:
         """Trained numbers of one network."""
-        return self.forecaster.layout().count
+        layout = self.forecaster.layout()
+        fixed = [prod(s) for name, s in layout.shapes.items() if name.startswith(FIXED)]
+        return layout.count - sum(fixed)
 
     def _spread_segments(self, values: MemberTimeChannel, count: int) -> MemberBatchTimeChannel:
         """At most `count` segments as long as a scored free run, evenly spread over the span."""
@@ -186,12 +189,21 @@ class Training:
         if architecture.cell == "lru" and strategy.initial_phases == "spectrum":
             phases = phases_of_spectrum(self.data[member.series], architecture.units, generator)
             named["cell.0.theta"][0].copy_(phases)
+        for knob in self.forecaster.cell.knobs:
+            named[FIXED + knob].fill_(getattr(strategy, knob))
+        if architecture.scaled_increments:
+            increments = self.data[member.series].diff(dim=0)
+            # A constant channel has increments of zero.
+            named[INCREMENT_STD][0].copy_(increments.std(dim=0, correction=0).clamp(min=1e-6))
         return row
 
     def _trained(self, candidates: Sequence[Candidate]) -> MemberParameter:
         """One for the numbers that are trained, zero for those that strategies hold fixed."""
         trained = torch.ones_like(self.weights)
         named = self.forecaster.layout().views(trained)
+        for name, view in named.items():
+            if name.startswith(FIXED):
+                view.zero_()
         for row, candidate in enumerate(candidates):
             if not candidate.strategy.offset:
                 named[self.output_bias][row] = 0.0
@@ -267,11 +279,17 @@ def unroll_bytes(candidate: Candidate) -> int:
         steps = architecture.context_steps + strategy.rollout_steps
         return 4 * steps * (32 * strategy.batch_size + 16 * architecture.units)
     slots, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
-    # Per hidden unit: at most ten kept numbers in a cell (the LSTM's), one in a mask, three in a
-    # head's layer; in the noise of a state as many as the state has, at most two.
-    in_layer = 10 + (strategy.dropout > 0.0) + 2 * (strategy.state_noise_std > 0.0)
+    # Per hidden unit: at most ten kept numbers in a cell (the LSTM's), one in a mask and in a norm,
+    # three in a head's layer; in the noise of a state as many as the state has, at most two.
+    noisy = 2 * (strategy.state_noise_std > 0.0)
+    in_layer = 10 + (strategy.dropout > 0.0) + architecture.layer_norm + noisy
     kept = in_layer * architecture.layers + 3 * (architecture.head_layers + 1)
-    return 4 * slots * batch * architecture.units * kept
+    per_step = architecture.units * kept
+    if architecture.cell == "shplrnn":
+        per_step += architecture.expanded_units * architecture.layers
+    if architecture.reads_whole_window:
+        per_step += architecture.context_steps
+    return 4 * slots * batch * per_step
 
 
 def _squares(forecast: MemberBatchTimeChannel, truth: MemberBatchTimeChannel) -> Tensor:

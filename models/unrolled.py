@@ -24,6 +24,7 @@ def segment_plan(candidate: Candidate) -> list[Step]:
         shape.rollout,
         shape.one_step_from,
         carries_state=candidate.carries_state,
+        whole_window=candidate.architecture.reads_whole_window,
     )
 
 
@@ -54,6 +55,7 @@ class UnrolledGradient:
     ) -> None:
         self.shape, self.stream_state = SegmentShape.of_training(candidate), stream_state
         self.feeds_back = not forecaster.architecture.autonomous
+        self.channels = forecaster.channels
         self.batch, self.branches = candidate.strategy.batch_size, candidate.branches
         self.plan = segment_plan(candidate)
         branched = self.branches * self.batch
@@ -98,10 +100,11 @@ class UnrolledGradient:
 
     def _forward(self, batch: Batch) -> None:
         self.unroll.begin()
+        self.unroll.adapt(self.reads[: self.shape.warm_up])
         if self.stream_state is not None:
             self._resume(self.stream_state, batch.fresh)
         for index, step in enumerate(self.plan):
-            self.unroll.forward(index, self.reads[step.reads], reset=step.reset)
+            self.unroll.forward(index, step.read(self.reads), reset=step.reset)
             if step.emits is None:
                 continue
             output = self.outputs[step.emits]
@@ -124,7 +127,7 @@ class UnrolledGradient:
         """Put what the free runs read at a position in the truth's place."""
         read = self.reads[position][:, self.own]
         if not self.feeds_back:
-            read.zero_()
+            read.copy_(self.unroll.nothing[:, self.own])
             return
         fed_back = read if batch.forced is None else torch.empty_like(read)
         torch.clamp(self.outputs[position][:, self.own], -CLIP_STD, CLIP_STD, out=fed_back)
@@ -159,11 +162,11 @@ class UnrolledGradient:
         self, grads: TimeMemberBatchChannel, match: Tensor | None, forced: Tensor | None
     ) -> None:
         """From the gradients of the outputs, which are added to on the way."""
-        own, gates = self.own, self._gates(forced)
+        own, warm_up, gates = self.own, self.shape.warm_up, self._gates(forced)
         for index in range(len(self.plan) - 1, -1, -1):
             step = self.plan[index]
             # Only a value that was fed back leads on to an earlier forecast.
-            is_fed_back = self.feeds_back and step.reads >= self.shape.warm_up
+            is_fed_back = self.feeds_back and step.newest >= warm_up
             grad_read = self.unroll.backward(
                 index,
                 None if step.emits is None else grads[step.emits],
@@ -172,8 +175,11 @@ class UnrolledGradient:
                 grad_top=self._matched(index, step.emits, match),
             )
             if is_fed_back and grad_read is not None:
-                gate = gates[step.reads - self.shape.warm_up]
-                grads[step.reads][:, own].addcmul_(grad_read[:, own], gate)
+                read = grad_read[:, own].unflatten(2, (step.count, self.channels))
+                for position in range(max(step.reads, warm_up), step.newest + 1):
+                    grads[position][:, own].addcmul_(
+                        read[:, :, position - step.reads], gates[position - warm_up]
+                    )
             if index in self.cuts:
                 self.unroll.cut(self.cuts[index], own)
         self.unroll.end()

@@ -46,7 +46,8 @@ def _task(definition: StudyDefinition) -> str:
         f"Networks train on {counted(task.train_steps, 'step')} of the series "
         f"({definition.series.source}), then run freely: {runs} of "
         f"{counted(task.horizon_steps, 'step')}, NMSE against the {task.score_against}, the median "
-        f"over {counted(search.replicas, 'replica')}. Sampler {search.sampler}, pruner {search.pruner}."
+        f"over {counted(search.replicas, 'replica')}. Sampler {search.sampler}, pruner "
+        f"{search.pruner}."
     )
 
 

@@ -69,7 +69,12 @@ def candidate_name(candidate: Candidate) -> str:
     )
     size = layers + counted(architecture.units, _UNITS.get(architecture.cell, "unit"))
     named = [
-        (architecture.residual, "residual"),
+        (architecture.cell == "orthogonal", counted(architecture.reflections, "reflection")),
+        (architecture.cell == "shplrnn", f"expanded to {architecture.expanded_units}"),
+        (architecture.layer_norm, "layer norm"),
+        (architecture.instance_norm, "instance norm"),
+        (architecture.residual and not architecture.scaled_increments, "residual"),
+        (architecture.scaled_increments, "scaled increments"),
         (not strategy.damping, "undamped"),
         (architecture.autonomous, "running on its state"),
         (architecture.estimates_state, "state by least squares"),

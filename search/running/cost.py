@@ -9,14 +9,27 @@ from models.candidate import Candidate
 from models.unrolled import segment_plan
 from search.study.definition import Search
 
-# Products per unit of state that each cell makes: a gate each, with its backward step.
-GATES = {"rnn": 1, "gru": 3, "lstm": 4, "lru": 1}
+# Products per unit of state that each cell makes: a gate each, with its backward step. Those of the
+# shallow piecewise-linear one go through its second size instead.
+GATES = {
+    "rnn": 1,
+    "gru": 3,
+    "lstm": 4,
+    "lru": 1,
+    "cornn": 2,
+    "lem": 4,
+    "antisymmetric": 1,
+    "orthogonal": 1,
+    "shplrnn": 1,
+    "mlp": 1,
+}
 # Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in
 # multiply-adds; what calling kernels costs a cohort, whatever its size, for each step of an unroll
 # or for a linear run, likewise. They are rough: what they miss by is learned.
 ELEMENTWISE = 100
 LINEAR_STEP = 10
 UNROLLED_CALLS = 80_000
+REFLECTION_CALLS = 100_000  # of each reflection, once per unroll
 LINEAR_CALLS = 2_500_000
 # Seconds per multiply-add on one core before anything was measured.
 FIRST_RATE = 2e-9
@@ -61,7 +74,12 @@ def step_work(candidate: Candidate) -> tuple[float, float]:
         steps = architecture.context_steps + strategy.rollout_steps
         return LINEAR_CALLS, LINEAR_STEP * steps * (strategy.batch_size + units)
     unrolled, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
-    products = 3 * GATES[architecture.cell] * 2 * units + ELEMENTWISE
+    width = architecture.expanded_units if architecture.cell == "shplrnn" else units
+    products = 3 * GATES[architecture.cell] * 2 * width + ELEMENTWISE
     layers = architecture.layers * products + architecture.head_layers * 3 * units
-    calls = UNROLLED_CALLS * architecture.layers
-    return unrolled * calls, unrolled * batch * units * layers
+    if architecture.reads_whole_window:
+        layers += 3 * architecture.context_steps
+    calls = unrolled * UNROLLED_CALLS * architecture.layers
+    if architecture.cell == "orthogonal":
+        calls += REFLECTION_CALLS * architecture.reflections * architecture.layers
+    return calls, unrolled * batch * units * layers

@@ -63,23 +63,31 @@ DETACHED: tuple[str, ...] = get_args(DetachName)
 FORCINGS: tuple[str, ...] = get_args(ForcingName)
 AVERAGES: tuple[str, ...] = get_args(AverageName)
 
-HAS_UNITS = Is("cell", ("rnn", "gru", "lstm"))
 HAS_MODES = Is("cell", ("lru",))
-WINDOW = Is("context", ("window",))
+HAS_UNITS = Is("cell", tuple(cell for cell in CELLS if cell != "lru"))
+MLP = Is("cell", ("mlp",))
+RECURRENT = Is("cell", tuple(cell for cell in CELLS if cell != "mlp"))
+# Cells whose states go on by themselves; gated ones forget.
+DYNAMICAL = Is("cell", ("lru", "cornn", "lem", "antisymmetric", "orthogonal", "shplrnn"))
+CORNN, LEM = Is("cell", ("cornn",)), Is("cell", ("lem",))
+ANTISYMMETRIC = Is("cell", ("antisymmetric",))
+WINDOW = AnyOf((Is("context", ("window",)), MLP))
 STATE = Is("context", ("state",))
-LINEAR = AllOf((HAS_MODES, STATE))
-AUTONOMOUS = AllOf((Is("autonomous", (True,)), Is("head_layers", (0,))))
+RUNS_ALONE = AllOf((DYNAMICAL, STATE))
+LINEAR = AllOf((HAS_MODES, Is("head_layers", (0,)), IsNot("layer_norm", (True,))))
+AUTONOMOUS = AllOf((Is("autonomous", (True,)), LINEAR))
 UNROLLS = AnyOf((Above("rollout_steps", 1), Above("window_rollout_steps", 1)))
 FEEDS_BACK = IsNot("autonomous", (True,))
 READS = IsNot("state_estimate", ("least-squares",))
 # A state of least squares is made anew from each warm-up, and reads nothing beside its free run.
 BRANCHES = AllOf((UNROLLS, READS))
-CARRIES = AllOf((Above("rollout_steps", 1), READS))
+CARRIES = AllOf((Above("rollout_steps", 1), READS, IsNot("instance_norm", (True,))))
 TAUGHT_BESIDE = Is("teacher_span", ("rollout",))
 # Any nonlinearity: a linear forecaster's dropout would split its cohorts, see Candidate.is_linear.
-NONLINEAR = AnyOf((HAS_UNITS, WINDOW, Above("head_layers", 0)))
+NONLINEAR = AnyOf((HAS_UNITS, WINDOW, Above("head_layers", 0), Is("layer_norm", (True,))))
 # What takes the loop over time anyway: there, members with these strategies train with all others.
 LOOPS = AnyOf((NONLINEAR, TAUGHT_BESIDE, Is("stateful", (True,))))
+CARRIES_ON = AllOf((LOOPS, RECURRENT))
 LOOPS_BACK = AllOf((UNROLLS, FEEDS_BACK, LOOPS))
 # The growth of errors is a property of the free run, not of one that is forced.
 FORCED = AllOf((LOOPS_BACK, IsNot("growth_penalty", (True,))))
@@ -91,24 +99,46 @@ NOISE = Real(0, 100)  # in standard deviations of the training span
 WEIGHT = Real(0, 1000)
 RATE = Real(0, 0.95)
 
+# Others are searched where a study file names them: see docs/decisions/0050-cells-by-name.md.
+DEFAULT_CELLS = Choices(("rnn", "gru", "lstm", "lru"))
 NOISE_STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
 RATES = Choices((0.0, 0.1, 0.2, 0.5))
 
 # fmt: off
 PARAMETERS: tuple[Parameter, ...] = (
     # the architecture
-    Parameter("cell", Choices(("rnn", "gru", "lstm", "lru")), Names(CELLS), cohort=True),
+    Parameter("cell", DEFAULT_CELLS, Names(CELLS), cohort=True),
     Parameter("hidden_units", Choices((8, 16, 32)), Whole(1, 4096), HAS_UNITS, cohort=True),
     Parameter("modes", Choices((1, 2, 4, 8)), Whole(1, 2048), HAS_MODES, cohort=True),
+    Parameter("reflections", Choices((4, 8, 16)), Whole(1, 4096), Is("cell", ("orthogonal",)),
+              neutral=8, cohort=True),
+    Parameter("expanded_units", Choices((32, 64, 128)), Whole(1, 4096), Is("cell", ("shplrnn",)),
+              neutral=64, cohort=True),
+    Parameter("cornn_step", FloatRange(0.01, 0.1, log=True), Real(1e-6, 10), CORNN, neutral=0.06),
+    Parameter("cornn_stiffness", FloatRange(0.1, 100.0, log=True), Real(0, 1e6), CORNN,
+              neutral=10.0),
+    Parameter("cornn_damping", FloatRange(0.01, 30.0, log=True), Real(0, 1e6), CORNN, neutral=1.0),
+    Parameter("lem_step", FloatRange(0.05, 1.0, log=True), Real(1e-6, 1), LEM, neutral=1.0),
+    Parameter("antisymmetric_step", FloatRange(0.01, 1.0, log=True), Real(1e-6, 10), ANTISYMMETRIC,
+              neutral=0.1),
+    Parameter("antisymmetric_diffusion", FloatRange(0.001, 1.0, log=True), Real(0, 1000),
+              ANTISYMMETRIC, neutral=0.01),
     Parameter("layers", Choices((1, 2)), Whole(1, 16), cohort=True),
     Parameter("head_layers", Choices((0, 1)), Whole(0, 16), neutral=0, cohort=True),
-    Parameter("context", Choices(("state", "window")), Names(CONTEXTS), cohort=True),
+    Parameter("layer_norm", Choices((False, True)), Flag(), neutral=False, cohort=True,
+              opt_in=True),
+    # a window MLP has no other
+    Parameter("context", Choices(("state", "window")), Names(CONTEXTS), RECURRENT, cohort=True),
     Parameter("window_steps", Choices((4, 16, 64)), STEPS, WINDOW, cohort=True),
     Parameter("warm_up_steps", Choices((50, 100, 200, 300)), STEPS, STATE, cohort=True),
-    Parameter("autonomous", Choices((False, True)), Flag(), LINEAR, neutral=False, cohort=True),
+    Parameter("instance_norm", Choices((False, True)), Flag(), neutral=False, cohort=True,
+              opt_in=True),
+    Parameter("autonomous", Choices((False, True)), Flag(), RUNS_ALONE, neutral=False, cohort=True),
     Parameter("state_estimate", Choices(ESTIMATES), Names(ESTIMATES), AUTONOMOUS,
               neutral="recurrence", cohort=True),
     Parameter("residual", Choices((False, True)), Flag(), FEEDS_BACK, neutral=False, cohort=True),
+    Parameter("scaled_increments", Choices((False, True)), Flag(), Is("residual", (True,)),
+              neutral=False, cohort=True, opt_in=True),
     Parameter("offset", Choices((False, True)), Flag(), neutral=True),
     Parameter("damping", Choices((False, True)), Flag(), HAS_MODES, neutral=True),
     # the loss
@@ -156,7 +186,7 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("output_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("label_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("dropout", RATES, RATE, NONLINEAR, neutral=0.0, opt_in=True),
-    Parameter("state_noise_std", NOISE_STDS, NOISE, LOOPS, neutral=0.0, opt_in=True),
+    Parameter("state_noise_std", NOISE_STDS, NOISE, CARRIES_ON, neutral=0.0, opt_in=True),
     # the start and the optimiser
     Parameter("initial_phases", Choices(PHASES), Names(PHASES), HAS_MODES, neutral="random"),
     Parameter("learning_rate", FloatRange(1e-3, 1e-1, log=True), Real(1e-9, 100)),

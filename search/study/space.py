@@ -88,6 +88,8 @@ def resolve_params(params: Mapping[str, Scalar | None]) -> Candidate:
 
     Raises UsageError where a parameter that the candidate needs is missing.
     """
+    if _value(params, "cell") == "mlp":
+        params = {**params, "context": "window"}
     # Fields of a candidate are named as the parameters that set them, but for these.
     has_window = _value(params, "context") == "window"
     has_modes = _value(params, "cell") == "lru"

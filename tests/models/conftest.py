@@ -23,6 +23,8 @@ DEFAULTS: dict[str, Any] = {
     "residual": False,
     "context": "window",
     "context_steps": 4,
+    "reflections": 3,
+    "expanded_units": 6,
     "rollout_steps": 1,
     "teacher_weight": 1.0,
     "curriculum_fraction": 0.0,
@@ -36,6 +38,12 @@ DEFAULTS: dict[str, Any] = {
     "schedule": "constant",
     "training_steps": 3,
     "batch_size": 2,
+    "cornn_step": 0.3,
+    "cornn_stiffness": 2.0,
+    "cornn_damping": 0.5,
+    "lem_step": 0.8,
+    "antisymmetric_step": 0.3,
+    "antisymmetric_diffusion": 0.1,
 }
 
 

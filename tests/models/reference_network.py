@@ -7,16 +7,20 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import layer_norm
 
 from models.candidate import Architecture, Candidate
 from models.freerun import CLIP_STD
 from models.losses.growth import LEAST_ENERGY
+from tests.models.reference_cells import FURTHER_CELLS
 
 Weights = dict[str, Tensor]  # one member's parameters by name, without a member axis
 
 
 def read(cell: str, w: Weights, x: Tensor, state: Tensor) -> Tensor:
     """The state of one layer after reading x `[batch, inputs]`; the output is its beginning."""
+    if cell in FURTHER_CELLS:
+        return FURTHER_CELLS[cell](w, x, state)
     if cell == "rnn":
         return torch.tanh(x @ w["input"] + state @ w["recurrent"] + w["bias"])
     if cell == "lru":
@@ -60,28 +64,38 @@ class Network:
 
     def forget(self) -> None:
         a = self.architecture
-        width = a.units * (2 if a.cell in ("lstm", "lru") else 1)
+        width = a.units * (2 if a.cell in ("lstm", "lru", "cornn", "lem") else 1)
         self.states = [torch.zeros(self.batch, width).double() for _ in range(a.layers)]
         self.is_fresh = True
 
     def __call__(self, value: Tensor) -> Tensor:
-        """Read a value `[batch, channel]`, forecast the next one."""
+        """Read a value `[batch, channel]`, or a window of them, and forecast the next one."""
         a, x = self.architecture, value
+        fixed = {k.split(".")[1]: w.detach() for k, w in self.weights.items() if "fixed." in k}
         outputs: list[Tensor] = []
         for i in range(a.layers):
-            own = {k.split(".")[2]: w for k, w in self.weights.items() if f"cell.{i}." in k}
             before = self.states[i]
             if self.state_noise is not None and not self.is_fresh:
                 before = before + self.state_noise[len(self.tops), i]
-            self.states[i] = read(a.cell, own, x, before)
+            self.states[i] = read(a.cell, self.of(f"cell.{i}.") | fixed, x, before)
             outputs.append(self.states[i] if a.cell == "lru" else self.states[i][:, : a.units])
-            x = outputs[i] if self.masks is None else outputs[i] * self.masks[len(self.tops), i]
+            x = outputs[i]
+            if a.layer_norm:
+                w = self.of(f"norm.{i}.")
+                x = layer_norm(x, x.shape[1:], w["gain"][0], w["bias"][0])
+            x = x if self.masks is None else x * self.masks[len(self.tops), i]
         self.tops.append(outputs[-1])
         self.is_fresh = False
         for i in range(a.head_layers + 1):
             x = x @ self.weights[f"head.{i}.weight"] + self.weights[f"head.{i}.bias"]
             x = torch.tanh(x) if i < a.head_layers else x
-        return x + value if a.residual else x
+        if a.scaled_increments:
+            x = x * fixed["increment_std"]
+        return x + value[:, -x.shape[1] :] if a.residual else x
+
+    def of(self, prefix: str) -> Weights:
+        """The weights whose names begin so."""
+        return {k.removeprefix(prefix): w for k, w in self.weights.items() if k.startswith(prefix)}
 
 
 @dataclass
@@ -123,8 +137,15 @@ def run_network(
     """
     architecture, warm_up = network.architecture, len(context)
     known, found = list(context), Found({}, {})
+    mean, std = torch.zeros(()), torch.ones(())
+    if architecture.instance_norm:
+        mean, std = context.mean(0), (context.var(0, correction=0) + 1e-5).sqrt()
+
+    def scaled(values: list[Tensor]) -> Tensor:
+        return torch.cat([(value - mean) / std for value in values], dim=1)
 
     def emit(position: int, forecast: Tensor) -> None:
+        forecast = forecast * std + mean
         forecast = forecast if output_noise is None else forecast + output_noise[position]
         found.forecasts[position], found.tops[position] = forecast, network.tops[-1]
         if position < warm_up:
@@ -139,17 +160,19 @@ def run_network(
             share = forced.shares[step]
             fed_back = (1 - share) * fed_back + share * forced.truth[position]
         if architecture.autonomous:
-            fed_back = torch.zeros_like(forecast)
+            fed_back = torch.zeros_like(forecast) + mean  # what is read as zero
         known.append(fed_back if truth is None else truth[position])
 
     for position in range(1, warm_up + steps):
+        window = known[max(position - warm_up, 0) : position]
         if architecture.context == "state":
             if forced is not None and position == warm_up + forced.pushforward > warm_up:
                 network.states = [state.detach() for state in network.states]
-            emit(position, network(known[position - 1]))
+            emit(position, network(scaled(window[-1:])))
         elif position >= warm_up:
             network.forget()
-            emit(position, [network(x) for x in known[position - warm_up : position]][-1])
+            reads = [window] if architecture.cell == "mlp" else [[x] for x in window]
+            emit(position, [network(scaled(values)) for values in reads][-1])
     return found
 
 

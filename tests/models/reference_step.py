@@ -91,8 +91,9 @@ def reference_step(training: Training, member: int) -> tuple[Weights, Tensor]:
     candidate = training.members[member].candidate
     architecture, strategy = candidate.architecture, candidate.strategy
     shape = training.segments.shape
-    is_window = architecture.context == "window"
-    slots = shape.warm_up * shape.rollout if is_window else shape.steps - 1
+    slots = shape.steps - 1
+    if architecture.context == "window":
+        slots = shape.rollout * (1 if architecture.cell == "mlp" else shape.warm_up)
     drawn = drawn_for(training, member, slots)
     weights = weights_of(training, member)
     reads, targets = drawn.values + drawn.noise["input"], drawn.values + drawn.noise["label"]

@@ -49,6 +49,18 @@ def test_an_exponential_average_forgets_over_its_span(
         torch.testing.assert_close(scored[step, 2], expected)
 
 
+def test_what_is_not_trained_stays_what_it_is(make_candidate: Callable[..., Candidate]) -> None:
+    for name in ("tail", "exponential"):
+        choice = {"cell": "cornn", "weight_average": name, "average_fraction": 0.7}
+        candidate = make_candidate(**choice, training_steps=STEPS, cornn_damping=0.1)
+        values = torch.randn(1, 40, 1, generator=Generator().manual_seed(1))
+        training = Training([Member(candidate, 0, seed=0)], values)
+        for _ in training:
+            scored = training.forecaster.layout().views(training.scored_weights)
+            assert torch.equal(scored["fixed.cornn_damping"], torch.full((2, 1, 1), 0.1))
+        assert not torch.equal(training.scored_weights, training.weights)
+
+
 def test_kept_members_keep_their_averages(make_candidate: Callable[..., Candidate]) -> None:
     found, (walk, scored) = averages(make_candidate)
     for rows in ([2, 1], [0, 2, 2], [0]):

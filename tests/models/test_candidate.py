@@ -37,6 +37,8 @@ def test_unknown_fields_are_refused(make_candidate: Callable[..., Candidate]) ->
         {"teacher_span": "rollout"},
         {"stateful": True},
         {"growth_penalty": True},
+        {"layer_norm": True},
+        {"instance_norm": True},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -79,6 +81,12 @@ def test_other_strategies_share_a_cohort(make_candidate: Callable[..., Candidate
         state_noise_std=0.5,
         weight_average="tail",
         average_fraction=0.5,
+        cornn_step=0.01,
+        cornn_stiffness=1.0,
+        cornn_damping=0.0,
+        lem_step=0.5,
+        antisymmetric_step=0.5,
+        antisymmetric_diffusion=0.5,
     )
     assert other.cohort_key() == make_candidate().cohort_key()
 
@@ -108,6 +116,7 @@ def test_how_the_state_is_found_splits_cohorts(make_candidate: Callable[..., Can
         {"autonomous": False},
         {"head_layers": 1},
         {"residual": True},
+        {"layer_norm": True},
         {"teacher_span": "rollout"},
         {"stateful": True},
         {"growth_penalty": True},
@@ -157,6 +166,7 @@ def test_what_is_no_matter_of_reading_leaves_a_candidate_linear(
     [
         {"cell": "gru"},
         {"head_layers": 1},
+        {"layer_norm": True},
         {"context": "window"},
         {"teacher_span": "rollout"},
         {"stateful": True},
@@ -187,3 +197,22 @@ def test_a_second_branch_is_run_only_for_what_needs_it(
     make_candidate: Callable[..., Candidate], choice: dict[str, object], branches: int
 ) -> None:
     assert make_candidate(**choice).branches == branches
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"cell": "mlp", "context": "state"}, 'must go with context "window"'),
+        ({"scaled_increments": True}, "must go with residual"),
+        (
+            {"instance_norm": True, "context": "state", "stateful": True},
+            "must not go with stateful",
+        ),
+    ],
+    ids=str,
+)
+def test_what_can_not_go_together_is_refused(
+    make_candidate: Callable[..., Candidate], choice: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        make_candidate(**choice)

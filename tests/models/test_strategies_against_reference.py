@@ -21,6 +21,10 @@ FORECASTERS: dict[str, dict[str, Any]] = {
     "lstm-stateful": {"cell": "lstm", "context": "state", "stateful": True},
     "lru-head": {"cell": "lru", "context": "state", "head_layers": 1},
     "lru-beside": {"cell": "lru", "context": "state", "teacher_span": "rollout"},
+    "mlp-norm": {"cell": "mlp", "instance_norm": True, "layers": 2},
+    "lem-norms": {"cell": "lem", "context": "state", "layer_norm": True, "instance_norm": True}
+    | {"residual": True, "scaled_increments": True},
+    "cornn-alone": {"cell": "cornn", "context": "state", "autonomous": True, "instance_norm": True},
 }
 STRATEGIES: dict[str, list[dict[str, Any]]] = {
     "drawn": [

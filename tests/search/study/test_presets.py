@@ -37,7 +37,7 @@ CHANGES: dict[str, dict[str, Scalar]] = {
     "input-noise": {"input_noise_std": 0.1},
     "output-noise": {"output_noise_std": 0.05},
     "label-noise": {"label_noise_std": 0.1},
-    "residual": {"residual": True},
+    "residual": {"residual": True, "scaled_increments": False},
     "professor-forcing": {
         **MULTI_STEP,
         **BESIDE,
