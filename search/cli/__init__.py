@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from search.cli import checking, dashboard, inspecting, limit, results, running
+from search.cli import checking, dashboard, inspecting, launching, limit, results, running
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
@@ -29,6 +29,7 @@ for command in (
     limit.limit,
     running.run,
     running.work,
+    launching.launch,
     inspecting.list_studies,
     inspecting.status,
     inspecting.stop,

@@ -1,10 +1,11 @@
 """`freerun list, status, stop, sweep`: look during and after."""
 
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
 from search.cli.options import JsonOption, NameArgument, StorageOption, print_json, storage_at
+from search.errors import UsageError
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -38,21 +39,43 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
     Console().print(table)
 
 
-def status(name: NameArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
-    """Show a study's progress, best trial, verdicts and workers.
+def status(
+    name: NameArgument,
+    storage: StorageOption = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Look again and again, until Ctrl-C.")
+    ] = False,
+    every: Annotated[
+        float, typer.Option("--every", metavar="SECONDS", help="Between two looks of --watch.")
+    ] = 2.0,
+    as_json: JsonOption = False,
+) -> None:
+    """Show a study's progress, rate, best trial, verdicts, workers, leases and failures.
 
-    Example: freerun status sine
+    Example: freerun status sine --watch
     """
+    if watch and as_json:
+        raise UsageError("--json must go without --watch, since it prints one object; drop one")
+    if not 0.1 <= every <= 3600:
+        raise UsageError(f"--every must be from 0.1 to 3600 seconds, but got {every:g}")
     with storage_at(storage) as opened:
-        from search.results.summary import status_summary
+        from search.results.status import StudyStatus, status_lines
 
         store = opened.study(name)
-        store.sweep()
-        summary = status_summary(store, opened.shown_url)
-    if as_json:
-        print_json(summary)
-        return
-    _print_status(summary)
+        study_status = StudyStatus(store, opened.shown_url)
+
+        def look() -> dict[str, Any]:
+            store.sweep()
+            return study_status.summary()
+
+        if watch:
+            from search.cli.watching import watch_lines
+
+            watch_lines(lambda: status_lines(look()), every)
+        elif as_json:
+            print_json(look())
+        else:
+            typer.echo("\n".join(status_lines(look())))
 
 
 def stop(name: NameArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -82,28 +105,3 @@ def sweep(name: NameArgument, storage: StorageOption = None, as_json: JsonOption
         print_json({"study": name, **counts, "final_jobs": len(swept.final_jobs)})
     else:
         typer.echo(f"{name}: {len(swept.given_back)} trials given back, {len(swept.failed)} failed")
-
-
-def _print_status(summary: dict[str, Any]) -> None:
-    trials, budget, best = summary["trials"], summary["budget"], summary["best"]
-    counts = ", ".join(f"{count} {state}" for state, count in trials.items())
-    typer.echo(f"{summary['study']} in {summary['storage']}")
-    typer.echo(f"  trials    {counts}")
-    limits = []
-    if budget["trials"] is not None:
-        limits.append(f"{budget['used_trials']} of {budget['trials']} trials")
-    if budget["minutes"] is not None:
-        limits.append(f"{budget['used_minutes']:.1f} of {budget['minutes']:g} minutes")
-    typer.echo(f"  budget    {', '.join(limits) or 'no limit'}")
-    for quota, trials in budget["quotas"].items():
-        typer.echo(f"    {quota:16} {trials['used']} of {trials['trials']} trials")
-    if best is not None:
-        typer.echo(f"  best      trial {best['trial']}, score {best['score']:.4f}")
-    if summary["verdicts"]:
-        verdicts = ", ".join(f"{count} {name}" for name, count in summary["verdicts"].items())
-        typer.echo(f"  verdicts  {verdicts}")
-    for worker in summary["workers"]:
-        typer.echo(
-            f"  worker    {worker['worker']} on {worker['host']} (pid {worker['pid']}), last beat "
-            f"{worker['beat_age_seconds']:.0f} s ago, {worker['trials']} trials"
-        )

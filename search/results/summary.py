@@ -1,6 +1,5 @@
 """What commands say of a study, as plain JSON values."""
 
-from collections import Counter
 from typing import Any
 
 from search.storage import Counts, StudyReader
@@ -63,47 +62,3 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
             baselines[baseline.name]["test"] = baseline.score
     summary["baselines"] = baselines
     return summary
-
-
-def status_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
-    """How far a study is: counts, budget, best, verdicts and living workers."""
-    counts, budget = study.counts(), study.budget()
-    verdicts = Counter(
-        str(row.user_attributes["verdict"])
-        for row in study.trial_rows()
-        if "verdict" in row.user_attributes
-    )
-    return {
-        "study": study.name,
-        "storage": shown_url,
-        "trials": {
-            **trial_counts(counts),
-            "running": counts.running,
-            "waiting": counts.waiting,
-        },
-        "budget": {
-            "trials": budget.trials,
-            "used_trials": budget.used_trials,
-            "minutes": budget.minutes,
-            "used_minutes": round(budget.spent_seconds / 60, 3),
-            "stop_requested": budget.stop_requested,
-            "quotas": {
-                name: {"trials": quota.trials, "used": quota.used}
-                for name, quota in budget.quotas.items()
-            },
-        },
-        "best": best_summary(study),
-        "verdicts": dict(verdicts.most_common()),
-        "workers": [
-            {
-                "worker": worker.worker_id,
-                "host": worker.host,
-                "pid": worker.pid,
-                "beat_age_seconds": round(worker.beat_age, 1),
-                "trials": len(worker.trial_ids),
-                "final_jobs": len(worker.job_ids),
-            }
-            for worker in study.workers()
-            if worker.alive
-        ],
-    }

@@ -1,50 +1,25 @@
 """Workers as local processes: started, watched, replaced when they die, stopped."""
 
 import os
-import signal
 import subprocess
-import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 from typing import IO
 
-from search.errors import FreerunError
-from search.storage import Budget, Counts, StudyStore
+from search.running.progress import REPORT_SECONDS, Progress, WorkersDied, progress
+from search.running.worker_process import ask_to_end, ended, last_words, start_worker
+from search.storage import StudyStore
 
 POLL_SECONDS = 0.5
-# Between two looks into the storage: each takes the time of a few optimiser steps.
-REPORT_SECONDS = 2.0
-# How long a worker may take to give back what it runs before it is killed.
-STOP_SECONDS = 30.0
 # How many worker deaths are put up with, per worker, before the fleet gives up.
 DEATHS_PER_WORKER = 3
 
 
-class WorkersDied(FreerunError):
-    """Workers died again and again; what they wrote last is in the message."""
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a study is; `in_final` once no trial is left to run."""
-
-    counts: Counts
-    budget: Budget
-    best: float | None
-    in_final: bool
-    finals_done: int
-    finals: int
-
-
 @dataclass
 class Fleet:
-    """Local worker processes on one study.
-
-    The storage's URL reaches them by the environment, since a command line is visible to all
-    users of the machine. They run on one thread each.
-    """
+    """Local worker processes on one study, each on one thread."""
 
     store: StudyStore
     storage_url: str
@@ -75,22 +50,7 @@ class Fleet:
         return was_stopped
 
     def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-        environment = {
-            **os.environ,
-            "FREERUN_STORAGE": self.storage_url,
-            "OMP_NUM_THREADS": "1",
-            "MKL_NUM_THREADS": "1",
-        }
-        command = [sys.executable, "-m", "search", "work", self.store.name, "--quiet"]
-        return subprocess.Popen(
-            [*command, "--device", self.device, "--parent", str(os.getpid())],
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=errors,
-            # Ctrl-C reaches the whole foreground group; the fleet tells its workers itself.
-            start_new_session=True,
-        )
+        return start_worker(self.store.name, self.storage_url, self.device, errors)
 
     def _reap(self, errors: IO[bytes]) -> None:
         """Take note of workers that ended; replace those that died."""
@@ -103,7 +63,7 @@ class Fleet:
             if self.deaths > DEATHS_PER_WORKER * self.workers:
                 raise WorkersDied(
                     f"{self.deaths} workers of study {self.store.name!r} died, the last with exit "
-                    f"code {process.returncode}; what is finished is kept.\n{_last_words(errors)}"
+                    f"code {process.returncode}; what is finished is kept.\n{last_words(errors)}"
                 )
             self.processes.append(self._start(errors))
 
@@ -115,33 +75,10 @@ class Fleet:
 
     def _stop(self) -> None:
         for process in self.processes:
-            process.send_signal(signal.SIGTERM)
+            ask_to_end(process)
         for process in self.processes:
-            try:
-                process.wait(STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            if not ended(process):
                 self._give_back(process.pid)
-
-
-def progress(store: StudyStore) -> Progress:
-    """How far a study is now."""
-    counts, budget, best = store.counts(), store.budget(), store.best_trial()
-    jobs = store.final_jobs()
-    return Progress(
-        counts=counts,
-        budget=budget,
-        best=None if best is None else best.value,
-        in_final=bool(jobs) and not counts.running,
-        finals_done=sum(job.state in ("done", "failed") for job in jobs),
-        finals=len(jobs),
-    )
-
-
-def _last_words(errors: IO[bytes], lines: int = 15) -> str:
-    errors.seek(0)
-    return "\n".join(errors.read().decode(errors="replace").splitlines()[-lines:])
 
 
 def default_workers() -> int:

@@ -1,12 +1,13 @@
 """The main job, as a user does it: run, look, export, retrain, report, resume."""
 
 import shutil
+import signal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.search.cli.conftest import STUDIES, Freerun, freerun, freerun_anew
+from tests.search.cli.conftest import STUDIES, Freerun, freerun, freerun_anew, process_of
 
 Study = tuple[Path, dict[str, Any]]
 
@@ -121,3 +122,24 @@ def test_a_changed_file_is_refused_with_its_keys_and_forked(smoke_copy: Path) ->
     forked = freerun(smoke_copy, "run", changed, "--fork", "other", "--workers", "0", "--json")
     assert forked.code == 0, forked.err
     assert forked.json["study"] == "other"
+
+
+def test_a_status_is_shown_again_until_ctrl_c(smoke: Study) -> None:
+    folder, _ = smoke
+    watching = process_of(folder, "status", "smoke", "--watch", "--every", "0.1")
+    assert watching.stdout is not None
+    seen = 0
+    for line in watching.stdout:
+        seen += line.startswith("smoke in sqlite:///")
+        if seen == 2:
+            break
+    watching.send_signal(signal.SIGINT)
+    _, said = watching.communicate(timeout=60)
+    assert (watching.returncode, said) == (0, "")
+
+
+def test_watching_prints_no_json(smoke: Study) -> None:
+    folder, _ = smoke
+    refused = freerun(folder, "status", "smoke", "--watch", "--json")
+    assert refused.code == 2
+    assert "--watch" in refused.err
