@@ -2,15 +2,20 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-CellName = Literal["rnn", "gru", "lstm", "lru"]
+FittedCellName = Literal["esn", "nvar", "ar", "ssa"]
+CellName = Literal["rnn", "gru", "lstm", "lru", "esn", "nvar", "ar", "ssa"]
 ContextName = Literal["window", "state"]
 ScheduleName = Literal["constant", "cosine"]
 PhasesName = Literal["random", "spectrum"]
 TeacherSpanName = Literal["warm-up", "rollout"]
 DetachName = Literal["teacher", "free", "none"]
 StateEstimateName = Literal["recurrence", "least-squares"]
+RegularisationName = Literal["given", "held-out"]
+
+# Cells of forecasters that are fitted in closed form, see `models.closed_form`.
+FITTED_CELLS: tuple[str, ...] = get_args(FittedCellName)
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,12 @@ class Architecture:
     is what the `recurrence` leaves after reading the warm-up; or, where everything is linear, the
     state that explains the warm-up best, by `least-squares` (see `EstimatedRun`).
 
+    Of cells that are fitted in closed form, `units` counts the units of an echo state network or
+    the delays of an NVAR, and `context_steps` the values that a free run starts from: an AR's
+    order, the window of an SSA. `fan_in` is the number of units that each unit of an echo state
+    network reads, `delay_stride` the steps from one delay of an NVAR to the next, and `degree` that
+    of its monomials.
+
     Raises ValueError where least squares are asked for of what is not linear.
     """
 
@@ -37,6 +48,9 @@ class Architecture:
     context_steps: int
     autonomous: bool = False
     state_estimate: StateEstimateName = "recurrence"
+    fan_in: int = 1
+    delay_stride: int = 1
+    degree: int = 1
 
     def __post_init__(self) -> None:
         is_linear = self.cell == "lru" and self.head_layers == 0 and not self.residual
@@ -45,6 +59,11 @@ class Architecture:
                 'state_estimate "least-squares" must go with cell "lru", context "state", '
                 f"autonomous, no residual and no head_layers, but got {self}"
             )
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it is fitted in closed form instead of being trained by gradient descent."""
+        return self.cell in FITTED_CELLS
 
     @property
     def estimates_state(self) -> bool:
@@ -74,6 +93,13 @@ class Strategy:
     A `stateful` candidate of a `state` context walks through the training span in chunks of
     `rollout_steps` and carries its state from chunk to chunk, see `Segments`. `dropout` is the rate
     at which the inputs of the upper layers and of the head are zeroed in training, see `Dropout`.
+
+    What is fitted in closed form is held back by `ridge`, the weight of its squared coefficients
+    beside its mean squared error, or by `ssa_rank`, the components that an SSA keeps: as given, or
+    (`regularisation` "held-out") as runs freely best over the end of the training span, see
+    `Fitting`. With `time_reversal` the span is fitted in both directions of time at once. An echo
+    state network has the `spectral_radius` of its connections, bounds of what units are driven by
+    (`input_scaling`, `bias_scaling`) and the `leak_rate` at which they forget.
     """
 
     rollout_steps: int
@@ -98,6 +124,13 @@ class Strategy:
     professor_detach: DetachName = "teacher"
     stateful: bool = False
     dropout: float = 0.0
+    regularisation: RegularisationName = "given"
+    ridge: float = 0.0
+    ssa_rank: int = 1
+    spectral_radius: float = 1.0
+    input_scaling: float = 1.0
+    bias_scaling: float = 0.0
+    leak_rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -130,6 +163,17 @@ class Candidate:
             strategy=Strategy(**plain["strategy"]),
             restarts=plain["restarts"],
         )
+
+    @property
+    def least_steps(self) -> int:
+        """The fewest values that a training span must have.
+
+        A closed form fits what follows its context within the first three quarters of them.
+        """
+        context_steps = self.architecture.context_steps
+        if self.architecture.is_fitted:
+            return max(2 * context_steps, 3)
+        return context_steps + self.strategy.rollout_steps
 
     @property
     def carries_state(self) -> bool:

@@ -36,7 +36,7 @@ def free_run(
     architecture = forecaster.architecture
     if architecture.estimates_state:
         run = EstimatedRun.of(architecture, forecaster.layout().views(weights))
-        return _clipped(run.outputs(context, steps, first))
+        return clipped(run.outputs(context, steps, first))
     values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
     values[:warm_up] = context.permute(2, 0, 1, 3)
     if truth is not None:
@@ -50,13 +50,13 @@ def free_run(
         if step.emits is not None:
             output = outputs[step.emits]
             unroll.emit(index, output)
-            _clipped(output)
+            clipped(output)
             if step.emits >= warm_up and feeds_back:
                 values[step.emits] = output
     return outputs[first:].permute(1, 2, 0, 3).contiguous()
 
 
-def _clipped(forecast: Tensor) -> Tensor:
+def clipped(forecast: Tensor) -> Tensor:
     """The forecast itself, held in place within the clip, where it was not a number, too."""
     forecast.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
     return forecast.clamp_(-CLIP_STD, CLIP_STD)

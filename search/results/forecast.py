@@ -9,8 +9,7 @@ import numpy as np
 import torch
 
 from models.checkpoint import Checkpoint
-from models.forecaster import Forecaster
-from models.freerun import free_run
+from models.families import forecaster_of, free_run
 from search.errors import SeriesError, UsageError
 from search.results.export import Export
 from search.results.writing import write_file
@@ -89,12 +88,12 @@ def _free_runs(checkpoint: Checkpoint, values: FloatArray, steps: int) -> FloatA
     shift = checkpoint.shift.double().numpy()[rows][:, np.newaxis]
     scale = checkpoint.scale.double().numpy()[rows][:, np.newaxis]
     scaled = (values[len(values) - checkpoint.architecture.context_steps :] - shift) / scale
-    context = torch.tensor(scaled[:, np.newaxis], dtype=torch.float32)
+    forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
+    context = torch.from_numpy(scaled[:, np.newaxis]).to(forecaster.dtype)
     if not torch.isfinite(context).all():
         raise SeriesError(
             "the table's values must be of the size that the exported networks were trained on, "
             f"but reach {np.abs(values).max():g}; check the units of the column"
         )
-    forecaster = Forecaster(checkpoint.architecture, checkpoint.channels)
     run = free_run(forecaster, checkpoint.weights[rows], context, steps)
     return np.asarray(run[:members, 0].double().numpy() * scale[:members] + shift[:members])

@@ -12,7 +12,7 @@ from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPE
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from models.candidate import Candidate
-from models.training import unroll_bytes
+from models.families import member_bytes
 from search.running.cost import Cost
 from search.storage import Proposal, Quota
 from search.study.definition import StudyDefinition
@@ -48,7 +48,7 @@ class Proposer:
         self.mirror = optuna.create_study(sampler=self.sampler)
         optuna.logging.set_verbosity(verbosity)
         self.asked: list[Trial] = []
-        self.cost = Cost(self.search)
+        self.cost = Cost(self.search, definition.task.train_steps)
 
     def learn(self, finished: Sequence[FrozenTrial]) -> None:
         """Take the study's newly finished trials into the view."""
@@ -141,7 +141,7 @@ class Proposer:
         return self.search.replicas * candidate.restarts
 
     def _members_in_memory(self, candidate: Candidate) -> int:
-        return max(1, COHORT_BYTES // unroll_bytes(candidate))
+        return max(1, COHORT_BYTES // member_bytes(candidate))
 
 
 def cohort_key(candidate: Candidate, preset: str | None = None) -> str:

@@ -220,7 +220,7 @@ class StudyDefinition(Section):
                 f"but got {self.task.test_steps}; remove the key",
             )
         fewest = least_training_steps(self.space)
-        if fewest < 2 ** (self.search.rungs - 1):
+        if fewest is not None and fewest < 2 ** (self.search.rungs - 1):
             raise SectionError(
                 "search.rungs",
                 f"must leave a training step before the first report, which comes after "

@@ -8,10 +8,12 @@ from dataclasses import dataclass
 from typing import get_args
 
 from models.candidate import (
+    FITTED_CELLS,
     CellName,
     ContextName,
     DetachName,
     PhasesName,
+    RegularisationName,
     ScheduleName,
     StateEstimateName,
     TeacherSpanName,
@@ -32,6 +34,7 @@ class Parameter:
     cohort: candidates train together only where it is equal.
     opt_in: no part of the default space: it is searched only where the study file names it, and
         `default` is what a file that wants all of it would ask for.
+    fitted: cells that are fitted in closed form may sample it, too; the others belong to training.
     """
 
     name: str
@@ -41,32 +44,48 @@ class Parameter:
     neutral: Scalar | None = None
     cohort: bool = False
     opt_in: bool = False
+    fitted: bool = False
 
     def applies(self, params: Mapping[str, Scalar]) -> bool:
         """Whether a trial samples it, given the parameters that were sampled before it."""
+        if not self.fitted and params.get("cell") in FITTED_CELLS:
+            return False
         return self.when is None or self.when.holds(params)
 
     def can_apply(self, space: Mapping[str, Domain]) -> bool:
         """Whether any trial of the space samples it."""
+        if not self.fitted and "cell" in space and not TRAINED.can_hold(space):
+            return False
         return self.when is None or self.when.can_hold(space)
 
 
 CELLS: tuple[str, ...] = get_args(CellName)
+TRAINED = Is("cell", tuple(cell for cell in CELLS if cell not in FITTED_CELLS))
 CONTEXTS: tuple[str, ...] = get_args(ContextName)
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 PHASES: tuple[str, ...] = get_args(PhasesName)
 SPANS_OF_TEACHING: tuple[str, ...] = get_args(TeacherSpanName)
 ESTIMATES: tuple[str, ...] = get_args(StateEstimateName)
 DETACHED: tuple[str, ...] = get_args(DetachName)
+REGULARISATIONS: tuple[str, ...] = get_args(RegularisationName)
 
 HAS_UNITS = Is("cell", ("rnn", "gru", "lstm"))
 HAS_MODES = Is("cell", ("lru",))
+RESERVOIR = Is("cell", ("esn",))
+NONLINEAR_LAGS = Is("cell", ("nvar",))
+AUTOREGRESSION = Is("cell", ("ar",))
+SUBSPACE = Is("cell", ("ssa",))
+FITTED = Is("cell", FITTED_CELLS)
+REGRESSION = Is("cell", ("esn", "nvar", "ar"))
+GIVEN = Is("regularisation", ("given",))
 WINDOW = Is("context", ("window",))
 STATE = Is("context", ("state",))
+WARMS_UP = AnyOf((AllOf((TRAINED, STATE)), RESERVOIR))
 LINEAR = AllOf((HAS_MODES, STATE))
 AUTONOMOUS = AllOf((Is("autonomous", (True,)), Is("head_layers", (0,))))
 UNROLLS = AnyOf((Above("rollout_steps", 1), Above("window_rollout_steps", 1)))
 FEEDS_BACK = IsNot("autonomous", (True,))
+ADDS_TO_THE_LAST = AllOf((FEEDS_BACK, AnyOf((TRAINED, REGRESSION))))
 READS = IsNot("state_estimate", ("least-squares",))
 # A state of least squares is made anew from each warm-up, and reads nothing beside its free run.
 BRANCHES = AllOf((UNROLLS, READS))
@@ -80,6 +99,7 @@ SHARE = Real(0, 1)
 NOISE = Real(0, 100)  # in standard deviations of the training span
 WEIGHT = Real(0, 1000)
 RATE = Real(0, 0.95)
+LAGS = Whole(1, 4096)
 
 NOISE_STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
 RATES = Choices((0.0, 0.1, 0.2, 0.5))
@@ -87,19 +107,22 @@ RATES = Choices((0.0, 0.1, 0.2, 0.5))
 # fmt: off
 PARAMETERS: tuple[Parameter, ...] = (
     # the architecture
-    Parameter("cell", Choices(("rnn", "gru", "lstm", "lru")), Names(CELLS), cohort=True),
+    Parameter("cell", Choices(("rnn", "gru", "lstm", "lru")), Names(CELLS), cohort=True,
+              fitted=True),
     Parameter("hidden_units", Choices((8, 16, 32)), Whole(1, 4096), HAS_UNITS, cohort=True),
     Parameter("modes", Choices((1, 2, 4, 8)), Whole(1, 2048), HAS_MODES, cohort=True),
     Parameter("layers", Choices((1, 2)), Whole(1, 16), cohort=True),
     Parameter("head_layers", Choices((0, 1)), Whole(0, 16), neutral=0, cohort=True),
     Parameter("context", Choices(("state", "window")), Names(CONTEXTS), cohort=True),
     Parameter("window_steps", Choices((4, 16, 64)), STEPS, WINDOW, cohort=True),
-    Parameter("warm_up_steps", Choices((50, 100, 200, 300)), STEPS, STATE, cohort=True),
+    Parameter("warm_up_steps", Choices((50, 100, 200, 300)), STEPS, WARMS_UP, cohort=True,
+              fitted=True),
     Parameter("autonomous", Choices((False, True)), Flag(), LINEAR, neutral=False, cohort=True),
     Parameter("state_estimate", Choices(ESTIMATES), Names(ESTIMATES), AUTONOMOUS,
               neutral="recurrence", cohort=True),
-    Parameter("residual", Choices((False, True)), Flag(), FEEDS_BACK, neutral=False, cohort=True),
-    Parameter("offset", Choices((False, True)), Flag(), neutral=True),
+    Parameter("residual", Choices((False, True)), Flag(), ADDS_TO_THE_LAST, neutral=False,
+              cohort=True, fitted=True),
+    Parameter("offset", Choices((False, True)), Flag(), neutral=True, fitted=True),
     Parameter("damping", Choices((False, True)), Flag(), HAS_MODES, neutral=True),
     # the loss
     Parameter("rollout_steps", Choices((1, 16, 64, 256)), STEPS, STATE, cohort=True),
@@ -114,7 +137,7 @@ PARAMETERS: tuple[Parameter, ...] = (
               neutral="teacher", opt_in=True),
     Parameter("stateful", Choices((False, True)), Flag(), CARRIES,
               neutral=False, cohort=True, opt_in=True),
-    Parameter("time_reversal", Choices((False, True)), Flag(), neutral=False),
+    Parameter("time_reversal", Choices((False, True)), Flag(), neutral=False, fitted=True),
     # the noise
     Parameter("input_noise_std", NOISE_STDS, NOISE, neutral=0.0),
     Parameter("feedback_noise_std", NOISE_STDS, NOISE, AllOf((UNROLLS, FEEDS_BACK)), neutral=0.0),
@@ -129,7 +152,34 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("schedule", Choices(("constant", "cosine")), Names(SCHEDULES), neutral="constant"),
     Parameter("training_steps", Choices((200, 400)), STEPS, cohort=True),
     Parameter("batch_size", Choices((4, 8)), Whole(1, 4096), cohort=True),
-    Parameter("restarts", Choices((1, 2, 4, 8)), Whole(1, 64), neutral=1),
+    Parameter("restarts", Choices((1, 2, 4, 8)), Whole(1, 64), AnyOf((TRAINED, RESERVOIR)),
+              neutral=1, fitted=True),
+    # what is fitted in closed form
+    Parameter("reservoir_units", Choices((100, 200, 400)), Whole(1, 4096), RESERVOIR,
+              cohort=True, fitted=True),
+    Parameter("fan_in", Choices((10,)), Whole(1, 4096), RESERVOIR, neutral=1, cohort=True,
+              fitted=True),
+    Parameter("spectral_radius", FloatRange(0.4, 1.4), Real(0, 100), RESERVOIR, neutral=1.0,
+              fitted=True),
+    Parameter("input_scaling", FloatRange(0.05, 2.0, log=True), Real(0, 100), RESERVOIR,
+              neutral=1.0, fitted=True),
+    Parameter("bias_scaling", FloatRange(0.0, 1.0), Real(0, 100), RESERVOIR, neutral=0.0,
+              fitted=True),
+    Parameter("leak_rate", FloatRange(0.1, 1.0), SHARE, RESERVOIR, neutral=1.0, fitted=True),
+    Parameter("nvar_delays", Choices((2, 4, 8)), LAGS, NONLINEAR_LAGS, cohort=True, fitted=True),
+    Parameter("delay_stride", Choices((1, 2, 4, 8)), LAGS, NONLINEAR_LAGS, neutral=1, cohort=True,
+              fitted=True),
+    Parameter("degree", Choices((1, 2, 3)), Whole(1, 8), NONLINEAR_LAGS, neutral=1, cohort=True,
+              fitted=True),
+    Parameter("ar_order", Choices((16, 32, 64, 128, 256)), LAGS, AUTOREGRESSION, cohort=True,
+              fitted=True),
+    Parameter("ssa_window", Choices((50, 100, 200, 300)), LAGS, SUBSPACE, cohort=True, fitted=True),
+    Parameter("regularisation", Choices(REGULARISATIONS), Names(REGULARISATIONS), FITTED,
+              neutral="given", fitted=True),
+    Parameter("ridge", FloatRange(1e-14, 1.0, log=True), Real(0, 1e6), AllOf((REGRESSION, GIVEN)),
+              neutral=0.0, fitted=True),
+    Parameter("ssa_rank", Choices((1, 2, 3, 4, 6, 8, 12)), LAGS, AllOf((SUBSPACE, GIVEN)),
+              neutral=1, fitted=True),
 )
 # fmt: on
 
@@ -137,6 +187,6 @@ BY_NAME: dict[str, Parameter] = {parameter.name: parameter for parameter in PARA
 
 # Context and rollout, whose steps together must fit into the training span.
 SPANS: tuple[tuple[Condition, str, str], ...] = (
-    (WINDOW, "window_steps", "window_rollout_steps"),
-    (STATE, "warm_up_steps", "rollout_steps"),
+    (AllOf((TRAINED, WINDOW)), "window_steps", "window_rollout_steps"),
+    (AllOf((TRAINED, STATE)), "warm_up_steps", "rollout_steps"),
 )

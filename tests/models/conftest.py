@@ -41,6 +41,16 @@ DEFAULTS: dict[str, Any] = {
     "professor_detach": "teacher",
     "stateful": False,
     "dropout": 0.0,
+    "fan_in": 1,
+    "delay_stride": 1,
+    "degree": 1,
+    "regularisation": "given",
+    "ridge": 0.0,
+    "ssa_rank": 1,
+    "spectral_radius": 1.0,
+    "input_scaling": 1.0,
+    "bias_scaling": 0.0,
+    "leak_rate": 1.0,
 }
 
 
