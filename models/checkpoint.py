@@ -36,8 +36,8 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A population of one architecture with the scaling of its data.
 
-    weights: rows `[member, parameter]` in the forecaster's layout and precision. shift, scale: float64
-    `[member, channel]`, for each member in the series' units: a network reads and
+    weights: rows `[member, parameter]` in the forecaster's layout and precision. shift, scale:
+    float64 `[member, channel]`, for each member in the series' units: a network reads and
     forecasts `(value - shift) / scale`.
     """
 

@@ -141,9 +141,7 @@ class _Problem:
         known, rest = self.series[: self.split], self.series[self.split :]
         context = known[-self.form.architecture.context_steps :]
         coefficients = np.stack([self.of_part.at(level) for level in levels])
-        runs = self.form.run(
-            self.fixed, coefficients, np.stack([context] * len(levels)), len(rest)
-        )
+        runs = self.form.run(self.fixed, coefficients, np.stack([context] * len(levels)), len(rest))
         held = np.clip(np.nan_to_num(runs, nan=CLIP_STD), -CLIP_STD, CLIP_STD)
         errors: FloatArray = np.square(held - rest).reshape(len(levels), -1).mean(axis=1)
         return errors

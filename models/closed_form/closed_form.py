@@ -78,7 +78,7 @@ class ClosedForm(ABC):
         """Shapes of what is fixed beforehand."""
         return {}
 
-    def fix(self, strategy: Strategy, generator: Generator) -> Fixed:  # noqa: ARG002
+    def fix(self, strategy: Strategy, generator: Generator) -> Fixed:
         """What is fixed beforehand, drawn from a member's own generator."""
         return {}
 

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Generator
 
 from models.candidate import Strategy
@@ -17,6 +18,8 @@ from models.closed_form.closed_form import (
 )
 from models.closed_form.ridge import STRENGTHS, Block, Ridge
 from models.freerun import CLIP_STD
+
+IndexArray = NDArray[np.intp]
 
 # Applications of the connections that their spectral radius is measured by, the first ones left
 # out: growth by step settles to within about one part in their number.
@@ -68,7 +71,7 @@ class ESN(ClosedForm):
         # Permutations, so that every unit is read as often as any other.
         sources = np.stack(
             [torch.randperm(units, generator=generator).numpy() for _ in range(self.links)]
-        )
+        ).astype(np.intp)
         connections = uniform(self.links, units)
         radius = spectral_radius(sources, connections, uniform(1, units))
         if radius > 0.0:
@@ -147,14 +150,14 @@ class Reservoir:
         return self.states
 
 
-def recurrent(states: FloatArray, sources: FloatArray, connections: FloatArray) -> FloatArray:
+def recurrent(states: FloatArray, sources: IndexArray, connections: FloatArray) -> FloatArray:
     """W s for states `[run, unit]`: the sum over links of connection times the unit it reads."""
     read = states.take(sources, axis=1, mode="clip")
     driven: FloatArray = np.einsum("rlu,lu->ru", read, connections)
     return driven
 
 
-def spectral_radius(sources: FloatArray, connections: FloatArray, start: FloatArray) -> float:
+def spectral_radius(sources: IndexArray, connections: FloatArray, start: FloatArray) -> float:
     """About the largest modulus of an eigenvalue, by how fast `start` `[1, unit]` grows.
 
     The mean growth by step is that modulus also where a complex pair or several are the largest. A

@@ -33,7 +33,7 @@ class Lagged(ClosedForm):
     def features(self) -> int:
         return self.lags * self.channels
 
-    def expand(self, values: FloatArray, constant: float) -> FloatArray:  # noqa: ARG002
+    def expand(self, values: FloatArray, constant: float) -> FloatArray:
         """Features `[row, feature]` of values `[row, lag * channel]`, the oldest first.
 
         constant: the value of a feature that is the same in all rows, for those that have one.

@@ -6,7 +6,6 @@ from math import comb
 
 import numpy as np
 
-from models.candidate import Strategy
 from models.closed_form.ar import AR
 from models.closed_form.closed_form import FloatArray
 
@@ -41,7 +40,7 @@ class NVAR(AR):
 
     @cached_property
     def _factors(self) -> list[np.ndarray]:
-        """For each degree from 2 on, which variables its monomials multiply `[factor, monomial]`."""
+        """For each degree from 2 on, the variables in its monomials `[factor, monomial]`."""
         variables = range(self.architecture.units * self.channels)
         return [
             np.array(list(combinations_with_replacement(variables, degree))).T

@@ -69,6 +69,6 @@ class Subspaces:
         rest = (1.0 - verticality).clamp(min=torch.finfo(last.dtype).eps)
         with one_thread():
             coefficients = (above @ last) / rest
-        own = np.eye(self.channels)
         lags: FloatArray = coefficients.numpy()
-        return np.kron(lags[:, np.newaxis], own)
+        own: FloatArray = np.eye(self.channels)
+        return np.asarray(np.kron(lags[:, np.newaxis], own), dtype=np.float64)

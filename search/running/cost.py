@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import median
 
 from models.candidate import Candidate
-from models.families import forecaster_of
+from models.closed_form import CLOSED_FORMS
 from models.unrolled import segment_plan
 from search.study.definition import Search
 
@@ -73,13 +73,13 @@ def step_work(candidate: Candidate) -> tuple[float, float]:
     return unrolled * calls, unrolled * batch * units * layers
 
 
-
 def fit_work(candidate: Candidate, train_steps: int) -> float:
     """Work of fitting one member, roughly: factorisations, and loops over time.
 
     An echo state network walks through the training span twice before it runs freely.
     """
-    cell, features = candidate.architecture.cell, forecaster_of(candidate.architecture, 1).features
+    cell = candidate.architecture.cell
+    features = CLOSED_FORMS[cell](candidate.architecture).features
     directions = 2 if candidate.strategy.time_reversal else 1
     factorisation = features**2 * (directions * train_steps / 4 + features)
     walks = 2 * directions + 1 if cell == "esn" else 1

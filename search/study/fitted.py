@@ -42,7 +42,9 @@ def without_training(params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar
     """
     if params.get("cell") not in FITTED_CELLS:
         return params
-    own = {name: value for name, value in params.items() if name in BY_NAME and BY_NAME[name].fitted}
+    own = {
+        name: value for name, value in params.items() if name in BY_NAME and BY_NAME[name].fitted
+    }
     return {**own, **UNTRAINED}
 
 

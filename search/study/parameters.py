@@ -22,6 +22,9 @@ from search.study.condition import Above, AllOf, AnyOf, Condition, Is, IsNot
 from search.study.domain import Choices, Domain, FloatRange, Scalar
 from search.study.meaning import Flag, Meaning, Names, Real, Whole
 
+CELLS: tuple[str, ...] = get_args(CellName)
+TRAINED = Is("cell", tuple(cell for cell in CELLS if cell not in FITTED_CELLS))
+
 
 @dataclass(frozen=True)
 class Parameter:
@@ -48,19 +51,20 @@ class Parameter:
 
     def applies(self, params: Mapping[str, Scalar]) -> bool:
         """Whether a trial samples it, given the parameters that were sampled before it."""
-        if not self.fitted and params.get("cell") in FITTED_CELLS:
-            return False
-        return self.when is None or self.when.holds(params)
+        return self.condition is None or self.condition.holds(params)
 
     def can_apply(self, space: Mapping[str, Domain]) -> bool:
         """Whether any trial of the space samples it."""
-        if not self.fitted and "cell" in space and not TRAINED.can_hold(space):
-            return False
-        return self.when is None or self.when.can_hold(space)
+        return self.condition is None or self.condition.can_hold(space)
+
+    @property
+    def condition(self) -> Condition | None:
+        """When it is sampled, that something is trained included; None for always."""
+        if self.fitted:
+            return self.when
+        return TRAINED if self.when is None else AllOf((TRAINED, self.when))
 
 
-CELLS: tuple[str, ...] = get_args(CellName)
-TRAINED = Is("cell", tuple(cell for cell in CELLS if cell not in FITTED_CELLS))
 CONTEXTS: tuple[str, ...] = get_args(ContextName)
 SCHEDULES: tuple[str, ...] = get_args(ScheduleName)
 PHASES: tuple[str, ...] = get_args(PhasesName)

@@ -171,8 +171,8 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
         elif row.opt_in:
             raise SectionError(
                 row.name,
-                f"is sampled where {row.when}, but no candidate of this space is like that; "
-                "name what it rests on as well, or remove the key",
+                f"is sampled where {row.when or row.condition}, but no candidate of this space is "
+                "like that; name what it rests on as well, or remove the key",
             )
     return reachable
 

@@ -99,8 +99,8 @@ PROBLEMS = [
      "a range is learning_rate = { low = ..., high = ... }"),
     (GOOD + "[space]\ncell = []", "[space] cell must hold at least one choice, but is empty; "
      "remove the key for the default"),
-    (GOOD + '[space]\ncell = "gruu"', '[space] cell must be "rnn", "gru", "lstm", "lru", "esn", "nvar", "ar" or "ssa", but '
-     "got \"gruu\". Did you mean 'gru'?"),
+    (GOOD + '[space]\ncell = "gruu"', '[space] cell must be "rnn", "gru", "lstm", "lru", "esn", '
+     "\"nvar\", \"ar\" or \"ssa\", but got \"gruu\". Did you mean 'gru'?"),
     (GOOD + "[space]\nhidden_units = 0", "[space] hidden_units must be from 1 to 4096, but got 0"),
     (GOOD + "[space]\nlearning_rate = inf", "[space] learning_rate must be a finite number, but "
      "got inf"),
