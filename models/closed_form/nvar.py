@@ -20,7 +20,9 @@ class NVAR(AR):
 
     @property
     def features(self) -> int:
-        return feature_count(self.architecture.units * self.channels, self.architecture.degree)
+        # As many as there are monomials of so many variables up to a degree.
+        variables, degree = self.architecture.units * self.channels, self.architecture.degree
+        return comb(variables + degree, degree)
 
     @property
     def latest(self) -> slice:
@@ -46,8 +48,3 @@ class NVAR(AR):
             np.array(list(combinations_with_replacement(variables, degree))).T
             for degree in range(2, self.architecture.degree + 1)
         ]
-
-
-def feature_count(variables: int, degree: int) -> int:
-    """How many monomials of so many variables there are up to a degree, the constant included."""
-    return comb(variables + degree, degree)

@@ -227,7 +227,7 @@ class Cohort:
         view = self.views[run.replica]
         mean, std = self.means[run.replica], self.stds[run.replica]
         truth = truth_of(view)
-        scores = score(forecast, truth, view.variance, mean, std)
+        scores = score(forecast, truth, view.variance, mean, std, view.error_horizons)
         last_inputs = np.stack([view.values[start - 1] for start in view.starts])
         first = view.starts[0]
         return ReplicaResult(

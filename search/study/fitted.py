@@ -1,10 +1,10 @@
 """Candidates that are fitted in closed form: what they have instead of training, and what fits."""
 
 from collections.abc import Mapping
+from math import comb
 from types import MappingProxyType
 
 from models.candidate import FITTED_CELLS
-from models.closed_form.nvar import feature_count
 from search.series.section import SectionError
 from search.study.condition import Condition
 from search.study.domain import Choices, Domain, Scalar, largest
@@ -93,7 +93,7 @@ def _within(name: str, domain: Domain, is_named: bool, most: int, train_steps: i
 
 
 def _check_features(delays: int, degree: int) -> None:
-    features = feature_count(delays, degree)
+    features = comb(delays + degree, degree)  # as models.closed_form.NVAR has them
     if features > MOST_FEATURES:
         raise SectionError(
             "degree",
