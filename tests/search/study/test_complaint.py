@@ -64,10 +64,10 @@ PROBLEMS = [
      "2024-01-01; write [series] above its keys"),
     (GOOD.replace("train_steps = 600\n", ""), "[task] train_steps is missing; "
      "write for example train_steps = 600"),
-    (GOOD.replace('source = "sine"', ""), '[series] source is missing; write source = "sine" or '
-     '"table"'),
-    (GOOD.replace('"sine"', '"sin"'), '[series] source must be "sine", "mackey_glass" or "table", but '
-     'got "sin". '
+    (GOOD.replace('source = "sine"', ""), '[series] source is missing; write source = "sine", '
+     '"mackey_glass" or "table"'),
+    (GOOD.replace('"sine"', '"sin"'), '[series] source must be "sine", "mackey_glass" '
+     'or "table", but got "sin". '
      "Did you mean 'sine'?"),
     (HEAD + SINE + "nois_std = 1\n" + TASK, "[series] nois_std is no key that freerun knows. "
      "Did you mean 'noise_std'?"),
