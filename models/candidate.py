@@ -2,10 +2,24 @@
 
 from collections.abc import Hashable, Mapping
 from dataclasses import asdict, dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
+FittedCellName = Literal["esn", "nvar", "ar", "ssa"]
 CellName = Literal[
-    "rnn", "gru", "lstm", "lru", "cornn", "lem", "antisymmetric", "orthogonal", "shplrnn", "mlp"
+    "rnn",
+    "gru",
+    "lstm",
+    "lru",
+    "cornn",
+    "lem",
+    "antisymmetric",
+    "orthogonal",
+    "shplrnn",
+    "mlp",
+    "esn",
+    "nvar",
+    "ar",
+    "ssa",
 ]
 ContextName = Literal["window", "state"]
 ScheduleName = Literal["constant", "cosine"]
@@ -24,6 +38,10 @@ ForcingName = Literal[
     "sparse",
 ]
 AverageName = Literal["none", "exponential", "tail"]
+RegularisationName = Literal["given", "held-out"]
+
+# Cells of forecasters that are fitted in closed form, see `models.closed_form`.
+FITTED_CELLS: tuple[str, ...] = get_args(FittedCellName)
 
 
 @dataclass(frozen=True)
@@ -45,6 +63,12 @@ class Architecture:
     the mean of their own context, see `InstanceScale`. A `residual` forecast is the last value plus
     an increment; `scaled_increments` are in standard deviations of the training span's.
 
+    Of cells that are fitted in closed form, `units` counts the units of an echo state network or
+    the delays of an NVAR, and `context_steps` the values that a free run starts from: an AR's
+    order, the window of an SSA. `fan_in` is the number of units that each unit of an echo state
+    network reads, `delay_stride` the steps from one delay of an NVAR to the next, and `degree` that
+    of its monomials.
+
     Raises ValueError where least squares are asked for of what is not linear, for a window MLP with
     another context, and for scaled increments of what has none.
     """
@@ -63,6 +87,9 @@ class Architecture:
     layer_norm: bool = False
     instance_norm: bool = False
     scaled_increments: bool = False
+    fan_in: int = 1
+    delay_stride: int = 1
+    degree: int = 1
 
     def __post_init__(self) -> None:
         is_linear = self.has_linear_layers and not self.residual
@@ -85,6 +112,11 @@ class Architecture:
     def has_linear_layers(self) -> bool:
         """Whether everything between the value that is read and the forecast is linear."""
         return self.cell == "lru" and self.head_layers == 0 and not self.layer_norm
+
+    @property
+    def is_fitted(self) -> bool:
+        """Whether it is fitted in closed form instead of being trained by gradient descent."""
+        return self.cell in FITTED_CELLS
 
     @property
     def estimates_state(self) -> bool:
@@ -131,6 +163,13 @@ class Strategy:
 
     What begins with a cell's name are that cell's knobs, which are not trained; see there. They are
     here and not in the architecture since members of one cohort may differ in them.
+
+    What is fitted in closed form is held back by `ridge`, the weight of its squared coefficients
+    beside its mean squared error, or by `ssa_rank`, the components that an SSA keeps: as given, or
+    (`regularisation` "held-out") as runs freely best over the end of the training span, see
+    `Fitting`. With `time_reversal` the span is fitted in both directions of time at once. An echo
+    state network has the `spectral_radius` of its connections, bounds of what units are driven by
+    (`input_scaling`, `bias_scaling`) and the `leak_rate` at which they forget.
     """
 
     rollout_steps: int
@@ -177,6 +216,13 @@ class Strategy:
     lem_step: float = 1.0
     antisymmetric_step: float = 0.1
     antisymmetric_diffusion: float = 0.01
+    regularisation: RegularisationName = "given"
+    ridge: float = 0.0
+    ssa_rank: int = 1
+    spectral_radius: float = 1.0
+    input_scaling: float = 1.0
+    bias_scaling: float = 0.0
+    leak_rate: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -213,6 +259,17 @@ class Candidate:
             strategy=Strategy(**plain["strategy"]),
             restarts=plain["restarts"],
         )
+
+    @property
+    def least_steps(self) -> int:
+        """The fewest values that a training span must have.
+
+        A closed form fits what follows its context within the first three quarters of them.
+        """
+        context_steps = self.architecture.context_steps
+        if self.architecture.is_fitted:
+            return max(2 * context_steps, 3)
+        return context_steps + self.strategy.rollout_steps
 
     @property
     def carries_state(self) -> bool:

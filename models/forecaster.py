@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
@@ -40,6 +41,8 @@ class Forecaster:
 
     architecture: Architecture
     channels: int = 1
+
+    dtype: ClassVar[torch.dtype] = torch.float32
 
     @property
     def cell(self) -> type[Cell]:

@@ -38,12 +38,12 @@ def free_run(
     if architecture.estimates_state:
         run = EstimatedRun.of(architecture, forecaster.layout().views(weights))
         if not architecture.instance_norm:
-            return _clipped(run.outputs(context, steps, first))
+            return clipped(run.outputs(context, steps, first))
         in_time = context.permute(2, 0, 1, 3)
         scale = InstanceScale.of(in_time)
         read = scale.normalised(in_time).permute(1, 2, 0, 3)
         restored = scale.restored(run.outputs(read, steps, first).permute(2, 0, 1, 3))
-        return _clipped(restored.permute(1, 2, 0, 3).contiguous())
+        return clipped(restored.permute(1, 2, 0, 3).contiguous())
     values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
     values[:warm_up] = context.permute(2, 0, 1, 3)
     feeds_back = truth is None and not architecture.autonomous
@@ -59,13 +59,13 @@ def free_run(
         if step.emits is not None:
             output = outputs[step.emits]
             unroll.emit(index, output)
-            _clipped(output)
+            clipped(output)
             if step.emits >= warm_up and feeds_back:
                 values[step.emits] = output
     return outputs[first:].permute(1, 2, 0, 3).contiguous()
 
 
-def _clipped(forecast: Tensor) -> Tensor:
+def clipped(forecast: Tensor) -> Tensor:
     """The forecast itself, held in place within the clip, where it was not a number, too."""
     forecast.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
     return forecast.clamp_(-CLIP_STD, CLIP_STD)

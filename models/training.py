@@ -159,6 +159,11 @@ class Training:
         return self.averages.of(self.weights)
 
     @property
+    def total_steps(self) -> int:
+        """How many steps of the optimiser there are in all."""
+        return self.strategy.training_steps
+
+    @property
     def warm_up(self) -> int:
         """True values before a free run that is scored; training segments may have fewer."""
         return self.free_run_shape.warm_up

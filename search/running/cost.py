@@ -6,6 +6,7 @@ from itertools import pairwise
 from statistics import median
 
 from models.candidate import Candidate
+from models.closed_form import CLOSED_FORMS
 from models.unrolled import segment_plan
 from search.study.definition import Search
 
@@ -33,6 +34,8 @@ REFLECTION_CALLS = 100_000  # of each reflection, once per unroll
 LINEAR_CALLS = 2_500_000
 # Seconds per multiply-add on one core before anything was measured.
 FIRST_RATE = 2e-9
+# The calls of one step of a loop over time, for closed forms.
+FITTED_STEP = 8_000
 # How many of the newest cohorts the rate is learned from.
 RECENT = 10
 
@@ -40,8 +43,8 @@ RECENT = 10
 class Cost:
     """Expected seconds of one core for cohorts of a study, learned from those that a worker ran."""
 
-    def __init__(self, search: Search) -> None:
-        self.search = search
+    def __init__(self, search: Search, train_steps: int) -> None:
+        self.search, self.train_steps = search, train_steps
         self.rates: deque[float] = deque(maxlen=RECENT)
 
     def learn(self, cohort: Sequence[Candidate], seconds: float) -> None:
@@ -54,6 +57,9 @@ class Cost:
 
     def _work(self, cohort: Sequence[Candidate]) -> float:
         """Multiply-adds of the cohort's training, some of it for calls that members share."""
+        if cohort[0].architecture.is_fitted:
+            fits = sum(c.restarts * fit_work(c, self.train_steps) for c in cohort)
+            return self.search.replicas * fits
         # A restart less after each round of the race: more of them cost less than their number.
         networks = self.search.replicas * sum((1 + c.restarts) / 2 for c in cohort)
         calls, per_network = step_work(cohort[0])
@@ -83,3 +89,16 @@ def step_work(candidate: Candidate) -> tuple[float, float]:
     if architecture.cell == "orthogonal":
         calls += REFLECTION_CALLS * architecture.reflections * architecture.layers
     return calls, unrolled * batch * units * layers
+
+
+def fit_work(candidate: Candidate, train_steps: int) -> float:
+    """Work of fitting one member, roughly: factorisations, and loops over time.
+
+    An echo state network walks through the training span twice before it runs freely.
+    """
+    cell = candidate.architecture.cell
+    features = CLOSED_FORMS[cell](candidate.architecture).features
+    directions = 2 if candidate.strategy.time_reversal else 1
+    factorisation = features**2 * (directions * train_steps / 4 + features)
+    walks = 2 * directions + 1 if cell == "esn" else 1
+    return factorisation + FITTED_STEP * walks * train_steps

@@ -56,8 +56,8 @@ _NAMED: tuple[Component, ...] = (
     Component("schedule", "a constant learning rate", {"schedule": "constant"}),
     Component("restarts", "one initialisation", {"restarts": 1}),
 )
-# How large a cell is, how it is tuned and how much there is of another component: no candidate is
-# without them.
+# How large a cell is, how it is tuned or held back, and how much there is of another component: no
+# candidate is without them.
 _MEASURES = {
     "reflections",
     "expanded_units",
@@ -73,6 +73,13 @@ _MEASURES = {
     "forcing_strength",
     "forcing_interval",
     "average_fraction",
+    "fan_in",
+    "spectral_radius",
+    "input_scaling",
+    "leak_rate",
+    "delay_stride",
+    "regularisation",
+    "ssa_rank",
 }
 _COVERED = _MEASURES | {name for component in _NAMED for name in component.values}
 # Any other parameter with a neutral value is a component by itself.

@@ -46,3 +46,28 @@ STRATEGY = Strategy(
 def test_what_makes_an_architecture_is_named(change: dict[str, Any], words: str) -> None:
     candidate = Candidate(replace(GRU, **change), STRATEGY, restarts=1)
     assert words in candidate_name(candidate)
+
+
+@pytest.mark.parametrize(
+    ("architecture", "strategy", "words"),
+    [
+        ({"cell": "esn"}, {"ridge": 1e-6}, "esn, 16 units, warm-up of 100, ridge 1e-06"),
+        (
+            {"cell": "nvar", "units": 4, "delay_stride": 2, "degree": 3},
+            {"regularisation": "held-out"},
+            "nvar, 4 delays of stride 2, degree 3, regularised by held-out runs",
+        ),
+        ({"cell": "ar", "residual": True}, {}, "ar, order 100, residual, ridge 0"),
+        (
+            {"cell": "ssa"},
+            {"ssa_rank": 2, "time_reversal": True},
+            "ssa, window of 100, fitted in both directions of time, rank 2",
+        ),
+    ],
+    ids=str,
+)
+def test_closed_forms_have_words_of_their_own(
+    architecture: dict[str, Any], strategy: dict[str, Any], words: str
+) -> None:
+    chosen = replace(GRU, **architecture), replace(STRATEGY, **strategy)
+    assert candidate_name(Candidate(*chosen, restarts=1)) == words

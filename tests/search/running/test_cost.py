@@ -39,7 +39,7 @@ GRU = Space(wide().space).resolve(
 
 def test_more_of_anything_costs_more() -> None:
     def seconds(candidate: Candidate) -> float:
-        return Cost(wide().search).seconds([candidate])
+        return Cost(wide().search, 600).seconds([candidate])
 
     base = seconds(GRU)
     for architecture in (
@@ -58,7 +58,7 @@ def test_more_of_anything_costs_more() -> None:
 
 
 def test_the_rate_is_learned_from_cohorts() -> None:
-    cost = Cost(wide().search)
+    cost = Cost(wide().search, 600)
     before = cost.seconds([GRU])
     cost.learn([GRU, GRU], 3 * cost.seconds([GRU, GRU]))
     assert cost.seconds([GRU]) == pytest.approx(3 * before)
@@ -70,14 +70,14 @@ def test_the_rate_is_learned_from_cohorts() -> None:
 
 
 def test_company_is_cheaper_than_cohorts_apart() -> None:
-    cost = Cost(wide().search)
+    cost = Cost(wide().search, 600)
     assert cost.seconds([GRU]) < cost.seconds([GRU] * 8) < 8 * cost.seconds([GRU])
 
 
 def test_pruning_is_expected() -> None:
     search = wide().search
-    whole = Cost(search.model_copy(update={"pruner": "none"}))
-    assert Cost(search).seconds([GRU] * 8) < whole.seconds([GRU] * 8)
+    whole = Cost(search.model_copy(update={"pruner": "none"}), 600)
+    assert Cost(search, 600).seconds([GRU] * 8) < whole.seconds([GRU] * 8)
 
 
 def test_a_cohort_is_affordable_where_there_is_little_time() -> None:

@@ -111,3 +111,17 @@ def test_sizes_and_knobs_are_no_components() -> None:
     knobs = {"reflections", "cornn step", "lem step", "forcing midpoint", "growth weight"}
     assert not BY_NAME.keys() & knobs
     assert {"layer norm", "forcing", "growth penalty", "weight average"} <= BY_NAME.keys()
+
+
+def test_a_closed_form_has_no_component_of_training() -> None:
+    space = Space(complete_space({"cell": Choices(("ar",))}, train_steps=600))
+    params: dict[str, Scalar] = {
+        "cell": "ar",
+        "ar_order": 32,
+        "residual": True,
+        "offset": False,
+        "time_reversal": True,
+        "regularisation": "given",
+        "ridge": 1e-3,
+    }
+    assert without_each(space, params).keys() == {"residual", "no offset", "both ways", "ridge"}

@@ -20,10 +20,11 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 # Long enough for every default choice of context and rollout.
 DEFAULT = complete_space({}, train_steps=100_000)
-# With all that a study file may ask for beyond the default.
-ASKED: dict[str, Domain] = {r.name: r.default for r in PARAMETERS if r.opt_in}
-ASKED["cell"] = Choices(CELLS)
-FULL = complete_space(ASKED, train_steps=100_000)
+# All that a study file may ask for beyond the default.
+EVERYTHING: dict[str, Domain] = {r.name: r.default for r in PARAMETERS if r.opt_in} | {
+    "cell": Choices(CELLS)
+}
+FULL = complete_space(EVERYTHING, train_steps=100_000)
 
 # The fields of a candidate that are not named as the parameters that set them.
 RENAMED = {
@@ -32,6 +33,10 @@ RENAMED = {
     "warm_up_steps": "context_steps",
     "window_steps": "context_steps",
     "window_rollout_steps": "rollout_steps",
+    "reservoir_units": "units",
+    "nvar_delays": "units",
+    "ar_order": "context_steps",
+    "ssa_window": "context_steps",
 }
 
 
@@ -45,8 +50,8 @@ def sample(seed: int, domains: dict[str, Domain] = FULL) -> dict[str, Scalar]:
 
 @cache
 def samples() -> list[dict[str, Scalar]]:
-    """Enough samples of the full space to meet every parameter."""
-    return [sample(seed) for seed in range(400)]
+    """Enough samples of the full space to meet every parameter several times."""
+    return [sample(seed) for seed in range(600)]
 
 
 def sample_with(**values: Scalar) -> dict[str, Scalar]:
@@ -61,8 +66,9 @@ def test_without_a_word_the_space_is_the_default_in_the_order_of_the_table() -> 
 
 
 def test_what_is_no_part_of_the_default_space_is_searched_where_it_is_named() -> None:
-    defaults = {row.name: row.default for row in PARAMETERS} | {"cell": Choices(CELLS)}
-    assert list(FULL.items()) == list(defaults.items())
+    assert list(FULL.items()) == [
+        (row.name, EVERYTHING.get(row.name, row.default)) for row in PARAMETERS
+    ]
     named = read_space({"dropout": [0.3]})
     assert set(complete_space(named, 100_000)) == {*DEFAULT, "dropout"}
 
@@ -196,14 +202,15 @@ def test_a_stored_space_must_have_what_every_candidate_needs() -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**32 - 1))
 def test_every_sample_has_what_applies_nothing_else_and_resolves(seed: int) -> None:
-    space = complete_space(ASKED, train_steps=600)
+    space = complete_space(EVERYTHING, train_steps=600)
     params = sample(seed, space)
     assert set(params) == {row.name for row in PARAMETERS if row.applies(params)}
     candidate = Space(space).resolve(params)
     assert Candidate.from_dict(candidate.to_dict()) == candidate
     architecture, strategy = candidate.architecture, candidate.strategy
-    assert architecture.units == params["modes" if params["cell"] == "lru" else "hidden_units"]
-    assert architecture.context_steps + strategy.rollout_steps <= 600
+    sizes = [params[n] for n, field in RENAMED.items() if field == "units" and n in params]
+    assert [architecture.units] == (sizes or [1])
+    assert candidate.least_steps <= 600
     if strategy.rollout_steps == 1:
         assert strategy.teacher_weight == 1.0
         assert strategy.curriculum_fraction == strategy.feedback_noise_std == 0.0
@@ -240,7 +247,10 @@ def test_each_parameter_reaches_its_own_field(name: str) -> None:
         assert before[RENAMED.get(name, name)] == params[name]
         for value in other_values(name, params):
             after = fields(Space(FULL).resolve({**params, name: value}).to_dict())
-            assert after == {**before, RENAMED.get(name, name): value}
+            expected = {**before, RENAMED.get(name, name): value}
+            if params["cell"] == "nvar":  # whose context reaches to its earliest delay
+                expected["context_steps"] = (expected["units"] - 1) * expected["delay_stride"] + 1
+            assert after == expected
 
 
 def test_a_parameter_that_does_not_apply_changes_nothing() -> None:
