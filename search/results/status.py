@@ -29,7 +29,8 @@ class StudyStatus:
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values: counts, budget, rate, best, verdicts, workers, leases, failures."""
-        for trial in self._study.finished_trials():
+        finished, _ = self._study.news()
+        for trial in finished:
             self._take(trial)
         study, counts, budget = self._study, self._study.counts(), self._study.budget()
         alive = [worker for worker in study.workers() if worker.alive]

@@ -113,8 +113,9 @@ class RayFleet:
             has.get("CPU", 0) >= self.cpus and has.get("GPU", 0) >= self.gpus for has in nodes
         ):
             raise UsageError(
-                f"a node of the Ray cluster must have {self.cpus:g} CPUs and {self.gpus:g} GPUs for "
-                "each worker, but none has; ask for less by --cpus-per-worker and --gpus-per-worker"
+                f"a node of the Ray cluster must have {self.cpus:g} CPUs and {self.gpus:g} GPUs "
+                "for each worker, but none has; ask for less by --cpus-per-worker and "
+                "--gpus-per-worker"
             )
 
 

@@ -12,7 +12,6 @@ from search.running.ray_fleet import RayFleet
 from search.storage import StudyStore, open_storage
 
 try:
-    import ray
     from ray.cluster_utils import Cluster
 except ImportError as error:
     if os.environ.get("CI") == "true":
