@@ -33,15 +33,15 @@ HOSTILE: dict[str, Any] = {
     "restarts": 2,
 }
 # As far as the cells' own numbers go.
-EXTREME = {
+EXTREME: dict[str, dict[str, Any]] = {
     "cornn": {"cornn_step": 10, "cornn_stiffness": 1e6, "cornn_damping": 0},
     "antisymmetric": {"antisymmetric_step": 10, "antisymmetric_diffusion": 1000},
     "lem": {"lem_step": 1e-6},
     "orthogonal": {"reflections": 1},
     "shplrnn": {"expanded_units": 1},
 }
-NORMS = {"layer_norm": True, "instance_norm": True}
-ALONE = {"context": "state", "autonomous": True}
+NORMS: dict[str, Any] = {"layer_norm": True, "instance_norm": True}
+ALONE: dict[str, Any] = {"context": "state", "autonomous": True}
 CHOICES: dict[str, dict[str, Any]] = (
     {cell: {"cell": cell} | EXTREME.get(cell, {}) for cell in CELLS}
     | {f"{cell}-norms": {"cell": cell} | NORMS for cell in CELLS}

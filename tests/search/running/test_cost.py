@@ -1,11 +1,12 @@
 """What candidates are expected to cost, and what a study with little time proposes."""
 
 from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 
-from models.candidate import Candidate
-from search.running.cost import Cost
+from models.candidate import Candidate, CellName
+from search.running.cost import GATES, Cost
 from search.running.proposer import TIME_SHARE, Proposer
 from search.study.definition import StudyDefinition
 from search.study.space import Space
@@ -55,6 +56,21 @@ def test_more_of_anything_costs_more() -> None:
         assert seconds(replace(GRU, strategy=strategy)) > base
     linear = replace(GRU, architecture=replace(GRU.architecture, cell="lru"))
     assert seconds(linear) < base
+
+
+def test_every_cell_has_a_cost_and_its_own_sizes_count() -> None:
+    def seconds(**changes: Any) -> float:
+        architecture = replace(GRU.architecture, **changes)
+        return Cost(wide().search).seconds([replace(GRU, architecture=architecture)])
+
+    assert GATES.keys() == set(get_args(CellName))
+    assert seconds(cell="lem") > seconds(cell="cornn") > seconds(cell="antisymmetric")
+    assert seconds(cell="shplrnn", expanded_units=128) > seconds(cell="shplrnn", expanded_units=32)
+    assert seconds(cell="orthogonal", reflections=16) > seconds(cell="orthogonal", reflections=4)
+    window = {"cell": "mlp", "context": "window"}
+    assert seconds(**window, context_steps=200) > seconds(**window, context_steps=100)
+    # One step for a window, where a recurrent cell takes one for each value.
+    assert seconds(**window) < seconds(cell="rnn", context="window") / 10
 
 
 def test_the_rate_is_learned_from_cohorts() -> None:
