@@ -44,13 +44,14 @@ class TaskData:
     def __init__(self, definition: StudyDefinition, table: Table | None) -> None:
         self._definition = definition
         self._table = table
-        assert (table is not None) == isinstance(definition.series, TableSeries)
+        series = definition.series
+        assert (table is not None) == isinstance(series, TableSeries)
         if table is not None:
             _check_rows(definition.task, table.rows)
             self.view("search", 0)
             self.view("test", 0)
-        elif definition.task.score_against == "signal":
-            _ = definition.series.signal_variance
+        elif definition.task.score_against == "signal" and not isinstance(series, TableSeries):
+            _ = series.signal_variance
 
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.

@@ -237,11 +237,12 @@ def test_the_average_of_the_weights_is_scored_and_exported(views: list[View]) ->
     cohort = Cohort([plain, averaged], views, study_seed=3, purpose="search")
     *_, last = cohort
     assert last is not None
-    scored = cohort.training.scored_weights
-    assert torch.equal(cohort.checkpoint(0).weights, cohort.training.weights[:2])
-    assert torch.equal(cohort.checkpoint(1).weights, scored[2:])
-    assert not torch.equal(scored[2:], cohort.training.weights[2:])
-    assert torch.equal(scored[:2], cohort.training.weights[:2])
+    training = cohort.training
+    assert isinstance(training, Training)
+    assert torch.equal(cohort.checkpoint(0).weights, training.weights[:2])
+    assert torch.equal(cohort.checkpoint(1).weights, training.scored_weights[2:])
+    assert not torch.equal(training.scored_weights[2:], training.weights[2:])
+    assert torch.equal(training.scored_weights[:2], training.weights[:2])
 
 
 def test_the_result_tells_median_and_all_replicas(views: list[View]) -> None:
