@@ -23,7 +23,7 @@ from typing import Any
 
 import torch
 
-from models.candidate import Candidate
+from models.candidate import FITTED_CELLS, Candidate
 from search.evaluation import CandidateResult, Cohort
 from search.running.proposer import Proposer
 from search.study.definition import StudyDefinition
@@ -88,7 +88,7 @@ ARCHITECTURES = (
     Method("increments", {"residual": True}),
     Method("scaled increments", {"residual": True, "scaled_increments": True}),
 )
-CLOSED_FORM: tuple[Method, ...] = ()
+CLOSED_FORM = tuple(Method(cell, {"cell": cell}) for cell in FITTED_CELLS)
 STRATEGIES: tuple[Method, ...] = ()
 LOSSES: tuple[Method, ...] = ()
 METHODS = {m.name: m for m in (*ARCHITECTURES, *CLOSED_FORM, *STRATEGIES, *LOSSES)}
@@ -98,6 +98,10 @@ _SINE_TASK = {"train_steps": 600, "horizon_steps": 400, "test_horizon_steps": 10
 SERIES: dict[str, Mapping[str, object]] = {
     "noisy-sine": {"series": {"source": "sine", "noise_std": 0.2}, "task": _SINE_TASK},
     "clean-sine": {"series": {"source": "sine", "noise_std": 0.0}, "task": _SINE_TASK},
+    "mackey-glass": {
+        "series": {"source": "mackey_glass", "tau": 17.0},
+        "task": {"train_steps": 3000, "horizon_steps": 84, "test_horizon_steps": 84},
+    },
 }
 
 
