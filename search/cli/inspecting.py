@@ -32,7 +32,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
 
     table = Table("study", "complete", "pruned", "failed", "running", "best score")
     for s in summaries:
-        best = "-" if s.best_value is None else f"{s.best_value:.4f}"
+        best = "-" if s.best_value is None else f"{s.best_value:.4g}"
         numbers = (s.counts.complete, s.counts.pruned, s.counts.failed, s.counts.running)
         table.add_row(s.name, *map(str, numbers), best)
     Console().print(table)
@@ -98,7 +98,7 @@ def _print_status(summary: dict[str, Any]) -> None:
     for quota, trials in budget["quotas"].items():
         typer.echo(f"    {quota:16} {trials['used']} of {trials['trials']} trials")
     if best is not None:
-        typer.echo(f"  best      trial {best['trial']}, score {best['score']:.4f}")
+        typer.echo(f"  best      trial {best['trial']}, score {best['score']:.4g}")
     if summary["verdicts"]:
         verdicts = ", ".join(f"{count} {name}" for name, count in summary["verdicts"].items())
         typer.echo(f"  verdicts  {verdicts}")
