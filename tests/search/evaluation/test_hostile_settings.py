@@ -10,7 +10,7 @@ from optuna.samplers import RandomSampler
 
 from search.evaluation import Cohort
 from search.study.definition import StudyDefinition
-from search.study.parameters import CELLS
+from search.study.parameters import CELLS, TRAINED_CELLS
 from search.study.task_data import TaskData
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -44,7 +44,7 @@ NORMS: dict[str, Any] = {"layer_norm": True, "instance_norm": True}
 ALONE: dict[str, Any] = {"context": "state", "autonomous": True}
 CHOICES: dict[str, dict[str, Any]] = (
     {cell: {"cell": cell} | EXTREME.get(cell, {}) for cell in CELLS}
-    | {f"{cell}-norms": {"cell": cell} | NORMS for cell in CELLS}
+    | {f"{cell}-norms": {"cell": cell} | NORMS for cell in TRAINED_CELLS}
     | {f"{cell}-alone": {"cell": cell} | ALONE for cell in ("lru", "cornn", "shplrnn")}
     | {"increments": {"cell": "gru", "residual": True, "scaled_increments": True}}
 )
