@@ -1,4 +1,4 @@
-"""How the trials per second grow with the number of workers, where a trial sleeps, not trains.
+"""How trials per second grow with the number of workers, where a trial sleeps instead of training.
 
 What is left is what workers share: the database, its locks, and sampling. Every trial is a cohort
 of its own, which is the most that a worker can ask of the database. Example:

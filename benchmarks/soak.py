@@ -35,8 +35,8 @@ STUDY_FILE = Path(__file__).parents[1] / "studies" / "smoke.toml"
 POLL_SECONDS = 0.5
 AUDIT = {
     "sqlite": (
-        "CREATE TABLE audit "
-        "(id INTEGER PRIMARY KEY, at REAL, trial_id INTEGER, was TEXT, is_now TEXT)",
+        "CREATE TABLE audit (id INTEGER PRIMARY KEY, at REAL, trial_id INTEGER, was TEXT, "
+        "is_now TEXT)",
         "CREATE TRIGGER audit_states AFTER UPDATE OF state ON trials WHEN OLD.state <> NEW.state "
         "BEGIN INSERT INTO audit (at, trial_id, was, is_now) VALUES "
         "((julianday('now') - 2440587.5) * 86400.0, NEW.trial_id, OLD.state, NEW.state); END",

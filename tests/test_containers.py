@@ -272,7 +272,9 @@ class Containers:
 
     def _text(self, text: str) -> str:
         text = text.replace("postgres:5432", f"127.0.0.1:{self.server.port}")
+        # What compose would read from its environment, else the default.
         text = text.replace("${FREERUN_STUDY:-sine}", "smoke").replace("0.0.0.0", "127.0.0.1")
+        text = re.sub(r"\$\{\w+:-([^}]*)\}", r"\1", text)
         return text.replace("8080", str(self.dashboard_port))
 
 

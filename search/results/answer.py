@@ -13,6 +13,7 @@ from search.results.wording import (
     shown_score,
 )
 from search.storage import Counts, TrialRow
+from search.study.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
 
 
@@ -42,6 +43,7 @@ def winner_answer(
     else:
         sentences.append(_test_sentence(winner.test, definition))
     sentences += [_comparison(scored, baseline) for baseline in _opponents(scored.baselines)]
+    sentences += _limit_sentences(scored, candidate, definition)
     if scored.scored_against == "observations":
         sentences.append(
             "Scores are against observations: their noise, which nobody can forecast, counts as "
@@ -103,6 +105,25 @@ def _test_sentence(test: Outcome, definition: StudyDefinition) -> str:
         f"{shown_score(max(test.replica_scores))} at worst; the verdict is “{test.verdict}” on "
         f"{same} of {len(test.verdicts)}."
     )
+
+
+def _limit_sentences(
+    scored: Outcome, candidate: Candidate, definition: StudyDefinition
+) -> list[str]:
+    """What could be reached at all, and what the winner's mean is beside it."""
+    steps = candidate.architecture.context_steps
+    limit = attainable_nmse(definition, steps, scored.horizon_steps)
+    floor = attainable_nmse(definition, definition.task.train_steps, scored.horizon_steps)
+    if limit is None or floor is None:
+        return []
+    draws = len(scored.replica_scores)
+    return [
+        f"The attainable limit is {shown_score(limit)} for forecasters that read "
+        f"{counted(steps, 'value')} with weights that do not depend on the draw, and "
+        f"{shown_score(floor)} for any that know all {definition.task.train_steps:,}: least means "
+        f"over draws, to compare with the winner's mean of {shown_score(scored.mean_score)}"
+        + (f", which {counted(draws, 'draw')} estimate only roughly." if draws < 100 else "."),
+    ]
 
 
 def _trainings(outcome: Outcome, definition: StudyDefinition) -> str:

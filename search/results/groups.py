@@ -17,12 +17,14 @@ Key = str | float | int | bool
 class Group:
     """Trials that share a value. The scores are of the complete ones.
 
-    trials: complete and pruned ones. complete: of them; best, median, quartiles: of their scores,
+    trials: complete and pruned ones; tracking: those of them whose verdict is "tracks". complete:
+    of them; best, median, quartiles: of their scores,
     None where none is complete.
     """
 
     key: Key
     trials: int
+    tracking: int
     complete: int
     best: float | None
     median: float | None
@@ -32,22 +34,24 @@ class Group:
 def grouped(trials: Iterable[TrialRow], key: Callable[[TrialRow], Key | None]) -> list[Group]:
     """Return the groups in the order of their keys; trials without a key are in none."""
     ended: Counter[Key] = Counter()
+    tracking: Counter[Key] = Counter()
     scores: defaultdict[Key, list[float]] = defaultdict(list)
     for trial in trials:
         if trial.state not in ("complete", "pruned") or (value := key(trial)) is None:
             continue
         ended[value] += 1
+        tracking[value] += trial.user_attributes.get("verdict") == "tracks"
         if trial.state == "complete" and trial.value is not None:
             scores[value].append(trial.value)
     keys = sorted(ended, key=lambda value: (isinstance(value, str), value))
-    return [_group(value, ended[value], scores[value]) for value in keys]
+    return [_group(value, ended[value], tracking[value], scores[value]) for value in keys]
 
 
-def _group(key: Key, trials: int, scores: list[float]) -> Group:
+def _group(key: Key, trials: int, tracking: int, scores: list[float]) -> Group:
     if not scores:
-        return Group(key, trials, 0, None, None, None)
+        return Group(key, trials, tracking, 0, None, None, None)
     low, middle, high = np.percentile(scores, [25, 50, 75]).tolist()
-    return Group(key, trials, len(scores), min(scores), middle, (low, high))
+    return Group(key, trials, tracking, len(scores), min(scores), middle, (low, high))
 
 
 def verdict_counts(trials: Iterable[TrialRow]) -> list[tuple[str, int, int]]:

@@ -1,13 +1,14 @@
 """What the report says about one study, ready to be laid out."""
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from search.results.answer import Answer, search_answer, winner_answer
 from search.results.commands import Command, commands
+from search.results.failing import VerdictCount, verdicts
+from search.results.matters import Matters, what_matters
 from search.results.plots import Picture, Plot, error_plot, history_plot, rollout_plot
 from search.results.score_table import (
     Entrant,
@@ -17,21 +18,12 @@ from search.results.score_table import (
     search_baselines,
     span,
 )
+from search.results.search_course import Course, course_of
 from search.results.study_results import StudyResults
 from search.results.winner import BaselineOutcome, Outcome
-from search.results.wording import VERDICTS, counted, scale_of
+from search.results.wording import counted, scale_of
 
 _SHOWN_TRIALS = 10
-
-
-@dataclass(frozen=True)
-class VerdictCount:
-    """How many trials got a verdict; share: of those that got any."""
-
-    verdict: str
-    meaning: str
-    count: int
-    share: float
 
 
 @dataclass(frozen=True)
@@ -44,16 +36,20 @@ class StudyReport:
     scale: str
     groups: Sequence[Group]
     errors: Plot | None
-    history: Plot | None
+    matters: Matters | None
     verdicts: Sequence[VerdictCount]
+    history: Plot | None
+    course: Course
     facts: Sequence[tuple[str, str]]
     commands: Sequence[Command]
+    provenance: Sequence[tuple[str, str]]
     definition: str
 
     @property
     def plots(self) -> list[Plot]:
         """The figures that plotly draws."""
-        shown = (self.rollout, self.errors, self.history)
+        importances = None if self.matters is None else self.matters.importances
+        shown = (self.rollout, self.errors, importances, self.history, self.course.rate)
         return [plot for plot in shown if isinstance(plot, Plot)]
 
 
@@ -67,10 +63,13 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         scale=scale_of(results.definition.task.score_against),
         groups=_groups(results, baselines),
         errors=error_plot(results, baselines),
+        matters=what_matters(results),
+        verdicts=verdicts(results),
         history=history_plot(results),
-        verdicts=_verdicts(results),
+        course=course_of(results),
         facts=_facts(results),
         commands=commands(results.study.name, storage_url),
+        provenance=_provenance(results),
         definition=json.dumps(results.definition.model_dump(mode="json"), indent=2),
     )
 
@@ -124,18 +123,6 @@ def _final_group(results: StudyResults, title: str, done: Sequence[Outcome]) -> 
     return group(title, note, entrants, done[0].baselines)
 
 
-def _verdicts(results: StudyResults) -> list[VerdictCount]:
-    given = Counter(
-        str(trial.user_attributes["verdict"])
-        for trial in results.trials
-        if "verdict" in trial.user_attributes
-    )
-    return [
-        VerdictCount(verdict, VERDICTS.get(verdict, ""), count, count / given.total())
-        for verdict, count in given.most_common()
-    ]
-
-
 def _facts(results: StudyResults) -> list[tuple[str, str]]:
     counts, budget, search = results.counts, results.budget, results.definition.search
     limit = "no limit" if budget.trials is None else f"of {budget.trials:,}"
@@ -146,10 +133,27 @@ def _facts(results: StudyResults) -> list[tuple[str, str]]:
         ("Trials", f"{counts.total:,} ({limit})"),
         *((state.capitalize(), f"{getattr(counts, state):,}") for state in states),
         ("Running time", f"{budget.spent_seconds / 60:.1f}{minutes} minutes"),
-        ("Workers so far", f"{results.workers:,}"),
+        ("Workers so far", f"{len(results.workers):,}"),
         ("Sampler, pruner", f"{search.sampler}, {search.pruner}"),
         ("Series", _series(results)),
         ("Created", f"{created:%Y-%m-%d %H:%M} UTC"),
+    ]
+
+
+def _provenance(results: StudyResults) -> list[tuple[str, str]]:
+    """What a score that is claimed here depends on."""
+    study = results.study
+    keys = ("freerun", "torch", "python", "processor", "cpu_capability", "device")
+    found = {
+        key: sorted({str(worker.machine.get(key, "?")) for worker in results.workers})
+        for key in keys
+    }
+    data = [("Rows of the table, SHA-256", study.data_hash)] if study.data_hash else []
+    return [
+        ("Seed", str(results.definition.seed)),
+        ("Definition, SHA-256", study.definition_hash),
+        *data,
+        *((key.replace("_", " ").capitalize(), ", ".join(kinds)) for key, kinds in found.items()),
     ]
 
 

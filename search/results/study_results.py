@@ -8,7 +8,7 @@ from models.candidate import Candidate
 from search.results.export import candidate_of
 from search.results.winner import Outcome, Winner, outcomes, winner_among
 from search.series import Table
-from search.storage import Budget, Counts, Replica, StudyReader, TrialRow
+from search.storage import Budget, Counts, Replica, StudyReader, TrialRow, WorkerStatus
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
 
@@ -28,7 +28,7 @@ class StudyResults:
     replicas: Mapping[int, Sequence[Replica]]
     counts: Counts
     budget: Budget
-    workers: int
+    workers: Sequence[WorkerStatus]
     finals: Sequence[Outcome]
     tests: Sequence[Outcome]
     winner: Winner | None
@@ -47,7 +47,7 @@ class StudyResults:
             replicas=study.replicas(),
             counts=study.counts(),
             budget=study.budget(),
-            workers=len(study.workers()),
+            workers=study.workers(),
             finals=finals,
             tests=tests,
             winner=winner_among(finals, tests, trials),

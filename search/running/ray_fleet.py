@@ -4,6 +4,7 @@ Ray only starts the worker command on its nodes, which must have freerun install
 storage's. Ray is an extra, imported when a fleet is made: it takes seconds.
 """
 
+import logging
 import os
 import socket
 import tempfile
@@ -158,7 +159,7 @@ def _connected(address: str | None, cpus: float) -> Iterator[Any]:
             raise UsageError(
                 "launch needs Ray, which is not installed; install freerun[ray]"
             ) from error
-        local = {
+        local: dict[str, Any] = {
             "num_cpus": max(1, round(cpus)),
             "include_dashboard": False,
             "object_store_memory": LOCAL_STORE_BYTES,
@@ -169,7 +170,7 @@ def _connected(address: str | None, cpus: float) -> Iterator[Any]:
             ray.init(
                 address="local" if address is None else address,
                 log_to_driver=False,
-                logging_level="error",
+                logging_level=logging.ERROR,
                 **(local if address is None else {}),
             )
         except (OSError, RuntimeError, ValueError) as error:

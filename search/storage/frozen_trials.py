@@ -6,7 +6,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.trial import FrozenTrial
@@ -25,6 +25,8 @@ from search.storage.optuna_tables import (
 
 # Ids in one statement; SQLite allows 32766 variables.
 _CHUNK = 2000
+
+_Groups: TypeAlias = defaultdict[int, list[Row[Any]]]
 
 
 def load_trials(
@@ -58,11 +60,11 @@ def _load(
     params = _by_trial(connection, PARAMS, ids)
     values = _by_trial(connection, VALUES, ids)
     reports = _by_trial(connection, INTERMEDIATE_VALUES, ids)
-    no_rows: defaultdict[int, list[Row[Any]]] = defaultdict(list)
-    user, system = (
-        _by_trial(connection, table, ids) if attributes else no_rows
-        for table in (USER_ATTRIBUTES, SYSTEM_ATTRIBUTES)
-    )
+    user: _Groups = defaultdict(list)
+    system: _Groups = defaultdict(list)
+    if attributes:
+        user = _by_trial(connection, USER_ATTRIBUTES, ids)
+        system = _by_trial(connection, SYSTEM_ATTRIBUTES, ids)
     return [
         FrozenTrial(
             number=row.number,
@@ -94,11 +96,9 @@ def last_reports(connection: Connection, trial_ids: Sequence[int]) -> dict[int, 
     return {row.trial_id: read_intermediate_value(row) for row in connection.execute(reports)}
 
 
-def _by_trial(
-    connection: Connection, table: Table, ids: Select[int]
-) -> defaultdict[int, list[Row[Any]]]:
+def _by_trial(connection: Connection, table: Table, ids: Select[int]) -> _Groups:
     """Return the rows of the trials, in the order in which they were written."""
-    groups: defaultdict[int, list[Row[Any]]] = defaultdict(list)
+    groups: _Groups = defaultdict(list)
     written = next(iter(table.primary_key))
     rows = connection.execute(select(table).where(table.c.trial_id.in_(ids)).order_by(written))
     for row in rows:

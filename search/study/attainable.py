@@ -7,16 +7,19 @@ from search.study.definition import StudyDefinition
 from search.study.limit import context_limit
 
 
-def attainable_nmse(definition: StudyDefinition, context_steps: int) -> float | None:
-    """The least mean NMSE in validation of forecasters that read so many values, None if unknown.
+def attainable_nmse(
+    definition: StudyDefinition, context_steps: int, horizon_steps: int | None = None
+) -> float | None:
+    """The least mean NMSE of forecasters that read so many values, None if unknown.
 
+    horizon_steps: of the free run; those of validation where None.
     It binds the mean over many draws of a forecaster whose weights do not depend on the draw (see
     docs/limit.md): one score, or a median of a few, may well be below it.
     """
     series, task = definition.series, definition.task
     if not isinstance(series, SineSeries) or task.score_against != "signal":
         return None
-    return _nmse(series, context_steps, task.horizon_steps)
+    return _nmse(series, context_steps, horizon_steps or task.horizon_steps)
 
 
 # A fifth of a second each, and a study has a handful of contexts for thousands of trials.

@@ -62,8 +62,8 @@ def trials(environment: dict[str, str]) -> int:
 
 def test_the_worker_and_the_slurm_script_run(environment: dict[str, str]) -> None:
     work, create, slurm, launch, local = blocks("sh")
-    for command in (launch, local):
-        assert command.startswith("freerun launch smoke")
+    assert launch.startswith("freerun launch smoke")
+    assert local.startswith("freerun launch smoke")
     run(create, environment)
     assert trials(environment) == 0
     run(slurm, environment)

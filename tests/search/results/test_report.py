@@ -89,7 +89,8 @@ def test_a_table_is_drawn_at_its_times(finished_table: Invented) -> None:
 
 def test_every_figure_has_words(finished: Invented) -> None:
     plots = report_on(finished).plots
-    assert [plot.key for plot in plots] == ["rollout", "error-by-horizon", "score-history"]
+    keys = ["rollout", "error-by-horizon", "score-history", "rate"]
+    assert [plot.key for plot in plots] == keys
     assert all(plot.alternative and plot.caption for plot in plots)
     assert "at step 1" in plots[1].alternative
 
@@ -101,6 +102,49 @@ def test_verdicts_and_states_are_counted(finished: Invented) -> None:
     assert sum(verdict.share for verdict in report.verdicts) == pytest.approx(1)
     facts = dict(report.facts)
     assert (facts["Complete"], facts["Pruned"], facts["Failed"]) == ("3", "2", "1")
+
+
+def test_the_answer_says_what_is_attainable(finished: Invented, finished_table: Invented) -> None:
+    (sentence,) = (s for s in report_on(finished).answer.sentences if "limit" in s)
+    assert "4 draws estimate only roughly" in sentence
+    assert "all 120" in sentence
+    assert not any("limit" in s for s in report_on(finished_table).answer.sentences)
+
+
+def test_what_matters_counts_every_trial_of_a_component(finished: Invented) -> None:
+    matters = report_on(finished).matters
+    assert matters is not None
+    assert matters.importances is None
+    assert "50 complete trials" in matters.note
+    found = {e.parameter: e.values for e in [*matters.first, *matters.others]}
+    assert sum(value.trials.trials for value in found["cell"]) == 5
+    assert sum(value.trials.complete for value in found["learning_rate"]) == 3
+    assert "modes" not in found  # of one value
+
+
+def test_every_verdict_of_a_complete_trial_has_an_example(finished: Invented) -> None:
+    for verdict in report_on(finished).verdicts:
+        assert verdict.count == verdict.complete + verdict.pruned
+        assert (verdict.example is not None) == (verdict.complete > 0)
+        if verdict.example is not None:
+            assert verdict.example.url.startswith("data:image/png;base64,")
+            assert "free run of trial" in verdict.example.alternative
+
+
+def test_the_course_of_the_search_is_told(finished: Invented) -> None:
+    course = report_on(finished).course
+    assert [(rung.rung, rung.reported, rung.pruned) for rung in course.rungs] == [(1, 2, 2)]
+    assert [(failure.message, failure.trials) for failure in course.failures] == [("it broke", 1)]
+    (crew,) = course.crews
+    assert (crew.host, crew.trials) == ("here", 6)
+    assert course.rate is not None
+
+
+def test_it_says_what_a_score_depends_on(finished: Invented, finished_table: Invented) -> None:
+    generated = dict(report_on(finished).provenance)
+    assert generated["Seed"] == "3"
+    assert generated["Definition, SHA-256"] == finished.definition.identity_hash
+    assert "Torch" in generated
 
 
 def test_without_a_final_the_best_trial_is_shown_and_called_what_it_is(invent: Invent) -> None:

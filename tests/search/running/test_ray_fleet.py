@@ -31,7 +31,7 @@ def cluster() -> Iterator[Any]:
         head_node_args={"num_cpus": 0, "object_store_memory": 80 * 2**20},
     )
     yield made
-    made.shutdown()
+    made.shutdown()  # type: ignore[no-untyped-call]
 
 
 def never() -> bool:
@@ -60,9 +60,10 @@ def test_a_node_dies_and_the_study_is_done_all_the_same(
     assert fleet.deaths == 1
     counts = store.counts()
     assert counts.complete + counts.pruned == counts.total == 60
-    assert len(store.workers()) == 2
-    # The one that died could not leave.
-    assert [worker.left for worker in store.workers()] == [False, True]
+    # The first was killed with its node, or found its parent dead and left in time.
+    first, second = store.workers()
+    assert second.left
+    assert first.trial_ids == first.job_ids == ()
     assert all(job.state == "done" for job in store.final_jobs())
 
 

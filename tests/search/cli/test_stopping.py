@@ -1,0 +1,30 @@
+"""A scheduler's SIGTERM: the worker gives back what it trains, and says that it was not done."""
+
+import os
+import signal
+from pathlib import Path
+
+from search.storage import open_storage
+from tests.search.cli.conftest import STUDIES, freerun, start_freerun
+
+
+def test_sigterm_gives_the_cohort_back(tmp_path: Path) -> None:
+    file = tmp_path / "endless.toml"
+    text = (STUDIES / "smoke.toml").read_text()
+    file.write_text(text.replace("training_steps = 12", "training_steps = 1000000"))
+    assert freerun(tmp_path, "run", file, "--workers", "0").code == 0
+    work = start_freerun(tmp_path, "work", "smoke")
+    with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}", create=False) as storage:
+        store = storage.study("smoke")
+        while not store.counts().running and work.process.is_alive():
+            pass
+        assert work.process.pid is not None
+        os.kill(work.process.pid, signal.SIGTERM)
+        ended = work.wait()
+        assert ended.code == 143, ended.err
+        counts = store.counts()
+        assert counts.running == 0
+        assert counts.waiting == counts.total > 0
+        (worker,) = store.workers()
+        assert worker.left
+        assert {row.attempts for row in store.trial_rows()} == {0}
