@@ -31,6 +31,7 @@ HOSTILE: dict[str, Any] = {
     "training_steps": 8,
     "batch_size": 2,
     "restarts": 2,
+    "ssa_window": 30,
 }
 # As far as the cells' own numbers go.
 EXTREME: dict[str, dict[str, Any]] = {
