@@ -89,8 +89,59 @@ ARCHITECTURES = (
     Method("scaled increments", {"residual": True, "scaled_increments": True}),
 )
 CLOSED_FORM = tuple(Method(cell, {"cell": cell}) for cell in FITTED_CELLS)
-STRATEGIES: tuple[Method, ...] = ()
-LOSSES: tuple[Method, ...] = ()
+# Strategies and losses are switched on in networks that feed their forecasts back and are trained
+# on long free runs. All their knobs are fixed, so that candidates have the random learning rates,
+# shares and curricula of "multi-step", in the same order, and initialisations of their own.
+MULTI_STEP: Mapping[str, object] = {
+    "hidden_units": 16,
+    "residual": False,
+    "offset": False,
+    "time_reversal": True,
+    "input_noise_std": 0.0,
+    "rollout_steps": 150,
+    "teacher_weight": {"low": 0.0, "high": 0.4},
+    "curriculum_fraction": {"low": 0.4, "high": 0.9},
+    "learning_rate": {"low": 5e-3, "high": 2e-2, "log": True},
+    "training_steps": 500,
+}
+
+
+def switched_on(changes: Mapping[str, Mapping[str, object]]) -> tuple[Method, ...]:
+    """A row for each change and cell."""
+    return tuple(
+        Method(f"{name} ({cell})", {**MULTI_STEP, "cell": cell, **change})
+        for cell in ("gru", "rnn")
+        for name, change in changes.items()
+    )
+
+
+STRATEGIES = switched_on(
+    {
+        "multi-step": {},
+        "scheduled-linear": {"forcing": "scheduled-linear", "forcing_midpoint": 0.25},
+        "scheduled-exponential": {"forcing": "scheduled-exponential", "forcing_midpoint": 0.25},
+        "scheduled-sigmoid": {"forcing": "scheduled-sigmoid", "forcing_midpoint": 0.25},
+        "increasing": {"forcing": "increasing", "forcing_midpoint": 0.5},
+        "generalised": {"forcing": "generalised", "forcing_strength": 0.1},
+        "adaptive": {"forcing": "adaptive"},
+        "sparse": {"forcing": "sparse", "forcing_interval": 32},
+        "pushforward": {"pushforward_steps": 2},
+        "data-as-demonstrator": {"data_as_demonstrator": True},
+        "growth-penalty": {"growth_penalty": True, "growth_weight": 0.001},
+        "state-noise": {"state_noise_std": 0.02},
+        "sign": {"sign_augmentation": True},
+        "scale": {"scale_augmentation_std": 0.2},
+        "exponential-average": {"weight_average": "exponential", "average_fraction": 0.05},
+        "tail-average": {"weight_average": "tail", "average_fraction": 0.1},
+    }
+)
+LOSSES = switched_on(
+    {
+        "velocity": {"velocity_weight": 1.0},
+        "spectral": {"spectral_weight": 0.3},
+        "amplitude": {"amplitude_weight": 0.3},
+    }
+)
 METHODS = {m.name: m for m in (*ARCHITECTURES, *CLOSED_FORM, *STRATEGIES, *LOSSES)}
 
 _SINE_TASK = {"train_steps": 600, "horizon_steps": 400, "test_horizon_steps": 1000}
