@@ -73,6 +73,25 @@ def test_every_cell_has_a_cost_and_its_own_sizes_count() -> None:
     assert seconds(**window) < seconds(cell="rnn", context="window") / 10
 
 
+def test_more_of_a_closed_form_costs_more() -> None:
+    cost = Cost(wide().search, 600)
+    reservoir = replace(
+        GRU, architecture=replace(GRU.architecture, cell="esn", units=200, context_steps=100)
+    )
+    base = cost.seconds([reservoir])
+    for architecture in (
+        replace(reservoir.architecture, units=400),
+        replace(reservoir.architecture, cell="nvar", units=16, degree=4),
+    ):
+        assert cost.seconds([replace(reservoir, architecture=architecture)]) > base
+    both = replace(reservoir, strategy=replace(reservoir.strategy, time_reversal=True))
+    assert cost.seconds([both]) > base
+    assert cost.seconds([replace(reservoir, restarts=3)]) == pytest.approx(3 * base)
+    assert Cost(wide().search, 3000).seconds([reservoir]) > base
+    order = replace(reservoir, architecture=replace(reservoir.architecture, cell="ar"))
+    assert cost.seconds([order]) < base
+
+
 def test_the_rate_is_learned_from_cohorts() -> None:
     cost = Cost(wide().search, 600)
     before = cost.seconds([GRU])
