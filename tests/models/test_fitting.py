@@ -321,5 +321,6 @@ def test_the_level_does_not_split_cohorts_but_the_shape_does(
     levels = candidate_of(make_candidate, cell, ridge=0.5, ssa_rank=3, regularisation="held-out")
     assert levels.cohort_key() == candidate.cohort_key()
     for name in ("units", "context_steps", "fan_in", "delay_stride", "degree"):
-        changed = replace(candidate.architecture, **{name: 7})
+        change: dict[str, Any] = {name: 7}
+        changed = replace(candidate.architecture, **change)
         assert replace(candidate, architecture=changed).cohort_key() != candidate.cohort_key()

@@ -26,7 +26,8 @@ def continued(candidate: Candidate, series: FloatArray, steps: int) -> FloatArra
     """The free run after a series `[time, channel]` that it was fitted on."""
     form = CLOSED_FORMS[candidate.architecture.cell](candidate.architecture, series.shape[1])
     coefficients = fitted(candidate, series)
-    return form.run({}, coefficients[None], series[None], steps)[0]
+    run: FloatArray = form.run({}, coefficients[None], series[None], steps)[0]
+    return run
 
 
 def waves(steps: int, periods: tuple[float, ...], start: int = 0) -> FloatArray:
@@ -42,9 +43,8 @@ def test_ar_is_ridge_regression_on_lagged_values(make_candidate: Callable[..., C
         rows, targets = x, series[3:]
         if reversal:
             backwards = series[::-1]
-            rows = np.concatenate(
-                [x, [backwards[t - 3 : t].reshape(-1) for t in range(3, 60)]]  # type: ignore[list-item]
-            )
+            turned = np.stack([backwards[t - 3 : t].reshape(-1) for t in range(3, 60)])
+            rows = np.concatenate([x, turned])
             targets = np.concatenate([targets, backwards[3:]])
         gram = rows.T @ rows + 0.01 * len(rows) * np.eye(6)
         candidate = make_candidate(cell="ar", context_steps=3, ridge=0.01, time_reversal=reversal)
