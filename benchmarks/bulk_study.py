@@ -15,7 +15,8 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.command import count, end_with_messages
-from models.scores import ERROR_HORIZONS, Scores
+from models.horizons import ERROR_HORIZONS
+from models.scores import Scores
 from search.cli.options import storage_at
 from search.cli.resuming import create_or_resume
 from search.errors import UsageError

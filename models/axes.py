@@ -14,4 +14,5 @@ MemberTimeChannel = Tensor  # [member, time, channel]
 MemberBatchUnit = Tensor  # [member, batch, unit]
 MemberBatchChannel = Tensor  # [member, batch, channel]
 MemberBatchTimeChannel = Tensor  # [member, batch, time, channel]
+MemberBatchChannelTime = Tensor  # [member, batch, channel, time]: contiguous rows over time
 TimeMemberBatchChannel = Tensor  # [time, member, batch, channel]: contiguous steps for unrolling

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
+from models.augmentation import Augmentation
 from models.axes import MemberTimeChannel, TimeMemberBatchChannel
 from models.candidate import Candidate
+from models.forcing import Forcing
 from models.noise import Noise
 from models.segments import Segments
 
@@ -18,7 +20,8 @@ class Batch:
 
     reads: the true values with the noise of the input. targets: the same with the noise of the
     labels. feedback_noise, output_noise: None where no member has any. fresh: `[member, batch]`,
-    whether a segment starts from a state of zero.
+    whether a segment starts from a state of zero. forced: the truth's share in what free runs read,
+    `[rollout time, member, batch, 1]`, None where all members run freely.
     """
 
     reads: TimeMemberBatchChannel
@@ -26,15 +29,22 @@ class Batch:
     feedback_noise: TimeMemberBatchChannel | None
     output_noise: TimeMemberBatchChannel | None
     fresh: Tensor
+    forced: Tensor | None = None
 
 
 class Batches:
     """Cuts segments out of each member's series `[member, time, channel]` and adds its noise."""
 
     def __init__(
-        self, candidates: Sequence[Candidate], values: MemberTimeChannel, segments: Segments
+        self,
+        candidates: Sequence[Candidate],
+        values: MemberTimeChannel,
+        segments: Segments,
+        augmentation: Augmentation,
+        forcing: Forcing,
     ) -> None:
         self.values, self.segments = values, segments
+        self.augmentation, self.forcing = augmentation, forcing
         members, _, channels = values.shape
         strategies = [c.strategy for c in candidates]
         steps, batch = segments.shape.steps, strategies[0].batch_size
@@ -56,6 +66,9 @@ class Batches:
         positions = self.segments.positions(step).to(device)
         member = torch.arange(len(positions), device=device).view(-1, 1, 1)
         self.targets.copy_(self.values[member, positions].permute(2, 0, 1, 3))
+        factor = self.augmentation.factor(step)
+        if factor is not None:
+            self.targets.mul_(factor)
         self.reads.copy_(self.targets)
         drawn = {kind: noise.draw(generators) for kind, noise in self.noise.items()}
         if drawn["input"] is not None:
@@ -63,4 +76,5 @@ class Batches:
         if drawn["label"] is not None:
             self.targets.add_(drawn["label"])
         fresh = self.segments.fresh[:, step].to(device)
-        return Batch(self.reads, self.targets, drawn["feedback"], drawn["output"], fresh)
+        forced = self.forcing.draw(step, generators)
+        return Batch(self.reads, self.targets, drawn["feedback"], drawn["output"], fresh, forced)

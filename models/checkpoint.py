@@ -20,7 +20,7 @@ from torch import Tensor
 
 from models.axes import MemberParameter
 from models.candidate import Architecture
-from models.forecaster import Forecaster
+from models.families import forecaster_of
 
 FORMAT_VERSION = 1
 # One metadata entry only: safetensors writes several in any order, and bytes should be repeatable.
@@ -36,8 +36,8 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A population of one architecture with the scaling of its data.
 
-    weights: float32 rows `[member, parameter]` in the forecaster's layout. shift, scale: float64
-    `[member, channel]`, for each member in the series' units: a network reads and
+    weights: rows `[member, parameter]` in the forecaster's layout and precision. shift, scale:
+    float64 `[member, channel]`, for each member in the series' units: a network reads and
     forecasts `(value - shift) / scale`.
     """
 
@@ -53,7 +53,7 @@ def save(checkpoint: Checkpoint) -> bytes:
 
     Raises CheckpointError where its arrays don't have the shapes of its architecture.
     """
-    layout = Forecaster(checkpoint.architecture, checkpoint.channels).layout()
+    layout = forecaster_of(checkpoint.architecture, checkpoint.channels).layout()
     members = len(checkpoint.weights)
     _check_shape("weights", checkpoint.weights, (members, layout.size))
     tensors = {_PARAMETER + name: v for name, v in layout.views(checkpoint.weights).items()}
@@ -83,7 +83,8 @@ def load(content: bytes) -> Checkpoint:
         raise CheckpointError(f"the checkpoint is damaged: {error}") from error
     architecture = _architecture(description)
     channels = _channels(description)
-    layout = Forecaster(architecture, channels).layout()
+    forecaster = forecaster_of(architecture, channels)
+    layout = forecaster.layout()
     expected = {_PARAMETER + name: shape for name, shape in layout.shapes.items()}
     expected |= {"shift": (channels,), "scale": (channels,)}
     if missing := sorted(expected.keys() - tensors.keys()):
@@ -93,7 +94,7 @@ def load(content: bytes) -> Checkpoint:
         _check_shape(name, tensors[name], (members, *shape))
     if description.pop("sha256", None) != _checksum(description, tensors):
         raise CheckpointError("the checkpoint is damaged: its content does not fit its checksum")
-    weights = torch.zeros(members, layout.size)
+    weights = torch.zeros(members, layout.size, dtype=forecaster.dtype)
     for name, view in layout.views(weights).items():
         view.copy_(tensors[_PARAMETER + name])
     return Checkpoint(architecture, channels, weights, tensors["shift"], tensors["scale"])

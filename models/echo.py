@@ -37,13 +37,15 @@ def error_echo(
     if steps < 2:
         raise ValueError(f"an echo takes a free run of at least 2 steps, but got {steps}")
     members, batch, warm_up, channels = context.shape
-    order = plan(architecture.context, warm_up, steps, warm_up)
+    whole_window = architecture.reads_whole_window
+    order = plan(architecture.context, warm_up, steps, warm_up, whole_window=whole_window)
     values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
     values[:warm_up] = context.permute(2, 0, 1, 3)
     unroll = Unroll(forecaster, weights, torch.zeros_like(weights), slots=len(order), batch=batch)
     unroll.begin()
+    unroll.adapt(values[:warm_up])
     for index, step in enumerate(order):
-        unroll.forward(index, values[step.reads], reset=step.reset)
+        unroll.forward(index, step.read(values), reset=step.reset)
         if step.emits is not None:
             unroll.emit(index, values[step.emits])
             values[step.emits].nan_to_num_(nan=CLIP_STD).clamp_(-CLIP_STD, CLIP_STD)
@@ -55,15 +57,18 @@ def error_echo(
         grads[-1, ..., channel] = passes[-1, ..., channel]
         for index in range(len(order) - 1, -1, -1):
             step = order[index]
-            is_fed_back = step.reads >= warm_up
+            is_fed_back = step.newest >= warm_up
             grad_read = unroll.backward(
                 index,
                 None if step.emits is None else grads[step.emits],
                 reset=step.reset,
                 wants_input=is_fed_back,
             )
-            if grad_read is not None:
-                grads[step.reads].addcmul_(grad_read, passes[step.reads])
+            if grad_read is None:
+                continue
+            read = grad_read.unflatten(2, (step.count, channels))
+            for position in range(max(step.reads, warm_up), step.newest + 1):
+                grads[position].addcmul_(read[:, :, position - step.reads], passes[position])
         # [lag, member]: the latest forecast before the last one first
         earlier = grads[warm_up:-1].flip(0)
         squares += earlier.square().sum(3).mean(2).T

@@ -2,16 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
-from models.axes import MemberBatchChannel, MemberBatchUnit, MemberParameter
-from models.candidate import Architecture
+from models.axes import (
+    MemberBatchChannel,
+    MemberBatchUnit,
+    MemberParameter,
+    TimeMemberBatchChannel,
+)
+from models.candidate import Architecture, Strategy
 from models.cells import CELLS, Cell
 from models.dense import Dense
 from models.estimated_state import initial_log_ridge
+from models.instance_norm import InstanceScale
+from models.layer_norm import LayerNorm
 from models.parameters import Layout
+from models.upward import Upward
+
+# The parameters that are not trained: knobs of the strategy, and what is measured of the data.
+FIXED = "fixed."
+INCREMENT_STD = "fixed.increment_std"
 
 
 @dataclass(frozen=True)
@@ -21,10 +34,15 @@ class Forecaster:
     Layers of the cell read the value, the head turns the top layer's output into the next value:
     `head_layers` fully connected tanh layers as wide as the top layer's output, then a linear
     one. With `residual`, the value that was read is added.
+
+    Among the parameters are some that are not trained: `FIXED` begins their names. So a checkpoint
+    holds all that a free run needs.
     """
 
     architecture: Architecture
     channels: int = 1
+
+    dtype: ClassVar[torch.dtype] = torch.float32
 
     @property
     def cell(self) -> type[Cell]:
@@ -43,8 +61,10 @@ class Forecaster:
     @property
     def cell_sizes(self) -> list[tuple[int, int]]:
         """(inputs, units) of each recurrent layer, bottom first."""
-        units, upper = self.architecture.units, self.architecture.layers - 1
-        return [(self.channels, units)] + [(self.output_units, units)] * upper
+        architecture = self.architecture
+        units, upper = architecture.units, architecture.layers - 1
+        bottom = architecture.context_steps if architecture.reads_whole_window else 1
+        return [(bottom * self.channels, units)] + [(self.output_units, units)] * upper
 
     @property
     def head_sizes(self) -> list[tuple[int, int]]:
@@ -55,9 +75,12 @@ class Forecaster:
     def layout(self) -> Layout:
         """Names and shapes of one member's parameters."""
         shapes: dict[str, tuple[int, ...]] = {}
-        for i, (inputs, units) in enumerate(self.cell_sizes):
-            for name, shape in self.cell.shapes(inputs, units).items():
+        for i, (inputs, _) in enumerate(self.cell_sizes):
+            for name, shape in self.cell.shapes(inputs, self.architecture).items():
                 shapes[f"cell.{i}.{name}"] = shape
+            if self.architecture.layer_norm:
+                for name, shape in LayerNorm.shapes(self.output_units).items():
+                    shapes[f"norm.{i}.{name}"] = shape
         if self.architecture.estimates_state:
             # The bottom layer reads nothing.
             del shapes["cell.0.input"]
@@ -65,20 +88,34 @@ class Forecaster:
         for i, (inputs, outputs) in enumerate(self.head_sizes):
             for name, shape in Dense.shapes(inputs, outputs).items():
                 shapes[f"head.{i}.{name}"] = shape
+        for name in self.cell.knobs:
+            shapes[FIXED + name] = (1, 1)
+        if self.architecture.scaled_increments:
+            shapes[INCREMENT_STD] = (1, self.channels)
         return Layout.of(shapes)
 
     def initialise(self, generator: Generator) -> Tensor:
-        """One member's initial parameters as a row `[parameter]`, from its own generator."""
+        """One member's initial parameters as a row `[parameter]`, from its own generator.
+
+        Those that are fixed have the values of a strategy that does not name them.
+        """
         named: dict[str, Tensor] = {}
-        for i, (inputs, units) in enumerate(self.cell_sizes):
-            for name, value in self.cell.initialise(inputs, units, generator).items():
+        for i, (inputs, _) in enumerate(self.cell_sizes):
+            for name, value in self.cell.initialise(inputs, self.architecture, generator).items():
                 named[f"cell.{i}.{name}"] = value
+            if self.architecture.layer_norm:
+                for name, value in LayerNorm.initialise(self.output_units, generator).items():
+                    named[f"norm.{i}.{name}"] = value
         if self.architecture.estimates_state:
             del named["cell.0.input"]
             named["state.log_ridge"] = initial_log_ridge()
         for i, (inputs, outputs) in enumerate(self.head_sizes):
             for name, value in Dense.initialise(inputs, outputs, generator).items():
                 named[f"head.{i}.{name}"] = value
+        for name in self.cell.knobs:
+            named[FIXED + name] = torch.tensor(getattr(Strategy, name))
+        if self.architecture.scaled_increments:
+            named[INCREMENT_STD] = torch.ones(1, self.channels)
         return self.layout().pack(named)
 
 
@@ -89,7 +126,9 @@ class Unroll:
     the gradient. Where no gradient is wanted, one slot is used over and over.
 
     `masks` `[slot, layer, member, batch, unit]`, where given, multiply the output of each layer on
-    its way up, to the next layer or to the head.
+    its way up, to the next layer or to the head; where layers are normalised, after that.
+    `state_noise`, shaped like it but for the state's units, is added to what a layer carries over
+    from the step before.
     """
 
     def __init__(
@@ -101,6 +140,7 @@ class Unroll:
         slots: int = 1,
         batch: int,
         masks: Tensor | None = None,
+        state_noise: Tensor | None = None,
     ) -> None:
         architecture = forecaster.architecture
         layout = forecaster.layout()
@@ -114,15 +154,29 @@ class Unroll:
         self.grads = {} if grads is None else layout.views(grads)
         grad_views = self.gathered or weight_views
         self.residual = architecture.residual
+        self.increment_std = weight_views.get(INCREMENT_STD)
+        self.has_instance_norm = architecture.instance_norm
+        self.instance: InstanceScale | None = None
+        self.channels = forecaster.channels
         self.members, self.batch, self.slots = weights.shape[0], batch, slots
+        knobs = _under(weight_views, FIXED)
         self.cells = [
             forecaster.cell(
-                _under(weight_views, f"cell.{i}."),
+                _under(weight_views, f"cell.{i}.") | knobs,
                 _under(grad_views, f"cell.{i}."),
                 slots=slots,
                 batch=batch,
             )
             for i in range(architecture.layers)
+        ]
+        norms = [
+            LayerNorm(
+                _under(weight_views, f"norm.{i}."),
+                _under(grad_views, f"norm.{i}."),
+                slots=slots,
+                batch=batch,
+            )
+            for i in range(architecture.layers if architecture.layer_norm else 0)
         ]
         self.head = [
             Dense(
@@ -143,10 +197,16 @@ class Unroll:
         self.zero_state = torch.zeros(size, device=device)
         self.carried = [torch.zeros(size, device=device) for _ in layers]
         self.spare = torch.empty(size, device=device)
-        self.masks = masks
-        # Laid out like an output within its state, so that products read both alike.
-        self.masked = torch.empty(size, device=device)[..., : self.output_units]
-        self.inputs = torch.empty(slots, *size[:2], forecaster.channels, device=device)
+        self.state_noise = state_noise
+        self.disturbed = torch.empty(size, device=device)
+        # A masked output is laid out like one within its state, so that products read both alike.
+        masked = torch.empty(size, device=device)[..., : self.output_units]
+        self.upward = Upward(norms, masks, masked)
+        bottom, _ = forecaster.cell_sizes[0]
+        self.inputs = torch.empty(slots, *size[:2], bottom, device=device)
+        self.grad_output = torch.empty(*size[:2], forecaster.channels, device=device)
+        # The value at which the network reads zero, as an autonomous one does in its free run.
+        self.nothing: MemberBatchChannel = torch.zeros_like(self.grad_output)
         self.grad_inputs = [
             torch.empty(*size[:2], inputs, device=device) for inputs, _ in forecaster.cell_sizes
         ]
@@ -161,6 +221,12 @@ class Unroll:
         for memory in (*self.carried, *self.gathered.values()):
             memory.zero_()
 
+    def adapt(self, context: TimeMemberBatchChannel) -> None:
+        """Take the units of an instance norm from the values that are read in the warm-up."""
+        if self.has_instance_norm:
+            self.instance = InstanceScale.of(context)
+            self.nothing = self.instance.mean
+
     def end(self) -> None:
         """Complete the gradient after the last `backward`."""
         for cell in self.cells:
@@ -169,30 +235,37 @@ class Unroll:
             self.grads[name].add_(gradient)
 
     def forward(self, step: int, x: MemberBatchChannel, *, reset: bool) -> None:
-        """Read `x`; with `reset` the state is zero before."""
+        """Read `x`, a value or all values of a window; with `reset` the state is zero before."""
         slot = step % self.slots
         below: MemberBatchUnit = self.inputs[slot].copy_(x)
+        if self.instance is not None:
+            values = below.unflatten(2, (-1, self.channels)).permute(2, 0, 1, 3)
+            values.copy_(self.instance.normalised(values))
         for layer, cell in enumerate(self.cells):
-            states = self.states[layer]
-            before = self.zero_state if reset else states[step % (self.slots + 1)]
-            after = states[(step + 1) % (self.slots + 1)]
+            before = self._before(step, layer, reset)
+            after = self.states[layer][(step + 1) % (self.slots + 1)]
             cell.forward(slot, below, before, after)
             if layer + 1 < len(self.cells):
-                below = self._passed_up(slot, layer, after[..., : self.output_units])
+                below = self.upward.forward(slot, layer, after[..., : self.output_units])
 
     def emit(self, step: int, out: MemberBatchChannel) -> None:
-        """Write the forecast of the value after the one read at `step` into `out`."""
+        """Write the forecast of the value after the last one read at `step` into `out`."""
         slot = step % self.slots
-        hidden = self._passed_up(slot, -1, self.top(step))
+        hidden = self.upward.forward(slot, -1, self.top(step))
         for layer in self.head:
             hidden = layer.forward(slot, hidden)
-        if self.residual:
-            torch.add(hidden, self.inputs[slot], out=out)
-        else:
+        if not self.residual:
             out.copy_(hidden)
+        elif self.increment_std is None:
+            torch.add(hidden, self.inputs[slot][..., -self.channels :], out=out)
+        else:
+            newest = self.inputs[slot][..., -self.channels :]
+            torch.addcmul(newest, hidden, self.increment_std, out=out)
+        if self.instance is not None:
+            out.copy_(self.instance.restored(out))
 
     def top(self, step: int) -> MemberBatchUnit:
-        """The top layer's output after the value read at `step`, before any mask."""
+        """The top layer's output after the value read at `step`, before any norm or mask."""
         return self.states[-1][(step + 1) % (self.slots + 1)][..., : self.output_units]
 
     def backward(
@@ -211,24 +284,26 @@ class Unroll:
         """
         carried = self.carried
         if grad_output is not None:
+            if self.instance is not None:
+                grad_output = torch.mul(grad_output, self.instance.std, out=self.grad_output)
             grad = grad_output
+            if self.increment_std is not None:
+                grad = grad_output * self.increment_std
             for dense in reversed(self.head):
                 grad = dense.backward(step, grad)
-            self._pass_down(step, -1, grad)
+            self.upward.backward(step, -1, grad, carried[-1][..., : self.output_units])
         if grad_top is not None:
             carried[-1][..., : self.output_units].add_(grad_top)
         for layer in range(len(self.cells) - 1, -1, -1):
-            states = self.states[layer]
-            before = self.zero_state if reset else states[step]
             below: MemberBatchUnit = self.inputs[step]
             if layer > 0:
                 output = self.states[layer - 1][step + 1][..., : self.output_units]
-                below = self._passed_up(step, layer - 1, output)
+                below = self.upward.again(step, layer - 1, output)
             self.cells[layer].backward(
                 step,
                 below,
-                before,
-                states[step + 1],
+                self._before(step, layer, reset),
+                self.states[layer][step + 1],
                 carried[layer],
                 self.spare,
                 self.grad_inputs[layer] if layer > 0 or wants_input else None,
@@ -237,27 +312,34 @@ class Unroll:
             if reset:
                 carried[layer].zero_()
             if layer > 0:
-                self._pass_down(step, layer - 1, self.grad_inputs[layer])
+                lower = carried[layer - 1][..., : self.output_units]
+                self.upward.backward(step, layer - 1, self.grad_inputs[layer], lower)
         if not wants_input:
             return None
         grad_input = self.grad_inputs[0]
         if self.residual and grad_output is not None:
-            grad_input.add_(grad_output)
+            grad_input[..., -self.channels :].add_(grad_output)
+        if self.instance is not None:
+            grad_input.unflatten(2, (-1, self.channels)).div_(self.instance.std.unsqueeze(2))
         return grad_input
 
-    def _passed_up(self, slot: int, layer: int, output: MemberBatchUnit) -> MemberBatchUnit:
-        """A layer's output as the layer above, or the head, reads it."""
-        if self.masks is None:
-            return output
-        return torch.mul(output, self.masks[slot, layer], out=self.masked)
+    def cut(self, keeps: Tensor, part: slice) -> None:
+        """Let no gradient pass to the state before the last step gone back.
 
-    def _pass_down(self, slot: int, layer: int, grad: MemberBatchUnit) -> None:
-        """Add the gradient of what was passed up to that of the layer's state."""
-        carried = self.carried[layer][..., : self.output_units]
-        if self.masks is None:
-            carried.add_(grad)
-        else:
-            carried.addcmul_(grad, self.masks[slot, layer])
+        keeps: one for members whose gradient passes on, zero for the others, `[member, 1, 1]`;
+        part: the segments that this is about.
+        """
+        for memory in self.carried:
+            memory[:, part].mul_(keeps)
+
+    def _before(self, step: int, layer: int, reset: bool) -> MemberBatchUnit:
+        """The state that a layer reads at a step."""
+        if reset:
+            return self.zero_state
+        carried = self.states[layer][step % (self.slots + 1)]
+        if self.state_noise is None:
+            return carried
+        return torch.add(carried, self.state_noise[step, layer], out=self.disturbed)
 
 
 def _under(views: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

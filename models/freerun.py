@@ -6,6 +6,7 @@ from torch import Tensor
 from models.axes import MemberBatchTimeChannel, MemberParameter
 from models.estimated_state import EstimatedRun
 from models.forecaster import Forecaster, Unroll
+from models.instance_norm import InstanceScale
 from models.plan import plan
 
 # A fed-back value is held within this many training standard deviations of the training mean:
@@ -36,27 +37,35 @@ def free_run(
     architecture = forecaster.architecture
     if architecture.estimates_state:
         run = EstimatedRun.of(architecture, forecaster.layout().views(weights))
-        return _clipped(run.outputs(context, steps, first))
+        if not architecture.instance_norm:
+            return clipped(run.outputs(context, steps, first))
+        in_time = context.permute(2, 0, 1, 3)
+        scale = InstanceScale.of(in_time)
+        read = scale.normalised(in_time).permute(1, 2, 0, 3)
+        restored = scale.restored(run.outputs(read, steps, first).permute(2, 0, 1, 3))
+        return clipped(restored.permute(1, 2, 0, 3).contiguous())
     values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
     values[:warm_up] = context.permute(2, 0, 1, 3)
-    if truth is not None:
-        values[warm_up:] = truth.permute(2, 0, 1, 3)
     feeds_back = truth is None and not architecture.autonomous
     outputs = torch.zeros_like(values)
     unroll = Unroll(forecaster, weights, batch=batch)
     unroll.begin()
-    for index, step in enumerate(plan(architecture.context, warm_up, steps, first)):
-        unroll.forward(index, values[step.reads], reset=step.reset)
+    unroll.adapt(values[:warm_up])
+    values[warm_up:] = unroll.nothing if truth is None else truth.permute(2, 0, 1, 3)
+    whole_window = architecture.reads_whole_window
+    walk = plan(architecture.context, warm_up, steps, first, whole_window=whole_window)
+    for index, step in enumerate(walk):
+        unroll.forward(index, step.read(values), reset=step.reset)
         if step.emits is not None:
             output = outputs[step.emits]
             unroll.emit(index, output)
-            _clipped(output)
+            clipped(output)
             if step.emits >= warm_up and feeds_back:
                 values[step.emits] = output
     return outputs[first:].permute(1, 2, 0, 3).contiguous()
 
 
-def _clipped(forecast: Tensor) -> Tensor:
+def clipped(forecast: Tensor) -> Tensor:
     """The forecast itself, held in place within the clip, where it was not a number, too."""
     forecast.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
     return forecast.clamp_(-CLIP_STD, CLIP_STD)

@@ -126,7 +126,11 @@ def autonomous_system(
     readout = parameters["head.0.weight"]
     padding = transition.shape[1] - readout.shape[1]
     readout = torch.nn.functional.pad(readout, (0, 0, padding, 0))
-    return transition, readout, parameters["head.0.bias"]
+    offset = parameters["head.0.bias"]
+    if architecture.scaled_increments:
+        scale = parameters["fixed.increment_std"]
+        readout, offset = readout * scale, offset * scale
+    return transition, readout, offset
 
 
 def _transition(parameters: Mapping[str, Tensor], layer: int) -> Tensor:

@@ -9,6 +9,7 @@ from models.axes import MemberParameter, TimeMemberBatchChannel
 from models.batch import Batch
 from models.estimated_state import EstimatedRun
 from models.forecaster import Forecaster
+from models.instance_norm import InstanceScale
 from models.linear import LinearRun
 from models.objective import Objective
 from models.segments import SegmentShape
@@ -40,17 +41,26 @@ class LinearGradient:
         members = torch.arange(len(self.weights), device=self.weights.device)
         for rows in members.tensor_split(-(-len(members) // MEMBERS_TOGETHER)):
             part = slice(int(rows[0]), int(rows[-1]) + 1)
-            self._add_part(batch, error_weights, part)
+            self._add_part(batch, objective, step, error_weights, part)
 
-    def _add_part(self, batch: Batch, error_weights: Tensor, part: slice) -> None:
+    def _add_part(
+        self, batch: Batch, objective: Objective, step: int, error_weights: Tensor, part: slice
+    ) -> None:
         first = self.shape.one_step_from
         weights = self.weights[part].detach().requires_grad_()
         outputs = self._outputs(self.forecaster.layout().views(weights), batch, part)
-        errors = outputs.detach() - batch.targets[first:, part]
+        targets = batch.targets[first:, part]
+        errors = outputs.detach() - targets
         if batch.output_noise is not None:
             errors = errors + batch.output_noise[first:, part]
+        grads = errors * error_weights[first:, part]
+        rollout = slice(self.shape.warm_up - first, None)
+        truth = targets[rollout]
+        further = objective.further_gradient(errors[rollout] + truth, truth, step, part)
+        if further is not None:
+            grads[rollout] += further
         # As a sum, since a backward step that is given a gradient imports a symbolic algebra.
-        (outputs * (errors * error_weights[first:, part])).sum().backward()
+        (outputs * grads).sum().backward()
         assert weights.grad is not None
         self.grads[part] += weights.grad
 
@@ -58,13 +68,28 @@ class LinearGradient:
         self, parameters: Mapping[str, Tensor], batch: Batch, part: slice
     ) -> TimeMemberBatchChannel:
         """From the first position that is forecast on."""
+        context = batch.reads[: self.shape.warm_up, part]
+        noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
+        fed_back = None if noise is None else noise[self.shape.warm_up :, part]
+        if not self.forecaster.architecture.instance_norm:
+            return self._forecasts(parameters, context, fed_back)
+        scale = InstanceScale.of(context)
+        fed_back = None if fed_back is None else fed_back / scale.std
+        return scale.restored(self._forecasts(parameters, scale.normalised(context), fed_back))
+
+    def _forecasts(
+        self,
+        parameters: Mapping[str, Tensor],
+        context: TimeMemberBatchChannel,
+        noise: TimeMemberBatchChannel | None,
+    ) -> TimeMemberBatchChannel:
+        """The same in the units in which the network reads and forecasts."""
         architecture, shape = self.forecaster.architecture, self.shape
-        reads = batch.reads[: shape.warm_up, part].permute(1, 2, 0, 3).contiguous()
+        reads = context.permute(1, 2, 0, 3).contiguous()
         if architecture.estimates_state:
             estimated = EstimatedRun.of(architecture, parameters)
             return estimated.outputs(reads, shape.rollout, shape.one_step_from).permute(2, 0, 1, 3)
-        noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
-        fed_back = None if noise is None else noise[shape.warm_up :, part, :, 0].permute(1, 2, 0)
+        fed_back = None if noise is None else noise[..., 0].permute(1, 2, 0)
         run = LinearRun.of(architecture, parameters)
         outputs = run.free_run(reads[..., 0], shape.rollout, fed_back)
         if shape.one_step_from < shape.warm_up:

@@ -32,7 +32,7 @@ class Layout:
 
     @property
     def count(self) -> int:
-        """Trained numbers per member, padding left out."""
+        """Numbers per member, padding left out."""
         return sum(prod(shape) for shape in self.shapes.values())
 
     def views(self, flat: Tensor) -> dict[str, Tensor]:
@@ -42,9 +42,9 @@ class Layout:
             for name, shape in self.shapes.items()
         }
 
-    def pack(self, named: Mapping[str, Tensor]) -> Tensor:
+    def pack(self, named: Mapping[str, Tensor], dtype: torch.dtype = torch.float32) -> Tensor:
         """One member's row `[parameter]` from its named parameters; padding is zero."""
-        row = torch.zeros(self.size)
+        row = torch.zeros(self.size, dtype=dtype)
         for name, value in named.items():
             offset = self.offsets[name]
             row[offset : offset + value.numel()] = value.flatten()

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from models.axes import MemberBatchChannel, TimeMemberBatchChannel
 from models.candidate import ContextName
 
 
@@ -11,12 +12,25 @@ class Step:
 
     `reads` is the position of the value that is read, counted from the first warm-up value:
     below the warm-up's length it is the truth, from there on what stands in for it.
-    `emits` is the position that is forecast, or None where nothing is asked for.
+    `emits` is the position that is forecast, or None where nothing is asked for. `count` values are
+    read at once, the first of them at `reads`.
     """
 
     reads: int
     reset: bool
     emits: int | None
+    count: int = 1
+
+    @property
+    def newest(self) -> int:
+        """The last position that is read."""
+        return self.reads + self.count - 1
+
+    def read(self, values: TimeMemberBatchChannel) -> MemberBatchChannel:
+        """What is read of the values by position; several lie one after another, oldest first."""
+        if self.count == 1:
+            return values[self.reads]
+        return values[self.reads : self.reads + self.count].permute(1, 2, 0, 3).flatten(2)
 
 
 def plan(
@@ -26,13 +40,19 @@ def plan(
     one_step_from: int,
     *,
     carries_state: bool = False,
+    whole_window: bool = False,
 ) -> list[Step]:
     """The steps of a warm-up followed by a rollout of `rollout_steps`.
 
     A warmed-up state reads each value once, and from position `one_step_from` on forecasts during
     the warm-up too; with `carries_state` it is not reset at the start. A window reads its values
-    anew, from a state of zero, for every forecast.
+    anew, from a state of zero, for every forecast; a `whole_window` in one step.
     """
+    if whole_window:
+        return [
+            Step(reads=start, reset=True, emits=start + warm_up, count=warm_up)
+            for start in range(rollout_steps)
+        ]
     if context == "state":
         return [
             Step(

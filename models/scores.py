@@ -12,14 +12,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.freerun import CLIP_STD
+from models.horizons import ERROR_HORIZONS
 
 FloatArray = NDArray[np.float64]
 PerChannel = FloatArray | float  # [channel], or one number for all channels
 
 # A forecast is valid until its error first exceeds this share of the series' standard deviation.
 VALID_ERROR = 0.4
-# Horizon steps at which the error of a trial is told.
-ERROR_HORIZONS = (1, 4, 16, 64, 256, 1000)
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,12 +42,15 @@ def score(
     variance: PerChannel,
     mean: PerChannel,
     std: PerChannel,
+    error_horizons: Sequence[int] = ERROR_HORIZONS,
 ) -> Scores:
     """Score free runs; the forecast is clipped first, so that a diverged one has a finite score.
 
     forecast, truth: `[start, time, channel]`. variance: what squared errors are divided by. mean,
-    std: of the training span. Raises ValueError where shapes differ, there is nothing to score, or
-    the truth, the mean, the variance or the standard deviation can't normalise an error.
+    std: of the training span. error_horizons: the steps whose errors are told.
+
+    Raises ValueError where shapes differ, there is nothing to score, or the truth, the mean, the
+    variance or the standard deviation can't normalise an error.
     """
     if forecast.shape != truth.shape or forecast.ndim != 3 or forecast.size == 0:
         raise ValueError(
@@ -66,7 +68,7 @@ def score(
         nmse=nmse(curve),
         curve=curve,
         valid_prediction_steps=valid_prediction_steps(clipped, truth, variance),
-        errors_at=MappingProxyType(errors_at(curve)),
+        errors_at=MappingProxyType(errors_at(curve, error_horizons)),
     )
 
 

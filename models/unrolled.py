@@ -6,8 +6,10 @@ from torch import Tensor
 from models.axes import MemberBatchUnit, MemberParameter, TimeMemberBatchChannel
 from models.batch import Batch
 from models.candidate import Candidate
+from models.forcing import Forcing
 from models.forecaster import Forecaster, Unroll
 from models.freerun import CLIP_STD
+from models.losses.growth import DISPLACEMENT
 from models.objective import Objective
 from models.plan import Step, plan
 from models.segments import SegmentShape
@@ -22,20 +24,22 @@ def segment_plan(candidate: Candidate) -> list[Step]:
         shape.rollout,
         shape.one_step_from,
         carries_state=candidate.carries_state,
+        whole_window=candidate.architecture.reads_whole_window,
     )
 
 
 class UnrolledGradient:
     """Runs segments forwards, and their errors backwards.
 
-    The unroll's batch holds the segments once for each branch: the free run, which reads its own
-    output during the rollout, and where there is a second branch, teacher forcing, which reads the
-    truth. They share their noise, and so differ by what they read alone.
+    The unroll's batch holds the segments once for each branch (`Candidate.branches`): the free run,
+    which reads its own output during the rollout, or some of the truth as `forcing` has it; the
+    displaced free run of the growth penalty; and last, teacher forcing, which reads the truth. They
+    share their noise, and so differ by what they read alone.
 
-    `masks` are those of `Unroll`, drawn anew by the caller before each `add`. `stream_state`
-    `[layer, member, batch, state]`, where given, is what segments start from that are not fresh; it
-    is left as it is after the last value read, in the branch that read the truth. No gradient flows
-    back through it.
+    `masks` and `state_noise` are those of `Unroll`, drawn anew by the caller before each `add`.
+    `stream_state` `[layer, member, batch, state]`, where given, is what segments start from that
+    are not fresh; it is left as it is after the last value read, in the branch that read the truth.
+    No gradient flows back through it.
     """
 
     def __init__(
@@ -44,35 +48,63 @@ class UnrolledGradient:
         candidate: Candidate,
         weights: MemberParameter,
         grads: MemberParameter,
+        forcing: Forcing,
         masks: Tensor | None,
+        state_noise: Tensor | None,
         stream_state: Tensor | None,
     ) -> None:
         self.shape, self.stream_state = SegmentShape.of_training(candidate), stream_state
         self.feeds_back = not forecaster.architecture.autonomous
+        self.channels = forecaster.channels
         self.batch, self.branches = candidate.strategy.batch_size, candidate.branches
         self.plan = segment_plan(candidate)
         branched = self.branches * self.batch
+        # The segments that run freely, of all branches.
+        self.is_displaced = candidate.free_branches > 1
+        self.own = slice(candidate.free_branches * self.batch)
         self.unroll = Unroll(
-            forecaster, weights, grads, slots=len(self.plan), batch=branched, masks=masks
+            forecaster,
+            weights,
+            grads,
+            slots=len(self.plan),
+            batch=branched,
+            masks=masks,
+            state_noise=state_noise,
         )
         size = (self.shape.steps, len(weights), branched, forecaster.channels)
         self.reads: TimeMemberBatchChannel = torch.empty(size, device=weights.device)
         self.outputs: TimeMemberBatchChannel = torch.zeros(size, device=weights.device)
+        self.passes = forcing.passes()
+        # A window's state is made anew for each forecast, and its gradient ends there anyway.
+        is_carried = candidate.architecture.context == "state"
+        self.cuts = self._cuts(forcing.pushforward()) if is_carried else {}
 
     def add(self, batch: Batch, objective: Objective, step: int) -> None:
         """Add the gradient of the batch of optimiser step `step`."""
-        self._by_branch(self.reads).copy_(batch.reads.unsqueeze(2))
+        reads = self._by_branch(self.reads).copy_(batch.reads.unsqueeze(2))
+        if self.is_displaced:
+            reads[self.shape.warm_up - 1, :, 1] += DISPLACEMENT
         self._forward(batch)
-        errors = self._by_branch(self.outputs) - batch.targets.unsqueeze(2)
-        grads = errors.mul_(objective.error_weights(step)).flatten(2, 3)
-        self._backward(grads, objective.match_weights(step))
+        outputs = self._by_branch(self.outputs)
+        grads = (outputs - batch.targets.unsqueeze(2)).mul_(objective.error_weights(step))
+        rollout = slice(self.shape.warm_up, None)
+        run, free = outputs[rollout], grads[rollout]
+        further = objective.further_gradient(run[:, :, 0], batch.targets[rollout], step)
+        if further is not None:
+            free[:, :, 0] += further
+        if self.is_displaced:
+            growth = objective.growth_gradient(run[:, :, 0], run[:, :, 1], step)
+            free[:, :, 0] -= growth
+            free[:, :, 1] += growth
+        self._backward(grads.flatten(2, 3), objective.match_weights(step), batch.forced)
 
     def _forward(self, batch: Batch) -> None:
         self.unroll.begin()
+        self.unroll.adapt(self.reads[: self.shape.warm_up])
         if self.stream_state is not None:
             self._resume(self.stream_state, batch.fresh)
         for index, step in enumerate(self.plan):
-            self.unroll.forward(index, self.reads[step.reads], reset=step.reset)
+            self.unroll.forward(index, step.read(self.reads), reset=step.reset)
             if step.emits is None:
                 continue
             output = self.outputs[step.emits]
@@ -80,7 +112,7 @@ class UnrolledGradient:
             if batch.output_noise is not None:
                 self._by_branch(output).add_(batch.output_noise[step.emits].unsqueeze(1))
             if step.emits >= self.shape.warm_up:
-                self._feed_back(step.emits, batch.feedback_noise)
+                self._feed_back(step.emits, batch)
         if self.stream_state is not None:
             for layer, states in enumerate(self.unroll.states):
                 self.stream_state[layer] = states[len(self.plan)][:, -self.batch :]
@@ -91,25 +123,50 @@ class UnrolledGradient:
         for layer, states in enumerate(self.unroll.states):
             self._by_branch(states[0]).copy_(start[layer].unsqueeze(1))
 
-    def _feed_back(self, position: int, noise: TimeMemberBatchChannel | None) -> None:
-        """Put what the free run reads at a position in the truth's place."""
-        read = self.reads[position][:, : self.batch]
+    def _feed_back(self, position: int, batch: Batch) -> None:
+        """Put what the free runs read at a position in the truth's place."""
+        read = self.reads[position][:, self.own]
         if not self.feeds_back:
-            read.zero_()
+            read.copy_(self.unroll.nothing[:, self.own])
             return
-        torch.clamp(self.outputs[position][:, : self.batch], -CLIP_STD, CLIP_STD, out=read)
-        if noise is not None:
-            read.add_(noise[position])
+        fed_back = read if batch.forced is None else torch.empty_like(read)
+        torch.clamp(self.outputs[position][:, self.own], -CLIP_STD, CLIP_STD, out=fed_back)
+        if batch.feedback_noise is not None:
+            self._by_free_run(fed_back).add_(batch.feedback_noise[position].unsqueeze(1))
+        if batch.forced is not None:
+            share = batch.forced[position - self.shape.warm_up].unsqueeze(1)
+            mixed = self._by_free_run(read).mul_(share)
+            mixed.addcmul_(self._by_free_run(fed_back), 1.0 - share)
 
-    def _backward(self, grads: TimeMemberBatchChannel, match: Tensor | None) -> None:
-        """From the gradients of the outputs, which are added to on the way."""
-        own = slice(self.batch)
+    def _gates(self, forced: Tensor | None) -> TimeMemberBatchChannel:
+        """What the gradient of a value fed back is multiplied by, from the warm-up's end on."""
+        outputs = self.outputs[self.shape.warm_up :, :, self.own]
         # Beyond the clip the fed-back value is a constant.
-        passes = (self.outputs[:, :, own].abs() < CLIP_STD).to(grads.dtype)
+        gates = (outputs.abs() < CLIP_STD).to(outputs.dtype).mul_(self.passes)
+        if forced is not None:
+            self._by_free_run(gates).mul_((1.0 - forced).unsqueeze(2))
+        return gates
+
+    def _cuts(self, pushforward: Tensor) -> dict[int, Tensor]:
+        """Steps of the plan before which the state's gradient ends, and zero for whom it does.
+
+        They read the last value that was forecast without a gradient.
+        """
+        return {
+            self.shape.warm_up - 1 + steps: (pushforward != steps).to(self.outputs).view(-1, 1, 1)
+            for steps in set(pushforward.tolist())
+            if steps > 0
+        }
+
+    def _backward(
+        self, grads: TimeMemberBatchChannel, match: Tensor | None, forced: Tensor | None
+    ) -> None:
+        """From the gradients of the outputs, which are added to on the way."""
+        own, warm_up, gates = self.own, self.shape.warm_up, self._gates(forced)
         for index in range(len(self.plan) - 1, -1, -1):
             step = self.plan[index]
             # Only a value that was fed back leads on to an earlier forecast.
-            is_fed_back = self.feeds_back and step.reads >= self.shape.warm_up
+            is_fed_back = self.feeds_back and step.newest >= warm_up
             grad_read = self.unroll.backward(
                 index,
                 None if step.emits is None else grads[step.emits],
@@ -118,7 +175,13 @@ class UnrolledGradient:
                 grad_top=self._matched(index, step.emits, match),
             )
             if is_fed_back and grad_read is not None:
-                grads[step.reads][:, own].addcmul_(grad_read[:, own], passes[step.reads])
+                read = grad_read[:, own].unflatten(2, (step.count, self.channels))
+                for position in range(max(step.reads, warm_up), step.newest + 1):
+                    grads[position][:, own].addcmul_(
+                        read[:, :, position - step.reads], gates[position - warm_up]
+                    )
+            if index in self.cuts:
+                self.unroll.cut(self.cuts[index], own)
         self.unroll.end()
 
     def _matched(
@@ -127,9 +190,15 @@ class UnrolledGradient:
         """The gradient of the top layer's outputs by which the branches are drawn together."""
         if match is None or emits is None:
             return None
-        free, teacher = self._by_branch(self.unroll.top(index)).unbind(1)
+        free, *displaced, teacher = self._by_branch(self.unroll.top(index)).unbind(1)
         apart = free - teacher
-        return (torch.stack([apart, -apart], dim=1) * match[emits]).flatten(1, 2)
+        moved = [apart, *(torch.zeros_like(run) for run in displaced), -apart]
+        return (torch.stack(moved, dim=1) * match[emits]).flatten(1, 2)
+
+    def _by_free_run(self, values: Tensor) -> Tensor:
+        """The same view of values of the free runs alone."""
+        free: Tensor = values.unflatten(-2, (-1, self.batch))
+        return free
 
     def _by_branch(self, values: Tensor) -> Tensor:
         """A view `[..., branch, batch, unit]` of `[..., branch * batch, unit]`."""

@@ -2,11 +2,13 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from typing import ClassVar
 
 import torch
 from torch import Generator, Tensor
 
 from models.axes import MemberBatchUnit
+from models.candidate import Architecture
 
 
 class Cell(ABC):
@@ -16,7 +18,12 @@ class Cell(ABC):
     autograd's bookkeeping and fresh memory would cost more than the arithmetic. Weights are views
     into the population's flat rows. Gradients are added to; theirs is contiguous memory, since a
     product that is added to a strided view takes four times as long.
+
+    `knobs` are the numbers of a strategy that the cell computes with but that are not trained: one
+    for each member, among the weights as `[member, 1, 1]`.
     """
+
+    knobs: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -39,12 +46,14 @@ class Cell(ABC):
 
     @staticmethod
     @abstractmethod
-    def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+    def shapes(inputs: int, architecture: Architecture) -> dict[str, tuple[int, ...]]:
         """Shapes of one member's parameters."""
 
     @staticmethod
     @abstractmethod
-    def initialise(inputs: int, units: int, generator: Generator) -> dict[str, Tensor]:
+    def initialise(
+        inputs: int, architecture: Architecture, generator: Generator
+    ) -> dict[str, Tensor]:
         """One member's initial parameters, drawn from its own generator."""
 
     @staticmethod

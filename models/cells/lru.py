@@ -10,6 +10,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.axes import MemberBatchUnit
+from models.candidate import Architecture
 from models.cells.cell import Cell
 
 # Where initial eigenvalues lie: decay times of 100 to 100,000 steps, since a long free run must not
@@ -36,11 +37,15 @@ class LRU(Cell):
         self.from_input = self._buffer(2 * modes)
 
     @staticmethod
-    def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+    def shapes(inputs: int, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+        units = architecture.units
         return {"nu": (1, units), "theta": (1, units), "input": (inputs, 2 * units)}
 
     @staticmethod
-    def initialise(inputs: int, units: int, generator: Generator) -> dict[str, Tensor]:
+    def initialise(
+        inputs: int, architecture: Architecture, generator: Generator
+    ) -> dict[str, Tensor]:
+        units = architecture.units
         nu = _log_uniform(units, DECAY_RANGE, generator)
         theta = _log_uniform(units, PHASE_RANGE, generator)
         # Orvieto et al. (2023), eq. 7: gamma = sqrt(1 - |lambda|^2) keeps the state's variance

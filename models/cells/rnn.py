@@ -6,6 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.axes import MemberBatchUnit
+from models.candidate import Architecture
 from models.cells.cell import Cell, times_tanh_slope, uniform
 
 
@@ -19,14 +20,17 @@ class RNN(Cell):
         self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
 
     @staticmethod
-    def shapes(inputs: int, units: int) -> dict[str, tuple[int, ...]]:
+    def shapes(inputs: int, architecture: Architecture) -> dict[str, tuple[int, ...]]:
+        units = architecture.units
         return {"input": (inputs, units), "recurrent": (units, units), "bias": (1, units)}
 
     @staticmethod
-    def initialise(inputs: int, units: int, generator: Generator) -> dict[str, Tensor]:
+    def initialise(
+        inputs: int, architecture: Architecture, generator: Generator
+    ) -> dict[str, Tensor]:
         return {
-            name: uniform(shape, units**-0.5, generator)
-            for name, shape in RNN.shapes(inputs, units).items()
+            name: uniform(shape, architecture.units**-0.5, generator)
+            for name, shape in RNN.shapes(inputs, architecture).items()
         }
 
     @staticmethod

@@ -33,7 +33,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
 
     table = Table("study", "complete", "pruned", "failed", "running", "best score")
     for s in summaries:
-        best = "-" if s.best_value is None else f"{s.best_value:.4f}"
+        best = "-" if s.best_value is None else f"{s.best_value:.4g}"
         numbers = (s.counts.complete, s.counts.pruned, s.counts.failed, s.counts.running)
         table.add_row(s.name, *map(str, numbers), best)
     Console().print(table)

@@ -118,7 +118,7 @@ def _summary(progress: StudyProgress) -> str:
     done = counts.complete + counts.pruned + counts.failed
     of = f"/{budget.trials}" if budget.trials is not None else ""
     failed = f", {counts.failed} failed" if counts.failed else ""
-    best = "none yet" if progress.best is None else f"{progress.best:.4f}"
+    best = "none yet" if progress.best is None else f"{progress.best:.4g}"
     text = (
         f"{done}{of} trials ({counts.pruned} pruned{failed}), {counts.running} running, best {best}"
     )

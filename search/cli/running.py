@@ -180,15 +180,15 @@ def _print_summary(summary: dict[str, Any]) -> None:
         )
     else:
         typer.echo(
-            f"winner: trial {final['trial']}, final NMSE {final['score']:.4f} (median of replicas)"
+            f"winner: trial {final['trial']}, final NMSE {final['score']:.4g} (median of replicas)"
         )
     if test is not None:
         typer.echo(
-            f"test: NMSE {test['score']:.4f} over {test['horizon_steps']} free-running steps, "
+            f"test: NMSE {test['score']:.4g} over {test['horizon_steps']} free-running steps, "
             f"median of {test['draws']} draws, scored against the {test['scored_against']}"
         )
         for name, baseline in summary["baselines"].items():
-            typer.echo(f"  baseline {name}: {baseline['test']:.4f}")
+            typer.echo(f"  baseline {name}: {baseline['test']:.4g}")
     typer.echo(f"report: {summary['report']}")
     if summary["export"]:
         typer.echo(

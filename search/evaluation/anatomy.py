@@ -36,7 +36,8 @@ def anatomy(
     free run is scored on, the median over networks, of persistence likewise, and the forecasts
     `[step]` of the median replica's. echo: norms by lag, the median over networks, see
     `models.echo`. Both are None for an autonomous forecaster, which reads neither truth nor its
-    own output. persistence: the curve `[step]` of its free run, the median over views.
+    own output, and the echo for one that is fitted in closed form. persistence: the curve `[step]`
+    of its free run, the median over views.
     """
     free = [
         _first_run(view, Persistence().forecast(view.values[: view.starts[0]], view.horizon_steps))
@@ -50,7 +51,8 @@ def anatomy(
     }
     if not checkpoint.architecture.autonomous:
         plain["one_step"] = _one_step(checkpoint, result, views)
-        plain["echo"] = _echo(checkpoint, views)
+        if not checkpoint.architecture.is_fitted:
+            plain["echo"] = _echo(checkpoint, views)
     return plain
 
 

@@ -11,9 +11,9 @@ import torch
 
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
-from models.freerun import free_run
+from models.families import free_run, learning_of
 from models.scores import score
-from models.training import Member, Training
+from models.training import Member
 from models.verdict import verdict
 from search.evaluation.baselines import truth_of
 from search.evaluation.result import (
@@ -55,10 +55,11 @@ class _Run:
 
 
 class Cohort:
-    """Trains candidates of one cohort key, each `len(views)` times, and scores them at rungs.
+    """Trains (or fits) candidates of one cohort key, each `len(views)` times, scored at rungs.
 
     Iterating yields None after each optimiser step and a `Rung` where one is due; in between,
-    candidates may be dropped by their position. Replica r of every candidate sees `views[r]`.
+    candidates may be dropped by their position. Replica r of every candidate sees `views[r]`. What
+    is fitted in closed form has one step, and reports at the last rung alone.
     """
 
     def __init__(
@@ -99,9 +100,8 @@ class Cohort:
             )
             for run in self.runs
         ]
-        values = torch.tensor(np.stack(scaled), dtype=torch.float32)
-        self.training = Training(members, values, device)
-        steps = self.training.strategy.training_steps
+        self.training = learning_of(members, torch.from_numpy(np.stack(scaled)), device)
+        steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
         self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
         self.noted_steps = {max(1, round(share * steps)) for share in NOTED_FRACTIONS}
@@ -124,7 +124,8 @@ class Cohort:
                 clock = perf_counter()
                 results = self._score()
                 clock = self._charge(clock)
-                yield Rung(self.rung_steps.index(step) + 1, step == self.rung_steps[-1], results)
+                rung = sum(due <= step for due in self.rung_steps)
+                yield Rung(rung, step == self.rung_steps[-1], results)
             clock = perf_counter()
 
     def drop(self, candidates: Sequence[int]) -> None:
@@ -141,7 +142,7 @@ class Cohort:
         return Checkpoint(
             architecture=self.training.forecaster.architecture,
             channels=self.training.forecaster.channels,
-            weights=self.training.weights[rows].cpu(),
+            weights=self.training.scored_weights[rows].cpu(),
             shift=torch.tensor(self.shifts[scalings]),
             scale=torch.tensor(self.scales[scalings]),
         )
@@ -232,13 +233,11 @@ class Cohort:
         scalings = [self._scaling(self.runs[i]) for i in rows]
         shift = self.shifts[scalings][:, None, None]
         scale = self.scales[scalings][:, None, None]
-        context = torch.tensor((contexts - shift) / scale, dtype=torch.float32)
-        horizon = self.views[0].horizon_steps
         forecast = free_run(
             self.training.forecaster,
-            self.training.weights[rows],
-            context.to(self.training.device),
-            horizon,
+            self.training.scored_weights[rows],
+            torch.from_numpy((contexts - shift) / scale),
+            self.views[0].horizon_steps,
         )
         values = forecast.cpu().double().numpy() * scale + shift
         return {i: values[row] for row, i in enumerate(members)}
@@ -247,7 +246,7 @@ class Cohort:
         view = self.views[run.replica]
         mean, std = self.means[run.replica], self.stds[run.replica]
         truth = truth_of(view)
-        scores = score(forecast, truth, view.variance, mean, std)
+        scores = score(forecast, truth, view.variance, mean, std, view.error_horizons)
         last_inputs = np.stack([view.values[start - 1] for start in view.starts])
         first = view.starts[0]
         return ReplicaResult(

@@ -4,8 +4,7 @@ import numpy as np
 import torch
 
 from models.checkpoint import Checkpoint
-from models.forecaster import Forecaster
-from models.freerun import free_run
+from models.families import forecaster_of, free_run
 from search.series import FloatArray
 
 
@@ -22,8 +21,9 @@ def run_networks(
     batch, step, channel]`; where given it is read in place of the forecasts, so that each is a
     one-step forecast.
 
-    Raises OverflowError where scaled contexts are no finite numbers in single precision.
+    Raises OverflowError where scaled contexts are no finite numbers in the networks' precision.
     """
+    forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
     members = len(checkpoint.weights)
     # One network alone rounds differently; a twin keeps it company.
     rows = list(range(members)) * (2 if members == 1 else 1)
@@ -32,13 +32,13 @@ def run_networks(
 
     def scaled(values: FloatArray) -> torch.Tensor:
         own = values if len(values) == 1 else values[rows]
-        single = torch.tensor((own - shift) / scale, dtype=torch.float32)
-        if not torch.isfinite(single).all():
+        read = torch.from_numpy((own - shift) / scale).to(forecaster.dtype)
+        if not torch.isfinite(read).all():
             raise OverflowError("values are too large for the scale of the networks")
-        return single
+        return read
 
     forecast = free_run(
-        Forecaster(checkpoint.architecture, checkpoint.channels),
+        forecaster,
         checkpoint.weights[rows],
         scaled(contexts),
         steps,

@@ -56,6 +56,8 @@ def scale_of(scored_against: ScoreAgainst) -> str:
 def candidate_name(candidate: Candidate) -> str:
     """A candidate in a few words: cell, size, what it reads, what it was trained on."""
     architecture, strategy = candidate.architecture, candidate.strategy
+    if architecture.is_fitted:
+        return _fitted_name(candidate)
     layers = f"{architecture.layers} x " if architecture.layers > 1 else ""
     context = (
         f"window of {architecture.context_steps}"
@@ -69,13 +71,43 @@ def candidate_name(candidate: Candidate) -> str:
     )
     size = layers + counted(architecture.units, _UNITS.get(architecture.cell, "unit"))
     named = [
-        (architecture.residual, "residual"),
+        (architecture.cell == "orthogonal", counted(architecture.reflections, "reflection")),
+        (architecture.cell == "shplrnn", f"expanded to {architecture.expanded_units}"),
+        (architecture.layer_norm, "layer norm"),
+        (architecture.instance_norm, "instance norm"),
+        (architecture.residual and not architecture.scaled_increments, "residual"),
+        (architecture.scaled_increments, "scaled increments"),
         (not strategy.damping, "undamped"),
         (architecture.autonomous, "running on its state"),
         (architecture.estimates_state, "state by least squares"),
     ]
     extras = [words for applies, words in named if applies]
     return ", ".join([architecture.cell, size, *extras, context, rollout])
+
+
+def _fitted_name(candidate: Candidate) -> str:
+    """A candidate that is fitted in closed form: its own words for sizes, and what holds it."""
+    architecture, strategy = candidate.architecture, candidate.strategy
+    steps, units = architecture.context_steps, architecture.units
+    sizes = {
+        "esn": f"{counted(units, 'unit')}, warm-up of {steps}",
+        "nvar": f"{counted(units, 'delay')} of stride {architecture.delay_stride}, "
+        f"degree {architecture.degree}",
+        "ar": f"order {steps}",
+        "ssa": f"window of {steps}",
+    }
+    if strategy.regularisation == "held-out":
+        held = "regularised by held-out runs"
+    elif architecture.cell == "ssa":
+        held = f"rank {strategy.ssa_rank}"
+    else:
+        held = f"ridge {strategy.ridge:.2g}"
+    named = [
+        (architecture.residual, "residual"),
+        (strategy.time_reversal, "fitted in both directions of time"),
+    ]
+    extras = [words for applies, words in named if applies]
+    return ", ".join([architecture.cell, sizes[architecture.cell], *extras, held])
 
 
 def counted(number: int, singular: str) -> str:

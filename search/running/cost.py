@@ -6,20 +6,36 @@ from itertools import pairwise
 from statistics import median
 
 from models.candidate import Candidate
+from models.closed_form import CLOSED_FORMS
 from models.unrolled import segment_plan
 from search.study.definition import Search
 
-# Products per unit of state that each cell makes: a gate each, with its backward step.
-GATES = {"rnn": 1, "gru": 3, "lstm": 4, "lru": 1}
+# Products per unit of state that each cell makes: a gate each, with its backward step. Those of the
+# shallow piecewise-linear one go through its second size instead.
+GATES = {
+    "rnn": 1,
+    "gru": 3,
+    "lstm": 4,
+    "lru": 1,
+    "cornn": 2,
+    "lem": 4,
+    "antisymmetric": 1,
+    "orthogonal": 1,
+    "shplrnn": 1,
+    "mlp": 1,
+}
 # Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in
 # multiply-adds; what calling kernels costs a cohort, whatever its size, for each step of an unroll
 # or for a linear run, likewise. They are rough: what they miss by is learned.
 ELEMENTWISE = 100
 LINEAR_STEP = 10
 UNROLLED_CALLS = 80_000
+REFLECTION_CALLS = 100_000  # of each reflection, once per unroll
 LINEAR_CALLS = 2_500_000
 # Seconds per multiply-add on one core before anything was measured.
 FIRST_RATE = 2e-9
+# The calls of one step of a loop over time, for closed forms.
+FITTED_STEP = 8_000
 # How many of the newest cohorts the rate is learned from.
 RECENT = 10
 
@@ -27,8 +43,8 @@ RECENT = 10
 class Cost:
     """Expected seconds of one core for cohorts of a study, learned from those that a worker ran."""
 
-    def __init__(self, search: Search) -> None:
-        self.search = search
+    def __init__(self, search: Search, train_steps: int) -> None:
+        self.search, self.train_steps = search, train_steps
         self.rates: deque[float] = deque(maxlen=RECENT)
 
     def learn(self, cohort: Sequence[Candidate], seconds: float) -> None:
@@ -41,6 +57,9 @@ class Cost:
 
     def _work(self, cohort: Sequence[Candidate]) -> float:
         """Multiply-adds of the cohort's training, some of it for calls that members share."""
+        if cohort[0].architecture.is_fitted:
+            fits = sum(c.restarts * fit_work(c, self.train_steps) for c in cohort)
+            return self.search.replicas * fits
         # A restart less after each round of the race: more of them cost less than their number.
         networks = self.search.replicas * sum((1 + c.restarts) / 2 for c in cohort)
         calls, per_network = step_work(cohort[0])
@@ -61,7 +80,25 @@ def step_work(candidate: Candidate) -> tuple[float, float]:
         steps = architecture.context_steps + strategy.rollout_steps
         return LINEAR_CALLS, LINEAR_STEP * steps * (strategy.batch_size + units)
     unrolled, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
-    products = 3 * GATES[architecture.cell] * 2 * units + ELEMENTWISE
+    width = architecture.expanded_units if architecture.cell == "shplrnn" else units
+    products = 3 * GATES[architecture.cell] * 2 * width + ELEMENTWISE
     layers = architecture.layers * products + architecture.head_layers * 3 * units
-    calls = UNROLLED_CALLS * architecture.layers
-    return unrolled * calls, unrolled * batch * units * layers
+    if architecture.reads_whole_window:
+        layers += 3 * architecture.context_steps
+    calls = unrolled * UNROLLED_CALLS * architecture.layers
+    if architecture.cell == "orthogonal":
+        calls += REFLECTION_CALLS * architecture.reflections * architecture.layers
+    return calls, unrolled * batch * units * layers
+
+
+def fit_work(candidate: Candidate, train_steps: int) -> float:
+    """Work of fitting one member, roughly: factorisations, and loops over time.
+
+    An echo state network walks through the training span twice before it runs freely.
+    """
+    cell = candidate.architecture.cell
+    features = CLOSED_FORMS[cell](candidate.architecture).features
+    directions = 2 if candidate.strategy.time_reversal else 1
+    factorisation = features**2 * (directions * train_steps / 4 + features)
+    walks = 2 * directions + 1 if cell == "esn" else 1
+    return factorisation + FITTED_STEP * walks * train_steps

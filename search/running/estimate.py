@@ -46,6 +46,7 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     proposer, space = Proposer(random, sampler_seed=definition.seed), definition.full_space()
     data = TaskData(definition, table)
     views = [data.view("search", replica) for replica in range(search.replicas)]
+    halved = HALVING_SHARE.get(search.rungs, 5 / 16) if search.pruner == "halving" else 1.0
 
     def seconds_per_trial(preset: str | None) -> float:
         cohorts = []
@@ -54,18 +55,19 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
             proposer.forget()
             cohorts.append([space.resolve(proposal.params) for proposal in proposals])
         per_step = _seconds_per_step(cohorts[0], views, definition.seed)
-        measured = per_step * cohorts[0][0].strategy.training_steps
+        first = cohorts[0][0]
+        # What is fitted in closed form is never pruned.
+        share = 1.0 if first.architecture.is_fitted else halved
+        measured = per_step * first.strategy.training_steps * share
         expected = [proposer.cost.seconds(cohort) for cohort in cohorts]
         return measured / expected[0] * sum(expected) / sum(map(len, cohorts))
 
     if definition.presets:
         quotas = {name: preset.trials for name, preset in definition.presets.items()}
         total = sum(trials * seconds_per_trial(name) for name, trials in quotas.items())
-        whole = total / sum(quotas.values())
+        per_trial = total / sum(quotas.values())
     else:
-        whole = median(seconds_per_trial(None) for _ in range(COHORTS))
-    share = HALVING_SHARE.get(search.rungs, 5 / 16) if search.pruner == "halving" else 1.0
-    per_trial = whole * share
+        per_trial = median(seconds_per_trial(None) for _ in range(COHORTS))
     workers = search.workers or default_workers()
     minutes = per_trial * search.trials / workers / 60
     if search.minutes is not None:
@@ -74,10 +76,17 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
 
 
 def _seconds_per_step(candidates: Sequence[Candidate], views: Sequence[View], seed: int) -> float:
-    """The fastest of some steps, since others running here can only make one slower."""
+    """The fastest of some steps, since others running here can only make one slower.
+
+    A fit is one step, which is measured to its end.
+    """
     cohort = Cohort(candidates, views, study_seed=seed, purpose="search", rung_fractions=())
     seconds: list[float] = []
     began = perf_counter()
+    if candidates[0].architecture.is_fitted:
+        for _ in cohort:
+            pass
+        return perf_counter() - began
     for _ in cohort:
         now = perf_counter()
         seconds.append(now - began)

@@ -15,7 +15,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from models.candidate import Candidate
-from models.training import unroll_bytes
+from models.families import member_bytes
 from search.running.cost import Cost
 from search.running.sampler_view import LARGEST_VIEW, thinned
 from search.storage import Proposal, Quota, ScoredTrial
@@ -54,7 +54,7 @@ class Proposer:
         self.known: list[ScoredTrial] = []
         self.mirrored = self.thinned = 0
         self.asked: list[Trial] = []
-        self.cost = Cost(self.search)
+        self.cost = Cost(self.search, definition.task.train_steps)
 
     def learn(self, scored: Sequence[ScoredTrial], load: Load) -> None:
         """Take newly finished trials into account, while nothing that was proposed runs.
@@ -174,7 +174,7 @@ class Proposer:
 
     def _most_members(self, candidate: Candidate) -> int:
         """About how many networks may train with a candidate: as told, and as memory allows."""
-        in_memory = max(1, COHORT_BYTES // unroll_bytes(candidate))
+        in_memory = max(1, COHORT_BYTES // member_bytes(candidate))
         return min(self.search.cohort_members, in_memory)
 
 

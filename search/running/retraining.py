@@ -58,13 +58,13 @@ def retrain_on(
     if hold_out < 0:
         raise UsageError(f"--hold-out must be at least 0, but got {hold_out}")
     train_steps = table.rows - hold_out
-    needed = candidate.architecture.context_steps + candidate.strategy.rollout_steps
+    needed = candidate.least_steps
     if train_steps < needed:
         remedy = (
             "give a longer table" if hold_out == 0 else "hold out fewer, or give a longer table"
         )
         raise SeriesError(
-            f"the training rows must be at least {needed}, the candidate's context and rollout, "
+            f"the training rows must be at least {needed}, which the candidate learns from, "
             f"but {table.rows} rows less {hold_out} held out are {train_steps}; {remedy}"
         )
     training = table.values[:train_steps]

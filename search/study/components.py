@@ -56,7 +56,32 @@ _NAMED: tuple[Component, ...] = (
     Component("schedule", "a constant learning rate", {"schedule": "constant"}),
     Component("restarts", "one initialisation", {"restarts": 1}),
 )
-_COVERED = {name for component in _NAMED for name in component.values}
+# How large a cell is, how it is tuned or held back, and how much there is of another component: no
+# candidate is without them.
+_MEASURES = {
+    "reflections",
+    "expanded_units",
+    "cornn_step",
+    "cornn_stiffness",
+    "cornn_damping",
+    "lem_step",
+    "antisymmetric_step",
+    "antisymmetric_diffusion",
+    "professor_detach",
+    "growth_weight",
+    "forcing_midpoint",
+    "forcing_strength",
+    "forcing_interval",
+    "average_fraction",
+    "fan_in",
+    "spectral_radius",
+    "input_scaling",
+    "leak_rate",
+    "delay_stride",
+    "regularisation",
+    "ssa_rank",
+}
+_COVERED = _MEASURES | {name for component in _NAMED for name in component.values}
 # Any other parameter with a neutral value is a component by itself.
 COMPONENTS: tuple[Component, ...] = _NAMED + tuple(
     Component(row.name.replace("_", " "), f"{row.neutral}", {row.name: row.neutral})
@@ -74,6 +99,8 @@ def without_each(space: Space, params: Mapping[str, Scalar | None]) -> dict[str,
     """
     whole = space.resolve(params)
     known = {k: v for k, v in {**space.fixed(params), **params}.items() if v is not None}
+    # A window MLP samples no context, but another cell in its place needs one.
+    known.setdefault("context", whole.architecture.context)
     found: dict[str, Candidate] = {}
     for component in COMPONENTS:
         try:

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
+from models.horizons import ERROR_HORIZONS
 from search.series import Series
 from search.series.section import Section, SectionError
 from search.study.domain import Domain
@@ -36,6 +37,8 @@ _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 _SPENT = frozenset({"trials", "minutes", "workers"})
 
 Steps = Annotated[int, Field(ge=1, le=_MAX_STEPS)]
+# Not strict, since TOML has lists only; the numbers inside stay strict.
+Horizons = Annotated[tuple[Steps, ...], Field(strict=False)]
 
 
 def _same_as(key: str) -> Any:
@@ -50,6 +53,7 @@ class Task(Section):
     validation_steps: the validation span. test_horizon_steps: scored steps of a free run in the
     test. test_steps: the test span of a table, its last rows. start_points: free runs per draw,
     evenly spaced over the validation span. score_against: what the forecast is compared with.
+    error_horizons: steps of the free run whose errors are told, those within the horizon.
     """
 
     train_steps: int = Field(ge=2, le=_MAX_STEPS, examples=[600])
@@ -59,6 +63,17 @@ class Task(Section):
     test_steps: int = _same_as("test_horizon_steps")
     start_points: Steps = 1
     score_against: ScoreAgainst = Field(examples=["observations"])
+    error_horizons: Horizons = Field(default=ERROR_HORIZONS, examples=[[1, 84]])
+
+    @field_validator("error_horizons")
+    @classmethod
+    def _check_rising(cls, horizons: tuple[int, ...]) -> tuple[int, ...]:
+        if not horizons or list(horizons) != sorted(set(horizons)):
+            raise ValueError(
+                "must hold at least one step and rise from entry to entry, but got "
+                f"{shown(list(horizons))}; write for example error_horizons = [1, 84]"
+            )
+        return horizons
 
     @model_validator(mode="after")
     def _check_spans(self) -> Self:
@@ -220,7 +235,7 @@ class StudyDefinition(Section):
                 f"but got {self.task.test_steps}; remove the key",
             )
         fewest = least_training_steps(self.space)
-        if fewest < 2 ** (self.search.rungs - 1):
+        if fewest is not None and fewest < 2 ** (self.search.rungs - 1):
             raise SectionError(
                 "search.rungs",
                 f"must leave a training step before the first report, which comes after "
@@ -241,6 +256,9 @@ class StudyDefinition(Section):
         plain = self.model_dump(
             mode="json", exclude={"name": True, "presets": True, "search": set(_SPENT)}
         )
+        if self.task.error_horizons == ERROR_HORIZONS:
+            # It came later than the others: at its default, hashes stay what they were.
+            del plain["task"]["error_horizons"]
         if self.presets:
             plain["presets"] = {n: preset.to_plain()["fixed"] for n, preset in self.presets.items()}
         return plain

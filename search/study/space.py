@@ -11,6 +11,7 @@ from models.candidate import Architecture, Candidate, Strategy
 from search.errors import UsageError, nearest
 from search.series.section import SectionError
 from search.study.domain import Choices, Domain, Scalar, largest, smallest
+from search.study.fitted import fit_contexts, nvar_window, without_training
 from search.study.meaning import read_domain
 from search.study.parameters import BY_NAME, PARAMETERS, SPANS
 from search.study.wording import either, shown
@@ -22,6 +23,9 @@ if TYPE_CHECKING:
 
 # The parameter that names a trial's preset, in studies that have presets.
 PRESET = "preset"
+# Where a cell has names of its own for what others call hidden_units and warm_up_steps.
+UNIT_NAMES = {"lru": "modes", "esn": "reservoir_units", "nvar": "nvar_delays"}
+CONTEXT_NAMES = {"nvar": "nvar_delays", "ar": "ar_order", "ssa": "ssa_window"}
 NO_PRESETS: Mapping[str, Mapping[str, Scalar]] = MappingProxyType({})
 
 
@@ -88,12 +92,15 @@ def resolve_params(params: Mapping[str, Scalar | None]) -> Candidate:
 
     Raises UsageError where a parameter that the candidate needs is missing.
     """
+    params = without_training(params)
+    cell = _value(params, "cell")
+    if cell == "mlp":
+        params = {**params, "context": "window"}
     # Fields of a candidate are named as the parameters that set them, but for these.
     has_window = _value(params, "context") == "window"
-    has_modes = _value(params, "cell") == "lru"
     sources = {
-        "units": "modes" if has_modes else "hidden_units",
-        "context_steps": "window_steps" if has_window else "warm_up_steps",
+        "units": UNIT_NAMES.get(cell, "hidden_units"),
+        "context_steps": "window_steps" if has_window else CONTEXT_NAMES.get(cell, "warm_up_steps"),
         "rollout_steps": "window_rollout_steps" if has_window else "rollout_steps",
     }
 
@@ -101,7 +108,10 @@ def resolve_params(params: Mapping[str, Scalar | None]) -> Candidate:
         names = [field.name for field in fields(part)]
         return {name: _value(params, sources.get(name, name)) for name in names}
 
-    architecture, strategy = Architecture(**values(Architecture)), Strategy(**values(Strategy))
+    built = values(Architecture)
+    if cell == "nvar":
+        built["context_steps"] = nvar_window(built["units"], built["delay_stride"])
+    architecture, strategy = Architecture(**built), Strategy(**values(Strategy))
     return Candidate(architecture, strategy, restarts=_value(params, "restarts"))
 
 
@@ -160,6 +170,7 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
             taken = int(largest(space[context]))
             space[rollout] = _fitting(rollout, train_steps, context, taken)
         _check_span(space, context, rollout, train_steps)
+    space = fit_contexts(space, named, train_steps)
     reachable: dict[str, Domain] = {}
     for row in PARAMETERS:
         if row.name not in space:
@@ -169,8 +180,8 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
         elif row.opt_in:
             raise SectionError(
                 row.name,
-                f"is sampled where {row.when}, but no candidate of this space is like that; "
-                "name what it rests on as well, or remove the key",
+                f"is sampled where {row.when or row.condition}, but no candidate of this space is "
+                "like that; name what it rests on as well, or remove the key",
             )
     return reachable
 
@@ -212,6 +223,6 @@ def _known() -> str:
     return "The space has: " + ", ".join(BY_NAME)
 
 
-def least_training_steps(space: Mapping[str, Domain]) -> int:
-    """The fewest training steps that a candidate of the space can have."""
-    return int(smallest(space["training_steps"]))
+def least_training_steps(space: Mapping[str, Domain]) -> int | None:
+    """The fewest training steps that a candidate of the space can have; None without training."""
+    return int(smallest(space["training_steps"])) if "training_steps" in space else None

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.horizons import ERROR_HORIZONS
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import Draw, FloatArray, Purpose, Table, TableSeries
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
@@ -18,7 +19,8 @@ class View:
     with: the signal, or the observations again. train_steps: the first rows, on which to train.
     starts: index of the first forecast row of each free run; its warm-up ends with the row before.
     horizon_steps: rows of each free run. variance: what a squared error is divided by, of the
-    signal where that is the truth, else of the training span.
+    signal where that is the truth, else of the training span. error_horizons: the steps of a free
+    run whose errors are told.
     """
 
     values: FloatArray
@@ -28,6 +30,7 @@ class View:
     horizon_steps: int
     variance: float
     scored_against: ScoreAgainst
+    error_horizons: tuple[int, ...] = ERROR_HORIZONS
 
 
 class TaskData:
@@ -35,17 +38,20 @@ class TaskData:
 
     definition: of the study. table: the rows of a table series, None for a generated one.
     Raises StudyFileError for a table too short for its task, SeriesError for a training span
-    whose variance is zero or too large for a float.
+    whose variance is zero or too large for a float, or a signal without any.
     """
 
     def __init__(self, definition: StudyDefinition, table: Table | None) -> None:
         self._definition = definition
         self._table = table
-        assert (table is not None) == isinstance(definition.series, TableSeries)
+        series = definition.series
+        assert (table is not None) == isinstance(series, TableSeries)
         if table is not None:
             _check_rows(definition.task, table.rows)
             self.view("search", 0)
             self.view("test", 0)
+        elif definition.task.score_against == "signal" and not isinstance(series, TableSeries):
+            _ = series.signal_variance
 
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.
@@ -82,6 +88,7 @@ class TaskData:
             horizon_steps=horizon_steps,
             variance=variance,
             scored_against=task.score_against,
+            error_horizons=task.error_horizons,
         )
 
 

@@ -1,7 +1,7 @@
 """Small candidates to train in tests, on one thread unless a test says otherwise."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import fields
+from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
@@ -9,7 +9,13 @@ import torch
 
 from models.candidate import Architecture, Candidate, Strategy
 
+# Fields that have a default of their own keep it.
 DEFAULTS: dict[str, Any] = {
+    field.name: field.default
+    for kind in (Architecture, Strategy)
+    for field in fields(kind)
+    if field.default is not MISSING
+} | {
     "cell": "rnn",
     "units": 4,
     "layers": 1,
@@ -17,8 +23,8 @@ DEFAULTS: dict[str, Any] = {
     "residual": False,
     "context": "window",
     "context_steps": 4,
-    "autonomous": False,
-    "state_estimate": "recurrence",
+    "reflections": 3,
+    "expanded_units": 6,
     "rollout_steps": 1,
     "teacher_weight": 1.0,
     "curriculum_fraction": 0.0,
@@ -32,15 +38,12 @@ DEFAULTS: dict[str, Any] = {
     "schedule": "constant",
     "training_steps": 3,
     "batch_size": 2,
-    "time_reversal": False,
-    "initial_phases": "random",
-    "offset": True,
-    "damping": True,
-    "teacher_span": "warm-up",
-    "professor_weight": 0.0,
-    "professor_detach": "teacher",
-    "stateful": False,
-    "dropout": 0.0,
+    "cornn_step": 0.3,
+    "cornn_stiffness": 2.0,
+    "cornn_damping": 0.5,
+    "lem_step": 0.8,
+    "antisymmetric_step": 0.3,
+    "antisymmetric_diffusion": 0.1,
 }
 
 

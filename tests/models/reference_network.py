@@ -7,15 +7,20 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn.functional import layer_norm
 
 from models.candidate import Architecture, Candidate
 from models.freerun import CLIP_STD
+from models.losses.growth import LEAST_ENERGY
+from tests.models.reference_cells import FURTHER_CELLS
 
 Weights = dict[str, Tensor]  # one member's parameters by name, without a member axis
 
 
 def read(cell: str, w: Weights, x: Tensor, state: Tensor) -> Tensor:
     """The state of one layer after reading x `[batch, inputs]`; the output is its beginning."""
+    if cell in FURTHER_CELLS:
+        return FURTHER_CELLS[cell](w, x, state)
     if cell == "rnn":
         return torch.tanh(x @ w["input"] + state @ w["recurrent"] + w["bias"])
     if cell == "lru":
@@ -40,36 +45,57 @@ def read(cell: str, w: Weights, x: Tensor, state: Tensor) -> Tensor:
 class Network:
     """One network that carries its states from call to call.
 
-    masks: those of each call and layer, or None. tops: the top layer's output at each call.
+    masks, state_noise: those of each call and layer, or None. tops: the top layer's output at each
+    call. is_fresh: whether the states are zero and undisturbed.
     """
 
     def __init__(
-        self, architecture: Architecture, weights: Weights, batch: int, masks: Tensor | None = None
+        self,
+        architecture: Architecture,
+        weights: Weights,
+        batch: int,
+        masks: Tensor | None = None,
+        state_noise: Tensor | None = None,
     ) -> None:
         self.architecture, self.weights, self.batch = architecture, weights, batch
-        self.masks = masks
+        self.masks, self.state_noise = masks, state_noise
         self.tops: list[Tensor] = []
         self.forget()
 
     def forget(self) -> None:
         a = self.architecture
-        width = a.units * (2 if a.cell in ("lstm", "lru") else 1)
+        width = a.units * (2 if a.cell in ("lstm", "lru", "cornn", "lem") else 1)
         self.states = [torch.zeros(self.batch, width).double() for _ in range(a.layers)]
+        self.is_fresh = True
 
     def __call__(self, value: Tensor) -> Tensor:
-        """Read a value `[batch, channel]`, forecast the next one."""
+        """Read a value `[batch, channel]`, or a window of them, and forecast the next one."""
         a, x = self.architecture, value
+        fixed = {k.split(".")[1]: w.detach() for k, w in self.weights.items() if "fixed." in k}
         outputs: list[Tensor] = []
         for i in range(a.layers):
-            own = {k.split(".")[2]: w for k, w in self.weights.items() if f"cell.{i}." in k}
-            self.states[i] = read(a.cell, own, x, self.states[i])
+            before = self.states[i]
+            if self.state_noise is not None and not self.is_fresh:
+                before = before + self.state_noise[len(self.tops), i]
+            self.states[i] = read(a.cell, self.of(f"cell.{i}.") | fixed, x, before)
             outputs.append(self.states[i] if a.cell == "lru" else self.states[i][:, : a.units])
-            x = outputs[i] if self.masks is None else outputs[i] * self.masks[len(self.tops), i]
+            x = outputs[i]
+            if a.layer_norm:
+                w = self.of(f"norm.{i}.")
+                x = layer_norm(x, x.shape[1:], w["gain"][0], w["bias"][0])
+            x = x if self.masks is None else x * self.masks[len(self.tops), i]
         self.tops.append(outputs[-1])
+        self.is_fresh = False
         for i in range(a.head_layers + 1):
             x = x @ self.weights[f"head.{i}.weight"] + self.weights[f"head.{i}.bias"]
             x = torch.tanh(x) if i < a.head_layers else x
-        return x + value if a.residual else x
+        if a.scaled_increments:
+            x = x * fixed["increment_std"]
+        return x + value[:, -x.shape[1] :] if a.residual else x
+
+    def of(self, prefix: str) -> Weights:
+        """The weights whose names begin so."""
+        return {k.removeprefix(prefix): w for k, w in self.weights.items() if k.startswith(prefix)}
 
 
 @dataclass
@@ -83,6 +109,19 @@ class Found:
     tops: dict[int, Tensor]
 
 
+@dataclass
+class Forced:
+    """How much of the truth `[time, batch, channel]` a free run reads, `[rollout, batch, 1]`.
+
+    Its first `pushforward` steps are without a gradient; or all that is fed back, if `detached`.
+    """
+
+    truth: Tensor
+    shares: Tensor
+    pushforward: int
+    detached: bool
+
+
 def run_network(
     network: Network,
     context: Tensor,
@@ -90,6 +129,7 @@ def run_network(
     output_noise: Tensor | None = None,
     feedback_noise: Tensor | None = None,
     truth: Tensor | None = None,
+    forced: Forced | None = None,
 ) -> Found:
     """Free run after a context `[time, batch, channel]`; with the truth, teacher forcing.
 
@@ -97,8 +137,15 @@ def run_network(
     """
     architecture, warm_up = network.architecture, len(context)
     known, found = list(context), Found({}, {})
+    mean, std = torch.zeros(()), torch.ones(())
+    if architecture.instance_norm:
+        mean, std = context.mean(0), (context.var(0, correction=0) + 1e-5).sqrt()
+
+    def scaled(values: list[Tensor]) -> Tensor:
+        return torch.cat([(value - mean) / std for value in values], dim=1)
 
     def emit(position: int, forecast: Tensor) -> None:
+        forecast = forecast * std + mean
         forecast = forecast if output_noise is None else forecast + output_noise[position]
         found.forecasts[position], found.tops[position] = forecast, network.tops[-1]
         if position < warm_up:
@@ -106,17 +153,33 @@ def run_network(
         fed_back = forecast.clamp(-CLIP_STD, CLIP_STD)
         if feedback_noise is not None:
             fed_back = fed_back + feedback_noise[position]
+        if forced is not None:
+            step = position - warm_up
+            if forced.detached or step < forced.pushforward:
+                fed_back = fed_back.detach()
+            share = forced.shares[step]
+            fed_back = (1 - share) * fed_back + share * forced.truth[position]
         if architecture.autonomous:
-            fed_back = torch.zeros_like(forecast)
+            fed_back = torch.zeros_like(forecast) + mean  # what is read as zero
         known.append(fed_back if truth is None else truth[position])
 
     for position in range(1, warm_up + steps):
+        window = known[max(position - warm_up, 0) : position]
         if architecture.context == "state":
-            emit(position, network(known[position - 1]))
+            if forced is not None and position == warm_up + forced.pushforward > warm_up:
+                network.states = [state.detach() for state in network.states]
+            emit(position, network(scaled(window[-1:])))
         elif position >= warm_up:
             network.forget()
-            emit(position, [network(x) for x in known[position - warm_up : position]][-1])
+            reads = [window] if architecture.cell == "mlp" else [[x] for x in window]
+            emit(position, [network(scaled(values)) for values in reads][-1])
     return found
+
+
+def run_steps(candidate: Candidate, warm_up: int, horizon: int) -> range:
+    """Positions of the free run that its losses are taken over."""
+    pushforward = min(candidate.strategy.pushforward_steps, candidate.strategy.rollout_steps - 1)
+    return range(warm_up + pushforward, warm_up + max(horizon, pushforward + 1))
 
 
 def loss_of(
@@ -124,6 +187,7 @@ def loss_of(
 ) -> Tensor:
     """The one-step and the free-running loss by their shares; targets `[time, batch, channel]`."""
     strategy, rollout = candidate.strategy, range(warm_up, warm_up + horizon)
+    run = run_steps(candidate, warm_up, horizon)
 
     def error(found: Found, positions: range) -> Tensor:
         errors = [((found.forecasts[t] - targets[t]) ** 2).mean() for t in positions]
@@ -136,7 +200,7 @@ def loss_of(
         washout = warm_up // 2 + 1 if is_state else warm_up
         teacher = error(free, range(washout, warm_up + 1))
     share = strategy.teacher_weight if strategy.rollout_steps > 1 else 1.0
-    return share * teacher + (1 - share) * error(free, rollout)
+    return share * teacher + (1 - share) * error(free, run)
 
 
 def match_of(
@@ -154,3 +218,55 @@ def match_of(
             others = others.detach()
         apart.append(((own - others) ** 2).mean())
     return strategy.professor_weight * torch.stack(apart).mean()
+
+
+def further_of(
+    free: Found, targets: Tensor, candidate: Candidate, warm_up: int, horizon: int
+) -> Tensor:
+    """The further losses of the free run, weighted."""
+    strategy, run = candidate.strategy, run_steps(candidate, warm_up, horizon)
+    forecast = torch.stack([free.forecasts[t] for t in run], dim=2)
+    truth = targets[run.start : run.stop].permute(1, 2, 0)
+    rollout = strategy.rollout_steps
+    return (
+        strategy.velocity_weight * velocity_of(forecast, truth)
+        + strategy.spectral_weight * spectral_of(forecast, truth, rollout)
+        + strategy.amplitude_weight * amplitude_of(forecast, truth)
+    )
+
+
+def velocity_of(forecast: Tensor, truth: Tensor) -> Tensor:
+    """The velocity loss of runs `[batch, channel, time]`."""
+    if forecast.shape[2] == 1:
+        return torch.zeros(()).double()
+    return ((forecast.diff(dim=2) - truth.diff(dim=2)) ** 2).mean()
+
+
+def spectral_of(forecast: Tensor, truth: Tensor, rollout: int) -> Tensor:
+    """The spectral loss, at the frequencies of a rollout of so many steps."""
+    spectra = (torch.fft.rfft(series, n=rollout, dim=2) for series in (forecast, truth))
+    one, other = spectra
+    loss: Tensor = (one - other).abs().mean() / forecast.shape[2] ** 0.5
+    return loss
+
+
+def amplitude_of(forecast: Tensor, truth: Tensor) -> Tensor:
+    """The amplitude loss."""
+    if forecast.shape[2] == 1:
+        return torch.zeros(()).double()
+    spreads = (series.std(dim=2, correction=0) for series in (forecast, truth))
+    one, other = spreads
+    return ((one - other) ** 2).mean()
+
+
+def growth_of(
+    free: Found, displaced: Found, candidate: Candidate, warm_up: int, horizon: int
+) -> Tensor:
+    """The growth penalty, weighted."""
+    run = run_steps(candidate, warm_up, horizon)
+    if len(run) == 1:
+        return torch.zeros(()).double()
+    squares = [(displaced.forecasts[t] - free.forecasts[t]) ** 2 for t in run]
+    halves = squares[: len(run) // 2], squares[len(run) // 2 :]
+    early, late = (torch.stack(half).mean((0, 2)) + LEAST_ENERGY for half in halves)
+    return candidate.strategy.growth_weight * (torch.log(late / early) ** 2).mean()

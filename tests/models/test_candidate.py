@@ -36,6 +36,9 @@ def test_unknown_fields_are_refused(make_candidate: Callable[..., Candidate]) ->
         {"batch_size": 3},
         {"teacher_span": "rollout"},
         {"stateful": True},
+        {"growth_penalty": True},
+        {"layer_norm": True},
+        {"instance_norm": True},
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -63,11 +66,40 @@ def test_other_strategies_share_a_cohort(make_candidate: Callable[..., Candidate
         time_reversal=True,
         offset=False,
         damping=False,
+        growth_weight=0.5,
+        velocity_weight=0.5,
+        spectral_weight=0.5,
+        amplitude_weight=0.5,
+        forcing="adaptive",
+        forcing_midpoint=0.5,
+        forcing_strength=0.5,
+        forcing_interval=4,
+        pushforward_steps=1,
+        data_as_demonstrator=True,
+        sign_augmentation=True,
+        scale_augmentation_std=0.5,
+        state_noise_std=0.5,
+        weight_average="tail",
+        average_fraction=0.5,
+        cornn_step=0.01,
+        cornn_stiffness=1.0,
+        cornn_damping=0.0,
+        lem_step=0.5,
+        antisymmetric_step=0.5,
+        antisymmetric_diffusion=0.5,
     )
     assert other.cohort_key() == make_candidate().cohort_key()
 
 
 LINEAR = {"cell": "lru", "context": "state"}
+# What the run without a loop over time can't do.
+LOOPING: list[dict[str, object]] = [
+    {"dropout": 0.1},
+    {"state_noise_std": 0.1},
+    {"forcing": "sparse"},
+    {"pushforward_steps": 1},
+    {"data_as_demonstrator": True},
+]
 
 
 def test_how_the_state_is_found_splits_cohorts(make_candidate: Callable[..., Candidate]) -> None:
@@ -84,9 +116,11 @@ def test_how_the_state_is_found_splits_cohorts(make_candidate: Callable[..., Can
         {"autonomous": False},
         {"head_layers": 1},
         {"residual": True},
+        {"layer_norm": True},
         {"teacher_span": "rollout"},
         {"stateful": True},
-        {"dropout": 0.1},
+        {"growth_penalty": True},
+        *LOOPING,
     ],
     ids=lambda change: next(iter(change)),
 )
@@ -98,14 +132,33 @@ def test_only_a_linear_state_is_estimated(
         make_candidate(**choice)
 
 
-def test_dropout_splits_the_cohorts_of_linear_candidates(
-    make_candidate: Callable[..., Candidate],
+@pytest.mark.parametrize("change", LOOPING, ids=lambda change: next(iter(change)))
+def test_what_needs_a_loop_over_time_splits_the_cohorts_of_linear_candidates(
+    make_candidate: Callable[..., Candidate], change: dict[str, object]
 ) -> None:
-    """With it, they need the loop over time that a linear candidate goes without."""
-    linear = make_candidate(cell="lru", context="state")
-    dropping = make_candidate(cell="lru", context="state", dropout=0.1)
-    assert (linear.is_linear, dropping.is_linear) == (True, False)
-    assert linear.cohort_key() != dropping.cohort_key()
+    linear, looping = make_candidate(**LINEAR), make_candidate(**LINEAR, **change)
+    assert (linear.is_linear, looping.is_linear) == (True, False)
+    assert linear.cohort_key() != looping.cohort_key()
+    # With a second branch they loop anyway.
+    beside = {"teacher_span": "rollout"} | LINEAR
+    assert make_candidate(**beside).cohort_key() == make_candidate(**beside, **change).cohort_key()
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"velocity_weight": 1.0, "spectral_weight": 1.0, "amplitude_weight": 1.0},
+        {"sign_augmentation": True, "scale_augmentation_std": 0.5},
+        {"weight_average": "exponential"},
+        {"growth_weight": 1.0},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_what_is_no_matter_of_reading_leaves_a_candidate_linear(
+    make_candidate: Callable[..., Candidate], change: dict[str, object]
+) -> None:
+    linear = make_candidate(**LINEAR)
+    assert make_candidate(**LINEAR, **change).cohort_key() == linear.cohort_key()
 
 
 @pytest.mark.parametrize(
@@ -113,6 +166,7 @@ def test_dropout_splits_the_cohorts_of_linear_candidates(
     [
         {"cell": "gru"},
         {"head_layers": 1},
+        {"layer_norm": True},
         {"context": "window"},
         {"teacher_span": "rollout"},
         {"stateful": True},
@@ -134,6 +188,8 @@ def test_what_needs_a_loop_over_time_is_not_linear(
         ({"stateful": True}, 1),
         ({"teacher_span": "rollout"}, 2),
         ({"context": "state", "stateful": True}, 2),
+        ({"growth_penalty": True}, 2),
+        ({"growth_penalty": True, "teacher_span": "rollout"}, 3),
     ],
     ids=str,
 )
@@ -141,3 +197,22 @@ def test_a_second_branch_is_run_only_for_what_needs_it(
     make_candidate: Callable[..., Candidate], choice: dict[str, object], branches: int
 ) -> None:
     assert make_candidate(**choice).branches == branches
+
+
+@pytest.mark.parametrize(
+    ("choice", "words"),
+    [
+        ({"cell": "mlp", "context": "state"}, 'must go with context "window"'),
+        ({"scaled_increments": True}, "must go with residual"),
+        (
+            {"instance_norm": True, "context": "state", "stateful": True},
+            "must not go with stateful",
+        ),
+    ],
+    ids=str,
+)
+def test_what_can_not_go_together_is_refused(
+    make_candidate: Callable[..., Candidate], choice: dict[str, object], words: str
+) -> None:
+    with pytest.raises(ValueError, match=words):
+        make_candidate(**choice)

@@ -7,9 +7,11 @@ import pytest
 import torch
 from torch import Generator, Tensor, nn
 
+from models.candidate import Candidate
 from models.cells import CELLS
 from models.cells.lru import DECAY_RANGE, PHASE_RANGE, phases_of_spectrum
 from models.parameters import Layout
+from tests.models.reference_cells import FURTHER_CELLS
 
 MEMBERS, BATCH, STEPS, INPUTS, UNITS = 3, 2, 5, 3, 4
 
@@ -28,15 +30,23 @@ class Unrolled:
     grad_parameters: dict[str, Tensor]
 
 
-def unrolled(name: str) -> Unrolled:
+def unrolled(candidate: Candidate) -> Unrolled:
     """A cell unrolled forwards and backwards with torch's gradients of its states given."""
-    cell_class = CELLS[name]
-    layout = Layout.of(cell_class.shapes(INPUTS, UNITS))
+    cell_class, architecture = CELLS[candidate.architecture.cell], candidate.architecture
+    layout = Layout.of(cell_class.shapes(INPUTS, architecture))
     generator = Generator().manual_seed(5)
-    rows = [layout.pack(cell_class.initialise(INPUTS, UNITS, generator)) for _ in range(MEMBERS)]
-    weights = torch.stack(rows)
+    weights = torch.stack(
+        [
+            layout.pack(cell_class.initialise(INPUTS, architecture, generator))
+            for _ in range(MEMBERS)
+        ]
+    )
     gradients = torch.zeros_like(weights)
     parameters, grad_parameters = layout.views(weights), layout.views(gradients)
+    # A knob is each member's own.
+    by_member = 1.0 + torch.arange(MEMBERS).view(-1, 1, 1) / 10
+    knobs = {name: getattr(candidate.strategy, name) * by_member for name in cell_class.knobs}
+    parameters |= knobs
     cell = cell_class(parameters, grad_parameters, slots=STEPS, batch=BATCH)
     width = cell_class.state_units(UNITS)
 
@@ -117,7 +127,20 @@ def _torch_states(
     return torch.stack(states)
 
 
-REFERENCES: dict[str, Reference] = {"rnn": rnn, "gru": gru, "lstm": lstm, "lru": lru}
+def from_paper(name: str) -> Reference:
+    def states_of(p: dict[str, Tensor], inputs: Tensor, state: Tensor) -> Tensor:
+        states = []
+        for x in inputs:
+            state = FURTHER_CELLS[name](p, x, state)
+            states.append(state)
+        return torch.stack(states)
+
+    return states_of
+
+
+REFERENCES: dict[str, Reference] = {"rnn": rnn, "gru": gru, "lstm": lstm, "lru": lru} | {
+    name: from_paper(name) for name in FURTHER_CELLS
+}
 
 
 def test_every_cell_has_a_reference() -> None:
@@ -126,8 +149,10 @@ def test_every_cell_has_a_reference() -> None:
 
 @pytest.mark.parametrize("name", CELLS)
 @pytest.mark.parametrize("member", range(MEMBERS))
-def test_states_and_gradients_are_those_of_torch(name: str, member: int) -> None:
-    ours = unrolled(name)
+def test_states_and_gradients_are_those_of_the_reference(
+    make_candidate: Callable[..., Candidate], name: str, member: int
+) -> None:
+    ours = unrolled(make_candidate(cell=name, units=UNITS))
     parameters = {k: v[member].clone().requires_grad_() for k, v in ours.parameters.items()}
     inputs = ours.inputs[:, member].clone().requires_grad_()
     first = ours.first_state[member].clone().requires_grad_()
@@ -139,23 +164,31 @@ def test_states_and_gradients_are_those_of_torch(name: str, member: int) -> None
     assert first.grad is not None
     torch.testing.assert_close(ours.grad_inputs[:, member], inputs.grad, rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(ours.grad_first_state[member], first.grad, rtol=1e-4, atol=1e-5)
-    for key, parameter in parameters.items():
-        assert parameter.grad is not None
-        torch.testing.assert_close(
-            ours.grad_parameters[key][member], parameter.grad, rtol=1e-4, atol=1e-4
-        )
+    for key, gradient in ours.grad_parameters.items():
+        grad = parameters[key].grad
+        assert grad is not None
+        torch.testing.assert_close(gradient[member], grad, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["rnn", "gru", "lstm"])
-def test_initial_weights_are_uniform_as_in_torch(name: str) -> None:
+def initial(candidate: Candidate) -> dict[str, Tensor]:
+    cell = CELLS[candidate.architecture.cell]
+    return cell.initialise(1, candidate.architecture, Generator().manual_seed(0))
+
+
+@pytest.mark.parametrize("name", ["rnn", "gru", "lstm", "lem"])
+def test_initial_weights_are_uniform_as_in_torch(
+    make_candidate: Callable[..., Candidate], name: str
+) -> None:
     bound = 64**-0.5
-    initial = CELLS[name].initialise(1, 64, Generator().manual_seed(0))["recurrent"]
-    assert initial.abs().max() <= bound
-    assert initial.std() == pytest.approx(bound / 3**0.5, rel=0.05)
+    weights = initial(make_candidate(cell=name, units=64))["recurrent"]
+    assert weights.abs().max() <= bound
+    assert weights.std() == pytest.approx(bound / 3**0.5, rel=0.05)
 
 
-def test_initial_linear_modes_lie_in_their_ranges() -> None:
-    modes = CELLS["lru"].initialise(1, 500, Generator().manual_seed(0))
+def test_initial_linear_modes_lie_in_their_ranges(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    modes = initial(make_candidate(cell="lru", units=500))
     for name, (low, high) in {"nu": DECAY_RANGE, "theta": PHASE_RANGE}.items():
         values = torch.exp(modes[name])
         assert low <= values.min() < 1.1 * low
@@ -183,8 +216,10 @@ def test_phases_of_a_spectrum_begin_at_half_a_cycle() -> None:
     assert torch.isfinite(phases_of_spectrum(constant, 5, Generator().manual_seed(0))).all()
 
 
-def test_initial_linear_modes_keep_the_variance_of_their_input() -> None:
-    modes = CELLS["lru"].initialise(1, 500, Generator().manual_seed(0))
+def test_initial_linear_modes_keep_the_variance_of_their_input(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    modes = initial(make_candidate(cell="lru", units=500))
     weights, modulus = modes["input"], torch.exp(-torch.exp(modes["nu"]))
     # White noise of variance 1 gives each complex mode a stationary variance of 1.
     variance = (weights[:, :500] ** 2 + weights[:, 500:] ** 2) / (1 - modulus**2)

@@ -12,6 +12,7 @@ from safetensors.torch import save as save_tensors
 from torch import Generator, Tensor
 
 from models.candidate import Candidate
+from models.cells import CELLS
 from models.checkpoint import FORMAT_VERSION, Checkpoint, CheckpointError, load, save
 from models.forecaster import Forecaster
 from models.freerun import free_run
@@ -52,11 +53,13 @@ def rewritten(
     return save_tensors(tensors(load_tensors(content)), metadata)
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru"])
+@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("has_more", [False, True])
 def test_round_trip(
-    make_candidate: Callable[..., Candidate], checkpoint: Checkpoint, cell: str
+    make_candidate: Callable[..., Candidate], checkpoint: Checkpoint, cell: str, has_more: bool
 ) -> None:
-    architecture = make_candidate(cell=cell, layers=3).architecture
+    more = {"layer_norm": has_more, "residual": has_more, "scaled_increments": has_more}
+    architecture = make_candidate(cell=cell, layers=3, **more).architecture
     forecaster = Forecaster(architecture, channels=2)
     rows = [forecaster.initialise(Generator().manual_seed(i)) for i in range(3)]
     saved = dataclasses.replace(checkpoint, architecture=architecture, weights=torch.stack(rows))

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import torch
@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from models.candidate import Candidate
+from models.candidate import AverageName, Candidate, ForcingName
+from models.cells import CELLS
 from models.freerun import free_run
 from models.training import Member, Training
 
 SERIES, SPAN, STEPS = 3, 40, 4
 
-LEAST_SQUARES = {
+LEAST_SQUARES: dict[str, Any] = {
     "state_estimate": "least-squares",
     "cell": "lru",
     "head_layers": 0,
@@ -25,14 +26,27 @@ LEAST_SQUARES = {
     "autonomous": True,
     "teacher_span": "warm-up",
     "stateful": False,
+    "growth_penalty": False,
     "dropout": 0.0,
+    "state_noise_std": 0.0,
+    "forcing": "none",
+    "pushforward_steps": 0,
+    "data_as_demonstrator": False,
+    "layer_norm": False,
+    "scaled_increments": False,
 }
+# What makes a linear candidate train in a loop over time, apart from those that do without.
+LOOPING = ("dropout", "state_noise_std", "forcing", "pushforward_steps", "data_as_demonstrator")
+WHOLE_WINDOW: dict[str, Any] = {"cell": "mlp", "context": "window"}
 shapes = st.fixed_dictionaries(
     {
-        "cell": st.sampled_from(["rnn", "gru", "lstm", "lru"]),
+        "cell": st.sampled_from(sorted(CELLS.keys() - {"mlp"})),
         "units": st.sampled_from([1, 2, 3, 5, 8, 16]),
+        "reflections": st.integers(1, 4),
+        "expanded_units": st.sampled_from([1, 3, 16]),
         "layers": st.integers(1, 3),
         "head_layers": st.integers(0, 2),
+        "layer_norm": st.booleans(),
         "residual": st.booleans(),
         "context": st.sampled_from(["window", "state"]),
         "context_steps": st.sampled_from([1, 2, 5, 9]),
@@ -40,11 +54,29 @@ shapes = st.fixed_dictionaries(
         "rollout_steps": st.sampled_from([1, 2, 6]),
         "teacher_span": st.sampled_from(["warm-up", "rollout"]),
         "stateful": st.booleans(),
+        "growth_penalty": st.booleans(),
         "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
+        "instance_norm": st.booleans(),
+        "scaled_increments": st.booleans(),
     }
 )
-architectures = st.one_of(shapes, shapes, shapes.map(lambda chosen: chosen | LEAST_SQUARES))
+
+
+def possible(chosen: dict[str, Any]) -> dict[str, Any]:
+    """The same without what can't go together."""
+    increments = chosen["scaled_increments"] and chosen["residual"]
+    carried = chosen["stateful"] and not chosen["instance_norm"]
+    return chosen | {"scaled_increments": increments, "stateful": carried}
+
+
+architectures = st.one_of(
+    shapes,
+    shapes,
+    shapes.map(lambda chosen: chosen | WHOLE_WINDOW),
+    shapes.map(lambda chosen: chosen | LEAST_SQUARES),
+).map(possible)
 noise = st.sampled_from([0.0, 0.1])
+weight = st.sampled_from([0.0, 1.0])
 strategies = st.fixed_dictionaries(
     {
         "teacher_weight": st.sampled_from([0.0, 0.3, 1.0]),
@@ -64,6 +96,25 @@ strategies = st.fixed_dictionaries(
         "professor_detach": st.sampled_from(["teacher", "free", "none"]),
         "dropout": st.sampled_from([0.0, 0.3]),
         "initial_phases": st.sampled_from(["random", "spectrum"]),
+        "growth_weight": weight,
+        "velocity_weight": weight,
+        "spectral_weight": weight,
+        "amplitude_weight": weight,
+        "forcing": st.sampled_from(get_args(ForcingName)),
+        "forcing_midpoint": st.sampled_from([0.1, 0.5]),
+        "forcing_interval": st.sampled_from([2, 5]),
+        "pushforward_steps": st.sampled_from([0, 0, 1, 4]),
+        "data_as_demonstrator": st.booleans(),
+        "sign_augmentation": st.booleans(),
+        "scale_augmentation_std": noise,
+        "state_noise_std": noise,
+        "weight_average": st.sampled_from(get_args(AverageName)),
+        "average_fraction": st.sampled_from([0.3, 1.0]),
+        "cornn_step": st.sampled_from([0.1, 1.0]),
+        "cornn_damping": st.sampled_from([0.0, 2.0]),
+        "lem_step": st.sampled_from([0.2, 1.0]),
+        "antisymmetric_step": st.sampled_from([0.1, 1.0]),
+        "antisymmetric_diffusion": st.sampled_from([0.0, 0.5]),
     }
 )
 
@@ -114,8 +165,7 @@ def members_of(
         chosen = [strategy | LEAST_SQUARES for strategy in chosen]
     candidates = [make_candidate(**(shared | strategy)) for strategy in chosen]
     if len({c.cohort_key() for c in candidates}) > 1:
-        # Linear candidates with dropout train apart from those without: all take the first's.
-        shared["dropout"] = chosen[0]["dropout"]
+        shared |= {name: chosen[0][name] for name in LOOPING if name in chosen[0]}
         candidates = [make_candidate(**(strategy | shared)) for strategy in chosen]
     return [Member(c, i % SERIES, seed=i) for i, c in enumerate(candidates)]
 
@@ -144,7 +194,13 @@ def test_company_order_and_dropped_members_change_nothing(
 
 
 # Large enough for torch to share the work of a kernel among threads, with odd ends of blocks.
-WIDE = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
+WIDE: dict[str, Any] = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
+NORMS: dict[str, Any] = {
+    "layer_norm": True,
+    "instance_norm": True,
+    "residual": True,
+    "scaled_increments": True,
+}
 
 
 @pytest.mark.parametrize(
@@ -159,8 +215,16 @@ WIDE = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
         {"cell": "lstm", "context": "state", "rollout_steps": 3, "layers": 2, "stateful": True}
         | {"teacher_span": "rollout"}
         | WIDE,
+        *(
+            {"cell": cell, "context": "state", "rollout_steps": 2, "layers": 2} | NORMS | WIDE
+            for cell in ("cornn", "lem", "antisymmetric", "orthogonal", "shplrnn")
+        ),
+        WHOLE_WINDOW | {"rollout_steps": 3, "layers": 2} | NORMS | WIDE | {"context_steps": 9},
     ],
-    ids=["rnn", "gru", "lstm", "least-squares", "lru", "linear", "recipe"],
+    ids=[
+        *("rnn", "gru", "lstm", "least-squares", "lru", "linear", "recipe"),
+        *("cornn", "lem", "antisymmetric", "orthogonal", "shplrnn", "mlp"),
+    ],
 )
 def test_threads_and_a_large_cohort_change_nothing(
     make_candidate: Callable[..., Candidate], architecture: dict[str, Any]
@@ -169,6 +233,8 @@ def test_threads_and_a_large_cohort_change_nothing(
     chosen = [
         {"learning_rate": rate, "input_noise_std": 0.1, "teacher_weight": 0.5, "weight_decay": 0.1}
         | {"professor_weight": 0.5, "dropout": 0.2 if "teacher_span" in architecture else 0.0}
+        | {"velocity_weight": 0.5, "spectral_weight": 0.5, "amplitude_weight": 0.5}
+        | {"scale_augmentation_std": 0.1, "weight_average": "tail"}
         for rate in (1e-3, 1e-2, 3e-2) * 12
     ]
     members = members_of(make_candidate, architecture, chosen)
@@ -179,11 +245,16 @@ def test_threads_and_a_large_cohort_change_nothing(
         check_equal(numbers(members, wanted), alone, "among 36 on 2 threads")
 
 
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru"])
+@pytest.mark.parametrize("cell", CELLS)
 def test_several_channels_keep_the_promise(
     make_candidate: Callable[..., Candidate], cell: str
 ) -> None:
-    architecture = {"cell": cell, "context": "state", "rollout_steps": 3, "units": 5}
+    architecture: dict[str, Any] = {"cell": cell, "context": "state", "rollout_steps": 3}
+    architecture |= {"units": 5}
+    if cell not in ("rnn", "gru", "lstm", "lru"):
+        architecture |= {"instance_norm": True, "layer_norm": True}
+    if cell == "mlp":
+        architecture |= WHOLE_WINDOW
     members = members_of(make_candidate, architecture, [{"input_noise_std": 0.1}] * 5)
     alone = numbers([members[2]], members[2], channels=3)
     check_equal(numbers(members, members[2], channels=3), alone, "in company")

@@ -1,6 +1,7 @@
 """The echo of an error, against autograd in float64 and where it is known by hand."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -12,15 +13,25 @@ from models.forecaster import Forecaster
 from tests.models.reference_network import Network, run_network
 from tests.models.test_freerun import population
 
+FORECASTERS: list[dict[str, Any]] = [
+    *(
+        {"cell": cell, "residual": cell == "gru", "layers": layers, "context": context}
+        for cell, layers in (("rnn", 2), ("gru", 1), ("lstm", 1))
+        for context in ("window", "state")
+    ),
+    {"cell": "mlp"},
+    {"cell": "mlp", "residual": True, "instance_norm": True},
+    {"cell": "cornn", "context": "state", "layer_norm": True, "instance_norm": True},
+]
 
-@pytest.mark.parametrize("context", ["window", "state"])
+
 @pytest.mark.parametrize(
-    ("cell", "residual", "layers"), [("rnn", False, 2), ("gru", True, 1), ("lstm", False, 1)]
+    "choice", FORECASTERS, ids=lambda choice: "-".join(map(str, choice.values()))
 )
 def test_it_is_the_derivative_of_the_last_forecast(
-    make_candidate: Callable[..., Candidate], cell: str, residual: bool, layers: int, context: str
+    make_candidate: Callable[..., Candidate], choice: dict[str, Any]
 ) -> None:
-    candidate = make_candidate(cell=cell, residual=residual, layers=layers, context=context)
+    candidate = make_candidate(**choice)
     forecaster, weights = Forecaster(candidate.architecture), population(candidate)
     given = torch.randn(2, 3, 4, 1, generator=Generator().manual_seed(0))
     steps = 7

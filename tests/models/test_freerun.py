@@ -46,6 +46,54 @@ def test_one_step_forecasts_stand_before_the_free_run(
     torch.testing.assert_close(both[:, :, :1], first)
 
 
+HOSTILE_STRATEGIES: list[dict[str, Any]] = [
+    {"state_noise_std": 10.0, "forcing": "adaptive", "velocity_weight": 1000.0},
+    {"forcing": "increasing", "pushforward_steps": 50, "spectral_weight": 1000.0},
+    {"data_as_demonstrator": True, "amplitude_weight": 1000.0, "scale_augmentation_std": 3.0},
+]
+
+
+@pytest.mark.parametrize("rollout_steps", [1, 9])
+@pytest.mark.parametrize("growth_penalty", [False, True])
+@pytest.mark.parametrize(("cell", "context"), [("rnn", "state"), ("lstm", "window")])
+def test_hostile_strategies_end_in_finite_free_runs(
+    make_candidate: Callable[..., Candidate],
+    cell: str,
+    context: str,
+    growth_penalty: bool,
+    rollout_steps: int,
+) -> None:
+    candidates = [
+        make_candidate(
+            cell=cell,
+            units=8,
+            layers=3,
+            context=context,
+            learning_rate=10.0,
+            input_noise_std=10.0,
+            feedback_noise_std=10.0,
+            rollout_steps=rollout_steps,
+            growth_penalty=growth_penalty,
+            growth_weight=1000.0,
+            weight_average=average,
+            teacher_weight=0.0,
+            training_steps=10,
+            **strategy,
+        )
+        for strategy, average in zip(
+            HOSTILE_STRATEGIES, ("none", "tail", "exponential"), strict=True
+        )
+    ]
+    values = torch.randn(1, 40, 1, generator=Generator().manual_seed(0))
+    training = Training([Member(c, 0, seed) for seed, c in enumerate(candidates)], values)
+    assert list(training) == list(range(1, 11))
+    assert torch.isfinite(training.scored_weights).all()
+    assert torch.isfinite(training.loss()).all()
+    given = 10 * torch.randn(3, 2, 4, 1, generator=Generator().manual_seed(1))
+    run = free_run(training.forecaster, training.scored_weights, given, 300)
+    assert torch.isfinite(run).all()
+
+
 @pytest.mark.parametrize("beside", [{}, {"teacher_span": "rollout", "stateful": True}], ids=len)
 @pytest.mark.parametrize("context", ["window", "state"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru"])

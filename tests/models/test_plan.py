@@ -1,5 +1,7 @@
 """The order in which an unroll reads, resets and emits."""
 
+import torch
+
 from models.plan import Step, plan
 
 
@@ -29,3 +31,18 @@ def test_a_state_that_comes_from_an_earlier_segment_is_never_reset() -> None:
         Step(reads=0, reset=False, emits=1),
         Step(reads=1, reset=False, emits=2),
     ]
+
+
+def test_a_whole_window_is_read_in_one_step() -> None:
+    steps = plan("window", warm_up=3, rollout_steps=2, one_step_from=3, whole_window=True)
+    assert steps == [
+        Step(reads=0, reset=True, emits=3, count=3),
+        Step(reads=1, reset=True, emits=4, count=3),
+    ]
+    assert [step.newest for step in steps] == [2, 3]
+
+
+def test_a_window_is_read_oldest_first() -> None:
+    values = torch.arange(5.0).view(5, 1, 1, 1).expand(5, 2, 3, 1)
+    assert Step(reads=1, reset=True, emits=None, count=3).read(values)[1, 2].tolist() == [1, 2, 3]
+    assert Step(reads=4, reset=True, emits=None).read(values)[0, 0].tolist() == [4]

@@ -1,13 +1,14 @@
 """The protocol of a score: equal alone and in company, chosen on the training span only."""
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import MISSING, fields, replace
 
 import numpy as np
 import pytest
 import torch
 
 from models.candidate import Architecture, Candidate, Strategy
+from models.fitting import Fitting
 from models.training import Member, Training
 from search.evaluation import CandidateResult, Cohort, Rung, baseline_results, initialisation_seed
 from search.series import Purpose
@@ -31,12 +32,14 @@ STRATEGY = Strategy(
 )
 GRU = Architecture("gru", 4, 1, 0, False, "state", 10)
 LRU = Architecture("lru", 2, 1, 0, False, "state", 10)
+AR = Architecture("ar", 1, 1, 0, False, "state", 10)
+ESN = Architecture("esn", 12, 1, 0, False, "state", 10, fan_in=3)
 
 
 def candidates(architecture: Architecture) -> list[Candidate]:
     rates = (1e-3, 1e-2, 3e-2)
     return [
-        Candidate(architecture, replace(STRATEGY, learning_rate=rate), restarts)
+        Candidate(architecture, replace(STRATEGY, learning_rate=rate, ridge=rate), restarts)
         for rate, restarts in zip(rates, (1, 2, 3), strict=True)
     ]
 
@@ -80,7 +83,7 @@ def same(one: CandidateResult, other: CandidateResult) -> bool:
     return one.replica_scores == other.replica_scores and np.array_equal(one.curve, other.curve)
 
 
-@pytest.mark.parametrize("architecture", [GRU, LRU], ids=["gru", "lru"])
+@pytest.mark.parametrize("architecture", [GRU, LRU, AR, ESN], ids=["gru", "lru", "ar", "esn"])
 def test_a_score_is_the_same_alone_and_in_any_cohort(
     architecture: Architecture, views: list[View]
 ) -> None:
@@ -107,6 +110,36 @@ def test_more_rungs_do_not_change_the_last_score(views: list[View]) -> None:
     assert [rung.rung for rung in four] == [1, 2, 3, 4]
     assert [rung.is_last for rung in four] == [False, False, False, True]
     assert same(one[-1].results[2], four[-1].results[2])
+
+
+@pytest.mark.parametrize("architecture", [AR, ESN], ids=["ar", "esn"])
+def test_what_is_fitted_reports_once_at_the_last_rung(
+    architecture: Architecture, views: list[View]
+) -> None:
+    """At an earlier one, halving would compare it with networks that are half trained."""
+    (rung,) = rungs(candidates(architecture), views, fractions=(0.125, 0.25, 0.5, 1.0))
+    assert (rung.rung, rung.is_last) == (4, True)
+    assert len(rung.results) == 3
+
+
+def test_the_reservoir_of_the_least_loss_on_what_is_held_out_is_kept(views: list[View]) -> None:
+    candidate = replace(candidates(ESN)[0], restarts=5)
+    kept = rungs([candidate], views)[-1].results[0].replicas
+    for replica, view in enumerate(views):
+        span = view.values[: view.train_steps]
+        scaled = torch.from_numpy((span - span.mean(axis=0)) / span.std(axis=0))[None]
+        seeds = [initialisation_seed(3, "search", candidate, replica, r) for r in range(5)]
+        fitting = Fitting([Member(candidate, 0, seed) for seed in seeds], scaled)
+        assert list(fitting)[-1] == 1
+        losses = fitting.loss().tolist()
+        assert kept[replica].restart == losses.index(min(losses))
+        assert kept[replica].training_loss == min(losses)
+
+
+def test_errors_are_told_at_the_horizons_of_the_task(views: list[View]) -> None:
+    asked = [replace(view, error_horizons=(2, 20, 84)) for view in views]
+    plain = rungs(candidates(AR)[:1], asked)[-1].results[0].to_plain()
+    assert set(plain["errors_at"]) == {"2", "20"}
 
 
 def test_what_lies_after_the_training_span_does_not_touch_training(views: list[View]) -> None:
@@ -178,13 +211,15 @@ def test_a_replica_trains_on_its_own_draw(views: list[View]) -> None:
         assert np.array_equal(replica.example.truth, view.truth[view.starts[0] :][:20, 0])
 
 
+@pytest.mark.parametrize("architecture", [GRU, AR, ESN], ids=["gru", "ar", "esn"])
 @pytest.mark.parametrize("offset", [False, True])
-def test_the_checkpoint_forecasts_what_was_scored(views: list[View], offset: bool) -> None:
+def test_the_checkpoint_forecasts_what_was_scored(
+    views: list[View], offset: bool, architecture: Architecture
+) -> None:
     from models import checkpoint
-    from models.forecaster import Forecaster
-    from models.freerun import free_run
+    from models.families import forecaster_of, free_run
 
-    first, second, third = candidates(GRU)
+    first, second, third = candidates(architecture)
     second = replace(second, strategy=replace(second.strategy, offset=offset))
     cohort = Cohort([first, second, third], views, study_seed=3, purpose="search")
     *_, last = cohort
@@ -192,10 +227,9 @@ def test_the_checkpoint_forecasts_what_was_scored(views: list[View], offset: boo
     kept = checkpoint.load(checkpoint.save(cohort.checkpoint(1)))
     mean, std = kept.shift.numpy(), kept.scale.numpy()
     warm = np.stack([view.values[view.starts[0] - 10 : view.starts[0]] for view in views])
-    context = torch.tensor((warm - mean[:, None]) / std[:, None], dtype=torch.float32)
-    forecast = free_run(
-        Forecaster(kept.architecture, kept.channels), kept.weights, context[:, None], 20
-    )
+    context = torch.from_numpy((warm - mean[:, None]) / std[:, None])
+    forecaster = forecaster_of(kept.architecture, kept.channels)
+    forecast = free_run(forecaster, kept.weights, context[:, None], 20)
     for i, replica in enumerate(last.results[1].replicas):
         values = forecast[i, 0].double().numpy() * std[i] + mean[i]
         # One start point instead of three is another batch size, hence equal to rounding only.
@@ -222,8 +256,27 @@ def test_a_field_that_came_later_changes_no_seed_at_its_default() -> None:
     """The seed of this candidate, written down: versions must not change it."""
     candidate = Candidate(GRU, STRATEGY, restarts=2)
     assert initialisation_seed(3, "search", candidate, 0, 0) == 2794285984646352276
+    named = {f.name: f.default for f in fields(Strategy) if f.default is not MISSING}
+    same = replace(candidate, strategy=replace(STRATEGY, **named))
+    assert initialisation_seed(3, "search", same, 0, 0) == 2794285984646352276
     later = replace(candidate, strategy=replace(STRATEGY, time_reversal=True))
     assert initialisation_seed(3, "search", later, 0, 0) != 2794285984646352276
+
+
+def test_the_average_of_the_weights_is_scored_and_exported(views: list[View]) -> None:
+    """The networks trained are those of the plain candidate; only what is kept of them differs."""
+    plain = candidates(GRU)[0]
+    tail = replace(plain.strategy, weight_average="tail", average_fraction=0.5)
+    averaged = replace(plain, strategy=tail)
+    cohort = Cohort([plain, averaged], views, study_seed=3, purpose="search")
+    *_, last = cohort
+    assert last is not None
+    training = cohort.training
+    assert isinstance(training, Training)
+    assert torch.equal(cohort.checkpoint(0).weights, training.weights[:2])
+    assert torch.equal(cohort.checkpoint(1).weights, training.scored_weights[2:])
+    assert not torch.equal(training.scored_weights[2:], training.weights[2:])
+    assert torch.equal(training.scored_weights[:2], training.weights[:2])
 
 
 def test_the_result_tells_median_and_all_replicas(views: list[View]) -> None:

@@ -1,11 +1,12 @@
 """What candidates are expected to cost, and what a study with little time proposes."""
 
 from dataclasses import replace
+from typing import Any, get_args
 
 import pytest
 
-from models.candidate import Candidate
-from search.running.cost import Cost
+from models.candidate import FITTED_CELLS, Candidate, CellName
+from search.running.cost import GATES, Cost
 from search.running.proposer import TIME_SHARE, Proposer
 from search.study.definition import StudyDefinition
 from search.study.space import Space
@@ -39,7 +40,7 @@ GRU = Space(wide().space).resolve(
 
 def test_more_of_anything_costs_more() -> None:
     def seconds(candidate: Candidate) -> float:
-        return Cost(wide().search).seconds([candidate])
+        return Cost(wide().search, 600).seconds([candidate])
 
     base = seconds(GRU)
     for architecture in (
@@ -57,8 +58,42 @@ def test_more_of_anything_costs_more() -> None:
     assert seconds(linear) < base
 
 
+def test_every_cell_has_a_cost_and_its_own_sizes_count() -> None:
+    def seconds(**changes: Any) -> float:
+        architecture = replace(GRU.architecture, **changes)
+        return Cost(wide().search, 600).seconds([replace(GRU, architecture=architecture)])
+
+    assert GATES.keys() == set(get_args(CellName)) - set(FITTED_CELLS)
+    assert seconds(cell="lem") > seconds(cell="cornn") > seconds(cell="antisymmetric")
+    assert seconds(cell="shplrnn", expanded_units=128) > seconds(cell="shplrnn", expanded_units=32)
+    assert seconds(cell="orthogonal", reflections=16) > seconds(cell="orthogonal", reflections=4)
+    window = {"cell": "mlp", "context": "window"}
+    assert seconds(**window, context_steps=200) > seconds(**window, context_steps=100)
+    # One step for a window, where a recurrent cell takes one for each value.
+    assert seconds(**window) < seconds(cell="rnn", context="window") / 10
+
+
+def test_more_of_a_closed_form_costs_more() -> None:
+    cost = Cost(wide().search, 600)
+    reservoir = replace(
+        GRU, architecture=replace(GRU.architecture, cell="esn", units=200, context_steps=100)
+    )
+    base = cost.seconds([reservoir])
+    for architecture in (
+        replace(reservoir.architecture, units=400),
+        replace(reservoir.architecture, cell="nvar", units=16, degree=4),
+    ):
+        assert cost.seconds([replace(reservoir, architecture=architecture)]) > base
+    both = replace(reservoir, strategy=replace(reservoir.strategy, time_reversal=True))
+    assert cost.seconds([both]) > base
+    assert cost.seconds([replace(reservoir, restarts=3)]) == pytest.approx(3 * base)
+    assert Cost(wide().search, 3000).seconds([reservoir]) > base
+    order = replace(reservoir, architecture=replace(reservoir.architecture, cell="ar"))
+    assert cost.seconds([order]) < base
+
+
 def test_the_rate_is_learned_from_cohorts() -> None:
-    cost = Cost(wide().search)
+    cost = Cost(wide().search, 600)
     before = cost.seconds([GRU])
     cost.learn([GRU, GRU], 3 * cost.seconds([GRU, GRU]))
     assert cost.seconds([GRU]) == pytest.approx(3 * before)
@@ -70,14 +105,14 @@ def test_the_rate_is_learned_from_cohorts() -> None:
 
 
 def test_company_is_cheaper_than_cohorts_apart() -> None:
-    cost = Cost(wide().search)
+    cost = Cost(wide().search, 600)
     assert cost.seconds([GRU]) < cost.seconds([GRU] * 8) < 8 * cost.seconds([GRU])
 
 
 def test_pruning_is_expected() -> None:
     search = wide().search
-    whole = Cost(search.model_copy(update={"pruner": "none"}))
-    assert Cost(search).seconds([GRU] * 8) < whole.seconds([GRU] * 8)
+    whole = Cost(search.model_copy(update={"pruner": "none"}), 600)
+    assert Cost(search, 600).seconds([GRU] * 8) < whole.seconds([GRU] * 8)
 
 
 def test_a_cohort_is_affordable_where_there_is_little_time() -> None:

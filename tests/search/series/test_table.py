@@ -4,9 +4,9 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from search.series import Series, SineSeries, TableSeries
+from search.series import MackeyGlassSeries, Series, SineSeries, TableSeries
 
-SERIES: TypeAdapter[SineSeries | TableSeries] = TypeAdapter(Series)
+SERIES: TypeAdapter[SineSeries | MackeyGlassSeries | TableSeries] = TypeAdapter(Series)
 RAW = {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]}
 
 

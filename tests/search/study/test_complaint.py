@@ -45,7 +45,9 @@ PROBLEMS = [
      "move it above the first section"),
     (GOOD + "zzz = 3", "[task] zzz is no key that freerun knows; there may be train_steps, "
      "horizon_steps, validation_steps, test_horizon_steps, test_steps, start_points, "
-     "score_against"),
+     "score_against, error_horizons"),
+    (GOOD + "error_horizons = [4, 1]", "[task] error_horizons must hold at least one step and rise "
+     "from entry to entry, but got [4, 1]; write for example error_horizons = [1, 84]"),
     (GOOD + "[serch]\ntrials = 3", "serch is no key that freerun knows. Did you mean 'search'?"),
     (GOOD.replace("name", "nam"), "nam is no key that freerun knows. Did you mean 'name'?"),
     (GOOD.replace('"x"', '"a/b"'), "name must be a file name of 1 to 100 letters, digits, '-', "
@@ -62,9 +64,10 @@ PROBLEMS = [
      "2024-01-01; write [series] above its keys"),
     (GOOD.replace("train_steps = 600\n", ""), "[task] train_steps is missing; "
      "write for example train_steps = 600"),
-    (GOOD.replace('source = "sine"', ""), '[series] source is missing; write source = "sine" or '
-     '"table"'),
-    (GOOD.replace('"sine"', '"sin"'), '[series] source must be "sine" or "table", but got "sin". '
+    (GOOD.replace('source = "sine"', ""), '[series] source is missing; write source = "sine", '
+     '"mackey_glass" or "table"'),
+    (GOOD.replace('"sine"', '"sin"'), '[series] source must be "sine", "mackey_glass" '
+     'or "table", but got "sin". '
      "Did you mean 'sine'?"),
     (HEAD + SINE + "nois_std = 1\n" + TASK, "[series] nois_std is no key that freerun knows. "
      "Did you mean 'noise_std'?"),
@@ -99,7 +102,8 @@ PROBLEMS = [
      "a range is learning_rate = { low = ..., high = ... }"),
     (GOOD + "[space]\ncell = []", "[space] cell must hold at least one choice, but is empty; "
      "remove the key for the default"),
-    (GOOD + '[space]\ncell = "gruu"', '[space] cell must be "rnn", "gru", "lstm" or "lru", but '
+    (GOOD + '[space]\ncell = "gruu"', '[space] cell must be "rnn", "gru", "lstm", "lru", "cornn", '
+     '"lem", "antisymmetric", "orthogonal", "shplrnn", "mlp", "esn", "nvar", "ar" or "ssa", but '
      "got \"gruu\". Did you mean 'gru'?"),
     (GOOD + "[space]\nhidden_units = 0", "[space] hidden_units must be from 1 to 4096, but got 0"),
     (GOOD + "[space]\nlearning_rate = inf", "[space] learning_rate must be a finite number, but "
@@ -151,6 +155,8 @@ def test_a_wrong_value_of_any_key_is_put_into_our_words(
         place = raw.setdefault(part, {})
     if where[1:] == ("table",):
         place.update(tomllib.loads(TABLE)["series"])
+    elif where[1:]:
+        place["source"] = where[1]
     place[key] = wrong
     lines: list[str] = []
     try:

@@ -6,7 +6,7 @@ import pytest
 
 from models.candidate import Candidate
 from search.study.components import BY_NAME, without_each
-from search.study.domain import Scalar
+from search.study.domain import Choices, Scalar
 from search.study.space import Space, complete_space
 
 SPACE = Space(complete_space({}, train_steps=600))
@@ -36,6 +36,18 @@ LINEAR: dict[str, Scalar] = {
     "training_steps": 400,
     "batch_size": 8,
     "restarts": 4,
+}
+
+
+NOT_OF_AN_MLP = {
+    "modes",
+    "context",
+    "warm_up_steps",
+    "rollout_steps",
+    "autonomous",
+    "state_estimate",
+    "damping",
+    "initial_phases",
 }
 
 
@@ -80,3 +92,36 @@ def test_another_cell_or_context_is_a_whole_candidate() -> None:
     assert (found["cell"].architecture.cell, found["cell"].architecture.units) == ("rnn", 16)
     window = found["context"].architecture
     assert (window.context, window.context_steps, window.autonomous) == ("window", 4, False)
+
+
+def test_a_window_mlp_has_a_cell_that_reads_its_windows_in_its_place() -> None:
+    space = Space(complete_space({"cell": Choices(("rnn", "mlp"))}, train_steps=600))
+    mlp: dict[str, Scalar] = LINEAR | {
+        "cell": "mlp",
+        "hidden_units": 8,
+        "window_steps": 64,
+        "window_rollout_steps": 16,
+    }
+    found = without_each(space, {name: mlp[name] for name in mlp if name not in NOT_OF_AN_MLP})
+    instead = found["cell"].architecture
+    assert (instead.cell, instead.context, instead.context_steps) == ("rnn", "window", 64)
+
+
+def test_sizes_and_knobs_are_no_components() -> None:
+    knobs = {"reflections", "cornn step", "lem step", "forcing midpoint", "growth weight"}
+    assert not BY_NAME.keys() & knobs
+    assert {"layer norm", "forcing", "growth penalty", "weight average"} <= BY_NAME.keys()
+
+
+def test_a_closed_form_has_no_component_of_training() -> None:
+    space = Space(complete_space({"cell": Choices(("ar",))}, train_steps=600))
+    params: dict[str, Scalar] = {
+        "cell": "ar",
+        "ar_order": 32,
+        "residual": True,
+        "offset": False,
+        "time_reversal": True,
+        "regularisation": "given",
+        "ridge": 1e-3,
+    }
+    assert without_each(space, params).keys() == {"residual", "no offset", "both ways", "ridge"}

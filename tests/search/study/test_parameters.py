@@ -1,3 +1,6 @@
+from dataclasses import MISSING, fields
+
+from models.candidate import Architecture, Strategy
 from search.study.condition import Above, AllOf, AnyOf, Condition, Is, IsNot
 from search.study.domain import Choices
 from search.study.meaning import read_domain
@@ -42,6 +45,17 @@ def test_every_neutral_value_is_what_its_parameter_can_mean() -> None:
 
 def test_what_is_searched_only_when_named_has_a_neutral_value() -> None:
     assert all(row.neutral is not None for row in PARAMETERS if row.opt_in)
+
+
+def test_a_neutral_value_is_the_fields_own_default() -> None:
+    """Seeds leave out fields at their defaults: what is not sampled must not change them."""
+    defaults = {
+        field.name: field.default
+        for part in (Architecture, Strategy)
+        for field in fields(part)
+        if field.default is not MISSING
+    }
+    assert {name: BY_NAME[name].neutral for name in defaults} == defaults
 
 
 def test_a_cohorts_parameters_are_choices_so_that_cohorts_form() -> None:

@@ -37,7 +37,7 @@ CHANGES: dict[str, dict[str, Scalar]] = {
     "input-noise": {"input_noise_std": 0.1},
     "output-noise": {"output_noise_std": 0.05},
     "label-noise": {"label_noise_std": 0.1},
-    "residual": {"residual": True},
+    "residual": {"residual": True, "scaled_increments": False},
     "professor-forcing": {
         **MULTI_STEP,
         **BESIDE,
@@ -82,8 +82,11 @@ def test_an_attempt_is_the_baseline_plus_its_named_change(name: str) -> None:
         key: pytest.approx(float(value) / REPORT_STD, rel=2e-3) if "noise" in key else value
         for key, value in CHANGES[name].items()
     }
-    expected = {**baseline, **in_stds}
-    assert preset == {key: value for key, value in expected.items() if key not in gone}
+    expected = {key: value for key, value in {**baseline, **in_stds}.items() if key not in gone}
+    assert {key: preset[key] for key in expected} == expected
+    # What has a meaning only because of the change, and is not named by it, is off.
+    others = {key: value for key, value in preset.items() if key not in expected}
+    assert others == {key: PARAMETER_BY_NAME[key].neutral for key in others}
     assert set(open_names(DEFAULTS, preset)) == {*VARIED, *also_open}
 
 

@@ -13,15 +13,18 @@ from models.candidate import Candidate
 from search.errors import UsageError
 from search.series.section import SectionError
 from search.study.domain import Choices, Domain, FloatRange, IntRange, Scalar, largest
-from search.study.parameters import BY_NAME, PARAMETERS
+from search.study.parameters import BY_NAME, CELLS, PARAMETERS
 from search.study.space import Space, check_complete, complete_space, read_space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 # Long enough for every default choice of context and rollout.
 DEFAULT = complete_space({}, train_steps=100_000)
-# With all that a study file may ask for beyond the default.
-FULL = complete_space({r.name: r.default for r in PARAMETERS if r.opt_in}, train_steps=100_000)
+# All that a study file may ask for beyond the default.
+EVERYTHING: dict[str, Domain] = {r.name: r.default for r in PARAMETERS if r.opt_in} | {
+    "cell": Choices(CELLS)
+}
+FULL = complete_space(EVERYTHING, train_steps=100_000)
 
 # The fields of a candidate that are not named as the parameters that set them.
 RENAMED = {
@@ -30,6 +33,10 @@ RENAMED = {
     "warm_up_steps": "context_steps",
     "window_steps": "context_steps",
     "window_rollout_steps": "rollout_steps",
+    "reservoir_units": "units",
+    "nvar_delays": "units",
+    "ar_order": "context_steps",
+    "ssa_window": "context_steps",
 }
 
 
@@ -43,8 +50,8 @@ def sample(seed: int, domains: dict[str, Domain] = FULL) -> dict[str, Scalar]:
 
 @cache
 def samples() -> list[dict[str, Scalar]]:
-    """Enough samples of the full space to meet every parameter."""
-    return [sample(seed) for seed in range(200)]
+    """Enough samples of the full space to meet every parameter several times."""
+    return [sample(seed) for seed in range(600)]
 
 
 def sample_with(**values: Scalar) -> dict[str, Scalar]:
@@ -53,12 +60,15 @@ def sample_with(**values: Scalar) -> dict[str, Scalar]:
 
 
 def test_without_a_word_the_space_is_the_default_in_the_order_of_the_table() -> None:
-    rows = [row for row in PARAMETERS if not row.opt_in]
+    rows = [row for row in PARAMETERS if not row.opt_in and row.can_apply(DEFAULT)]
     assert list(DEFAULT.items()) == [(row.name, row.default) for row in rows]
+    assert "hidden_units" in DEFAULT
 
 
 def test_what_is_no_part_of_the_default_space_is_searched_where_it_is_named() -> None:
-    assert list(FULL.items()) == [(row.name, row.default) for row in PARAMETERS]
+    assert list(FULL.items()) == [
+        (row.name, EVERYTHING.get(row.name, row.default)) for row in PARAMETERS
+    ]
     named = read_space({"dropout": [0.3]})
     assert set(complete_space(named, 100_000)) == {*DEFAULT, "dropout"}
 
@@ -79,6 +89,21 @@ def test_what_is_named_in_vain_is_refused(raw: dict[str, Any], words: str) -> No
     assert words in raised.value.rule
 
 
+def test_a_cells_own_numbers_come_with_the_cell() -> None:
+    assert not {"lem_step", "reflections"} & set(DEFAULT)
+    space = complete_space(read_space({"cell": ["gru", "lem"]}), 600)
+    assert {"lem_step", "hidden_units"} <= set(space)
+    assert not {"cornn_step", "modes"} & set(space)
+
+
+def test_a_window_mlp_has_no_other_context() -> None:
+    space = complete_space(read_space({"cell": "mlp"}), 600)
+    assert not {"context", "warm_up_steps", "rollout_steps", "autonomous"} & set(space)
+    candidate = Space(space).resolve(sample(0, space))
+    assert candidate.architecture.context == "window"
+    assert candidate.architecture.context_steps in (4, 16, 64)
+
+
 def test_what_is_named_replaces_its_default() -> None:
     named = read_space({"cell": "gru", "learning_rate": {"low": 0.001, "high": 0.01}})
     space = complete_space(named, 600)
@@ -92,7 +117,7 @@ def test_parameters_that_no_candidate_could_have_are_left_out() -> None:
     space = complete_space(read_space(raw), 600)
     left_out = set(DEFAULT) - set(space)
     assert left_out == {
-        row.name for row in PARAMETERS if not row.opt_in and not row.can_apply(space)
+        row.name for row in PARAMETERS if row.name in DEFAULT and not row.can_apply(space)
     }
     assert left_out >= {
         *("modes", "window_steps", "window_rollout_steps"),
@@ -177,14 +202,15 @@ def test_a_stored_space_must_have_what_every_candidate_needs() -> None:
 @settings(deadline=None, max_examples=100)
 @given(st.integers(0, 2**32 - 1))
 def test_every_sample_has_what_applies_nothing_else_and_resolves(seed: int) -> None:
-    space = complete_space({r.name: r.default for r in PARAMETERS if r.opt_in}, train_steps=600)
+    space = complete_space(EVERYTHING, train_steps=600)
     params = sample(seed, space)
     assert set(params) == {row.name for row in PARAMETERS if row.applies(params)}
     candidate = Space(space).resolve(params)
     assert Candidate.from_dict(candidate.to_dict()) == candidate
     architecture, strategy = candidate.architecture, candidate.strategy
-    assert architecture.units == params["modes" if params["cell"] == "lru" else "hidden_units"]
-    assert architecture.context_steps + strategy.rollout_steps <= 600
+    sizes = [params[n] for n, field in RENAMED.items() if field == "units" and n in params]
+    assert [architecture.units] == (sizes or [1])
+    assert candidate.least_steps <= 600
     if strategy.rollout_steps == 1:
         assert strategy.teacher_weight == 1.0
         assert strategy.curriculum_fraction == strategy.feedback_noise_std == 0.0
@@ -221,7 +247,10 @@ def test_each_parameter_reaches_its_own_field(name: str) -> None:
         assert before[RENAMED.get(name, name)] == params[name]
         for value in other_values(name, params):
             after = fields(Space(FULL).resolve({**params, name: value}).to_dict())
-            assert after == {**before, RENAMED.get(name, name): value}
+            expected = {**before, RENAMED.get(name, name): value}
+            if params["cell"] == "nvar":  # whose context reaches to its earliest delay
+                expected["context_steps"] = (expected["units"] - 1) * expected["delay_stride"] + 1
+            assert after == expected
 
 
 def test_a_parameter_that_does_not_apply_changes_nothing() -> None:
@@ -244,7 +273,7 @@ def test_parameters_that_freerun_did_not_sample_are_refused() -> None:
         space.resolve({name: value for name, value in params.items() if name != "hidden_units"})
     with pytest.raises(UsageError, match="Did you mean 'gru'"):
         space.resolve(params | {"cell": "gruu"})
-    with pytest.raises(UsageError, match="must have a value for context, but has only none"):
+    with pytest.raises(UsageError, match="must have a value for cell, but has only none"):
         space.resolve({})
 
 

@@ -1,0 +1,72 @@
+"""Forecasts from the last few values, without a state."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from models.candidate import Strategy
+from models.closed_form.closed_form import (
+    BLOCK_ROWS,
+    ClosedForm,
+    Fixed,
+    FloatArray,
+    directions,
+)
+from models.closed_form.ridge import Block
+from models.freerun import CLIP_STD
+
+
+class Lagged(ClosedForm):
+    """Features are the values of the context, or what `expand` makes of them."""
+
+    @property
+    def lags(self) -> int:
+        """How many values a forecast is made from."""
+        return self.architecture.context_steps
+
+    @property
+    def latest(self) -> slice:
+        """Where the last values stand among the features."""
+        return slice(self.features - self.channels, self.features)
+
+    @property
+    def features(self) -> int:
+        return self.lags * self.channels
+
+    def expand(self, values: FloatArray, constant: float) -> FloatArray:
+        """Features `[row, feature]` of values `[row, lag * channel]`, the oldest first.
+
+        constant: the value of a feature that is the same in all rows, for those that have one.
+        """
+        return values
+
+    def blocks(self, series: FloatArray, strategy: Strategy) -> Iterator[Block]:
+        """Features and targets of all values that have enough others before them."""
+        for direction in directions(series, strategy):
+            for values, targets in lagged(direction, self.lags):
+                yield self.expand(values, float(strategy.offset)), targets
+
+    def run(
+        self, fixed: Fixed, coefficients: FloatArray, context: FloatArray, steps: int
+    ) -> FloatArray:
+        runs, width = len(context), self.channels
+        known = self.lags * width
+        values = np.empty((runs, known + steps * width))
+        values[:, :known] = context[:, -self.lags :].reshape(runs, -1)
+        by_channel = np.ascontiguousarray(coefficients.transpose(0, 2, 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, steps * width, width):
+                features = self.expand(values[:, start : start + known], 1.0)
+                forecast = np.vecdot(features[:, np.newaxis], by_channel)
+                held = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
+                values[:, start + known : start + known + width] = held
+        return values[:, known:].reshape(runs, steps, width)
+
+
+def lagged(series: FloatArray, lags: int) -> Iterator[Block]:
+    """Blocks of rows: the `lags` values before each value `[row, lag * channel]`, and it."""
+    for first in range(lags, len(series), BLOCK_ROWS):
+        targets = series[first : first + BLOCK_ROWS]
+        part = series[first - lags : first + len(targets) - 1]
+        windows = np.lib.stride_tricks.sliding_window_view(part, lags, axis=0)
+        yield windows.transpose(0, 2, 1).reshape(len(targets), -1), targets

@@ -1,0 +1,74 @@
+"""Singular spectrum analysis: the linear recurrence of a rank-truncated Hankel matrix."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from models.candidate import Strategy
+from models.closed_form.closed_form import Fixed, FloatArray, Solutions, directions, one_thread
+from models.closed_form.lagged import Lagged, lagged
+
+# Ranks that a held-out span chooses from.
+RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
+
+
+class SSA(Lagged):
+    """The recurrence of the subspace that holds most of a series' windows of `context_steps`.
+
+    Golyandina, Nekrutkin & Zhigljavsky (2001), "Analysis of Time Series Structure", chapter 2: the
+    leading left singular vectors of the Hankel matrix of all windows (here eigenvectors of its Gram
+    matrix, which hold every rank) span it; their last components make the last value of a window
+    a linear function of those before. Several channels share one subspace, and so one recurrence
+    (Golyandina et al. 2015, "Multivariate and 2D extensions of singular spectrum analysis"). Both
+    directions of time at once make the Gram matrix symmetric about its second diagonal as well.
+    """
+
+    levels = tuple(float(rank) for rank in RANKS)
+
+    @property
+    def lags(self) -> int:
+        return max(1, self.architecture.context_steps - 1)
+
+    def factorise(self, series: FloatArray, strategy: Strategy, fixed: Fixed) -> Solutions:
+        window = self.lags + 1
+        with one_thread():
+            gram = torch.zeros(window, window, dtype=self.dtype)
+            for direction in directions(series, strategy):
+                for channel in range(self.channels):
+                    own = direction[:, channel : channel + 1]
+                    for values, targets in lagged(own, self.lags):
+                        windows = torch.from_numpy(np.concatenate([values, targets], axis=1))
+                        gram += windows.T @ windows
+            vectors = torch.linalg.eigh(gram).eigenvectors.flip(1)
+        return Subspaces(vectors, self.channels)
+
+    def given_level(self, strategy: Strategy) -> float:
+        return strategy.ssa_rank
+
+
+@dataclass(frozen=True, eq=False)
+class Subspaces:
+    """The subspaces of all ranks: orthonormal vectors `[lag, component]`, the largest first."""
+
+    vectors: Tensor
+    channels: int
+
+    def at(self, level: float) -> FloatArray:
+        """Coefficients `[lag * channel, channel]` of a rank, which is cut to what there is.
+
+        Golyandina et al. (2001), eq. 2.1 of theorem 5.2: sum of pi_i U_i' / (1 - sum of pi_i^2),
+        pi_i being the last component of the vector U_i.
+        """
+        rank = min(int(level), len(self.vectors) - 1)
+        above, last = self.vectors[:-1, :rank], self.vectors[-1, :rank]
+        verticality = (last * last).sum()
+        # Where the subspace holds the last unit vector itself, no recurrence exists: what is left
+        # of 1 is rounding, and the forecast runs into the clip.
+        rest = (1.0 - verticality).clamp(min=torch.finfo(last.dtype).eps)
+        with one_thread():
+            coefficients = (above @ last) / rest
+        lags: FloatArray = coefficients.numpy()
+        own: FloatArray = np.eye(self.channels)
+        return np.asarray(np.kron(lags[:, np.newaxis], own), dtype=np.float64)

@@ -1,0 +1,39 @@
+"""By how much an error grows in a free run: a finite-time Lyapunov exponent by two runs."""
+
+import torch
+from torch import Tensor
+
+from models.axes import MemberBatchTimeChannel, MemberParameter
+from models.forecaster import Forecaster
+from models.freerun import CLIP_STD, free_run
+from models.losses.growth import DISPLACEMENT, LEAST_ENERGY
+
+
+def growth(
+    forecaster: Forecaster,
+    weights: MemberParameter,
+    context: MemberBatchTimeChannel,
+    steps: int,
+) -> Tensor:
+    """The factor by which an error grows with each step, `[member]`.
+
+    Two free runs of `steps` after `context`, whose last value is displaced in one of them: with E
+    the mean square of their difference, over the early half of the steps and over the late one, it
+    is (E_late / E_early)^(1 / steps), as the halves' middles lie half of the steps apart. It is
+    infinite where a run reaches the clip, beyond which all differences end, and one for less than
+    two steps; of several runs of a member, the largest counts.
+    """
+    members = len(weights)
+    if steps < 2:
+        return torch.ones(members, device=weights.device)
+    displaced = context.clone()
+    displaced[:, :, -1] += DISPLACEMENT
+    run = free_run(forecaster, weights, context, steps)
+    other = free_run(forecaster, weights, displaced, steps)
+    squares = (other - run).square().flatten(2)  # [member, batch, number]
+    half = steps // 2 * run.shape[3]
+    energies = [squares[:, :, :half], squares[:, :, half:]]
+    early, late = (e.contiguous().mean(2) + LEAST_ENERGY for e in energies)
+    factor = torch.exp(torch.log(late / early) / steps).amax(1)
+    ends = torch.maximum(run.abs(), other.abs()).flatten(1).amax(1) >= CLIP_STD
+    return torch.where(ends, torch.inf, factor)

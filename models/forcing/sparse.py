@@ -1,0 +1,20 @@
+"""Sparse teacher forcing: the truth every few steps."""
+
+import torch
+from torch import Tensor
+
+from models.forcing.schedule import Schedule
+
+
+class Sparse(Schedule):
+    """The truth is read at every `forcing_interval`-th step, Mikhaeil et al. (2022).
+
+    Counted from the last true value of the warm-up. No gradient passes a value that was forced,
+    so that it cannot explode over more than one interval through what is fed back.
+    """
+
+    def share(self, step: int) -> Tensor:
+        every = self.strategy.forcing_interval
+        forced = torch.zeros(self.strategy.rollout_steps)
+        forced[every - 1 :: every] = 1.0
+        return forced

@@ -1,0 +1,63 @@
+"""The spectral loss: errors of Fourier coefficients, which an oscillation can't hide from."""
+
+import math
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from models.axes import MemberBatchChannelTime
+from models.losses.window import Window, per_member
+from models.parameters import ALIGNMENT
+
+# Keeps the slope of a modulus at zero finite.
+LEAST_SQUARE = 1e-12
+
+
+def spectral(
+    forecast: MemberBatchChannelTime, truth: MemberBatchChannelTime, window: Window
+) -> MemberBatchChannelTime:
+    """The gradient, with respect to the forecast, of mean |rfft(forecast) - rfft(truth)|.
+
+    Wang et al. (2024), FreDF: the mean over segments, channels and frequencies. Their coefficients
+    grow with the root of time for noise; here they are divided by the root of the steps that count,
+    so that a weight means about the same over any horizon. Steps that do not count are zeros in the
+    transform, so that the frequencies are those of the whole rollout.
+
+    By products with cosines and sines: fast Fourier transforms, and torch's complex products, round
+    differently for other cohort sizes or numbers of threads.
+    """
+    members, batch, channels, steps = forecast.shape
+    mask = window.mask(steps)
+    root = per_member(window.steps).sqrt()
+    waves, transposed = _waves(members, steps)
+    error = forecast.new_zeros(members, batch * channels, waves.shape[1])
+    error[..., :steps] = ((forecast - truth) * (mask / root)).flatten(1, 2)
+    spectrum = torch.bmm(error, waves.to(error)).unflatten(2, (2, -1))
+    squares = spectrum.square()
+    modulus = (squares[:, :, 0] + squares[:, :, 1] + LEAST_SQUARE).sqrt().unsqueeze(2)
+    direction = (spectrum / modulus).flatten(2)
+    count = batch * channels * (steps // 2 + 1)
+    along = torch.bmm(direction, transposed.to(error))[..., :steps]
+    gradient: Tensor = along.unflatten(1, (batch, channels)) * (mask / (root * count))
+    return gradient
+
+
+@lru_cache(maxsize=2)
+def _waves(members: int, steps: int) -> tuple[Tensor, Tensor]:
+    """Cosines, then negative sines of rfft's frequencies, `[member, time, 2 x frequency]`.
+
+    And the same with the last axes exchanged. Both axes are padded by zeros, so that every member's
+    matrices are aligned alike: see ALIGNMENT.
+    """
+    frequencies = steps // 2 + 1
+    turns = torch.outer(torch.arange(steps), torch.arange(frequencies)) % steps
+    angle = turns.double() * (2.0 * math.pi / steps)
+    waves = torch.zeros(_padded(steps), 2, _padded(frequencies))
+    waves[:steps, 0, :frequencies], waves[:steps, 1, :frequencies] = angle.cos(), -angle.sin()
+    every = waves.flatten(1).expand(members, -1, -1)
+    return every.contiguous(), every.transpose(1, 2).contiguous()
+
+
+def _padded(length: int) -> int:
+    return -(-length // ALIGNMENT) * ALIGNMENT

@@ -1,0 +1,107 @@
+"""Each schedule against its published formula, at its ends and in between."""
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from typing import Any, get_args
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.candidate import Candidate, ForcingName
+from models.forcing import SCHEDULES
+from models.forcing.schedule import Schedule
+
+STEPS = 200
+
+
+def schedule(make_candidate: Callable[..., Candidate], name: ForcingName, **more: Any) -> Schedule:
+    chosen = {"forcing": name, "training_steps": STEPS, "rollout_steps": 10} | more
+    return SCHEDULES[name](make_candidate(**chosen).strategy)
+
+
+def test_every_way_of_forcing_has_a_schedule() -> None:
+    assert {"none", *SCHEDULES} == set(get_args(ForcingName))
+
+
+@pytest.mark.parametrize(
+    ("name", "formula"),
+    [
+        ("scheduled-linear", lambda i: max(0.0, 1.0 - i / 100)),
+        ("scheduled-exponential", lambda i: (2.0 ** (-1 / 50)) ** i),
+        # k ln k = 50
+        ("scheduled-sigmoid", lambda i: 17.47708 / (17.47708 + math.exp(i / 17.47708))),
+        ("increasing", lambda i: min(1.0, i / 100)),
+    ],
+)
+def test_drawn_schedules_follow_their_formula(
+    make_candidate: Callable[..., Candidate], name: ForcingName, formula: Callable[[int], float]
+) -> None:
+    """At a quarter of training truth and forecast are equally likely."""
+    found = schedule(make_candidate, name, forcing_midpoint=0.25)
+    assert found.draws
+    assert found.share(50) == pytest.approx(0.5)
+    assert [found.share(i) for i in range(STEPS)] == pytest.approx(
+        [formula(i) for i in range(STEPS)], abs=1e-4
+    )
+
+
+@given(
+    name=st.sampled_from(list(SCHEDULES)),
+    midpoint=st.floats(0.0, 1.0),
+    steps=st.integers(1, 1_000_000),
+)
+def test_shares_are_shares_and_go_one_way(
+    make_candidate: Callable[..., Candidate], name: ForcingName, midpoint: float, steps: int
+) -> None:
+    found = schedule(make_candidate, name, forcing_midpoint=midpoint, training_steps=steps)
+    shares = [torch.as_tensor(found.share(i * steps // 5)) for i in range(5)]
+    assert all(((share >= 0.0) & (share <= 1.0)).all() for share in shares)
+    if name == "increasing":
+        shares.reverse()
+    assert all((one >= other).all() for one, other in pairwise(shares))
+
+
+def test_scheduled_sampling_without_a_midpoint_soon_runs_freely(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    for name in ("scheduled-linear", "scheduled-exponential", "scheduled-sigmoid"):
+        assert schedule(make_candidate, name, forcing_midpoint=0.0).share(20) < 1e-8
+
+
+def test_sparse_forcing_reads_the_truth_every_few_steps(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    """Counted from the warm-up's last value: the third value after it is the truth again."""
+    found = schedule(make_candidate, "sparse", forcing_interval=3)
+    assert torch.as_tensor(found.share(0)).tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 1, 0]
+    assert not torch.as_tensor(
+        schedule(make_candidate, "sparse", forcing_interval=11).share(0)
+    ).any()
+
+
+def test_generalised_forcing_mixes_a_constant_share(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    found = schedule(make_candidate, "generalised", forcing_strength=0.3)
+    assert (found.share(0), found.share(STEPS - 1), found.draws) == (0.3, 0.3, False)
+
+
+def test_adaptive_forcing_starts_at_one_rises_at_once_and_falls_slowly(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    found = schedule(make_candidate, "adaptive")
+    assert found.share(0) == 1.0
+    found.observe(1.0)  # needs none
+    assert found.share(0) == pytest.approx(0.8)
+    found.observe(2.0)  # needs one half
+    assert found.share(0) == pytest.approx(0.8 * 0.8 + 0.2 * 0.5)
+    found.observe(math.inf)
+    assert found.share(0) == 1.0
+    for _ in range(30):
+        found.observe(0.9)
+    assert found.share(0) == pytest.approx(0.8**30)
+    found.observe(4.0)
+    assert found.share(0) == pytest.approx(0.75)
