@@ -1,0 +1,208 @@
+"""The methods of docs/methods.md side by side: an equal budget of random candidates for each.
+
+    python benchmarks/methods.py --methods gru cornn lem --series noisy-sine
+
+Every method gets the same number of candidates, each trained on the same draws for the same number
+of optimiser steps. They are sampled at random from one plain space, in which the method fixes or
+opens what it is about. Prints a Markdown table: best and median score (NMSE against the signal,
+over free runs of the test horizon on benchmark draws), how often each verdict was given, and
+seconds of one core.
+
+To add a method, add a row to its table below; to add a series, an entry of SERIES.
+"""
+
+import argparse
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from statistics import median
+from typing import Any
+
+import torch
+
+from models.candidate import Candidate
+from search.evaluation import CandidateResult, Cohort
+from search.running.proposer import Proposer
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData, View
+
+
+@dataclass(frozen=True)
+class Method:
+    """A row of the table. space: what of BASE it replaces or opens, as a study file would."""
+
+    name: str
+    space: Mapping[str, object]
+
+
+# What a candidate is where its method does not say otherwise: a small network, warmed up on 100
+# values, whose learning rate, share of teacher forcing and few other knobs are drawn at random.
+BASE: Mapping[str, object] = {
+    "cell": "gru",
+    "hidden_units": [8, 16],
+    "modes": [2, 4],
+    "layers": 1,
+    "head_layers": 0,
+    "context": "state",
+    "warm_up_steps": 100,
+    "window_steps": 64,
+    "autonomous": False,
+    "residual": [False, True],
+    "offset": True,
+    "rollout_steps": 100,
+    "window_rollout_steps": 16,
+    "time_reversal": False,
+    "input_noise_std": [0.0, 0.1],
+    "feedback_noise_std": 0.0,
+    "output_noise_std": 0.0,
+    "label_noise_std": 0.0,
+    "learning_rate": {"low": 1e-3, "high": 3e-2, "log": True},
+    "weight_decay": 1e-4,
+    "clip_norm": 1.0,
+    "schedule": "cosine",
+    "training_steps": 200,
+    "batch_size": 8,
+    "restarts": 1,
+}
+
+ARCHITECTURES = (
+    Method("rnn", {"cell": "rnn"}),
+    Method("gru", {"cell": "gru"}),
+    Method("lstm", {"cell": "lstm"}),
+    Method("lru", {"cell": "lru"}),
+)
+CLOSED_FORM: tuple[Method, ...] = ()
+STRATEGIES: tuple[Method, ...] = ()
+LOSSES: tuple[Method, ...] = ()
+METHODS = {m.name: m for m in (*ARCHITECTURES, *CLOSED_FORM, *STRATEGIES, *LOSSES)}
+
+_SINE_TASK = {"train_steps": 600, "horizon_steps": 400, "test_horizon_steps": 1000}
+# The [series] and [task] of a study, scored on its benchmark draws.
+SERIES: dict[str, Mapping[str, object]] = {
+    "noisy-sine": {"series": {"source": "sine", "noise_std": 0.2}, "task": _SINE_TASK},
+    "clean-sine": {"series": {"source": "sine", "noise_std": 0.0}, "task": _SINE_TASK},
+}
+
+
+@dataclass(frozen=True)
+class Row:
+    """What a method reached on a series."""
+
+    series: str
+    method: str
+    candidates: int
+    best: float
+    best_verdict: str
+    median: float
+    verdicts: Mapping[str, int]
+    seconds: float
+
+
+def measure(series: str, method: Method, options: argparse.Namespace) -> Row:
+    """Train and score the candidates of a method, cohort by cohort."""
+    definition = StudyDefinition.model_validate(
+        {
+            "name": "benchmark",
+            **SERIES[series],
+            "search": {
+                "sampler": "random",
+                "replicas": options.replicas,
+                "cohort_members": options.strategies * options.replicas,
+            },
+            "space": {**BASE, **method.space},
+        }
+    )
+    data = TaskData(definition, None)
+    views = [data.view("benchmark", replica) for replica in range(options.replicas)]
+    results = [
+        result
+        for candidates in cohorts(definition, options.structures, options.strategies)
+        for result in trained(candidates, views)
+    ]
+    best = min(results, key=lambda result: result.score)
+    return Row(
+        series=series,
+        method=method.name,
+        candidates=len(results),
+        best=best.score,
+        best_verdict=best.verdict,
+        median=median(result.score for result in results),
+        verdicts=dict(Counter(result.verdict for result in results).most_common()),
+        seconds=sum(result.seconds for result in results),
+    )
+
+
+def cohorts(
+    definition: StudyDefinition, structures: int, strategies: int
+) -> Iterable[list[Candidate]]:
+    """Candidates of `structures` random structures, `strategies` of each."""
+    proposer, space = Proposer(definition, sampler_seed=0), definition.full_space()
+    for _ in range(structures):
+        proposals = proposer.propose(at_most=strategies)
+        proposer.forget()
+        yield [space.resolve(proposal.params) for proposal in proposals]
+
+
+def trained(candidates: Sequence[Candidate], views: Sequence[View]) -> list[CandidateResult]:
+    """The candidates of one cohort at the end of their training."""
+    cohort = Cohort(candidates, views, study_seed=0, purpose="benchmark")
+    rungs = [rung for rung in cohort if rung is not None]
+    return list(rungs[-1].results.values())
+
+
+def table(rows: Iterable[Row]) -> str:
+    """The rows in Markdown."""
+    lines = [
+        "| series | method | best NMSE | its verdict | median | verdicts | core seconds |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        verdicts = ", ".join(f"{count} {name}" for name, count in row.verdicts.items())
+        cells = [row.series, row.method, f"{row.best:.3g}", row.best_verdict]
+        cells += [f"{row.median:.3g}", verdicts, f"{row.seconds:.1f}"]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def parse(arguments: list[str]) -> argparse.Namespace:
+    """The command line."""
+
+    def count(text: str) -> int:
+        if not text.isascii() or not text.isdigit() or int(text) < 1:
+            raise argparse.ArgumentTypeError(
+                f"must be a whole number of at least 1, but got {text!r}"
+            )
+        return int(text)
+
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
+    parser.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES))
+    parser.add_argument("--structures", type=count, default=2, help="architectures of a method")
+    parser.add_argument("--strategies", type=count, default=8, help="strategies of each of them")
+    parser.add_argument("--replicas", type=count, default=2, help="draws each candidate trains on")
+    parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
+    return parser.parse_args(arguments)
+
+
+def main(arguments: list[str]) -> None:
+    """Measure and print."""
+    options = parse(arguments)
+    torch.set_num_threads(1)
+    rows: list[Row] = []
+    for series, name in product(options.series, options.methods):
+        rows.append(measure(series, METHODS[name], options))
+        print(f"{series} {name}: {rows[-1].best:.3g}, {rows[-1].seconds:.0f} s", file=sys.stderr)
+    if options.json:
+        found: dict[str, Any] = {**vars(options), "rows": [asdict(row) for row in rows]}
+        print(json.dumps(found))
+    else:
+        print(table(rows))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
