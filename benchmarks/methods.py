@@ -74,7 +74,11 @@ ARCHITECTURES = (
     Method("lstm", {"cell": "lstm"}),
     Method("lru", {"cell": "lru"}),
 )
-CLOSED_FORM: tuple[Method, ...] = ()
+# What is fitted in closed form has no training to fix; its knobs have their default domains.
+_FITTED = {"offset": [False, True], "time_reversal": [False, True]}
+CLOSED_FORM = tuple(
+    Method(cell, {"cell": cell, **_FITTED}) for cell in ("esn", "nvar", "ar", "ssa")
+)
 STRATEGIES: tuple[Method, ...] = ()
 LOSSES: tuple[Method, ...] = ()
 METHODS = {m.name: m for m in (*ARCHITECTURES, *CLOSED_FORM, *STRATEGIES, *LOSSES)}
@@ -84,6 +88,10 @@ _SINE_TASK = {"train_steps": 600, "horizon_steps": 400, "test_horizon_steps": 10
 SERIES: dict[str, Mapping[str, object]] = {
     "noisy-sine": {"series": {"source": "sine", "noise_std": 0.2}, "task": _SINE_TASK},
     "clean-sine": {"series": {"source": "sine", "noise_std": 0.0}, "task": _SINE_TASK},
+    "mackey-glass": {
+        "series": {"source": "mackey_glass", "tau": 17.0},
+        "task": {"train_steps": 3000, "horizon_steps": 84},
+    },
 }
 
 
