@@ -88,7 +88,6 @@ ARCHITECTURES = (
     Method("increments", {"residual": True}),
     Method("scaled increments", {"residual": True, "scaled_increments": True}),
 )
-CLOSED_FORM = tuple(Method(cell, {"cell": cell}) for cell in FITTED_CELLS)
 # Strategies and losses are switched on in networks that feed their forecasts back and are trained
 # on long free runs. All their knobs are fixed, so that candidates have the random learning rates,
 # shares and curricula of "multi-step", in the same order, and initialisations of their own.
@@ -142,6 +141,9 @@ LOSSES = switched_on(
         "amplitude": {"amplitude_weight": 0.3},
     }
 )
+# What is fitted in closed form has no training to fix; its knobs have their default domains.
+_FITTED = {"offset": [False, True], "time_reversal": [False, True]}
+CLOSED_FORM = tuple(Method(cell, {"cell": cell, **_FITTED}) for cell in FITTED_CELLS)
 METHODS = {m.name: m for m in (*ARCHITECTURES, *CLOSED_FORM, *STRATEGIES, *LOSSES)}
 
 _SINE_TASK = {"train_steps": 600, "horizon_steps": 400, "test_horizon_steps": 1000}

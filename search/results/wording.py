@@ -8,10 +8,12 @@ from search.study.definition import ScoreAgainst
 # By their keys in models.baselines; another one is called by its key.
 _BASELINES = {
     "ar": "autoregression (AR, order chosen on the training span)",
+    "ridge-ar": "ridge AR (both ways in time, ridge chosen on the training span)",
+    "ssa": "singular spectrum analysis (SSA, rank chosen on the training span)",
     "persistence": "persistence (the last value)",
     "mean": "mean of the training span",
 }
-_SHORT_BASELINES = {"ar": "AR"}
+_SHORT_BASELINES = {"ar": "AR", "ridge-ar": "ridge AR", "ssa": "SSA"}
 _UNITS = {"lru": "complex mode"}
 
 
@@ -86,28 +88,25 @@ def candidate_name(candidate: Candidate) -> str:
 
 
 def _fitted_name(candidate: Candidate) -> str:
-    """A candidate that is fitted in closed form: its own words for sizes, and what holds it."""
+    """The same of what is fitted in closed form: kind, size, how it is held back."""
     architecture, strategy = candidate.architecture, candidate.strategy
-    steps, units = architecture.context_steps, architecture.units
+    stride = counted(architecture.delay_stride, "step")
     sizes = {
-        "esn": f"{counted(units, 'unit')}, warm-up of {steps}",
-        "nvar": f"{counted(units, 'delay')} of stride {architecture.delay_stride}, "
-        f"degree {architecture.degree}",
-        "ar": f"order {steps}",
-        "ssa": f"window of {steps}",
+        "esn": f"{counted(architecture.units, 'unit')}, warm-up of {architecture.context_steps}",
+        "nvar": f"{counted(architecture.units, 'delay')} of {stride}, degree {architecture.degree}",
+        "ar": f"order {architecture.context_steps}",
+        "ssa": f"window of {architecture.context_steps}",
     }
-    if strategy.regularisation == "held-out":
-        held = "regularised by held-out runs"
-    elif architecture.cell == "ssa":
-        held = f"rank {strategy.ssa_rank}"
-    else:
-        held = f"ridge {strategy.ridge:.2g}"
+    level = "rank" if architecture.cell == "ssa" else "ridge"
+    given = f"{strategy.ssa_rank}" if level == "rank" else f"{strategy.ridge:.2g}"
+    is_chosen = strategy.regularisation == "held-out"
     named = [
         (architecture.residual, "residual"),
-        (strategy.time_reversal, "fitted in both directions of time"),
+        (strategy.time_reversal, "both ways in time"),
+        (True, f"{level} chosen on the last quarter" if is_chosen else f"{level} {given}"),
     ]
     extras = [words for applies, words in named if applies]
-    return ", ".join([architecture.cell, sizes[architecture.cell], *extras, held])
+    return ", ".join([architecture.cell, sizes[architecture.cell], *extras])
 
 
 def counted(number: int, singular: str) -> str:

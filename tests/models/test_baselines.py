@@ -9,8 +9,16 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as stn
 from numpy.typing import NDArray
 
-from models.baselines import BASELINES, Autoregression, Mean, Persistence
+from models.baselines import (
+    BASELINES,
+    Autoregression,
+    Mean,
+    Persistence,
+    RidgeAR,
+    SSABaseline,
+)
 from models.baselines.autoregression import ORDERS
+from models.baselines.fitted import FittedBaseline
 
 FloatArray = NDArray[np.float64]
 
@@ -23,7 +31,13 @@ def noisy_sine(draw: int, steps: int = 1600) -> tuple[FloatArray, FloatArray]:
 
 
 def test_the_registry_names_all() -> None:
-    assert {"mean": Mean, "persistence": Persistence, "ar": Autoregression} == BASELINES
+    assert {
+        "mean": Mean,
+        "persistence": Persistence,
+        "ar": Autoregression,
+        "ridge-ar": RidgeAR,
+        "ssa": SSABaseline,
+    } == BASELINES
 
 
 def test_the_mean_is_that_of_training() -> None:
@@ -126,6 +140,38 @@ def test_neither_training_nor_history_is_changed() -> None:
     for baseline in BASELINES.values():
         baseline.fit(training).forecast(training, 5)
     assert np.array_equal(training, given_values)
+
+
+@pytest.mark.parametrize("baseline", [RidgeAR, SSABaseline])
+def test_a_closed_form_continues_a_clean_wave(baseline: type[FittedBaseline]) -> None:
+    wave = 3.0 * np.sin(2 * np.pi * np.arange(700) / 250)[:, None]
+    forecast = baseline.fit(wave[:300]).forecast(wave[:300], 400)
+    np.testing.assert_allclose(forecast, wave[300:], atol=1e-3)
+
+
+@pytest.mark.parametrize("baseline", [RidgeAR, SSABaseline])
+def test_a_closed_form_reads_a_third_of_training(baseline: type[FittedBaseline]) -> None:
+    training = np.random.default_rng(0).normal(size=(90, 1))
+    model = baseline.fit(training)
+    assert model.architecture is not None
+    assert model.architecture.context_steps == 30
+    extended = np.concatenate([training[:7], training[-30:]])
+    np.testing.assert_array_equal(model.forecast(extended, 9), model.forecast(training, 9))
+    short = np.concatenate([np.zeros((26, 1)), training[-4:]])
+    np.testing.assert_array_equal(model.forecast(training[-4:], 9), model.forecast(short, 9))
+
+
+@pytest.mark.parametrize("baseline", [RidgeAR, SSABaseline])
+def test_closed_forms_are_the_strong_opponents_on_the_noisy_sine(
+    baseline: type[FittedBaseline],
+) -> None:
+    """docs/decisions/0059 has the medians of 40 draws; 12 draws spread around them."""
+    scores = []
+    for draw in range(12):
+        observed, signal = noisy_sine(draw)
+        forecast = baseline.fit(observed[:600]).forecast(observed[:600], 1000)
+        scores.append(np.mean((forecast - signal[600:]) ** 2) / 0.5)
+    assert np.median(scores) < 0.03
 
 
 def test_autoregression_on_the_noisy_sine_scores_as_published() -> None:

@@ -37,7 +37,7 @@ def test_run_prints_what_it_found(smoke: Study) -> None:
     assert found["final"]["score"] >= 0
     assert found["test"]["draws"] == 3
     assert found["test"]["horizon_steps"] == 80
-    assert set(found["baselines"]) == {"mean", "persistence", "ar"}
+    assert set(found["baselines"]) == {"mean", "persistence", "ar", "ridge-ar", "ssa"}
     assert found["seconds"] > 0
     assert (folder / found["report"]).stat().st_size > 10_000
     assert (folder / found["export"]).is_dir()

@@ -292,7 +292,7 @@ def test_the_result_tells_median_and_all_replicas(views: list[View]) -> None:
 
 def test_baselines_are_scored_on_the_same_draws(views: list[View]) -> None:
     found = {baseline.name: baseline for baseline in baseline_results(views)}
-    assert set(found) == {"mean", "persistence", "ar"}
+    assert set(found) == {"mean", "persistence", "ar", "ridge-ar", "ssa"}
     assert all(len(b.draw_scores) == len(views) for b in found.values())
     view = views[0]
     expected = np.mean(

@@ -36,10 +36,19 @@ def test_defaults_follow_the_task_and_the_series() -> None:
     assert define(search={"rungs": 1}).search.rung_fractions == (1.0,)
 
 
+def test_horizons_of_errors_are_part_of_a_study_unless_they_are_the_usual_ones() -> None:
+    plain, named = define(), define(task={"error_horizons": [1, 84]})
+    assert named.task.error_horizons == (1, 84)
+    assert "error_horizons" not in plain.identity()["task"]
+    assert differing_keys(plain, named) == ["task.error_horizons"]
+    assert define(task={"error_horizons": list(plain.task.error_horizons)}) == plain
+
+
 @pytest.mark.parametrize(
     "definition",
     [
         define(),
+        define(task={"error_horizons": [1, 84]}),
         define(series=TABLE),
         define(
             seed=2**63 - 1,

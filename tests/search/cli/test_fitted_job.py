@@ -1,0 +1,58 @@
+"""Closed forms beside networks, as a user searches them: run, export, retrain, forecast."""
+
+from pathlib import Path
+
+from models.candidate import FITTED_CELLS
+from search.storage import open_storage
+from tests.search.cli.conftest import freerun, table_study_file
+
+SPACE = """[space]
+cell = ["esn", "nvar", "ar", "ssa", "gru"]
+hidden_units = 8
+layers = 1
+head_layers = 0
+context = "state"
+rollout_steps = 4
+training_steps = 12
+batch_size = 4
+restarts = [1, 2]
+warm_up_steps = 20
+reservoir_units = 20
+nvar_delays = [2, 4]
+delay_stride = [1, 4]
+degree = 2
+ar_order = [4, 16]
+ssa_window = [10, 30]
+"""
+
+
+def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) -> None:
+    path = table_study_file(tmp_path)
+    head = path.read_text().split("[space]")[0].replace("trials = 6", "trials = 24")
+    path.write_text(head.replace("replicas = 2", "replicas = 2\nsampler = 'random'") + SPACE)
+    ended = freerun(tmp_path, "run", path, "--json")
+    assert ended.code == 0, ended.err
+
+    with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}") as storage:
+        study = storage.study("spots")
+        rows = study.trial_rows()
+    assert {row.params["cell"] for row in rows} == {*FITTED_CELLS, "gru"}
+    fitted = [row for row in rows if row.params["cell"] in FITTED_CELLS]
+    # Rungs are compared among networks; what is fitted has only the last one, and is never pruned.
+    assert all(row.state == "complete" for row in fitted)
+    assert all(sorted(row.intermediate_values) == [2] for row in fitted)
+    assert all(row.user_attributes["verdict"] for row in fitted)
+    assert not [row for row in fitted if {"learning_rate", "training_steps"} & set(row.params)]
+
+    for cell in ("esn", "ssa"):
+        number = next(row.number for row in fitted if row.params["cell"] == cell)
+        made = freerun(tmp_path, "export", "spots", "--trial", number, "-o", cell)
+        assert made.code == 0, made.err
+        again = freerun(tmp_path, "retrain", cell, "-o", f"{cell}-again", "--json")
+        assert again.json["reproduced"] is True
+        run = freerun(
+            tmp_path,
+            *("forecast", f"{cell}-again", "--series", "spots.csv", "--horizon", 5, "-o", "f.csv"),
+        )
+        assert run.code == 0, run.err
+        assert len((tmp_path / "f.csv").read_text().splitlines()) == 6
