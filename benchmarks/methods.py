@@ -42,15 +42,15 @@ class Method:
 # values, whose learning rate, share of teacher forcing and few other knobs are drawn at random.
 BASE: Mapping[str, object] = {
     "cell": "gru",
-    "hidden_units": [8, 16],
-    "modes": [2, 4],
+    "hidden_units": 16,
+    "modes": 4,
     "layers": 1,
     "head_layers": 0,
     "context": "state",
     "warm_up_steps": 100,
     "window_steps": 64,
     "autonomous": False,
-    "residual": [False, True],
+    "residual": False,
     "offset": True,
     "rollout_steps": 100,
     "window_rollout_steps": 16,
@@ -253,7 +253,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     )
     parser.add_argument("--methods", nargs="+", choices=METHODS, default=list(METHODS))
     parser.add_argument("--series", nargs="+", choices=SERIES, default=list(SERIES))
-    parser.add_argument("--structures", type=count, default=2, help="architectures of a method")
+    parser.add_argument("--structures", type=count, default=1, help="architectures of a method")
     parser.add_argument("--strategies", type=count, default=8, help="strategies of each of them")
     parser.add_argument("--replicas", type=count, default=2, help="draws each candidate trains on")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")

@@ -19,12 +19,8 @@ from models.dense import Dense
 from models.estimated_state import initial_log_ridge
 from models.instance_norm import InstanceScale
 from models.layer_norm import LayerNorm
-from models.parameters import Layout
+from models.parameters import FIXED, INCREMENT_STD, Layout
 from models.upward import Upward
-
-# The parameters that are not trained: knobs of the strategy, and what is measured of the data.
-FIXED = "fixed."
-INCREMENT_STD = "fixed.increment_std"
 
 
 @dataclass(frozen=True)

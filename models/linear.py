@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from models.candidate import Architecture
+from models.parameters import INCREMENT_STD
 
 
 @dataclass(frozen=True)
@@ -128,7 +129,7 @@ def autonomous_system(
     readout = torch.nn.functional.pad(readout, (0, 0, padding, 0))
     offset = parameters["head.0.bias"]
     if architecture.scaled_increments:
-        scale = parameters["fixed.increment_std"]
+        scale = parameters[INCREMENT_STD]
         readout, offset = readout * scale, offset * scale
     return transition, readout, offset
 

@@ -10,6 +10,9 @@ from torch import Tensor
 # Offsets are multiples of 16 floats (64 bytes), so that every member's matrices are aligned alike:
 # BLAS kernels may round differently for other alignments, and a member's place must not matter.
 ALIGNMENT = 16
+# Names of parameters that are not trained begin so: knobs, and what is measured of the data.
+FIXED = "fixed."
+INCREMENT_STD = "fixed.increment_std"
 
 
 @dataclass(frozen=True)

@@ -17,11 +17,12 @@ from models.dropout import Dropout
 from models.forcing import Forcing
 from models.forcing.adaptive import MEASUREMENTS
 from models.forcing.growth import growth
-from models.forecaster import FIXED, INCREMENT_STD, Forecaster
+from models.forecaster import Forecaster
 from models.freerun import free_run
 from models.linear_gradient import LinearGradient
 from models.objective import Objective
 from models.optimiser import AdamW
+from models.parameters import FIXED, INCREMENT_STD
 from models.segments import Segments, SegmentShape
 from models.state_noise import StateNoise
 from models.unrolled import UnrolledGradient, segment_plan
