@@ -13,10 +13,10 @@ import sys
 import tempfile
 from pathlib import Path
 
-from dashboard_speed import freerun, served
 from PIL import Image
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.dashboard_speed import freerun, served
 from search.errors import UserError
 from search.results.report import write_report
 from search.storage import open_storage

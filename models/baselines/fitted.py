@@ -49,7 +49,7 @@ class FittedBaseline(Baseline):
         fitting = Fitting([Member(candidate, series=0, seed=0)], scaled)
         for _ in fitting:
             pass
-        return cls(architecture, fitting.weights, scale)
+        return cls(architecture, fitting.scored_weights, scale)
 
     def forecast(self, history: FloatArray, steps: int) -> FloatArray:
         """Run freely for `steps` steps after `history` `[time, channel]`: `[steps, channel]`.

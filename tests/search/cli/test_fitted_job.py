@@ -33,7 +33,7 @@ def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) ->
     ended = freerun(tmp_path, "run", path, "--json")
     assert ended.code == 0, ended.err
 
-    with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}") as storage:
+    with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}", create=False) as storage:
         study = storage.study("spots")
         rows = study.trial_rows()
     assert {row.params["cell"] for row in rows} == {*FITTED_CELLS, "gru"}
