@@ -78,7 +78,7 @@ def _rate(results: StudyResults) -> Plot | None:
         title="Trials a minute",
         caption=(
             "Trials that ended, in stretches of equal length from the start of the first trial to "
-            "the end of the last. Stretches in which nobody worked are empty."
+            "the end of the last. Stretches in which none ended are empty."
         ),
         alternative=f"{finished:,} complete and pruned trials in {span:.2g} minutes, "
         f"{finished / span:.1f} a minute in the mean.",
@@ -102,7 +102,7 @@ def _crews(results: StudyResults) -> list[Crew]:
     for worker in results.workers:
         machine = worker.machine
         kind = ", ".join(
-            str(machine[key]) for key in ("processor", "cpu_capability", "device") if key in machine
+            str(machine[key]) for key in ("architecture", "cpu_capability", "device") if key in machine
         )
         if "torch" in machine:
             kind += f", torch {machine['torch']}"

@@ -143,7 +143,7 @@ def _facts(results: StudyResults) -> list[tuple[str, str]]:
 def _provenance(results: StudyResults) -> list[tuple[str, str]]:
     """What a score that is claimed here depends on."""
     study = results.study
-    keys = ("freerun", "torch", "python", "processor", "cpu_capability", "device")
+    keys = ("freerun", "torch", "python", "architecture", "cpu_capability", "device")
     found = {
         key: sorted({str(worker.machine.get(key, "?")) for worker in results.workers})
         for key in keys

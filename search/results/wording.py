@@ -19,7 +19,9 @@ _UNITS = {"lru": "complex mode"}
 
 def shown_score(score: float) -> str:
     """A score with three significant digits."""
-    return f"{score:.3g}" if score < 1000 else f"{score:.2e}"
+    if score < 999.5:
+        return f"{score:.3g}"
+    return f"{score:,.0f}" if score < 1e5 else f"{score:.2e}"
 
 
 def shown_scores(scores: Sequence[float]) -> str:

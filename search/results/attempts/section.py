@@ -312,7 +312,8 @@ def _effects(found: StudyFindings) -> list[Plot]:
                 "the final, with a 95 % interval (bootstrap over draws). Right of 1, it is needed."
             ),
             alternative="; ".join(
-                f"{r.name}: {r.ratio:.3g} ({r.low:.3g} to {r.high:.3g})" for r in ratios
+                f"{r.name}: {shown_score(r.ratio)} ({shown_score(r.low)} to {shown_score(r.high)})"
+                for r in ratios
             ),
             figure=plain_figure(draw_ratios(ratios, "error without it / error with it")),
         )

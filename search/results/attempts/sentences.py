@@ -187,8 +187,8 @@ def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
         sentences.append(
             "The error is larger without: "
             + "; ".join(
-                f"{e.component} (instead: {e.without}) {e.ratio:.3g} times, "
-                f"{e.low:.3g} to {e.high:.3g}"
+                f"{e.component} (instead: {e.without}) {shown_score(e.ratio)} times, "
+                f"{shown_score(e.low)} to {shown_score(e.high)}"
                 for e in needed
             )
             + "."
@@ -196,7 +196,7 @@ def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
     if harmful:
         sentences.append(
             "It is smaller without: "
-            + "; ".join(f"{e.component} {e.ratio:.3g} times" for e in harmful)
+            + "; ".join(f"{e.component} {shown_score(e.ratio)} times" for e in harmful)
             + "."
         )
     if unclear:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from models.baselines import BASELINES
 from search.errors import UnknownStudyError, UsageError
 from search.results.commands import commands
 from search.results.report import write_report
@@ -49,7 +50,7 @@ def test_baselines_stand_among_the_candidates_of_their_draws_by_score(finished: 
     for group, candidates in ((test, 1), (final, 2), (search, 3)):
         kinds = [row.kind for row in group.rows]
         assert kinds.count("candidate") == candidates
-        assert kinds.count("baseline") == 3
+        assert kinds.count("baseline") == len(BASELINES)
         assert [row.score for row in group.rows] == sorted(row.score for row in group.rows)
         assert "against the signal" in group.note
     assert "4 fresh draws" in test.note

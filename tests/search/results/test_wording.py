@@ -55,13 +55,13 @@ def test_what_makes_an_architecture_is_named(change: dict[str, Any], words: str)
         (
             {"cell": "nvar", "units": 4, "delay_stride": 2, "degree": 3},
             {"regularisation": "held-out"},
-            "nvar, 4 delays of stride 2, degree 3, regularised by held-out runs",
+            "nvar, 4 delays of 2 steps, degree 3, ridge chosen on the last quarter",
         ),
         ({"cell": "ar", "residual": True}, {}, "ar, order 100, residual, ridge 0"),
         (
             {"cell": "ssa"},
             {"ssa_rank": 2, "time_reversal": True},
-            "ssa, window of 100, fitted in both directions of time, rank 2",
+            "ssa, window of 100, both ways in time, rank 2",
         ),
     ],
     ids=str,
