@@ -189,7 +189,9 @@ def expired_workers(connection: Connection, study_id: int, lease_seconds: float)
     """
     holding = union_all(
         select(LEASES.c.worker_id).where(LEASES.c.study_id == study_id),
-        select(FINALS.c.worker_id).where(FINALS.c.study_id == study_id, FINALS.c.state == "running"),
+        select(FINALS.c.worker_id).where(
+            FINALS.c.study_id == study_id, FINALS.c.state == "running"
+        ),
     )
     expired = (
         select(WORKERS.c.worker_id)

@@ -141,8 +141,9 @@ class StudyStore(StudyReader):
     def claim_new(self, worker_id: int, proposals: Sequence[Proposal]) -> list[ClaimedTrial]:
         """Make trials of the first proposals, as many as budget and quotas allow, and claim them.
 
-        None while there are trials that `claim_waiting` would return: they come first. Raises ValueError for a parameter whose distribution is not compatible with the study's, and
-        for a quota that the study does not have.
+        None while there are trials that `claim_waiting` would return: they come first. Raises
+        ValueError for a parameter whose distribution is not compatible with the study's, and for a
+        quota that the study does not have.
         """
         claim = str(uuid.uuid4())
         return self._database.write(

@@ -100,8 +100,13 @@ def statuses(connection: Connection, study_id: int, lease_seconds: float) -> lis
 
 
 def _has_beaten(connection: Connection, study_id: int, since: float) -> bool:
-    """Whether any worker of the study has beaten since a moment."""
-    beaten = exists().where(WORKERS.c.study_id == study_id, WORKERS.c.last_beat >= since)
+    """Whether a worker of the study that was there before a moment has beaten since."""
+    beaten = exists().where(
+        WORKERS.c.study_id == study_id,
+        WORKERS.c.last_beat >= since,
+        # One that came after an outage does not tell that there was none.
+        WORKERS.c.registered < since,
+    )
     return bool(connection.scalar(select(beaten)))
 
 

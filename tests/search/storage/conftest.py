@@ -116,8 +116,7 @@ def silence(run_sql: RunSql) -> Silence:
 
     def silence(worker_id: int, seconds: float = 1000.0) -> None:
         run_sql(
-            "UPDATE freerun_workers SET last_beat = last_beat - :seconds"
-            " WHERE worker_id = :worker",
+            "UPDATE freerun_workers SET last_beat = last_beat - :seconds WHERE worker_id = :worker",
             worker=worker_id,
             seconds=seconds,
         )

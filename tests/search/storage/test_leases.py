@@ -251,15 +251,29 @@ def test_an_outage_that_is_shorter_than_a_lease_costs_nobody_a_trial(
 
 
 def test_a_worker_that_alone_was_cut_off_keeps_nobody_from_what_the_dead_hold(
-    study: StudyStore, worker: int, propose: Propose, silence: Silence
+    study: StudyStore, worker: int, propose: Propose, silence: Silence, run_sql: RunSql
 ) -> None:
     (trial,) = study.claim_new(worker, propose(1))
     late, lively = register(study, 2), register(study, 3)
+    run_sql("UPDATE freerun_workers SET registered = registered - 2000")
     silence(worker)
     silence(late)
     study.beat(lively)
     study.beat(late)
     assert study.sweep().given_back == (trial.trial_id,)
+
+
+def test_a_worker_that_joins_after_an_outage_does_not_cut_the_time_of_the_others_short(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    other = register(study, 2)
+    study.claim_new(other, propose(1))
+    silence(worker)
+    silence(other)
+    joined = register(study, 3)
+    study.beat(worker)
+    assert not study.beat(joined).to_sweep
+    assert len(study.beat(other).held_trials) == 1
 
 
 def test_a_beat_says_when_a_sweep_is_due(
