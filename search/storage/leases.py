@@ -210,7 +210,12 @@ def _waiting(study_id: int) -> Select[int, str, int]:
     return (
         select(TRIALS.c.trial_id, TRIALS.c.cohort_key, TRIALS.c.attempts)
         .join(OPTUNA_TRIALS, OPTUNA_TRIALS.c.trial_id == TRIALS.c.trial_id)
-        .where(TRIALS.c.study_id == study_id, OPTUNA_TRIALS.c.state == TrialState.WAITING)
+        .where(
+            TRIALS.c.study_id == study_id,
+            # Few are nobody's, so that hardly any of Optuna's rows are looked at.
+            TRIALS.c.worker_id.is_(None),
+            OPTUNA_TRIALS.c.state == TrialState.WAITING,
+        )
     )
 
 
