@@ -1,8 +1,8 @@
 """A study that workers are killed under: SIGKILL every few seconds, and the server crashes twice.
 
-Real workers run a study of short trials. A trigger in the database writes down every change of a
-trial's state, whoever makes it, and is what is judged in the end: that each trial was finished, and
-none begun again afterwards. Example:
+Real workers run a study of short trials. Triggers in the database write down what happens, whoever
+does it, and are what is judged in the end: that each trial was finished, and none begun again
+afterwards; when what the dead held waited again, and whether a free worker let it wait. Example:
 
     python benchmarks/soak.py --database postgres --trials 500 --workers 8
 """
@@ -13,45 +13,28 @@ import os
 import random
 import signal
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import monotonic, sleep, time
 
-from sqlalchemy import text
-
+from benchmarks.audit import Audit, Delay, begin_audit, read_audit
 from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.crew import fork
 from benchmarks.postgres import Postgres, running_postgres
 from search.cli.resuming import create_or_resume
 from search.cli.stopping import stop_flag
-from search.running.worker import Worker
-from search.storage import LEASE_SECONDS, Storage, StudyStore, open_storage
+from search.running.worker import BEAT_SECONDS, Worker
+from search.storage import LEASE_SECONDS, StudyStore, open_storage
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData
 
 STUDY_FILE = Path(__file__).parents[1] / "studies" / "smoke.toml"
 POLL_SECONDS = 0.5
-AUDIT = {
-    "sqlite": (
-        "CREATE TABLE audit (id INTEGER PRIMARY KEY, at REAL, trial_id INTEGER, was TEXT, "
-        "is_now TEXT)",
-        "CREATE TRIGGER audit_states AFTER UPDATE OF state ON trials WHEN OLD.state <> NEW.state "
-        "BEGIN INSERT INTO audit (at, trial_id, was, is_now) VALUES "
-        "((julianday('now') - 2440587.5) * 86400.0, NEW.trial_id, OLD.state, NEW.state); END",
-    ),
-    "postgresql": (
-        "CREATE TABLE audit (id BIGSERIAL PRIMARY KEY, at DOUBLE PRECISION, trial_id INTEGER, "
-        "was TEXT, is_now TEXT)",
-        "CREATE FUNCTION note_state() RETURNS trigger AS $$ BEGIN INSERT INTO audit "
-        "(at, trial_id, was, is_now) VALUES (extract(epoch from clock_timestamp()), NEW.trial_id, "
-        "OLD.state, NEW.state); RETURN NEW; END $$ LANGUAGE plpgsql",
-        "CREATE TRIGGER audit_states AFTER UPDATE OF state ON trials FOR EACH ROW "
-        "WHEN (OLD.state IS DISTINCT FROM NEW.state) EXECUTE FUNCTION note_state()",
-    ),
-}
-FINISHED = {"COMPLETE", "PRUNED", "FAIL"}
+# What a busy machine may add to each promise.
+MARGIN_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -70,8 +53,10 @@ class Findings:
     """What the audit says, with what was done. Seconds are counted from a kill.
 
     begun_after_end: changes of a trial that was finished. lost: trials that were running when their
-    worker was killed; given_back_seconds, resumed_seconds: the longest time until such a trial
-    waited, and until it ran again. failed: trials whose workers were killed three times.
+    worker was killed; failed: those whose workers were killed three times. given_back_seconds,
+    resumed_seconds: the longest time until such a trial waited, and until it ran again, for which a
+    worker had to be free; ignored_seconds: the longest time for which a living worker held nothing
+    while such a trial waited. outage_seconds: the longest time for which the server was away.
     """
 
     trials: int
@@ -87,7 +72,10 @@ class Findings:
     lost: int
     given_back_seconds: float | None
     resumed_seconds: float | None
+    ignored_seconds: float
     lease_seconds: float
+    beat_seconds: float
+    outage_seconds: float
     seconds: float
 
     @property
@@ -95,6 +83,17 @@ class Findings:
         """Whether nothing was lost, done twice or left behind."""
         all_told = self.finished == self.trials and self.running == self.waiting == 0
         return all_told and self.begun_after_end == 0 and self.finals_done == self.finals > 0
+
+    @property
+    def is_prompt(self) -> bool:
+        """Whether what the dead held waited within a lease and a beat, and nobody let it wait.
+
+        Plus a second, because the machine has more to do than it can, and the time in which there
+        was no server to be asked.
+        """
+        slack = MARGIN_SECONDS + self.outage_seconds
+        within_lease = self.lease_seconds + self.beat_seconds + slack
+        return (self.given_back_seconds or 0.0) <= within_lease and self.ignored_seconds <= slack
 
 
 class Crew:
@@ -155,10 +154,10 @@ def soak(url: str, plan: Plan, server: Postgres | None) -> Findings:
         store, _ = create_or_resume(storage, definition.name, StudyFile(definition, None))
         store.set_budget(trials=plan.trials, minutes=None)
         with storage.engine.begin() as connection:
-            for statement in AUDIT[storage.engine.dialect.name]:
-                connection.exec_driver_sql(statement)
+            begin_audit(connection)
     crew, chance = Crew(url, definition, plan), random.Random(0)
-    began, killed, restarts, finished = monotonic(), monotonic(), 0, False
+    began, killed, finished = monotonic(), monotonic(), False
+    outages: list[float] = []
     crew.fill()
     held: dict[int, tuple[int, ...]] = {}
     while crew.living:
@@ -178,16 +177,20 @@ def soak(url: str, plan: Plan, server: Postgres | None) -> Findings:
                     crew.kill(victim)
                     (dead,) = (w for w in store.workers() if w.pid == victim and not w.left)
                     held[victim] = dead.trial_ids
-        crashes_at = plan.trials * (restarts + 1) / (plan.restarts + 1)
-        if server is not None and restarts < plan.restarts and budget.used_trials >= crashes_at:
+        crashes_at = plan.trials * (len(outages) + 1) / (plan.restarts + 1)
+        is_due = len(outages) < plan.restarts and budget.used_trials >= crashes_at
+        if server is not None and is_due:
+            crashed = monotonic()
             server.stop("immediate")
             server.start()
-            restarts += 1
+            outages.append(monotonic() - crashed)
     with open_storage(url, create=False, lease_seconds=plan.lease) as storage:
         store = storage.study(definition.name)
         store.sweep()
-        deaths = [(crew.killed_at[pid], trial) for pid, ids in held.items() for trial in ids]
-        return _findings(storage, store, plan, deaths, len(held), restarts, monotonic() - began)
+        with storage.engine.begin() as connection:
+            audit = read_audit(connection, crew.killed_at)
+        delays = [audit.delay(i, crew.killed_at[pid]) for pid, ids in held.items() for i in ids]
+        return _findings(store, plan, audit, delays, len(held), outages, monotonic() - began)
 
 
 def _definition(plan: Plan) -> StudyDefinition:
@@ -197,25 +200,16 @@ def _definition(plan: Plan) -> StudyDefinition:
 
 
 def _findings(
-    storage: Storage,
     store: StudyStore,
     plan: Plan,
-    deaths: list[tuple[float, int]],
+    audit: Audit,
+    delays: Sequence[Delay],
     kills: int,
-    restarts: int,
+    outages: Sequence[float],
     elapsed: float,
 ) -> Findings:
-    with storage.engine.begin() as connection:
-        audit = connection.execute(
-            text("SELECT at, trial_id, was, is_now FROM audit ORDER BY id")
-        ).all()
-    given_back, resumed = [], []
-    for died, trial_id in deaths:
-        later = [
-            (row.at, row.is_now) for row in audit if row.trial_id == trial_id and row.at > died
-        ]
-        given_back += [at - died for at, state in later if state != "RUNNING"][:1]
-        resumed += [at - died for at, state in later if state == "RUNNING"][:1]
+    given_back = [delay.given_back for delay in delays if delay.given_back is not None]
+    resumed = [delay.resumed for delay in delays if delay.resumed is not None]
     counts, jobs = store.counts(), store.final_jobs()
     return Findings(
         trials=plan.trials,
@@ -223,15 +217,18 @@ def _findings(
         failed=counts.failed,
         running=counts.running,
         waiting=counts.waiting,
-        begun_after_end=sum(row.was in FINISHED for row in audit),
+        begun_after_end=audit.begun_after_end,
         finals_done=sum(job.state == "done" for job in jobs),
         finals=len(jobs),
         kills=kills,
-        restarts=restarts,
-        lost=len(deaths),
+        restarts=len(outages),
+        lost=len(delays),
         given_back_seconds=round(max(given_back), 2) if given_back else None,
         resumed_seconds=round(max(resumed), 2) if resumed else None,
+        ignored_seconds=round(max((delay.ignored for delay in delays), default=0.0), 2),
         lease_seconds=plan.lease,
+        beat_seconds=BEAT_SECONDS,
+        outage_seconds=round(max(outages, default=0.0), 2),
         seconds=round(elapsed, 1),
     )
 
@@ -254,7 +251,8 @@ def main() -> None:
     else:
         with TemporaryDirectory() as folder:
             findings = soak(f"sqlite:///{folder}/freerun.db", plan, None)
-    print(json.dumps({**asdict(findings), "is_sound": findings.is_sound}, indent=2))
+    judged = {"is_sound": findings.is_sound, "is_prompt": findings.is_prompt}
+    print(json.dumps({**asdict(findings), **judged}, indent=2))
     if not findings.is_sound:
         sys.exit(1)
 

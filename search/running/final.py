@@ -40,7 +40,6 @@ def run_final_job(
     """
     if not any(_unfinished(jobs) for jobs in _stages(store, definition)):
         return "done"
-    store.sweep()
     job = store.claim_final_job(worker_id)
     if job is None:
         return "wait"

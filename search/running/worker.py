@@ -29,9 +29,10 @@ from search.study.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 
-# A worker beats far more often than a lease lasts, so that a long optimiser step loses nothing.
+# A worker beats far more often than a lease lasts, so that a long optimiser step loses nothing; and
+# it looks for the dead at each beat, so that what they held waits soon after their lease.
 BEAT_SECONDS = 2.0
-# How long a worker rests when others still run what it waits for.
+# How long a worker that waits for others rests between two looks, each of one cheap statement.
 REST_SECONDS = 0.5
 
 ArtifactMaker = Callable[[CandidateResult, str], Sequence[Artifact]]
@@ -105,30 +106,44 @@ class Worker:
         """Run trials until the budget is used up and nobody runs one any more."""
         while True:
             self._beat()
-            self.store.sweep()
             trials = self._claim()
             if trials:
                 self._run_cohort(trials)
-                continue
-            counts = self.store.counts()
-            # What others run may be given back: then it is run here.
-            if not counts.running and not (counts.waiting and self._has_time()):
+            elif not self._wait_for_trials():
                 return
-            self._rest()
+
+    def _wait_for_trials(self) -> bool:
+        """Rest until there may be trials to claim; False once none can come any more.
+
+        What others run may be given back, by themselves or once they are dead: then it is run here.
+        """
+        while True:
+            # Before the look at what waits, so that nothing is missed that is given back after it.
+            held = self.store.held_trials()
+            trials = self.store.open_trials()
+            if trials.waiting and self._has_time():
+                return True
+            if not trials.held:
+                return False
+            while self.store.held_trials() == held:
+                beat = self._rest()
+                if beat is not None and not beat.budget_spent:
+                    return True
 
     def _claim(self) -> list[ClaimedTrial]:
         """Trials that were given back come first, then new ones within the budget."""
-        if not self._has_time():
-            return []
-        waiting = self._claim_waiting()
-        if waiting:
-            return waiting
-        while not (budget := self.store.budget()).exhausted:
+        while self._has_time():
+            waiting = self._claim_waiting()
+            if waiting:
+                return waiting
+            budget = self.store.budget()
+            if budget.exhausted:
+                break
             self._learn()
             claimed = self.store.claim_new(self.worker_id, self._propose(budget))
             if claimed:
                 return claimed
-            # Others took the rest of that quota meanwhile; another may be left.
+            # Others took the rest of that quota meanwhile, or trials were given back.
             self.proposer.forget()
         return []
 
@@ -246,6 +261,7 @@ class Worker:
     def final(self) -> None:
         """Do final jobs until all are done; then one worker does the winner's test."""
         while not self.store.budget().stop_requested:
+            states = self.store.final_states()
             job = run_final_job(
                 self.store,
                 self.definition,
@@ -257,7 +273,8 @@ class Worker:
             )
             if job == "done":
                 return
-            if job == "wait":
+            # Nothing can be claimed before another job has ended, or was given back.
+            while job == "wait" and self.store.final_states() == states:
                 self._rest()
 
     def _tick_job(self, job_id: int) -> None:
@@ -282,15 +299,20 @@ class Worker:
         return self.deadline is None or monotonic() < self.deadline
 
     def _beat(self) -> Beat:
-        """Prolong the leases and learn the deadline. Raises StopWork where it was asked to stop."""
+        """Prolong the leases, learn the deadline, and take what dead workers hold.
+
+        Raises StopWork where it was asked to stop.
+        """
         beat = self.store.beat(self.worker_id)
         self.last_beat = monotonic()
+        if beat.to_sweep:
+            self.store.sweep()
         if beat.stop_requested or self.stop_requested():
             raise StopWork
         left = beat.seconds_left
         self.deadline = None if left is None else self.last_beat + left
         return beat
 
-    def _rest(self) -> None:
+    def _rest(self) -> Beat | None:
         sleep(REST_SECONDS)
-        self._tick(for_search=False)
+        return self._tick(for_search=False)

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, case, select, upd
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search.storage import leases, workers
-from search.storage.records import FinalJob
+from search.storage.records import FinalJob, JobState
 from search.storage.tables import FINALS
 
 _FREE: dict[str, Any] = {"state": "waiting", "worker_id": None, "claim": None}
@@ -71,6 +71,12 @@ def weights(connection: Connection, job_id: int) -> bytes | None:
 def jobs(connection: Connection, study_id: int) -> list[FinalJob]:
     """Return all jobs of a study in the order in which they were planned."""
     return _jobs(connection, _select(study_id))
+
+
+def states(connection: Connection, study_id: int) -> dict[int, JobState]:
+    """Return the state of each job of a study, without its results."""
+    of_study = select(FINALS.c.job_id, FINALS.c.state).where(FINALS.c.study_id == study_id)
+    return {row.job_id: row.state for row in connection.execute(of_study)}
 
 
 def held(connection: Connection, study_id: int, worker_id: int) -> frozenset[int]:

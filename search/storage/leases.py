@@ -7,13 +7,13 @@ it is told once, and what a dead or late worker still says of it is dropped.
 from collections.abc import Sequence
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, Select, delete, insert, select, union_all, update
 
-from search.storage import budgets, quotas, workers
+from search.storage import quotas, workers
 from search.storage.frozen_trials import load_trials
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
-from search.storage.records import ClaimedTrial, Proposal
-from search.storage.tables import BUDGETS, LEASES, TRIALS, WORKERS
+from search.storage.records import ClaimedTrial, OpenTrials, Proposal
+from search.storage.tables import BUDGETS, FINALS, LEASES, TRIALS, WORKERS, DatabaseNow
 from search.storage.trial_writers import TrialEnd, TrialWriter
 
 MAX_ATTEMPTS = 3
@@ -38,12 +38,7 @@ def claim_waiting(
     claimed = _claimed(connection, study_id, claim)
     if claimed or budget.stop_requested or budget.seconds_left == 0:
         return claimed
-    waiting = (
-        select(TRIALS.c.trial_id, TRIALS.c.cohort_key, TRIALS.c.attempts)
-        .join(OPTUNA_TRIALS, OPTUNA_TRIALS.c.trial_id == TRIALS.c.trial_id)
-        .where(TRIALS.c.study_id == study_id, OPTUNA_TRIALS.c.state == TrialState.WAITING)
-        .order_by(TRIALS.c.trial_id)
-    )
+    waiting = _waiting(study_id).order_by(TRIALS.c.trial_id)
     oldest = connection.execute(waiting.limit(1)).one_or_none()
     if oldest is None:
         return []
@@ -71,11 +66,12 @@ def claim_new(
 ) -> list[ClaimedTrial]:
     """Insert and lease new trials for the first of the proposals, as many as the budget allows.
 
-    Proposals whose quota is used up are passed over.
+    Proposals whose quota is used up are passed over. Returns none while trials wait that were given
+    back: these come first.
     """
     budget = workers.beat(connection, study_id, worker_id, lease_seconds)
     claimed = _claimed(connection, study_id, claim)
-    if claimed or budget.exhausted:
+    if claimed or budget.exhausted or connection.scalar(select(_waiting(study_id).exists())):
         return claimed
     allowed = quotas.within(budget.quotas, proposals)[: budget.trials_left]
     if not allowed:
@@ -104,6 +100,19 @@ def held(connection: Connection, worker_id: int) -> frozenset[int]:
     """Return the ids of the trials that a worker holds, without locking them."""
     of_worker = select(LEASES.c.trial_id).where(LEASES.c.worker_id == worker_id)
     return frozenset(connection.execute(of_worker).scalars())
+
+
+def held_by_any(connection: Connection, study_id: int) -> frozenset[int]:
+    """Return the ids of the trials of a study that are held, by one look into an index."""
+    of_study = select(LEASES.c.trial_id).where(LEASES.c.study_id == study_id)
+    return frozenset(connection.execute(of_study).scalars())
+
+
+def open_trials(connection: Connection, study_id: int) -> OpenTrials:
+    """Return whether trials are held or wait; one statement, so that none is missed on its way."""
+    held = select(LEASES.c.trial_id).where(LEASES.c.study_id == study_id).exists()
+    row = connection.execute(select(held, _waiting(study_id).exists())).one()
+    return OpenTrials(*map(bool, row))
 
 
 def lock_held(connection: Connection, worker_id: int, trial_ids: Sequence[int]) -> set[int]:
@@ -172,15 +181,42 @@ def take_from(
 
 
 def expired_workers(connection: Connection, study_id: int, lease_seconds: float) -> list[int]:
-    """Return the ids of the workers whose lease has run out; none during a time of grace."""
-    at = budgets.now(connection)
-    of_study = BUDGETS.c.study_id == study_id
-    grace_until = connection.execute(select(BUDGETS.c.grace_until).where(of_study)).scalar_one()
-    if at < grace_until:
-        return []
-    late = WORKERS.c.last_beat <= at - lease_seconds
-    expired = select(WORKERS.c.worker_id).where(WORKERS.c.study_id == study_id, late)
-    return list(connection.execute(expired.where(WORKERS.c.left_at.is_(None))).scalars())
+    """Return the ids of the workers that hold trials or final jobs though their lease has run out;
+    none during a time of grace.
+
+    One statement, which starts from what is held: of the dead there may be thousands. A worker that
+    was said to be dead may hold a trial still, which was being told when the others were taken.
+    """
+    holding = union_all(
+        select(LEASES.c.worker_id).where(LEASES.c.study_id == study_id),
+        select(FINALS.c.worker_id).where(
+            FINALS.c.study_id == study_id, FINALS.c.state == "running"
+        ),
+    )
+    expired = (
+        select(WORKERS.c.worker_id)
+        .join(BUDGETS, BUDGETS.c.study_id == WORKERS.c.study_id)
+        .where(
+            WORKERS.c.worker_id.in_(holding),
+            WORKERS.c.last_beat <= DatabaseNow() - lease_seconds,
+            BUDGETS.c.grace_until <= DatabaseNow(),
+        )
+    )
+    return list(connection.execute(expired).scalars())
+
+
+def _waiting(study_id: int) -> Select[int, str, int]:
+    """The trials of a study that were given back; not what another program has enqueued."""
+    return (
+        select(TRIALS.c.trial_id, TRIALS.c.cohort_key, TRIALS.c.attempts)
+        .join(OPTUNA_TRIALS, OPTUNA_TRIALS.c.trial_id == TRIALS.c.trial_id)
+        .where(
+            TRIALS.c.study_id == study_id,
+            # Few are nobody's, so that hardly any of Optuna's rows are looked at.
+            TRIALS.c.worker_id.is_(None),
+            OPTUNA_TRIALS.c.state == TrialState.WAITING,
+        )
+    )
 
 
 def _lease(

@@ -121,13 +121,23 @@ class Beat:
 
     seconds_left: running time left for the study, None where minutes are not limited.
     held_trials, held_jobs: the ids of the trials and final jobs it still holds; one that is missing
-    was lost.
+    was lost. budget_spent: whether no new trial may be claimed; to_sweep: whether others hold
+    something though their lease has run out, so that a sweep is due.
     """
 
     stop_requested: bool
     seconds_left: float | None
     held_trials: frozenset[int]
     held_jobs: frozenset[int]
+    budget_spent: bool
+    to_sweep: bool
+
+
+class OpenTrials(NamedTuple):
+    """Whether any trials of a study are held by workers, and whether any wait to be run again."""
+
+    held: bool
+    waiting: bool
 
 
 @dataclass(frozen=True, slots=True)

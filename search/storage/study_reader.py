@@ -7,7 +7,7 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, Row, select
 
 from search.errors import UnknownTrialError
-from search.storage import artifacts, budgets, finals, reading, workers
+from search.storage import artifacts, budgets, finals, leases, reading, workers
 from search.storage.database import Database
 from search.storage.frozen_trials import load_trials
 from search.storage.records import (
@@ -15,6 +15,8 @@ from search.storage.records import (
     Budget,
     Counts,
     FinalJob,
+    JobState,
+    OpenTrials,
     Replica,
     ScoredTrial,
     TrialRow,
@@ -58,6 +60,15 @@ class StudyReader:
     def budget(self) -> Budget:
         """Return the limits, and what is spent by now."""
         return self._database.read(lambda c: budgets.read(c, self.study_id, self.lease_seconds))
+
+    def open_trials(self) -> OpenTrials:
+        """Return whether trials are held, and whether any wait that were given back."""
+        return self._database.read(lambda c: leases.open_trials(c, self.study_id))
+
+    def held_trials(self) -> frozenset[int]:
+        """Return the ids of the trials that workers hold. It is cheap; and as long as they stay the
+        same, none is given back."""
+        return self._database.read(lambda c: leases.held_by_any(c, self.study_id))
 
     def workers(self) -> list[WorkerStatus]:
         """Return all workers that ever registered, with what they hold."""
@@ -132,6 +143,10 @@ class StudyReader:
     def final_jobs(self) -> list[FinalJob]:
         """Return all final jobs in the order in which they were planned."""
         return self._database.read(lambda c: finals.jobs(c, self.study_id))
+
+    def final_states(self) -> dict[int, JobState]:
+        """Return the state of each final job by its id, which is cheap."""
+        return self._database.read(lambda c: finals.states(c, self.study_id))
 
     def final_weights(self, job_id: int) -> bytes | None:
         """Return the weights that a final job left, if any."""

@@ -72,13 +72,22 @@ class StudyStore(StudyReader):
         )
 
     def beat(self, worker_id: int) -> Beat:
-        """Prolong the worker's leases; say whether to stop, and what it still holds."""
+        """Prolong the worker's leases; say whether to stop, what it still holds, and whether others
+        seem to be dead."""
 
         def beat(connection: Connection) -> Beat:
             budget = workers.beat(connection, self.study_id, worker_id, self.lease_seconds)
             trials = leases.held(connection, worker_id)
             jobs = finals.held(connection, self.study_id, worker_id)
-            return Beat(budget.stop_requested, budget.seconds_left, trials, jobs)
+            dead = leases.expired_workers(connection, self.study_id, self.lease_seconds)
+            return Beat(
+                stop_requested=budget.stop_requested,
+                seconds_left=budget.seconds_left,
+                held_trials=trials,
+                held_jobs=jobs,
+                budget_spent=budget.exhausted,
+                to_sweep=bool(dead),
+            )
 
         return self._database.write(beat)
 
@@ -108,6 +117,8 @@ class StudyStore(StudyReader):
 
         def sweep(connection: Connection) -> Swept:
             dead = leases.expired_workers(connection, self.study_id, self.lease_seconds)
+            if not dead:
+                return Swept((), (), ())
             again, failed = leases.take_from(connection, self._writer, dead)
             return Swept(again, failed, finals.lose(connection, self.study_id, dead))
 
@@ -130,8 +141,9 @@ class StudyStore(StudyReader):
     def claim_new(self, worker_id: int, proposals: Sequence[Proposal]) -> list[ClaimedTrial]:
         """Make trials of the first proposals, as many as budget and quotas allow, and claim them.
 
-        Raises ValueError for a parameter whose distribution is not compatible with the study's, and
-        for a quota that the study does not have.
+        None while there are trials that `claim_waiting` would return: they come first. Raises
+        ValueError for a parameter whose distribution is not compatible with the study's, and for a
+        quota that the study does not have.
         """
         claim = str(uuid.uuid4())
         return self._database.write(

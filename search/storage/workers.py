@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, insert, select, update
+from sqlalchemy import Connection, Row, exists, insert, select, update
 
 from search.errors import FreerunError, StorageError
 from search.storage import budgets
@@ -56,9 +56,11 @@ def beat(connection: Connection, study_id: int, worker_id: int, lease_seconds: f
     )
     if last_beat is None:
         raise FreerunError(f"worker {worker_id} is not registered, or has left its study.")
-    if at - last_beat > lease_seconds:
-        # It was cut off and is back. What cut it off may have hit all workers (the database was
-        # down, the machine slept), so the others get the time to beat before anything is taken.
+    lately = at - lease_seconds / 2
+    if last_beat < lately and not _has_beaten(connection, study_id, lately):
+        # It was cut off and is back, the first of all. What cut it off hit the others too (the
+        # database was down, the machine slept), so they get the time to beat before anything is
+        # taken. Half a lease: the last one to come back is then not late yet.
         of_study = BUDGETS.c.study_id == study_id
         grace_until = at + lease_seconds
         connection.execute(update(BUDGETS).where(of_study).values(grace_until=grace_until))
@@ -95,6 +97,17 @@ def statuses(connection: Connection, study_id: int, lease_seconds: float) -> lis
         )
         for row in rows
     ]
+
+
+def _has_beaten(connection: Connection, study_id: int, since: float) -> bool:
+    """Whether a worker of the study that was there before a moment has beaten since."""
+    beaten = exists().where(
+        WORKERS.c.study_id == study_id,
+        WORKERS.c.last_beat >= since,
+        # One that came after an outage does not tell that there was none.
+        WORKERS.c.registered < since,
+    )
+    return bool(connection.scalar(select(beaten)))
 
 
 def _held_trials(connection: Connection, study_id: int) -> defaultdict[int, list[int]]:

@@ -35,7 +35,7 @@ class Propose(Protocol):
 
 
 class Silence(Protocol):
-    def __call__(self, worker_id: int) -> None: ...
+    def __call__(self, worker_id: int, seconds: float = 1000.0) -> None: ...
 
 
 class Swarm(Protocol):
@@ -114,10 +114,11 @@ def plain_optuna(storage: Storage) -> Iterator[RDBStorage]:
 def silence(run_sql: RunSql) -> Silence:
     """Makes a worker's last beat older than a lease, as if it had died a while ago."""
 
-    def silence(worker_id: int) -> None:
+    def silence(worker_id: int, seconds: float = 1000.0) -> None:
         run_sql(
-            "UPDATE freerun_workers SET last_beat = last_beat - 1000 WHERE worker_id = :worker",
+            "UPDATE freerun_workers SET last_beat = last_beat - :seconds WHERE worker_id = :worker",
             worker=worker_id,
+            seconds=seconds,
         )
 
     return silence

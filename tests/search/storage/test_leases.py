@@ -8,7 +8,7 @@ import optuna
 import pytest
 
 from search.errors import FreerunError
-from search.storage import MAX_ATTEMPTS, FinishedTrial, StudyStore, Swept
+from search.storage import MAX_ATTEMPTS, FinishedTrial, Storage, StudyStore, Swept, open_storage
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, RunSql, Silence
@@ -172,10 +172,10 @@ def test_lost_trials_wait_apart_from_those_given_back(
     study: StudyStore, worker: int, propose: Propose, silence: Silence
 ) -> None:
     lost = [trial.trial_id for trial in study.claim_new(worker, propose(2))]
-    silence(worker)
-    study.sweep()
     other = register(study, 2)
     given_back = [trial.trial_id for trial in study.claim_new(other, propose(3))]
+    silence(worker)
+    study.sweep()
     study.give_back(other, given_back)
     claims = [[trial.trial_id for trial in study.claim_waiting(other, 8)] for _ in range(3)]
     assert claims == [lost[:1], lost[1:], given_back]
@@ -232,6 +232,130 @@ def test_a_worker_that_returns_from_an_outage_gives_the_others_time(
     study.beat(worker)
     assert study.sweep() == Swept((), (), ())
     assert len(study.beat(other).held_trials) == 1
+
+
+def test_an_outage_that_is_shorter_than_a_lease_costs_nobody_a_trial(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    other = register(study, 2)
+    study.claim_new(worker, propose(1))
+    study.claim_new(other, propose(1))
+    for worker_id in (worker, other):
+        silence(worker_id, 0.6 * study.lease_seconds)
+    study.beat(worker)
+    # The other comes back later, when its lease has run out by itself.
+    silence(other, 0.6 * study.lease_seconds)
+    assert not study.beat(worker).to_sweep
+    assert study.sweep() == Swept((), (), ())
+    assert len(study.beat(other).held_trials) == 1
+
+
+def test_a_worker_that_alone_was_cut_off_keeps_nobody_from_what_the_dead_hold(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence, run_sql: RunSql
+) -> None:
+    (trial,) = study.claim_new(worker, propose(1))
+    late, lively = register(study, 2), register(study, 3)
+    run_sql("UPDATE freerun_workers SET registered = registered - 2000")
+    silence(worker)
+    silence(late)
+    study.beat(lively)
+    study.beat(late)
+    assert study.sweep().given_back == (trial.trial_id,)
+
+
+def test_a_worker_that_joins_after_an_outage_does_not_cut_the_time_of_the_others_short(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    other = register(study, 2)
+    study.claim_new(other, propose(1))
+    silence(worker)
+    silence(other)
+    joined = register(study, 3)
+    study.beat(worker)
+    assert not study.beat(joined).to_sweep
+    assert len(study.beat(other).held_trials) == 1
+
+
+def test_a_beat_says_when_a_sweep_is_due(
+    study: StudyStore, worker: int, propose: Propose, silence: Silence
+) -> None:
+    idle, alive = register(study, 2), register(study, 3)
+    trials = [trial.trial_id for trial in study.claim_new(worker, propose(2))]
+    silence(idle)
+    # The dead that hold nothing are of no interest.
+    assert not study.beat(alive).to_sweep
+    silence(worker)
+    assert study.beat(alive).to_sweep
+    assert study.sweep().given_back == tuple(trials)
+    assert not study.beat(alive).to_sweep
+
+    study.plan_final_jobs("final", trials[:1])
+    other = register(study, 4)
+    assert study.claim_final_job(other) is not None
+    assert not study.beat(alive).to_sweep
+    silence(other)
+    assert study.beat(alive).to_sweep
+    assert len(study.sweep().final_jobs) == 1
+    assert not study.beat(alive).to_sweep
+
+
+def test_no_new_trial_is_claimed_while_others_wait(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    first, second = study.claim_new(worker, propose(2))
+    study.give_back(worker, [first.trial_id])
+    other = register(study, 2)
+    assert study.claim_new(other, propose(1)) == []
+    assert [t.trial_id for t in study.claim_waiting(other, 8)] == [first.trial_id]
+    assert [t.number for t in study.claim_new(other, propose(1))] == [2]
+    assert study.held_trials() >= {first.trial_id, second.trial_id}
+
+
+def test_what_is_held_and_what_waits(study: StudyStore, worker: int, propose: Propose) -> None:
+    assert study.open_trials() == (False, False)
+    first, second = [trial.trial_id for trial in study.claim_new(worker, propose(2))]
+    assert study.open_trials() == (True, False)
+    assert study.held_trials() == {first, second}
+    study.give_back(worker, [first])
+    assert study.open_trials() == (True, True)
+    assert study.held_trials() == {second}
+    study.finish(worker, [done(second)])
+    assert study.open_trials() == (False, True)
+    study.claim_waiting(worker, 1)
+    study.finish(worker, [done(first)])
+    assert study.open_trials() == (False, False)
+
+
+def test_trials_that_another_program_enqueued_or_runs_keep_nobody_waiting(
+    storage: Storage, study: StudyStore, worker: int, propose: Propose
+) -> None:
+    plain = optuna.load_study(study_name="sine", storage=storage.optuna)
+    plain.ask()
+    plain.enqueue_trial({"learning_rate": 0.01})
+    assert (study.counts().running, study.counts().waiting) == (1, 1)
+    assert study.open_trials() == (False, False)
+    assert study.claim_waiting(worker, 1) == []
+    assert len(study.claim_new(worker, propose(1))) == 1
+
+
+def test_a_trial_that_was_being_told_when_its_worker_was_given_up_is_swept_later(
+    postgres_url: str, propose: Propose
+) -> None:
+    with (
+        open_storage(postgres_url, create=False) as storage,
+        open_storage(postgres_url, create=False, lease_seconds=0.0) as later,
+    ):
+        study = storage.create_study("sine", definition="{}", definition_hash="abc")
+        worker = register(study, 1)
+        first, second = [trial.trial_id for trial in study.claim_new(worker, propose(2))]
+        with storage.engine.connect() as dying:
+            # The server has not noticed yet that the worker's last transaction will not be ended.
+            dying.exec_driver_sql(
+                f"SELECT * FROM freerun_leases WHERE trial_id = {second} FOR UPDATE"
+            )
+            assert study.lose_worker(worker).given_back == (first,)
+        assert study.held_trials() == {second}
+        assert later.study("sine").sweep().given_back == (second,)
 
 
 def test_leaving_gives_everything_back_and_ends_the_registration(
