@@ -38,8 +38,8 @@ class Method:
     space: Mapping[str, object]
 
 
-# What a candidate is where its method does not say otherwise: a GRU that is warmed up on 100 values,
-# feeds its forecasts back, and is trained on free runs. Learning rate, share of teacher forcing and
+# What a candidate is where its method does not say otherwise: a GRU, warmed up on 100 values, that
+# feeds its forecasts back and is trained on free runs. Learning rate, share of teacher forcing and
 # curriculum are drawn at random; all else is fixed, so that methods differ in what they are about.
 BASE: Mapping[str, object] = {
     "cell": "gru",

@@ -1,9 +1,10 @@
 """Take pictures of a report's figures, for pages that show some of them.
 
     freerun report report report-clean -o report.html
-    python benchmarks/report_pictures.py report.html -o docs/pictures --figures attempts-
+    python benchmarks/report_pictures.py report.html -o docs/pictures/answer \\
+        --figures attempts- study-1-rollout
 
-writes one PNG for each figure whose key starts so, in the colours of a light page. It needs the
+writes one PNG for each figure whose name starts so, in the colours of a light page. It needs the
 extra `test` and a Chromium of the system.
 """
 
@@ -26,7 +27,7 @@ def main() -> None:
     )
     parser.add_argument("report", type=Path, help="a file that `freerun report` wrote")
     parser.add_argument("-o", "--output", type=Path, default=Path("pictures"))
-    parser.add_argument("--figures", default="", help="how the keys of the figures start")
+    parser.add_argument("--figures", nargs="+", default=[""], help="how their names start")
     arguments = parser.parse_args()
     chromium = shutil.which("chromium") or shutil.which("chromium-browser")
     if chromium is None:
@@ -43,11 +44,15 @@ def main() -> None:
         page.wait_for_selector("html[data-drawn]", timeout=PATIENCE_MS)
         # What lies over a figure's corner while a pointer is near it.
         page.add_style_tag(content=".modebar { display: none !important; }")
-        for place in page.locator("[data-plot]").all():
-            name = place.get_attribute("data-plot") or ""
-            key = name.split("-", 2 if name.startswith("study-") else 1)[-1]
-            if key.startswith(arguments.figures):
-                path = arguments.output / f"{key}.png"
+        places = page.locator("[data-plot]").all()
+        keys = [place.get_attribute("data-plot") or "" for place in places]
+        several = any(key.startswith("study-2-") for key in keys)
+        for place, key in zip(places, keys, strict=True):
+            # A figure of the only study needs no number; the part on presets is there once.
+            name = key if several else key.removeprefix("study-1-")
+            name = name.removeprefix("attempts-")
+            if name.startswith(tuple(arguments.figures)):
+                path = arguments.output / f"{name}.png"
                 place.screenshot(path=path)
                 print(path)
 
