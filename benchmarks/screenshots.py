@@ -3,7 +3,7 @@
     freerun run studies/sine.toml
     python benchmarks/screenshots.py sine --storage sqlite:///freerun.db
 
-writes docs/dashboard.png (the best trial's page) and docs/report.png (the top of the report).
+writes docs/pictures/dashboard.png (the best trial's page) and report.png (the top of the report).
 """
 
 import argparse
@@ -21,7 +21,7 @@ from search.errors import UserError
 from search.results.report import write_report
 from search.storage import open_storage
 
-DOCS = Path(__file__).parents[1] / "docs"
+PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 # Small files: pages have few colours.
 COLOURS = 128
 
@@ -55,7 +55,7 @@ def save(page: Page, name: str) -> None:
     """What is seen of a page, as a small PNG."""
     pixels = Image.open(io.BytesIO(page.screenshot()))
     pixels.convert("RGB").quantize(COLOURS, dither=Image.Dither.NONE).save(
-        DOCS / name, optimize=True
+        PICTURES / name, optimize=True
     )
 
 
