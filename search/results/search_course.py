@@ -102,7 +102,9 @@ def _crews(results: StudyResults) -> list[Crew]:
     for worker in results.workers:
         machine = worker.machine
         kind = ", ".join(
-            str(machine[key]) for key in ("architecture", "cpu_capability", "device") if key in machine
+            str(machine[key])
+            for key in ("architecture", "cpu_capability", "device")
+            if key in machine
         )
         if "torch" in machine:
             kind += f", torch {machine['torch']}"
