@@ -23,11 +23,13 @@ from typing import Any
 
 import torch
 
-from models.candidate import FITTED_CELLS, Candidate
+from models.candidate import Candidate
 from search.evaluation import CandidateResult, Cohort
 from search.running.proposer import Proposer
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
+
+MOST_MEMBERS = 4096
 
 
 @dataclass(frozen=True)
@@ -135,9 +137,14 @@ LOSSES = (
     Method("spectral loss", {"spectral_weight": 0.3}),
     Method("amplitude loss", {"amplitude_weight": 0.3}),
 )
-# What is fitted in closed form has no training to fix; its knobs have their default domains.
-_FITTED = {"offset": [False, True], "time_reversal": [False, True]}
-CLOSED_FORM = tuple(Method(cell, {"cell": cell, **_FITTED}) for cell in FITTED_CELLS)
+# What is fitted in closed form has no training to fix. Sizes are fixed, as those of networks are; what
+# is drawn at random are scalings, the ridge or the rank, and whether these were chosen held-out.
+CLOSED_FORM = (
+    Method("esn", {"cell": "esn", "reservoir_units": 200}),
+    Method("nvar", {"cell": "nvar", "nvar_delays": 4, "delay_stride": 6, "degree": 2}),
+    Method("ar", {"cell": "ar", "ar_order": 128}),
+    Method("ssa", {"cell": "ssa", "ssa_window": 300, "ssa_rank": [1, 2, 3, 4]}),
+)
 METHODS = {m.name: m for m in (*ARCHITECTURES, *CLOSED_FORM, *STRATEGIES, *LOSSES)}
 
 _SINE_TASK = {"train_steps": 600, "horizon_steps": 400, "test_horizon_steps": 1000}
@@ -178,7 +185,8 @@ def measure(series: str, method: Method, options: argparse.Namespace) -> Row:
             "search": {
                 "sampler": "random",
                 "replicas": options.replicas,
-                "cohort_members": options.strategies * options.replicas,
+                # As many as it takes, with restarts and replicas.
+                "cohort_members": MOST_MEMBERS,
             },
             "space": {**BASE, **SERIES[series].get("space", {}), **method.space},
         }
@@ -190,6 +198,7 @@ def measure(series: str, method: Method, options: argparse.Namespace) -> Row:
         for candidates in cohorts(definition, options.structures, options.strategies)
         for result in trained(candidates, views)
     ]
+    assert len(results) == options.strategies * options.structures, (series, method.name)
     best = min(results, key=lambda result: result.score)
     return Row(
         series=series,

@@ -99,9 +99,10 @@ def search(definition: StudyDefinition, target: float, minutes: float, workers: 
             store = storage.study(definition.name)
             reached = wait_for(store, target, began, began + 60.0 * minutes)
             store.request_stop()
-            for child in children:
-                os.waitpid(child, 0)
+            codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
             best, counts = store.best_trial(), store.counts()
+    if any(codes):
+        raise RuntimeError(f"workers must end with 0, but ended with {codes}")
     score = best.value if best is not None and best.value is not None else float("inf")
     return Search(reached, score, counts.complete + counts.pruned)
 

@@ -6,7 +6,7 @@ others; a component that is only needed where another is missing shows no loss.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from models.candidate import Candidate
 from search.errors import UsageError
@@ -110,6 +110,37 @@ def without_each(space: Space, params: Mapping[str, Scalar | None]) -> dict[str,
         if candidate != whole:
             found[component.name] = candidate
     return found
+
+
+def taken_along(space: Space, params: Mapping[str, Scalar | None]) -> dict[str, tuple[str, ...]]:
+    """Return what else a candidate loses with each of its components, by name.
+
+    A component rests on another where it can't be without it: windows have no state to run on, so
+    without its context a candidate is without all that made its state. What is lost then is worth
+    all of them together.
+    """
+    whole = _flat(space.resolve(params))
+    without = {name: _flat(plain) for name, plain in without_each(space, params).items()}
+    changes = {
+        name: {field: value for field, value in plain.items() if value != whole[field]}
+        for name, plain in without.items()
+    }
+    return {
+        name: tuple(
+            other
+            for other, change in changes.items()
+            if other != name and change.items() <= plain.items()
+        )
+        for name, plain in without.items()
+    }
+
+
+def _flat(candidate: Candidate) -> dict[str, Scalar]:
+    return {
+        **asdict(candidate.architecture),
+        **asdict(candidate.strategy),
+        "restarts": candidate.restarts,
+    }
 
 
 def _applying(params: Mapping[str, Scalar]) -> dict[str, Scalar]:

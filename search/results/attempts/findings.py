@@ -14,11 +14,12 @@ from search.results.winner import Winner
 from search.series import SineSeries
 from search.storage import TrialRow
 from search.study.components import BY_NAME as COMPONENTS
+from search.study.components import taken_along
 from search.study.limit import ContextLimit, Limit, sine_limit
 from search.study.presets import BY_NAME as PRESETS
 from search.study.presets import Preset
 from search.study.purposes import ANATOMY, REPLAY, WITHOUT
-from search.study.space import PRESET
+from search.study.space import PRESET, Space
 
 # Context lengths at which the limit is drawn, as far as the training span has them.
 _CONTEXTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -89,10 +90,12 @@ class Effect:
 
     The geometric mean over pairs of networks of the same draw, without it and with it; low and high
     bound it with 95 % confidence (bootstrap over the pairs). score: the median without it.
+    along: components that rest on it and went with it, so that the ratio is of all of them.
     """
 
     component: str
     without: str
+    along: tuple[str, ...]
     ratio: float
     low: float
     high: float
@@ -169,7 +172,7 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
         attempts=tuple(attempts),
         limit=_limit(results, contexts, definition.task.test_horizon_steps),
         short_limit=_limit(results, contexts, definition.task.horizon_steps),
-        effects=_effects(results.winner, without),
+        effects=_effects(definition.full_space(), results.winner, without),
         replay=replays[0] if replays else None,
         winner=results.winner,
     )
@@ -243,10 +246,13 @@ def _limit(results: StudyResults, contexts: set[int], horizon_steps: int) -> Lim
     )
 
 
-def _effects(winner: Winner | None, without: Mapping[str, Mapping[str, Any]]) -> tuple[Effect, ...]:
+def _effects(
+    space: Space, winner: Winner | None, without: Mapping[str, Mapping[str, Any]]
+) -> tuple[Effect, ...]:
     """The effect of each component, the largest first."""
     if winner is None:
         return ()
+    along = taken_along(space, winner.params)
     whole = np.log(np.maximum(winner.final.replica_scores, 1e-300))
     generator = np.random.Generator(np.random.PCG64(0))
     effects = []
@@ -263,6 +269,7 @@ def _effects(winner: Winner | None, without: Mapping[str, Mapping[str, Any]]) ->
             Effect(
                 component=name,
                 without=COMPONENTS[name].without,
+                along=along.get(name, ()),
                 ratio=float(np.exp(ratios.mean())),
                 low=float(np.exp(low)),
                 high=float(np.exp(high)),

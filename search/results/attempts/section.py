@@ -309,7 +309,8 @@ def _effects(found: StudyFindings) -> list[Plot]:
             title="The winner without each of its components",
             caption=(
                 "Error without the component over error with it: geometric mean over the draws of "
-                "the final, with a 95 % interval (bootstrap over draws). Right of 1, it is needed."
+                "the final, with a 95 % interval (bootstrap over draws). Right of 1, it is needed. "
+                "What rests on a component goes with it, as the text says."
             ),
             alternative="; ".join(
                 f"{r.name}: {shown_score(r.ratio)} ({shown_score(r.low)} to {shown_score(r.high)})"

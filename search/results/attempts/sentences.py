@@ -181,13 +181,14 @@ def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
     sentences = [
         f"Each component was taken out of the winner by itself, and the rest trained again on the "
         f"{counted(effects[0].pairs, 'draw')} of its final. The ratio is the geometric mean over "
-        "draws of the error without it to the error with it."
+        "draws of the error without it to the error with it. What rests on a component goes with "
+        "it, and then the ratio is of all of them together."
     ]
     if needed:
         sentences.append(
             "The error is larger without: "
             + "; ".join(
-                f"{e.component} (instead: {e.without}) {shown_score(e.ratio)} times, "
+                f"{e.component} (instead: {e.without}{_along(e)}) {shown_score(e.ratio)} times, "
                 f"{shown_score(e.low)} to {shown_score(e.high)}"
                 for e in needed
             )
@@ -205,6 +206,10 @@ def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
             "another one stands in for shows no loss."
         )
     return sentences
+
+
+def _along(effect: Effect) -> str:
+    return f"; with it go {', '.join(effect.along)}" if effect.along else ""
 
 
 def what_decides(rows: Sequence[Importance]) -> list[str]:

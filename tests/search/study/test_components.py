@@ -5,7 +5,7 @@ from dataclasses import asdict
 import pytest
 
 from models.candidate import Candidate
-from search.study.components import BY_NAME, without_each
+from search.study.components import BY_NAME, taken_along, without_each
 from search.study.domain import Choices, Scalar
 from search.study.space import Space, complete_space
 
@@ -78,6 +78,16 @@ def changed(candidate: Candidate, other: Candidate) -> set[str]:
 def test_without_a_component_all_else_stays(component: str, fields: set[str]) -> None:
     whole = SPACE.resolve(LINEAR)
     assert changed(whole, without_each(SPACE, LINEAR)[component]) == fields
+
+
+def test_what_rests_on_a_component_is_said_to_go_with_it() -> None:
+    along = taken_along(SPACE, LINEAR)
+    assert along.keys() == without_each(SPACE, LINEAR).keys()
+    assert along["autonomous"] == ("state estimate",)
+    assert set(along["context"]) >= {"autonomous", "state estimate"}
+    assert set(along["cell"]) >= {"autonomous", "state estimate", "no damping", "phases"}
+    assert along["state estimate"] == along["no offset"] == ()
+    assert along["rollout loss"] == ("curriculum",)
 
 
 def test_what_a_candidate_does_not_have_is_not_taken_from_it() -> None:
