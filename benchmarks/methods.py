@@ -137,7 +137,7 @@ LOSSES = (
     Method("spectral loss", {"spectral_weight": 0.3}),
     Method("amplitude loss", {"amplitude_weight": 0.3}),
 )
-# What is fitted in closed form has no training to fix. Sizes are fixed, as those of networks are; what
+# What is fitted in closed form has no training to fix. Sizes are fixed as those of networks are; what
 # is drawn at random are scalings, the ridge or the rank, and whether these were chosen held-out.
 CLOSED_FORM = (
     Method("esn", {"cell": "esn", "reservoir_units": 200}),
