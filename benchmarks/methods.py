@@ -137,8 +137,8 @@ LOSSES = (
     Method("spectral loss", {"spectral_weight": 0.3}),
     Method("amplitude loss", {"amplitude_weight": 0.3}),
 )
-# What is fitted in closed form has no training to fix. Sizes are fixed as those of networks are; what
-# is drawn at random are scalings, the ridge or the rank, and whether these were chosen held-out.
+# What is fitted in closed form has no training to fix. Sizes are fixed, as a network's are; what is
+# drawn at random are scalings, the ridge or the rank, and whether these were chosen held-out.
 CLOSED_FORM = (
     Method("esn", {"cell": "esn", "reservoir_units": 200}),
     Method("nvar", {"cell": "nvar", "nvar_delays": 4, "delay_stride": 6, "degree": 2}),
