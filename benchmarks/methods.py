@@ -71,8 +71,8 @@ BASE: Mapping[str, object] = {
     "weight_decay": 1e-4,
     "clip_norm": 1.0,
     "schedule": "cosine",
-    "training_steps": 300,
-    "batch_size": 8,
+    "training_steps": 200,
+    "batch_size": 4,
     "restarts": 1,
 }
 
