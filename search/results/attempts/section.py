@@ -174,14 +174,11 @@ def _spreads(found: StudyFindings) -> Plot:
         title=f"Scores by preset, {found.name}",
         caption=(
             "Complete trials of each preset: thick from quartile to quartile, thin from the best "
-            "to the worst, a tick at the median. 1 is about the error of a constant."
+            "to the worst, a tick at the median. NMSE over the horizon of the search: 1 is about "
+            "the error of a constant."
         ),
         alternative=f"Scores by preset, best to worst. {told}.",
-        figure=plain_figure(
-            draw_spreads(
-                spreads, [("a constant", 1.0)], "score (NMSE over the horizon of the search)"
-            )
-        ),
+        figure=plain_figure(draw_spreads(spreads, [("a constant", 1.0)], "score (NMSE)")),
     )
 
 
@@ -223,9 +220,10 @@ def _limits(found: StudyFindings) -> list[Plot]:
             title="The limit by context",
             caption=(
                 "The least mean error that any forecaster with weights that do not depend on the "
-                "draw could reach from so many noisy samples. Only means over many draws compare "
-                "with it, the diamonds. Trials (circles) are means over a few draws of networks "
-                "that were trained on those very draws, and may lie below."
+                "draw could reach from so many noisy samples before the free run. Only means over "
+                "many draws on which nothing was trained compare with it, the diamonds. Trials "
+                "(circles) are means over a few draws of networks that were trained on those very "
+                "draws, and may lie below."
             ),
             alternative="Limit in the mean by samples seen: "
             + ", ".join(f"{c.samples}: {shown_score(c.nmse)}" for c in found.limit.contexts),

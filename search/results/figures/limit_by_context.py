@@ -64,15 +64,12 @@ def draw_limit(rows: LimitRows) -> go.Figure:
         error_y={"array": [each.margin for each in rows.transferred], "thickness": 1.5},
         text=[each.name for each in rows.transferred],
         mode="markers",
-        name=f"a preset's best networks on draws that they were not trained on, "
-        f"{rows.horizon_steps} steps",
+        name=f"a preset's best, on other draws, {rows.horizon_steps} steps",
         meta="free-run",
         marker=marker("free-run", "diamond", 8),
         hovertemplate="%{text}: %{y:.3g}<extra></extra>",
     )
-    drawn.update_xaxes(
-        **logarithmic_axis("context: samples that a forecast starts from", dtick="D2")
-    )
+    drawn.update_xaxes(**logarithmic_axis("context (samples)", dtick="D2"))
     drawn.update_yaxes(**logarithmic_axis("NMSE against the signal"))
     drawn.update_layout(legend={"orientation": "v", "x": 0, "y": 1.02, "yanchor": "bottom"})
     drawn.update_layout(margin={"t": 110}, height=520)

@@ -43,6 +43,6 @@ def draw_verdicts(families: Sequence[tuple[str, Mapping[str, int]]]) -> go.Figur
             hovertemplate=f"%{{y}}: {verdict} %{{x:.1f}} % (%{{customdata}})<extra></extra>",
         )
     drawn.update_layout(barmode="stack", bargap=0.25)
-    drawn.update_xaxes(**axis("share of complete trials, %", range=[0, 100]))
+    drawn.update_xaxes(**axis("complete trials (%)", range=[0, 100]))
     drawn.update_yaxes(**axis("", autorange="reversed", type="category", automargin=True))
     return drawn
