@@ -73,9 +73,13 @@ strategies = st.fixed_dictionaries(
         "offset": st.booleans(),
         "time_reversal": st.booleans(),
         "spectral_radius": st.sampled_from([0.5, 1.2]),
+        "input_scaling": st.sampled_from([0.3, 1.0]),
+        "bias_scaling": st.sampled_from([0.0, 0.2]),
         "leak_rate": st.sampled_from([0.3, 1.0]),
     }
 )
+# Few, so that members with equal ones meet: all that may be shared is shared.
+rows = st.tuples(strategies, st.integers(0, SERIES - 1), st.integers(0, 1))
 
 
 @settings(deadline=None, max_examples=25)
@@ -83,7 +87,7 @@ strategies = st.fixed_dictionaries(
     cell=st.sampled_from(FITTED_CELLS),
     residual=st.booleans(),
     channels=st.sampled_from([1, 2]),
-    chosen=st.lists(strategies, min_size=3, max_size=6),
+    chosen=st.lists(rows, min_size=3, max_size=6),
     data=st.data(),
 )
 def test_company_order_and_dropped_members_change_nothing(
@@ -91,12 +95,12 @@ def test_company_order_and_dropped_members_change_nothing(
     cell: str,
     residual: bool,
     channels: int,
-    chosen: list[dict[str, Any]],
+    chosen: list[tuple[dict[str, Any], int, int]],
     data: st.DataObject,
 ) -> None:
     members = [
-        Member(candidate_of(make_candidate, cell, residual=residual, **c), i % SERIES, seed=i)
-        for i, c in enumerate(chosen)
+        Member(candidate_of(make_candidate, cell, residual=residual, **c), series, seed)
+        for c, series, seed in chosen
     ]
     wanted = data.draw(st.sampled_from(members), label="wanted")
     alone = numbers([wanted], wanted, channels=channels)
@@ -190,8 +194,25 @@ def test_levels_of_one_series_share_a_factorisation(
         for reversal in (False, True)
     ]
     assert list(Fitting(members, values())) == [0] * 4 + [1]
-    drawn = [Member(candidate_of(make_candidate, "esn"), 0, seed) for seed in range(3)]
+    drawn = [
+        Member(candidate_of(make_candidate, "esn", ridge=ridge), 0, seed)
+        for ridge in (1e-6, 1.0)
+        for seed in range(3)
+    ]
     assert list(Fitting(drawn, values())) == [0] * 3 + [1]
+
+
+@pytest.mark.parametrize("name", ["spectral_radius", "input_scaling", "bias_scaling", "leak_rate"])
+def test_reservoirs_of_one_seed_are_each_their_own(
+    make_candidate: Callable[..., Candidate], name: str
+) -> None:
+    members = [
+        Member(candidate_of(make_candidate, "esn", **{name: value}), 0, seed=1)
+        for value in (1.0, 0.5)
+    ]
+    assert list(Fitting(members, values())) == [0, 0, 1]
+    for member in members:
+        check_equal(numbers(members, member), numbers([member], member))
 
 
 def test_what_was_dropped_is_not_fitted(make_candidate: Callable[..., Candidate]) -> None:
