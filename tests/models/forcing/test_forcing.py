@@ -77,10 +77,14 @@ def one_mode(candidate: Candidate, modulus: float) -> tuple[Forecaster, torch.Te
 
 
 @pytest.mark.parametrize("modulus", [1.0, 0.99, 0.95])
+@pytest.mark.parametrize("instance_norm", [False, True])
 def test_the_growth_of_a_linear_mode_is_its_modulus(
-    make_candidate: Callable[..., Candidate], modulus: float
+    make_candidate: Callable[..., Candidate], modulus: float, instance_norm: bool
 ) -> None:
-    candidate = make_candidate(cell="lru", units=1, context="state", autonomous=True)
+    """Also in units of the context, which are the same for both runs."""
+    candidate = make_candidate(
+        cell="lru", units=1, context="state", autonomous=True, instance_norm=instance_norm
+    )
     forecaster, weights = one_mode(candidate, modulus)
     context = 0.1 * torch.randn(2, 3, 8, 1, generator=Generator().manual_seed(1))
     # Whole turns in each half: the mean square of the difference is that of its envelope.
