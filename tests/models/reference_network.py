@@ -213,7 +213,7 @@ def match_of(
     strategy, apart = candidate.strategy, []
     if strategy.teacher_span == "warm-up":
         return torch.zeros(())
-    for t in range(warm_up, warm_up + horizon):
+    for t in run_steps(candidate, warm_up, horizon):
         own, others = free.tops[t], forced.tops[t]
         if strategy.professor_detach == "free":
             own = own.detach()
