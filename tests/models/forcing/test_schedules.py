@@ -77,9 +77,17 @@ def test_sparse_forcing_reads_the_truth_every_few_steps(
     """Counted from the warm-up's last value: the third value after it is the truth again."""
     found = schedule(make_candidate, "sparse", forcing_interval=3)
     assert torch.as_tensor(found.share(0)).tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 1, 0]
-    assert not torch.as_tensor(
-        schedule(make_candidate, "sparse", forcing_interval=11).share(0)
-    ).any()
+
+
+@pytest.mark.parametrize("rollout", [2, 4, 10])
+@pytest.mark.parametrize("interval", [9, 10, 11, 32])
+def test_sparse_forcing_acts_whatever_its_interval(
+    make_candidate: Callable[..., Candidate], interval: int, rollout: int
+) -> None:
+    """An interval that is not below the rollout reads the truth at the last step that reads."""
+    found = schedule(make_candidate, "sparse", forcing_interval=interval, rollout_steps=rollout)
+    shares = torch.as_tensor(found.share(0)).tolist()
+    assert shares[:-1] == [0] * (rollout - 2) + [1]
 
 
 def test_generalised_forcing_mixes_a_constant_share(
