@@ -120,20 +120,31 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("cell", ["ar", "ssa"])
+WIDE: dict[str, dict[str, Any]] = {
+    "esn": {"units": 220, "fan_in": 10, "context_steps": 20},
+    "nvar": {"units": 19, "delay_stride": 1, "context_steps": 19, "degree": 2},
+    "ar": {"context_steps": 210},
+    "ssa": {"context_steps": 210},
+}
+
+
+@pytest.mark.parametrize("cell", FITTED_CELLS)
 def test_threads_change_nothing(make_candidate: Callable[..., Candidate], cell: str) -> None:
     """With matrices above the sizes at which two threads share the work of a factorisation."""
-    candidate = candidate_of(make_candidate, cell, context_steps=210)
+    candidate = candidate_of(make_candidate, cell, **WIDE[cell])
     long = torch.randn(1, 500, 1, generator=Generator().manual_seed(0), dtype=torch.float64)
 
-    def weights() -> Tensor:
+    def fitted() -> dict[str, Tensor]:
         fitting = Fitting([Member(candidate, 0, 0)], long)
+        assert fitting.forecaster.features >= 200
         assert list(fitting) == [0, 1]
-        return fitting.scored_weights
+        context = long[:, None, : fitting.warm_up].expand(-1, 3, -1, -1)
+        run = free_run(fitting.forecaster, fitting.scored_weights, context, 7)
+        return {"weights": fitting.scored_weights, "loss": fitting.loss(), "free run": run}
 
-    alone = weights()
+    alone = fitted()
     with threads(2):
-        assert torch.equal(weights(), alone)
+        check_equal(fitted(), alone)
         assert torch.get_num_threads() == 2
 
 
