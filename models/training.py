@@ -273,9 +273,7 @@ class Training:
         shape = self.free_run_shape
         contexts = self._spread_segments(self.values[rows], GROWTH_SEGMENTS)[:, :, : shape.warm_up]
         factors = growth(self.forecaster, self.weights[rows], contexts, shape.rollout)
-        self.forcing.observe(
-            dict(zip(adapting, factors.tolist(), strict=False)), self.steps_done
-        )
+        self.forcing.observe(dict(zip(adapting, factors.tolist(), strict=False)), self.steps_done)
 
 
 def unroll_bytes(candidate: Candidate) -> int:

@@ -134,8 +134,8 @@ def run_network(
 ) -> Found:
     """Free run after a context `[time, batch, channel]`; with the truth, teacher forcing.
 
-    Noise and truth `[time, batch, channel]` are over warm-up and rollout. The displacement is of the
-    last value read before the rollout, in the units of the context as it was.
+    Noise and truth `[time, batch, channel]` are over warm-up and rollout. The displacement is that
+    of the last value read before the rollout; units are those of the context as it was.
     """
     architecture, warm_up = network.architecture, len(context)
     known, found = list(context), Found({}, {})
