@@ -57,7 +57,10 @@ def free_run(
 
 
 def member_bytes(candidate: Candidate) -> int:
-    """About how much memory one member takes while its cohort is trained or fitted."""
+    """About how much memory one member takes while its cohort is trained or fitted.
+
+    Of one channel, as a series of a study has one value column.
+    """
     if candidate.architecture.is_fitted:
         # Problems are solved one after the other: what adds up are the members' numbers.
         return 8 * forecaster_of(candidate.architecture, channels=1).layout().size

@@ -1,7 +1,7 @@
 """Fitting of a cohort: members of one closed form, each with its own data, strategy and seed."""
 
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import torch
@@ -32,10 +32,11 @@ class Fitting:
     the surface of `Training`, and one step: iterating yields 0 whenever some members are fitted
     and others are not, and 1 at the end. In between, members may be dropped with `keep`.
 
-    Members that differ by their level of regularisation alone share one factorisation. Each is
-    fitted twice: on the first three quarters of the span, to run freely over the held-out rest,
-    whose mean squared error is its loss; and on all of it, which gives its numbers. A level that
-    is not given is the one of the least such loss. Everything is done on the CPU.
+    Members that differ by their level of regularisation alone share one factorisation; reservoirs,
+    which are drawn, only where their seeds are equal, too. Each is fitted twice: on the first three
+    quarters of the span, to run freely over the held-out rest, whose mean squared error is its
+    loss; and on all of it, which gives its numbers. A level that is not given is the one of the
+    least such loss. Everything is done on the CPU.
 
     Raises ValueError where the members can't form a cohort or the span is too short for them.
     """
@@ -101,10 +102,12 @@ class Fitting:
         return self.forecaster.features * self.forecaster.channels
 
     def _problem_key(self, member: Member) -> Hashable:
-        """What members must have in common to share a factorisation."""
-        strategy = member.candidate.strategy
+        """What members must have in common to share a factorisation: all but the level."""
+        of_any_level = replace(
+            member.candidate.strategy, regularisation="given", ridge=0.0, ssa_rank=1
+        )
         own = member.seed if self.forecaster.is_random else None
-        return member.series, strategy.offset, strategy.time_reversal, own
+        return member.series, of_any_level, own
 
 
 @dataclass(eq=False)

@@ -23,6 +23,7 @@ def free_run(
     *,
     one_step_from: int | None = None,
     truth: MemberBatchTimeChannel | None = None,
+    displacement: float = 0.0,
 ) -> MemberBatchTimeChannel:
     """Forecast `steps` values after `context`, each from the forecaster's own earlier ones.
 
@@ -31,26 +32,30 @@ def free_run(
     +-CLIP_STD. With `one_step_from`, the one-step forecasts of the context's values from that
     position on stand before the free run (a warmed-up state only). With `truth`, shaped like the
     result, its values are read in place of the forecasts: teacher forcing over the same steps.
+    `displacement` is added to the context's last value, once an instance norm has its units.
     """
     members, batch, warm_up, channels = context.shape
     first = warm_up if one_step_from is None else one_step_from
     architecture = forecaster.architecture
+    known = context
+    if displacement != 0.0:
+        known = context.clone()
+        known[:, :, -1] += displacement
     if architecture.estimates_state:
         run = EstimatedRun.of(architecture, forecaster.layout().views(weights))
         if not architecture.instance_norm:
-            return clipped(run.outputs(context, steps, first))
-        in_time = context.permute(2, 0, 1, 3)
-        scale = InstanceScale.of(in_time)
-        read = scale.normalised(in_time).permute(1, 2, 0, 3)
+            return clipped(run.outputs(known, steps, first))
+        scale = InstanceScale.of(context.permute(2, 0, 1, 3))
+        read = scale.normalised(known.permute(2, 0, 1, 3)).permute(1, 2, 0, 3)
         restored = scale.restored(run.outputs(read, steps, first).permute(2, 0, 1, 3))
         return clipped(restored.permute(1, 2, 0, 3).contiguous())
     values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
-    values[:warm_up] = context.permute(2, 0, 1, 3)
+    values[:warm_up] = known.permute(2, 0, 1, 3)
     feeds_back = truth is None and not architecture.autonomous
     outputs = torch.zeros_like(values)
     unroll = Unroll(forecaster, weights, batch=batch)
     unroll.begin()
-    unroll.adapt(values[:warm_up])
+    unroll.adapt(context.permute(2, 0, 1, 3))
     values[warm_up:] = unroll.nothing if truth is None else truth.permute(2, 0, 1, 3)
     whole_window = architecture.reads_whole_window
     walk = plan(architecture.context, warm_up, steps, first, whole_window=whole_window)

@@ -93,10 +93,10 @@ class Objective:
         """
         if not self.is_over_rollout:
             return None
-        shape, horizon = self.shape, self._horizon(step)
-        time = torch.arange(shape.steps, device=self.device).unsqueeze(1)
-        is_free = (time >= shape.warm_up) & (time < shape.warm_up + horizon)
-        weights = (is_free / horizon).unsqueeze(2) * self.match * (2.0 / self.batch_units)
+        window = self._window(step)
+        time = torch.arange(self.shape.steps, device=self.device).unsqueeze(1)
+        counts = window.covers(time - self.shape.warm_up) / window.steps
+        weights = counts.unsqueeze(2) * self.match * (2.0 / self.batch_units)
         return weights.unsqueeze(3).unsqueeze(4)
 
     def further_gradient(

@@ -15,7 +15,6 @@ from models.candidate import Candidate, Strategy
 from models.cells.lru import UNDAMPED, phases_of_spectrum
 from models.dropout import Dropout
 from models.forcing import Forcing
-from models.forcing.adaptive import MEASUREMENTS
 from models.forcing.growth import growth
 from models.forecaster import Forecaster
 from models.freerun import free_run
@@ -266,15 +265,15 @@ class Training:
 
     def _adapt(self) -> None:
         """Tell members whose forcing adapts by how much errors in their free runs grow."""
-        adapting = self.forcing.adapting
-        if not adapting or self.steps_done % max(1, self.strategy.training_steps // MEASUREMENTS):
+        adapting = self.forcing.adapting(self.steps_done)
+        if not adapting:
             return
         # One network alone rounds differently; a twin keeps it company.
         rows = adapting * 2 if len(adapting) == 1 else adapting
         shape = self.free_run_shape
         contexts = self._spread_segments(self.values[rows], GROWTH_SEGMENTS)[:, :, : shape.warm_up]
         factors = growth(self.forecaster, self.weights[rows], contexts, shape.rollout)
-        self.forcing.observe(dict(zip(adapting, factors.tolist(), strict=False)))
+        self.forcing.observe(dict(zip(adapting, factors.tolist(), strict=False)), self.steps_done)
 
 
 def unroll_bytes(candidate: Candidate) -> int:

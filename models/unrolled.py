@@ -81,9 +81,7 @@ class UnrolledGradient:
 
     def add(self, batch: Batch, objective: Objective, step: int) -> None:
         """Add the gradient of the batch of optimiser step `step`."""
-        reads = self._by_branch(self.reads).copy_(batch.reads.unsqueeze(2))
-        if self.is_displaced:
-            reads[self.shape.warm_up - 1, :, 1] += DISPLACEMENT
+        self._by_branch(self.reads).copy_(batch.reads.unsqueeze(2))
         self._forward(batch)
         outputs = self._by_branch(self.outputs)
         grads = (outputs - batch.targets.unsqueeze(2)).mul_(objective.error_weights(step))
@@ -101,6 +99,9 @@ class UnrolledGradient:
     def _forward(self, batch: Batch) -> None:
         self.unroll.begin()
         self.unroll.adapt(self.reads[: self.shape.warm_up])
+        if self.is_displaced:
+            # After the units are taken: in others, the two runs would not be those of one network.
+            self._by_branch(self.reads)[self.shape.warm_up - 1, :, 1] += DISPLACEMENT
         if self.stream_state is not None:
             self._resume(self.stream_state, batch.fresh)
         for index, step in enumerate(self.plan):

@@ -39,10 +39,9 @@ class Forcing:
         self.rollout, self.batch = strategies[0].rollout_steps, strategies[0].batch_size
         self.shares: Tensor | None = None
 
-    @property
-    def adapting(self) -> list[int]:
-        """The members whose schedules want to know the growth of errors."""
-        return [i for i, schedule in enumerate(self.schedules) if isinstance(schedule, Adaptive)]
+    def adapting(self, step: int) -> list[int]:
+        """The members whose schedules want to know the growth of errors before a step."""
+        return [i for i, s in enumerate(self.schedules) if s is not None and s.is_due(step)]
 
     def draw(self, step: int, generators: Sequence[Generator]) -> Tensor | None:
         """The truth's share at an optimiser step, `[rollout time, member, batch, 1]`.
@@ -81,12 +80,12 @@ class Forcing:
         """Steps of the rollout that are run without a gradient, `[member]`; one at least counts."""
         return torch.tensor([min(s.pushforward_steps, self.rollout - 1) for s in self.strategies])
 
-    def observe(self, growth: Mapping[int, float]) -> None:
-        """Take in the growth of errors of some members, by their position."""
+    def observe(self, growth: Mapping[int, float], step: int) -> None:
+        """Take in the growth of errors of some members, by their position, before a step."""
         for member, factor in growth.items():
             schedule = self.schedules[member]
             if schedule is not None:
-                schedule.observe(factor)
+                schedule.observe(factor, step)
 
     def keep(self, rows: Sequence[int]) -> None:
         """Go on with the members `rows` only; a twin has a schedule of its own."""

@@ -26,10 +26,8 @@ def growth(
     members = len(weights)
     if steps < 2:
         return torch.ones(members, device=weights.device)
-    displaced = context.clone()
-    displaced[:, :, -1] += DISPLACEMENT
     run = free_run(forecaster, weights, context, steps)
-    other = free_run(forecaster, weights, displaced, steps)
+    other = free_run(forecaster, weights, context, steps, displacement=DISPLACEMENT)
     squares = (other - run).square().flatten(2)  # [member, batch, number]
     half = steps // 2 * run.shape[3]
     energies = [squares[:, :, :half], squares[:, :, half:]]

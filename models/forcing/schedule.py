@@ -27,5 +27,12 @@ class Schedule(ABC):
         Time counts the values that are fed back: 0 is the first forecast.
         """
 
-    def observe(self, growth: float) -> None:  # noqa: B027 (only one adapts)
-        """Take in by how much an error in the free run grows with every step, see `growth`."""
+    def is_due(self, step: int) -> bool:
+        """Whether the schedule wants to know the growth of errors before optimiser step `step`."""
+        return False
+
+    def observe(self, growth: float, step: int) -> None:  # noqa: B027 (only one adapts)
+        """Take in by how much an error in the free run grows with each of its steps, see `growth`.
+
+        Before optimiser step `step`.
+        """

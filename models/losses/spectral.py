@@ -30,33 +30,34 @@ def spectral(
     members, batch, channels, steps = forecast.shape
     mask = window.mask(steps)
     root = per_member(window.steps).sqrt()
-    waves, transposed = _waves(members, steps)
+    waves, transposed = (table.to(forecast).expand(members, -1, -1) for table in tables(steps))
     error = forecast.new_zeros(members, batch * channels, waves.shape[1])
     error[..., :steps] = ((forecast - truth) * (mask / root)).flatten(1, 2)
-    spectrum = torch.bmm(error, waves.to(error)).unflatten(2, (2, -1))
+    spectrum = torch.bmm(error, waves).unflatten(2, (2, -1))
     squares = spectrum.square()
     modulus = (squares[:, :, 0] + squares[:, :, 1] + LEAST_SQUARE).sqrt().unsqueeze(2)
     direction = (spectrum / modulus).flatten(2)
     count = batch * channels * (steps // 2 + 1)
-    along = torch.bmm(direction, transposed.to(error))[..., :steps]
+    along = torch.bmm(direction, transposed)[..., :steps]
     gradient: Tensor = along.unflatten(1, (batch, channels)) * (mask / (root * count))
     return gradient
 
 
-@lru_cache(maxsize=2)
-def _waves(members: int, steps: int) -> tuple[Tensor, Tensor]:
-    """Cosines, then negative sines of rfft's frequencies, `[member, time, 2 x frequency]`.
+@lru_cache(maxsize=1)
+def tables(steps: int) -> tuple[Tensor, Tensor]:
+    """Cosines, then negative sines of rfft's frequencies, `[time, 2 x frequency]`.
 
-    And the same with the last axes exchanged. Both axes are padded by zeros, so that every member's
-    matrices are aligned alike: see ALIGNMENT.
+    And the same transposed. All members read the same memory, so that a long rollout costs no more
+    of it for many. Both axes are padded by zeros, so that every member's errors and coefficients
+    are aligned alike: see ALIGNMENT.
     """
     frequencies = steps // 2 + 1
     turns = torch.outer(torch.arange(steps), torch.arange(frequencies)) % steps
     angle = turns.double() * (2.0 * math.pi / steps)
     waves = torch.zeros(_padded(steps), 2, _padded(frequencies))
     waves[:steps, 0, :frequencies], waves[:steps, 1, :frequencies] = angle.cos(), -angle.sin()
-    every = waves.flatten(1).expand(members, -1, -1)
-    return every.contiguous(), every.transpose(1, 2).contiguous()
+    by_time = waves.flatten(1)
+    return by_time, by_time.t().contiguous()
 
 
 def _padded(length: int) -> int:

@@ -94,7 +94,8 @@ def step_work(candidate: Candidate) -> tuple[float, float]:
 def fit_work(candidate: Candidate, train_steps: int) -> float:
     """Work of fitting one member, roughly: factorisations, and loops over time.
 
-    An echo state network walks through the training span twice before it runs freely.
+    An echo state network walks through the training span twice before it runs freely. Features are
+    those of one channel, as a series of a study has one value column.
     """
     cell = candidate.architecture.cell
     features = CLOSED_FORMS[cell](candidate.architecture).features

@@ -24,7 +24,8 @@ UNTRAINED: Mapping[str, Scalar] = MappingProxyType(
         "batch_size": 1,
     }
 )
-# The features of an NVAR are at most as many: they are factorised in their third power.
+# The features of an NVAR are at most as many: they are factorised in their third power. They are
+# counted for one channel, as a series of a study has one value column.
 MOST_FEATURES = 2000
 # The values that a closed form starts from, which may take half of the training span: the other
 # half is fitted, and held out.
@@ -93,7 +94,7 @@ def _within(name: str, domain: Domain, is_named: bool, most: int, train_steps: i
 
 
 def _check_features(delays: int, degree: int) -> None:
-    features = comb(delays + degree, degree)  # as models.closed_form.NVAR has them
+    features = comb(delays + degree, degree)  # as NVAR.features has them for one channel
     if features > MOST_FEATURES:
         raise SectionError(
             "degree",

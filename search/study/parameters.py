@@ -109,6 +109,10 @@ CARRIES = AllOf((Above("rollout_steps", 1), READS, IsNot("instance_norm", (True,
 TAUGHT_BESIDE = Is("teacher_span", ("rollout",))
 # Any nonlinearity: a linear forecaster's dropout would split its cohorts, see Candidate.is_linear.
 NONLINEAR = AnyOf((HAS_UNITS, WINDOW, Above("head_layers", 0), Is("layer_norm", (True,))))
+# Without an offset, a linear forecaster errs as much on the series as on the one upside down.
+FEELS_SIGNS = AnyOf(
+    (HAS_UNITS, Above("head_layers", 0), Is("layer_norm", (True,)), Is("offset", (True,)))
+)
 # What takes the loop over time anyway: there, members with these strategies train with all others.
 LOOPS = AnyOf((NONLINEAR, TAUGHT_BESIDE, Is("stateful", (True,))))
 CARRIES_ON = AllOf((LOOPS, RECURRENT))
@@ -204,7 +208,8 @@ PARAMETERS: tuple[Parameter, ...] = (
     Parameter("data_as_demonstrator", Choices((False, True)), Flag(), LOOPS_BACK,
               neutral=False, opt_in=True),
     Parameter("time_reversal", Choices((False, True)), Flag(), neutral=False, fitted=True),
-    Parameter("sign_augmentation", Choices((False, True)), Flag(), neutral=False, opt_in=True),
+    Parameter("sign_augmentation", Choices((False, True)), Flag(), FEELS_SIGNS, neutral=False,
+              opt_in=True),
     Parameter("scale_augmentation_std", Choices((0.0, 0.1, 0.3)), Real(0, 3),
               neutral=0.0, opt_in=True),
     # the noise

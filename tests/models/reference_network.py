@@ -130,16 +130,19 @@ def run_network(
     feedback_noise: Tensor | None = None,
     truth: Tensor | None = None,
     forced: Forced | None = None,
+    displacement: float = 0.0,
 ) -> Found:
     """Free run after a context `[time, batch, channel]`; with the truth, teacher forcing.
 
-    Noise and truth `[time, batch, channel]` are over warm-up and rollout.
+    Noise and truth `[time, batch, channel]` are over warm-up and rollout. The displacement is that
+    of the last value read before the rollout; units are those of the context as it was.
     """
     architecture, warm_up = network.architecture, len(context)
     known, found = list(context), Found({}, {})
     mean, std = torch.zeros(()), torch.ones(())
     if architecture.instance_norm:
         mean, std = context.mean(0), (context.var(0, correction=0) + 1e-5).sqrt()
+    known[-1] = known[-1] + displacement
 
     def scaled(values: list[Tensor]) -> Tensor:
         return torch.cat([(value - mean) / std for value in values], dim=1)
@@ -210,7 +213,7 @@ def match_of(
     strategy, apart = candidate.strategy, []
     if strategy.teacher_span == "warm-up":
         return torch.zeros(())
-    for t in range(warm_up, warm_up + horizon):
+    for t in run_steps(candidate, warm_up, horizon):
         own, others = free.tops[t], forced.tops[t]
         if strategy.professor_detach == "free":
             own = own.detach()

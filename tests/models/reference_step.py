@@ -115,9 +115,7 @@ def reference_step(training: Training, member: int) -> tuple[Weights, Tensor]:
     given = (reads[: shape.warm_up], shape.rollout, drawn.noise["output"])
     free = run_network(networks[0], *given, **own)
     forced = run_network(networks[1], *given, truth=reads)
-    context = given[0].clone()
-    context[-1] += DISPLACEMENT
-    displaced = run_network(networks[2], context, *given[1:], **own)
+    displaced = run_network(networks[2], *given, **own, displacement=DISPLACEMENT)
     grown = strategy.curriculum_fraction * strategy.training_steps
     share = min(1.0, (training.steps_done + 1) / grown) if grown else 1.0
     horizon = 1 + int((shape.rollout - 1) * share)

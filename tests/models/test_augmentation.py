@@ -56,6 +56,26 @@ def test_scales_spread_around_one_on_a_logarithmic_scale(
     assert torch.equal(turned.abs(), scaled)
 
 
+@pytest.mark.parametrize("context", ["state", "window"])
+@pytest.mark.parametrize(
+    ("change", "acts"),
+    [({}, False), ({"offset": True}, True), ({"head_layers": 1}, True), ({"cell": "rnn"}, True)],
+    ids=str,
+)
+def test_a_sign_does_nothing_for_a_linear_forecaster_without_an_offset(
+    make_candidate: Callable[..., Candidate], context: str, change: dict[str, object], acts: bool
+) -> None:
+    """Which is why a study does not sample it there."""
+    chosen = {"cell": "lru", "offset": False, "context": context, "training_steps": 3} | change
+    found = training(
+        [make(make_candidate, sign_augmentation=flip, **chosen) for flip in (False, True)]
+    )
+    *_, done = found
+    assert done == 3
+    plain, turned = found.weights
+    assert torch.allclose(plain, turned, atol=1e-6) == (not acts)
+
+
 def test_a_stream_keeps_its_factor_until_it_sets_out_anew(
     make_candidate: Callable[..., Candidate],
 ) -> None:

@@ -48,6 +48,31 @@ def test_gradient_of_professor_forcing(
     check_next_gradient(training)
 
 
+@pytest.mark.parametrize("choice", BRANCHED.values(), ids=BRANCHED)
+def test_gradient_of_professor_forcing_after_a_pushforward(
+    make_candidate: Callable[..., Candidate], choice: dict[str, Any]
+) -> None:
+    """What is run without a gradient is not matched either."""
+    settings = [(2, 0.5, "teacher"), (0, 1.0, "none"), (9, 0.0, "free")]
+    candidates = [
+        make_candidate(
+            **choice,
+            rollout_steps=5,
+            teacher_span="rollout",
+            teacher_weight=0.3,
+            professor_weight=2.0,
+            professor_detach=side,
+            pushforward_steps=pushforward,
+            curriculum_fraction=fraction,
+            label_noise_std=0.1,
+        )
+        for pushforward, fraction, side in settings
+    ]
+    training = training_of(candidates)
+    check_next_gradient(training)
+    check_next_gradient(training)
+
+
 @pytest.mark.parametrize("rate", [0.0, 0.4])
 @pytest.mark.parametrize("teacher_span", ["warm-up", "rollout"])
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru"])

@@ -73,9 +73,13 @@ strategies = st.fixed_dictionaries(
         "offset": st.booleans(),
         "time_reversal": st.booleans(),
         "spectral_radius": st.sampled_from([0.5, 1.2]),
+        "input_scaling": st.sampled_from([0.3, 1.0]),
+        "bias_scaling": st.sampled_from([0.0, 0.2]),
         "leak_rate": st.sampled_from([0.3, 1.0]),
     }
 )
+# Few, so that members with equal ones meet: all that may be shared is shared.
+rows = st.tuples(strategies, st.integers(0, SERIES - 1), st.integers(0, 1))
 
 
 @settings(deadline=None, max_examples=25)
@@ -83,7 +87,7 @@ strategies = st.fixed_dictionaries(
     cell=st.sampled_from(FITTED_CELLS),
     residual=st.booleans(),
     channels=st.sampled_from([1, 2]),
-    chosen=st.lists(strategies, min_size=3, max_size=6),
+    chosen=st.lists(rows, min_size=3, max_size=6),
     data=st.data(),
 )
 def test_company_order_and_dropped_members_change_nothing(
@@ -91,12 +95,12 @@ def test_company_order_and_dropped_members_change_nothing(
     cell: str,
     residual: bool,
     channels: int,
-    chosen: list[dict[str, Any]],
+    chosen: list[tuple[dict[str, Any], int, int]],
     data: st.DataObject,
 ) -> None:
     members = [
-        Member(candidate_of(make_candidate, cell, residual=residual, **c), i % SERIES, seed=i)
-        for i, c in enumerate(chosen)
+        Member(candidate_of(make_candidate, cell, residual=residual, **c), series, seed)
+        for c, series, seed in chosen
     ]
     wanted = data.draw(st.sampled_from(members), label="wanted")
     alone = numbers([wanted], wanted, channels=channels)
@@ -116,20 +120,31 @@ def threads(count: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-@pytest.mark.parametrize("cell", ["ar", "ssa"])
+WIDE: dict[str, dict[str, Any]] = {
+    "esn": {"units": 220, "fan_in": 10, "context_steps": 20},
+    "nvar": {"units": 19, "delay_stride": 1, "context_steps": 19, "degree": 2},
+    "ar": {"context_steps": 210},
+    "ssa": {"context_steps": 210},
+}
+
+
+@pytest.mark.parametrize("cell", FITTED_CELLS)
 def test_threads_change_nothing(make_candidate: Callable[..., Candidate], cell: str) -> None:
     """With matrices above the sizes at which two threads share the work of a factorisation."""
-    candidate = candidate_of(make_candidate, cell, context_steps=210)
+    candidate = candidate_of(make_candidate, cell, **WIDE[cell])
     long = torch.randn(1, 500, 1, generator=Generator().manual_seed(0), dtype=torch.float64)
 
-    def weights() -> Tensor:
+    def fitted() -> dict[str, Tensor]:
         fitting = Fitting([Member(candidate, 0, 0)], long)
+        assert fitting.forecaster.features >= 200
         assert list(fitting) == [0, 1]
-        return fitting.scored_weights
+        context = long[:, None, : fitting.warm_up].expand(-1, 3, -1, -1)
+        run = free_run(fitting.forecaster, fitting.scored_weights, context, 7)
+        return {"weights": fitting.scored_weights, "loss": fitting.loss(), "free run": run}
 
-    alone = weights()
+    alone = fitted()
     with threads(2):
-        assert torch.equal(weights(), alone)
+        check_equal(fitted(), alone)
         assert torch.get_num_threads() == 2
 
 
@@ -190,8 +205,25 @@ def test_levels_of_one_series_share_a_factorisation(
         for reversal in (False, True)
     ]
     assert list(Fitting(members, values())) == [0] * 4 + [1]
-    drawn = [Member(candidate_of(make_candidate, "esn"), 0, seed) for seed in range(3)]
+    drawn = [
+        Member(candidate_of(make_candidate, "esn", ridge=ridge), 0, seed)
+        for ridge in (1e-6, 1.0)
+        for seed in range(3)
+    ]
     assert list(Fitting(drawn, values())) == [0] * 3 + [1]
+
+
+@pytest.mark.parametrize("name", ["spectral_radius", "input_scaling", "bias_scaling", "leak_rate"])
+def test_reservoirs_of_one_seed_are_each_their_own(
+    make_candidate: Callable[..., Candidate], name: str
+) -> None:
+    members = [
+        Member(candidate_of(make_candidate, "esn", **{name: value}), 0, seed=1)
+        for value in (1.0, 0.5)
+    ]
+    assert list(Fitting(members, values())) == [0, 0, 1]
+    for member in members:
+        check_equal(numbers(members, member), numbers([member], member))
 
 
 def test_what_was_dropped_is_not_fitted(make_candidate: Callable[..., Candidate]) -> None:

@@ -77,9 +77,17 @@ def test_sparse_forcing_reads_the_truth_every_few_steps(
     """Counted from the warm-up's last value: the third value after it is the truth again."""
     found = schedule(make_candidate, "sparse", forcing_interval=3)
     assert torch.as_tensor(found.share(0)).tolist() == [0, 0, 1, 0, 0, 1, 0, 0, 1, 0]
-    assert not torch.as_tensor(
-        schedule(make_candidate, "sparse", forcing_interval=11).share(0)
-    ).any()
+
+
+@pytest.mark.parametrize("rollout", [2, 4, 10])
+@pytest.mark.parametrize("interval", [9, 10, 11, 32])
+def test_sparse_forcing_acts_whatever_its_interval(
+    make_candidate: Callable[..., Candidate], interval: int, rollout: int
+) -> None:
+    """An interval that is not below the rollout reads the truth at the last step that reads."""
+    found = schedule(make_candidate, "sparse", forcing_interval=interval, rollout_steps=rollout)
+    shares = torch.as_tensor(found.share(0)).tolist()
+    assert shares[:-1] == [0] * (rollout - 2) + [1]
 
 
 def test_generalised_forcing_mixes_a_constant_share(
@@ -94,14 +102,30 @@ def test_adaptive_forcing_starts_at_one_rises_at_once_and_falls_slowly(
 ) -> None:
     found = schedule(make_candidate, "adaptive")
     assert found.share(0) == 1.0
-    found.observe(1.0)  # needs none
-    assert found.share(0) == pytest.approx(0.8)
-    found.observe(2.0)  # needs one half
-    assert found.share(0) == pytest.approx(0.8 * 0.8 + 0.2 * 0.5)
-    found.observe(math.inf)
-    assert found.share(0) == 1.0
-    for _ in range(30):
-        found.observe(0.9)
-    assert found.share(0) == pytest.approx(0.8**30)
-    found.observe(4.0)
-    assert found.share(0) == pytest.approx(0.75)
+    found.observe(1.0, 5)  # needs none, and 5 of 200 steps are a part of training
+    assert found.share(5) == pytest.approx(0.8)
+    found.observe(2.0, 10)  # needs one half
+    assert found.share(10) == pytest.approx(0.8 * 0.8 + 0.2 * 0.5)
+    found.observe(math.inf, 15)
+    assert found.share(15) == 1.0
+    for step in range(20, 170, 5):
+        found.observe(0.9, step)
+    assert found.share(170) == pytest.approx(0.8**30)
+    found.observe(4.0, 170)
+    assert found.share(170) == pytest.approx(0.75)
+
+
+@pytest.mark.parametrize(
+    ("steps", "measured"), [(1, 0), (2, 1), (39, 38), (40, 39), (79, 39), (81, 39), (200, 39)]
+)
+def test_an_adaptive_share_falls_by_the_share_of_training(
+    make_candidate: Callable[..., Candidate], steps: int, measured: int
+) -> None:
+    """Not by the number of measurements; and the share that it starts with is used."""
+    found = schedule(make_candidate, "adaptive", training_steps=steps)
+    due = [step for step in range(steps) if found.is_due(step)]
+    assert len(due) == measured
+    assert 0 not in due
+    for step in due:
+        found.observe(0.5, step)
+        assert found.share(step) == pytest.approx(0.8 ** (40 * step / steps))

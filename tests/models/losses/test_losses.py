@@ -11,6 +11,8 @@ from torch import Generator, Tensor
 
 from models.losses import LOSSES, Window
 from models.losses.growth import growth
+from models.losses.spectral import spectral, tables
+from models.parameters import ALIGNMENT
 from tests.models.reference_network import amplitude_of, spectral_of, velocity_of
 
 FORMULAS: dict[str, Callable[[Tensor, Tensor, int], Tensor]] = {
@@ -105,3 +107,19 @@ def test_one_step_grows_nowhere() -> None:
     run = runs(2, 2, 2, 5)
     gradient = growth(run, run + 0.1, window([0, 3], [1, 4]))
     assert not gradient.any()
+
+
+@pytest.mark.parametrize("steps", [5, 64, 150, 301])
+def test_all_members_of_any_cohort_share_the_spectral_losses_tables(steps: int) -> None:
+    """Which takes no bit away from what a member has alone, beside its twin."""
+    forecast, truth = runs(37, 4, 1, steps, 1), runs(37, 4, 1, steps, 2)
+    every = spectral(forecast, truth, window([0] * 37, [steps] * 37))
+    for member in (0, 17, 36):
+        twins = [member, member]
+        alone = spectral(forecast[twins], truth[twins], window([0] * 2, [steps] * 2))
+        assert torch.equal(every[member], alone[0])
+    shared = tables(steps)
+    assert tables.cache_info().currsize == 1
+    assert all(table is other for table, other in zip(shared, tables(steps), strict=True))
+    padded = steps + ALIGNMENT
+    assert all(table.numel() <= padded * (padded + ALIGNMENT) for table in shared)

@@ -73,12 +73,16 @@ def test_what_is_no_part_of_the_default_space_is_searched_where_it_is_named() ->
     assert set(complete_space(named, 100_000)) == {*DEFAULT, "dropout"}
 
 
+LINEAR_CELL: dict[str, Any] = {"cell": "lru", "head_layers": 0}
+
+
 @pytest.mark.parametrize(
     ("raw", "words"),
     [
         ({"professor_weight": 0.5}, 'is sampled where teacher_span is "rollout", but no'),
         ({"stateful": True, "context": "window"}, "where rollout_steps is above 1"),
-        ({"dropout": 0.1, "cell": "lru", "context": "state", "head_layers": 0}, "head_layers"),
+        ({"dropout": 0.1, "context": "state"} | LINEAR_CELL, "head_layers"),
+        ({"sign_augmentation": True, "offset": False} | LINEAR_CELL, "or offset is true"),
     ],
     ids=lambda given: next(iter(given)),
 )
