@@ -39,13 +39,15 @@ MARGIN_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Plan:
-    """What is done to the workers. lease, every: seconds; restarts: crashes of the server."""
+    """What is done to the workers. lease, every: seconds; restarts: crashes of the server;
+    training_steps: of each trial."""
 
     trials: int
     workers: int
     lease: float
     every: float
     restarts: int
+    training_steps: int
 
 
 @dataclass(frozen=True)
@@ -194,9 +196,10 @@ def soak(url: str, plan: Plan, server: Postgres | None) -> Findings:
 
 
 def _definition(plan: Plan) -> StudyDefinition:
-    definition = read_study_file(STUDY_FILE).definition
-    search = {"trials": plan.trials, "minutes": None}
-    return definition.model_copy(update={"search": definition.search.model_copy(update=search)})
+    plain = read_study_file(STUDY_FILE).definition.model_dump(mode="json")
+    plain["search"] |= {"trials": plan.trials, "minutes": None}
+    plain["space"] |= {"training_steps": plan.training_steps}
+    return StudyDefinition.model_validate(plain)
 
 
 def _findings(
@@ -242,9 +245,19 @@ def main() -> None:
     parser.add_argument("--lease", type=seconds, default=LEASE_SECONDS, help="seconds")
     parser.add_argument("--every", type=seconds, default=3.0, help="seconds between two kills")
     parser.add_argument("--restarts", type=count, default=2, help="crashes of the server")
+    parser.add_argument(
+        "--training-steps", type=count, default=12, help="of a trial; many, and all are busy"
+    )
     options = parser.parse_args()
     workers = options.workers or (8 if options.database == "postgres" else 4)
-    plan = Plan(options.trials, workers, options.lease, options.every, options.restarts)
+    plan = Plan(
+        options.trials,
+        workers,
+        options.lease,
+        options.every,
+        options.restarts,
+        options.training_steps,
+    )
     if options.database == "postgres":
         with running_postgres() as server:
             findings = soak(server.url, plan, server)
