@@ -90,11 +90,13 @@ class Findings:
     def is_prompt(self) -> bool:
         """Whether what the dead held waited within a lease and a beat, and nobody let it wait.
 
-        Plus a second, because the machine has more to do than it can, and the time in which there
-        was no server to be asked.
+        Plus a second, because the machine has more to do than it can; the time in which there was
+        no server to be asked; and a lease, where nobody could beat for half of one.
         """
         slack = MARGIN_SECONDS + self.outage_seconds
-        within_lease = self.lease_seconds + self.beat_seconds + slack
+        is_cut_off = self.outage_seconds + self.beat_seconds > self.lease_seconds / 2
+        leases = self.lease_seconds * (2 if is_cut_off and self.restarts else 1)
+        within_lease = leases + self.beat_seconds + slack
         return (self.given_back_seconds or 0.0) <= within_lease and self.ignored_seconds <= slack
 
 
