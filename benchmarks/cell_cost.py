@@ -13,7 +13,6 @@ import json
 import sys
 from dataclasses import asdict, dataclass
 from time import perf_counter
-from typing import get_args
 
 import torch
 from torch import Generator
@@ -21,6 +20,7 @@ from torch import Generator
 from models.candidate import Architecture, Candidate, CellName, Strategy
 from models.training import Member, Training
 from search.running.cost import step_work
+from search.study.parameters import TRAINED_CELLS
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cells = get_args(CellName)
+    cells = TRAINED_CELLS
     parser.add_argument("--cells", nargs="+", choices=cells, default=list(cells))
     parser.add_argument("--members", type=int, default=32, help="networks in the cohort")
     parser.add_argument("--hidden", type=int, default=16, help="hidden units")
