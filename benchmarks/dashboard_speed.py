@@ -106,7 +106,7 @@ def _page_seconds(server: Server, browser: Browser) -> float | None:
         began = time.monotonic()
         try:
             page.goto(f"{server.url}/dashboard/studies/1")
-            page.locator("#graph-history .points path").first.wait_for(state="attached")
+            page.locator(".scatterlayer .points path").first.wait_for(state="attached")
             _wait_until_it_reacts(page)
         except Error as error:
             print(f"  the page was not usable: {str(error).splitlines()[0]}", file=sys.stderr)
