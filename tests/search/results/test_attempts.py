@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from search.results.attempts import AttemptsSection, attempts_section
-from search.results.attempts.findings import StudyFindings, study_findings
+from search.results.attempts.findings import Effect, StudyFindings, study_findings
 from search.results.attempts.sentences import what_the_winner_needs
 from search.results.pictures import trial_artifacts
 from search.results.report import write_report
@@ -134,6 +134,22 @@ def test_effects_are_ratios_within_their_intervals(found: StudyFindings) -> None
     said = " ".join(what_the_winner_needs(found.effects))
     for effect in found.effects:
         assert effect.component in said
+
+
+def test_what_goes_along_with_a_component_is_said(found: StudyFindings) -> None:
+    assert any(effect.along for effect in found.effects)
+    chosen = [
+        Effect(
+            "context", "windows of 4", ("autonomous", "state estimate"), 1234.0, 2.0, 2e4, 0.1, 16
+        ),
+        Effect("schedule", "a constant learning rate", (), 1.5, 1.1, 2.0, 0.1, 16),
+    ]
+    said = " ".join(what_the_winner_needs(chosen))
+    assert (
+        "context (instead: windows of 4; with it go autonomous, state estimate) 1,234 times, "
+        "2 to 20,000" in said
+    )
+    assert "schedule (instead: a constant learning rate) 1.5 times" in said
 
 
 def test_the_noisy_study_leads_and_the_clean_one_is_compared(section: AttemptsSection) -> None:

@@ -1,4 +1,4 @@
-"""A candidate in a few words."""
+"""A candidate in a few words, and scores in three digits."""
 
 from dataclasses import replace
 from typing import Any
@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from models.candidate import Architecture, Candidate, Strategy
-from search.results.wording import candidate_name
+from search.results.wording import candidate_name, shown_score
 
 GRU = Architecture("gru", 16, 2, 0, False, "state", 100)
 STRATEGY = Strategy(
@@ -71,3 +71,18 @@ def test_closed_forms_have_words_of_their_own(
 ) -> None:
     chosen = replace(GRU, **architecture), replace(STRATEGY, **strategy)
     assert candidate_name(Candidate(*chosen, restarts=1)) == words
+
+
+@pytest.mark.parametrize(
+    ("score", "shown"),
+    [
+        (0.00123456, "0.00123"),
+        (999.4, "999"),
+        (999.6, "1,000"),
+        (20_000.0, "20,000"),
+        (99_999.0, "99,999"),
+        (123_456.0, "1.23e+05"),
+    ],
+)
+def test_scores_have_three_digits_that_can_be_read(score: float, shown: str) -> None:
+    assert shown_score(score) == shown

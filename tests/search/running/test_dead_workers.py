@@ -25,6 +25,9 @@ if TYPE_CHECKING:
 
     Create = Callable[[str], StudyStore]
 
+# Looks of a worker, one between two steps, after which what it waits for is not going to come.
+PATIENCE = 3000
+
 
 @pytest.fixture(autouse=True)
 def _without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -81,14 +84,17 @@ def test_a_busy_worker_finds_the_dead_and_runs_what_they_held_before_anything_ne
     dead = work_and_die(database_url, store.name)
     assert holds(store, dead) == store.counts().running == 4
     in_its_cohort: list[tuple[int, int]] = []
+    looks = 0
 
     def look() -> bool:
         """Asked between two steps: kill the dead one for good, then see who holds what."""
+        nonlocal looks
+        looks += 1
         if holds(store, os.getpid()) and len(in_its_cohort) < 2:
             if not in_its_cohort:
                 let_expire(database_url, dead)
             in_its_cohort.append((store.counts().waiting, holds(store, os.getpid())))
-        return False
+        return looks > PATIENCE
 
     worker = worker_on(store, look, Watched)
     worker.run()
@@ -116,7 +122,7 @@ def test_a_worker_without_anything_to_claim_waits_for_what_the_dead_hold(
             assert holds(store, os.getpid()) == 0
             assert holds(store, dead) == 4
             let_expire(database_url, dead)
-        return False
+        return looks > PATIENCE
 
     worker = worker_on(store, look, Watched)
     worker.run()
