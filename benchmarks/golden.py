@@ -34,7 +34,7 @@ from optuna.samplers import PartialFixedSampler, RandomSampler
 from models.checkpoint import Checkpoint, save
 from search.evaluation import CandidateResult, Cohort, anatomy, initialisation_seed
 from search.study.definition import StudyDefinition
-from search.study.domain import Choices
+from models.methods import Choices
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View
 

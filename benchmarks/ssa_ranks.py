@@ -19,7 +19,7 @@ from models.baselines.ssa import SSABaseline
 from models.candidate import Candidate
 from models.closed_form.ssa import RANKS
 from models.fitting import Fitting
-from models.scores import score
+from models.diagnostics.scores import score
 from models.training import Member
 from search.evaluation.baselines import truth_of
 from search.study.study_file import read_study_file

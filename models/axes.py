@@ -1,18 +1,25 @@
 """Names of tensor axes, written once; every docstring in `models` uses them.
 
 member   one network; a cohort of P networks has P members, P >= 2
-batch    segments or start points that are processed side by side
+batch    subsequences or start points that are processed side by side
 time     steps of the series
 channel  value columns
 unit     hidden units or state components
 """
 
-from torch import Tensor
+from __future__ import annotations
 
-MemberParameter = Tensor  # [member, parameter]
-MemberTimeChannel = Tensor  # [member, time, channel]
-MemberBatchUnit = Tensor  # [member, batch, unit]
-MemberBatchChannel = Tensor  # [member, batch, channel]
-MemberBatchTimeChannel = Tensor  # [member, batch, time, channel]
-MemberBatchChannelTime = Tensor  # [member, batch, channel, time]: contiguous rows over time
-TimeMemberBatchChannel = Tensor  # [time, member, batch, channel]: contiguous steps for unrolling
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+MemberParameter: TypeAlias = "Tensor"  # [member, parameter]
+MemberTimeChannel: TypeAlias = "Tensor"  # [member, time, channel]
+MemberBatchUnit: TypeAlias = "Tensor"  # [member, batch, unit]
+MemberBatchChannel: TypeAlias = "Tensor"  # [member, batch, channel]
+MemberBatchTimeChannel: TypeAlias = "Tensor"  # [member, batch, time, channel]
+# Contiguous rows over time.
+MemberBatchChannelTime: TypeAlias = "Tensor"  # [member, batch, channel, time]
+# Contiguous steps for unrolling.
+TimeMemberBatchChannel: TypeAlias = "Tensor"  # [time, member, batch, channel]

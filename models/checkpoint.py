@@ -2,15 +2,16 @@
 
 What is written is one safetensors file: the parameters by name, each `[member, *shape]`, and the
 scaling of each member's series. One metadata entry holds JSON with the format's
-version, the architecture, the channels, and a checksum over all of it.
+version, the settings of the architecture, the channels, and a checksum over all of it.
 """
 
-import dataclasses
+from __future__ import annotations
+
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass
-from typing import Any, TypeGuard, get_args, get_type_hints
+from dataclasses import dataclass
+from typing import Any, TypeGuard
 
 import torch
 from safetensors import SafetensorError
@@ -19,10 +20,12 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.axes import MemberParameter
-from models.candidate import Architecture
-from models.families import forecaster_of
+from models.candidate import forecaster_of
+from models.network.architecture import Architecture
+from models.version_1 import settings_of
 
-FORMAT_VERSION = 1
+# Version 1 named the fields of an architecture as version 0.1.0 of freerun had them.
+FORMAT_VERSION = 2
 # One metadata entry only: safetensors writes several in any order, and bytes should be repeatable.
 _ENTRY = "freerun"
 _PARAMETER = "parameter."
@@ -63,7 +66,7 @@ def save(checkpoint: Checkpoint) -> bytes:
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     description: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
-        "architecture": dataclasses.asdict(checkpoint.architecture),
+        "settings": checkpoint.architecture.values(),
         "channels": checkpoint.channels,
     }
     description["sha256"] = _checksum(description, tensors)
@@ -76,12 +79,12 @@ def load(content: bytes) -> Checkpoint:
     Raises CheckpointError where the bytes are damaged, lack something, were written by a newer
     version, or don't fit the architecture that they name.
     """
-    description = _description(content)
+    description, version = _description(content)
     try:
         tensors = load_tensors(content)
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint is damaged: {error}") from error
-    architecture = _architecture(description)
+    architecture = _architecture(description, version)
     channels = _channels(description)
     forecaster = forecaster_of(architecture, channels)
     layout = forecaster.layout()
@@ -100,8 +103,11 @@ def load(content: bytes) -> Checkpoint:
     return Checkpoint(architecture, channels, weights, tensors["shift"], tensors["scale"])
 
 
-def _description(content: bytes) -> dict[str, Any]:
-    """The JSON of our metadata entry; safetensors reads it from files only, so it is read here."""
+def _description(content: bytes) -> tuple[dict[str, Any], int]:
+    """The JSON of our metadata entry, and the version of its format.
+
+    safetensors reads metadata from files only, so it is read here.
+    """
     try:
         length = int.from_bytes(content[:8], "little")
         header = json.loads(content[8 : 8 + length])
@@ -111,40 +117,28 @@ def _description(content: bytes) -> dict[str, Any]:
         raise CheckpointError(
             f"these {len(content)} bytes are no checkpoint of freerun, or a damaged one"
         ) from error
-    if version != FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
         raise CheckpointError(
-            f"the checkpoint has format version {version}, but this freerun reads version "
+            f"the checkpoint has format version {version}, but this freerun reads versions up to "
             f"{FORMAT_VERSION}; use the freerun that wrote it, or a newer one"
         )
     assert isinstance(description, dict)
-    return description
+    return description, version
 
 
-def _architecture(description: Mapping[str, Any]) -> Architecture:
-    """The architecture, once each of its fields has been checked."""
-    fields = description.get("architecture")
-    hints = get_type_hints(Architecture)
-    # A field with a default came later than checkpoints of this format; without it, it has that.
-    required = {f.name for f in dataclasses.fields(Architecture) if f.default is MISSING}
-    if not isinstance(fields, dict) or not required <= fields.keys() <= hints.keys():
-        names = sorted(fields) if isinstance(fields, dict) else fields
-        raise CheckpointError(
-            f"the checkpoint's architecture must have the fields {sorted(hints)}, but has {names}"
-        )
-    for name, value in fields.items():
-        hint = hints[name]
-        if hint is bool:
-            is_valid = isinstance(value, bool)
-        elif hint is int:
-            is_valid = _is_count(value, least=0 if name == "head_layers" else 1)
-        else:
-            is_valid = value in get_args(hint)
-        if not is_valid:
-            raise CheckpointError(f"the checkpoint's {name} can't be {value!r}")
+def _architecture(description: Mapping[str, Any], version: int) -> Architecture:
+    """The architecture, once each of its settings has been checked."""
+    key = "settings" if version > 1 else "architecture"
+    plain = description.get(key)
+    if not isinstance(plain, dict):
+        raise CheckpointError(f"the checkpoint must have {key}, but has {sorted(description)}")
     try:
-        return Architecture(**fields)
+        settings = plain if version > 1 else settings_of(plain, {}, restarts=1)
+        return Architecture.of(settings)
+    except KeyError as error:
+        raise CheckpointError(f"the checkpoint's architecture lacks {error}") from error
     except ValueError as error:
-        raise CheckpointError(f"the checkpoint's architecture is none: {error}") from error
+        raise CheckpointError(f"the checkpoint's architecture can't be: {error}") from error
 
 
 def _channels(description: Mapping[str, Any]) -> int:

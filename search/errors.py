@@ -1,4 +1,4 @@
-"""What freerun raises, and how a message offers the nearest known name.
+"""What freerun raises.
 
     FreerunError                exit code 1
     └── UserError               exit code 2: the input is wrong, and the message says the remedy
@@ -13,8 +13,6 @@
 A message states the rule, the offending value and the remedy.
 """
 
-from collections.abc import Iterable
-from difflib import get_close_matches
 from typing import ClassVar
 
 
@@ -56,9 +54,3 @@ class ExportError(UserError):
 
 class UsageError(UserError):
     """An argument or an option is outside what it may be."""
-
-
-def nearest(word: str, known: Iterable[str]) -> str:
-    """Return " Did you mean 'x'?" for the known name closest to `word`, or "" if none is close."""
-    matches = get_close_matches(word, list(known), n=1)
-    return f" Did you mean '{matches[0]}'?" if matches else ""

@@ -1,12 +1,13 @@
 """Linear autoregression by least squares, its order chosen by free-running on the training span."""
 
-from dataclasses import dataclass
+from __future__ import annotations
+
 from typing import Self
 
 import numpy as np
 
 from models.baselines.baseline import Baseline, FloatArray
-from models.freerun import CLIP_STD
+from models.clip import CLIP_STD
 
 ORDERS = (1, 2, 4, 8, 16, 32, 64, 128)
 # The orders are fitted on the first part of the training span and compared on the rest.
@@ -16,14 +17,21 @@ FITTED_SHARE = 0.75
 RIDGE = 1e-12
 
 
-@dataclass(frozen=True, eq=False)
-class Autoregression(Baseline):
-    """x_t - m = sum over lags k of a_k (x_{t-k} - m), each channel by itself.
+class Autoregression(
+    Baseline,
+    name="ar",
+    label="autoregression (AR, order chosen on the training span)",
+    rank=802,
+):
+    """Least-squares autoregression whose order is chosen by free runs on the training span.
 
-    coefficients: `[order, channel]`, that of the latest value last. mean, std: of the training
-    span, `[channel]`. A free run is held within CLIP_STD standard deviations of the mean, like
-    those of the networks, so that it is finite even where an eigenvalue lies outside the circle.
+    x_t - m = sum over lags k of a_k (x_{t-k} - m), each channel by itself. coefficients: `[order,
+    channel]`, that of the latest value last. mean, std: of the training span, `[channel]`. A free
+    run is held within CLIP_STD standard deviations of the mean, like those of the networks, so that
+    it is finite even where an eigenvalue lies outside the circle.
     """
+
+    short_label = "AR"
 
     coefficients: FloatArray
     mean: FloatArray
@@ -48,7 +56,8 @@ class Autoregression(Baseline):
         scale = np.maximum(std, np.finfo(np.float64).tiny)
 
         def error(order: int) -> float:
-            model = cls(_least_squares(fitting - mean, order), mean, std)
+            coefficients = _least_squares(fitting - mean, order)
+            model = cls(coefficients=coefficients, mean=mean, std=std)
             run = model.forecast(fitting, len(held_out))
             return float(np.mean(((run - held_out) / scale) ** 2))
 
@@ -58,19 +67,15 @@ class Autoregression(Baseline):
     def of_order(cls, training: FloatArray, order: int) -> Self:
         """Fit a given order on the training span `[time, channel]`, centred on its mean."""
         mean = training.mean(axis=0)
-        return cls(_least_squares(training - mean, order), mean, training.std(axis=0))
-
-    @property
-    def order(self) -> int:
-        """Number of past values that a forecast reads."""
-        return len(self.coefficients)
+        coefficients = _least_squares(training - mean, order)
+        return cls(coefficients=coefficients, mean=mean, std=training.std(axis=0))
 
     def forecast(self, history: FloatArray, steps: int) -> FloatArray:
         """Run freely for `steps` steps after `history` `[time, channel]`: `[steps, channel]`.
 
         Values before the start of a history shorter than the order count as the mean.
         """
-        order = self.order
+        order = len(self.coefficients)
         run = np.zeros((history.shape[1], order + steps))  # each channel's values side by side
         known = (history - self.mean)[-order:].T
         run[:, order - known.shape[1] : order] = known

@@ -1,18 +1,20 @@
 """Closed forms with settings that are stated instead of searched, as baselines."""
 
-from dataclasses import dataclass
-from typing import ClassVar, Self
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from models.baselines.baseline import Baseline, FloatArray
-from models.candidate import Architecture, Candidate, FittedCellName, Strategy
-from models.closed_form import CLOSED_FORMS
-from models.fitting import Fitting
-from models.freerun import clipped
-from models.training import Member
+from models.clip import clipped
+from models.later import torch
+from models.methods import Scalar
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.closed_form.closed_form import FormForecaster
 
 # What is read takes a third of the training span, as far as that is quickly factorised.
 CONTEXT_SHARE = 3
@@ -21,70 +23,84 @@ MOST_CONTEXT_STEPS = 300
 FEWEST_STEPS = 3
 
 
-@dataclass(frozen=True, eq=False)
 class FittedBaseline(Baseline):
     """A closed form in both directions of time, its level chosen on the last quarter of training.
 
-    architecture: None where there was too little to fit. weights: `[1, parameter]`. scale: root
-    mean square of the training span, `[channel]`; no mean is taken off, see `Strategy.offset`.
+    forecaster: None where there was too little to fit. weights: `[1, parameter]`. scale: root mean
+    square of the training span, `[channel]`; no mean is taken off.
     """
 
-    architecture: Architecture | None
+    cell: ClassVar[str]
+    context_setting: ClassVar[str]
+
+    forecaster: FormForecaster | None
     weights: Tensor
     scale: FloatArray
 
-    cell: ClassVar[FittedCellName]
-
     @classmethod
     def fit(cls, training: FloatArray) -> Self:
-        """Fit on the training span `[time, channel]`; forecasts read a third of it at most."""
+        # Fitting needs torch, which those who only look at what baselines there are do without.
+        from models.closed_form.fitted_form import FittedForm
+        from models.closed_form.fitting import Fitting
+        from models.methods.configure import configure
+        from models.training.member import Member
+
         power = np.sqrt(np.mean(training**2, axis=0))
         scale = np.where(power > 0.0, power, 1.0)
         if len(training) < FEWEST_STEPS:
-            return cls(None, torch.empty(0), scale)
-        steps = min(max(1, len(training) // CONTEXT_SHARE), MOST_CONTEXT_STEPS)
-        architecture = Architecture(cls.cell, 1, 1, 0, False, "state", steps)
-        candidate = Candidate(architecture, STRATEGY, restarts=1)
+            return cls(forecaster=None, weights=torch.empty(0), scale=scale)
+        candidate = FittedForm(configure(cls.settings_for(len(training))))
         scaled = torch.from_numpy(training / scale).unsqueeze(0)
         fitting = Fitting([Member(candidate, series=0, seed=0)], scaled)
         for _ in fitting:
             pass
-        return cls(architecture, fitting.scored_weights, scale)
+        return cls(forecaster=fitting.forecaster, weights=fitting.scored_weights, scale=scale)
+
+    @classmethod
+    def settings_for(cls, train_steps: int) -> dict[str, Scalar]:
+        """The settings of the candidate that is fitted to a training span of so many steps."""
+        return {
+            "cell": cls.cell,
+            cls.context_setting: min(max(1, train_steps // CONTEXT_SHARE), MOST_CONTEXT_STEPS),
+            "regularisation": "held-out",
+            "time_reversal": True,
+            "offset": False,
+        }
 
     def forecast(self, history: FloatArray, steps: int) -> FloatArray:
-        """Run freely for `steps` steps after `history` `[time, channel]`: `[steps, channel]`.
-
-        Values before the start of a history shorter than the context count as zero.
-        """
-        if self.architecture is None:
+        """See `Baseline`; values before the start of a short history count as zero."""
+        if self.forecaster is None:
             return np.zeros((steps, history.shape[1]))
-        context = np.zeros((self.architecture.context_steps, history.shape[1]))
+        context = np.zeros((self.forecaster.form.context_steps, history.shape[1]))
         known = history[-len(context) :] / self.scale
         context[len(context) - len(known) :] = known
-        form = CLOSED_FORMS[self.cell](self.architecture, history.shape[1])
-        run = form.free_run(
-            self.weights, torch.from_numpy(context).view(1, 1, *context.shape), steps
-        )
+        shown = torch.from_numpy(context).view(1, 1, *context.shape)
+        run = self.forecaster.free_run(self.weights, shown, steps)
         forecast: FloatArray = clipped(run)[0, 0].numpy() * self.scale
         return forecast
 
 
-# Nothing here is trained; a closed form looks at what stands below `time_reversal` alone.
-STRATEGY = Strategy(
-    rollout_steps=1,
-    teacher_weight=1.0,
-    curriculum_fraction=0.0,
-    input_noise_std=0.0,
-    feedback_noise_std=0.0,
-    output_noise_std=0.0,
-    label_noise_std=0.0,
-    learning_rate=1.0,
-    weight_decay=0.0,
-    clip_norm=1.0,
-    schedule="constant",
-    training_steps=1,
-    batch_size=1,
-    time_reversal=True,
-    offset=False,
-    regularisation="held-out",
-)
+class RidgeAR(
+    FittedBaseline,
+    name="ridge-ar",
+    label="ridge AR (both ways in time, ridge chosen on the training span)",
+    rank=803,
+):
+    """Ridge autoregression in both directions of time; only the strength is chosen."""
+
+    short_label = "ridge AR"
+    cell = "ar"
+    context_setting = "ar_order"
+
+
+class SSABaseline(
+    FittedBaseline,
+    name="ssa",
+    label="singular spectrum analysis (SSA, rank chosen on the training span)",
+    rank=804,
+):
+    """Singular spectrum analysis, strong on waves; only the rank is chosen."""
+
+    short_label = "SSA"
+    cell = "ssa"
+    context_setting = "ssa_window"

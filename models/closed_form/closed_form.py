@@ -1,25 +1,33 @@
 """What every closed form provides: a fit by one factorisation, and a free run."""
 
-from abc import ABC, abstractmethod
+from __future__ import annotations
+
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch import Generator, Tensor
 
-from models.axes import MemberBatchTimeChannel, MemberParameter
-from models.candidate import Architecture, Strategy
-from models.parameters import Layout
+from models.later import torch
+from models.methods import Choices, Domain, FloatRange, Is, Names, Real, Stage, setting
+from models.methods.core import Core
+from models.network.parameters import Layout
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from models.axes import MemberBatchTimeChannel, MemberParameter
+    from models.closed_form.fitted_form import FittedForm
 
 FloatArray = NDArray[np.float64]
 Fixed = Mapping[str, FloatArray]  # what is not fitted, by name
 
 # Rows of features that are made and factorised at a time: a long series needs no more memory.
 BLOCK_ROWS = 4096
+# Strengths of a ridge that a held-out span chooses from, in the units of `Ridge.at`.
+STRENGTHS = tuple(10.0**exponent for exponent in range(-14, 1))
 
 
 class Solutions(Protocol):
@@ -30,37 +38,57 @@ class Solutions(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class ClosedForm(ABC):
-    """A forecaster of an architecture for `channels` value columns, without any numbers in it.
+def half_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
+    """What a closed form reads at most: the other half of the span is fitted, and held out."""
+    return train_steps // 2 if train_steps > 2 else 0
 
-    A member's numbers are what is `fixed` beforehand (most have nothing) and the `coefficients`
-    `[feature, channel]`, which are fitted. Everything is double precision: a free run multiplies
-    what the fit has lost, and on a clean series coefficients differ in their tenth digit.
 
-    Loops over time are numpy's, member by member, and linear algebra is torch's on one thread, so
-    that company can't change a bit.
+class ClosedForm(Core):
+    """A forecaster whose coefficients are fitted by one factorisation, in double precision.
+
+    A free run multiplies what the fit has lost, and on a clean series coefficients differ in their
+    tenth digit. Loops over time are numpy's, member by member, and linear algebra is torch's on one
+    thread, so that company can't change a bit.
     """
 
-    architecture: Architecture
-    channels: int = 1
+    kind = "closed form"
+    stage = Stage.CLOSED_FORM
 
-    dtype: ClassVar[torch.dtype] = torch.float64
-    # Whether members of one strategy differ by their seeds.
-    is_random: ClassVar[bool] = False
-    # What a held-out end of the training span chooses from.
+    # What a held-out end of the training span chooses from, and what a level is called.
     levels: ClassVar[Sequence[float]]
+    level_name: ClassVar[str] = "ridge"
+
+    regularisation: str = setting(
+        "regularisation",
+        Names(("given", "held-out")),
+        Choices(("given", "held-out")),
+        "Whether the level of regularisation is given, or runs freely best over the span's end.",
+        neutral="given",
+        stage=Stage.REGULARISATION,
+    )
 
     @property
-    @abstractmethod
-    def features(self) -> int:
+    def context_steps(self) -> int:
+        """True values that a free run starts from."""
+        raise NotImplementedError
+
+    @property
+    def own_context_steps(self) -> int:
+        return self.context_steps
+
+    @property
+    def given_level(self) -> float:
+        """The level of regularisation that the settings give."""
+        raise NotImplementedError
+
+    def features(self, channels: int) -> int:
         """Numbers that a forecast is a linear function of."""
+        raise NotImplementedError
 
-    @abstractmethod
-    def factorise(self, series: FloatArray, strategy: Strategy, fixed: Fixed) -> Solutions:
+    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
         """Make the problem of fitting `series` `[time, channel]` easy to solve at any level."""
+        raise NotImplementedError
 
-    @abstractmethod
     def run(
         self, fixed: Fixed, coefficients: FloatArray, context: FloatArray, steps: int
     ) -> FloatArray:
@@ -69,22 +97,73 @@ class ClosedForm(ABC):
         coefficients: `[run, feature, channel]`, of each run. What is fed back is held within the
         clip; what is returned need not be.
         """
+        raise NotImplementedError
 
-    @abstractmethod
-    def given_level(self, strategy: Strategy) -> float:
-        """The level of regularisation that a strategy gives."""
-
-    def fixed_shapes(self) -> dict[str, tuple[int, ...]]:
+    def fixed_shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """Shapes of what is fixed beforehand."""
         return {}
 
-    def fix(self, strategy: Strategy, generator: Generator) -> Fixed:
+    def fix(self, channels: int, generator: Generator) -> Fixed:
         """What is fixed beforehand, drawn from a member's own generator."""
         return {}
 
+    def walks(self, directions: int) -> int:
+        """How often a fit and its free run walk over the training span, for costs."""
+        return 1
+
+    def phrase(self) -> str:
+        if self.regularisation == "held-out":
+            return f"{self.level_name} chosen on the last quarter"
+        return f"{self.level_name} {self.given_level:.2g}"
+
+
+class RidgeForm(ClosedForm):
+    """A closed form that is fitted by ridge regression."""
+
+    levels = STRENGTHS
+    can_add_to_last = True
+
+    ridge: float = setting(
+        "ridge",
+        Real(0, 1e6),
+        FloatRange(1e-14, 1.0, log=True),
+        "The weight of squared coefficients beside the mean squared error.",
+        neutral=0.0,
+        stage=Stage.REGULARISATION,
+        when=Is("regularisation", ("given",)),
+        without="none",
+    )
+
+    @property
+    def given_level(self) -> float:
+        return self.ridge
+
+
+@dataclass(frozen=True)
+class FormForecaster:
+    """A closed form for `channels` value columns, without any numbers in it.
+
+    A member's numbers are what is `fixed` beforehand (most have nothing) and the `coefficients`
+    `[feature, channel]`, which are fitted.
+    """
+
+    form: ClosedForm
+    channels: int = 1
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The precision of a member's numbers."""
+        return torch.float64
+
+    @property
+    def features(self) -> int:
+        """Numbers that a forecast is a linear function of."""
+        return self.form.features(self.channels)
+
     def layout(self) -> Layout:
         """Names and shapes of one member's numbers."""
-        return Layout.of({**self.fixed_shapes(), "coefficients": (self.features, self.channels)})
+        fixed = self.form.fixed_shapes(self.channels)
+        return Layout.of({**fixed, "coefficients": (self.features, self.channels)})
 
     def pack(self, fixed: Fixed, coefficients: FloatArray) -> Tensor:
         """One member's row `[parameter]`."""
@@ -95,14 +174,14 @@ class ClosedForm(ABC):
     def free_run(
         self, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
     ) -> MemberBatchTimeChannel:
-        """Forecast `steps` values after `context` `[member, batch, time, channel]`, see `run`."""
+        """Forecast `steps` values after `context` `[member, batch, time, channel]`."""
         named = {name: v.numpy() for name, v in self.layout().views(weights.contiguous()).items()}
         runs = []
         for member, known in enumerate(context.double().numpy()):
             own = {name: values[member] for name, values in named.items()}
             coefficients = own.pop("coefficients")
             shared = np.broadcast_to(coefficients, (len(known), *coefficients.shape))
-            runs.append(self.run(own, shared, known, steps))
+            runs.append(self.form.run(own, shared, known, steps))
         return torch.from_numpy(np.stack(runs))
 
     def one_step(
@@ -117,11 +196,6 @@ class ClosedForm(ABC):
         windows = known.unfold(2, context.shape[2], 1).transpose(3, 4)
         forecasts = self.free_run(weights, windows.flatten(1, 2), steps=1)
         return forecasts.view(truth.shape)
-
-
-def directions(series: FloatArray, strategy: Strategy) -> list[FloatArray]:
-    """The series, and with `time_reversal` also from its end to its start."""
-    return [series, series[::-1]] if strategy.time_reversal else [series]
 
 
 @contextmanager

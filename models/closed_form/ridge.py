@@ -1,19 +1,19 @@
 """Ridge regression for any number of strengths by one factorisation."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import torch
-from torch import Tensor
 
 from models.closed_form.closed_form import FloatArray, one_thread
+from models.closed_form.lagged import Block
+from models.later import torch
 
-Block = tuple[FloatArray, FloatArray]  # features [row, feature], targets [row, channel]
-
-# Strengths that a held-out span chooses from, in the units of `Ridge.at`.
-STRENGTHS = tuple(10.0**exponent for exponent in range(-14, 1))
+if TYPE_CHECKING:
+    from torch import Tensor
 
 
 @dataclass(frozen=True, eq=False)

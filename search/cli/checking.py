@@ -119,11 +119,11 @@ def _presets_of(definition: StudyDefinition) -> dict[str, dict[str, Any]]:
 
 
 def _known_presets() -> dict[str, dict[str, Any]]:
-    from search.study.parameters import PARAMETERS
     from search.study.preset_quotas import open_names
     from search.study.presets import PRESETS
+    from search.study.space import parameters
 
-    defaults = {row.name: row.default for row in PARAMETERS if not row.opt_in}
+    defaults = {row.name: row.default for row in parameters() if row.searched}
     return {
         preset.name: {
             "change": preset.change,
@@ -144,8 +144,8 @@ def _print_presets(presets: Mapping[str, Mapping[str, Any]]) -> None:
 
 
 def _values(name: str, fixed: Mapping[str, Any], opened: list[str]) -> list[str]:
+    from models.methods import shown
     from search.study.presets import BASELINE_NAME, BY_NAME, VARIED
-    from search.study.wording import shown
 
     def text(value: Any) -> str:
         return f"{value:g}" if isinstance(value, float) else shown(value)

@@ -12,11 +12,12 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.baselines.persistence import Persistence
+from models.baselines.constant import Persistence
 from models.checkpoint import Checkpoint
-from models.echo import error_echo
-from models.forecaster import Forecaster
-from models.scores import Scores, score
+from models.diagnostics.scores import Scores, score
+from models.diagnostics.sensitivity import sensitivity
+from models.network.forecaster import Forecaster
+from models.per_member import in_company
 from search.evaluation.baselines import truth_of
 from search.evaluation.networks import run_networks
 from search.evaluation.result import CandidateResult
@@ -35,9 +36,9 @@ def anatomy(
     result: `CandidateResult.to_plain`. one_step: NMSE of one-step forecasts over the steps that the
     free run is scored on, the median over networks, of persistence likewise, and the forecasts
     `[step]` of the median replica's. echo: norms by lag, the median over networks, see
-    `models.echo`. Both are None for an autonomous forecaster, which reads neither truth nor its
-    own output, and the echo for one that is fitted in closed form. persistence: the curve `[step]`
-    of its free run, the median over views.
+    `sensitivity`. Both are None for an autonomous forecaster, which reads neither truth nor its own
+    output, and the echo for one that is fitted in closed form. persistence: the curve `[step]` of
+    its free run, the median over views.
     """
     free = [
         _first_run(view, Persistence().forecast(view.values[: view.starts[0]], view.horizon_steps))
@@ -51,7 +52,7 @@ def anatomy(
     }
     if not checkpoint.architecture.autonomous:
         plain["one_step"] = _one_step(checkpoint, result, views)
-        if not checkpoint.architecture.is_fitted:
+        if checkpoint.architecture.is_trained:
             plain["echo"] = _echo(checkpoint, views)
     return plain
 
@@ -118,9 +119,8 @@ def _echo(checkpoint: Checkpoint, views: Sequence[View]) -> dict[str, Any]:
     shift = checkpoint.shift.numpy()[:, np.newaxis]
     scale = checkpoint.scale.numpy()[:, np.newaxis]
     contexts = (np.stack([v.values[start - steps : start] for v in views]) - shift) / scale
-    # One network alone rounds differently; a twin keeps it company.
-    rows = list(range(len(views))) * (2 if len(views) == 1 else 1)
-    norms = error_echo(
+    rows = in_company(range(len(views)))
+    norms = sensitivity(
         Forecaster(checkpoint.architecture, checkpoint.channels),
         checkpoint.weights[rows],
         torch.tensor(contexts[rows][:, np.newaxis], dtype=torch.float32),

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from models.baselines import BASELINES
-from models.scores import Scores, score
+from models.baselines.baseline import baselines
+from models.diagnostics.scores import Scores, score
 from search.series import FloatArray
 from search.study.task_data import View
 
@@ -41,7 +41,7 @@ def baseline_results(views: Sequence[View]) -> list[BaselineResult]:
     """Fit and score every baseline on each view; views of one table are equal and count once."""
     distinct = list(views) if not _all_equal(views) else [views[0]]
     results = []
-    for name, baseline in BASELINES.items():
+    for name, baseline in baselines().items():
         scores = []
         forecasts = []
         for view in distinct:

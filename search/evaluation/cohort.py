@@ -9,12 +9,13 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.candidate import Candidate
+from models.candidate import Candidate, free_run, learner_of
 from models.checkpoint import Checkpoint
-from models.families import free_run, learning_of
-from models.scores import score
-from models.training import Member
-from models.verdict import verdict
+from models.diagnostics.scores import score
+from models.diagnostics.verdict import verdict
+from models.network.options.output import Scaling
+from models.per_member import in_company
+from models.training.member import Member
 from search.evaluation.baselines import truth_of
 from search.evaluation.result import (
     EXAMPLE_CONTEXT_STEPS,
@@ -100,7 +101,7 @@ class Cohort:
             )
             for run in self.runs
         ]
-        self.training = learning_of(members, torch.from_numpy(np.stack(scaled)), device)
+        self.training = learner_of(members, torch.from_numpy(np.stack(scaled)), device)
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
         self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
@@ -140,7 +141,7 @@ class Cohort:
         rows = [i for (chosen_of, _), i in chosen.items() if chosen_of == candidate]
         scalings = [self._scaling(self.runs[i]) for i in rows]
         return Checkpoint(
-            architecture=self.training.forecaster.architecture,
+            architecture=self.candidates[candidate].architecture,
             channels=self.training.forecaster.channels,
             weights=self.training.scored_weights[rows].cpu(),
             shift=torch.tensor(self.shifts[scalings]),
@@ -149,7 +150,7 @@ class Cohort:
 
     def _scaling(self, run: _Run) -> int:
         """The row of `shifts` and `scales` that a network sees its data through."""
-        has_offset = self.candidates[run.candidate].strategy.offset
+        has_offset = self.candidates[run.candidate][Scaling].offset
         return run.replica if has_offset else len(self.views) + run.replica
 
     def _has_restarts(self) -> bool:
@@ -221,8 +222,7 @@ class Cohort:
 
     def _forecast(self, members: Sequence[int]) -> dict[int, FloatArray]:
         """The free runs `[start, time, channel]` of some members, in the series' units."""
-        # One network alone rounds differently; a twin keeps it company.
-        rows = list(members) * 2 if len(members) == 1 else list(members)
+        rows = in_company(members)
         warm_up = self.training.warm_up
         contexts = np.stack(
             [

@@ -3,8 +3,9 @@
 import numpy as np
 import torch
 
+from models.candidate import forecaster_of, free_run
 from models.checkpoint import Checkpoint
-from models.families import forecaster_of, free_run
+from models.per_member import in_company
 from search.series import FloatArray
 
 
@@ -25,8 +26,7 @@ def run_networks(
     """
     forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
     members = len(checkpoint.weights)
-    # One network alone rounds differently; a twin keeps it company.
-    rows = list(range(members)) * (2 if members == 1 else 1)
+    rows = in_company(range(members))
     shift = checkpoint.shift.double().numpy()[rows][:, np.newaxis, np.newaxis]
     scale = checkpoint.scale.double().numpy()[rows][:, np.newaxis, np.newaxis]
 

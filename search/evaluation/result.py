@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from models.scores import Scores, geometric_mean
+from models.diagnostics.scores import Scores, geometric_mean
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 

@@ -7,14 +7,13 @@ from models.candidate import Candidate
 from search.results.score_table import pairs
 from search.results.winner import BaselineOutcome, Outcome, Winner
 from search.results.wording import (
-    candidate_name,
     counted,
     short_baseline_name,
     shown_score,
 )
 from search.storage import Counts, TrialRow
-from search.study.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
+from search.study.limit.attainable import attainable_nmse
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ def winner_answer(
     final = winner.final
     scored = winner.test or final
     sentences = [
-        f"The winner is trial {winner.trial_number}: {candidate_name(candidate)}.",
+        f"The winner is trial {winner.trial_number}: {candidate.description()}.",
         f"In the final, on {_trainings(final, definition)}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
         f"{shown_score(final.score)} in the median and {shown_score(final.geometric_mean)} in the "
@@ -70,7 +69,7 @@ def search_answer(
     return Answer(
         f"Best so far: trial {best.number}, NMSE {shown_score(best.value)} in the search",
         [
-            f"Trial {best.number} is {candidate_name(candidate)}.",
+            f"Trial {best.number} is {candidate.description()}.",
             f"Its score, against the {definition.task.score_against} over "
             f"{counted(definition.task.horizon_steps, 'step')}, is the least of "
             f"{counted(counts.complete, 'complete trial')}; what is chosen as the least looks "

@@ -4,10 +4,10 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from models.methods import Choices, Domain
 from search.results.groups import Group, Key, grouped
 from search.storage import ParamValue, TrialRow
 from search.study.definition import StudyDefinition
-from search.study.domain import Choices, Domain
 
 # Ranges of numbers are cut into so many parts of equal width, on a log scale where they have one.
 _PARTS = 4

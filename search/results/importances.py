@@ -14,6 +14,7 @@ from optuna.trial import FrozenTrial, TrialState
 from search.storage import TrialRow
 from search.storage.schema import quiet
 from search.study.definition import StudyDefinition
+from search.study.space import distribution_of
 
 # The best tenth of the complete trials is compared with all of them; of fewer than 50, that is
 # fewer than the 5 that Optuna's documentation of PED-ANOVA asks for.
@@ -47,7 +48,7 @@ def importances(trials: Sequence[TrialRow], definition: StudyDefinition) -> list
         return []
     space = definition.full_space()
     # Made once for a name: thousands of trials share them, and are told apart by them.
-    distributions = {name: domain.distribution() for name, domain in space.domains.items()}
+    distributions = {name: distribution_of(domain) for name, domain in space.domains.items()}
     counts = {
         name: sum(name in trial.params for trial in scored)
         for name, distribution in distributions.items()

@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from models.methods import counted
 from search.results.effects import Effect, effects
 from search.results.figures import draw_importances
 from search.results.importances import FEWEST_TRIALS, Importance, importances
 from search.results.plots import Plot, plain_figure
 from search.results.study_results import StudyResults
-from search.results.wording import counted
 
 # So many parameters' values are shown at once, the others on demand.
 _OPEN = 6

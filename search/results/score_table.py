@@ -10,10 +10,11 @@ from typing import Literal
 import numpy as np
 
 from models.candidate import Candidate
-from models.scores import geometric_mean
+from models.diagnostics.scores import geometric_mean
+from models.methods import counted
 from search.evaluation import BaselineResult, baseline_results
 from search.results.winner import BaselineOutcome, Outcome
-from search.results.wording import baseline_name, candidate_name, counted
+from search.results.wording import baseline_name
 from search.series import Table
 from search.storage import ParamValue
 from search.study.definition import StudyDefinition
@@ -144,7 +145,7 @@ def _candidate_row(entrant: Entrant, opponent: Sequence[float]) -> Row:
     return Row(
         name=f"trial {entrant.number}",
         kind="candidate",
-        described=candidate_name(entrant.candidate),
+        described=entrant.candidate.description(),
         score=entrant.score,
         scores=entrant.scores,
         verdict=entrant.verdict,

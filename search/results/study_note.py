@@ -8,12 +8,12 @@ import json
 import optuna
 from optuna_dashboard import save_note
 
+from models.methods import counted, largest, smallest
 from search.results.commands import commands
-from search.results.wording import counted, scale_of, shown_score
+from search.results.wording import scale_of, shown_score
 from search.storage import Storage
-from search.study.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
-from search.study.domain import largest, smallest
+from search.study.limit.attainable import attainable_nmse
 
 
 def save_study_note(storage: Storage, definition: StudyDefinition) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from models.methods import counted
 from search.results.answer import Answer, search_answer, winner_answer
 from search.results.commands import Command, commands
 from search.results.failing import VerdictCount, verdicts
@@ -21,7 +22,7 @@ from search.results.score_table import (
 from search.results.search_course import Course, course_of
 from search.results.study_results import StudyResults
 from search.results.winner import BaselineOutcome, Outcome
-from search.results.wording import counted, scale_of
+from search.results.wording import scale_of
 
 _SHOWN_TRIALS = 10
 

@@ -7,7 +7,7 @@ from typing import Any, Literal, Self, TypeAlias
 
 import numpy as np
 
-from models.scores import geometric_mean
+from models.diagnostics.scores import geometric_mean
 from search.evaluation import Example
 from search.series import FloatArray
 from search.storage import FinalJob, ParamValue, StudyReader, TrialRow

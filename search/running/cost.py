@@ -6,31 +6,18 @@ from itertools import pairwise
 from statistics import median
 
 from models.candidate import Candidate
-from models.closed_form import CLOSED_FORMS
-from models.unrolled import segment_plan
+from models.closed_form.fitted_form import FittedForm
+from models.training.options.augmentation import TimeReversal
+from models.training.trained_network import TrainedNetwork
+from models.training.unrolled_gradient import training_plan
 from search.study.definition import Search
 
-# Products per unit of state that each cell makes: a gate each, with its backward step. Those of the
-# shallow piecewise-linear one go through its second size instead.
-GATES = {
-    "rnn": 1,
-    "gru": 3,
-    "lstm": 4,
-    "lru": 1,
-    "cornn": 2,
-    "lem": 4,
-    "antisymmetric": 1,
-    "orthogonal": 1,
-    "shplrnn": 1,
-    "mlp": 1,
-}
 # Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in
 # multiply-adds; what calling kernels costs a cohort, whatever its size, for each step of an unroll
 # or for a linear run, likewise. They are rough: what they miss by is learned.
 ELEMENTWISE = 100
 LINEAR_STEP = 10
 UNROLLED_CALLS = 80_000
-REFLECTION_CALLS = 100_000  # of each reflection, once per unroll
 LINEAR_CALLS = 2_500_000
 # Seconds per multiply-add on one core before anything was measured.
 FIRST_RATE = 2e-9
@@ -57,49 +44,46 @@ class Cost:
 
     def _work(self, cohort: Sequence[Candidate]) -> float:
         """Multiply-adds of the cohort's training, some of it for calls that members share."""
-        if cohort[0].architecture.is_fitted:
-            fits = sum(c.restarts * fit_work(c, self.train_steps) for c in cohort)
+        first = cohort[0]
+        if isinstance(first, FittedForm):
+            fits = sum(
+                c.restarts * fit_work(c, self.train_steps)
+                for c in cohort
+                if isinstance(c, FittedForm)
+            )
             return self.search.replicas * fits
         # A restart less after each round of the race: more of them cost less than their number.
         networks = self.search.replicas * sum((1 + c.restarts) / 2 for c in cohort)
-        calls, per_network = step_work(cohort[0])
+        calls, per_network = step_work(first)
         fractions = (0.0, *self.search.rung_fractions)
         work = 0.0
         for rung, (before, after) in enumerate(pairwise(fractions)):
             kept = 0.5**rung if self.search.pruner == "halving" else 1.0
             # The calls end with the last member only.
             work += (after - before) * (calls + kept * networks * per_network)
-        return cohort[0].strategy.training_steps * work
+        return first.optimiser.training_steps * work
 
 
-def step_work(candidate: Candidate) -> tuple[float, float]:
+def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
     """Work of one optimiser step: of the cohort for its calls, and of each network, roughly."""
-    architecture, strategy = candidate.architecture, candidate.strategy
-    units = architecture.units * (2 if architecture.cell == "lru" else 1)
+    architecture, cell = candidate.architecture, candidate.cell
+    batch_size, units = candidate.optimiser.batch_size, cell.output_units
     if candidate.is_linear:
-        steps = architecture.context_steps + strategy.rollout_steps
-        return LINEAR_CALLS, LINEAR_STEP * steps * (strategy.batch_size + units)
-    unrolled, batch = len(segment_plan(candidate)), strategy.batch_size * candidate.branches
-    width = architecture.expanded_units if architecture.cell == "shplrnn" else units
-    products = 3 * GATES[architecture.cell] * 2 * width + ELEMENTWISE
+        steps = architecture.context_steps + candidate.rollout_steps
+        return LINEAR_CALLS, LINEAR_STEP * steps * (batch_size + units)
+    unrolled, batch = len(training_plan(candidate)), batch_size * candidate.branches
+    width = 2 * cell.width * units / cell.units
+    products = 3 * cell.gates * width + ELEMENTWISE
     layers = architecture.layers * products + architecture.head_layers * 3 * units
-    if architecture.reads_whole_window:
+    if cell.reads_whole_window:
         layers += 3 * architecture.context_steps
-    calls = unrolled * UNROLLED_CALLS * architecture.layers
-    if architecture.cell == "orthogonal":
-        calls += REFLECTION_CALLS * architecture.reflections * architecture.layers
+    calls = (unrolled * UNROLLED_CALLS + cell.unroll_work) * architecture.layers
     return calls, unrolled * batch * units * layers
 
 
-def fit_work(candidate: Candidate, train_steps: int) -> float:
-    """Work of fitting one member, roughly: factorisations, and loops over time.
-
-    An echo state network walks through the training span twice before it runs freely. Features are
-    those of one channel, as a series of a study has one value column.
-    """
-    cell = candidate.architecture.cell
-    features = CLOSED_FORMS[cell](candidate.architecture).features
-    directions = 2 if candidate.strategy.time_reversal else 1
+def fit_work(candidate: FittedForm, train_steps: int) -> float:
+    """Work of fitting one member, roughly: factorisations, and walks over time; one channel."""
+    features = candidate.form.features(channels=1)
+    directions = 2 if candidate[TimeReversal].time_reversal else 1
     factorisation = features**2 * (directions * train_steps / 4 + features)
-    walks = 2 * directions + 1 if cell == "esn" else 1
-    return factorisation + FITTED_STEP * walks * train_steps
+    return factorisation + FITTED_STEP * candidate.form.walks(directions) * train_steps

@@ -6,6 +6,8 @@ from statistics import median
 from time import perf_counter
 
 from models.candidate import Candidate
+from models.closed_form.fitted_form import FittedForm
+from models.training.trained_network import TrainedNetwork
 from search.evaluation import Cohort
 from search.running.fleet import default_workers
 from search.running.proposer import Proposer
@@ -57,8 +59,10 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
         per_step = _seconds_per_step(cohorts[0], views, definition.seed)
         first = cohorts[0][0]
         # What is fitted in closed form is never pruned.
-        share = 1.0 if first.architecture.is_fitted else halved
-        measured = per_step * first.strategy.training_steps * share
+        steps, share = 1, 1.0
+        if isinstance(first, TrainedNetwork):
+            steps, share = first.optimiser.training_steps, halved
+        measured = per_step * steps * share
         expected = [proposer.cost.seconds(cohort) for cohort in cohorts]
         return measured / expected[0] * sum(expected) / sum(map(len, cohorts))
 
@@ -83,7 +87,7 @@ def _seconds_per_step(candidates: Sequence[Candidate], views: Sequence[View], se
     cohort = Cohort(candidates, views, study_seed=seed, purpose="search", rung_fractions=())
     seconds: list[float] = []
     began = perf_counter()
-    if candidates[0].architecture.is_fitted:
+    if isinstance(candidates[0], FittedForm):
         for _ in cohort:
             pass
         return perf_counter() - began

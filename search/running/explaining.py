@@ -13,11 +13,11 @@ from models.candidate import Candidate
 from models.checkpoint import Checkpoint
 from search.evaluation import CandidateResult, anatomy, one_step_forecasts, transfer
 from search.storage import FinalJob, TrialRow
-from search.study.components import without_each
 from search.study.definition import StudyDefinition
 from search.study.presets import BASELINE_NAME
 from search.study.purposes import ANATOMY, REPLAY, WITHOUT
 from search.study.space import PRESET
+from search.study.space.ablation import without_each
 from search.study.task_data import TaskData, View
 
 # Networks of an anatomy or a replay, one a draw; draws on which each of them runs that are not

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from models import checkpoint
 from models.candidate import Candidate
-from models.scores import geometric_mean
+from models.diagnostics.scores import geometric_mean
 from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort, baseline_results
 from search.running.breaking import BREAKS, reason

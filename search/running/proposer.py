@@ -14,13 +14,12 @@ from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPE
 from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
-from models.candidate import Candidate
-from models.families import member_bytes
+from models.candidate import Candidate, member_bytes
+from models.methods import Scalar
 from search.running.cost import Cost
 from search.running.sampler_view import LARGEST_VIEW, thinned
 from search.storage import Proposal, Quota, ScoredTrial
 from search.study.definition import StudyDefinition
-from search.study.domain import Scalar
 from search.study.space import PRESET
 
 # Trials that are sampled at random before TPE models the space. Optuna's default of 10 is less
@@ -184,7 +183,7 @@ def cohort_key(candidate: Candidate, preset: str | None = None) -> str:
     Two presets could share a cohort, but then halving would have to look at each trial's own.
     """
     key = candidate.cohort_key()
-    return json.dumps(key if preset is None else [preset, key], default=vars, sort_keys=True)
+    return json.dumps(key if preset is None else [preset, key])
 
 
 def preset_of(key: str) -> str:

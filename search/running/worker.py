@@ -25,8 +25,8 @@ from search.storage import (
     Report,
     StudyStore,
 )
-from search.study.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
+from search.study.limit.attainable import attainable_nmse
 from search.study.task_data import TaskData
 
 # A worker beats far more often than a lease lasts, so that a long optimiser step loses nothing; and

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from search.errors import SeriesError, nearest
+from models.methods.words import nearest
+from search.errors import SeriesError
 from search.series.draw import FloatArray
 from search.series.even_steps import TimeLabelError
 from search.series.table_content import Table

@@ -10,7 +10,8 @@ from optuna.study import StudyDirection
 from sqlalchemy import Connection, Row, delete, insert, select
 from sqlalchemy.engine import URL
 
-from search.errors import StorageError, UnknownStudyError, nearest
+from models.methods.words import nearest
+from search.errors import StorageError, UnknownStudyError
 from search.storage import budgets, quotas, reading
 from search.storage.artifacts import DatabaseArtifactStore
 from search.storage.database import Database

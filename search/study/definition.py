@@ -8,10 +8,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
-from models.horizons import ERROR_HORIZONS
-from search.series import Series
-from search.series.section import Section, SectionError
-from search.study.domain import Domain
+from models.diagnostics.scores import ERROR_HORIZONS
+from models.methods import Domain, SettingError, shown
+from search.series import Section
+from search.series.source import Series
 from search.study.preset_quotas import (
     PresetQuota,
     complete_open_space,
@@ -27,7 +27,6 @@ from search.study.space import (
     least_training_steps,
     read_space,
 )
-from search.study.wording import shown
 
 ScoreAgainst = Literal["signal", "observations"]
 
@@ -83,7 +82,7 @@ class Task(Section):
         _require_room("test_steps", self.test_steps, "test_horizon_steps", self.test_horizon_steps)
         most = self.validation_steps - self.horizon_steps + 1
         if self.start_points > most:
-            raise SectionError(
+            raise SettingError(
                 "start_points",
                 f"must be at most {most} = validation_steps - horizon_steps + 1, since each starts "
                 f"a full horizon, but got {self.start_points}; lengthen validation_steps or take "
@@ -94,7 +93,7 @@ class Task(Section):
 
 def _require_room(span: str, steps: int, horizon: str, horizon_steps: int) -> None:
     if steps < horizon_steps:
-        raise SectionError(
+        raise SettingError(
             span,
             f"must be at least {horizon} = {horizon_steps}, but got {steps}; "
             f"lengthen {span} or shorten {horizon}",
@@ -223,20 +222,20 @@ class StudyDefinition(Section):
     @model_validator(mode="after")
     def _check_sections_agree(self) -> Self:
         if not self.series.is_generated and self.task.score_against == "signal":
-            raise SectionError(
+            raise SettingError(
                 "task.score_against",
                 'must be "observations" for a table, whose noise-free signal nobody knows, '
                 'but got "signal"; remove the key',
             )
         if self.series.is_generated and self.task.test_steps != self.task.test_horizon_steps:
-            raise SectionError(
+            raise SettingError(
                 "task.test_steps",
                 "must be left out for a generated series, whose test is made of fresh draws, "
                 f"but got {self.task.test_steps}; remove the key",
             )
         fewest = least_training_steps(self.space)
         if fewest is not None and fewest < 2 ** (self.search.rungs - 1):
-            raise SectionError(
+            raise SettingError(
                 "search.rungs",
                 f"must leave a training step before the first report, which comes after "
                 f"1/{2 ** (self.search.rungs - 1)} of training, but got {self.search.rungs} with "

@@ -4,15 +4,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search.errors import nearest
-from search.series.section import SectionError
-from search.study.domain import Choices, Domain, Scalar
-from search.study.meaning import Whole
-from search.study.parameters import BY_NAME as PARAMETER_BY_NAME
-from search.study.parameters import PARAMETERS
+from models.methods import Choices, Domain, Scalar, SettingError, Whole, either, nearest, shown
 from search.study.presets import BY_NAME, PRESETS
-from search.study.space import complete_space
-from search.study.wording import either, shown
+from search.study.space import complete_space, parameter_named, parameters
 
 TRIALS = Whole(1, 1_000_000)
 # An attempt of the report that is another series, not another candidate.
@@ -41,17 +35,17 @@ Presets = Mapping[str, PresetQuota]
 def read_quotas(raw: Mapping[str, object]) -> dict[str, PresetQuota]:
     """Return the presets that a study file names, in the table's order, whatever the file's is.
 
-    Raises SectionError for the first that is no preset or has no quota.
+    Raises SettingError for the first that is no preset or has no quota.
     """
     for name in raw:
         if name == CLEAN:
-            raise SectionError(
+            raise SettingError(
                 CLEAN,
                 "is baseline on another series; write baseline in a study whose [series] has "
                 "noise_std = 0",
             )
         if name not in BY_NAME:
-            raise SectionError(
+            raise SettingError(
                 name, f"is no preset.{nearest(name, BY_NAME)} There are: {', '.join(BY_NAME)}"
             )
     return {
@@ -62,28 +56,29 @@ def read_quotas(raw: Mapping[str, object]) -> dict[str, PresetQuota]:
 
 
 def read_stored_quotas(raw: Mapping[str, Any]) -> dict[str, PresetQuota]:
-    """Return the presets of a stored definition; raises SectionError where they can't be read."""
+    """Return the presets of a stored definition; raises SettingError where they can't be read."""
     quotas = {}
     for name, plain in raw.items():
         if not isinstance(plain, Mapping) or plain.keys() != {"trials", "fixed"}:
-            raise SectionError(name, f"must have trials and fixed, but got {shown(plain)}")
+            raise SettingError(name, f"must have trials and fixed, but got {shown(plain)}")
         fixed = {}
         for key, value in plain["fixed"].items():
-            if key not in PARAMETER_BY_NAME:
-                raise SectionError(f"{name}.fixed.{key}", "is no parameter")
-            fixed[key] = PARAMETER_BY_NAME[key].meaning.value(f"{name}.fixed.{key}", value)
+            parameter = parameter_named(key)
+            if parameter is None:
+                raise SettingError(f"{name}.fixed.{key}", "is no parameter")
+            fixed[key] = parameter.values.check(f"{name}.fixed.{key}", value)
         quotas[name] = PresetQuota(_trials(name, plain["trials"]), fixed)
     return quotas
 
 
 def sum_of_quotas(presets: Presets, trials: object) -> object:
-    """Return the trials of a study with presets; raises SectionError where a file says others.
+    """Return the trials of a study with presets; raises SettingError where a file says others.
 
     trials: what it says, None for nothing. What is no number is left to its own complaint.
     """
     total = sum(preset.trials for preset in presets.values())
     if type(trials) is int and trials != total:
-        raise SectionError(
+        raise SettingError(
             "trials",
             f"must be {total}, the sum of the quotas in [presets], but got {trials}; remove the "
             "key, or change a quota",
@@ -93,9 +88,9 @@ def sum_of_quotas(presets: Presets, trials: object) -> object:
 
 def _trials(name: str, raw: object) -> int:
     try:
-        return TRIALS.value(name, raw)
-    except SectionError as problem:
-        raise SectionError(
+        return TRIALS.check(name, raw)
+    except SettingError as problem:
+        raise SettingError(
             name, f"{problem.rule}; write how many trials it gets, for example {name} = 50"
         ) from None
 
@@ -109,7 +104,7 @@ def open_names(space: Mapping[str, Domain], fixed: Mapping[str, Scalar]) -> list
     """Return the parameters that candidates of a preset may sample, in the table's order."""
     narrowed = within(space, fixed)
     reachable: dict[str, Domain] = {}
-    for row in PARAMETERS:
+    for row in parameters():
         if row.name in narrowed and row.can_apply(reachable):
             reachable[row.name] = narrowed[row.name]
     return [name for name in reachable if name not in fixed]
@@ -122,29 +117,29 @@ def complete_open_space(
 
     They are those that the study file names, and defaults that fit the task. All presets sample a
     parameter from one domain, since Optuna allows no other choices in the same study. Raises
-    SectionError where a preset does not fit the task, and for a name that every preset fixes.
+    SettingError where a preset does not fit the task, and for a name that every preset fixes.
     """
     space: dict[str, Domain] = {}
-    everything = {row.name: named.get(row.name, row.default) for row in PARAMETERS}
+    everything = {row.name: named.get(row.name, row.default) for row in parameters()}
     for preset, quota in presets.items():
         reachable = open_names(everything, quota.fixed)
         own = {name: domain for name, domain in named.items() if name in reachable}
         try:
             whole = complete_space(within(own, quota.fixed), train_steps)
-        except SectionError as problem:
-            raise SectionError(problem.key, f"(preset {preset}) {problem.rule}") from None
+        except SettingError as problem:
+            raise SettingError(problem.key, f"(preset {preset}) {problem.rule}") from None
         for name in open_names(whole, quota.fixed):
             if space.setdefault(name, whole[name]) != whole[name]:
-                raise SectionError(
+                raise SettingError(
                     name,
                     "must be named, since its defaults that fit into train_steps differ between "
                     f"presets: {shown(space[name].to_plain())} and {shown(whole[name].to_plain())}",
                 )
     for name in named:
         if name not in space:
-            raise SectionError(
+            raise SettingError(
                 name,
                 f"is open in no preset of this study, which has {either(presets)}; remove the key, "
                 "or add a preset that leaves it open",
             )
-    return {row.name: space[row.name] for row in PARAMETERS if row.name in space}
+    return {row.name: space[row.name] for row in parameters() if row.name in space}

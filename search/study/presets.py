@@ -9,8 +9,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from search.study.domain import Choices, Domain, Scalar
-from search.study.parameters import PARAMETERS
+from models.methods import Choices, Domain, Scalar
+from search.study.space import parameters
 
 # The report's noise is in the units of its series, ours in standard deviations of the training
 # span: of a unit sine with noise of 0.2, that is sqrt(1/2 + 0.2²) = 0.735.
@@ -92,7 +92,7 @@ def _attempt(
     wanted = {**BASELINE, **(values or {})}
     fixed: dict[str, Scalar] = {}
     space: dict[str, Domain] = {}
-    for row in PARAMETERS:
+    for row in parameters():
         if not row.can_apply(space):
             continue
         space[row.name] = row.default

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from search.errors import SeriesError, StudyFileError, nearest
+from models.methods.words import nearest
+from search.errors import SeriesError, StudyFileError
 from search.series import Table, TableSeries
-from search.study.complaint import complaints
 from search.study.definition import StudyDefinition
+from search.study.problems import complaints
 from search.study.task_data import TaskData
 
 

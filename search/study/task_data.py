@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.horizons import ERROR_HORIZONS
+from models.diagnostics.scores import ERROR_HORIZONS
 from search.errors import SeriesError, StudyFileError, UsageError
-from search.series import Draw, FloatArray, Purpose, Table, TableSeries
+from search.series import Draw, FloatArray, GeneratedSource, Purpose, Table, TableSeries
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
 
 
@@ -50,7 +50,8 @@ class TaskData:
             _check_rows(definition.task, table.rows)
             self.view("search", 0)
             self.view("test", 0)
-        elif definition.task.score_against == "signal" and not isinstance(series, TableSeries):
+        elif definition.task.score_against == "signal":
+            assert isinstance(series, GeneratedSource)  # the definition refuses others
             _ = series.signal_variance
 
     def view(self, purpose: Purpose, index: int) -> View:
@@ -70,12 +71,13 @@ class TaskData:
             values, train_steps = _rows(task, self._table, purpose)
             draw = Draw(values=values, signal=None)
         else:
+            assert isinstance(series, GeneratedSource)
             train_steps = task.train_steps
             span = task.test_horizon_steps if is_test else task.validation_steps
             draw = series.draw(self._definition.seed, purpose, index, train_steps + span)
         horizon_steps = task.test_horizon_steps if is_test else task.horizon_steps
         if task.score_against == "signal":
-            assert not isinstance(series, TableSeries)  # the definition refuses it
+            assert isinstance(series, GeneratedSource)  # the definition refuses others
             assert draw.signal is not None
             truth, variance = draw.signal, series.signal_variance
         else:

@@ -13,13 +13,12 @@ from search.results.study_results import StudyResults
 from search.results.winner import Winner
 from search.series import SineSeries
 from search.storage import TrialRow
-from search.study.components import BY_NAME as COMPONENTS
-from search.study.components import taken_along
-from search.study.limit import ContextLimit, Limit, sine_limit
+from search.study.limit.limit import ContextLimit, Limit, sine_limit
 from search.study.presets import BY_NAME as PRESETS
 from search.study.presets import Preset
 from search.study.purposes import ANATOMY, REPLAY, WITHOUT
 from search.study.space import PRESET, Space
+from search.study.space.ablation import components, taken_along
 
 # Context lengths at which the limit is drawn, as far as the training span has them.
 _CONTEXTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -258,7 +257,7 @@ def _effects(
     effects = []
     for name, plain in without.items():
         scores = np.maximum(plain["replica_scores"], 1e-300)
-        if len(scores) != len(whole) or name not in COMPONENTS:
+        if len(scores) != len(whole) or name not in components():
             continue
         ratios = np.log(scores) - whole
         picked = generator.integers(0, len(ratios), (_RESAMPLES, len(ratios)))
@@ -268,7 +267,7 @@ def _effects(
         effects.append(
             Effect(
                 component=name,
-                without=COMPONENTS[name].without,
+                without=components()[name].without,
                 along=along.get(name, ()),
                 ratio=float(np.exp(ratios.mean())),
                 low=float(np.exp(low)),

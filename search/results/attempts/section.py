@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from PIL import Image
 
+from models.methods import counted
 from search.results.attempts import sentences
 from search.results.attempts.findings import Attempt, ExampleRun, StudyFindings, study_findings
 from search.results.figures.bars import draw_bars
@@ -21,7 +22,7 @@ from search.results.figures.spread import draw_spreads, spread_rows
 from search.results.importances import Importance, importances
 from search.results.plots import Picture, Plot, plain_figure
 from search.results.study_results import StudyResults
-from search.results.wording import counted, shown_score
+from search.results.wording import shown_score
 from search.study.presets import BASELINE_NAME
 
 _Z = 1.96  # of a 95 % interval around a mean

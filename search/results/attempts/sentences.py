@@ -4,10 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from models.methods import counted
 from search.results.attempts.findings import Attempt, Effect, StudyFindings
 from search.results.importances import Importance
-from search.results.wording import counted, shown_score
-from search.study.limit import FEWEST_DRAWS, compared_with_floor
+from search.results.wording import shown_score
+from search.study.limit.limit import FEWEST_DRAWS, compared_with_floor
 from search.study.presets import BASELINE_NAME
 
 _Z = 1.96  # of a 95 % interval around a mean

@@ -14,7 +14,7 @@ from search.errors import ExportError, SeriesError
 from search.results.export.content import Export
 from search.results.export.manifest import MANIFEST, Manifest, first_fault
 from search.results.templates import environment
-from search.results.wording import candidate_name, shown_score
+from search.results.wording import shown_score
 from search.series import Purpose, Table
 from search.storage import ParamValue
 from search.study.definition import StudyDefinition
@@ -104,7 +104,7 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
         .render(
             export=export,
             folder=shlex.quote(folder_name),
-            described=candidate_name(export.candidate),
+            described=export.candidate.description(),
             shown_score=shown_score,
         )
     )

@@ -4,11 +4,12 @@ from functools import cache
 
 import numpy as np
 
+from models.methods import counted
 from search.evaluation import CandidateResult, Example, ReplicaResult
 from search.results.extent import shown_context, value_range
 from search.results.pictures.canvas import ACCENT, INK, SOFT, Canvas, heading_of
 from search.results.thinning import visible
-from search.results.wording import counted, shown_score, truth_name
+from search.results.wording import shown_score, truth_name
 
 
 def rollout_picture(result: CandidateResult, replica: ReplicaResult, title: str) -> bytes:

@@ -11,7 +11,7 @@ from search.results.importances import FEWEST_TRIALS, importances
 from search.storage import TrialRow
 from search.storage.records import TrialStateName
 from search.study.definition import StudyDefinition
-from search.study.domain import Scalar
+from models.methods import Scalar
 
 RAW = {
     "name": "waves",

@@ -9,7 +9,7 @@ from search.evaluation import Cohort
 from search.running.proposer import Proposer
 from search.storage import Proposal
 from search.study.definition import StudyDefinition
-from search.study.domain import Choices
+from models.methods import Choices
 from search.study.parameters import CELLS, PARAMETERS
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData

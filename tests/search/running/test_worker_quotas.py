@@ -11,7 +11,7 @@ import pytest
 
 from search.running.worker import Worker
 from search.storage import FinishedTrial, StudyStore
-from search.study.components import without_each
+from search.study.space.ablation import without_each
 from search.study.definition import StudyDefinition
 from search.study.presets import BY_NAME
 from tests.search.running.conftest import TINY

@@ -5,8 +5,8 @@ from dataclasses import asdict
 import pytest
 
 from models.candidate import Candidate
-from search.study.components import BY_NAME, taken_along, without_each
-from search.study.domain import Choices, Scalar
+from search.study.space.ablation import BY_NAME, taken_along, without_each
+from models.methods import Choices, Scalar
 from search.study.space import Space, complete_space
 
 SPACE = Space(complete_space({}, train_steps=600))

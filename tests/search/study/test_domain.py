@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.trial import FixedTrial
 
-from search.study.domain import Choices, Domain, FloatRange, IntRange, Scalar, largest, smallest
+from models.methods import Choices, Domain, FloatRange, IntRange, Scalar, largest, smallest
 
 DOMAINS: list[Domain] = [
     Choices(("rnn", "gru")),

@@ -6,9 +6,9 @@ import pytest
 
 from models.candidate import FITTED_CELLS, Candidate
 from search.errors import UsageError
-from search.series.section import SectionError
+from models.methods import SettingError
 from search.study.definition import StudyDefinition
-from search.study.domain import Choices, Domain, FloatRange, Scalar
+from models.methods import Choices, Domain, FloatRange, Scalar
 from search.study.fitted import UNTRAINED
 from search.study.parameters import BY_NAME, CELLS, PARAMETERS
 from search.study.space import Space, complete_space, read_space
@@ -105,7 +105,7 @@ def test_defaults_leave_half_of_the_training_span() -> None:
 def test_what_does_not_fit_is_refused(
     raw: dict[str, Any], train_steps: int, key: str, words: str
 ) -> None:
-    with pytest.raises(SectionError) as raised:
+    with pytest.raises(SettingError) as raised:
         complete_space(read_space(raw), train_steps)
     assert raised.value.key == key
     assert words in raised.value.rule
@@ -116,7 +116,7 @@ def test_as_many_features_as_can_be_factorised_are_accepted() -> None:
 
 
 def test_what_only_training_has_is_named_in_vain() -> None:
-    with pytest.raises(SectionError, match="no candidate of this space is like that"):
+    with pytest.raises(SettingError, match="no candidate of this space is like that"):
         space_of(cell="ar", dropout=0.1)
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.series.section import SectionError
-from search.study.domain import Choices, Domain, FloatRange, IntRange
+from models.methods import SettingError
+from models.methods import Choices, Domain, FloatRange, IntRange
 from search.study.meaning import Flag, Meaning, Names, Real, Whole, read_domain
 
 CELL = Names(("rnn", "gru"))
@@ -81,7 +81,7 @@ def test_a_domain_takes_the_type_of_its_parameter(
 def test_what_can_not_be_meant_is_refused_at_its_key(
     raw: object, meaning: Meaning, key: str, words: str
 ) -> None:
-    with pytest.raises(SectionError) as raised:
+    with pytest.raises(SettingError) as raised:
         read_domain("x", raw, meaning)
     assert raised.value.key == key
     assert words in raised.value.rule
@@ -100,7 +100,7 @@ def test_every_range_that_is_accepted_is_one_for_optuna(
 ) -> None:
     try:
         domain = read_domain("x", raw, meaning)
-    except SectionError:
+    except SettingError:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("error")

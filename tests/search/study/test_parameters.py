@@ -1,9 +1,9 @@
 from dataclasses import MISSING, fields
 
 from models.candidate import Architecture, Strategy
-from search.study.condition import Above, AllOf, AnyOf, Condition, Is, IsNot
-from search.study.domain import Choices
-from search.study.meaning import read_domain
+from models.methods import Above, AllOf, AnyOf, Condition, Is, IsNot
+from models.methods import Choices
+from search.study.space.reading import read_domain
 from search.study.parameters import BY_NAME, PARAMETERS, SPANS
 
 

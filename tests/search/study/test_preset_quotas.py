@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from search.errors import StudyFileError, UsageError
 from search.study.definition import StudyDefinition, differing_keys
-from search.study.domain import Choices
+from models.methods import Choices
 from search.study.parameters import PARAMETERS
 from search.study.preset_quotas import open_names
 from search.study.presets import BY_NAME, PRESETS

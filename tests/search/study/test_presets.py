@@ -6,7 +6,7 @@ import pytest
 
 from models.candidate import Candidate
 from search.study.definition import StudyDefinition
-from search.study.domain import Scalar, smallest
+from models.methods import Scalar, smallest
 from search.study.parameters import BY_NAME as PARAMETER_BY_NAME
 from search.study.parameters import PARAMETERS
 from search.study.preset_quotas import open_names, within

@@ -11,8 +11,8 @@ from optuna.samplers import RandomSampler
 
 from models.candidate import Candidate
 from search.errors import UsageError
-from search.series.section import SectionError
-from search.study.domain import Choices, Domain, FloatRange, IntRange, Scalar, largest
+from models.methods import SettingError
+from models.methods import Choices, Domain, FloatRange, IntRange, Scalar, largest
 from search.study.parameters import BY_NAME, CELLS, PARAMETERS
 from search.study.space import Space, check_complete, complete_space, read_space
 
@@ -87,7 +87,7 @@ LINEAR_CELL: dict[str, Any] = {"cell": "lru", "head_layers": 0}
     ids=lambda given: next(iter(given)),
 )
 def test_what_is_named_in_vain_is_refused(raw: dict[str, Any], words: str) -> None:
-    with pytest.raises(SectionError, match="name what it rests on") as raised:
+    with pytest.raises(SettingError, match="name what it rests on") as raised:
         complete_space(read_space(raw), 600)
     assert raised.value.key == next(iter(raw))
     assert words in raised.value.rule
@@ -175,7 +175,7 @@ def test_what_is_named_takes_its_part_of_the_training_span() -> None:
 def test_a_context_and_rollout_that_can_not_fit_are_refused(
     raw: dict[str, Any], train_steps: int, key: str, words: str
 ) -> None:
-    with pytest.raises(SectionError) as raised:
+    with pytest.raises(SettingError) as raised:
         complete_space(read_space(raw), train_steps)
     assert raised.value.key == key
     assert words in raised.value.rule
@@ -187,7 +187,7 @@ def test_a_context_that_is_not_searched_need_not_fit() -> None:
 
 
 def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:
-    with pytest.raises(SectionError, match="Did you mean 'hidden_units'"):
+    with pytest.raises(SettingError, match="Did you mean 'hidden_units'"):
         read_space({"hidden_unit": [8]})
 
 
@@ -198,7 +198,7 @@ def test_a_stored_space_must_have_what_every_candidate_needs() -> None:
         if row.neutral is not None:
             check_complete(rest)
             continue
-        with pytest.raises(SectionError, match="is missing") as raised:
+        with pytest.raises(SettingError, match="is missing") as raised:
             check_complete(rest)
         assert raised.value.key == row.name
 

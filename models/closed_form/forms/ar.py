@@ -1,0 +1,48 @@
+"""Linear autoregression by ridge regression."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.closed_form.closed_form import Fixed, FloatArray, RidgeForm, Solutions, half_of_span
+from models.closed_form.lagged import Lagged
+from models.closed_form.ridge import Ridge
+from models.methods import Choices, Whole, setting
+from models.network.options.output import Residual
+
+if TYPE_CHECKING:
+    from models.closed_form.fitted_form import FittedForm
+
+
+class LaggedRidge(Lagged, RidgeForm):
+    """Ridge regression on what is made of the last values."""
+
+    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
+        latest = self.latest(series.shape[1]) if candidate[Residual].residual else None
+        return Ridge.of(self.blocks(series, candidate), latest)
+
+
+class AR(LaggedRidge, name="ar", label="ridge AR", rank=13):
+    """Linear autoregression by ridge regression: each value is a sum over the last ones.
+
+    x_t = sum over lags k and channels of a_k x_(t-k). Fitted in both directions of time at once,
+    this is the modified covariance method (Marple 1980, "A new autoregressive spectrum analysis
+    algorithm"), which finds the frequencies of short records better. With a residual output the
+    increments are fitted, so that a ridge draws the forecast to persistence instead of zero.
+    """
+
+    order_steps: int = setting(
+        "ar_order",
+        Whole(1, 4096),
+        Choices((16, 32, 64, 128, 256)),
+        "Past values that an autoregression reads.",
+        shared=True,
+        most=half_of_span,
+    )
+
+    @property
+    def context_steps(self) -> int:
+        return self.order_steps
+
+    def size(self) -> str:
+        return f"order {self.order_steps}"

@@ -1,0 +1,125 @@
+"""Scores of free runs: normalised squared errors by horizon step, and how long a run stays valid.
+
+All arrays are numpy float64 in the series' own units. `[start, time, channel]` holds one free run
+per start point; `time` counts forecast steps, the first one is horizon step 1.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from types import MappingProxyType
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.clip import CLIP_STD
+
+FloatArray = NDArray[np.float64]
+PerChannel = FloatArray | float  # [channel], or one number for all channels
+
+# Horizon steps at which the error of a trial is told, where a task names no others.
+ERROR_HORIZONS = (1, 4, 16, 64, 256, 1000)
+# A forecast is valid until its error first exceeds this share of the series' standard deviation.
+VALID_ERROR = 0.4
+
+
+@dataclass(frozen=True, eq=False)
+class Scores:
+    """What a set of free runs of one forecaster is worth; every number is finite.
+
+    nmse: mean of the curve. curve: `[time]`, NMSE by horizon step, the mean over start points and
+    channels. valid_prediction_steps: mean over start points. errors_at: NMSE at chosen horizon
+    steps, those within the horizon.
+    """
+
+    nmse: float
+    curve: FloatArray
+    valid_prediction_steps: float
+    errors_at: Mapping[int, float]
+
+
+def score(
+    forecast: FloatArray,
+    truth: FloatArray,
+    variance: PerChannel,
+    mean: PerChannel,
+    std: PerChannel,
+    error_horizons: Sequence[int] = ERROR_HORIZONS,
+) -> Scores:
+    """Score free runs; the forecast is clipped first, so that a diverged one has a finite score.
+
+    forecast, truth: `[start, time, channel]`. variance: what squared errors are divided by. mean,
+    std: of the training span. error_horizons: the steps whose errors are told.
+
+    Raises ValueError where shapes differ, there is nothing to score, or the truth, the mean, the
+    variance or the standard deviation can't normalise an error.
+    """
+    if forecast.shape != truth.shape or forecast.ndim != 3 or forecast.size == 0:
+        raise ValueError(
+            "forecast and truth must have one shape [start, time, channel] without an empty axis, "
+            f"but got {forecast.shape} and {truth.shape}"
+        )
+    if not (np.all(np.isfinite(truth)) and np.all(np.isfinite(mean))):
+        raise ValueError("the truth and the training mean must be finite, but hold NaN or infinity")
+    for name, value in (("variance", variance), ("standard deviation", std)):
+        if not (np.all(np.isfinite(value)) and np.all(np.greater(value, 0.0))):
+            raise ValueError(f"the {name} must be finite and above 0, but got {value}")
+    clipped = clip(forecast, mean, std)
+    curve = nmse_curve(clipped, truth, variance)
+    return Scores(
+        nmse=nmse(curve),
+        curve=curve,
+        valid_prediction_steps=valid_prediction_steps(clipped, truth, variance),
+        errors_at=MappingProxyType(errors_at(curve, error_horizons)),
+    )
+
+
+def clip(forecast: FloatArray, mean: PerChannel, std: PerChannel) -> FloatArray:
+    """Hold a forecast within CLIP_STD training standard deviations of the training mean.
+
+    forecast: `[..., channel]`. Infinities and NaN become the clip, as in the free run itself.
+    """
+    low, high = mean - np.multiply(CLIP_STD, std), mean + np.multiply(CLIP_STD, std)
+    return np.asarray(np.clip(np.where(np.isnan(forecast), high, forecast), low, high))
+
+
+def squared_error_by_step(forecast: FloatArray, truth: FloatArray) -> FloatArray:
+    """Squared error by horizon step, `[time, channel]`, the mean over start points."""
+    return np.asarray(np.mean((forecast - truth) ** 2, axis=0))
+
+
+def nmse_curve(forecast: FloatArray, truth: FloatArray, variance: PerChannel) -> FloatArray:
+    """Squared error over variance by horizon step, `[time]`: mean over start points, channels."""
+    return np.asarray(np.mean(squared_error_by_step(forecast, truth) / variance, axis=1))
+
+
+def nmse(curve: FloatArray) -> float:
+    """Normalised mean squared error of a free run: the mean of its curve over the horizon."""
+    return float(np.mean(curve))
+
+
+def geometric_mean(scores: Sequence[float]) -> float:
+    """The exponential of the mean logarithm of some NMSE; 0 where one of them is.
+
+    One draw on which a forecaster fails counts as much as one on which it does a hundred times
+    better than usual: unlike the median it sees a failure, unlike the mean it sees little else.
+    Racca & Magri (2021) choose echo state networks by the mean logarithm of closed-loop errors.
+    """
+    with np.errstate(divide="ignore"):
+        return float(np.exp(np.mean(np.log(scores))))
+
+
+def valid_prediction_steps(forecast: FloatArray, truth: FloatArray, variance: PerChannel) -> float:
+    """Steps before the normalised error first exceeds VALID_ERROR, the mean over start points.
+
+    The error of a step is the root mean square over channels of the error over the standard
+    deviation (the square root of `variance`). A run that never exceeds it counts its horizon.
+    """
+    error = np.sqrt(np.mean((forecast - truth) ** 2 / variance, axis=2))
+    is_exceeded = error > VALID_ERROR
+    steps = np.where(is_exceeded.any(axis=1), is_exceeded.argmax(axis=1), error.shape[1])
+    return float(np.mean(steps))
+
+
+def errors_at(curve: FloatArray, horizons: Sequence[int] = ERROR_HORIZONS) -> dict[int, float]:
+    """NMSE at the given horizon steps (the first forecast is step 1), those within the curve."""
+    return {horizon: float(curve[horizon - 1]) for horizon in horizons if horizon <= len(curve)}

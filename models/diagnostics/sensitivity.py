@@ -1,0 +1,65 @@
+"""How sensitive a free run is to an earlier error: the gradient through the rollout.
+
+An error made at one step of a free run is read at the next, and every later forecast is a function
+of it. What is left of it after some steps is the derivative of the later forecast with respect to
+the earlier one, which is at the same time the gradient that training through the rollout has to
+work with: where it vanishes, errors are forgotten and nothing can be learned from them; where it
+grows, the run loses its way and gradients explode (Bengio, Simard & Frasconi 1994).
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.axes import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
+from models.clip import CLIP_STD, clipped
+from models.network.forecaster import Forecaster
+from models.network.plan import plan
+from models.network.unroll import Unroll
+from models.network.walk import Walk
+
+
+@torch.no_grad()
+def sensitivity(
+    forecaster: Forecaster,
+    weights: MemberParameter,
+    context: MemberBatchTimeChannel,
+    steps: int,
+) -> Tensor:
+    """Norms `[member, lag]` of d(last forecast) / d(forecast lag + 1 steps before), for all lags.
+
+    context: `[member, batch, time, channel]` as `free_run` reads it; steps: of the free run, so
+    that there are steps - 1 lags. The norm is Frobenius' over channels, its root mean square over
+    the batch. Beyond the clip a forecast is constant, and no error passes.
+
+    Raises ValueError for a forecaster that never reads its own forecasts, and for steps below 2.
+    """
+    if forecaster.architecture.autonomous:
+        raise ValueError("an autonomous forecaster reads no forecast, and so has no sensitivity")
+    if steps < 2:
+        raise ValueError(f"a sensitivity takes a free run of at least 2 steps, but got {steps}")
+    members, batch, warm_up, channels = context.shape
+    order = plan(forecaster.architecture, warm_up, steps, warm_up)
+    values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
+    values[:warm_up] = context.permute(2, 0, 1, 3)
+    unroll = Unroll(forecaster, weights, torch.zeros_like(weights), slots=len(order), batch=batch)
+    walk = Walk(unroll, order, values, torch.zeros_like(values))
+
+    def feed_back(position: int, output: MemberBatchChannel) -> None:
+        values[position] = clipped(output)
+
+    unroll.begin()
+    unroll.adapt(values[:warm_up])
+    walk.forward(feed_back)
+    passes = (values.abs() < CLIP_STD).to(values.dtype)
+    squares = torch.zeros(members, steps - 1, device=context.device)
+    for channel in range(channels):
+        unroll.begin()
+        grads = torch.zeros_like(values)
+        grads[-1, ..., channel] = passes[-1, ..., channel]
+        walk.backward(grads, passes[warm_up:], warm_up=warm_up)
+        # [lag, member]: the latest forecast before the last one first
+        earlier = grads[warm_up:-1].flip(0)
+        squares += earlier.square().sum(3).mean(2).T
+    return squares.sqrt()

@@ -1,0 +1,52 @@
+"""How a method declares itself: its settings, when it applies, what it can do, words for people.
+
+A method is anything that a study can search: a cell, a closed form, a loss, a way of forcing, a
+norm, a noise, an augmentation. Each is one class in one file, derived from the base of its kind.
+The search space, cohorts, seeds, ablations, costs, wording and tables of the documentation are
+derived from these declarations.
+"""
+
+from models.methods.condition import Above, AllOf, AnyOf, Condition, Is, IsNot, Selects
+from models.methods.domain import Choices, Domain, FloatRange, IntRange, Scalar, largest, smallest
+from models.methods.method import Method, MethodSet, Selector
+from models.methods.registry import load_methods, method_named, methods
+from models.methods.setting import Ablation, Setting, Stage, setting
+from models.methods.values import Flag, Names, Real, SettingError, Values, Whole
+from models.methods.words import counted, either, nearest, shown
+
+__all__ = [
+    "Ablation",
+    "Above",
+    "AllOf",
+    "AnyOf",
+    "Choices",
+    "Condition",
+    "Domain",
+    "Flag",
+    "FloatRange",
+    "IntRange",
+    "Is",
+    "IsNot",
+    "Method",
+    "MethodSet",
+    "Names",
+    "Real",
+    "Scalar",
+    "Selector",
+    "Selects",
+    "Setting",
+    "SettingError",
+    "Stage",
+    "Values",
+    "Whole",
+    "counted",
+    "either",
+    "largest",
+    "load_methods",
+    "method_named",
+    "methods",
+    "nearest",
+    "setting",
+    "shown",
+    "smallest",
+]

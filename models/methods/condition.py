@@ -1,0 +1,141 @@
+"""When a setting is sampled: a rule on settings that were sampled before it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from models.methods.domain import Choices, Domain, Scalar, largest
+from models.methods.registry import method_named, methods_of
+from models.methods.words import either
+
+
+class Condition(Protocol):
+    """Reads as a phrase by `str`: "cell is "lru""."""
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether it is true of the settings that were sampled before."""
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """Whether it is true of any sample of these domains."""
+
+
+@dataclass(frozen=True)
+class Is:
+    """A setting was sampled and has one of some values."""
+
+    name: str
+    values: tuple[Scalar, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} is {either(self.values)}"
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether the sampled value is one of the values."""
+        return self.name in params and params[self.name] in self.values
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """Whether the domain has one of the values."""
+        return self.name in space and any(space[self.name].contains(v) for v in self.values)
+
+
+@dataclass(frozen=True)
+class IsNot:
+    """A setting was not sampled, or has none of some values."""
+
+    name: str
+    values: tuple[Scalar, ...]
+
+    def __str__(self) -> str:
+        return f"{self.name} is not {either(self.values)}"
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether the setting is missing or has another value."""
+        return params.get(self.name) not in self.values
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """True: where the domain has no other value, a candidate may still not sample it."""
+        return True
+
+
+@dataclass(frozen=True)
+class Selects:
+    """The method that a selector names can do something: `can` is a true attribute of its class."""
+
+    selector: str
+    can: str
+
+    def __str__(self) -> str:
+        able = [m.name for m in methods_of(self.selector) if getattr(m, self.can)]
+        return f"{self.selector} is {either(able) if able else 'none of those that exist'}"
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether the named method can."""
+        return self.selector in params and self._is_able(params[self.selector])
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """Whether one of the methods in the selector's domain can."""
+        domain = space.get(self.selector)
+        return isinstance(domain, Choices) and any(self._is_able(v) for v in domain.values)
+
+    def _is_able(self, name: Scalar) -> bool:
+        method = method_named(self.selector, str(name))
+        return method is not None and bool(getattr(method, self.can))
+
+
+@dataclass(frozen=True)
+class Above:
+    """A numeric setting was sampled and exceeds a bound."""
+
+    name: str
+    bound: float
+
+    def __str__(self) -> str:
+        return f"{self.name} is above {self.bound:g}"
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether the sampled value exceeds the bound."""
+        value = params.get(self.name)
+        return isinstance(value, int | float) and value > self.bound
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """Whether the domain reaches above the bound."""
+        return self.name in space and largest(space[self.name]) > self.bound
+
+
+class AnyOf:
+    """At least one of some conditions holds."""
+
+    def __init__(self, *conditions: Condition) -> None:
+        self.conditions = conditions
+
+    def __str__(self) -> str:
+        return " or ".join(str(condition) for condition in self.conditions)
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether one of the conditions holds."""
+        return any(condition.holds(params) for condition in self.conditions)
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """Whether one of the conditions can hold."""
+        return any(condition.can_hold(space) for condition in self.conditions)
+
+
+class AllOf:
+    """Several conditions hold; none at all always do."""
+
+    def __init__(self, *conditions: Condition) -> None:
+        self.conditions = conditions
+
+    def __str__(self) -> str:
+        return " and ".join(str(condition) for condition in self.conditions)
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether all of the conditions hold."""
+        return all(condition.holds(params) for condition in self.conditions)
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        """Whether each of the conditions can hold."""
+        return all(condition.can_hold(space) for condition in self.conditions)
+
+
+ALWAYS = AllOf()

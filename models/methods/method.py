@@ -1,0 +1,209 @@
+"""A method: a class whose fields are its settings, and whose attributes say what it can do."""
+
+from __future__ import annotations
+
+import dataclasses
+import inspect
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
+
+from models.methods import registry
+from models.methods.condition import ALWAYS, AllOf, Condition, Is
+from models.methods.domain import Domain, Scalar
+from models.methods.setting import Ablation, Setting, Stage, setting
+from models.methods.values import SettingError
+
+M = TypeVar("M", bound="Method")
+
+
+@dataclass(frozen=True)
+class Selector:
+    """The setting that chooses one method of a kind by its name.
+
+    none: what it says where no method is chosen, None where one must be. when: a condition for it
+    to be sampled. Other arguments are those of `Setting`.
+    """
+
+    name: str
+    stage: Stage
+    description: str
+    none: str | None = None
+    when: Condition = ALWAYS
+    shared: bool = True
+    searched: bool = True
+    ablation: Ablation | None = None
+
+
+@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
+class Method:
+    """The base of all kinds of methods.
+
+    A kind derives from it, says what its methods must provide, and may have settings that all of
+    them share. A method derives from its kind, gives its name, and declares its settings as fields:
+
+        class Velocity(Loss, name="velocity", rank=10):
+            '''The squared error of first differences.'''
+
+            weight: float = setting("velocity_weight", WEIGHT, ...)
+
+    That makes it a frozen dataclass and registers it. An instance is the configuration of the
+    method in one candidate; a method without settings other than neutral ones is not part of it.
+    The first paragraph of the docstring describes it to people.
+    """
+
+    kind: ClassVar[str]
+    # Whether candidates have such methods; baselines stand beside them.
+    is_of_candidates: ClassVar[bool] = True
+    selector: ClassVar[Selector | None] = None
+    stage: ClassVar[Stage]
+    # When a candidate can have the method at all, beside that a selector names it.
+    applies: ClassVar[Condition] = ALWAYS
+    # Whether every candidate to which it applies has it, even with neutral settings.
+    is_always_there: ClassVar[bool] = False
+    # Whether a free run depends on it, and not only training.
+    shapes_forecast: ClassVar[bool] = False
+
+    name: ClassVar[str]
+    label: ClassVar[str]
+    source: ClassVar[str]
+    # Where it stands in spaces and tables; equal ones are sorted by name.
+    rank: ClassVar[int] = 1000
+    # Whether the default space has it, for a method that a selector names.
+    searched: ClassVar[bool] = False
+    settings: ClassVar[tuple[Setting, ...]] = ()
+
+    def __init_subclass__(
+        cls,
+        *,
+        name: str | None = None,
+        label: str | None = None,
+        source: str = "",
+        rank: int | None = None,
+        searched: bool = False,
+        **keywords: Any,
+    ) -> None:
+        super().__init_subclass__(**keywords)
+        dataclass(frozen=True)(cls)
+        if name is None:  # a kind of methods
+            return
+        cls.name, cls.label, cls.source, cls.searched = name, label or name, source, searched
+        if rank is not None:
+            cls.rank = rank
+        cls.settings = tuple(
+            replace(
+                field.metadata[Setting],
+                field=field.name,
+                stage=field.metadata[Setting].stage or cls.stage,
+            )
+            for field in dataclasses.fields(cls)  # type: ignore[arg-type]
+            if Setting in field.metadata
+        )
+        registry.register(cls)
+
+    @classmethod
+    def group(cls) -> str:
+        """Within which names are unique: the selector's choices, or the kind."""
+        return cls.selector.name if cls.selector else cls.kind
+
+    @classmethod
+    def description(cls) -> str:
+        """The first paragraph of the docstring, on one line."""
+        return " ".join(inspect.cleandoc(cls.__doc__ or "").split("\n\n")[0].split())
+
+    @classmethod
+    def presence(cls) -> Condition:
+        """When a candidate can have the method: it is named, and it applies."""
+        if cls.selector is None:
+            return cls.applies
+        named = Is(cls.selector.name, (cls.name,))
+        return named if cls.applies is ALWAYS else AllOf(named, cls.applies)
+
+    @classmethod
+    def of(cls, params: Mapping[str, Scalar | None]) -> Self:
+        """The method as the values of settings have it, by name; a missing one is neutral.
+
+        Raises SettingError for a value outside its bounds, and for one that is missing and needed.
+        """
+        values: dict[str, Any] = {}
+        for own in cls.settings:
+            if own.name in params:
+                values[own.field] = own.values.check(own.name, params[own.name])
+            elif own.neutral is None:
+                raise SettingError(
+                    own.name,
+                    f"is missing, which {cls.label} needs; there are only "
+                    f"{', '.join(params) or 'none'}",
+                )
+        return cls(**values)
+
+    def values(self) -> dict[str, Scalar]:
+        """The values of the settings, by name."""
+        return {own.name: getattr(self, own.field) for own in self.settings}
+
+    def is_neutral(self) -> bool:
+        """Whether every setting has its neutral value."""
+        return all(getattr(self, own.field) == own.neutral for own in self.settings)
+
+    @classmethod
+    def check_domains(cls, space: Mapping[str, Domain]) -> None:
+        """Raise SettingError where the largest values of a space make something too large."""
+
+    def check(self, others: MethodSet) -> None:
+        """Raise ValueError where the method can't go with others of a candidate."""
+
+    def needs_loop(self) -> bool:
+        """Whether training with it has to walk over time step by step, even for a linear cell."""
+        return False
+
+    def is_nonlinear_part(self) -> bool:
+        """Whether it makes the forecast a nonlinear function of what is read."""
+        return False
+
+    def phrase(self) -> str:
+        """The method in the description of a candidate, a few words, or ""."""
+        return ""
+
+
+class MethodSet:
+    """The configured methods of something, at most one of each class.
+
+    Indexing by a class gives the configured method of that class, or the neutral one where there
+    is none: `candidate[Dropout].rate` is 0 for a candidate without dropout.
+    """
+
+    def __init__(self, methods: tuple[Method, ...]) -> None:
+        self.methods = methods
+        for method in methods:
+            method.check(self)
+
+    def __eq__(self, other: object) -> bool:
+        return type(self) is type(other) and self.methods == other.methods
+
+    def __hash__(self) -> int:
+        return hash((type(self), self.methods))
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.methods))})"
+
+    def __iter__(self) -> Iterator[Method]:
+        return iter(self.methods)
+
+    def find(self, kind: type[M]) -> M | None:
+        """The method of a class or kind, None where there is none."""
+        return next((method for method in self.methods if isinstance(method, kind)), None)
+
+    def __getitem__(self, kind: type[M]) -> M:
+        found = self.find(kind)
+        return kind() if found is None else found
+
+    def settings(self) -> Iterator[tuple[Setting, Scalar]]:
+        """The settings of all methods with their values."""
+        for method in self.methods:
+            for own in method.settings:
+                yield own, getattr(method, own.field)
+
+    def values(self) -> dict[str, Scalar]:
+        """The values of all settings by name, the selectors' included."""
+        named = {m.selector.name: m.name for m in self.methods if m.selector is not None}
+        return {**named, **{own.name: value for own, value in self.settings()}}

@@ -1,0 +1,122 @@
+"""One setting of a method: what a study file may give it, and what is derived from it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from enum import IntEnum, auto
+from typing import Any
+
+from models.methods.condition import ALWAYS, Condition
+from models.methods.domain import Domain, Scalar
+from models.methods.values import Values
+
+
+class Stage(IntEnum):
+    """The order in which a space samples its settings: a condition looks at earlier ones only."""
+
+    CELL = auto()
+    SIZE = auto()
+    CONTEXT = auto()
+    OUTPUT = auto()
+    MODES = auto()
+    LOSS = auto()
+    FORCING = auto()
+    AUGMENTATION = auto()
+    NOISE = auto()
+    START = auto()
+    OPTIMISER = auto()
+    CLOSED_FORM = auto()
+    REGULARISATION = auto()
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """A candidate without something: what is done instead, in words, and by which settings.
+
+    values: None for the setting's neutral value. name: of what is taken out, None for that of the
+    setting.
+    """
+
+    instead: str
+    values: Mapping[str, Scalar] | None = None
+    name: str | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Setting:
+    """A number, name or flag that a study can search.
+
+    name: its key in a study file and its parameter in a trial.
+    field: the attribute of a method's class that holds it.
+    values: what it can be at all.
+    default: where it is searched if a study file does not say.
+    description: one sentence for people, with the unit.
+    neutral: its value where nothing is sampled; None where a candidate must have a value.
+    shared: whether all members of a cohort have the same value.
+    searched: whether it is part of the default space; if not, a study file has to name it.
+    when: a condition for it to be sampled, beside that its method applies.
+    stage: when it is sampled.
+    ablation: what a candidate is without it. None for a setting that says how much there is of
+        something, or how large it is: no candidate is without it.
+    is_stored: whether a forecaster computes with it: then it is kept among the weights.
+    most: the largest value that fits a training span of so many steps, given the domains of the
+        settings before; None where it takes no part of the span, or where that is no rule of its.
+    """
+
+    name: str
+    field: str
+    values: Values
+    default: Domain
+    description: str
+    neutral: Scalar | None
+    shared: bool
+    searched: bool
+    when: Condition
+    stage: Stage | None
+    ablation: Ablation | None
+    is_stored: bool
+    most: Callable[[int, Mapping[str, Domain]], int] | None
+
+
+def setting(
+    name: str,
+    values: Values,
+    default: Domain,
+    description: str,
+    *,
+    neutral: Scalar | None = None,
+    shared: bool = False,
+    searched: bool = True,
+    when: Condition = ALWAYS,
+    stage: Stage | None = None,
+    without: Ablation | str | None = None,
+    is_stored: bool = False,
+    most: Callable[[int, Mapping[str, Domain]], int] | None = None,
+) -> Any:
+    """Declare a field of a method's class as a setting; see `Setting` for the arguments.
+
+    stage: None for that of the method's kind. without: an ablation, or what is done instead where
+    the setting has its neutral value.
+    """
+    ablation = Ablation(without) if isinstance(without, str) else without
+    declared = Setting(
+        name=name,
+        field="",
+        values=values,
+        default=default,
+        description=description,
+        neutral=neutral,
+        shared=shared,
+        searched=searched,
+        when=when,
+        stage=stage,
+        ablation=ablation,
+        is_stored=is_stored,
+        most=most,
+    )
+    metadata = {Setting: declared}
+    if neutral is None:
+        return dataclasses.field(metadata=metadata, kw_only=True)
+    return dataclasses.field(default=neutral, metadata=metadata, kw_only=True)

@@ -1,0 +1,104 @@
+"""An architecture: those methods of a candidate that a free run depends on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Self
+
+from models.methods import MethodSet, Scalar
+from models.methods.configure import configure
+from models.methods.core import Core
+from models.network.cells.cell import Cell
+from models.network.options.context import Context, WarmedUpState
+from models.network.options.instance_norm import InstanceNorm
+from models.network.options.layer_norm import LayerNorm
+from models.network.options.output import Residual
+from models.network.options.size import Size
+
+
+class Architecture(MethodSet):
+    """What a forecaster is once its numbers are known: a network's shape, or a closed form.
+
+    Settings in which members of a cohort may differ stand among a forecaster's numbers, and are not
+    looked at here.
+    """
+
+    @classmethod
+    def of(cls, params: Mapping[str, Scalar | None]) -> Self:
+        """From the values of settings; raises SettingError and ValueError as `configure` does."""
+        return cls(configure(params, lambda method: method.shapes_forecast))
+
+    @property
+    def core(self) -> Core:
+        """The cell or the closed form."""
+        core = self.find(Core)
+        assert core is not None
+        return core
+
+    @property
+    def cell(self) -> Cell:
+        """The cell of a network."""
+        assert isinstance(self.core, Cell)
+        return self.core
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether it is a network, and no closed form."""
+        return self.core.is_trained
+
+    @property
+    def context_steps(self) -> int:
+        """True values that are read before a free run."""
+        own = self.core.own_context_steps
+        if own is not None:
+            return own
+        context = self.find(Context)
+        assert context is not None
+        return context.steps
+
+    @property
+    def layers(self) -> int:
+        """Recurrent layers."""
+        return self[Size].layers
+
+    @property
+    def head_layers(self) -> int:
+        """Fully connected layers before the output layer."""
+        return self[Size].head_layers
+
+    @property
+    def has_state(self) -> bool:
+        """Whether a state is warmed up and carried along, instead of a window read anew."""
+        return self.find(WarmedUpState) is not None
+
+    @property
+    def autonomous(self) -> bool:
+        """Whether a free run reads nothing after its warm-up."""
+        state = self.find(WarmedUpState)
+        return state is not None and state.autonomous
+
+    @property
+    def estimates_state(self) -> bool:
+        """Whether the state after the warm-up is found by least squares."""
+        state = self.find(WarmedUpState)
+        return state is not None and state.state_estimate == "least-squares"
+
+    @property
+    def residual(self) -> bool:
+        """Whether the forecast is an increment to the last value."""
+        return self[Residual].residual
+
+    @property
+    def scaled_increments(self) -> bool:
+        """Whether increments are in standard deviations of the training span's."""
+        return self[Residual].scaled_increments
+
+    @property
+    def has_layer_norm(self) -> bool:
+        """Whether each layer's output is normalised."""
+        return self.find(LayerNorm) is not None
+
+    @property
+    def has_instance_norm(self) -> bool:
+        """Whether values are read and forecast in units of their own context."""
+        return self.find(InstanceNorm) is not None

@@ -1,0 +1,120 @@
+"""The long short-term memory (Hochreiter & Schmidhuber 1997)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from models.later import torch
+from models.network.cells.cell import (
+    Layer,
+    UnitCell,
+    sigmoid_,
+    times_sigmoid_slope,
+    times_tanh_slope,
+)
+
+if TYPE_CHECKING:
+    from models.axes import MemberBatchUnit
+
+
+class LSTM(
+    UnitCell,
+    name="lstm",
+    label="LSTM",
+    source="Hochreiter & Schmidhuber (1997), with the forget gate of Gers et al. (1999)",
+    rank=3,
+    searched=True,
+):
+    """The long short-term memory, as `torch.nn.LSTM` with its two biases as one.
+
+    i, f, o = sigmoid(.); g = tanh(.); c' = f c + i g; h' = o tanh(c'). The state holds h, then c.
+
+    """
+
+    gates = 4
+
+    @property
+    def state_units(self) -> int:
+        return 2 * self.hidden_units
+
+    def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        units = self.hidden_units
+        return {
+            "input": (inputs, 4 * units),
+            "recurrent": (units, 4 * units),
+            "bias": (1, 4 * units),
+        }
+
+
+class LSTMLayer(Layer, cell=LSTM):
+    """All gates share one product each for the input and the state, in the order i, f, o, g.
+
+    The three sigmoids are then one call.
+    """
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.units = units = self.weights["recurrent"].shape[1]
+        self.from_input = self._buffer(4 * units)
+        self.gates = self._slots(4 * units)
+        self.squashed = self._slots(units)  # tanh(c')
+        self.grad_gates = self._buffer(4 * units)
+        self.grad_memory = self._buffer(units)
+        self.scratch = self._buffer(units)
+        self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
+
+    def begin_backward(self) -> None:
+        self.recurrent_t.copy_(self.weights["recurrent"].transpose(1, 2))
+        self.input_t.copy_(self.weights["input"].transpose(1, 2))
+
+    def forward(
+        self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
+    ) -> None:
+        w, units = self.weights, self.units
+        gates, squashed = self.gates[slot], self.squashed[slot]
+        torch.baddbmm(w["bias"], x, w["input"], out=self.from_input)
+        torch.baddbmm(self.from_input, state[..., :units], w["recurrent"], out=gates)
+        sigmoid_(gates[..., : 3 * units])
+        gates[..., 3 * units :].tanh_()
+        write, keep, read, content = gates.split(units, dim=-1)
+        memory = new_state[..., units:]
+        torch.mul(keep, state[..., units:], out=memory)
+        memory.addcmul_(write, content)
+        torch.tanh(memory, out=squashed)
+        torch.mul(read, squashed, out=new_state[..., :units])
+
+    def backward(
+        self,
+        slot: int,
+        x: MemberBatchUnit,
+        state: MemberBatchUnit,
+        new_state: MemberBatchUnit,
+        grad_new_state: MemberBatchUnit,
+        grad_state: MemberBatchUnit,
+        grad_x: MemberBatchUnit | None,
+    ) -> None:
+        g, units = self.gradients, self.units
+        write, keep, read, content = self.gates[slot].split(units, dim=-1)
+        grad_write, grad_keep, grad_read, grad_content = self.grad_gates.split(units, dim=-1)
+        squashed, grad_output = self.squashed[slot], grad_new_state[..., :units]
+        scratch, grad_memory = self.scratch, self.grad_memory
+
+        torch.mul(grad_output, read, out=scratch)
+        times_tanh_slope(scratch, squashed, out=grad_memory).add_(grad_new_state[..., units:])
+        torch.mul(grad_output, squashed, out=scratch)
+        times_sigmoid_slope(scratch, read, out=grad_read)
+        torch.mul(grad_memory, content, out=scratch)
+        times_sigmoid_slope(scratch, write, out=grad_write)
+        torch.mul(grad_memory, state[..., units:], out=scratch)
+        times_sigmoid_slope(scratch, keep, out=grad_keep)
+        torch.mul(grad_memory, write, out=scratch)
+        times_tanh_slope(scratch, content, out=grad_content)
+
+        torch.mul(grad_memory, keep, out=grad_state[..., units:])
+        torch.bmm(self.grad_gates, self.recurrent_t, out=scratch)
+        grad_state[..., :units] = scratch
+        if grad_x is not None:
+            torch.bmm(self.grad_gates, self.input_t, out=grad_x)
+        g["recurrent"].baddbmm_(state[..., :units].transpose(1, 2), self.grad_gates)
+        g["input"].baddbmm_(x.transpose(1, 2), self.grad_gates)
+        g["bias"].baddbmm_(self.ones, self.grad_gates)

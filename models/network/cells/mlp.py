@@ -1,0 +1,68 @@
+"""The window network: a multilayer perceptron on the last values, as a control.
+
+Lapedes & Farber (1987), "Nonlinear signal processing using neural networks".
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from models.later import torch
+from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
+
+if TYPE_CHECKING:
+    from torch import Generator, Tensor
+
+    from models.axes import MemberBatchUnit
+
+
+class MLP(UnitCell, name="mlp", label="window MLP", source="Lapedes & Farber (1987)", rank=10):
+    """A multilayer perceptron that reads a whole window at once, without recurrence: a control.
+
+    h' = tanh(x W + b). It is a cell so that layers, head, options and training are those of the
+    others; the state is written and never read.
+
+    """
+
+    reads_whole_window = True
+
+    def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+        return {"input": (inputs, self.hidden_units), "bias": (1, self.hidden_units)}
+
+    def initialise(self, inputs: int, generator: Generator) -> dict[str, Tensor]:
+        bound = inputs**-0.5
+        return {n: uniform(shape, bound, generator) for n, shape in self.shapes(inputs).items()}
+
+
+class MLPLayer(Layer, cell=MLP):
+    """See `MLP`."""
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:
+        super().__init__(*args, **keywords)
+        self.grad_sum = self._buffer(self.weights["bias"].shape[-1])
+        self.input_t = self._transposed("input")
+
+    def begin_backward(self) -> None:
+        self.input_t.copy_(self.weights["input"].transpose(1, 2))
+
+    def forward(
+        self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
+    ) -> None:
+        torch.baddbmm(self.weights["bias"], x, self.weights["input"], out=new_state).tanh_()
+
+    def backward(
+        self,
+        slot: int,
+        x: MemberBatchUnit,
+        state: MemberBatchUnit,
+        new_state: MemberBatchUnit,
+        grad_new_state: MemberBatchUnit,
+        grad_state: MemberBatchUnit,
+        grad_x: MemberBatchUnit | None,
+    ) -> None:
+        grad_sum = times_tanh_slope(grad_new_state, new_state, out=self.grad_sum)
+        grad_state.zero_()
+        if grad_x is not None:
+            torch.bmm(grad_sum, self.input_t, out=grad_x)
+        self.gradients["input"].baddbmm_(x.transpose(1, 2), grad_sum)
+        self.gradients["bias"].baddbmm_(self.ones, grad_sum)

@@ -1,0 +1,1 @@
+"""What cuts across all cells: layers, context, norms and the output, one a file."""

@@ -1,0 +1,135 @@
+"""What a free run starts from: a window that is read anew for each forecast, or a state."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from models.methods import (
+    Ablation,
+    AllOf,
+    Choices,
+    Condition,
+    Flag,
+    Is,
+    Method,
+    MethodSet,
+    Names,
+    Selector,
+    Stage,
+    setting,
+)
+from models.methods.domain import OFF_ON
+from models.methods.values import STEPS
+from models.methods.when import LINEAR, READS_WINDOW, RECURRENT, RUNS_ON_STATE, TRAINED
+from models.network.options.output import Residual
+
+
+class Context(Method):
+    """What a forecast is made from; a network has exactly one."""
+
+    kind = "context"
+    selector: ClassVar[Selector] = Selector(
+        name="context",
+        stage=Stage.CONTEXT,
+        description="What a free run starts from: a warmed-up state, or a window of values.",
+        when=RECURRENT,
+        ablation=Ablation(
+            "windows of 4 from a state of zero",
+            {"context": "window", "window_steps": 4, "window_rollout_steps": 16},
+        ),
+    )
+    stage = Stage.CONTEXT
+    shapes_forecast = True
+
+    # True values that are read before a free run.
+    steps: int
+
+
+def warm_up_steps(stage: Stage, most: Any = None) -> Any:
+    """The setting that a warmed-up network shares with an echo state network; see `setting`."""
+    return setting(
+        "warm_up_steps",
+        STEPS,
+        Choices((50, 100, 200, 300)),
+        "True values that a state reads before a free run.",
+        shared=True,
+        stage=stage,
+        most=most,
+    )
+
+
+class WarmedUpState(Context, name="state", rank=110, searched=True):
+    """A state that reads true values once before the free run, and is then carried along.
+
+    An autonomous network then runs on its state alone: after the warm-up it reads zeros instead of
+    its own output. It starts from what the recurrence leaves after reading the warm-up; or, where
+    everything is linear, from the state that explains the warm-up best by least squares.
+    """
+
+    applies = RECURRENT
+
+    steps: int = warm_up_steps(Stage.CONTEXT)
+    autonomous: bool = setting(
+        "autonomous",
+        Flag(),
+        OFF_ON,
+        "Whether a free run goes on from its state alone, and reads nothing after the warm-up.",
+        neutral=False,
+        shared=True,
+        when=RUNS_ON_STATE,
+        without="reads its own forecasts",
+    )
+    state_estimate: str = setting(
+        "state_estimate",
+        Names(("recurrence", "least-squares")),
+        Choices(("recurrence", "least-squares")),
+        "Where the state after the warm-up comes from: the recurrence, or a least-squares fit.",
+        neutral="recurrence",
+        shared=True,
+        when=AllOf(Is("autonomous", (True,)), LINEAR),
+        without=Ablation("state by reading the warm-up", name="state estimate"),
+    )
+
+    def check(self, others: MethodSet) -> None:
+        if self.state_estimate == "recurrence":
+            return
+        rest = [method for method in others if method.shapes_forecast]
+        if (
+            not self.autonomous
+            or any(m.is_nonlinear_part() for m in rest)
+            or others[Residual].residual
+        ):
+            raise ValueError(
+                'state_estimate "least-squares" needs a linear cell, autonomous, and no residual, '
+                f"head_layers or layer_norm, but got {others}"
+            )
+
+    def phrase(self) -> str:
+        words = [f"warm-up of {self.steps}"]
+        if self.autonomous:
+            words.append("running on its state")
+        if self.state_estimate == "least-squares":
+            words.append("state by least squares")
+        return ", ".join(words)
+
+
+class Window(Context, name="window", rank=111, searched=True):
+    """A window: the state starts at zero and reads the last values anew for every forecast."""
+
+    steps: int = setting(
+        "window_steps",
+        STEPS,
+        Choices((4, 16, 64)),
+        "True values, and later forecasts, that each forecast is made from.",
+        shared=True,
+    )
+
+    @classmethod
+    def presence(cls) -> Condition:
+        return AllOf(TRAINED, READS_WINDOW)
+
+    def needs_loop(self) -> bool:
+        return True
+
+    def phrase(self) -> str:
+        return f"window of {self.steps}"

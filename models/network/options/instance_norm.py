@@ -1,0 +1,82 @@
+"""Instance normalisation: each subsequence in units of its own context."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
+
+from models.later import torch
+from models.methods import Flag, Method, Stage, setting
+from models.methods.domain import OFF_ON
+from models.methods.when import TRAINED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from models.axes import MemberBatchChannel, TimeMemberBatchChannel
+
+# Added to the variance, as RevIN does: a context of equal values has none.
+EPSILON = 1e-5
+
+
+class InstanceNorm(
+    Method,
+    name="instance_norm",
+    label="instance norm",
+    source="Kim et al. (2022)",
+    rank=112,
+):
+    """Instance norm: values are read and forecast in standard deviations of their own context.
+
+    They are counted from the context's mean. See `InstanceScale`.
+    """
+
+    kind = "norm"
+    stage = Stage.CONTEXT
+    applies = TRAINED
+    shapes_forecast: ClassVar[bool] = True
+
+    instance_norm: bool = setting(
+        "instance_norm",
+        Flag(),
+        OFF_ON,
+        "Whether values are read and forecast in units of their own context.",
+        neutral=False,
+        shared=True,
+        searched=False,
+        without="none",
+    )
+
+    def phrase(self) -> str:
+        return "instance norm"
+
+
+@dataclass(frozen=True, eq=False)
+class InstanceScale:
+    """Mean and standard deviation of each subsequence's context, `[member, batch, channel]`.
+
+    RevIN (Kim et al. 2022) without its affine map, which the first and last layers can learn: what
+    is read is (value - mean) / std, what comes out is std * output + mean. Both are taken from the
+    warm-up alone, in training as in the free run that is scored, and stay as they are during the
+    rollout; no gradient flows through them.
+    """
+
+    mean: MemberBatchChannel
+    std: MemberBatchChannel
+
+    @classmethod
+    def of(cls, context: TimeMemberBatchChannel) -> InstanceScale:
+        """From the values of the warm-up."""
+        steps = context.shape[0]
+        # torch's layer norm takes row by row, so that a member's place does not matter.
+        rows = context.permute(1, 2, 3, 0).contiguous()
+        _, mean, inverse_std = torch.native_layer_norm(rows, [steps], None, None, EPSILON)
+        return cls(mean.squeeze(3), 1.0 / inverse_std.squeeze(3))
+
+    def normalised(self, values: Tensor) -> Tensor:
+        """In units of the context: of one step `[member, batch, channel]`, or several before it."""
+        return (values - self.mean) / self.std
+
+    def restored(self, values: Tensor) -> Tensor:
+        """Back from units of the context."""
+        return torch.addcmul(self.mean, values, self.std)

@@ -1,0 +1,73 @@
+"""What a network's output means: values or increments, with or without an offset."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from models.methods import (
+    Ablation,
+    AllOf,
+    Flag,
+    Is,
+    Method,
+    MethodSet,
+    Selects,
+    Stage,
+    setting,
+)
+from models.methods.domain import OFF_ON
+from models.methods.when import FEEDS_BACK, TRAINED
+
+
+class Residual(Method, name="residual", rank=120, source="Gauthier et al. (2021)"):
+    """Residual output: the forecast is the last value plus what the network puts out."""
+
+    kind = "output"
+    stage = Stage.OUTPUT
+    shapes_forecast: ClassVar[bool] = True
+
+    residual: bool = setting(
+        "residual",
+        Flag(),
+        OFF_ON,
+        "Whether the last value is added to the output, which then is an increment.",
+        neutral=False,
+        shared=True,
+        when=AllOf(FEEDS_BACK, Selects("cell", "can_add_to_last")),
+        without="no last value added to the output",
+    )
+    scaled_increments: bool = setting(
+        "scaled_increments",
+        Flag(),
+        OFF_ON,
+        "Whether increments are in standard deviations of the training span's.",
+        neutral=False,
+        shared=True,
+        searched=False,
+        when=AllOf(TRAINED, Is("residual", (True,))),
+        without="increments in units of the series",
+    )
+
+    def check(self, others: MethodSet) -> None:
+        if self.scaled_increments and not self.residual:
+            raise ValueError(f"scaled_increments needs residual, but got {others}")
+
+    def phrase(self) -> str:
+        return "scaled increments" if self.scaled_increments else "residual"
+
+
+class Scaling(Method, name="scaling", rank=121):
+    """How a series is scaled before a forecaster sees it: with or without its mean taken off."""
+
+    kind = "output"
+    stage = Stage.OUTPUT
+    is_always_there: ClassVar[bool] = True
+
+    offset: bool = setting(
+        "offset",
+        Flag(),
+        OFF_ON,
+        "Whether the mean is taken off and the output has a bias; without it, zero stays zero.",
+        neutral=True,
+        without=Ablation("mean taken off, bias in the output", name="no offset"),
+    )

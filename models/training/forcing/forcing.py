@@ -1,0 +1,69 @@
+"""What every way of forcing says: how much of the truth a free run reads, and when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from models.methods import AllOf, IsNot, Method, Selector, Stage
+from models.methods.when import LOOPS_AND_FEEDS_BACK, TRAINED
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Forcing(Method):
+    """The truth's share in what a free run reads at each position of the rollout.
+
+    A position reads (1 - share) * own forecast + share * truth; or, where the method `draws`, one
+    of the two, the truth with the share as its probability, anew for each position and subsequence.
+    """
+
+    kind = "forcing"
+    selector: ClassVar[Selector] = Selector(
+        name="forcing",
+        stage=Stage.FORCING,
+        description="How much of the truth a free run reads in training, if any.",
+        none="none",
+        # The growth of errors is a property of the free run, not of one that is forced.
+        when=AllOf(LOOPS_AND_FEEDS_BACK, IsNot("growth_penalty", (True,))),
+        shared=False,
+        searched=False,
+    )
+    stage = Stage.FORCING
+    applies = TRAINED
+    draws: ClassVar[bool] = False
+
+    def needs_loop(self) -> bool:
+        return True
+
+    def share(self, step: int, training_steps: int, rollout: int) -> float | Tensor:
+        """The share from 0 to 1 at the zero-based optimiser step, one for all or by `[time]`.
+
+        Time counts the values that are fed back: 0 is the first forecast of the rollout.
+        """
+        raise NotImplementedError
+
+    def schedule(self, training_steps: int, rollout: int) -> Schedule:
+        """The shares over the training of one member."""
+        return Schedule(self, training_steps, rollout)
+
+
+class Schedule:
+    """The shares of one member as its training goes on."""
+
+    def __init__(self, forcing: Forcing, training_steps: int, rollout: int) -> None:
+        self.forcing, self.training_steps, self.rollout = forcing, training_steps, rollout
+
+    def share(self, step: int) -> float | Tensor:
+        """See `Forcing.share`."""
+        return self.forcing.share(step, self.training_steps, self.rollout)
+
+    def is_due(self, step: int) -> bool:
+        """Whether the growth of errors has to be measured before optimiser step `step`."""
+        return False
+
+    def observe(self, growth: float, step: int) -> None:
+        """Take in by how much an error in the free run grows with each of its steps.
+
+        Measured before optimiser step `step`, see `models.training.growth`.
+        """

@@ -1,0 +1,1 @@
+"""How networks are trained, whatever they are: one file for each thing that a study can search."""

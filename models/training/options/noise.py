@@ -1,0 +1,140 @@
+"""Noise in training: each member draws its own, from its own generator, and only what it uses."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from models.later import torch
+from models.methods import Ablation, AllOf, Choices, Method, MethodSet, Stage, setting
+from models.methods.values import NOISE
+from models.methods.when import FEEDS_BACK, LOOPS, RECURRENT, TRAINED, UNROLLS
+
+if TYPE_CHECKING:
+    import torch as torch_types
+    from torch import Generator, Tensor
+
+    from models.axes import TimeMemberBatchChannel
+
+STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
+
+
+class Noise(Method):
+    """Gaussian noise of training, in standard deviations of the training span."""
+
+    kind = "noise"
+    stage = Stage.NOISE
+    applies = TRAINED
+
+    std: float
+
+
+class InputNoise(Noise, name="input_noise", label="input noise", rank=500):
+    """Noise on every true value that is read."""
+
+    std: float = setting(
+        "input_noise_std",
+        NOISE,
+        STDS,
+        "Noise on what is read.",
+        neutral=0.0,
+        without=Ablation("none", name="input noise"),
+    )
+
+
+class FeedbackNoise(Noise, name="feedback_noise", label="feedback noise", rank=501):
+    """Noise on every forecast that is fed back."""
+
+    std: float = setting(
+        "feedback_noise_std",
+        NOISE,
+        STDS,
+        "Noise on what is fed back.",
+        neutral=0.0,
+        when=AllOf(UNROLLS, FEEDS_BACK),
+        without=Ablation("none", name="feedback noise"),
+    )
+
+
+class OutputNoise(Noise, name="output_noise", label="output noise", rank=502):
+    """Noise on every forecast, whether it is scored or fed back."""
+
+    std: float = setting(
+        "output_noise_std",
+        NOISE,
+        STDS,
+        "Noise on forecasts.",
+        neutral=0.0,
+        without=Ablation("none", name="output noise"),
+    )
+
+
+class LabelNoise(Noise, name="label_noise", label="label noise", rank=503):
+    """Noise on every value that a forecast is compared with."""
+
+    std: float = setting(
+        "label_noise_std",
+        NOISE,
+        STDS,
+        "Noise on targets.",
+        neutral=0.0,
+        without=Ablation("none", name="label noise"),
+    )
+
+
+class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger (2001)", rank=505):
+    """Noise on the state when the next step reads it, in units of the state.
+
+    "The echo state approach": noise in the state update makes closed loops stable, at a cost in
+    precision. What a layer passes upwards at the same step is left clean.
+    """
+
+    std: float = setting(
+        "state_noise_std",
+        NOISE,
+        STDS,
+        "Noise on the state that is carried from step to step, in units of the state.",
+        neutral=0.0,
+        searched=False,
+        when=AllOf(LOOPS, RECURRENT),
+        without="none",
+    )
+
+    def needs_loop(self) -> bool:
+        return self.std > 0.0
+
+
+class MemberNoise:
+    """Draws Gaussian noise of one kind for a cohort.
+
+    shape: of the noise without the member axis, which stands at `axis` in what is drawn. shared:
+    an axis behind the member's, along which members' noise is repeated, such as branches; 0 for
+    none.
+    """
+
+    def __init__(
+        self,
+        candidates: Sequence[MethodSet],
+        kind: type[Noise],
+        shape: tuple[int, ...],
+        axis: int,
+        device: torch_types.device,
+        shared: int = 0,
+    ) -> None:
+        self.stds = [candidate[kind].std for candidate in candidates]
+        self.is_used = any(std > 0.0 for std in self.stds)
+        self.shape, self.axis, self.shared = shape, axis, shared
+        repeated = (shared,) if shared else ()
+        size = (*shape[:axis], len(self.stds), *repeated, *shape[axis:])
+        self.values: Tensor = torch.zeros(size if self.is_used else (0,), device=device)
+
+    def draw(self, generators: Sequence[Generator]) -> TimeMemberBatchChannel | None:
+        """Fresh noise, which the next call overwrites; None where no member uses this kind."""
+        if not self.is_used:
+            return None
+        for member, std in enumerate(self.stds):
+            if std > 0.0:
+                drawn = torch.randn(self.shape, generator=generators[member]).mul_(std)
+                own = self.values.select(self.axis, member)
+                own.copy_(drawn.unsqueeze(self.axis) if self.shared else drawn)
+        return self.values

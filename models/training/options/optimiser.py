@@ -1,0 +1,142 @@
+"""AdamW for a population: every member has its own rate, decay, clipping and schedule."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar
+
+from models.later import torch
+from models.methods import (
+    Ablation,
+    Choices,
+    FloatRange,
+    Method,
+    MethodSet,
+    Names,
+    Real,
+    Stage,
+    Whole,
+    setting,
+)
+from models.methods.values import STEPS
+from models.methods.when import TRAINED
+from models.per_member import PerMember
+
+if TYPE_CHECKING:
+    from models.axes import MemberParameter
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+class Optimiser(
+    Method, name="optimiser", label="AdamW", source="Loshchilov & Hutter (2019)", rank=300
+):
+    """AdamW with gradients clipped by their norm, and how long it trains on how much at a time."""
+
+    kind = "optimiser"
+    stage = Stage.OPTIMISER
+    applies = TRAINED
+    is_always_there: ClassVar[bool] = True
+
+    learning_rate: float = setting(
+        "learning_rate", Real(1e-9, 100), FloatRange(1e-3, 1e-1, log=True), "The learning rate."
+    )
+    weight_decay: float = setting(
+        "weight_decay",
+        Real(0, 100),
+        FloatRange(1e-6, 1e-1, log=True),
+        "The share of each weight that decays by a step, over the learning rate.",
+        neutral=0.0,
+        without="none",
+    )
+    clip_norm: float = setting(
+        "clip_norm",
+        Real(1e-9, 1e9),
+        FloatRange(0.1, 10.0, log=True),
+        "The norm to which a larger gradient is scaled down.",
+        without=Ablation("none", {"clip_norm": 1e9}, name="clipping"),
+    )
+    schedule: str = setting(
+        "schedule",
+        Names(("constant", "cosine")),
+        Choices(("constant", "cosine")),
+        "Whether the learning rate stays, or falls to zero along half a cosine.",
+        neutral="constant",
+        without="a constant learning rate",
+    )
+    training_steps: int = setting(
+        "training_steps", STEPS, Choices((200, 400)), "Steps of the optimiser.", shared=True
+    )
+    batch_size: int = setting(
+        "batch_size",
+        Whole(1, 4096),
+        Choices((4, 8)),
+        "Subsequences of the training span in each step of the optimiser.",
+        shared=True,
+    )
+
+
+class AdamW(PerMember):
+    """Kingma & Ba (2015) with decoupled weight decay (Loshchilov & Hutter 2019, alg. 2).
+
+    Everything is done in place: fresh memory would cost more than the arithmetic.
+
+    Where `trained` (shaped like the weights) is zero a weight keeps its value, and one elsewhere.
+    The gradient of each member is clipped to its own norm first. A member whose gradient is not
+    finite keeps its weights and moments for that step: a diverged network must not stop its
+    cohort, and has a finite, bad score.
+    """
+
+    by_member = (
+        "learning_rate",
+        "weight_decay",
+        "clip_norm",
+        "is_cosine",
+        "trained",
+        "first_moment",
+        "second_moment",
+    )
+
+    def __init__(
+        self, candidates: Sequence[MethodSet], weights: MemberParameter, trained: MemberParameter
+    ) -> None:
+        def column(values: list[float]) -> torch.Tensor:
+            return torch.tensor(values, dtype=weights.dtype, device=weights.device).unsqueeze(1)
+
+        own = [candidate[Optimiser] for candidate in candidates]
+        self.learning_rate = column([o.learning_rate for o in own])
+        self.weight_decay = column([o.weight_decay for o in own])
+        self.clip_norm = column([o.clip_norm for o in own])
+        self.is_cosine = column([float(o.schedule == "cosine") for o in own])
+        self.training_steps = own[0].training_steps
+        self.trained = trained
+        self.first_moment = torch.zeros_like(weights)
+        self.second_moment = torch.zeros_like(weights)
+        self.steps_done = 0
+
+    def step(self, weights: MemberParameter, grads: MemberParameter) -> None:
+        """One update of the weights in place; `grads` `[member, parameter]` is overwritten."""
+        # A zero-based cosine: the first step has the full rate, the step after the last none.
+        angle = torch.tensor(torch.pi * self.steps_done / self.training_steps)
+        cosine = 0.5 * (1.0 + torch.cos(angle))
+        rate = self.learning_rate * torch.lerp(
+            torch.ones_like(self.is_cosine), cosine.to(self.is_cosine), self.is_cosine
+        )
+        self.steps_done += 1
+        grads.mul_(self.trained)
+        norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
+        diverged = torch.nonzero(~torch.isfinite(norm[:, 0])).squeeze(1)
+        updated = (weights, self.first_moment, self.second_moment)
+        before = [values[diverged] for values in updated]
+        grads.mul_(torch.clamp(self.clip_norm / (norm + 1e-6), max=1.0))
+
+        self.first_moment.lerp_(grads, 1.0 - BETA1)
+        self.second_moment.mul_(BETA2).addcmul_(grads, grads, value=1.0 - BETA2)
+        bias1 = 1.0 - BETA1**self.steps_done
+        bias2 = 1.0 - BETA2**self.steps_done
+        scale = torch.div(self.second_moment, bias2, out=grads).sqrt_().add_(EPSILON)
+        direction = torch.div(self.first_moment, scale, out=grads)
+        weights.mul_(1.0 - rate * self.weight_decay * self.trained)
+        weights.addcmul_(direction, rate / bias1, value=-1.0)
+        for values, kept in zip(updated, before, strict=True):
+            values[diverged] = kept

@@ -1,0 +1,129 @@
+"""A candidate that is a network: an architecture, and how it is trained."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Hashable
+from functools import cached_property
+
+from models.methods import Method, MethodSet
+from models.network.architecture import Architecture
+from models.network.cells.cell import Cell
+from models.training.losses.growth import GrowthPenalty
+from models.training.losses.squared_error import Rollout, SquaredError, Stateful
+from models.training.options.optimiser import Optimiser
+from models.training.options.restarts import Restarts
+
+
+class BaseCandidate(MethodSet):
+    """What one trial samples: the configured methods of a network or of a closed form."""
+
+    @cached_property
+    def architecture(self) -> Architecture:
+        """The methods that a free run depends on."""
+        return Architecture(tuple(method for method in self if method.shapes_forecast))
+
+    @property
+    def restarts(self) -> int:
+        """Initialisations tried within a replica."""
+        return self[Restarts].restarts
+
+    @property
+    @abstractmethod
+    def least_steps(self) -> int:
+        """The fewest values that a training span must have."""
+
+    @abstractmethod
+    def description(self) -> str:
+        """The candidate in a few words."""
+
+    def shared_settings(self) -> tuple[tuple[str, object], ...]:
+        """Names and values of the settings in which members of a cohort have to agree."""
+        found: list[tuple[str, object]] = []
+        for method in self:
+            if method.selector is not None and method.selector.shared:
+                found.append((method.selector.name, method.name))
+            found += [(s.name, getattr(method, s.field)) for s in method.settings if s.shared]
+        return tuple(found)
+
+    def cohort_key(self) -> Hashable:
+        """What must be equal for two candidates to train as one batched computation."""
+        return self.shared_settings()
+
+
+class TrainedNetwork(BaseCandidate):
+    """A network and its training.
+
+    Raises ValueError where methods contradict each other.
+    """
+
+    def __init__(self, methods: tuple[Method, ...]) -> None:
+        super().__init__(methods)
+        if self.architecture.estimates_state and not self.is_linear:
+            raise ValueError(
+                'state_estimate "least-squares" needs training that runs freely without a loop '
+                f"over time (no second branch, forcing, dropout or state noise), but got {self}"
+            )
+
+    @property
+    def cell(self) -> Cell:
+        """The recurrent cell."""
+        return self.architecture.cell
+
+    @property
+    def optimiser(self) -> Optimiser:
+        """The settings of the optimiser."""
+        return self[Optimiser]
+
+    @property
+    def rollout_steps(self) -> int:
+        """Steps that training runs freely."""
+        rollout = self.find(Rollout)
+        assert rollout is not None
+        return rollout.steps
+
+    @property
+    def least_steps(self) -> int:
+        return self.architecture.context_steps + self.rollout_steps
+
+    @property
+    def carries_state(self) -> bool:
+        """Whether training carries the state from chunk to chunk."""
+        return self[Stateful].stateful
+
+    @property
+    def branches(self) -> int:
+        """How often training runs its subsequences: freely, once or twice, and on the truth."""
+        return self.free_branches + self.has_teacher_branch
+
+    @property
+    def free_branches(self) -> int:
+        """Free runs of each subsequence: a second one is displaced, for the growth penalty."""
+        return 2 if self[GrowthPenalty].growth_penalty else 1
+
+    @property
+    def has_teacher_branch(self) -> bool:
+        """Whether the truth is read beside the free run.
+
+        For its loss, or for the state that the next chunk starts from.
+        """
+        return self[SquaredError].teacher_span == "rollout" or self.carries_state
+
+    @property
+    def is_linear(self) -> bool:
+        """Whether training is linear in what is read, and needs no loop over time.
+
+        Reading some of the truth would be linear as well, but that run is not written down.
+        """
+        return not any(method.needs_loop() for method in self)
+
+    def cohort_key(self) -> Hashable:
+        return (*self.shared_settings(), self.is_linear)
+
+    def description(self) -> str:
+        architecture, cell = self.architecture, self.cell
+        layers = f"{architecture.layers} x " if architecture.layers > 1 else ""
+        rollout = self.find(Rollout)
+        parts = [cell.name, layers + cell.size(), *(m.phrase() for m in architecture)]
+        parts += [rollout.phrase()] if rollout else []
+        return ", ".join(part for part in parts if part)

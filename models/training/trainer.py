@@ -1,0 +1,286 @@
+"""Training of a cohort: members of one architecture, each with its own data, settings and seed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+
+import torch
+from torch import Generator, Tensor
+
+from models.axes import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel
+from models.network.forecaster import Forecaster
+from models.network.free_run import free_run
+from models.network.options.output import Scaling
+from models.network.parameters import FIXED, INCREMENT_STD, under
+from models.per_member import in_company
+from models.training.batches import Batches
+from models.training.cohort_forcing import CohortForcing
+from models.training.growth_of_errors import growth_of_errors
+from models.training.linear_gradient import LinearGradient
+from models.training.member import Member, checked_cohort
+from models.training.objective import Objective
+from models.training.options.augmentation import Factors
+from models.training.options.averaging import Averages
+from models.training.options.dropout import Dropout, DropoutMasks
+from models.training.options.noise import MemberNoise, StateNoise
+from models.training.options.optimiser import AdamW
+from models.training.subsequences import Subsequences, SubsequenceShape
+from models.training.trained_network import TrainedNetwork
+from models.training.unrolled_gradient import UnrolledGradient, training_plan
+
+# Subsequences on which the training loss is measured when restarts are compared.
+LOSS_SUBSEQUENCES = 16
+# Subsequences on which the growth of errors is measured, for members whose forcing follows it.
+GROWTH_SUBSEQUENCES = 4
+
+
+class Trainer:
+    """Trains the members of one cohort together; a member's numbers are as if it were alone.
+
+    `values` `[series, time, channel]` are training spans, scaled.
+    Iterating yields the number of optimiser steps done after each step; between two of them,
+    members may be dropped with `keep`.
+
+    Raises ValueError where the members can't form a cohort or the span is too short for them.
+    """
+
+    def __init__(
+        self, members: Sequence[Member[TrainedNetwork]], values: Tensor, device: str = "cpu"
+    ) -> None:
+        self.candidate = candidate = checked_cohort(members, TrainedNetwork)
+        self.forecaster = Forecaster(candidate.architecture, channels=values.shape[-1])
+        self.free_run_shape = SubsequenceShape.of_free_run(candidate)
+        if self.free_run_shape.steps > values.shape[1]:
+            raise ValueError(
+                "context_steps + rollout_steps must be at most the training span's "
+                f"{values.shape[1]} steps, but got {self.free_run_shape.steps}"
+            )
+        self.device = torch.device(device)
+        self.steps_done = 0
+        self.count = len(members)
+        self.members = [members[i] for i in in_company(range(len(members)))]
+        self.data = values
+        self.values: MemberTimeChannel = values[[m.series for m in self.members]].to(self.device)
+        self.generators = [Generator().manual_seed(m.seed) for m in self.members]
+        self.weights: MemberParameter = torch.stack(
+            [self._initialise(m, g) for m, g in zip(self.members, self.generators, strict=True)]
+        ).to(self.device)
+        candidates = [m.candidate for m in self.members]
+        shape = SubsequenceShape.of_training(candidate)
+        self.subsequences = Subsequences(candidates, shape, values.shape[1], self.generators)
+        self.factors = Factors(candidates, self.subsequences, self.generators, self.device)
+        self.forcing = CohortForcing(candidates, self.device)
+        self.averages = Averages(candidates, self.weights)
+        self.optimiser = AdamW(candidates, self.weights, self._trained(candidates))
+        # What the streams of stateful candidates start their next chunks from.
+        layers = candidate.architecture.layers if candidate.carries_state else 0
+        states = candidate.optimiser.batch_size, candidate.cell.state_units
+        self.stream_state = torch.zeros(len(self.members), layers, *states, device=self.device)
+        self._bind()
+
+    def __iter__(self) -> Iterator[int]:
+        while self.steps_done < self.total_steps:
+            self.grads.zero_()
+            self._adapt()
+            self._gradient()
+            self.optimiser.step(self.weights, self.grads)
+            self.averages.update(self.weights)
+            self.steps_done += 1
+            yield self.steps_done
+
+    def keep(self, members: Sequence[int]) -> None:
+        """Drop every member but those at these positions; their training goes on unchanged.
+
+        Raises ValueError where nothing would be left.
+        """
+        if not members:
+            raise ValueError("at least one member must be kept, but got none")
+        rows = in_company(members)
+        self.count = len(members)
+        # Copies, since a twin that drew from its member's own generator would change its numbers.
+        self.members = [self.members[i] for i in rows]
+        self.generators = [_copy(self.generators[i]) for i in rows]
+        for part in (
+            self.subsequences,
+            self.factors,
+            self.forcing,
+            self.averages,
+            self.optimiser,
+        ):
+            part.keep(rows)
+        self.values = self.values[rows].clone()
+        self.stream_state = self.stream_state[rows].clone()
+        self.weights = self.weights[rows].clone()
+        self._bind()
+
+    @torch.no_grad()
+    def loss(self) -> Tensor:
+        """The training loss `[member]`, without noise, over evenly spaced parts of the span.
+
+        This is what restarts are chosen by: the candidate's own errors at its full horizon, in free
+        runs with the whole context. Squared errors alone, as in the score, whatever else training
+        minimises: the match of professor forcing, for one, compares a network with itself, and one
+        whose hidden values are small would win. Of averaged weights, where those are scored.
+        """
+        shape, weights = self.free_run_shape, self.scored_weights
+        parts = self._spread(self.values, LOSS_SUBSEQUENCES)
+        given = (self.forecaster, weights, parts[:, :, : shape.warm_up], shape.rollout)
+        forecast = free_run(*given, one_step_from=shape.one_step_from)
+        by_step = _squares(forecast, parts[:, :, shape.one_step_from :])
+        free = by_step[:, shape.warm_up - shape.one_step_from :].contiguous().mean(1)
+        if self.objective.is_over_rollout:
+            truth = parts[:, :, shape.warm_up :]
+            teacher = _squares(free_run(*given, truth=truth), truth).mean(1)
+        else:
+            teacher = by_step[:, : shape.warm_up + 1 - shape.one_step_from].contiguous().mean(1)
+        share = self.objective.teacher_share
+        return (share * teacher + (1.0 - share) * free)[: self.count]
+
+    @property
+    def scored_weights(self) -> MemberParameter:
+        """What is scored and exported: the weights, or their averages where members have some."""
+        return self.averages.of(self.weights)
+
+    @property
+    def total_steps(self) -> int:
+        """How many steps of the optimiser there are in all."""
+        return self.candidate.optimiser.training_steps
+
+    @property
+    def warm_up(self) -> int:
+        """True values before a free run that is scored; training may read fewer."""
+        return self.free_run_shape.warm_up
+
+    @property
+    def parameter_count(self) -> int:
+        """Trained numbers of one network."""
+        layout = self.forecaster.layout()
+        fixed = [prod(s) for name, s in layout.shapes.items() if name.startswith(FIXED)]
+        return layout.count - sum(fixed)
+
+    def _spread(self, values: MemberTimeChannel, count: int) -> MemberBatchTimeChannel:
+        """At most `count` parts as long as a scored free run, evenly spread over the span."""
+        steps = self.free_run_shape.steps
+        last = values.shape[1] - steps
+        starts = torch.linspace(0, last, min(count, last + 1)).round().long()
+        return torch.stack([values[:, s : s + steps] for s in starts.tolist()], dim=1)
+
+    def _initialise(self, member: Member[TrainedNetwork], generator: Generator) -> Tensor:
+        row, forecaster, candidate = (
+            self.forecaster.initialise(generator),
+            self.forecaster,
+            member.candidate,
+        )
+        named = forecaster.layout().views(row.unsqueeze(0))
+        if not candidate[Scaling].offset:
+            named[forecaster.output_bias].zero_()
+        series = self.data[member.series]
+        for layer in range(candidate.architecture.layers):
+            candidate.cell.adjust(under(named, f"cell.{layer}."), layer, series, generator)
+        for own in candidate.cell.stored_settings():
+            named[FIXED + own.name].fill_(getattr(candidate.cell, own.field))
+        if candidate.architecture.scaled_increments:
+            increments = series.diff(dim=0)
+            # A constant channel has increments of zero.
+            named[INCREMENT_STD][0].copy_(increments.std(dim=0, correction=0).clamp(min=1e-6))
+        return row
+
+    def _trained(self, candidates: Sequence[TrainedNetwork]) -> MemberParameter:
+        """One for the numbers that are trained, zero for those that are held fixed."""
+        trained = torch.ones_like(self.weights)
+        named = self.forecaster.layout().views(trained)
+        for name, view in named.items():
+            if name.startswith(FIXED):
+                view.zero_()
+        for row, candidate in enumerate(candidates):
+            if not candidate[Scaling].offset:
+                named[self.forecaster.output_bias][row] = 0.0
+            for layer in range(candidate.architecture.layers):
+                for name in candidate.cell.frozen():
+                    named[f"cell.{layer}.{name}"][row] = 0.0
+        return trained
+
+    def _bind(self) -> None:
+        """Make what the present members train with."""
+        candidates = [m.candidate for m in self.members]
+        candidate, forecaster, device = self.candidate, self.forecaster, self.device
+        shape, channels = self.subsequences.shape, forecaster.channels
+        self.grads = torch.zeros_like(self.weights)
+        self.batches = Batches(
+            candidates, self.values, self.subsequences, self.factors, self.forcing
+        )
+        self.objective = Objective(candidates, shape, channels, self.forcing, device)
+        slots, layers = len(training_plan(candidate)), candidate.architecture.layers
+        batch, branches, cell = candidate.optimiser.batch_size, candidate.branches, candidate.cell
+        hidden = (slots, layers, batch, cell.output_units)
+        state = (slots, layers, batch, cell.state_units)
+        self.dropout = DropoutMasks(candidates, hidden, branches, device)
+        self.state_noise = MemberNoise(candidates, StateNoise, state, 2, device, shared=branches)
+        self.gradient: LinearGradient | UnrolledGradient
+        if candidate.is_linear and (channels == 1 or candidate.architecture.estimates_state):
+            self.gradient = LinearGradient(forecaster, self.weights, self.grads, shape)
+        else:
+            # Views, which the next draws change.
+            masks = self.dropout.masks.flatten(3, 4) if self.dropout.is_used else None
+            noise = self.state_noise.values.flatten(3, 4) if self.state_noise.is_used else None
+            self.gradient = UnrolledGradient(
+                forecaster,
+                candidate,
+                self.weights,
+                self.grads,
+                forcing=self.forcing,
+                masks=masks,
+                state_noise=noise,
+                stream_state=self.stream_state if candidate.carries_state else None,
+            )
+
+    def _gradient(self) -> None:
+        """One forward and backward pass over a fresh batch; adds to `grads`."""
+        batch = self.batches.draw(self.steps_done, self.generators)
+        self.dropout.draw(self.generators)
+        self.state_noise.draw(self.generators)
+        self.gradient.add(batch, self.objective, self.steps_done)
+
+    def _adapt(self) -> None:
+        """Tell members whose forcing adapts by how much errors in their free runs grow."""
+        adapting = self.forcing.adapting(self.steps_done)
+        if not adapting:
+            return
+        rows, shape = in_company(adapting), self.free_run_shape
+        contexts = self._spread(self.values[rows], GROWTH_SUBSEQUENCES)[:, :, : shape.warm_up]
+        factors = growth_of_errors(self.forecaster, self.weights[rows], contexts, shape.rollout)
+        self.forcing.observe(dict(zip(adapting, factors.tolist(), strict=False)), self.steps_done)
+
+
+def training_bytes(candidate: TrainedNetwork) -> int:
+    """About how much memory the training of one member takes; linear free runs take little."""
+    architecture, cell = candidate.architecture, candidate.cell
+    batch_size = candidate.optimiser.batch_size
+    if candidate.is_linear:
+        # Per step: values, spectra and their gradients of each subsequence; powers of the modes.
+        steps = architecture.context_steps + candidate.rollout_steps
+        return 4 * steps * (32 * batch_size + 16 * cell.units)
+    slots, batch = len(training_plan(candidate)), batch_size * candidate.branches
+    # Per hidden unit: one number in a mask and in a norm, three in a head's layer, in the noise of
+    # a state as many as the state has, at most two.
+    noisy = 2 * (candidate[StateNoise].std > 0.0)
+    in_layer = (candidate[Dropout].rate > 0.0) + architecture.has_layer_norm + noisy
+    of_units = in_layer * architecture.layers + 3 * (architecture.head_layers + 1)
+    per_step = cell.units * of_units + cell.kept_numbers * architecture.layers
+    if cell.reads_whole_window:
+        per_step += architecture.context_steps
+    return 4 * slots * batch * per_step
+
+
+def _squares(forecast: MemberBatchTimeChannel, truth: MemberBatchTimeChannel) -> Tensor:
+    """Mean squared error by step, `[member, time]`."""
+    squared = (forecast - truth) ** 2
+    members, _, steps, _ = squared.shape
+    return squared.transpose(1, 2).reshape(members, steps, -1).mean(2)
+
+
+def _copy(generator: Generator) -> Generator:
+    copied = Generator()
+    copied.set_state(generator.get_state())
+    return copied

@@ -1,0 +1,196 @@
+"""The gradient of a cohort's objective by unrolling its forecasters over their segments."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.axes import (
+    MemberBatchChannel,
+    MemberBatchUnit,
+    MemberParameter,
+    TimeMemberBatchChannel,
+)
+from models.clip import CLIP_STD
+from models.network.forecaster import Forecaster
+from models.network.plan import Step, plan
+from models.network.unroll import Unroll
+from models.network.walk import Walk
+from models.training.batches import Batch
+from models.training.cohort_forcing import CohortForcing
+from models.training.losses.growth import DISPLACEMENT
+from models.training.objective import Objective
+from models.training.subsequences import SubsequenceShape
+from models.training.trained_network import TrainedNetwork
+
+
+def training_plan(candidate: TrainedNetwork) -> list[Step]:
+    """The steps in which a training subsequence is unrolled."""
+    shape = SubsequenceShape.of_training(candidate)
+    return plan(
+        candidate.architecture,
+        shape.warm_up,
+        shape.rollout,
+        shape.one_step_from,
+        carries_state=candidate.carries_state,
+    )
+
+
+class UnrolledGradient:
+    """Runs subsequences forwards, and their errors backwards.
+
+    The unroll's batch holds them once for each branch (`TrainedNetwork.branches`): the free run,
+    which reads its own output during the rollout, or some of the truth as its forcing has it; the
+    displaced free run of the growth penalty; and last, teacher forcing, which reads the truth. They
+    share their noise, and so differ by what they read alone.
+
+    `masks` and `state_noise` are those of `Unroll`, drawn anew by the caller before each `add`.
+    `stream_state` `[member, layer, batch, state]`, where given, is what subsequences start from
+    that are not fresh; it is left as it is after the last value read, in the branch that read the
+    truth. No gradient flows back through it.
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        candidate: TrainedNetwork,
+        weights: MemberParameter,
+        grads: MemberParameter,
+        forcing: CohortForcing,
+        masks: Tensor | None,
+        state_noise: Tensor | None,
+        stream_state: Tensor | None,
+    ) -> None:
+        self.shape, self.stream_state = SubsequenceShape.of_training(candidate), stream_state
+        self.feeds_back = not forecaster.architecture.autonomous
+        self.batch, self.branches = candidate.optimiser.batch_size, candidate.branches
+        steps = training_plan(candidate)
+        branched = self.branches * self.batch
+        # The subsequences that run freely, of all branches.
+        self.is_displaced = candidate.free_branches > 1
+        self.own = slice(candidate.free_branches * self.batch)
+        self.unroll = Unroll(
+            forecaster,
+            weights,
+            grads,
+            slots=len(steps),
+            batch=branched,
+            masks=masks,
+            state_noise=state_noise,
+        )
+        size = (self.shape.steps, len(weights), branched, forecaster.channels)
+        self.reads: TimeMemberBatchChannel = torch.empty(size, device=weights.device)
+        self.outputs: TimeMemberBatchChannel = torch.zeros(size, device=weights.device)
+        self.walk = Walk(self.unroll, steps, self.reads, self.outputs)
+        self.passes = forcing.passes()
+        # A window's state is made anew for each forecast, and its gradient ends there anyway.
+        is_carried = candidate.architecture.has_state
+        self.cuts = self._cuts(forcing.pushforward) if is_carried else {}
+
+    def add(self, batch: Batch, objective: Objective, step: int) -> None:
+        """Add the gradient of the batch of optimiser step `step`."""
+        self._by_branch(self.reads).copy_(batch.reads.unsqueeze(2))
+        self._forward(batch)
+        outputs = self._by_branch(self.outputs)
+        grads = (outputs - batch.targets.unsqueeze(2)).mul_(objective.error_weights(step))
+        rollout = slice(self.shape.warm_up, None)
+        run, free = outputs[rollout], grads[rollout]
+        further = objective.further_gradient(run[:, :, 0], batch.targets[rollout], step)
+        if further is not None:
+            free[:, :, 0] += further
+        if self.is_displaced:
+            growth = objective.growth_gradient(run[:, :, 0], run[:, :, 1], step)
+            free[:, :, 0] -= growth
+            free[:, :, 1] += growth
+        match = objective.match_weights(step)
+        self.walk.backward(
+            grads.flatten(2, 3),
+            self._gates(batch.forced) if self.feeds_back else None,
+            warm_up=self.shape.warm_up,
+            fed_back=self.own,
+            grad_top=lambda index, emits: self._matched(index, emits, match),
+            cuts=self.cuts,
+        )
+        self.unroll.end()
+
+    def _forward(self, batch: Batch) -> None:
+        self.unroll.begin()
+        self.unroll.adapt(self.reads[: self.shape.warm_up])
+        if self.is_displaced:
+            # After the units are taken: in others, the two runs would not be those of one network.
+            self._by_branch(self.reads)[self.shape.warm_up - 1, :, 1] += DISPLACEMENT
+        if self.stream_state is not None:
+            self._resume(self.stream_state, batch.fresh)
+
+        def on_forecast(position: int, output: MemberBatchChannel) -> None:
+            if batch.output_noise is not None:
+                self._by_branch(output).add_(batch.output_noise[position].unsqueeze(1))
+            if position >= self.shape.warm_up:
+                self._feed_back(position, batch)
+
+        self.walk.forward(on_forecast)
+        if self.stream_state is not None:
+            for layer, states in enumerate(self.unroll.states):
+                self.stream_state[:, layer] = states[len(self.walk.steps)][:, -self.batch :]
+
+    def _resume(self, stream_state: Tensor, fresh: Tensor) -> None:
+        """Start the unroll from the streams' states, in every branch."""
+        start = torch.where(fresh.unsqueeze(1).unsqueeze(3), 0.0, stream_state)
+        for layer, states in enumerate(self.unroll.states):
+            self._by_branch(states[0]).copy_(start[:, layer].unsqueeze(1))
+
+    def _feed_back(self, position: int, batch: Batch) -> None:
+        """Put what the free runs read at a position in the truth's place."""
+        read = self.reads[position][:, self.own]
+        if not self.feeds_back:
+            read.copy_(self.unroll.nothing[:, self.own])
+            return
+        fed_back = read if batch.forced is None else torch.empty_like(read)
+        torch.clamp(self.outputs[position][:, self.own], -CLIP_STD, CLIP_STD, out=fed_back)
+        if batch.feedback_noise is not None:
+            self._by_free_run(fed_back).add_(batch.feedback_noise[position].unsqueeze(1))
+        if batch.forced is not None:
+            share = batch.forced[position - self.shape.warm_up].unsqueeze(1)
+            mixed = self._by_free_run(read).mul_(share)
+            mixed.addcmul_(self._by_free_run(fed_back), 1.0 - share)
+
+    def _gates(self, forced: Tensor | None) -> TimeMemberBatchChannel:
+        """What the gradient of a value fed back is multiplied by, from the warm-up's end on."""
+        outputs = self.outputs[self.shape.warm_up :, :, self.own]
+        # Beyond the clip the fed-back value is a constant.
+        gates = (outputs.abs() < CLIP_STD).to(outputs.dtype).mul_(self.passes)
+        if forced is not None:
+            self._by_free_run(gates).mul_((1.0 - forced).unsqueeze(2))
+        return gates
+
+    def _cuts(self, pushforward: Tensor) -> dict[int, Tensor]:
+        """Steps of the plan before which the state's gradient ends, and zero for whom it does.
+
+        They read the last value that was forecast without a gradient.
+        """
+        return {
+            self.shape.warm_up - 1 + steps: (pushforward != steps).to(self.outputs).view(-1, 1, 1)
+            for steps in set(pushforward.tolist())
+            if steps > 0
+        }
+
+    def _matched(
+        self, index: int, emits: int | None, match: Tensor | None
+    ) -> MemberBatchUnit | None:
+        """The gradient of the top layer's outputs by which the branches are drawn together."""
+        if match is None or emits is None:
+            return None
+        free, *displaced, teacher = self._by_branch(self.unroll.top(index)).unbind(1)
+        apart = free - teacher
+        moved = [apart, *(torch.zeros_like(run) for run in displaced), -apart]
+        return (torch.stack(moved, dim=1) * match[emits]).flatten(1, 2)
+
+    def _by_free_run(self, values: Tensor) -> Tensor:
+        """The same view of values of the free runs alone."""
+        free: Tensor = values.unflatten(-2, (-1, self.batch))
+        return free
+
+    def _by_branch(self, values: Tensor) -> Tensor:
+        """A view `[..., branch, batch, unit]` of `[..., branch * batch, unit]`."""
+        branched: Tensor = values.unflatten(-2, (self.branches, self.batch))
+        return branched

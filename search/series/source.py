@@ -1,0 +1,88 @@
+"""What every source of series provides, and which sources exist."""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping
+from functools import cache, reduce
+from operator import or_
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from search.plugins import load_plugins
+from search.series.draw import Draw, Purpose
+
+_HOME = "search.series.sources"
+_sources: dict[str, type["Source"]] = {}
+
+
+class Section(BaseModel):
+    """A frozen section of a study file, checked once when it is made.
+
+    Strict: "5" is not 5, true is not 1; a whole number is accepted where a real one is wanted.
+    Unknown keys, NaN and infinity are refused.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Source(Section):
+    """The [series] section of a study file, whose key `source` names one of these classes.
+
+    A class gives the field `source: Literal["name"] = "name"`; that registers it by its name.
+    """
+
+    is_generated: ClassVar[bool]
+
+    source: str
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **keywords: Any) -> None:
+        super().__pydantic_init_subclass__(**keywords)
+        name = cls.model_fields["source"].default
+        if isinstance(name, str):
+            _sources[name] = cls
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the value channels."""
+        return ("value",)
+
+
+class GeneratedSource(Source):
+    """A source that draws as many steps as are asked for, and knows the noise-free signal."""
+
+    is_generated: ClassVar[bool] = True
+
+    @property
+    def signal_variance(self) -> float:
+        """The variance of the noise-free signal; raises SeriesError where it has none."""
+        raise NotImplementedError
+
+    def draw(self, study_seed: int, purpose: Purpose, index: int, steps: int) -> Draw:
+        """Return draw `index` of a purpose: values and signal, [steps, channel] each.
+
+        A longer draw begins with the shorter one of the same seed, purpose and index.
+        """
+        raise NotImplementedError
+
+
+@cache
+def sources() -> Mapping[str, type[Source]]:
+    """All sources by their names, those of plug-ins last."""
+    home = importlib.import_module(_HOME)
+    for module in pkgutil.iter_modules(home.__path__, f"{_HOME}."):
+        importlib.import_module(module.name)
+    load_plugins()
+    return dict(_sources)
+
+
+if TYPE_CHECKING:
+    Series = Source
+else:
+
+    def __getattr__(name: str) -> Any:
+        """The type of a [series] section, made when it is first asked for, with all sources."""
+        if name != "Series":
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        return Annotated[reduce(or_, sources().values()), Field(discriminator="source")]

@@ -1,0 +1,1 @@
+"""What any forecaster could reach at best on a noisy sine, before a trial is spent."""

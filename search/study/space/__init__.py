@@ -1,0 +1,32 @@
+"""The space that a study searches, derived from the methods that exist.
+
+Start at `Space`: it samples trials and resolves their parameters to candidates.
+"""
+
+from search.study.space.parameter import Parameter, parameter_named, parameters
+from search.study.space.reading import read_domain
+from search.study.space.space import (
+    PRESET,
+    Space,
+    check_complete,
+    complete_space,
+    distribution_of,
+    least_training_steps,
+    read_space,
+    resolve_params,
+)
+
+__all__ = [
+    "PRESET",
+    "Parameter",
+    "Space",
+    "check_complete",
+    "complete_space",
+    "distribution_of",
+    "least_training_steps",
+    "parameter_named",
+    "parameters",
+    "read_domain",
+    "read_space",
+    "resolve_params",
+]

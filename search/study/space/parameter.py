@@ -1,0 +1,143 @@
+"""The parameters of spaces, in the order in which trials sample them.
+
+They are derived from the settings and selectors of all methods; nothing is listed here.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+
+from models.methods import (
+    Ablation,
+    AllOf,
+    AnyOf,
+    Choices,
+    Condition,
+    Domain,
+    Method,
+    Scalar,
+    Selector,
+    Setting,
+    Values,
+    methods,
+)
+from models.methods.condition import ALWAYS
+from models.methods.configure import selector_values
+from search.plugins import load_plugins
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One parameter of a space.
+
+    owners: the methods that have it as a setting, or that it selects. condition: when a trial
+    samples it. Other fields are those of `models.methods.Setting`.
+    """
+
+    name: str
+    values: Values
+    default: Domain
+    description: str
+    neutral: Scalar | None
+    shared: bool
+    searched: bool
+    condition: Condition
+    ablation: Ablation | None
+    owners: tuple[type[Method], ...]
+
+    def applies(self, params: Mapping[str, Scalar]) -> bool:
+        """Whether a trial samples it, given the parameters that were sampled before it."""
+        return self.condition.holds(params)
+
+    def can_apply(self, space: Mapping[str, Domain]) -> bool:
+        """Whether any trial of a space samples it."""
+        return self.condition.can_hold(space)
+
+
+def parameters() -> Sequence[Parameter]:
+    """All parameters, those of plug-ins included, in the order in which trials sample them."""
+    return tuple(_by_name().values())
+
+
+def parameter_named(name: str) -> Parameter | None:
+    """The parameter of a name, None where no method has it."""
+    return _by_name().get(name)
+
+
+@cache
+def _by_name() -> Mapping[str, Parameter]:
+    load_plugins()
+    placed: list[tuple[tuple[int, int, int], Parameter]] = []
+    searched = [method for method in methods() if method.is_of_candidates]
+    selected: dict[str, list[type[Method]]] = {}
+    owners: dict[str, list[tuple[type[Method], Setting]]] = {}
+    for method in searched:
+        if method.selector is not None:
+            selected.setdefault(method.selector.name, []).append(method)
+        for own in method.settings:
+            owners.setdefault(own.name, []).append((method, own))
+    for chosen in selected.values():
+        selector = chosen[0].selector
+        assert selector is not None
+        placed.append(((selector.stage, chosen[0].rank, -1), _of_selector(selector, chosen)))
+    for own_by in owners.values():
+        stage = own_by[0][1].stage
+        assert stage is not None
+        # A setting that methods of other kinds share stands where its own kind has it.
+        homes = [pair for pair in own_by if pair[0].stage == stage] or own_by
+        method, own = homes[0]
+        place = (stage, method.rank, method.settings.index(own))
+        placed.append((place, _of_settings(own_by)))
+    placed.sort(key=lambda pair: pair[0])
+    return {parameter.name: parameter for _, parameter in placed}
+
+
+def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Parameter:
+    values = selector_values(selector)
+    if selector.searched:
+        default = tuple(method.name for method in chosen if method.searched)
+    else:
+        default = values.names
+    ablation = selector.ablation
+    if ablation is None and selector.none is not None:
+        ablation = Ablation(selector.none)
+    return Parameter(
+        name=selector.name,
+        values=values,
+        default=Choices(default),
+        description=selector.description,
+        neutral=selector.none,
+        shared=selector.shared,
+        searched=selector.searched,
+        condition=selector.when,
+        ablation=ablation,
+        owners=tuple(chosen),
+    )
+
+
+def _of_settings(owners: Sequence[tuple[type[Method], Setting]]) -> Parameter:
+    """The parameter of settings of one name; methods that share it have to declare it alike."""
+    method, first = owners[0]
+    for other, own in owners[1:]:
+        if (own.values, own.default, own.neutral) != (first.values, first.default, first.neutral):
+            raise ValueError(
+                f"the setting {first.name!r} must have equal values, default and neutral value in "
+                f"all methods, but {method.name} and {other.name} declare it differently"
+            )
+    conditions = [_both(m.presence(), own.when) for m, own in owners]
+    return Parameter(
+        name=first.name,
+        values=first.values,
+        default=first.default,
+        description=first.description,
+        neutral=first.neutral,
+        shared=first.shared,
+        searched=first.searched,
+        condition=conditions[0] if len(conditions) == 1 else AnyOf(*conditions),
+        ablation=first.ablation,
+        owners=tuple(m for m, _ in owners),
+    )
+
+
+def _both(one: Condition, other: Condition) -> Condition:
+    return AllOf(*(condition for condition in (one, other) if condition is not ALWAYS))

@@ -1,0 +1,281 @@
+"""The space of a study: completed by defaults, sampled by Optuna, resolved to candidates."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import TYPE_CHECKING, cast
+
+from models.methods import (
+    Choices,
+    Domain,
+    FloatRange,
+    IntRange,
+    Scalar,
+    SettingError,
+    either,
+    largest,
+    methods,
+    nearest,
+    shown,
+    smallest,
+)
+from models.training.losses.squared_error import Rollout
+from search.errors import UsageError
+from search.study.space.parameter import Parameter, parameter_named, parameters
+from search.study.space.reading import read_domain
+
+if TYPE_CHECKING:
+    from optuna.distributions import BaseDistribution
+    from optuna.trial import BaseTrial
+
+    from models.candidate import Candidate
+
+# The parameter that names a trial's preset, in studies that have presets.
+PRESET = "preset"
+NO_PRESETS: Mapping[str, Mapping[str, Scalar]] = MappingProxyType({})
+
+
+class Space:
+    """The domains that a study samples from.
+
+    domains: the completed ones of `StudyDefinition.space`, sampled in their order, so that a stored
+    study goes on as it began when a later version has another order. A parameter that is not there
+    (one that came with a later version) is not sampled and has its neutral value.
+    presets: the parameters that each preset fixes, by its name. A trial samples its preset first,
+    then of the domains what that preset leaves open.
+    """
+
+    def __init__(
+        self,
+        domains: Mapping[str, Domain],
+        presets: Mapping[str, Mapping[str, Scalar]] = NO_PRESETS,
+    ) -> None:
+        self.domains = dict(domains)
+        self.presets = dict(presets)
+        known = [parameter_named(name) for name in self.domains]
+        self._sampled = tuple(parameter for parameter in known if parameter is not None)
+        self.cohort_names = tuple(p.name for p in self._sampled if p.shared)
+        if self.presets:
+            self.domains[PRESET] = Choices(tuple(self.presets))
+            self.cohort_names = (PRESET, *self.cohort_names)
+
+    def suggest(self, trial: BaseTrial) -> dict[str, Scalar]:
+        """Sample the parameters of one trial; those whose condition fails are left out."""
+        params: dict[str, Scalar] = {}
+        if self.presets:
+            params[PRESET] = _suggest(self.domains[PRESET], trial, PRESET)
+        known = {**self.fixed(params), **params}
+        for parameter in self._sampled:
+            name = parameter.name
+            if name not in known and parameter.applies(known):
+                params[name] = known[name] = _suggest(self.domains[name], trial, name)
+        return params
+
+    def distributions(self, params: Mapping[str, Scalar]) -> dict[str, BaseDistribution]:
+        """Return the distribution of each of a trial's parameters, as `suggest` used it."""
+        return {name: distribution_of(self.domains[name]) for name in params}
+
+    def resolve(self, params: Mapping[str, Scalar | None]) -> Candidate:
+        """Return the candidate that a trial's parameters stand for.
+
+        Raises UsageError where a parameter that the candidate needs is missing, and for a preset
+        that the study does not have.
+        """
+        return resolve_params({**self.fixed(params), **params})
+
+    def fixed(self, params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:
+        """Return the parameters that the preset of a trial fixes; UsageError for an unknown one."""
+        if not self.presets:
+            return {}
+        preset = params.get(PRESET)
+        if preset not in self.presets:
+            raise UsageError(
+                f"a trial's {PRESET} must be {either(self.presets)}, but got {shown(preset)}; "
+                "give a trial of this study"
+            )
+        return self.presets[str(preset)]
+
+
+def resolve_params(params: Mapping[str, Scalar | None]) -> Candidate:
+    """Return the candidate of parameters that no preset completes.
+
+    Raises UsageError where a parameter that the candidate needs is missing or out of bounds.
+    """
+    # Candidates bring torch, which checking a study file goes without.
+    from models.candidate import candidate_of
+
+    try:
+        return candidate_of(params)
+    except SettingError as problem:
+        raise UsageError(f"a trial's {problem}") from None
+
+
+def _suggest(domain: Domain, trial: BaseTrial, name: str) -> Scalar:
+    match domain:
+        case IntRange(low, high, log, step):
+            return trial.suggest_int(name, low, high, step=step, log=log)
+        case FloatRange(low, high, log, real_step):
+            return trial.suggest_float(name, low, high, step=real_step, log=log)
+        case Choices(values):
+            # Optuna's choices may be None, ours never are.
+            return cast(Scalar, trial.suggest_categorical(name, values))
+
+
+def distribution_of(domain: Domain) -> BaseDistribution:
+    """The same domain in Optuna's terms."""
+    from optuna.distributions import (
+        CategoricalDistribution,
+        FloatDistribution,
+        IntDistribution,
+    )
+
+    match domain:
+        case IntRange(low, high, log, step):
+            return IntDistribution(low, high, log=log, step=step)
+        case FloatRange(low, high, log, real_step):
+            return FloatDistribution(low, high, log=log, step=real_step)
+        case Choices(values):
+            return CategoricalDistribution(values)
+
+
+def read_space(raw: Mapping[str, object]) -> dict[str, Domain]:
+    """Return the domains of a [space] section; SettingError for the first that is wrong."""
+    found = {}
+    for name, domain in raw.items():
+        parameter = parameter_named(name)
+        if parameter is None:
+            known = [other.name for other in parameters()]
+            raise SettingError(
+                name, f"is no parameter.{nearest(name, known)} The space has: {', '.join(known)}"
+            )
+        found[name] = read_domain(name, domain, parameter.values)
+    return found
+
+
+def check_complete(space: Mapping[str, Domain]) -> None:
+    """Raise SettingError where a candidate of a stored space would lack what it needs."""
+    for parameter in parameters():
+        is_needed = parameter.neutral is None and parameter.can_apply(space)
+        if is_needed and parameter.name not in space:
+            raise SettingError(parameter.name, "is missing from a space that should be complete")
+
+
+def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, Domain]:
+    """Return the whole space: what the study file names, and defaults that fit the task.
+
+    Default choices of context and rollout are dropped where a candidate would need more than
+    `train_steps` values; parameters that no candidate could sample are left out. Raises
+    SettingError where the named domains don't fit, or no default does, and where no candidate could
+    sample a parameter that is searched only because it is named.
+    """
+    space = {
+        parameter.name: named.get(parameter.name, parameter.default)
+        for parameter in parameters()
+        if parameter.name in named or parameter.searched
+    }
+    for rollout in (method for method in methods() if issubclass(method, Rollout)):
+        if rollout.presence().can_hold(space):
+            context_name, rollout_name = rollout.context.settings[0].name, rollout.settings[0].name
+            _fit_rollout(space, named, train_steps, context_name, rollout_name)
+    _fit_contexts(space, named, train_steps)
+    reachable: dict[str, Domain] = {}
+    for parameter in parameters():
+        if parameter.name not in space:
+            continue
+        if parameter.can_apply(reachable):  # as the ones it depends on come before it
+            reachable[parameter.name] = space[parameter.name]
+        elif not parameter.searched:
+            raise SettingError(
+                parameter.name,
+                f"is sampled where {parameter.condition}, but no candidate of this space is like "
+                "that; name what it rests on as well, or remove the key",
+            )
+    return reachable
+
+
+def _fit_rollout(
+    space: dict[str, Domain],
+    named: Mapping[str, Domain],
+    train_steps: int,
+    context: str,
+    rollout: str,
+) -> None:
+    """Let context and rollout fit into the training span together."""
+    if context not in named:
+        # Half of the span for the context leaves room for rollouts of different lengths.
+        taken = int(largest(space[rollout])) if rollout in named else train_steps // 2
+        space[context] = _fitting(context, train_steps, rollout, taken)
+    if rollout not in named:
+        space[rollout] = _fitting(rollout, train_steps, context, int(largest(space[context])))
+    context_steps, rollout_steps = largest(space[context]), largest(space[rollout])
+    if context_steps + rollout_steps > train_steps:
+        raise SettingError(
+            context,
+            f"and {rollout} together must be at most train_steps = {train_steps}, but reach "
+            f"{context_steps} + {rollout_steps} = {context_steps + rollout_steps}; "
+            "shorten one of them, or lengthen train_steps",
+        )
+
+
+def _fitting(name: str, train_steps: int, neighbour: str, taken: int) -> Choices:
+    """The default choices that fit into the training span beside its neighbour's `taken` steps."""
+    default = _parameter(name).default
+    assert isinstance(default, Choices)
+    room = train_steps - taken
+    if room < 1:
+        raise SettingError(
+            neighbour,
+            f"must leave room for {name} within train_steps = {train_steps}, but reaches {taken}; "
+            "shorten it, or lengthen train_steps",
+        )
+    fitting = tuple(v for v in default.values if isinstance(v, int) and v <= room)
+    if not fitting:
+        raise SettingError(
+            name,
+            f"has no default that fits: train_steps = {train_steps} leaves {room} steps for it, "
+            f"but its defaults are {shown(default.to_plain())}; "
+            f"name some, for example {name} = [{room}], or lengthen train_steps",
+        )
+    return Choices(fitting)
+
+
+def _fit_contexts(space: dict[str, Domain], named: Mapping[str, Domain], train_steps: int) -> None:
+    """Let settings that take a part of the training span fit into it, see `Setting.most`."""
+    for method in methods():
+        if not method.is_of_candidates or not method.presence().can_hold(space):
+            continue
+        for own in method.settings:
+            if own.most is not None:
+                most = own.most(train_steps, space)
+                space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
+        method.check_domains(space)
+
+
+def _at_most(
+    name: str, domain: Domain, named: Mapping[str, Domain], most: int, train_steps: int
+) -> Domain:
+    """A domain as far as it fits; one that is named has to fit as it is."""
+    if largest(domain) <= most:
+        return domain
+    if name not in named and isinstance(domain, Choices):
+        fitting = tuple(v for v in domain.values if isinstance(v, int) and v <= most)
+        if fitting:
+            return Choices(fitting)
+    remedy = f"name some, for example {name} = [{most}], or " if most > 0 else ""
+    raise SettingError(
+        name,
+        f"must be at most {most}, so that what is read takes half of train_steps = {train_steps}, "
+        f"but got {shown(domain.to_plain())}; {remedy}lengthen train_steps",
+    )
+
+
+def least_training_steps(space: Mapping[str, Domain]) -> int | None:
+    """The fewest training steps that a candidate of the space can have; None without training."""
+    return int(smallest(space["training_steps"])) if "training_steps" in space else None
+
+
+def _parameter(name: str) -> Parameter:
+    found = parameter_named(name)
+    assert found is not None
+    return found
