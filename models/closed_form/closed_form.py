@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.axes import Generator, MemberBatchTimeChannel, MemberParameter, Tensor
 from models.later import torch
 from models.methods import Choices, Domain, FloatRange, Is, Names, Real, Stage, setting
 from models.methods.core import Core
 from models.network.parameters import Layout
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchTimeChannel, MemberParameter
     from models.closed_form.fitted_form import FittedForm
+
 
 FloatArray = NDArray[np.float64]
 Fixed = Mapping[str, FloatArray]  # what is not fitted, by name

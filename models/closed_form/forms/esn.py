@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from models.axes import Generator
 from models.clip import CLIP_STD
 from models.closed_form.closed_form import (
     BLOCK_ROWS,
@@ -26,9 +27,8 @@ from models.network.options.context import warm_up_steps
 from models.network.options.output import Residual
 
 if TYPE_CHECKING:
-    from torch import Generator
-
     from models.closed_form.fitted_form import FittedForm
+
 
 IndexArray = NDArray[np.intp]
 

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from models.axes import Tensor
 from models.closed_form.closed_form import Fixed, FloatArray, Solutions, half_of_span, one_thread
 from models.closed_form.lagged import Lagged, lagged
 from models.later import torch
 from models.methods import Choices, Is, Stage, Whole, setting
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from models.closed_form.fitted_form import FittedForm
 
 # Ranks that a held-out span chooses from.

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from models.axes import Generator, MemberBatchUnit, Tensor
 from models.later import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
 
 
 class CoRNN(

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from models.axes import MemberBatchUnit, Tensor
 from models.later import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import (
@@ -13,11 +14,6 @@ from models.network.cells.cell import (
     times_sigmoid_slope,
     times_tanh_slope,
 )
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchUnit
 
 
 class LEM(

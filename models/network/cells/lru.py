@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from models.axes import Generator, MemberBatchUnit, Tensor
 from models.later import torch
 from models.methods import Ablation, Choices, Flag, Names, Stage, Whole, setting
 from models.methods.domain import OFF_ON
 from models.network.cells.cell import Cell, Layer
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
 
 # Where initial eigenvalues lie: decay times of 100 to 100,000 steps, since a long free run must not
 # die away, and periods of 6 to 2,000 steps, both spread evenly over their logarithm, since a

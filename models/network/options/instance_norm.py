@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from models.axes import MemberBatchChannel, Tensor, TimeMemberBatchChannel
 from models.later import torch
 from models.methods import Flag, Method, Stage, setting
 from models.methods.domain import OFF_ON
 from models.methods.when import TRAINED
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchChannel, TimeMemberBatchChannel
 
 # Added to the variance, as RevIN does: a context of equal values has none.
 EPSILON = 1e-5

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from models.axes import MemberBatchUnit, Tensor
 from models.later import torch
 from models.methods import Flag, Method, Stage, setting
 from models.methods.domain import OFF_ON
 from models.methods.when import TRAINED
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchUnit
 
 # Added to the variance, as torch.nn.LayerNorm does.
 EPSILON = 1e-5

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from models.axes import Tensor
 from models.later import torch
 from models.methods import Choices, Whole, setting
 from models.training.forcing.forcing import Forcing
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Sparse(Forcing, name="sparse", source="Mikhaeil et al. (2022)", rank=606):

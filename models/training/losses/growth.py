@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from models.axes import MemberBatchChannelTime
 from models.methods import Flag, FloatRange, Is, Method, Stage, setting
 from models.methods.domain import OFF_ON
 from models.methods.values import WEIGHT
 from models.methods.when import BRANCHES, TRAINED
 from models.training.losses.loss import CountedSteps, per_member
-
-if TYPE_CHECKING:
-    from models.axes import MemberBatchChannelTime
 
 # By how much the last true value is displaced, in training standard deviations: small beside the
 # series, large beside single precision, in which the difference of two runs has to be taken.

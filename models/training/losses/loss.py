@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from models.axes import MemberBatchChannelTime, Tensor
 from models.later import torch
 from models.methods import FloatRange, Method, Stage, setting
 from models.methods.values import WEIGHT
 from models.methods.when import TRAINED, UNROLLS
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchChannelTime
 
 
 class Loss(Method):

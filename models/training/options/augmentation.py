@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from models.axes import Generator, Tensor
 from models.later import torch
 from models.methods import Ablation, Choices, Flag, Method, MethodSet, Real, Stage, setting
 from models.methods.domain import OFF_ON
@@ -12,9 +13,6 @@ from models.methods.when import DEPENDS_ON_SIGN, TRAINED
 from models.per_member import PerMember
 
 if TYPE_CHECKING:
-    import torch as torch_types
-    from torch import Generator, Tensor
-
     from models.training.subsequences import Subsequences
 
 
@@ -117,7 +115,7 @@ class Factors(PerMember):
         candidates: Sequence[MethodSet],
         subsequences: Subsequences,
         generators: Sequence[Generator],
-        device: torch_types.device,
+        device: torch.device,
     ) -> None:
         used = [
             [method for method in candidate if isinstance(method, Augmentation)]

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
+from models.axes import MemberParameter
 from models.later import torch
 from models.methods import FloatRange, Method, MethodSet, Selector, Stage, setting
 from models.methods.values import SHARE
 from models.methods.when import TRAINED
 from models.per_member import PerMember
 from models.training.options.optimiser import Optimiser
-
-if TYPE_CHECKING:
-    from models.axes import MemberParameter
 
 
 def _fraction() -> Any:

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from models.axes import Generator, Tensor, TimeMemberBatchChannel
 from models.later import torch
 from models.methods import Ablation, AllOf, Choices, Method, MethodSet, Stage, setting
 from models.methods.values import NOISE
 from models.methods.when import FEEDS_BACK, LOOPS, RECURRENT, TRAINED, UNROLLS
-
-if TYPE_CHECKING:
-    import torch as torch_types
-    from torch import Generator, Tensor
-
-    from models.axes import TimeMemberBatchChannel
 
 STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
 
@@ -118,7 +112,7 @@ class MemberNoise:
         kind: type[Noise],
         shape: tuple[int, ...],
         axis: int,
-        device: torch_types.device,
+        device: torch.device,
         shared: int = 0,
     ) -> None:
         self.stds = [candidate[kind].std for candidate in candidates]

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from models.axes import MemberParameter
 from models.later import torch
 from models.methods import (
     Ablation,
@@ -21,9 +22,6 @@ from models.methods import (
 from models.methods.values import STEPS
 from models.methods.when import TRAINED
 from models.per_member import PerMember
-
-if TYPE_CHECKING:
-    from models.axes import MemberParameter
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
