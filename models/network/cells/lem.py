@@ -35,12 +35,12 @@ class LEM(
     runs_on_state = True
 
     step: float = setting(
-        "lem_step",
         Real(1e-6, 1),
         FloatRange(0.05, 1.0, log=True),
         "The longest time step of a long expressive memory.",
         neutral=1.0,
         is_stored=True,
+        name="lem_step",
     )
 
     @property

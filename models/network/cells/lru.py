@@ -11,8 +11,7 @@ from typing import Any
 
 from models.axes import Generator, MemberBatchUnit, Tensor
 from models.later import torch
-from models.methods import Ablation, Choices, Flag, Names, Stage, Whole, setting
-from models.methods.domain import OFF_ON
+from models.methods import Ablation, Choices, Stage, Whole, choice, flag, setting
 from models.network.cells.cell import Cell, Layer
 
 # Where initial eigenvalues lie: decay times of 100 to 100,000 steps, since a long free run must not
@@ -44,28 +43,21 @@ class LRU(
     unit_name = "complex mode"
 
     modes: int = setting(
-        "modes",
         Whole(1, 2048),
         Choices((1, 2, 4, 8)),
         "Complex modes of each layer.",
         shared=True,
         without=Ablation("a single mode", {"modes": 1}),
     )
-    damping: bool = setting(
-        "damping",
-        Flag(),
-        OFF_ON,
+    damping: bool = flag(
         "Whether modes may die away; without it their eigenvalues stay on the unit circle.",
         neutral=True,
         stage=Stage.MODES,
         without=Ablation("modes that may die away", name="no damping"),
     )
-    initial_phases: str = setting(
-        "initial_phases",
-        Names(("random", "spectrum")),
-        Choices(("random", "spectrum")),
+    initial_phases: str = choice(
+        ("random", "spectrum"),
         "Where phases start: evenly over all time scales, or where the series has its power.",
-        neutral="random",
         stage=Stage.START,
         without=Ablation("first phases at random", name="phases"),
     )

@@ -34,7 +34,6 @@ class Orthogonal(
     runs_on_state = True
 
     reflections: int = setting(
-        "reflections",
         Whole(1, 4096),
         Choices((4, 8, 16)),
         "Householder reflections whose product is the recurrence of an orthogonal RNN.",

@@ -30,7 +30,6 @@ class ShPLRNN(
     runs_on_state = True
 
     expanded_units: int = setting(
-        "expanded_units",
         Whole(1, 4096),
         Choices((32, 64, 128)),
         "Units of the hidden layer within a shallow piecewise-linear RNN.",

@@ -18,12 +18,12 @@ class Sparse(Forcing, name="sparse", source="Mikhaeil et al. (2022)", rank=606):
     """
 
     interval: int = setting(
-        "forcing_interval",
         Whole(2, 1_000_000),
         Choices((4, 8, 16, 32)),
         "Steps from one true value to the next in sparse teacher forcing.",
         neutral=16,
         searched=False,
+        name="forcing_interval",
     )
 
     def share(self, step: int, training_steps: int, rollout: int) -> Tensor:

@@ -37,7 +37,6 @@ class Loss(Method):
 def loss_weight(name: str, description: str) -> Any:
     """The setting of a loss's weight, which is 0 for a candidate without it."""
     return setting(
-        name,
         WEIGHT,
         FloatRange(0.01, 10.0, log=True),
         description,
@@ -45,6 +44,7 @@ def loss_weight(name: str, description: str) -> Any:
         searched=False,
         when=UNROLLS,
         without="none",
+        name=name,
     )
 
 

@@ -16,12 +16,12 @@ from models.training.options.optimiser import Optimiser
 
 def _fraction() -> Any:
     return setting(
-        "average_fraction",
         SHARE,
         FloatRange(0.02, 0.5, log=True),
         "The share of training that weights are averaged over.",
         neutral=0.1,
         searched=False,
+        name="average_fraction",
     )
 
 

@@ -24,7 +24,6 @@ class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=50
 
     # A linear forecaster's dropout would split its cohorts, since it needs the loop over time.
     rate: float = setting(
-        "dropout",
         Real(0, 0.95),
         Choices((0.0, 0.1, 0.2, 0.5)),
         "The rate at which hidden values are zeroed.",
@@ -32,6 +31,7 @@ class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=50
         searched=False,
         when=NONLINEAR,
         without="none",
+        name="dropout",
     )
 
     def needs_loop(self) -> bool:

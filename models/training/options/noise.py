@@ -27,12 +27,12 @@ class InputNoise(Noise, name="input_noise", label="input noise", rank=500):
     """Noise on every true value that is read."""
 
     std: float = setting(
-        "input_noise_std",
         NOISE,
         STDS,
         "Noise on what is read.",
         neutral=0.0,
         without=Ablation("none", name="input noise"),
+        name="input_noise_std",
     )
 
 
@@ -40,13 +40,13 @@ class FeedbackNoise(Noise, name="feedback_noise", label="feedback noise", rank=5
     """Noise on every forecast that is fed back."""
 
     std: float = setting(
-        "feedback_noise_std",
         NOISE,
         STDS,
         "Noise on what is fed back.",
         neutral=0.0,
         when=AllOf(UNROLLS, FEEDS_BACK),
         without=Ablation("none", name="feedback noise"),
+        name="feedback_noise_std",
     )
 
 
@@ -54,12 +54,12 @@ class OutputNoise(Noise, name="output_noise", label="output noise", rank=502):
     """Noise on every forecast, whether it is scored or fed back."""
 
     std: float = setting(
-        "output_noise_std",
         NOISE,
         STDS,
         "Noise on forecasts.",
         neutral=0.0,
         without=Ablation("none", name="output noise"),
+        name="output_noise_std",
     )
 
 
@@ -67,12 +67,12 @@ class LabelNoise(Noise, name="label_noise", label="label noise", rank=503):
     """Noise on every value that a forecast is compared with."""
 
     std: float = setting(
-        "label_noise_std",
         NOISE,
         STDS,
         "Noise on targets.",
         neutral=0.0,
         without=Ablation("none", name="label noise"),
+        name="label_noise_std",
     )
 
 
@@ -84,7 +84,6 @@ class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger 
     """
 
     std: float = setting(
-        "state_noise_std",
         NOISE,
         STDS,
         "Noise on the state that is carried from step to step, in units of the state.",
@@ -92,6 +91,7 @@ class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger 
         searched=False,
         when=AllOf(LOOPS, RECURRENT),
         without="none",
+        name="state_noise_std",
     )
 
     def needs_loop(self) -> bool:
