@@ -109,7 +109,7 @@ def _rule(detail: ErrorDetails, path: Sequence[str], section: type[BaseModel]) -
 
 def _unknown_key(path: Sequence[str], section: type[BaseModel]) -> str:
     key = path[-1]
-    if hint := nearest(key, section.model_fields):
+    if hint := nearest(key, _keys(section)):
         return f"is no key that freerun knows.{hint}"
     if key in StudyDefinition.model_fields:
         return "does not belong there; move it above the first section"
@@ -118,7 +118,7 @@ def _unknown_key(path: Sequence[str], section: type[BaseModel]) -> str:
     for name, home in homes:
         if home is not section and key in home.model_fields:
             return f"does not belong there; move it below [{name}]"
-    return f"is no key that freerun knows; there may be {', '.join(section.model_fields)}"
+    return f"is no key that freerun knows; there may be {', '.join(_keys(section))}"
 
 
 def _source_line(detail: ErrorDetails) -> str:
@@ -146,3 +146,8 @@ def _example(section: type[BaseModel], key: str) -> str:
     assert value is not None
     assert value is not PydanticUndefined  # see the test on examples
     return f"write for example {key} = {shown(value)}"
+
+
+def _keys(section: type[BaseModel]) -> list[str]:
+    """The keys that a study file may give to a section."""
+    return [key for key in section.model_fields if key != "plugins"]
