@@ -208,3 +208,12 @@ class MethodSet:
         """The values of all settings by name, the selectors' included."""
         named = {m.selector.name: m.name for m in self.methods if m.selector is not None}
         return {**named, **{own.name: value for own, value in self.settings()}}
+
+    def shared_settings(self) -> tuple[tuple[str, object], ...]:
+        """The settings in which members of a cohort have to agree: names and values."""
+        found: list[tuple[str, object]] = []
+        for method in self:
+            if method.selector is not None and method.selector.shared:
+                found.append((method.selector.name, method.name))
+            found += [(s.name, getattr(method, s.field)) for s in method.settings if s.shared]
+        return tuple(found)

@@ -37,15 +37,6 @@ class BaseCandidate(MethodSet):
     def description(self) -> str:
         """The candidate in a few words."""
 
-    def shared_settings(self) -> tuple[tuple[str, object], ...]:
-        """Names and values of the settings in which members of a cohort have to agree."""
-        found: list[tuple[str, object]] = []
-        for method in self:
-            if method.selector is not None and method.selector.shared:
-                found.append((method.selector.name, method.name))
-            found += [(s.name, getattr(method, s.field)) for s in method.settings if s.shared]
-        return tuple(found)
-
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""
         return self.shared_settings()

@@ -83,9 +83,9 @@ class Export:
             checkpoint = load(self.weights)
         except CheckpointError as error:
             raise ExportError(f"the exported weights can't be read: {error}") from error
-        if checkpoint.architecture != self.candidate.architecture:
+        own, found = self.candidate.architecture, checkpoint.architecture
+        if found.shared_settings() != own.shared_settings():
             raise ExportError(
-                f"the exported weights must be of {self.candidate.architecture}, but are of "
-                f"{checkpoint.architecture}; export again"
+                f"the exported weights must be of {own}, but are of {found}; export again"
             )
         return checkpoint

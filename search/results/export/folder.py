@@ -5,11 +5,18 @@ import shlex
 import shutil
 import uuid
 from pathlib import Path
-from typing import TypeVar
+from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
 
-from models.candidate import Candidate
+from models.candidate import Candidate, from_plain, to_plain
 from search.errors import ExportError, SeriesError
 from search.results.export.content import Export
 from search.results.export.manifest import MANIFEST, Manifest, first_fault
@@ -28,12 +35,21 @@ _ALL = (*_REQUIRED, DATA, WEIGHTS)
 Read = TypeVar("Read")
 
 
+def _read_candidate(plain: Any) -> Candidate:
+    if isinstance(plain, Candidate):
+        return plain
+    try:
+        return from_plain(plain)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"is no candidate ({error!r})") from error
+
+
 class _CandidateFile(BaseModel):
     """What candidate.json holds; purpose and replicas: None without a claim."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    candidate: Candidate
+    candidate: Annotated[Candidate, PlainValidator(_read_candidate), PlainSerializer(to_plain)]
     params: dict[str, ParamValue]
     seed: int
     purpose: Purpose | None
