@@ -7,7 +7,7 @@ What is stored is text, numbers and bytes: this package knows neither studies no
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from search.storage.opening import LEASE_SECONDS, PATIENCE_SECONDS, open_storage
+from search.storage.opening import LEASE_SECONDS, PATIENCE_SECONDS, open_storage, upgrade_storage
 from search.storage.records import (
     Artifact,
     Beat,
@@ -26,6 +26,7 @@ from search.storage.records import (
     StudySummary,
     Swept,
     TrialRow,
+    Upgrade,
     WorkerStatus,
 )
 from search.storage.urls import redact
@@ -77,7 +78,9 @@ __all__ = [
     "StudySummary",
     "Swept",
     "TrialRow",
+    "Upgrade",
     "WorkerStatus",
     "open_storage",
     "redact",
+    "upgrade_storage",
 ]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,7 @@ from search.storage.file_systems import network_kind
 from search.storage.urls import parse_url, scrub, shown
 
 if TYPE_CHECKING:
+    from search.storage.records import Upgrade
     from search.storage.studies import Storage
 
 LEASE_SECONDS = 60.0
@@ -61,24 +63,54 @@ def open_storage(
     a database that can't be opened, and a schema of another version. A server that is there, but
     just starts or has no connection free, is waited for.
     """
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        parsed = _check_file(parsed, create=create)
-        engine = _sqlite_engine(parsed)
-    else:
-        engine = _postgres_engine(parsed)
+    parsed, engine = make_engine(url, create=create)
     # Optuna and Alembic, which a URL that is wrong need not wait for.
     from search.storage import schema
     from search.storage.database import Database
     from search.storage.studies import Storage
 
     database = Database(engine, patience_seconds, stop_requested)
-    try:
+    with _explained(parsed, engine):
         rdb = database.patient(lambda: schema.prepare(database, parsed, create=create), _starting)
         return Storage(database, rdb, parsed, lease_seconds)
+
+
+def upgrade_storage(url: str, *, dry_run: bool = False) -> Upgrade:
+    """Bring the tables of freerun at a URL to the newest version; dry_run: only say how.
+
+    Every other command refuses an older database. All steps are one transaction, and one that fails
+    leaves the database as it was. Raises StorageError as `open_storage` does.
+    """
+    parsed, engine = make_engine(url, create=False)
+    from search.storage import schema
+    from search.storage.database import Database
+
+    database = Database(engine, PATIENCE_SECONDS)
+    with _explained(parsed, engine):
+        upgraded = database.patient(
+            lambda: schema.upgrade(database, parsed, dry_run=dry_run), _starting
+        )
+    engine.dispose()
+    return upgraded
+
+
+def make_engine(url: str, *, create: bool) -> tuple[URL, Engine]:
+    """Return the parsed URL, and an engine that is tuned for its kind of database."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        parsed = _check_file(parsed, create=create)
+        return parsed, _sqlite_engine(parsed)
+    return parsed, _postgres_engine(parsed)
+
+
+@contextmanager
+def _explained(url: URL, engine: Engine) -> Iterator[None]:
+    """Close the engine when the block fails; a database's error becomes a StorageError."""
+    try:
+        yield
     except DBAPIError as error:
         engine.dispose()
-        raise _cannot_open(parsed, error) from error
+        raise _cannot_open(url, error) from error
     except StorageError:
         engine.dispose()
         raise

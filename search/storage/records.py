@@ -233,6 +233,19 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """How a database comes, or came, from one schema version to another.
+
+    storage: its URL without passwords; steps: one line each, none where the versions are equal.
+    """
+
+    storage: str
+    from_version: int
+    to_version: int
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StudySummary:
     """One line of the list of studies. created: seconds since the epoch; best_value: least value of
     a complete trial, None where there is none."""

@@ -1,7 +1,10 @@
-"""freerun's own tables, which stand beside Optuna's in the same database.
+"""freerun's own tables, stored beside Optuna's in the same database.
 
-Every row belongs to a study and goes with it when an Optuna program deletes that study. Times are
-seconds since the epoch by the database's clock, which is the only one that all workers share.
+Every row belongs to a study and is deleted with it, also when another Optuna program deletes the
+study. Times are seconds since the epoch by the database's clock, the only one that all workers
+share.
+
+A change here needs a step in `migrations/versions/` and the next SCHEMA_VERSION.
 """
 
 from typing import Any, Final
@@ -17,6 +20,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -28,10 +32,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 
-SCHEMA_VERSION: Final = 2
-# Versions whose databases lack nothing but tables, which are added when one is opened.
-# 1: without quotas.
-OLDER_VERSIONS: Final = frozenset({1})
+# The newest step in migrations/versions/.
+SCHEMA_VERSION: Final = 3
 
 metadata = MetaData()
 
@@ -73,7 +75,16 @@ def _trial(*, primary_key: bool = False) -> Column[int]:
     )
 
 
-SCHEMA = Table(
+# Alembic's table of our steps; `alembic_version` holds Optuna's.
+ALEMBIC_VERSION = Table(
+    "freerun_alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="freerun_alembic_version_pkc"),
+)
+
+# Read by freerun 0.1.0 only, which refuses a database unless this says 1 or 2. The row says 3.
+VERSION_OF_0_1_0 = Table(
     "freerun_schema",
     metadata,
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),

@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from search.storage import FinishedTrial, Proposal, StudyExistsError, open_storage
+from search.storage import FinishedTrial, Proposal, StudyExistsError, open_storage, upgrade_storage
 
 QUOTAS = ("a", "b", "c")
 
@@ -30,6 +30,12 @@ def start_anew(url: str) -> list[int]:
         worker = study.register_worker(host="here", pid=os.getpid(), machine={})
         study.beat(worker)
         return [study.study_id, worker]
+
+
+def upgrade(url: str) -> list[int]:
+    """Upgrade the storage; return the versions before and after, and the number of steps."""
+    done = upgrade_storage(url)
+    return [done.from_version, done.to_version, len(done.steps)]
 
 
 def claim_until_spent(url: str) -> list[int]:
@@ -91,6 +97,7 @@ def hold_until_killed(url: str) -> list[int]:
 
 TASKS: dict[str, Callable[[str], list[int]]] = {
     "start": start_anew,
+    "upgrade": upgrade,
     "claim": claim_until_spent,
     "claim_quotas": claim_quotas,
     "hold": hold_until_killed,

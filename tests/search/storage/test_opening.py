@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 STARTERS = 32
+OUR_VERSIONS = ("freerun_alembic_version", "freerun_schema")
 
 
 def refusal(url: str, *, create: bool = True) -> str:
@@ -49,7 +50,12 @@ def test_many_starters_make_one_schema_and_one_study(empty_database_url: str, sw
         assert len(storage.study("sine").workers()) == STARTERS
         engine = create_engine(storage.url)
     with engine.connect() as connection:
-        for table in ("freerun_schema", "version_info", "alembic_version"):
+        for table in (
+            "freerun_alembic_version",
+            "freerun_schema",
+            "version_info",
+            "alembic_version",
+        ):
             assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 1
     engine.dispose()
 
@@ -123,27 +129,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, create: bool) -> 
 def test_a_schema_of_another_version_is_refused(
     database_url: str, run_sql: RunSql, version: int, remedy: str
 ) -> None:
-    run_sql("UPDATE freerun_schema SET version = :version", version=version)
+    write = "UPDATE freerun_alembic_version SET version_num = :version"
+    run_sql(write, version=str(version))
     message = refusal(database_url)
-    run_sql("UPDATE freerun_schema SET version = :version", version=SCHEMA_VERSION)
+    run_sql(write, version=str(SCHEMA_VERSION))
     assert f"has schema version {version}" in message
     assert remedy in message
-
-
-def test_a_database_without_quotas_gets_them(database_url: str, run_sql: RunSql) -> None:
-    with open_storage(database_url, create=True) as storage:
-        older = storage.create_study("older", definition="{}", definition_hash="abc")
-        older.set_budget(trials=5, minutes=None)
-    run_sql("DROP TABLE freerun_quotas")
-    run_sql("UPDATE freerun_schema SET version = 1")
-    with open_storage(database_url, create=False) as storage:
-        assert storage.study("older").budget().trials == 5
-        assert storage.study("older").budget().quotas == {}
-        newer = storage.create_study(
-            "newer", definition="{}", definition_hash="abc", quota_trials={"a": 2}
-        )
-        assert newer.budget().quotas["a"].left == 2
-    assert run_sql("SELECT version FROM freerun_schema") == [(SCHEMA_VERSION,)]
 
 
 def test_tables_of_another_optuna_are_refused(database_url: str, run_sql: RunSql) -> None:
