@@ -11,6 +11,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.engine import URL
@@ -66,11 +69,6 @@ def upgrade(
     One process upgrades at a time; the others find nothing to do. A step that fails leaves the
     database as it was. Raises StorageError where there are no tables of ours, or newer ones.
     """
-    # Half a second that opening a storage does not need.
-    from alembic import command
-    from alembic.config import Config
-    from alembic.script import ScriptDirectory
-
     config = Config()
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)
@@ -79,7 +77,7 @@ def upgrade(
         version = _known_version(database.engine, url, int(newest))
         steps = [step.doc for step in scripts.iterate_revisions(newest, str(version))]
         if steps and not dry_run:
-            with _migrating(database) as connection:
+            with _ddl_transaction(database) as connection:
                 if not inspect(connection).has_table(ALEMBIC_VERSION.name):
                     ALEMBIC_VERSION.create(connection)
                     connection.execute(insert(ALEMBIC_VERSION).values(version_num=str(version)))
@@ -100,30 +98,13 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-@contextmanager
-def _migrating(database: Database) -> Iterator[Connection]:
-    """A transaction for changes of tables; rolled back as a whole on either kind of database."""
-    with database.engine.connect() as connection:
-        if database.is_sqlite:
-            # SQLite changes a table by making a new one, and dropping the old one would delete
-            # every row that refers to it. The setting can't be changed inside of a transaction.
-            connection.detach()
-            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
-            # Python's driver begins none before DDL.
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        yield connection
-        connection.commit()
-
-
 def _create(database: Database, url: URL) -> None:
     if database.is_sqlite:
         # Kept in the file. Readers then don't wait for the writer, nor it for them.
         with database.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     _open_optuna(database.engine, url, create=True)
-    with database.engine.begin() as connection:
-        if database.is_sqlite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with _ddl_transaction(database) as connection:
         metadata.create_all(connection)
         # In the same transaction: a process that sees a version sees all tables.
         connection.execute(insert(ALEMBIC_VERSION).values(version_num=str(SCHEMA_VERSION)))
@@ -169,6 +150,21 @@ def _read_version(engine: Engine) -> int | None:
         if tables.has_table(VERSION_OF_0_1_0.name):
             return int(connection.execute(select(VERSION_OF_0_1_0.c.version)).scalar_one())
         return None
+
+
+@contextmanager
+def _ddl_transaction(database: Database) -> Iterator[Connection]:
+    """A transaction for changes of tables; rolled back as a whole on either kind of database."""
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            # SQLite changes a table by making a new one, and dropping the old one would delete
+            # every row that refers to it. The setting can't be changed inside of a transaction.
+            connection.detach()
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            # Python's driver begins none before DDL.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+        connection.commit()
 
 
 @contextmanager

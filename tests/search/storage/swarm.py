@@ -39,7 +39,7 @@ def upgrade(url: str) -> list[int]:
 
 
 def claim_until_spent(url: str) -> list[int]:
-    """Claim, report and tell trials until the budget is used up; return their numbers."""
+    """Claim, report and finish trials until the budget is used up; return their numbers."""
     numbers = []
     with open_storage(url, create=False) as storage:
         study = storage.study("sine")

@@ -1,4 +1,4 @@
-"""Databases of every older version become what a new one is, and keep what they hold."""
+"""An upgrade from every older version gives the schema of a new database, and keeps all rows."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def old_url(old: Engine) -> str:
 
 @pytest.fixture
 def new(empty_database_url: str, postgres: PostgresServer, tmp_path: Path) -> Iterator[Engine]:
-    """A new database of the same kind as the old one, which another test may change, too."""
+    """A new database of the same kind as the old one."""
     is_sqlite = empty_database_url.startswith("sqlite")
     name = None if is_sqlite else postgres.create_database()
     url = f"sqlite:///{tmp_path / 'new.db'}" if name is None else postgres.url(name)
@@ -132,7 +132,7 @@ def with_next_step(tmp_path: Path) -> Path:
 
 
 def schema_of(engine: Engine) -> dict[str, Any]:
-    """All that a database says about freerun's tables."""
+    """The definitions of freerun's tables, as the database reports them."""
     tables = inspect(engine)
 
     def described(table: str) -> dict[str, Any]:
@@ -150,7 +150,7 @@ def schema_of(engine: Engine) -> dict[str, Any]:
 
 
 def rows_of(engine: Engine) -> dict[str, list[str]]:
-    """All rows of all tables, freerun's and Optuna's, but for those that tell a version."""
+    """All rows of all tables, freerun's and Optuna's, except those that hold a version."""
     tables = MetaData()
     tables.reflect(engine)
     with engine.connect() as connection:
@@ -242,7 +242,7 @@ def test_an_older_database_is_refused_and_left_as_it_is(
     assert (schema_of(old), rows_of(old)) == before
 
 
-def test_of_many_upgrades_at_once_one_does_it(old_url: str, swarm: Swarm) -> None:
+def test_one_of_many_simultaneous_upgrades_does_it(old_url: str, swarm: Swarm) -> None:
     done = swarm(STARTERS, "upgrade", old_url)
     with open_storage(old_url, create=False) as storage:
         assert len(storage.studies()) == 3
@@ -283,7 +283,9 @@ def test_a_newer_database_is_refused(new: Engine, with_next_step: Path) -> None:
             use()
 
 
-def test_what_holds_no_study_is_not_upgraded(empty_database_url: str, tmp_path: Path) -> None:
+def test_a_database_without_studies_is_not_upgraded(
+    empty_database_url: str, tmp_path: Path
+) -> None:
     missing = "there is no storage at" if "sqlite" in empty_database_url else "holds no freerun"
     with pytest.raises(StorageError, match=missing):
         upgrade_storage(empty_database_url)

@@ -1,4 +1,4 @@
-"""What can be opened, what is refused with which remedy, and that a schema is made once."""
+"""What can be opened, what is refused with which remedy, and that a schema is created once."""
 
 from __future__ import annotations
 
@@ -87,7 +87,7 @@ def test_sqlite_is_tuned(empty_sqlite_url: str) -> None:
     connection.close()
 
 
-def test_a_path_with_odd_signs_is_a_path(tmp_path: Path) -> None:
+def test_a_path_may_contain_braces_and_percent_signs(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'a {b} 100%.db'}"
     open_storage(url, create=True).close()
     assert (tmp_path / "a {b} 100%.db").exists()
@@ -101,7 +101,7 @@ def test_a_relative_path_is_kept_as_an_absolute_one(
         assert storage.url.endswith(f"{tmp_path}/freerun.db")
 
 
-def test_a_missing_file_is_only_made_for_who_wants_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_created_only_on_request(tmp_path: Path) -> None:
     message = refusal(f"sqlite:///{tmp_path / 'none.db'}", create=False)
     assert "there is no storage at" in message
     assert "freerun run" in message
@@ -188,14 +188,14 @@ def test_a_server_without_a_free_connection_is_waited_for(
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-def test_every_name_of_postgres_is_understood(postgres_url: str, scheme: str) -> None:
+def test_every_name_of_postgresql_is_accepted(postgres_url: str, scheme: str) -> None:
     url = postgres_url.replace("postgresql", scheme, 1)
     with open_storage(url, create=False) as storage:
         assert storage.url.startswith("postgresql+psycopg://")
         assert storage.shown_url.startswith("postgresql://")
 
 
-def test_all_our_tables_are_ours_by_name(database_url: str) -> None:
+def test_the_names_of_our_tables_start_with_freerun(database_url: str) -> None:
     engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
     names = set(inspect(engine).get_table_names())
     engine.dispose()
