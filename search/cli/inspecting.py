@@ -1,10 +1,18 @@
-"""`freerun list, status, stop, sweep`: look during and after."""
+"""`freerun list, status, stop, sweep, upgrade`: what is done with a storage beside the search."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from search.cli.options import JsonOption, NameArgument, StorageOption, print_json, storage_at
+from search.cli.options import (
+    JsonOption,
+    NameArgument,
+    StorageOption,
+    print_json,
+    storage_at,
+    storage_url,
+)
 from search.errors import UsageError
 
 
@@ -105,3 +113,32 @@ def sweep(name: NameArgument, storage: StorageOption = None, as_json: JsonOption
         print_json({"study": name, **counts, "final_jobs": len(swept.final_jobs)})
     else:
         typer.echo(f"{name}: {len(swept.given_back)} trials given back, {len(swept.failed)} failed")
+
+
+def upgrade(
+    storage: StorageOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a database made by an earlier freerun up to date; stop its workers first.
+
+    Everything that is stored is kept, and a step that fails changes nothing.
+
+    Example: freerun upgrade --storage sqlite:///freerun.db --dry-run
+    """
+    from search.storage import upgrade_storage
+
+    done = upgrade_storage(storage_url(storage), dry_run=dry_run)
+    if as_json:
+        print_json({**asdict(done), "dry_run": dry_run})
+        return
+    if not done.steps:
+        typer.echo(f"{done.storage} is up to date (schema version {done.to_version}).")
+        return
+    verb = "Would upgrade" if dry_run else "Upgraded"
+    versions = f"schema version {done.from_version} to {done.to_version}"
+    typer.echo(f"{verb} {done.storage} from {versions}:")
+    for version, step in enumerate(done.steps, start=done.from_version + 1):
+        typer.echo(f"  {version}: {step}")

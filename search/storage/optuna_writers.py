@@ -1,13 +1,13 @@
-"""The two ways of writing trials into Optuna's tables.
+"""Two writers of trials into Optuna's tables.
 
 Optuna's public calls take about 85 statements a trial. `BulkWriter` writes the same rows by a few
-bulk inserts, which is tens of times faster, but only into the schema that it was written for.
-`PublicWriter` makes the public calls, for any other schema. Both work inside the caller's
-transaction, and a test compares what they leave behind row by row.
+bulk inserts, tens of times faster, but only into the schema that it was written for. `PublicWriter`
+makes the public calls, for any other schema. Both work inside the caller's transaction, and a test
+compares the rows that they write.
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -37,7 +37,7 @@ from search.storage.optuna_tables import (
 )
 from search.storage.records import Proposal, Report
 
-# Left by Optuna's successive halving; a run that starts anew has completed no rung.
+# Written by Optuna's successive halving. A trial that starts again has completed no rung.
 _RUNG_ATTRIBUTES = "completed\\_rung\\_%"
 
 _Rows: TypeAlias = list[dict[str, Any]]
@@ -55,7 +55,7 @@ class TrialEnd:
 
 
 class TrialWriter(Protocol):
-    """Writes trials within the transaction of `connection`; the caller knows that it may."""
+    """Writes trials within the transaction of `connection`, in which the caller holds the locks."""
 
     def create(
         self, connection: Connection, study_id: int, proposals: Sequence[Proposal]
@@ -63,16 +63,16 @@ class TrialWriter(Protocol):
         """Insert running trials; return (trial id, number) of each, numbers without gaps."""
 
     def resume(self, connection: Connection, trial_ids: Sequence[int]) -> None:
-        """Waiting trials run again, from now."""
+        """Let waiting trials run, from now."""
 
     def report(self, connection: Connection, reports: Sequence[Report]) -> None:
         """Set intermediate values of running trials."""
 
     def finish(self, connection: Connection, ends: Sequence[TrialEnd]) -> None:
-        """Running trials are told."""
+        """End running trials."""
 
     def release(self, connection: Connection, trial_ids: Sequence[int]) -> None:
-        """Running trials wait again, with their parameters and without traces of their run."""
+        """Let running trials wait, with their parameters, without what they reported."""
 
 
 def _clear_run(connection: Connection, trial_ids: Sequence[int]) -> None:
@@ -88,7 +88,7 @@ class BulkWriter:
     """Writes the rows that Optuna's public calls would have written, many at a time."""
 
     def __init__(self) -> None:
-        # The distribution that a study's parameter was first stored with, once it is known.
+        # The distribution with which a study's parameter was first stored.
         self._first: dict[tuple[int, str], BaseDistribution] = {}
 
     def create(
@@ -98,25 +98,13 @@ class BulkWriter:
         self._check_distributions(connection, study_id, proposals)
         in_study = TRIALS.c.study_id == study_id
         first = connection.scalar(select(func.count()).select_from(TRIALS).where(in_study)) or 0
-        now = _now()
-        rows = [
-            {
-                "study_id": study_id,
-                "number": first + i,
-                "state": TrialState.RUNNING,
-                "datetime_start": now,
-            }
-            for i in range(len(proposals))
-        ]
+        started = {"study_id": study_id, "state": TrialState.RUNNING, "datetime_start": _now()}
+        rows = [{**started, "number": first + i} for i in range(len(proposals))]
         # Ids in the order of numbers: Optuna defines a number as the count of lower ids.
         returning = insert(TRIALS).returning(TRIALS.c.trial_id, sort_by_parameter_order=True)
         ids = list(connection.execute(returning, rows).scalars())
         _insert(connection, PARAMS, _param_rows(ids, proposals))
-        pairs = list(zip(ids, proposals, strict=True))
-        users = [(i, p.user_attributes) for i, p in pairs]
-        _upsert(connection, USER_ATTRIBUTES, _attribute_rows(users), "key")
-        systems = [(i, p.system_attributes) for i, p in pairs]
-        _upsert(connection, SYSTEM_ATTRIBUTES, _attribute_rows(systems), "key")
+        _write_attributes(connection, list(zip(ids, proposals, strict=True)))
         return [(trial_id, first + i) for i, trial_id in enumerate(ids)]
 
     def resume(self, connection: Connection, trial_ids: Sequence[int]) -> None:
@@ -134,23 +122,19 @@ class BulkWriter:
         _upsert(connection, INTERMEDIATE_VALUES, rows, "step")
 
     def finish(self, connection: Connection, ends: Sequence[TrialEnd]) -> None:
-        users = [(end.trial_id, end.user_attributes) for end in ends]
-        _upsert(connection, USER_ATTRIBUTES, _attribute_rows(users), "key")
-        systems = [(end.trial_id, end.system_attributes) for end in ends]
-        _upsert(connection, SYSTEM_ATTRIBUTES, _attribute_rows(systems), "key")
+        _write_attributes(connection, [(end.trial_id, end) for end in ends])
         values = [
             {"trial_id": end.trial_id, "objective": 0, **value_columns(end.value)}
             for end in ends
             if end.value is not None
         ]
         _insert(connection, VALUES, values)
-        rows = [
-            {"ended": end.trial_id, "state": end.state, "datetime_complete": _now()} for end in ends
-        ]
-        ended = TRIALS.c.trial_id == bindparam("ended")
-        told = update(TRIALS).where(ended)
+        ended = update(TRIALS).where(TRIALS.c.trial_id == bindparam("ended"))
         columns: dict[str, Any] = {n: bindparam(n) for n in ("state", "datetime_complete")}
-        connection.execute(told.values(columns), rows)
+        connection.execute(
+            ended.values(columns),
+            [{"ended": e.trial_id, "state": e.state, "datetime_complete": _now()} for e in ends],
+        )
 
     def release(self, connection: Connection, trial_ids: Sequence[int]) -> None:
         _clear_run(connection, trial_ids)
@@ -231,10 +215,10 @@ class PublicWriter:
 
 @contextmanager
 def joined(rdb: RDBStorage, connection: Connection) -> Iterator[RDBStorage]:
-    """Let the calls of this thread on `rdb` be part of the transaction of `connection`.
+    """Make this thread's calls on `rdb` part of the transaction of `connection`.
 
-    Optuna takes one session per thread from a registry. Here that session is bound to our
-    connection, on which its commits only release savepoints.
+    Optuna takes one session per thread from a registry. This binds that session to our connection,
+    on which its commits only release savepoints.
     """
     rdb.remove_session()
     rdb.scoped_session(bind=connection, join_transaction_mode="create_savepoint")
@@ -245,7 +229,7 @@ def joined(rdb: RDBStorage, connection: Connection) -> Iterator[RDBStorage]:
 
 
 def _now() -> datetime:
-    """Now, as Optuna stores it: UTC without a zone, by the clock of this host."""
+    """Return the time as Optuna stores it: UTC without a zone, by the clock of this host."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
@@ -268,7 +252,16 @@ def _param_rows(ids: Sequence[int], proposals: Sequence[Proposal]) -> _Rows:
     return rows
 
 
-def _attribute_rows(attributes: Sequence[tuple[int, Mapping[str, Any]]]) -> _Rows:
+def _write_attributes(
+    connection: Connection, of: Sequence[tuple[int, Proposal | TrialEnd]]
+) -> None:
+    users = _attribute_rows((trial_id, one.user_attributes) for trial_id, one in of)
+    _upsert(connection, USER_ATTRIBUTES, users, "key")
+    systems = _attribute_rows((trial_id, one.system_attributes) for trial_id, one in of)
+    _upsert(connection, SYSTEM_ATTRIBUTES, systems, "key")
+
+
+def _attribute_rows(attributes: Iterable[tuple[int, Mapping[str, Any]]]) -> _Rows:
     return [
         {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
         for trial_id, pairs in attributes

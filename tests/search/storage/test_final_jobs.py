@@ -1,4 +1,4 @@
-"""Final jobs are planned once, done once, and survive their workers."""
+"""Final jobs are planned once, done once, and survive the death of their workers."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def test_a_job_without_weights(study: StudyStore, worker: int, trials: list[int]
     assert study.final_weights(job.job_id) is None
 
 
-def test_neither_budget_nor_stop_hinders_the_final(
+def test_final_jobs_run_after_the_budget_is_spent_and_a_stop(
     study: StudyStore, worker: int, trials: list[int]
 ) -> None:
     study.set_budget(trials=3, minutes=None)

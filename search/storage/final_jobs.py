@@ -1,13 +1,14 @@
-"""Final jobs: the finalists trained again, and the winner's test, shared out among the workers.
+"""Final jobs: finalists trained again, and the winner's test, distributed among the workers.
 
-A job is leased like a trial: it is alive while its worker beats, given back when that one leaves or
-dies, and failed after as many losses as a trial.
+A job is leased like a trial: its worker's heartbeats keep it, it is given back when the worker
+leaves or dies, and it fails after as many losses as a trial.
 """
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, Select, case, select, update
+from sqlalchemy import ColumnElement, Connection, Select, case, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 
 from search.storage import leases, workers
@@ -33,10 +34,10 @@ def plan(
 def claim(
     connection: Connection, study_id: int, worker_id: int, claim: str, lease_seconds: float
 ) -> FinalJob | None:
-    """Lease the oldest waiting job, or return None. Neither budget nor stop request hinder it."""
-    workers.beat(connection, study_id, worker_id, lease_seconds)
+    """Lease the oldest waiting job, or return None; budget and stop requests do not matter."""
+    workers.heartbeat(connection, study_id, worker_id, lease_seconds)
     of_claim = _select(study_id).where(FINALS.c.claim == claim)
-    # Claims of a study follow one another: the beat has locked its budget.
+    # No other claim runs at the same time: the heartbeat has locked the study's budget.
     oldest = connection.scalar(
         select(FINALS.c.job_id)
         .where(FINALS.c.study_id == study_id, FINALS.c.state == "waiting")
@@ -53,13 +54,13 @@ def claim(
 def finish(
     connection: Connection, worker_id: int, job_id: int, result: str, weights: bytes | None
 ) -> bool:
-    """Store a job's result; return False if the worker does not hold it any more."""
+    """Store a job's result; return False if the worker no longer holds it."""
     done = {"state": "done", "result": result, "weights": weights, "message": None}
     return _end(connection, worker_id, job_id, done)
 
 
 def fail(connection: Connection, worker_id: int, job_id: int, message: str) -> bool:
-    """End a job without a result; return False if the worker does not hold it any more."""
+    """End a job without a result; return False if the worker no longer holds it."""
     return _end(connection, worker_id, job_id, {"state": "failed", "message": message})
 
 
@@ -118,7 +119,7 @@ def lose(connection: Connection, study_id: int, dead: Sequence[int]) -> tuple[in
 
 
 def _end(connection: Connection, worker_id: int, job_id: int, values: dict[str, Any]) -> bool:
-    # A job that this worker has ended before is ended again: the first answer may not have arrived.
+    # Also where this worker has ended the job before: the confirmation may have been lost.
     mine = (FINALS.c.job_id == job_id, FINALS.c.worker_id == worker_id)
     statement = update(FINALS).where(*mine).values(values).returning(FINALS.c.job_id)
     return connection.execute(statement).one_or_none() is not None
@@ -129,26 +130,15 @@ def _held_by(worker_ids: Sequence[int]) -> ColumnElement[bool]:
 
 
 def _select(study_id: int) -> Select[*tuple[Any, ...]]:
-    # Weights are megabytes; a list of jobs only tells whether there are any.
-    plain = [column for column in FINALS.c if column is not FINALS.c.weights]
-    has_weights = FINALS.c.weights.is_not(None).label("has_weights")
-    statement = select(*plain, has_weights).where(FINALS.c.study_id == study_id)
-    return statement.order_by(FINALS.c.job_id)
+    # Weights are megabytes, so a list of jobs only says whether there are any.
+    columns = (
+        FINALS.c.weights.is_not(None).label(field.name)
+        if field.name == "has_weights"
+        else FINALS.c[field.name]
+        for field in fields(FinalJob)
+    )
+    return select(*columns).where(FINALS.c.study_id == study_id).order_by(FINALS.c.job_id)
 
 
 def _jobs(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[FinalJob]:
-    return [_job(row) for row in connection.execute(statement)]
-
-
-def _job(row: Row[*tuple[Any, ...]]) -> FinalJob:
-    return FinalJob(
-        job_id=row.job_id,
-        purpose=row.purpose,
-        trial_id=row.trial_id,
-        state=row.state,
-        attempts=row.attempts,
-        worker_id=row.worker_id,
-        result=row.result,
-        has_weights=row.has_weights,
-        message=row.message,
-    )
+    return [FinalJob(*row) for row in connection.execute(statement)]

@@ -1,4 +1,4 @@
-"""What is written in bulk is what Optuna's public calls would have written."""
+"""Bulk writing writes the rows that Optuna's public calls would write."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REPORTS = ((1, 0.75), (2, INF), (3, -INF), (4, NAN), (5, 1 / 3))
 
 
 def live(study: StudyStore, propose: Propose) -> None:
-    """All that can happen to trials."""
+    """Do all that can happen to trials."""
     worker = study.register_worker(host="here", pid=1, machine={})
     proposals = propose(5)
     first = proposals[0]
@@ -115,7 +115,7 @@ def counted_statements() -> Iterator[list[str]]:
 def twins(
     storage: Storage, database_url: str, propose: Propose, run_sql: RunSql
 ) -> Iterator[tuple[Storage, StudyStore, StudyStore]]:
-    """The same story told by bulk writing, and by public calls: another schema version."""
+    """The same trials written in bulk, and by public calls under another schema version."""
     bulk = storage.create_study("bulk", definition="{}", definition_hash="abc")
     with counted_statements() as few:
         live(bulk, propose)
@@ -170,7 +170,7 @@ def test_every_trial_is_the_same(
 
 
 def plain(trial: FrozenTrial) -> str:
-    """All that a trial says of itself, NaN included; without its id, times and random keys."""
+    """All fields of a trial, NaN included, without its id, times and random keys."""
     artifacts = sorted(
         json.dumps({**json.loads(value), "artifact_id": ""})
         for key, value in trial.system_attrs.items()
