@@ -25,7 +25,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
         summaries = opened.studies()
         shown = opened.shown_url
     if as_json:
-        from search.results.summary import trial_counts
+        from search.analysis.status import trial_counts
 
         studies = [
             {"study": s.name, "trials": trial_counts(s.counts), "best": s.best_value}
@@ -67,7 +67,7 @@ def status(
     if not 0.1 <= every <= 3600:
         raise UsageError(f"--every must be from 0.1 to 3600 seconds, but got {every:g}")
     with storage_at(storage) as opened:
-        from search.results.status import StudyStatus, status_lines
+        from search.analysis.status import StudyStatus, status_lines
 
         store = opened.study(name)
         study_status = StudyStatus(store, opened.shown_url)
