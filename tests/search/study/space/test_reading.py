@@ -4,10 +4,9 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from models.methods import SettingError
-from models.methods import Choices, Domain, FloatRange, IntRange
 from search.study.meaning import Flag, Meaning, Names, Real, Whole, read_domain
+
+from models.methods import Choices, Domain, FloatRange, IntRange, SettingError
 
 CELL = Names(("rnn", "gru"))
 UNITS = Whole(1, 4096)

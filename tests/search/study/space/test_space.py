@@ -8,12 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.samplers import RandomSampler
+from search.study.parameters import BY_NAME, CELLS, PARAMETERS
 
 from models.candidate import Candidate
+from models.methods import Choices, Domain, FloatRange, IntRange, Scalar, SettingError, largest
 from search.errors import UsageError
-from models.methods import SettingError
-from models.methods import Choices, Domain, FloatRange, IntRange, Scalar, largest
-from search.study.parameters import BY_NAME, CELLS, PARAMETERS
 from search.study.space import Space, check_complete, complete_space, read_space
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

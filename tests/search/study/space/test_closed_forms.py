@@ -3,14 +3,13 @@
 from typing import Any
 
 import pytest
-
-from models.candidate import FITTED_CELLS, Candidate
-from search.errors import UsageError
-from models.methods import SettingError
-from search.study.definition import StudyDefinition
-from models.methods import Choices, Domain, FloatRange, Scalar
 from search.study.fitted import UNTRAINED
 from search.study.parameters import BY_NAME, CELLS, PARAMETERS
+
+from models.candidate import FITTED_CELLS, Candidate
+from models.methods import Choices, Domain, FloatRange, Scalar, SettingError
+from search.errors import UsageError
+from search.study.definition import StudyDefinition
 from search.study.space import Space, complete_space, read_space
 
 SHARED: dict[str, Scalar] = {"offset": False, "time_reversal": True, "regularisation": "held-out"}

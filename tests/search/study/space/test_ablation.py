@@ -5,9 +5,9 @@ from dataclasses import asdict
 import pytest
 
 from models.candidate import Candidate
-from search.study.space.ablation import BY_NAME, taken_along, without_each
 from models.methods import Choices, Scalar
 from search.study.space import Space, complete_space
+from search.study.space.ablation import BY_NAME, taken_along, without_each
 
 SPACE = Space(complete_space({}, train_steps=600))
 LINEAR: dict[str, Scalar] = {
