@@ -9,10 +9,14 @@ unit     hidden units or state components
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Generator as Generator
+    from torch import Tensor as Tensor
+else:
+    # Types alone: files that declare methods are read without torch, see `models.later`.
+    Generator = Tensor = Any
 
 MemberParameter: TypeAlias = "Tensor"  # [member, parameter]
 MemberTimeChannel: TypeAlias = "Tensor"  # [member, time, channel]

@@ -6,14 +6,13 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
+from models.axes import Tensor
 from models.baselines.baseline import Baseline, FloatArray
 from models.clip import clipped
 from models.later import torch
 from models.methods import Scalar
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from models.closed_form.closed_form import FormForecaster
 
 # What is read takes a third of the training span, as far as that is quickly factorised.

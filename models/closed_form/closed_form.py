@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING, ClassVar, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from models.axes import Generator, MemberBatchTimeChannel, MemberParameter, Tensor
 from models.later import torch
-from models.methods import Choices, Domain, FloatRange, Is, Names, Real, Stage, setting
+from models.methods import Domain, FloatRange, Is, Real, Stage, choice, setting
 from models.methods.core import Core
 from models.network.parameters import Layout
 
 if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchTimeChannel, MemberParameter
     from models.closed_form.fitted_form import FittedForm
+
 
 FloatArray = NDArray[np.float64]
 Fixed = Mapping[str, FloatArray]  # what is not fitted, by name
@@ -58,12 +57,9 @@ class ClosedForm(Core):
     levels: ClassVar[Sequence[float]]
     level_name: ClassVar[str] = "ridge"
 
-    regularisation: str = setting(
-        "regularisation",
-        Names(("given", "held-out")),
-        Choices(("given", "held-out")),
+    regularisation: str = choice(
+        ("given", "held-out"),
         "Whether the level of regularisation is given, or runs freely best over the span's end.",
-        neutral="given",
         stage=Stage.REGULARISATION,
     )
 
@@ -124,7 +120,6 @@ class RidgeForm(ClosedForm):
     can_add_to_last = True
 
     ridge: float = setting(
-        "ridge",
         Real(0, 1e6),
         FloatRange(1e-14, 1.0, log=True),
         "The weight of squared coefficients beside the mean squared error.",

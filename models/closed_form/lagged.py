@@ -13,6 +13,7 @@ from models.closed_form.closed_form import BLOCK_ROWS, ClosedForm, Fixed, FloatA
 if TYPE_CHECKING:
     from models.closed_form.fitted_form import FittedForm
 
+
 Block = tuple[FloatArray, FloatArray]  # features [row, feature], targets [row, channel]
 
 

@@ -10,7 +10,7 @@ from models.methods.condition import Above, AllOf, AnyOf, Condition, Is, IsNot, 
 from models.methods.domain import Choices, Domain, FloatRange, IntRange, Scalar, largest, smallest
 from models.methods.method import Method, MethodSet, Selector
 from models.methods.registry import load_methods, method_named, methods
-from models.methods.setting import Ablation, Setting, Stage, setting
+from models.methods.setting import Ablation, Setting, Stage, choice, flag, setting
 from models.methods.values import Flag, Names, Real, SettingError, Values, Whole
 from models.methods.words import counted, either, nearest, shown
 
@@ -39,8 +39,10 @@ __all__ = [
     "Stage",
     "Values",
     "Whole",
+    "choice",
     "counted",
     "either",
+    "flag",
     "largest",
     "load_methods",
     "method_named",

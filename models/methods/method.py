@@ -11,7 +11,7 @@ from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 from models.methods import registry
 from models.methods.condition import ALWAYS, AllOf, Condition, Is
 from models.methods.domain import Domain, Scalar
-from models.methods.setting import Ablation, Setting, Stage, setting
+from models.methods.setting import Ablation, Setting, Stage
 from models.methods.values import SettingError
 
 M = TypeVar("M", bound="Method")
@@ -35,7 +35,7 @@ class Selector:
     ablation: Ablation | None = None
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Method:
     """The base of all kinds of methods.
 
@@ -45,7 +45,7 @@ class Method:
         class Velocity(Loss, name="velocity", rank=10):
             '''The squared error of first differences.'''
 
-            weight: float = setting("velocity_weight", WEIGHT, ...)
+            weight: float = setting(WEIGHT, ..., name="velocity_weight")
 
     That makes it a frozen dataclass and registers it. An instance is the configuration of the
     method in one candidate; a method without settings other than neutral ones is not part of it.
@@ -93,6 +93,7 @@ class Method:
         cls.settings = tuple(
             replace(
                 field.metadata[Setting],
+                name=field.metadata[Setting].name or field.name,
                 field=field.name,
                 stage=field.metadata[Setting].stage or cls.stage,
             )

@@ -32,12 +32,12 @@ class AR(LaggedRidge, name="ar", label="ridge AR", rank=13):
     """
 
     order_steps: int = setting(
-        "ar_order",
         Whole(1, 4096),
         Choices((16, 32, 64, 128, 256)),
         "Past values that an autoregression reads.",
         shared=True,
         most=half_of_span,
+        name="ar_order",
     )
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from models.axes import MemberBatchUnit
 from models.later import torch
 from models.network.cells.cell import (
     Layer,
@@ -12,9 +13,6 @@ from models.network.cells.cell import (
     times_sigmoid_slope,
     times_tanh_slope,
 )
-
-if TYPE_CHECKING:
-    from models.axes import MemberBatchUnit
 
 
 class GRU(UnitCell, name="gru", label="GRU", source="Cho et al. (2014)", rank=2, searched=True):

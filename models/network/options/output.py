@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from models.methods import (
     Ablation,
     AllOf,
-    Flag,
     Is,
     Method,
     MethodSet,
     Selects,
     Stage,
-    setting,
+    flag,
 )
-from models.methods.domain import OFF_ON
 from models.methods.when import FEEDS_BACK, TRAINED
 
 
@@ -24,24 +20,16 @@ class Residual(Method, name="residual", rank=120, source="Gauthier et al. (2021)
 
     kind = "output"
     stage = Stage.OUTPUT
-    shapes_forecast: ClassVar[bool] = True
+    shapes_forecast = True
 
-    residual: bool = setting(
-        "residual",
-        Flag(),
-        OFF_ON,
+    residual: bool = flag(
         "Whether the last value is added to the output, which then is an increment.",
-        neutral=False,
         shared=True,
         when=AllOf(FEEDS_BACK, Selects("cell", "can_add_to_last")),
         without="no last value added to the output",
     )
-    scaled_increments: bool = setting(
-        "scaled_increments",
-        Flag(),
-        OFF_ON,
+    scaled_increments: bool = flag(
         "Whether increments are in standard deviations of the training span's.",
-        neutral=False,
         shared=True,
         searched=False,
         when=AllOf(TRAINED, Is("residual", (True,))),
@@ -61,12 +49,9 @@ class Scaling(Method, name="scaling", rank=121):
 
     kind = "output"
     stage = Stage.OUTPUT
-    is_always_there: ClassVar[bool] = True
+    is_always_there = True
 
-    offset: bool = setting(
-        "offset",
-        Flag(),
-        OFF_ON,
+    offset: bool = flag(
         "Whether the mean is taken off and the output has a bias; without it, zero stays zero.",
         neutral=True,
         without=Ablation("mean taken off, bias in the output", name="no offset"),

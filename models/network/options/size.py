@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from models.methods import Ablation, Choices, Method, Stage, Whole, setting
 from models.methods.when import TRAINED
 
@@ -14,11 +12,10 @@ class Size(Method, name="size", rank=100):
     kind = "network"
     stage = Stage.SIZE
     applies = TRAINED
-    is_always_there: ClassVar[bool] = True
-    shapes_forecast: ClassVar[bool] = True
+    is_always_there = True
+    shapes_forecast = True
 
     layers: int = setting(
-        "layers",
         Whole(1, 16),
         Choices((1, 2)),
         "Recurrent layers.",
@@ -27,7 +24,6 @@ class Size(Method, name="size", rank=100):
         without="one recurrent layer",
     )
     head_layers: int = setting(
-        "head_layers",
         Whole(0, 16),
         Choices((0, 1)),
         "Fully connected tanh layers before the linear output layer.",

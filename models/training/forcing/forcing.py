@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
+from models.axes import Tensor
 from models.methods import AllOf, IsNot, Method, Selector, Stage
 from models.methods.when import LOOPS_AND_FEEDS_BACK, TRAINED
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Forcing(Method):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from models.methods import Choices, Flag, Method, Stage, Whole, setting
-from models.methods.domain import OFF_ON
+from models.methods import Choices, Method, Stage, Whole, flag, setting
 from models.methods.when import LOOPS_AND_FEEDS_BACK, TRAINED
 
 
@@ -20,7 +19,6 @@ class Pushforward(
     applies = TRAINED
 
     steps: int = setting(
-        "pushforward_steps",
         Whole(0, 1_000_000),
         Choices((0, 1, 2)),
         "First steps of the free run without a gradient; at least one step is left to count.",
@@ -28,6 +26,7 @@ class Pushforward(
         searched=False,
         when=LOOPS_AND_FEEDS_BACK,
         without="none",
+        name="pushforward_steps",
     )
 
     def needs_loop(self) -> bool:
@@ -43,15 +42,10 @@ class DataAsDemonstrator(
     stage = Stage.FORCING
     applies = TRAINED
 
-    data_as_demonstrator: bool = setting(
-        "data_as_demonstrator",
-        Flag(),
-        OFF_ON,
+    data_as_demonstrator: bool = flag(
         "Whether gradients end at the values that are fed back.",
-        neutral=False,
         searched=False,
         when=LOOPS_AND_FEEDS_BACK,
-        without="none",
     )
 
     def needs_loop(self) -> bool:

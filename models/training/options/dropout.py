@@ -3,15 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from models.axes import Generator, Tensor
 from models.later import torch
 from models.methods import Choices, Method, MethodSet, Real, Stage, setting
 from models.methods.when import NONLINEAR, TRAINED
-
-if TYPE_CHECKING:
-    import torch as torch_types
-    from torch import Generator, Tensor
 
 
 class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=504):
@@ -28,7 +24,6 @@ class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=50
 
     # A linear forecaster's dropout would split its cohorts, since it needs the loop over time.
     rate: float = setting(
-        "dropout",
         Real(0, 0.95),
         Choices((0.0, 0.1, 0.2, 0.5)),
         "The rate at which hidden values are zeroed.",
@@ -36,6 +31,7 @@ class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=50
         searched=False,
         when=NONLINEAR,
         without="none",
+        name="dropout",
     )
 
     def needs_loop(self) -> bool:
@@ -54,7 +50,7 @@ class DropoutMasks:
         candidates: Sequence[MethodSet],
         shape: tuple[int, int, int, int],
         branches: int,
-        device: torch_types.device,
+        device: torch.device,
     ) -> None:
         """shape: (slots, layers, batch, units)."""
         self.rates = [candidate[Dropout].rate for candidate in candidates]

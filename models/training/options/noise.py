@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from models.axes import Generator, Tensor, TimeMemberBatchChannel
 from models.later import torch
 from models.methods import Ablation, AllOf, Choices, Method, MethodSet, Stage, setting
 from models.methods.values import NOISE
 from models.methods.when import FEEDS_BACK, LOOPS, RECURRENT, TRAINED, UNROLLS
-
-if TYPE_CHECKING:
-    import torch as torch_types
-    from torch import Generator, Tensor
-
-    from models.axes import TimeMemberBatchChannel
 
 STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
 
@@ -33,12 +27,12 @@ class InputNoise(Noise, name="input_noise", label="input noise", rank=500):
     """Noise on every true value that is read."""
 
     std: float = setting(
-        "input_noise_std",
         NOISE,
         STDS,
         "Noise on what is read.",
         neutral=0.0,
         without=Ablation("none", name="input noise"),
+        name="input_noise_std",
     )
 
 
@@ -46,13 +40,13 @@ class FeedbackNoise(Noise, name="feedback_noise", label="feedback noise", rank=5
     """Noise on every forecast that is fed back."""
 
     std: float = setting(
-        "feedback_noise_std",
         NOISE,
         STDS,
         "Noise on what is fed back.",
         neutral=0.0,
         when=AllOf(UNROLLS, FEEDS_BACK),
         without=Ablation("none", name="feedback noise"),
+        name="feedback_noise_std",
     )
 
 
@@ -60,12 +54,12 @@ class OutputNoise(Noise, name="output_noise", label="output noise", rank=502):
     """Noise on every forecast, whether it is scored or fed back."""
 
     std: float = setting(
-        "output_noise_std",
         NOISE,
         STDS,
         "Noise on forecasts.",
         neutral=0.0,
         without=Ablation("none", name="output noise"),
+        name="output_noise_std",
     )
 
 
@@ -73,12 +67,12 @@ class LabelNoise(Noise, name="label_noise", label="label noise", rank=503):
     """Noise on every value that a forecast is compared with."""
 
     std: float = setting(
-        "label_noise_std",
         NOISE,
         STDS,
         "Noise on targets.",
         neutral=0.0,
         without=Ablation("none", name="label noise"),
+        name="label_noise_std",
     )
 
 
@@ -90,7 +84,6 @@ class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger 
     """
 
     std: float = setting(
-        "state_noise_std",
         NOISE,
         STDS,
         "Noise on the state that is carried from step to step, in units of the state.",
@@ -98,6 +91,7 @@ class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger 
         searched=False,
         when=AllOf(LOOPS, RECURRENT),
         without="none",
+        name="state_noise_std",
     )
 
     def needs_loop(self) -> bool:
@@ -118,7 +112,7 @@ class MemberNoise:
         kind: type[Noise],
         shape: tuple[int, ...],
         axis: int,
-        device: torch_types.device,
+        device: torch.device,
         shared: int = 0,
     ) -> None:
         self.stds = [candidate[kind].std for candidate in candidates]

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 from models.methods import Choices, Method, Selects, Stage, Whole, setting
 
 
@@ -13,10 +11,9 @@ class Restarts(Method, name="restarts", rank=320):
     kind = "optimiser"
     stage = Stage.OPTIMISER
     applies = Selects("cell", "is_random")
-    is_always_there: ClassVar[bool] = True
+    is_always_there = True
 
     restarts: int = setting(
-        "restarts",
         Whole(1, 64),
         Choices((1, 2, 4, 8)),
         "Initialisations of which the best by training loss is kept.",
