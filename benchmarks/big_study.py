@@ -22,9 +22,9 @@ import torch
 
 from models import checkpoint
 from models.candidate import Candidate
-from models.network.forecaster import Forecaster
 from models.diagnostics.scores import score
 from models.diagnostics.verdict import verdict
+from models.network.forecaster import Forecaster
 from search.errors import UserError
 from search.evaluation import (
     CandidateResult,
@@ -47,8 +47,8 @@ from search.storage import (
     StudyStore,
     open_storage,
 )
-from search.study.limit.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
+from search.study.limit.attainable import attainable_nmse
 from search.study.space import Space
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View

@@ -15,8 +15,7 @@ from time import perf_counter
 import numpy as np
 
 from benchmarks.command import count, end_with_messages
-from models.diagnostics.scores import ERROR_HORIZONS
-from models.diagnostics.scores import Scores
+from models.diagnostics.scores import ERROR_HORIZONS, Scores
 from search.cli.options import storage_at
 from search.cli.resuming import create_or_resume
 from search.errors import UsageError

@@ -11,9 +11,9 @@ import pytest
 
 from search.running.worker import Worker
 from search.storage import FinishedTrial, StudyStore
-from search.study.space.ablation import without_each
 from search.study.definition import StudyDefinition
 from search.study.presets import BY_NAME
+from search.study.space.ablation import without_each
 from tests.search.running.conftest import TINY
 
 Create = Callable[[str], StudyStore]

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 from pydantic import ValidationError
+from search.study.parameters import PARAMETERS, SPANS
 
 from search.study.definition import StudyDefinition, differing_keys
-from search.study.parameters import PARAMETERS, SPANS
 
 RAW: dict[str, Any] = {
     "name": "sine",

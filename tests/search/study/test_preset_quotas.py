@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.samplers import RandomSampler
 from pydantic import ValidationError
+from search.study.parameters import PARAMETERS
 
+from models.methods import Choices
 from search.errors import StudyFileError, UsageError
 from search.study.definition import StudyDefinition, differing_keys
-from models.methods import Choices
-from search.study.parameters import PARAMETERS
 from search.study.preset_quotas import open_names
 from search.study.presets import BY_NAME, PRESETS
 from search.study.space import PRESET

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import pytest
-
-from models.candidate import Candidate
-from search.study.definition import StudyDefinition
-from models.methods import Scalar, smallest
 from search.study.parameters import BY_NAME as PARAMETER_BY_NAME
 from search.study.parameters import PARAMETERS
+
+from models.candidate import Candidate
+from models.methods import Scalar, smallest
+from search.study.definition import StudyDefinition
 from search.study.preset_quotas import open_names, within
 from search.study.presets import BASELINE_NAME, BY_NAME, PRESETS, REPORT_STD, VARIED
 from search.study.space import PRESET, check_complete

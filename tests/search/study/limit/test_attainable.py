@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from search.study.limit.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
+from search.study.limit.attainable import attainable_nmse
 from search.study.limit.limit import context_limit
 
 SINE: dict[str, Any] = {

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from search.errors import StudyFileError
-from search.study.problems import SOURCES, complaints
 from search.study.definition import Search, StudyDefinition, Task
+from search.study.problems import SOURCES, complaints
 from search.study.study_file import read_study_file
 
 HEAD = 'name = "x"\n'

@@ -4,15 +4,29 @@ from typing import Any
 
 import pytest
 
-from models.candidate import FITTED_CELLS, Candidate
+from models.candidate import Candidate
+from models.closed_form.closed_form import ClosedForm
+from models.closed_form.fitted_form import FittedForm
+from models.closed_form.forms.ar import AR
+from models.closed_form.forms.esn import ESN
+from models.closed_form.forms.nvar import NVAR
+from models.closed_form.forms.ssa import SSA
+from models.methods import Choices, Domain, Scalar, SettingError
+from models.methods.when import TRAINED
+from models.network.options.output import Residual, Scaling
+from models.training.options.augmentation import TimeReversal
 from search.errors import UsageError
-from models.methods import SettingError
 from search.study.definition import StudyDefinition
-from models.methods import Choices, Domain, FloatRange, Scalar
-from search.study.fitted import UNTRAINED
-from search.study.parameters import BY_NAME, CELLS, PARAMETERS
-from search.study.space import Space, complete_space, read_space
+from search.study.space import (
+    Space,
+    complete_space,
+    parameter_named,
+    parameters,
+    read_space,
+)
+from tests.search.study.space.samples import all_cells
 
+FORMS = [name for name in all_cells() if not TRAINED.holds({"cell": name})]
 SHARED: dict[str, Scalar] = {"offset": False, "time_reversal": True, "regularisation": "held-out"}
 
 
@@ -21,13 +35,29 @@ def space_of(train_steps: int = 600, **raw: Any) -> dict[str, Domain]:
 
 
 def resolved(**params: Scalar) -> Candidate:
-    return Space(space_of(cell=list(CELLS))).resolve(SHARED | params)
+    return Space(space_of(cell=list(all_cells()))).resolve(SHARED | params)
+
+
+def fitted(**params: Scalar) -> FittedForm:
+    candidate = resolved(**params)
+    assert isinstance(candidate, FittedForm)
+    return candidate
+
+
+def default_of(name: str) -> Domain:
+    parameter = parameter_named(name)
+    assert parameter is not None
+    return parameter.default
 
 
 def test_training_has_no_part_in_a_space_of_closed_forms() -> None:
-    space = space_of(cell=list(FITTED_CELLS))
-    assert set(space) == {row.name for row in PARAMETERS if row.fitted}
-    assert not set(space) & set(UNTRAINED)
+    space = space_of(cell=FORMS)
+    assert set(space) == {p.name for p in parameters() if p.can_apply(space)}
+    for name in space:
+        parameter = parameter_named(name)
+        assert parameter is not None
+        assert [owner for owner in parameter.owners if owner.applies is not TRAINED], name
+    assert not {"learning_rate", "training_steps", "batch_size", "layers", "context"} & set(space)
     assert set(space_of(cell="ssa")) == {
         *("cell", "offset", "time_reversal", "ssa_window", "regularisation", "ssa_rank")
     }
@@ -35,12 +65,15 @@ def test_training_has_no_part_in_a_space_of_closed_forms() -> None:
 
 def test_closed_forms_are_no_part_of_the_default_space() -> None:
     space = space_of()
-    assert space["cell"] == Choices(("rnn", "gru", "lstm", "lru"))
-    assert not [name for name in space if BY_NAME[name].default == FloatRange(1e-14, 1.0, log=True)]
+    cells = space["cell"]
+    assert isinstance(cells, Choices)
+    assert not set(FORMS) & set(cells.values)
+    own = {setting.name for form in (AR, ESN, NVAR, SSA) for setting in form.settings}
+    assert own & set(space) == {"warm_up_steps"}  # which networks have, too
 
 
 def test_candidates_have_their_own_names_of_size_and_context() -> None:
-    reservoir = resolved(
+    reservoir = fitted(
         cell="esn",
         reservoir_units=200,
         warm_up_steps=100,
@@ -49,21 +82,28 @@ def test_candidates_have_their_own_names_of_size_and_context() -> None:
         spectral_radius=0.9,
         restarts=4,
     )
-    architecture = reservoir.architecture
-    assert (architecture.units, architecture.context_steps, architecture.fan_in) == (200, 100, 7)
-    assert (architecture.residual, reservoir.restarts) == (True, 4)
-    assert reservoir.strategy.spectral_radius == 0.9
-    nvar = resolved(cell="nvar", nvar_delays=4, delay_stride=6, degree=2).architecture
-    assert (nvar.units, nvar.context_steps, nvar.degree) == (4, 19, 2)
-    order = resolved(cell="ar", ar_order=64)
-    assert (order.architecture.context_steps, order.architecture.units) == (64, 1)
-    assert (order.strategy.offset, order.strategy.time_reversal) == (False, True)
-    assert order.strategy.regularisation == "held-out"
-    subspace = resolved(cell="ssa", ssa_window=200, regularisation="given", ssa_rank=3)
-    assert (subspace.architecture.context_steps, subspace.strategy.ssa_rank) == (200, 3)
-    for candidate in (reservoir, order, subspace):
-        assert candidate.architecture.is_fitted
-        assert candidate.strategy.training_steps == candidate.strategy.rollout_steps == 1
+    esn = reservoir.form
+    assert isinstance(esn, ESN)
+    assert (esn.units, esn.context_steps, esn.fan_in) == (200, 100, 7)
+    assert (reservoir[Residual].residual, reservoir.restarts) == (True, 4)
+    assert esn.spectral_radius == 0.9
+    nvar = fitted(cell="nvar", nvar_delays=4, delay_stride=6, degree=2).form
+    assert isinstance(nvar, NVAR)
+    assert (nvar.delays, nvar.context_steps, nvar.degree) == (4, 19, 2)
+    order = fitted(cell="ar", ar_order=64)
+    assert isinstance(order.form, AR)
+    assert (order.form.context_steps, order.form.regularisation) == (64, "held-out")
+    assert (order[Scaling].offset, order[TimeReversal].time_reversal) == (False, True)
+    subspace = fitted(cell="ssa", ssa_window=200, regularisation="given", ssa_rank=3).form
+    assert isinstance(subspace, SSA)
+    assert (subspace.context_steps, subspace.components) == (200, 3)
+
+
+def test_a_closed_form_has_no_setting_of_training() -> None:
+    for candidate in (fitted(cell="ar", ar_order=64), fitted(cell="ssa", ssa_window=200)):
+        assert not candidate.architecture.is_trained
+        assert candidate.find(ClosedForm) is candidate.form
+        assert not {"learning_rate", "training_steps", "rollout_steps"} & candidate.values().keys()
 
 
 def test_what_belongs_to_training_is_not_looked_at() -> None:
@@ -74,19 +114,19 @@ def test_what_belongs_to_training_is_not_looked_at() -> None:
 
 
 def test_what_a_closed_form_needs_must_be_there() -> None:
-    with pytest.raises(UsageError, match="must have a value for ar_order"):
+    with pytest.raises(UsageError, match="a trial's ar_order is missing, which ridge AR needs"):
         resolved(cell="ar")
-    with pytest.raises(UsageError, match="must have a value for nvar_delays"):
+    with pytest.raises(UsageError, match="a trial's nvar_delays is missing"):
         resolved(cell="nvar")
 
 
 def test_defaults_leave_half_of_the_training_span() -> None:
-    space = space_of(100, cell=list(FITTED_CELLS), warm_up_steps=50)
+    space = space_of(100, cell=FORMS, warm_up_steps=50)
     assert space["ar_order"] == Choices((16, 32))
     assert space["ssa_window"] == Choices((50,))
     assert space["delay_stride"] == Choices((1, 2, 4))
     for name in ("ar_order", "ssa_window"):
-        assert space_of(cell=list(FITTED_CELLS))[name] == BY_NAME[name].default
+        assert space_of(cell=FORMS)[name] == default_of(name)
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,15 @@
 """A candidate without each of its components."""
 
-from dataclasses import asdict
-
 import pytest
 
 from models.candidate import Candidate
-from search.study.space.ablation import BY_NAME, taken_along, without_each
 from models.methods import Choices, Scalar
-from search.study.space import Space, complete_space
+from models.network.cells.rnn import RNN
+from models.network.options.context import Window
+from models.training.trained_network import TrainedNetwork
+from search.study.space import Space, complete_space, parameter_named, parameters
+from search.study.space.ablation import components, taken_along, without_each
+from tests.search.study.space.samples import full_space, samples, settings_of
 
 SPACE = Space(complete_space({}, train_steps=600))
 LINEAR: dict[str, Scalar] = {
@@ -52,14 +54,7 @@ NOT_OF_AN_MLP = {
 
 
 def changed(candidate: Candidate, other: Candidate) -> set[str]:
-    def flat(each: Candidate) -> dict[str, object]:
-        return {
-            **asdict(each.architecture),
-            **asdict(each.strategy),
-            "restarts": each.restarts,
-        }
-
-    one, two = flat(candidate), flat(other)
+    one, two = settings_of(candidate), settings_of(other)
     return {name for name in one if one[name] != two[name]}
 
 
@@ -73,6 +68,7 @@ def changed(candidate: Candidate, other: Candidate) -> set[str]:
         ("autonomous", {"autonomous", "state_estimate"}),
         ("rollout loss", {"rollout_steps", "teacher_weight", "curriculum_fraction"}),
         ("input noise", {"input_noise_std"}),
+        ("clipping", {"clip_norm"}),
     ],
 )
 def test_without_a_component_all_else_stays(component: str, fields: set[str]) -> None:
@@ -92,16 +88,19 @@ def test_what_rests_on_a_component_is_said_to_go_with_it() -> None:
 
 def test_what_a_candidate_does_not_have_is_not_taken_from_it() -> None:
     found = without_each(SPACE, LINEAR)
-    assert found.keys() <= BY_NAME.keys()
+    assert found.keys() <= components().keys()
     assert not found.keys() & {"layers", "head", "residual", "output noise", "feedback noise"}
     assert all(candidate != SPACE.resolve(LINEAR) for candidate in found.values())
 
 
 def test_another_cell_or_context_is_a_whole_candidate() -> None:
     found = without_each(SPACE, LINEAR)
-    assert (found["cell"].architecture.cell, found["cell"].architecture.units) == ("rnn", 16)
-    window = found["context"].architecture
-    assert (window.context, window.context_steps, window.autonomous) == ("window", 4, False)
+    plain, windows = found["cell"], found["context"]
+    assert isinstance(plain, TrainedNetwork)
+    assert plain.cell == RNN(hidden_units=16)
+    window = windows.architecture
+    assert windows.find(Window) == Window(steps=4)
+    assert (window.has_state, window.context_steps, window.autonomous) == (False, 4, False)
 
 
 def test_a_window_mlp_has_a_cell_that_reads_its_windows_in_its_place() -> None:
@@ -113,14 +112,42 @@ def test_a_window_mlp_has_a_cell_that_reads_its_windows_in_its_place() -> None:
         "window_rollout_steps": 16,
     }
     found = without_each(space, {name: mlp[name] for name in mlp if name not in NOT_OF_AN_MLP})
-    instead = found["cell"].architecture
-    assert (instead.cell, instead.context, instead.context_steps) == ("rnn", "window", 64)
+    instead = found["cell"]
+    assert isinstance(instead, TrainedNetwork)
+    assert instead.cell == RNN(hidden_units=16)
+    assert instead.find(Window) == Window(steps=64)
 
 
-def test_sizes_and_knobs_are_no_components() -> None:
-    knobs = {"reflections", "cornn step", "lem step", "forcing midpoint", "growth weight"}
-    assert not BY_NAME.keys() & knobs
-    assert {"layer norm", "forcing", "growth penalty", "weight average"} <= BY_NAME.keys()
+def test_components_are_the_parameters_that_declare_an_ablation() -> None:
+    declaring = [p for p in parameters() if p.ablation is not None]
+    assert len(components()) == len(declaring)
+    for parameter, component in zip(declaring, components().values(), strict=True):
+        assert parameter.ablation is not None
+        assert component.without == parameter.ablation.instead
+        assert parameter.name in component.values
+        for name, value in component.values.items():
+            other = parameter_named(name)
+            assert other is not None
+            assert other.values.check(name, value) == value
+
+
+def test_sizes_and_strengths_are_no_components() -> None:
+    """How much there is of something: no candidate is without it."""
+    strengths = {"reflections", "cornn step", "lem step", "forcing midpoint", "growth weight"}
+    assert not components().keys() & strengths
+    assert {"layer norm", "forcing", "growth penalty", "weight average"} <= components().keys()
+
+
+def test_a_component_changes_what_it_says_and_leaves_what_does_not_rest_on_it() -> None:
+    space = Space(full_space())
+    for params in samples()[:40]:
+        whole = space.resolve(params)
+        for name, plain in without_each(space, params).items():
+            values = components()[name].values
+            assert changed(whole, plain) & values.keys()
+            own = settings_of(plain)
+            kept = {key for key in values if key in plain.values()}
+            assert all(own[key] == values[key] for key in kept), name
 
 
 def test_a_closed_form_has_no_component_of_training() -> None:
