@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import torch
 
-from models.axes import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 from models.clip import clipped
 from models.network.estimated_state import EstimatedRun
 from models.network.forecaster import Forecaster
@@ -12,6 +11,7 @@ from models.network.options.instance_norm import InstanceScale
 from models.network.plan import plan
 from models.network.unroll import Unroll
 from models.network.walk import Walk
+from models.tensors import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 
 
 @torch.no_grad()

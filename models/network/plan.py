@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.axes import MemberBatchChannel, TimeMemberBatchChannel
 from models.network.architecture import Architecture
+from models.tensors import MemberBatchChannel, TimeMemberBatchChannel
 
 
 @dataclass(frozen=True)

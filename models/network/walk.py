@@ -11,7 +11,7 @@ from models.network.plan import Step
 from models.network.unroll import Unroll
 
 if TYPE_CHECKING:
-    from models.axes import MemberBatchChannel, MemberBatchUnit, TimeMemberBatchChannel
+    from models.tensors import MemberBatchChannel, MemberBatchUnit, TimeMemberBatchChannel
 
     # Called with a position and its forecast, which it may change and put among the values.
     OnForecast = Callable[[int, MemberBatchChannel], None]

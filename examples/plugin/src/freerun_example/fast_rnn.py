@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.axes import MemberBatchUnit
-from models.later import torch
+from models.tensors import MemberBatchUnit
+from models.tensors import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope
 

@@ -1,16 +1,19 @@
-"""What a network's output means: values or increments, with or without an offset."""
+"""The shape of a network around its cell: layers, head, and what the output means."""
 
 from __future__ import annotations
 
 from models.methods import (
     Ablation,
     AllOf,
+    Choices,
     Is,
     Method,
     MethodSet,
     Selects,
     Stage,
+    Whole,
     flag,
+    setting,
 )
 from models.methods.when import FEEDS_BACK, TRAINED
 
@@ -56,3 +59,36 @@ class Scaling(Method, name="scaling", rank=121):
         neutral=True,
         without=Ablation("mean taken off, bias in the output", name="no offset"),
     )
+
+
+class Size(Method, name="size", rank=100):
+    """The number of recurrent layers, and of fully connected tanh layers before the output."""
+
+    kind = "network"
+    stage = Stage.SIZE
+    applies = TRAINED
+    is_always_there = True
+    shapes_forecast = True
+
+    layers: int = setting(
+        Whole(1, 16),
+        Choices((1, 2)),
+        "Recurrent layers.",
+        neutral=1,
+        shared=True,
+        without="one recurrent layer",
+    )
+    head_layers: int = setting(
+        Whole(0, 16),
+        Choices((0, 1)),
+        "Fully connected tanh layers before the linear output layer.",
+        neutral=0,
+        shared=True,
+        without=Ablation("a linear output", name="head"),
+    )
+
+    def is_nonlinear_part(self) -> bool:
+        return self.head_layers > 0
+
+    def needs_loop(self) -> bool:
+        return self.is_nonlinear_part()
