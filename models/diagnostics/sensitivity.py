@@ -14,9 +14,8 @@ from torch import Tensor
 
 from models.clip import CLIP_STD, clipped
 from models.network.forecaster import Forecaster
-from models.network.plan import plan
 from models.network.unroll import Unroll
-from models.network.walk import Walk
+from models.network.walk import Walk, plan
 from models.tensors import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 
 

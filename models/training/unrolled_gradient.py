@@ -7,9 +7,8 @@ from torch import Tensor
 
 from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
-from models.network.plan import Step, plan
 from models.network.unroll import Unroll
-from models.network.walk import Walk
+from models.network.walk import Step, Walk, plan
 from models.tensors import (
     MemberBatchChannel,
     MemberBatchUnit,
