@@ -153,7 +153,8 @@ def test_a_stored_definition_samples_in_the_order_of_its_space() -> None:
         trial = study.ask()
         params = definition.full_space().suggest(trial)
         assert list(trial.params) == list(params) == [name for name in order if name in params]
-        assert definition.full_space().resolve(params)
+        candidate = definition.full_space().resolve(params)
+        assert candidate.architecture.core.name == params["cell"]
 
 
 @pytest.mark.parametrize("name", ["a", "sine-2", "a.b_c", "-x", "0", "x" * 100])
