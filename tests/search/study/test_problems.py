@@ -8,15 +8,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
+from models.methods import either
+from models.methods.configure import selector_values, selectors
 from search.errors import StudyFileError
+from search.series import known_sources
 from search.study.definition import Search, StudyDefinition, Task
-from search.study.problems import SOURCES, complaints
+from search.study.problems import complaints
 from search.study.study_file import read_study_file
 
 HEAD = 'name = "x"\n'
 SINE = '[series]\nsource = "sine"\n'
 TASK = "[task]\ntrain_steps = 600\nhorizon_steps = 400\n"
 GOOD = HEAD + SINE + TASK
+SOURCES = either(known_sources())
+CELLS = either(selector_values(selectors()["cell"]).names)
 TABLE = '[series]\nsource = "table"\npath = "t.csv"\ntime = "t"\ncolumns = ["v"]\n'
 
 # One problem each: what is added or replaced, and the whole message after the file's name.
@@ -49,6 +54,10 @@ PROBLEMS = [
     (GOOD + "error_horizons = [4, 1]", "[task] error_horizons must hold at least one step and rise "
      "from entry to entry, but got [4, 1]; write for example error_horizons = [1, 84]"),
     (GOOD + "[serch]\ntrials = 3", "serch is no key that freerun knows. Did you mean 'search'?"),
+    ("plugins = {}\n" + GOOD, "plugins is found by freerun, from what is installed; "
+     "remove the key"),
+    ('plugin = "x"\n' + GOOD, "plugin is no key that freerun knows; there may be name, seed, "
+     "series, task, presets, search, space"),
     (GOOD.replace("name", "nam"), "nam is no key that freerun knows. Did you mean 'name'?"),
     (GOOD.replace('"x"', '"a/b"'), "name must be a file name of 1 to 100 letters, digits, '-', "
      "'_' and '.', not starting with '.', but got \"a/b\"; choose such a name"),
@@ -64,10 +73,8 @@ PROBLEMS = [
      "2024-01-01; write [series] above its keys"),
     (GOOD.replace("train_steps = 600\n", ""), "[task] train_steps is missing; "
      "write for example train_steps = 600"),
-    (GOOD.replace('source = "sine"', ""), '[series] source is missing; write source = "sine", '
-     '"mackey_glass" or "table"'),
-    (GOOD.replace('"sine"', '"sin"'), '[series] source must be "sine", "mackey_glass" '
-     'or "table", but got "sin". '
+    (GOOD.replace('source = "sine"', ""), f"[series] source is missing; write source = {SOURCES}"),
+    (GOOD.replace('"sine"', '"sin"'), f'[series] source must be {SOURCES}, but got "sin". '
      "Did you mean 'sine'?"),
     (HEAD + SINE + "nois_std = 1\n" + TASK, "[series] nois_std is no key that freerun knows. "
      "Did you mean 'noise_std'?"),
@@ -102,9 +109,8 @@ PROBLEMS = [
      "a range is learning_rate = { low = ..., high = ... }"),
     (GOOD + "[space]\ncell = []", "[space] cell must hold at least one choice, but is empty; "
      "remove the key for the default"),
-    (GOOD + '[space]\ncell = "gruu"', '[space] cell must be "rnn", "gru", "lstm", "lru", "cornn", '
-     '"lem", "antisymmetric", "orthogonal", "shplrnn", "mlp", "esn", "nvar", "ar" or "ssa", but '
-     "got \"gruu\". Did you mean 'gru'?"),
+    (GOOD + '[space]\ncell = "gruu"', f'[space] cell must be {CELLS}, but got "gruu". '
+     "Did you mean 'gru'?"),
     (GOOD + "[space]\nhidden_units = 0", "[space] hidden_units must be from 1 to 4096, but got 0"),
     (GOOD + "[space]\nlearning_rate = inf", "[space] learning_rate must be a finite number, but "
      "got inf"),
@@ -140,7 +146,7 @@ def sections() -> list[tuple[tuple[str, ...], str]]:
         (("task",), Task),
         (("search",), Search),
     ]
-    models += [(("series", source), model) for source, model in SOURCES.items()]
+    models += [(("series", source), model) for source, model in known_sources().items()]
     return [(where, key) for where, model in models for key in model.model_fields]
 
 

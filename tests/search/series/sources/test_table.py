@@ -4,21 +4,17 @@ from typing import Any
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from search.series import MackeyGlassSeries, Series, SineSeries, TableSeries
+from search.series import TableSeries
+from search.series.source import Series
 
-SERIES: TypeAdapter[SineSeries | MackeyGlassSeries | TableSeries] = TypeAdapter(Series)
+SERIES: TypeAdapter[Series] = TypeAdapter(Series)
 RAW = {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]}
 
 
-def test_the_source_decides_the_kind_of_series() -> None:
+def test_its_channels_are_the_columns() -> None:
     table = SERIES.validate_python(RAW)
     assert isinstance(table, TableSeries)
     assert table.channels == table.columns == ("x",)
-    assert not table.is_generated
-    sine = SERIES.validate_python({"source": "sine"})
-    assert isinstance(sine, SineSeries)
-    assert sine.is_generated
-    assert sine.channels == ("value",)
 
 
 @pytest.mark.parametrize(
