@@ -10,13 +10,11 @@ from search.study.domain import Choices, Domain, Scalar
 from search.study.meaning import Whole
 from search.study.parameters import BY_NAME as PARAMETER_BY_NAME
 from search.study.parameters import PARAMETERS
-from search.study.presets import BY_NAME, PRESETS
+from search.study.presets import BY_NAME, NO_PRESETS, PRESETS
 from search.study.space import complete_space
 from search.study.wording import either, shown
 
 TRIALS = Whole(1, 1_000_000)
-# An attempt of the report that is another series, not another candidate.
-CLEAN = "no-perturbation"
 
 
 @dataclass(frozen=True)
@@ -44,12 +42,8 @@ def read_quotas(raw: Mapping[str, object]) -> dict[str, PresetQuota]:
     Raises SectionError for the first that is no preset or has no quota.
     """
     for name in raw:
-        if name == CLEAN:
-            raise SectionError(
-                CLEAN,
-                "is baseline on another series; write baseline in a study whose [series] has "
-                "noise_std = 0",
-            )
+        if name in NO_PRESETS:
+            raise SectionError(name, NO_PRESETS[name])
         if name not in BY_NAME:
             raise SectionError(
                 name, f"is no preset.{nearest(name, BY_NAME)} There are: {', '.join(BY_NAME)}"
