@@ -69,11 +69,8 @@ def make_big_study(storage: Storage, file: StudyFile, trials: int, seed: int = 0
             halving.values[None, rung] += list(scores.values())
             for i in ended:
                 result = made_up_result(definition, scores[i], generator)
-                finished.append(
-                    finished_trial(
-                        i, "complete" if is_last else "pruned", result, origin, len(claimed)
-                    )
-                )
+                state: Literal["complete", "pruned"] = "complete" if is_last else "pruned"
+                finished.append(finished_trial(i, state, result, origin, len(claimed)))
                 del running[i]
         store.report(worker, reports)
         store.finish(worker, finished)
