@@ -113,6 +113,7 @@ def work(
         from search.plotting.artifacts import trial_artifacts
         from search.running.fleet import parent_is_gone
         from search.running.worker import Worker
+        from search.student.jobs import ExplainingJobs
         from search.study.task_data import TaskData
 
         torch.set_num_threads(1)
@@ -124,6 +125,7 @@ def work(
             make_artifacts=trial_artifacts,
             stop_requested=lambda: stopped() or parent_is_gone(parent),
             device=device,
+            further_jobs=ExplainingJobs(),
         )
         worker.run()
         counts = store.counts()

@@ -13,10 +13,10 @@ from search.analysis.winner import Winner
 from search.plotting.artifacts import ROLLOUT
 from search.series import SineSeries
 from search.storage import TrialRow
+from search.student.jobs import DIAGNOSIS, REPLAY, WITHOUT
 from search.study.limit.limit import ContextLimit, Limit, sine_limit
 from search.study.presets import BY_NAME as PRESETS
 from search.study.presets import Preset
-from search.study.purposes import ANATOMY, REPLAY, WITHOUT
 from search.study.space import PRESET, Space
 from search.study.space.ablation import components, taken_along
 
@@ -145,7 +145,7 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
     definition = results.definition
     jobs = [job for job in results.study.final_jobs() if job.result is not None]
     by_trial = {
-        job.trial_id: json.loads(job.result or "") for job in jobs if job.purpose == ANATOMY
+        job.trial_id: json.loads(job.result or "") for job in jobs if job.purpose == DIAGNOSIS
     }
     attempts = []
     for name, quota in definition.presets.items():

@@ -17,6 +17,7 @@ from search.report.parts import Section
 from search.running.worker import Worker
 from search.storage import Storage, open_storage
 from search.student.findings import Effect, StudyFindings, study_findings
+from search.student.jobs import ExplainingJobs
 from search.student.section import report_sections
 from search.student.sentences import what_the_winner_needs
 from search.study.definition import StudyDefinition
@@ -62,7 +63,9 @@ def run(storage: Storage, name: str, noise_std: float) -> StudyResults:
         quota_trials=PRESETS,
     )
     store.set_budget(trials=sum(PRESETS.values()), minutes=None, quota_trials=PRESETS)
-    Worker(store, definition, TaskData(definition, None), trial_artifacts, lambda: False).run()
+    worker = Worker(store, definition, TaskData(definition, None), trial_artifacts, lambda: False)
+    worker.further_jobs = ExplainingJobs()
+    worker.run()
     return StudyResults.read(storage.study(name))
 
 

@@ -1,4 +1,4 @@
-"""What is told of a trained trial: its score, what led to it, and who trained it where."""
+"""How a trial ends: with results, stored with who trained it where, or with an error."""
 
 import os
 import socket
@@ -10,6 +10,11 @@ import numpy as np
 
 from search.evaluation import CandidateResult, this_machine, this_versions, trial_attributes
 from search.storage import Artifact, FinishedTrial, Replica
+
+# What one candidate's training may raise. torch raises RuntimeError where memory runs out or a
+# factorisation fails, numpy's linear algebra ValueError. Other errors (a database that is away, a
+# stop, a programming error) end the worker.
+TRAINING_ERRORS = (RuntimeError, MemoryError, ValueError, ArithmeticError)
 
 
 @dataclass(frozen=True)
@@ -31,7 +36,12 @@ class Origin:
         return {"worker": worker_id, "host": self.host, "machine": dict(self.machine)}
 
 
-def told(
+def error_message(error: BaseException) -> str:
+    """Return the kind of an error and its message, if it has one."""
+    return f"{type(error).__name__}: {error}".removesuffix(": ")
+
+
+def finished_trial(
     trial_id: int,
     state: Literal["complete", "pruned"],
     result: CandidateResult,
@@ -40,7 +50,7 @@ def told(
     artifacts: Sequence[Artifact] = (),
     limit: float | None = None,
 ) -> FinishedTrial:
-    """A trial's result as it is stored; its curve only where it is complete.
+    """Return a trial's result as it is stored; its curve only where it is complete.
 
     origin: `Origin.attributes`; networks: how many began to train in its cohort; limit: of its
     context, where one is known.
