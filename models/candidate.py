@@ -13,7 +13,7 @@ from models.closed_form.closed_form import ClosedForm, FormForecaster
 from models.closed_form.fitted_form import FittedForm
 from models.closed_form.fitting import Fitting
 from models.methods import Scalar
-from models.methods.configure import configure
+from models.methods.configure import check_names, configure
 from models.methods.core import Core
 from models.network import free_run as network_run
 from models.network.architecture import Architecture
@@ -48,9 +48,11 @@ def from_plain(plain: Mapping[str, Any]) -> Candidate:
 
     Raises KeyError, TypeError or ValueError where that can't be.
     """
-    if "settings" in plain:
-        return candidate_of(plain["settings"])
-    return candidate_of(settings_of(plain["architecture"], plain["strategy"], plain["restarts"]))
+    settings = plain.get("settings")
+    if settings is None:
+        settings = settings_of(plain["architecture"], plain["strategy"], plain["restarts"])
+    check_names(settings)
+    return candidate_of(settings)
 
 
 def forecaster_of(architecture: Architecture, channels: int) -> AnyForecaster:

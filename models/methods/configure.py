@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from models.methods.domain import Scalar
 from models.methods.method import Method, Selector
 from models.methods.registry import methods, methods_of
 from models.methods.values import Names, SettingError
+from models.methods.words import nearest
 
 
 def selectors() -> dict[str, Selector]:
@@ -19,6 +20,21 @@ def selector_values(selector: Selector) -> Names:
     """What a selector can say: the names of its methods, and its name for none of them."""
     names = tuple(method.name for method in methods_of(selector.name))
     return Names(names if selector.none is None else (selector.none, *names))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise SettingError for a name that is neither a setting nor a selector of any method.
+
+    A network is another one without what it names, so that nothing may be left out in silence.
+    """
+    known = {own.name for method in methods() for own in method.settings} | selectors().keys()
+    for name in names:
+        if name not in known:
+            raise SettingError(
+                name,
+                f"is a setting of no method here.{nearest(name, known)} "
+                "Install the plug-in or the version of freerun that has it",
+            )
 
 
 def configure(

@@ -38,12 +38,16 @@ class BaseCandidate(MethodSet):
         """The candidate in a few words."""
 
     def shared_settings(self) -> tuple[tuple[str, object], ...]:
-        """Names and values of the settings in which members of a cohort have to agree."""
-        found: list[tuple[str, object]] = []
-        for method in self:
-            if method.selector is not None and method.selector.shared:
-                found.append((method.selector.name, method.name))
-            found += [(s.name, getattr(method, s.field)) for s in method.settings if s.shared]
+        """Names and values of the settings in which members of a cohort have to agree.
+
+        Neutral ones are left out: a candidate may have a method for its other settings alone.
+        """
+        found: list[tuple[str, object]] = [
+            (method.selector.name, method.name)
+            for method in self
+            if method.selector is not None and method.selector.shared
+        ]
+        found += [(own.name, v) for own, v in self.settings() if own.shared and v != own.neutral]
         return tuple(found)
 
     def cohort_key(self) -> Hashable:

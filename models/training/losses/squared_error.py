@@ -22,7 +22,15 @@ from models.methods import (
 )
 from models.methods.domain import OFF_ON
 from models.methods.values import SHARE, STEPS, WEIGHT
-from models.methods.when import BRANCHES, HAS_STATE, READS, READS_WINDOW, TRAINED, UNROLLS
+from models.methods.when import (
+    BRANCHES,
+    HAS_STATE,
+    READS,
+    READS_WINDOW,
+    RECURRENT,
+    TRAINED,
+    UNROLLS,
+)
 from models.network.options.context import Context, WarmedUpState, Window
 from models.network.options.instance_norm import InstanceNorm
 
@@ -54,7 +62,7 @@ _ONE_STEP = Ablation(
 class StateRollout(Rollout, name="state_rollout", rank=200):
     """The rollout of a network with a warmed-up state."""
 
-    applies = AllOf(TRAINED, HAS_STATE)
+    applies = AllOf(RECURRENT, HAS_STATE)
     context = WarmedUpState
 
     steps: int = setting(
@@ -185,7 +193,7 @@ class Stateful(
 
     kind = "loss"
     stage = Stage.LOSS
-    applies = AllOf(TRAINED, HAS_STATE)
+    applies = AllOf(RECURRENT, HAS_STATE)
 
     stateful: bool = setting(
         "stateful",
