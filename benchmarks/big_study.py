@@ -22,9 +22,9 @@ import torch
 
 from models import checkpoint
 from models.candidate import Candidate
-from models.network.forecaster import Forecaster
 from models.diagnostics.scores import score
 from models.diagnostics.verdict import verdict
+from models.network.forecaster import Forecaster
 from search.errors import UserError
 from search.evaluation import (
     CandidateResult,
@@ -33,7 +33,7 @@ from search.evaluation import (
     baseline_results,
     trial_attributes,
 )
-from search.results.pictures import trial_artifacts
+from search.plotting.artifacts import trial_artifacts
 from search.running.halving import Halving
 from search.series import FloatArray
 from search.storage import (
@@ -47,8 +47,8 @@ from search.storage import (
     StudyStore,
     open_storage,
 )
-from search.study.limit.attainable import attainable_nmse
 from search.study.definition import StudyDefinition
+from search.study.limit.attainable import attainable_nmse
 from search.study.space import Space
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View

@@ -15,12 +15,12 @@ from dataclasses import asdict, dataclass
 from time import perf_counter
 
 import torch
+from search.study.parameters import TRAINED_CELLS
 from torch import Generator
 
 from models.candidate import Architecture, Candidate, CellName, Strategy
 from models.training import Member, Training
 from search.running.cost import step_work
-from search.study.parameters import TRAINED_CELLS
 
 
 @dataclass(frozen=True)

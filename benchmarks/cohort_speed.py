@@ -19,10 +19,10 @@ from statistics import median, quantiles
 from time import process_time
 
 import torch
+from models.freerun import free_run
 from torch import Generator, Tensor, nn
 
 from models.candidate import Architecture, Candidate, Strategy
-from models.freerun import free_run
 from models.training import Member, Training
 from search.cli.options import storage_at
 from search.errors import FreerunError, UserError

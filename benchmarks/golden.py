@@ -32,9 +32,9 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.samplers import PartialFixedSampler, RandomSampler
 
 from models.checkpoint import Checkpoint, save
+from models.methods import Choices
 from search.evaluation import CandidateResult, Cohort, anatomy, initialisation_seed
 from search.study.definition import StudyDefinition
-from models.methods import Choices
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View
 

@@ -21,6 +21,7 @@ from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
 import torch
+from search.study.parameters import PARAMETERS, TRAINED_CELLS
 
 from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.crew import fork
@@ -28,7 +29,6 @@ from search.cli.resuming import create_or_resume
 from search.running.worker import Worker
 from search.storage import StudyStore, open_storage
 from search.study.definition import StudyDefinition
-from search.study.parameters import PARAMETERS, TRAINED_CELLS
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import numpy as np
 import torch
-
-from models.baselines.fitted import STRATEGY
 from models.baselines.ssa import SSABaseline
-from models.candidate import Candidate
 from models.closed_form.ssa import RANKS
 from models.fitting import Fitting
+
+from models.baselines.fitted import STRATEGY
+from models.candidate import Candidate
 from models.diagnostics.scores import score
 from models.training import Member
 from search.evaluation.baselines import truth_of

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from models.tensors import Tensor
 
 # A fed-back value is held within this many training standard deviations of the training mean:
 # scores clip the forecast there, and finite inputs keep every later number finite.

@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from models.later import torch
-
-if TYPE_CHECKING:
-    from torch import Tensor
+from models.tensors import Tensor, torch
 
 
 class PerMember:

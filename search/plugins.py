@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from models.methods import Method, load_methods, methods
-from search.errors import FreerunError
+from models.methods import load_methods
+from search.errors import FreerunError, UsageError
 
 GROUP = "freerun.methods"
 
@@ -61,7 +61,17 @@ def plugins_of(used: Iterable[type[object]]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-def plugin_methods() -> list[type[Method]]:
-    """The methods that plug-ins add."""
-    load_plugins()
-    return [method for method in methods() if method.__module__.split(".")[0] != "models"]
+def check_plugins(needed: Mapping[str, str]) -> None:
+    """Raise UsageError where one of some plug-ins (distribution: version) is not installed."""
+    installed = {plugin.distribution for plugin in load_plugins().values()}
+    for name, version in needed.items():
+        if name not in installed:
+            raise UsageError(
+                f"this needs the plug-in {name} (version {version}), which is not installed here; "
+                f"install it into the environment of freerun, for example by pip install {name}"
+            )
+
+
+def plugin_versions() -> dict[str, str]:
+    """All plug-ins that are installed, by distribution and version."""
+    return {plugin.distribution: plugin.version for plugin in load_plugins().values()}

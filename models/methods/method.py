@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from models.methods import registry
 from models.methods.condition import ALWAYS, AllOf, Condition, Is
-from models.methods.domain import Domain, Scalar
-from models.methods.setting import Ablation, Setting, Stage, setting
-from models.methods.values import SettingError
+from models.methods.registry import methods, methods_of
+from models.methods.setting import Ablation, Setting, Stage
+from models.methods.values import Domain, Names, Scalar, SettingError
+from models.methods.words import nearest
 
 M = TypeVar("M", bound="Method")
 
@@ -35,7 +36,7 @@ class Selector:
     ablation: Ablation | None = None
 
 
-@dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(setting,))
+@dataclass_transform(frozen_default=True, kw_only_default=True)
 class Method:
     """The base of all kinds of methods.
 
@@ -45,7 +46,7 @@ class Method:
         class Velocity(Loss, name="velocity", rank=10):
             '''The squared error of first differences.'''
 
-            weight: float = setting("velocity_weight", WEIGHT, ...)
+            weight: float = setting(WEIGHT, ..., name="velocity_weight")
 
     That makes it a frozen dataclass and registers it. An instance is the configuration of the
     method in one candidate; a method without settings other than neutral ones is not part of it.
@@ -93,6 +94,7 @@ class Method:
         cls.settings = tuple(
             replace(
                 field.metadata[Setting],
+                name=field.metadata[Setting].name or field.name,
                 field=field.name,
                 stage=field.metadata[Setting].stage or cls.stage,
             )
@@ -207,3 +209,68 @@ class MethodSet:
         """The values of all settings by name, the selectors' included."""
         named = {m.selector.name: m.name for m in self.methods if m.selector is not None}
         return {**named, **{own.name: value for own, value in self.settings()}}
+
+    def shared_settings(self) -> tuple[tuple[str, object], ...]:
+        """The settings in which members of a cohort have to agree: names and values."""
+        found: list[tuple[str, object]] = [
+            (method.selector.name, method.name)
+            for method in self
+            if method.selector is not None and method.selector.shared
+        ]
+        found += [(own.name, v) for own, v in self.settings() if own.shared and v != own.neutral]
+        return tuple(found)
+
+
+def selectors() -> dict[str, Selector]:
+    """The selectors of all methods, by name, in the order of their methods."""
+    return {m.selector.name: m.selector for m in methods() if m.selector is not None}
+
+
+def selector_values(selector: Selector) -> Names:
+    """What a selector can say: the names of its methods, and its name for none of them."""
+    names = tuple(method.name for method in methods_of(selector.name))
+    return Names(names if selector.none is None else (selector.none, *names))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise SettingError for a name that is neither a setting nor a selector of any method.
+
+    A network is another one without what it names, so that nothing may be left out in silence.
+    """
+    known = {own.name for method in methods() for own in method.settings} | selectors().keys()
+    for name in names:
+        if name not in known:
+            raise SettingError(
+                name,
+                f"is a setting of no method here.{nearest(name, known)} "
+                "Install the plug-in or the version of freerun that has it",
+            )
+
+
+def configure(
+    params: Mapping[str, Scalar | None],
+    wanted: Callable[[type[Method]], bool] | None = None,
+) -> tuple[Method, ...]:
+    """The methods that the values of settings ask for, in the order of all methods.
+
+    params: values by the names of settings; those of methods that do not apply are not looked at,
+    and what is missing is neutral. wanted: which methods to look at,
+    None for all.
+    Raises SettingError for a value that is missing and needed, or outside its bounds.
+    """
+    known = {name: value for name, value in params.items() if value is not None}
+    for name, selector in selectors().items():
+        if name in known:
+            selector_values(selector).check(name, known[name])
+        elif selector.none is None and selector.when.holds(known):
+            raise SettingError(name, f"is missing; there are only {', '.join(known) or 'none'}")
+    found: list[Method] = []
+    for method in methods():
+        if wanted is not None and not wanted(method):
+            continue
+        if method.is_of_candidates and method.presence().holds(known):
+            configured = method.of(known)
+            is_chosen = method.selector is not None or method.is_always_there
+            if is_chosen or not configured.is_neutral():
+                found.append(configured)
+    return tuple(found)

@@ -9,8 +9,7 @@ from enum import IntEnum, auto
 from typing import Any
 
 from models.methods.condition import ALWAYS, Condition
-from models.methods.domain import Domain, Scalar
-from models.methods.values import Values
+from models.methods.values import OFF_ON, Choices, Domain, Flag, Names, Scalar, Values
 
 
 class Stage(IntEnum):
@@ -81,11 +80,11 @@ class Setting:
 
 
 def setting(
-    name: str,
     values: Values,
     default: Domain,
     description: str,
     *,
+    name: str = "",
     neutral: Scalar | None = None,
     shared: bool = False,
     searched: bool = True,
@@ -97,8 +96,8 @@ def setting(
 ) -> Any:
     """Declare a field of a method's class as a setting; see `Setting` for the arguments.
 
-    stage: None for that of the method's kind. without: an ablation, or what is done instead where
-    the setting has its neutral value.
+    name: "" for that of the field. stage: None for that of the method's kind. without: an ablation,
+    or what is done instead where the setting has its neutral value.
     """
     ablation = Ablation(without) if isinstance(without, str) else without
     declared = Setting(
@@ -116,7 +115,15 @@ def setting(
         is_stored=is_stored,
         most=most,
     )
-    metadata = {Setting: declared}
-    if neutral is None:
-        return dataclasses.field(metadata=metadata, kw_only=True)
-    return dataclasses.field(default=neutral, metadata=metadata, kw_only=True)
+    default_value: Any = dataclasses.MISSING if neutral is None else neutral
+    return dataclasses.field(default=default_value, metadata={Setting: declared}, kw_only=True)
+
+
+def flag(description: str, *, without: Ablation | str = "none", **more: Any) -> Any:
+    """Declare a setting that is off or on, and off where it is neutral; see `setting`."""
+    return setting(Flag(), OFF_ON, description, without=without, **{"neutral": False, **more})
+
+
+def choice(names: tuple[str, ...], description: str, **more: Any) -> Any:
+    """Declare a setting that is one of some names, the first of them neutral; see `setting`."""
+    return setting(Names(names), Choices(names), description, **{"neutral": names[0], **more})

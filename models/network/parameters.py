@@ -5,13 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
-from typing import TYPE_CHECKING
 
-from models.later import torch
-
-if TYPE_CHECKING:
-    import torch as torch_types
-    from torch import Tensor
+from models.tensors import Tensor, torch
 
 # Offsets are multiples of 16 floats (64 bytes), so that every member's matrices are aligned alike:
 # BLAS kernels may round differently for other alignments, and a member's place must not matter.
@@ -51,7 +46,7 @@ class Layout:
             for name, shape in self.shapes.items()
         }
 
-    def pack(self, named: Mapping[str, Tensor], dtype: torch_types.dtype | None = None) -> Tensor:
+    def pack(self, named: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
         """One member's row `[parameter]` from its named parameters; padding is zero.
 
         dtype: None for single precision.

@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from search.cli import checking, dashboard, inspecting, launching, limit, results, running
+from search.cli import checking, dashboard, inspecting, launching, limit, methods, results, running
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
@@ -26,6 +26,7 @@ app = typer.Typer(
 )
 for command in (
     checking.check,
+    methods.methods,
     limit.limit,
     running.run,
     running.work,
@@ -34,6 +35,7 @@ for command in (
     inspecting.status,
     inspecting.stop,
     inspecting.sweep,
+    inspecting.upgrade,
     dashboard.dashboard,
     results.report,
     results.export,

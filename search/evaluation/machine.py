@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 import search
+from search.plugins import plugin_versions
 
 
 def this_machine() -> dict[str, str]:
@@ -20,10 +21,11 @@ def this_machine() -> dict[str, str]:
 
 
 def this_versions() -> dict[str, str]:
-    """The versions that a training here depends on."""
+    """The versions that a training here depends on, those of plug-ins included."""
     return {
         "freerun": search.__version__,
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "python": platform.python_version(),
+        **plugin_versions(),
     }

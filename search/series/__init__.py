@@ -4,7 +4,7 @@ A generated source draws as many steps as are asked for; a table has one draw, i
 """
 
 from search.series.draw import Draw, FloatArray, Purpose
-from search.series.source import GeneratedSource, Section, Source, sources
+from search.series.source import GeneratedSource, Section, Source, known_sources
 from search.series.sources.mackey_glass import MackeyGlassSeries
 from search.series.sources.sine import SineSeries
 from search.series.sources.table import TableSeries
@@ -23,6 +23,6 @@ __all__ = [
     "Source",
     "Table",
     "TableSeries",
+    "known_sources",
     "read_table",
-    "sources",
 ]

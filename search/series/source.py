@@ -68,7 +68,7 @@ class GeneratedSource(Source):
 
 
 @cache
-def sources() -> Mapping[str, type[Source]]:
+def known_sources() -> Mapping[str, type[Source]]:
     """All sources by their names, those of plug-ins last."""
     home = importlib.import_module(_HOME)
     for module in pkgutil.iter_modules(home.__path__, f"{_HOME}."):
@@ -85,4 +85,4 @@ else:
         """The type of a [series] section, made when it is first asked for, with all sources."""
         if name != "Series":
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-        return Annotated[reduce(or_, sources().values()), Field(discriminator="source")]
+        return Annotated[reduce(or_, known_sources().values()), Field(discriminator="source")]

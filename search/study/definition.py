@@ -10,6 +10,7 @@ from pydantic import Field, ValidationInfo, field_serializer, field_validator, m
 
 from models.diagnostics.scores import ERROR_HORIZONS
 from models.methods import Domain, SettingError, shown
+from search.plugins import plugins_of
 from search.series import Section
 from search.series.source import Series
 from search.study.preset_quotas import (
@@ -25,6 +26,7 @@ from search.study.space import (
     check_complete,
     complete_space,
     least_training_steps,
+    parameter_named,
     read_space,
 )
 
@@ -141,7 +143,8 @@ class StudyDefinition(Section):
 
     name: the study's, also of its files. seed: of all draws and initialisations. presets: the
     families that are searched, each with its quota of trials; none for the whole space. With
-    presets, `space` holds what they leave open.
+    presets, `space` holds what they leave open. plugins: distributions and versions of the plug-ins
+    whose methods or source it uses, found when it is made; no key of a study file.
     """
 
     name: str = Field(examples=["my-study"])
@@ -151,6 +154,7 @@ class StudyDefinition(Section):
     presets: Mapping[str, PresetQuota] = {}
     search: Search = Field(default=Search(), validate_default=True)
     space: Mapping[str, Domain] = Field(default={}, validate_default=True)
+    plugins: Mapping[str, str] = Field(default_factory=lambda earlier: _plugins(earlier))
 
     @field_validator("name")
     @classmethod
@@ -215,6 +219,13 @@ class StudyDefinition(Section):
             return complete_open_space(named, presets, task.train_steps)
         return complete_space(named, task.train_steps)
 
+    @field_validator("plugins", mode="before")
+    @classmethod
+    def _refuse_plugins(cls, raw: object, info: ValidationInfo) -> object:
+        if info.mode != "json":
+            raise ValueError("is found by freerun, from what is installed; remove the key")
+        return raw
+
     @field_serializer("space")
     def _plain_space(self, space: Mapping[str, Domain]) -> dict[str, Any]:
         return {name: domain.to_plain() for name, domain in space.items()}
@@ -250,10 +261,12 @@ class StudyDefinition(Section):
     def identity(self) -> dict[str, Any]:
         """Return, as plain JSON values, what may not change on a resume.
 
-        That is all but the name and what is spent (trials, quotas, minutes, workers).
+        That is all but the name, versions of plug-ins, and what is spent (trials, quotas, minutes,
+        workers).
         """
         plain = self.model_dump(
-            mode="json", exclude={"name": True, "presets": True, "search": set(_SPENT)}
+            mode="json",
+            exclude={"name": True, "presets": True, "plugins": True, "search": set(_SPENT)},
         )
         if self.task.error_horizons == ERROR_HORIZONS:
             # It came later than the others: at its default, hashes stay what they were.
@@ -267,6 +280,17 @@ class StudyDefinition(Section):
         """SHA-256 of the identity."""
         canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:
+    """The plug-ins behind a series and a space that are already read."""
+    source, space = earlier.get("series"), earlier.get("space", {})
+    used: list[type[object]] = [] if source is None else [type(source)]
+    for name in space:
+        parameter = parameter_named(name)
+        owners = () if parameter is None else parameter.owners
+        used += [method for method in owners if method.presence().can_hold(space)]
+    return plugins_of(used)
 
 
 def differing_keys(one: StudyDefinition, other: StudyDefinition) -> list[str]:

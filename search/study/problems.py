@@ -7,7 +7,7 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from models.methods import SettingError, either, nearest, shown
-from search.series import sources
+from search.series import known_sources
 from search.study.definition import Search, StudyDefinition, Task
 
 SECTIONS = ("series", "task", "presets", "search", "space")
@@ -109,31 +109,31 @@ def _rule(detail: ErrorDetails, path: Sequence[str], section: type[BaseModel]) -
 
 def _unknown_key(path: Sequence[str], section: type[BaseModel]) -> str:
     key = path[-1]
-    if hint := nearest(key, section.model_fields):
+    if hint := nearest(key, _keys(section)):
         return f"is no key that freerun knows.{hint}"
     if key in StudyDefinition.model_fields:
         return "does not belong there; move it above the first section"
     homes: list[tuple[str, type[BaseModel]]] = [("task", Task), ("search", Search)]
-    homes += [("series", model) for model in sources().values()]
+    homes += [("series", model) for model in known_sources().values()]
     for name, home in homes:
         if home is not section and key in home.model_fields:
             return f"does not belong there; move it below [{name}]"
-    return f"is no key that freerun knows; there may be {', '.join(section.model_fields)}"
+    return f"is no key that freerun knows; there may be {', '.join(_keys(section))}"
 
 
 def _source_line(detail: ErrorDetails) -> str:
     if detail["type"] == "union_tag_not_found":
-        return f"[series] source is missing; write source = {either(sources())}"
+        return f"[series] source is missing; write source = {either(known_sources())}"
     source = detail["input"]["source"]
-    hint = nearest(str(source), sources())
-    return f"[series] source must be {either(sources())}, but got {shown(source)}.{hint}"
+    hint = nearest(str(source), known_sources())
+    return f"[series] source must be {either(known_sources())}, but got {shown(source)}.{hint}"
 
 
 def _section(path: Sequence[str], source: str | None) -> type[BaseModel]:
     if len(path) < 2:
         return StudyDefinition
     if source is not None:
-        return sources()[source]
+        return known_sources()[source]
     return Task if path[0] == "task" else Search
 
 
@@ -146,3 +146,8 @@ def _example(section: type[BaseModel], key: str) -> str:
     assert value is not None
     assert value is not PydanticUndefined  # see the test on examples
     return f"write for example {key} = {shown(value)}"
+
+
+def _keys(section: type[BaseModel]) -> list[str]:
+    """The keys that a study file may give to a section."""
+    return [key for key in section.model_fields if key != "plugins"]

@@ -1,6 +1,8 @@
 """From a study file to a checked definition, and to the table that it names."""
 
+import json
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -8,6 +10,7 @@ from pydantic import ValidationError
 
 from models.methods.words import nearest
 from search.errors import SeriesError, StudyFileError
+from search.plugins import check_plugins
 from search.series import Table, TableSeries
 from search.study.definition import StudyDefinition
 from search.study.problems import complaints
@@ -54,8 +57,10 @@ def read_study_file(path: Path) -> StudyFile:
 def read_stored_definition(text: str) -> StudyDefinition:
     """Return the definition that a study's storage holds as JSON.
 
-    Raises StudyFileError where this version of freerun can't read it.
+    Raises StudyFileError where this version of freerun can't read it, and UsageError where a
+    plug-in that it needs is not installed.
     """
+    check_plugins(_plugins_of(text))
     try:
         return StudyDefinition.model_validate_json(text)
     except ValidationError as error:
@@ -64,6 +69,15 @@ def read_stored_definition(text: str) -> StudyDefinition:
             f"{'; '.join(complaints(error))}; use the version that made the study, or start a new "
             "one from its file"
         ) from error
+
+
+def _plugins_of(text: str) -> Mapping[str, str]:
+    """The plug-ins that a stored definition names, before anything else of it is read."""
+    try:
+        plugins = json.loads(text)["plugins"]
+        return {str(name): str(version) for name, version in plugins.items()}
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        return {}  # what is wrong with it is told when all of it is read
 
 
 def _text(path: Path) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from models.candidate import Candidate, from_plain, to_plain
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import FittedForm
 from models.training.trained_network import TrainedNetwork
 
 DATA = Path(__file__).parents[1] / "data" / "0.1.0"

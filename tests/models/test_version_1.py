@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import Generator
 
-from models.training.member import Member
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 
 # Mean and root mean square of the weights after training, from the version before forcing, further

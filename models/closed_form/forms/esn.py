@@ -17,18 +17,16 @@ from models.closed_form.closed_form import (
     Solutions,
     half_of_span,
 )
-from models.closed_form.lagged import Block
-from models.closed_form.ridge import Ridge
-from models.later import torch
+from models.closed_form.lagged import Block, Ridge
 from models.methods import Choices, FloatRange, Real, Stage, Whole, counted, setting
 from models.methods.values import SHARE
 from models.network.options.context import warm_up_steps
-from models.network.options.output import Residual
+from models.network.options.shape import Residual
+from models.tensors import Generator, torch
 
 if TYPE_CHECKING:
-    from torch import Generator
+    from models.closed_form.closed_form import FittedForm
 
-    from models.closed_form.fitted_form import FittedForm
 
 IndexArray = NDArray[np.intp]
 
@@ -58,14 +56,13 @@ class ESN(
 
     context: int = warm_up_steps(Stage.CONTEXT, most=half_of_span)
     units: int = setting(
-        "reservoir_units",
         Whole(1, 4096),
         Choices((100, 200, 400)),
         "Units of an echo state network.",
         shared=True,
+        name="reservoir_units",
     )
     fan_in: int = setting(
-        "fan_in",
         Whole(1, 4096),
         Choices((10,)),
         "Units that each unit of an echo state network reads.",
@@ -73,21 +70,18 @@ class ESN(
         shared=True,
     )
     spectral_radius: float = setting(
-        "spectral_radius",
         Real(0, 100),
         FloatRange(0.4, 1.4),
         "The spectral radius of the connections of an echo state network.",
         neutral=1.0,
     )
     input_scaling: float = setting(
-        "input_scaling",
         Real(0, 100),
         FloatRange(0.05, 2.0, log=True),
         "The bound of random weights from the series to an echo state network.",
         neutral=1.0,
     )
     bias_scaling: float = setting(
-        "bias_scaling",
         Real(0, 100),
         FloatRange(0.0, 1.0),
         "The bound of random biases of an echo state network.",
@@ -95,7 +89,6 @@ class ESN(
         without="none",
     )
     leak_rate: float = setting(
-        "leak_rate",
         SHARE,
         FloatRange(0.1, 1.0),
         "The rate at which units of an echo state network forget.",

@@ -37,24 +37,23 @@ class NVAR(
     """
 
     delays: int = setting(
-        "nvar_delays",
         Whole(1, 4096),
         Choices((2, 4, 8)),
         "Delayed values that a next-generation reservoir reads.",
         shared=True,
         most=half_of_span,
+        name="nvar_delays",
     )
     stride: int = setting(
-        "delay_stride",
         Whole(1, 4096),
         Choices((1, 2, 4, 8)),
         "Steps from one delayed value to the next.",
         neutral=1,
         shared=True,
         most=_longest_stride,
+        name="delay_stride",
     )
     degree: int = setting(
-        "degree",
         Whole(1, 8),
         Choices((1, 2, 3)),
         "The highest degree of the monomials.",

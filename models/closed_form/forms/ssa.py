@@ -9,13 +9,11 @@ import numpy as np
 
 from models.closed_form.closed_form import Fixed, FloatArray, Solutions, half_of_span, one_thread
 from models.closed_form.lagged import Lagged, lagged
-from models.later import torch
 from models.methods import Choices, Is, Stage, Whole, setting
+from models.tensors import Tensor, torch
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.closed_form.fitted_form import FittedForm
+    from models.closed_form.closed_form import FittedForm
 
 # Ranks that a held-out span chooses from.
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
@@ -42,21 +40,21 @@ class SSA(
     level_name = "rank"
 
     window: int = setting(
-        "ssa_window",
         Whole(1, 4096),
         Choices((50, 100, 200, 300)),
         "The window of a singular spectrum analysis.",
         shared=True,
         most=half_of_span,
+        name="ssa_window",
     )
     components: int = setting(
-        "ssa_rank",
         Whole(1, 4096),
         Choices((1, 2, 3, 4, 6, 8, 12)),
         "Components that a singular spectrum analysis keeps.",
         neutral=1,
         stage=Stage.REGULARISATION,
         when=Is("regularisation", ("given",)),
+        name="ssa_rank",
     )
 
     @property

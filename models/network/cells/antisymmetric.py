@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
 class Antisymmetric(
@@ -32,20 +27,20 @@ class Antisymmetric(
     runs_on_state = True
 
     step: float = setting(
-        "antisymmetric_step",
         Real(1e-6, 10),
         FloatRange(0.01, 1.0, log=True),
         "The time step of an antisymmetric RNN.",
         neutral=0.1,
         is_stored=True,
+        name="antisymmetric_step",
     )
     diffusion: float = setting(
-        "antisymmetric_diffusion",
         Real(0, 1000),
         FloatRange(0.001, 1.0, log=True),
         "The diffusion of an antisymmetric RNN.",
         neutral=0.01,
         is_stored=True,
+        name="antisymmetric_diffusion",
     )
 
     def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:

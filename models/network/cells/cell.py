@@ -8,16 +8,11 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from models.later import torch
 from models.methods import Choices, Setting, Stage, Whole, counted, setting
 from models.methods.core import Core
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
 class Cell(Core):
@@ -120,11 +115,7 @@ class UnitCell(Cell):
     """A cell whose size is a number of hidden units."""
 
     hidden_units: int = setting(
-        "hidden_units",
-        Whole(1, 4096),
-        Choices((8, 16, 32)),
-        "Hidden units of each layer.",
-        shared=True,
+        Whole(1, 4096), Choices((8, 16, 32)), "Hidden units of each layer.", shared=True
     )
 
     @property

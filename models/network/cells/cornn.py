@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
 class CoRNN(
@@ -34,28 +29,28 @@ class CoRNN(
     runs_on_state = True
 
     step: float = setting(
-        "cornn_step",
         Real(1e-6, 10),
         FloatRange(0.01, 0.1, log=True),
         "The time step of coupled oscillators.",
         neutral=0.06,
         is_stored=True,
+        name="cornn_step",
     )
     stiffness: float = setting(
-        "cornn_stiffness",
         Real(0, 1e6),
         FloatRange(0.1, 100.0, log=True),
         "The stiffness of coupled oscillators.",
         neutral=10.0,
         is_stored=True,
+        name="cornn_stiffness",
     )
     damping: float = setting(
-        "cornn_damping",
         Real(0, 1e6),
         FloatRange(0.01, 30.0, log=True),
         "The damping of coupled oscillators.",
         neutral=1.0,
         is_stored=True,
+        name="cornn_damping",
     )
 
     @property

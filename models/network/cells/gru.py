@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
 from models.network.cells.cell import (
     Layer,
     UnitCell,
@@ -12,9 +11,7 @@ from models.network.cells.cell import (
     times_sigmoid_slope,
     times_tanh_slope,
 )
-
-if TYPE_CHECKING:
-    from models.axes import MemberBatchUnit
+from models.tensors import MemberBatchUnit, torch
 
 
 class GRU(UnitCell, name="gru", label="GRU", source="Cho et al. (2014)", rank=2, searched=True):

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import (
     Layer,
@@ -13,11 +12,7 @@ from models.network.cells.cell import (
     times_sigmoid_slope,
     times_tanh_slope,
 )
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchUnit
+from models.tensors import MemberBatchUnit, Tensor, torch
 
 
 class LEM(
@@ -39,12 +34,12 @@ class LEM(
     runs_on_state = True
 
     step: float = setting(
-        "lem_step",
         Real(1e-6, 1),
         FloatRange(0.05, 1.0, log=True),
         "The longest time step of a long expressive memory.",
         neutral=1.0,
         is_stored=True,
+        name="lem_step",
     )
 
     @property

@@ -7,17 +7,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
-from models.methods import Ablation, Choices, Flag, Names, Stage, Whole, setting
-from models.methods.domain import OFF_ON
+from models.methods import Ablation, Choices, Stage, Whole, choice, flag, setting
 from models.network.cells.cell import Cell, Layer
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 # Where initial eigenvalues lie: decay times of 100 to 100,000 steps, since a long free run must not
 # die away, and periods of 6 to 2,000 steps, both spread evenly over their logarithm, since a
@@ -48,28 +42,21 @@ class LRU(
     unit_name = "complex mode"
 
     modes: int = setting(
-        "modes",
         Whole(1, 2048),
         Choices((1, 2, 4, 8)),
         "Complex modes of each layer.",
         shared=True,
         without=Ablation("a single mode", {"modes": 1}),
     )
-    damping: bool = setting(
-        "damping",
-        Flag(),
-        OFF_ON,
+    damping: bool = flag(
         "Whether modes may die away; without it their eigenvalues stay on the unit circle.",
         neutral=True,
         stage=Stage.MODES,
         without=Ablation("modes that may die away", name="no damping"),
     )
-    initial_phases: str = setting(
-        "initial_phases",
-        Names(("random", "spectrum")),
-        Choices(("random", "spectrum")),
+    initial_phases: str = choice(
+        ("random", "spectrum"),
         "Where phases start: evenly over all time scales, or where the series has its power.",
-        neutral="random",
         stage=Stage.START,
         without=Ablation("first phases at random", name="phases"),
     )

@@ -5,15 +5,10 @@ Lapedes & Farber (1987), "Nonlinear signal processing using neural networks".
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
 class MLP(UnitCell, name="mlp", label="window MLP", source="Lapedes & Farber (1987)", rank=10):

@@ -3,18 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
 from models.methods import Choices, Whole, counted, setting
 from models.network.cells.cell import Layer, UnitCell, uniform
 from models.network.cells.lru import PHASE_RANGE
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
-
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 # Work of one reflection, once per unroll, in multiply-adds.
 REFLECTION_WORK = 100_000.0
@@ -39,7 +33,6 @@ class Orthogonal(
     runs_on_state = True
 
     reflections: int = setting(
-        "reflections",
         Whole(1, 4096),
         Choices((4, 8, 16)),
         "Householder reflections whose product is the recurrence of an orthogonal RNN.",

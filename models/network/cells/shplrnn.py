@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
 from models.methods import Choices, Whole, setting
 from models.network.cells.cell import Layer, UnitCell, uniform
-
-if TYPE_CHECKING:
-    from torch import Generator, Tensor
-
-    from models.axes import MemberBatchUnit
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 # The largest eigenvalue of R^T R / M + I for a large Gaussian M x M matrix R.
 LARGEST_EIGENVALUE = 5.0
@@ -34,7 +29,6 @@ class ShPLRNN(
     runs_on_state = True
 
     expanded_units: int = setting(
-        "expanded_units",
         Whole(1, 4096),
         Choices((32, 64, 128)),
         "Units of the hidden layer within a shallow piecewise-linear RNN.",

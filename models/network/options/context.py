@@ -9,19 +9,18 @@ from models.methods import (
     AllOf,
     Choices,
     Condition,
-    Flag,
     Is,
     Method,
     MethodSet,
-    Names,
     Selector,
     Stage,
+    choice,
+    flag,
     setting,
 )
-from models.methods.domain import OFF_ON
 from models.methods.values import STEPS
 from models.methods.when import LINEAR, READS_WINDOW, RECURRENT, RUNS_ON_STATE, TRAINED
-from models.network.options.output import Residual
+from models.network.options.shape import Residual
 
 
 class Context(Method):
@@ -48,13 +47,13 @@ class Context(Method):
 def warm_up_steps(stage: Stage, most: Any = None) -> Any:
     """The setting that a warmed-up network shares with an echo state network; see `setting`."""
     return setting(
-        "warm_up_steps",
         STEPS,
         Choices((50, 100, 200, 300)),
         "True values that a state reads before a free run.",
         shared=True,
         stage=stage,
         most=most,
+        name="warm_up_steps",
     )
 
 
@@ -69,22 +68,15 @@ class WarmedUpState(Context, name="state", rank=110, searched=True):
     applies = RECURRENT
 
     steps: int = warm_up_steps(Stage.CONTEXT)
-    autonomous: bool = setting(
-        "autonomous",
-        Flag(),
-        OFF_ON,
+    autonomous: bool = flag(
         "Whether a free run goes on from its state alone, and reads nothing after the warm-up.",
-        neutral=False,
         shared=True,
         when=RUNS_ON_STATE,
         without="reads its own forecasts",
     )
-    state_estimate: str = setting(
-        "state_estimate",
-        Names(("recurrence", "least-squares")),
-        Choices(("recurrence", "least-squares")),
+    state_estimate: str = choice(
+        ("recurrence", "least-squares"),
         "Where the state after the warm-up comes from: the recurrence, or a least-squares fit.",
-        neutral="recurrence",
         shared=True,
         when=AllOf(Is("autonomous", (True,)), LINEAR),
         without=Ablation("state by reading the warm-up", name="state estimate"),
@@ -117,11 +109,11 @@ class Window(Context, name="window", rank=111, searched=True):
     """A window: the state starts at zero and reads the last values anew for every forecast."""
 
     steps: int = setting(
-        "window_steps",
         STEPS,
         Choices((4, 16, 64)),
         "True values, and later forecasts, that each forecast is made from.",
         shared=True,
+        name="window_steps",
     )
 
     @classmethod

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
 
-from models.later import torch
-from models.methods import Flag, Method, Stage, setting
-from models.methods.domain import OFF_ON
+from models.methods import Method, Stage, flag
 from models.methods.when import TRAINED
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchChannel, TimeMemberBatchChannel
+from models.tensors import MemberBatchChannel, Tensor, TimeMemberBatchChannel, torch
 
 # Added to the variance, as RevIN does: a context of equal values has none.
 EPSILON = 1e-5
@@ -34,17 +27,12 @@ class InstanceNorm(
     kind = "norm"
     stage = Stage.CONTEXT
     applies = TRAINED
-    shapes_forecast: ClassVar[bool] = True
+    shapes_forecast = True
 
-    instance_norm: bool = setting(
-        "instance_norm",
-        Flag(),
-        OFF_ON,
+    instance_norm: bool = flag(
         "Whether values are read and forecast in units of their own context.",
-        neutral=False,
         shared=True,
         searched=False,
-        without="none",
     )
 
     def phrase(self) -> str:

@@ -3,17 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar
 
-from models.later import torch
-from models.methods import Flag, Method, Stage, setting
-from models.methods.domain import OFF_ON
+from models.methods import Method, Stage, flag
 from models.methods.when import TRAINED
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchUnit
+from models.tensors import MemberBatchUnit, Tensor, torch
 
 # Added to the variance, as torch.nn.LayerNorm does.
 EPSILON = 1e-5
@@ -32,17 +25,10 @@ class LayerNorm(
     kind = "norm"
     stage = Stage.SIZE
     applies = TRAINED
-    shapes_forecast: ClassVar[bool] = True
+    shapes_forecast = True
 
-    layer_norm: bool = setting(
-        "layer_norm",
-        Flag(),
-        OFF_ON,
-        "Whether each layer's output is normalised over its units.",
-        neutral=False,
-        shared=True,
-        searched=False,
-        without="none",
+    layer_norm: bool = flag(
+        "Whether each layer's output is normalised over its units.", shared=True, searched=False
     )
 
     def is_nonlinear_part(self) -> bool:

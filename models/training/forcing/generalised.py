@@ -23,12 +23,12 @@ class Generalised(Forcing, name="generalised", source=_HESS, rank=604):
     """
 
     strength: float = setting(
-        "forcing_strength",
         SHARE,
         FloatRange(0.02, 0.5, log=True),
         "The share of the truth in generalised teacher forcing.",
         neutral=0.2,
         searched=False,
+        name="forcing_strength",
     )
 
     def share(self, step: int, training_steps: int, rollout: int) -> float:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import ClassVar
 
 from models.methods import FloatRange, setting
 from models.methods.values import SHARE
@@ -18,15 +17,15 @@ _BENGIO = "Bengio et al. (2015), section 2.4"
 class Scheduled(Forcing):
     """A share that is one half at a share of training, and is drawn for each position."""
 
-    draws: ClassVar[bool] = True
+    draws = True
 
     midpoint: float = setting(
-        "forcing_midpoint",
         SHARE,
         FloatRange(0.05, 0.5),
         "The share of training after which half of what is read is the truth.",
         neutral=0.25,
         searched=False,
+        name="forcing_midpoint",
     )
 
     def share(self, step: int, training_steps: int, rollout: int) -> float:

@@ -2,14 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from models.later import torch
 from models.methods import Choices, Whole, setting
+from models.tensors import Tensor, torch
 from models.training.forcing.forcing import Forcing
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 
 class Sparse(Forcing, name="sparse", source="Mikhaeil et al. (2022)", rank=606):
@@ -22,12 +17,12 @@ class Sparse(Forcing, name="sparse", source="Mikhaeil et al. (2022)", rank=606):
     """
 
     interval: int = setting(
-        "forcing_interval",
         Whole(2, 1_000_000),
         Choices((4, 8, 16, 32)),
         "Steps from one true value to the next in sparse teacher forcing.",
         neutral=16,
         searched=False,
+        name="forcing_interval",
     )
 
     def share(self, step: int, training_steps: int, rollout: int) -> Tensor:

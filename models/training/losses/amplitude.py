@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from models.tensors import MemberBatchChannelTime, Tensor
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchChannelTime
 
 # Added to a variance, so that a flat forecast has a slope that is finite.
 LEAST_VARIANCE = 1e-12

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from models.methods import Flag, FloatRange, Is, Method, Stage, setting
-from models.methods.domain import OFF_ON
+from models.methods import FloatRange, Is, Method, Stage, flag, setting
 from models.methods.values import WEIGHT
 from models.methods.when import BRANCHES, TRAINED
+from models.tensors import MemberBatchChannelTime
 from models.training.losses.loss import CountedSteps, per_member
-
-if TYPE_CHECKING:
-    from models.axes import MemberBatchChannelTime
 
 # By how much the last true value is displaced, in training standard deviations: small beside the
 # series, large beside single precision, in which the difference of two runs has to be taken.
@@ -38,25 +33,20 @@ class GrowthPenalty(Method, name="growth_penalty", label="growth penalty", rank=
     stage = Stage.LOSS
     applies = TRAINED
 
-    growth_penalty: bool = setting(
-        "growth_penalty",
-        Flag(),
-        OFF_ON,
+    growth_penalty: bool = flag(
         "Whether the growth of a displacement in the free run is penalised.",
-        neutral=False,
         shared=True,
         searched=False,
         when=BRANCHES,
-        without="none",
     )
     weight: float = setting(
-        "growth_weight",
         WEIGHT,
         FloatRange(1e-4, 0.1, log=True),
         "The weight of the squared growth.",
         neutral=0.0,
         searched=False,
         when=Is("growth_penalty", (True,)),
+        name="growth_weight",
     )
 
     def needs_loop(self) -> bool:

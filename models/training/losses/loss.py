@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from models.later import torch
 from models.methods import FloatRange, Method, Stage, setting
 from models.methods.values import WEIGHT
 from models.methods.when import TRAINED, UNROLLS
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchChannelTime
+from models.tensors import MemberBatchChannelTime, Tensor, torch
 
 
 class Loss(Method):
@@ -41,7 +36,6 @@ class Loss(Method):
 def loss_weight(name: str, description: str) -> Any:
     """The setting of a loss's weight, which is 0 for a candidate without it."""
     return setting(
-        name,
         WEIGHT,
         FloatRange(0.01, 10.0, log=True),
         description,
@@ -49,6 +43,7 @@ def loss_weight(name: str, description: str) -> Any:
         searched=False,
         when=UNROLLS,
         without="none",
+        name=name,
     )
 
 

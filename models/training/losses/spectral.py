@@ -4,17 +4,10 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import TYPE_CHECKING
-
-from models.later import torch
-from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
-
-if TYPE_CHECKING:
-    from torch import Tensor
-
-    from models.axes import MemberBatchChannelTime
 
 from models.network.parameters import ALIGNMENT
+from models.tensors import MemberBatchChannelTime, Tensor, torch
+from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 
 # Keeps the slope of a modulus at zero finite.
 LEAST_SQUARE = 1e-12

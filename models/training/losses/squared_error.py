@@ -10,17 +10,16 @@ from models.methods import (
     AllOf,
     Choices,
     Condition,
-    Flag,
     FloatRange,
     Is,
     IsNot,
     Method,
     MethodSet,
-    Names,
     Stage,
+    choice,
+    flag,
     setting,
 )
-from models.methods.domain import OFF_ON
 from models.methods.values import SHARE, STEPS, WEIGHT
 from models.methods.when import (
     BRANCHES,
@@ -42,7 +41,7 @@ class Rollout(Method):
     stage = Stage.LOSS
     applies: ClassVar[Condition] = TRAINED
     context: ClassVar[type[Context]]
-    is_always_there: ClassVar[bool] = True
+    is_always_there = True
 
     steps: int
 
@@ -66,12 +65,12 @@ class StateRollout(Rollout, name="state_rollout", rank=200):
     context = WarmedUpState
 
     steps: int = setting(
-        "rollout_steps",
         STEPS,
         Choices((1, 16, 64, 256)),
         "Steps that training runs freely after a warm-up.",
         shared=True,
         without=_ONE_STEP,
+        name="rollout_steps",
     )
 
 
@@ -82,11 +81,11 @@ class WindowRollout(Rollout, name="window_rollout", rank=201):
     context = Window
 
     steps: int = setting(
-        "window_rollout_steps",
         STEPS,
         Choices((1, 4, 16)),
         "Steps that training runs freely from a window.",
         shared=True,
+        name="window_rollout_steps",
     )
 
 
@@ -100,10 +99,9 @@ class SquaredError(Method, name="squared_error", label="squared error", rank=202
     kind = "loss"
     stage = Stage.LOSS
     applies = TRAINED
-    is_always_there: ClassVar[bool] = True
+    is_always_there = True
 
     teacher_weight: float = setting(
-        "teacher_weight",
         SHARE,
         FloatRange(0.0, 1.0),
         "The share of the one-step loss on true inputs; the rest goes to the free-running loss.",
@@ -112,7 +110,6 @@ class SquaredError(Method, name="squared_error", label="squared error", rank=202
         without=Ablation("free-running loss alone", {"teacher_weight": 0.0}, name="one-step loss"),
     )
     curriculum_fraction: float = setting(
-        "curriculum_fraction",
         SHARE,
         FloatRange(0.0, 1.0),
         "The share of training over which the rollout grows from one step to its full length.",
@@ -120,12 +117,9 @@ class SquaredError(Method, name="squared_error", label="squared error", rank=202
         when=UNROLLS,
         without=Ablation("the whole rollout from the start", name="curriculum"),
     )
-    teacher_span: str = setting(
-        "teacher_span",
-        Names(("warm-up", "rollout")),
-        Choices(("warm-up", "rollout")),
+    teacher_span: str = choice(
+        ("warm-up", "rollout"),
         "Where the one-step loss is taken: over the warm-up, or beside the free run.",
-        neutral="warm-up",
         shared=True,
         searched=False,
         when=BRANCHES,
@@ -158,7 +152,6 @@ class ProfessorForcing(
     applies = TRAINED
 
     weight: float = setting(
-        "professor_weight",
         WEIGHT,
         FloatRange(0.01, 10.0, log=True),
         "The weight of the match between hidden values; it is added, and no share.",
@@ -166,15 +159,14 @@ class ProfessorForcing(
         searched=False,
         when=Is("teacher_span", ("rollout",)),
         without="none",
+        name="professor_weight",
     )
-    detach: str = setting(
-        "professor_detach",
-        Names(("teacher", "free", "none")),
-        Choices(("teacher", "free", "none")),
+    detach: str = choice(
+        ("teacher", "free", "none"),
         "Which branch is held fixed in the match: teacher forcing, the free run, or none.",
-        neutral="teacher",
         searched=False,
         when=Is("teacher_span", ("rollout",)),
+        name="professor_detach",
     )
 
 
@@ -195,16 +187,11 @@ class Stateful(
     stage = Stage.LOSS
     applies = AllOf(RECURRENT, HAS_STATE)
 
-    stateful: bool = setting(
-        "stateful",
-        Flag(),
-        OFF_ON,
+    stateful: bool = flag(
         "Whether the state is carried from chunk to chunk of the training span.",
-        neutral=False,
         shared=True,
         searched=False,
         when=AllOf(Above("rollout_steps", 1), READS, IsNot("instance_norm", (True,))),
-        without="none",
     )
 
     def needs_loop(self) -> bool:

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from models.tensors import MemberBatchChannelTime
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
-
-if TYPE_CHECKING:
-    from models.axes import MemberBatchChannelTime
 
 
 class Velocity(Loss, name="velocity", label="velocity loss", rank=210):

@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models.later import torch
-from models.methods import Ablation, Choices, Flag, Method, MethodSet, Real, Stage, setting
-from models.methods.domain import OFF_ON
+from models.methods import Ablation, Choices, Method, MethodSet, Real, Stage, flag, setting
 from models.methods.when import DEPENDS_ON_SIGN, TRAINED
 from models.per_member import PerMember
+from models.tensors import Generator, Tensor, torch
 
 if TYPE_CHECKING:
-    import torch as torch_types
-    from torch import Generator, Tensor
-
     from models.training.subsequences import Subsequences
 
 
@@ -24,12 +20,8 @@ class TimeReversal(Method, name="time_reversal", label="time reversal", rank=400
     kind = "augmentation"
     stage = Stage.AUGMENTATION
 
-    time_reversal: bool = setting(
-        "time_reversal",
-        Flag(),
-        OFF_ON,
+    time_reversal: bool = flag(
         "Whether the training span is read in both directions of time.",
-        neutral=False,
         without=Ablation("read forwards only", name="both ways"),
     )
 
@@ -61,13 +53,13 @@ class ScaleAugmentation(
     """Scale augmentation: a subsequence is multiplied by exp(std * z), z standard normal."""
 
     std: float = setting(
-        "scale_augmentation_std",
         Real(0, 3),
         Choices((0.0, 0.1, 0.3)),
         "The standard deviation of the logarithm of a random factor.",
         neutral=0.0,
         searched=False,
         without="none",
+        name="scale_augmentation_std",
     )
 
     def factors(self, of: Subsequences, member: int, generator: Generator) -> Tensor:
@@ -85,15 +77,10 @@ class SignAugmentation(Augmentation, name="sign_augmentation", label="sign augme
     backwards are, too: half a period of a sine then teaches the other half.
     """
 
-    sign_augmentation: bool = setting(
-        "sign_augmentation",
-        Flag(),
-        OFF_ON,
+    sign_augmentation: bool = flag(
         "Whether half of the subsequences are read upside down.",
-        neutral=False,
         searched=False,
         when=DEPENDS_ON_SIGN,
-        without="none",
     )
 
     def factors(self, of: Subsequences, member: int, generator: Generator) -> Tensor:
@@ -117,7 +104,7 @@ class Factors(PerMember):
         candidates: Sequence[MethodSet],
         subsequences: Subsequences,
         generators: Sequence[Generator],
-        device: torch_types.device,
+        device: torch.device,
     ) -> None:
         used = [
             [method for method in candidate if isinstance(method, Augmentation)]

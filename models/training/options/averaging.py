@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from models.later import torch
 from models.methods import FloatRange, Method, MethodSet, Selector, Stage, setting
 from models.methods.values import SHARE
 from models.methods.when import TRAINED
 from models.per_member import PerMember
+from models.tensors import MemberParameter, torch
 from models.training.options.optimiser import Optimiser
-
-if TYPE_CHECKING:
-    from models.axes import MemberParameter
 
 
 def _fraction() -> Any:
     return setting(
-        "average_fraction",
         SHARE,
         FloatRange(0.02, 0.5, log=True),
         "The share of training that weights are averaged over.",
         neutral=0.1,
         searched=False,
+        name="average_fraction",
     )
 
 

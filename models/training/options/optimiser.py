@@ -3,27 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, ClassVar
 
-from models.later import torch
 from models.methods import (
     Ablation,
     Choices,
     FloatRange,
     Method,
     MethodSet,
-    Names,
     Real,
+    Selects,
     Stage,
     Whole,
+    choice,
     setting,
 )
 from models.methods.values import STEPS
 from models.methods.when import TRAINED
 from models.per_member import PerMember
-
-if TYPE_CHECKING:
-    from models.axes import MemberParameter
+from models.tensors import MemberParameter, torch
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -36,13 +33,12 @@ class Optimiser(
     kind = "optimiser"
     stage = Stage.OPTIMISER
     applies = TRAINED
-    is_always_there: ClassVar[bool] = True
+    is_always_there = True
 
     learning_rate: float = setting(
-        "learning_rate", Real(1e-9, 100), FloatRange(1e-3, 1e-1, log=True), "The learning rate."
+        Real(1e-9, 100), FloatRange(1e-3, 1e-1, log=True), "The learning rate."
     )
     weight_decay: float = setting(
-        "weight_decay",
         Real(0, 100),
         FloatRange(1e-6, 1e-1, log=True),
         "The share of each weight that decays by a step, over the learning rate.",
@@ -50,25 +46,20 @@ class Optimiser(
         without="none",
     )
     clip_norm: float = setting(
-        "clip_norm",
         Real(1e-9, 1e9),
         FloatRange(0.1, 10.0, log=True),
         "The norm to which a larger gradient is scaled down.",
         without=Ablation("none", {"clip_norm": 1e9}, name="clipping"),
     )
-    schedule: str = setting(
-        "schedule",
-        Names(("constant", "cosine")),
-        Choices(("constant", "cosine")),
+    schedule: str = choice(
+        ("constant", "cosine"),
         "Whether the learning rate stays, or falls to zero along half a cosine.",
-        neutral="constant",
         without="a constant learning rate",
     )
     training_steps: int = setting(
-        "training_steps", STEPS, Choices((200, 400)), "Steps of the optimiser.", shared=True
+        STEPS, Choices((200, 400)), "Steps of the optimiser.", shared=True
     )
     batch_size: int = setting(
-        "batch_size",
         Whole(1, 4096),
         Choices((4, 8)),
         "Subsequences of the training span in each step of the optimiser.",
@@ -140,3 +131,20 @@ class AdamW(PerMember):
         weights.addcmul_(direction, rate / bias1, value=-1.0)
         for values, kept in zip(updated, before, strict=True):
             values[diverged] = kept
+
+
+class Restarts(Method, name="restarts", rank=320):
+    """Restarts: several initialisations within a replica, the best by training loss is kept."""
+
+    kind = "optimiser"
+    stage = Stage.OPTIMISER
+    applies = Selects("cell", "is_random")
+    is_always_there = True
+
+    restarts: int = setting(
+        Whole(1, 64),
+        Choices((1, 2, 4, 8)),
+        "Initialisations of which the best by training loss is kept.",
+        neutral=1,
+        without="one initialisation",
+    )

@@ -88,9 +88,9 @@ def taken_along(space: Space, params: Mapping[str, Scalar | None]) -> dict[str, 
 
 
 def _flat(candidate: MethodSet) -> dict[str, Scalar | None]:
-    """Every setting by name, None for one that the candidate has not."""
+    """Every setting by name: neutral where no method of the candidate has it."""
     values = candidate.values()
-    return {parameter.name: values.get(parameter.name) for parameter in parameters()}
+    return {own.name: values.get(own.name, own.neutral) for own in parameters()}
 
 
 def _applying(params: Mapping[str, Scalar]) -> dict[str, Scalar]:

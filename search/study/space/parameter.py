@@ -14,6 +14,7 @@ from models.methods import (
     Choices,
     Condition,
     Domain,
+    Is,
     Method,
     Scalar,
     Selector,
@@ -22,7 +23,7 @@ from models.methods import (
     methods,
 )
 from models.methods.condition import ALWAYS
-from models.methods.configure import selector_values
+from models.methods.method import selector_values
 from search.plugins import load_plugins
 
 
@@ -133,11 +134,20 @@ def _of_settings(owners: Sequence[tuple[type[Method], Setting]]) -> Parameter:
         neutral=first.neutral,
         shared=first.shared,
         searched=first.searched,
-        condition=conditions[0] if len(conditions) == 1 else AnyOf(*conditions),
+        condition=_any(conditions),
         ablation=first.ablation,
         owners=tuple(m for m, _ in owners),
     )
 
 
 def _both(one: Condition, other: Condition) -> Condition:
-    return AllOf(*(condition for condition in (one, other) if condition is not ALWAYS))
+    both = [condition for condition in (one, other) if condition is not ALWAYS]
+    return both[0] if len(both) == 1 else AllOf(*both)
+
+
+def _any(conditions: Sequence[Condition]) -> Condition:
+    """One of some conditions; those that name methods of one selector are a single one."""
+    named = [condition for condition in conditions if isinstance(condition, Is)]
+    if len(named) == len(conditions) and len({condition.name for condition in named}) == 1:
+        return Is(named[0].name, tuple(value for own in named for value in own.values))
+    return conditions[0] if len(conditions) == 1 else AnyOf(*conditions)

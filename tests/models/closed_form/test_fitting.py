@@ -15,9 +15,9 @@ from torch import Generator, Tensor
 from models import checkpoint
 from models.candidate import forecaster_of, free_run, member_bytes
 from models.checkpoint import Checkpoint
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
-from models.training.member import Member
+from models.training.trained_network import Member
 
 SERIES, SPAN = 3, 60
 SHAPES: dict[str, dict[str, Any]] = {

@@ -10,8 +10,7 @@ from torch import Generator, Tensor
 from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
 from models.network.free_run import free_run
-from models.training.member import Member
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor
 
-from models.training.forcing.gradients import Pushforward
+from models.training.forcing.forcing import Pushforward
 from models.training.losses.amplitude import Amplitude
 from models.training.losses.growth import LEAST_ENERGY, GrowthPenalty
 from models.training.losses.spectral import Spectral

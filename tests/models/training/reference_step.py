@@ -7,15 +7,14 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
-from models.axes import MemberParameter
 from models.methods import MethodSet
-from models.network.options.output import Scaling
-from models.training.forcing.gradients import DataAsDemonstrator, Pushforward
+from models.network.options.shape import Scaling
+from models.tensors import MemberParameter
+from models.training.forcing.forcing import DataAsDemonstrator, Pushforward
 from models.training.losses.growth import DISPLACEMENT
 from models.training.losses.squared_error import SquaredError
-from models.training.member import Member
-from models.training.options.dropout import Dropout
 from models.training.options.noise import (
+    Dropout,
     FeedbackNoise,
     InputNoise,
     LabelNoise,
@@ -24,7 +23,7 @@ from models.training.options.noise import (
     StateNoise,
 )
 from models.training.options.optimiser import AdamW
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 from tests.models.network.reference_network import Forced, Network, Weights, run_network
 from tests.models.training.reference_loss import further_of, growth_of, loss_of, match_of

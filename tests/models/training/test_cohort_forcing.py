@@ -8,11 +8,9 @@ import torch
 from torch import Generator
 
 from models.network.forecaster import Forecaster
-from models.training.cohort_forcing import CohortForcing
+from models.training.cohort_forcing import CohortForcing, growth_of_errors
 from models.training.forcing.generalised import Generalised
-from models.training.growth_of_errors import growth_of_errors
-from models.training.member import Member
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 
 CPU = torch.device("cpu")

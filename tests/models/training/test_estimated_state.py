@@ -14,10 +14,9 @@ from models.clip import CLIP_STD
 from models.network.estimated_state import LEAST_RIDGE
 from models.network.forecaster import Forecaster
 from models.network.free_run import free_run
-from models.network.options.output import Scaling
+from models.network.options.shape import Scaling
 from models.training.losses.squared_error import SquaredError
-from models.training.member import Member
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 from tests.models.network.reference_network import Weights, read
 from tests.models.training.reference_step import (

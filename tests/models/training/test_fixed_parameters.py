@@ -8,8 +8,7 @@ from torch import Generator, Tensor
 
 from models.methods.registry import methods_of
 from models.network.cells.cell import Cell
-from models.training.member import Member
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 
 CELLS = {method.name: method for method in methods_of("cell") if issubclass(method, Cell)}

@@ -8,8 +8,7 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from models.training.member import Member
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 
 

@@ -6,9 +6,9 @@ from dataclasses import MISSING, fields, replace
 import numpy as np
 import pytest
 import torch
+from models.fitting import Fitting
 
 from models.candidate import Architecture, Candidate, Strategy
-from models.fitting import Fitting
 from models.training import Member, Training
 from search.evaluation import CandidateResult, Cohort, Rung, baseline_results, initialisation_seed
 from search.series import Purpose
@@ -216,8 +216,9 @@ def test_a_replica_trains_on_its_own_draw(views: list[View]) -> None:
 def test_the_checkpoint_forecasts_what_was_scored(
     views: list[View], offset: bool, architecture: Architecture
 ) -> None:
-    from models import checkpoint
     from models.families import forecaster_of, free_run
+
+    from models import checkpoint
 
     first, second, third = candidates(architecture)
     second = replace(second, strategy=replace(second.strategy, offset=offset))

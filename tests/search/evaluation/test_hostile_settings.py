@@ -7,10 +7,10 @@ from typing import Any
 import optuna
 import pytest
 from optuna.samplers import RandomSampler
+from search.study.parameters import CELLS, TRAINED_CELLS
 
 from search.evaluation import Cohort
 from search.study.definition import StudyDefinition
-from search.study.parameters import CELLS, TRAINED_CELLS
 from search.study.task_data import TaskData
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

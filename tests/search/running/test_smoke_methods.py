@@ -4,13 +4,13 @@ import math
 from pathlib import Path
 
 import pytest
+from search.study.parameters import CELLS, PARAMETERS
 
+from models.methods import Choices
 from search.evaluation import Cohort
 from search.running.proposer import Proposer
 from search.storage import Proposal
 from search.study.definition import StudyDefinition
-from models.methods import Choices
-from search.study.parameters import CELLS, PARAMETERS
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData
 

@@ -4,19 +4,20 @@ from pathlib import Path
 
 import pytest
 
-from models.candidate import Candidate
-from search.study.definition import StudyDefinition
 from models.methods import Scalar, smallest
-from search.study.parameters import BY_NAME as PARAMETER_BY_NAME
-from search.study.parameters import PARAMETERS
+from models.network.options.context import Window
+from models.training.losses.squared_error import ProfessorForcing, SquaredError
+from models.training.options.noise import Noise
+from models.training.trained_network import TrainedNetwork
+from search.study.definition import StudyDefinition
 from search.study.preset_quotas import open_names, within
 from search.study.presets import BASELINE_NAME, BY_NAME, PRESETS, REPORT_STD, VARIED
-from search.study.space import PRESET, check_complete
+from search.study.space import PRESET, Parameter, check_complete, parameter_named, parameters
 from search.study.study_file import read_study_file
 
 STUDIES = Path(__file__).parents[3] / "studies"
 
-DEFAULTS = {row.name: row.default for row in PARAMETERS if not row.opt_in}
+DEFAULTS = {row.name: row.default for row in parameters() if row.searched}
 MULTI_STEP: dict[str, Scalar] = {
     "window_rollout_steps": 16,
     "teacher_weight": 0.0,
@@ -67,6 +68,12 @@ GONE = {"recursive-three-loss": {"window_steps", "window_rollout_steps"}}
 ALSO_OPEN = {"hyperparameters": {"layers", "batch_size", "weight_decay"}}
 
 
+def named(name: str) -> Parameter:
+    found = parameter_named(name)
+    assert found is not None
+    return found
+
+
 def test_every_attempt_of_the_report_is_there() -> None:
     assert {preset.name for preset in PRESETS if preset.is_attempt} == set(CHANGES)
     assert len(BY_NAME) == len(PRESETS)
@@ -86,7 +93,7 @@ def test_an_attempt_is_the_baseline_plus_its_named_change(name: str) -> None:
     assert {key: preset[key] for key in expected} == expected
     # What has a meaning only because of the change, and is not named by it, is off.
     others = {key: value for key, value in preset.items() if key not in expected}
-    assert others == {key: PARAMETER_BY_NAME[key].neutral for key in others}
+    assert others == {key: named(key).neutral for key in others}
     assert set(open_names(DEFAULTS, preset)) == {*VARIED, *also_open}
 
 
@@ -100,8 +107,8 @@ def test_what_a_preset_fixes_has_a_meaning_applies_and_is_enough(preset: object)
     space = within(DEFAULTS, fixed)
     check_complete(space)
     for name, value in fixed.items():
-        row = PARAMETER_BY_NAME[name]
-        kept = row.meaning.value(name, value)
+        row = named(name)
+        kept = row.values.check(name, value)
         assert (kept, type(kept)) == (value, type(value))
         assert row.can_apply(space)
 
@@ -112,12 +119,13 @@ def test_what_is_not_of_the_report_leaves_the_default_space_open(name: str) -> N
     assert fixed["context"] == "state"
     assert open_names(DEFAULTS, fixed) == [
         row.name
-        for row in PARAMETERS
+        for row in parameters()
         if row.name in DEFAULTS and row.can_apply(within(DEFAULTS, fixed)) and row.name not in fixed
     ]
 
 
-def candidate_of(name: str) -> Candidate:
+def network_of(name: str) -> TrainedNetwork:
+    """The smallest candidate of a preset."""
     definition = StudyDefinition.model_validate(
         {
             "name": "x",
@@ -131,37 +139,40 @@ def candidate_of(name: str) -> Candidate:
     for parameter in open_names(definition.space, BY_NAME[name].fixed):
         if parameter != "learning_rate":
             params[parameter] = smallest(definition.space[parameter])
-    return space.resolve(params)
+    candidate = space.resolve(params)
+    assert isinstance(candidate, TrainedNetwork)
+    return candidate
 
 
 def test_the_baseline_is_the_reports_first_network() -> None:
-    candidate = candidate_of("baseline")
-    architecture, strategy = candidate.architecture, candidate.strategy
-    assert (architecture.cell, architecture.layers, architecture.head_layers) == ("rnn", 1, 0)
-    assert (architecture.context, architecture.context_steps) == ("window", 4)
-    assert (strategy.rollout_steps, strategy.teacher_weight, candidate.restarts) == (1, 1.0, 1)
-    assert strategy.input_noise_std == strategy.output_noise_std == strategy.label_noise_std == 0.0
-    assert strategy.weight_decay == 0.0
+    network = network_of("baseline")
+    architecture, error = network.architecture, network[SquaredError]
+    assert (network.cell.name, architecture.layers, architecture.head_layers) == ("rnn", 1, 0)
+    assert network.find(Window) == Window(steps=4)
+    assert (network.rollout_steps, error.teacher_weight, network.restarts) == (1, 1.0, 1)
+    assert network.find(Noise) is None
+    assert network.optimiser.weight_decay == 0.0
 
 
 def test_the_recipe_has_its_numbers_and_may_have_its_learning_rate() -> None:
-    candidate = candidate_of("recursive-three-loss")
-    assert candidate.carries_state
-    assert candidate.branches == 2
+    network = network_of("recursive-three-loss")
+    assert network.carries_state
+    assert network.branches == 2
     # An epoch a step: the chunks of a batch are as long as the report's series.
-    assert candidate.strategy.batch_size * candidate.strategy.rollout_steps == 600
+    assert network.optimiser.batch_size * network.rollout_steps == 600
     # Free-running, teacher-forced and matching loss, 1 : 1 : 1.
-    share = candidate.strategy.teacher_weight
-    assert 1 - share == share == candidate.strategy.professor_weight
+    share = network[SquaredError].teacher_weight
+    assert 1 - share == share == network[ProfessorForcing].weight
     definition = read_study_file(STUDIES / "report.toml").definition
     assert definition.space["learning_rate"].contains(2e-4)
     assert definition.space["hidden_units"].contains(32)
 
 
 def test_professor_forcing_adds_only_the_match_to_teacher_forcing() -> None:
-    strategy = candidate_of("professor-forcing").strategy
-    assert (strategy.teacher_weight, strategy.professor_weight) == (1.0, 1.0)
-    assert strategy.teacher_span == "rollout"
+    network = network_of("professor-forcing")
+    error = network[SquaredError]
+    assert (error.teacher_weight, network[ProfessorForcing].weight) == (1.0, 1.0)
+    assert error.teacher_span == "rollout"
 
 
 @pytest.mark.parametrize("name", ["report", "report-clean"])
@@ -182,6 +193,7 @@ def test_the_studies_of_the_report_give_every_preset_enough(name: str) -> None:
 
 
 def test_the_multi_step_loss_is_over_the_free_run_alone() -> None:
-    strategy = candidate_of("multi-step").strategy
-    assert (strategy.rollout_steps, strategy.teacher_weight) == (16, 0.0)
-    assert strategy.curriculum_fraction == 0.0
+    network = network_of("multi-step")
+    error = network[SquaredError]
+    assert (network.rollout_steps, error.teacher_weight) == (16, 0.0)
+    assert error.curriculum_fraction == 0.0

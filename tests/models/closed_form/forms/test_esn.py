@@ -8,8 +8,7 @@ import pytest
 from numpy.typing import NDArray
 from torch import Generator
 
-from models.closed_form.closed_form import Fixed
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import FittedForm, Fixed
 from models.closed_form.forms.esn import ESN, spectral_radius
 
 FloatArray = NDArray[np.float64]

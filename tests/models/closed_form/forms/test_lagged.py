@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import FittedForm
 from models.closed_form.forms.nvar import NVAR
 from models.closed_form.forms.ssa import SSA
 

@@ -6,9 +6,8 @@ import pytest
 import torch
 from torch import Generator
 
-from models.training.member import Member
 from models.training.options.averaging import Averages
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 
 STEPS = 10

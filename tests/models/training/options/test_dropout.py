@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Generator
 
-from models.training.options.dropout import DropoutMasks
+from models.training.options.noise import DropoutMasks
 from models.training.trained_network import TrainedNetwork
 
 Make = Callable[..., TrainedNetwork]

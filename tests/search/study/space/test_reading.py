@@ -1,3 +1,5 @@
+"""Domains as a study file gives them: their types, their bounds, and what is refused."""
+
 import warnings
 from typing import Any
 
@@ -5,9 +7,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.methods import SettingError
-from models.methods import Choices, Domain, FloatRange, IntRange
-from search.study.meaning import Flag, Meaning, Names, Real, Whole, read_domain
+from models.methods import (
+    Choices,
+    Domain,
+    Flag,
+    FloatRange,
+    IntRange,
+    Names,
+    Real,
+    SettingError,
+    Values,
+    Whole,
+)
+from search.study.space import distribution_of, read_domain
 
 CELL = Names(("rnn", "gru"))
 UNITS = Whole(1, 4096)
@@ -15,7 +27,7 @@ RATE = Real(1e-9, 100)
 
 
 @pytest.mark.parametrize(
-    ("raw", "meaning", "domain"),
+    ("raw", "values", "domain"),
     [
         ("gru", CELL, Choices(("gru",))),
         (["gru", "rnn"], CELL, Choices(("gru", "rnn"))),
@@ -32,18 +44,18 @@ RATE = Real(1e-9, 100)
     ],
 )
 def test_a_domain_takes_the_type_of_its_parameter(
-    raw: object, meaning: Meaning, domain: Domain
+    raw: object, values: Values, domain: Domain
 ) -> None:
-    read = read_domain("x", raw, meaning)
+    read = read_domain("x", raw, values)
     assert read == domain
     plain, expected = read.to_plain(), domain.to_plain()
     assert repr(plain) == repr(expected)  # 1 and 1.0 are equal, but not as JSON
-    assert read_domain("x", plain, meaning) == domain
-    assert read_domain("x", domain, meaning) == domain
+    assert read_domain("x", plain, values) == domain
+    assert read_domain("x", domain, values) == domain
 
 
 @pytest.mark.parametrize(
-    ("raw", "meaning", "key", "words"),
+    ("raw", "values", "key", "words"),
     [
         ("gruu", CELL, "x", """must be "rnn" or "gru", but got "gruu". Did you mean 'gru'?"""),
         (["gru", 3], CELL, "x", "but got 3"),
@@ -78,11 +90,11 @@ def test_a_domain_takes_the_type_of_its_parameter(
         ({"low": 0.1, "high": 1, "step": 0.25}, RATE, "x.high", "write high = 0.85"),
     ],
 )
-def test_what_can_not_be_meant_is_refused_at_its_key(
-    raw: object, meaning: Meaning, key: str, words: str
+def test_what_is_no_domain_is_refused_at_its_key(
+    raw: object, values: Values, key: str, words: str
 ) -> None:
     with pytest.raises(SettingError) as raised:
-        read_domain("x", raw, meaning)
+        read_domain("x", raw, values)
     assert raised.value.key == key
     assert words in raised.value.rule
 
@@ -94,15 +106,15 @@ RANGES: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
 
 
 @settings(deadline=None, max_examples=100)
-@given(raw=RANGES, meaning=st.sampled_from([UNITS, RATE, Real(0, 100), Whole(0, 1000)]))
+@given(raw=RANGES, values=st.sampled_from([UNITS, RATE, Real(0, 100), Whole(0, 1000)]))
 def test_every_range_that_is_accepted_is_one_for_optuna(
-    raw: dict[str, Any], meaning: Meaning
+    raw: dict[str, Any], values: Values
 ) -> None:
     try:
-        domain = read_domain("x", raw, meaning)
+        domain = read_domain("x", raw, values)
     except SettingError:
         return
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        distribution = domain.distribution()
+        distribution = distribution_of(domain)
     assert not distribution.single()

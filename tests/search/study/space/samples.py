@@ -1,0 +1,58 @@
+"""Samples of a space in which everything is searched."""
+
+from collections.abc import Mapping
+from functools import cache
+
+import optuna
+from optuna.samplers import RandomSampler
+
+from models.candidate import Candidate
+from models.methods import Choices, Domain, Scalar
+from models.methods.method import selector_values, selectors
+from search.study.space import Space, complete_space, parameters
+
+optuna.logging.set_verbosity(optuna.logging.WARNING)
+
+# What a study file names to search beyond the default space: all methods, all settings.
+EVERYTHING: dict[str, Domain] = {p.name: p.default for p in parameters() if not p.searched}
+# Longer than every default of a context and a rollout.
+LONG = 100_000
+
+
+def all_cells() -> tuple[str, ...]:
+    """Every cell and closed form."""
+    return selector_values(selectors()["cell"]).names
+
+
+def sample(seed: int, domains: Mapping[str, Domain]) -> dict[str, Scalar]:
+    """A random sample of a space, whose distributions are checked."""
+    trial = optuna.create_study(sampler=RandomSampler(seed=seed)).ask()
+    params = Space(domains).suggest(trial)
+    assert params == trial.params
+    assert trial.distributions == Space(domains).distributions(params)
+    return params
+
+
+def full_space(train_steps: int = LONG) -> dict[str, Domain]:
+    """The space of a study file that asks for everything."""
+    return complete_space({**EVERYTHING, "cell": Choices(all_cells())}, train_steps)
+
+
+@cache
+def samples() -> list[dict[str, Scalar]]:
+    """Enough samples of the full space to meet every parameter several times."""
+    return [sample(seed, full_space()) for seed in range(600)]
+
+
+def sample_with(**values: Scalar) -> dict[str, Scalar]:
+    """A sample of the full space that has these values."""
+    return dict(next(params for params in samples() if values.items() <= params.items()))
+
+
+def settings_of(candidate: Candidate) -> dict[str, Scalar | None]:
+    """The value of every parameter; a candidate has a method that it lacks with neutral settings.
+
+    None where the candidate has no such setting, and there is no neutral value.
+    """
+    values = candidate.values()
+    return {p.name: values.get(p.name, p.neutral) for p in parameters()}

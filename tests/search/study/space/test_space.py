@@ -1,0 +1,200 @@
+"""How a space is completed: what is named, what follows, and what fits into the training span."""
+
+from typing import Any
+
+import pytest
+
+from models.methods import Choices, FloatRange, IntRange, SettingError, largest
+from models.methods.when import TRAINED
+from models.network.options.context import Window
+from models.training.trained_network import TrainedNetwork
+from search.study.space import (
+    Parameter,
+    Space,
+    check_complete,
+    complete_space,
+    parameter_named,
+    parameters,
+    read_space,
+)
+from tests.search.study.space.samples import EVERYTHING, LONG, all_cells, full_space, sample
+
+DEFAULT = complete_space({}, LONG)
+FULL = full_space()
+PARAMETERS = parameters()
+
+
+def named(name: str) -> Parameter:
+    found = parameter_named(name)
+    assert found is not None
+    return found
+
+
+def test_without_a_word_the_space_is_the_default_in_the_order_of_the_parameters() -> None:
+    rows = [row for row in PARAMETERS if row.searched and row.can_apply(DEFAULT)]
+    assert list(DEFAULT.items()) == [(row.name, row.default) for row in rows]
+    assert "hidden_units" in DEFAULT
+
+
+def test_the_default_space_trains_networks_of_the_cells_that_are_searched() -> None:
+    cells = DEFAULT["cell"]
+    assert isinstance(cells, Choices)
+    assert cells.values == tuple(m.name for m in named("cell").owners if m.searched)
+    assert all(TRAINED.holds({"cell": cell}) for cell in cells.values)
+
+
+def test_what_is_outside_of_the_default_space_is_searched_where_it_is_named() -> None:
+    wanted = {**EVERYTHING, "cell": Choices(all_cells())}
+    assert list(FULL.items()) == [
+        (row.name, wanted.get(row.name, row.default)) for row in PARAMETERS
+    ]
+    dropout = read_space({"dropout": [0.3]})
+    assert set(complete_space(dropout, LONG)) == {*DEFAULT, "dropout"}
+
+
+LINEAR_CELL: dict[str, Any] = {"cell": "lru", "head_layers": 0}
+
+
+@pytest.mark.parametrize(
+    ("raw", "words"),
+    [
+        ({"professor_weight": 0.5}, 'teacher_span is "rollout", but no'),
+        ({"stateful": True, "context": "window"}, "rollout_steps is above 1"),
+        ({"dropout": 0.1, "context": "state"} | LINEAR_CELL, "head_layers"),
+        ({"sign_augmentation": True, "offset": False} | LINEAR_CELL, "or offset is true"),
+        ({"forcing_midpoint": 0.2}, '"scheduled-linear"'),
+        ({"average_fraction": 0.2}, 'weight_average is "exponential"'),
+    ],
+    ids=lambda given: next(iter(given)),
+)
+def test_what_is_named_in_vain_is_refused(raw: dict[str, Any], words: str) -> None:
+    with pytest.raises(SettingError, match="name what it rests on") as raised:
+        complete_space(read_space(raw), 600)
+    assert raised.value.key == next(iter(raw))
+    assert raised.value.rule.startswith("is sampled where ")
+    assert words in raised.value.rule
+
+
+def test_a_cells_own_settings_come_with_the_cell() -> None:
+    for cell in named("cell").owners:
+        own = {setting.name for setting in cell.settings if named(setting.name).owners == (cell,)}
+        others = [name for name in all_cells() if name != cell.name]
+        assert own <= set(complete_space(read_space({"cell": cell.name}), 600)), cell.name
+        assert not own & set(complete_space(read_space({"cell": others}), 600)), cell.name
+    assert "lem_step" in complete_space(read_space({"cell": ["gru", "lem"]}), 600)
+
+
+def test_a_window_mlp_has_no_other_context() -> None:
+    space = complete_space(read_space({"cell": "mlp"}), 600)
+    assert not {"context", "warm_up_steps", "rollout_steps", "autonomous"} & set(space)
+    candidate = Space(space).resolve(sample(0, space))
+    assert isinstance(candidate, TrainedNetwork)
+    window = candidate.find(Window)
+    assert window is not None
+    assert candidate.architecture.context_steps == window.steps
+    assert not candidate.architecture.has_state
+    assert space["window_steps"].contains(window.steps)
+
+
+def test_what_is_named_replaces_its_default() -> None:
+    raw = read_space({"cell": "gru", "learning_rate": {"low": 0.001, "high": 0.01}})
+    space = complete_space(raw, 600)
+    assert space["cell"] == Choices(("gru",))
+    assert space["learning_rate"] == FloatRange(0.001, 0.01)
+    assert space["layers"] == named("layers").default
+
+
+def test_parameters_that_no_candidate_could_have_are_left_out() -> None:
+    raw = {"cell": ["gru"], "modes": [4], "context": "state", "rollout_steps": 1}
+    space = complete_space(read_space(raw), 600)
+    left_out = set(DEFAULT) - set(space)
+    assert left_out == {
+        row.name for row in PARAMETERS if row.name in DEFAULT and not row.can_apply(space)
+    }
+    assert left_out >= {
+        *("modes", "window_steps", "window_rollout_steps"),
+        *("teacher_weight", "curriculum_fraction", "feedback_noise_std"),
+    }
+    assert set().union(*(sample(seed, space) for seed in range(20))) == set(space)
+
+
+def defaults_up_to(name: str, steps: int) -> Choices:
+    default = named(name).default
+    assert isinstance(default, Choices)
+    return Choices(tuple(v for v in default.values if isinstance(v, int) and v <= steps))
+
+
+@pytest.mark.parametrize("train_steps", [100, 300, 598, 600])
+def test_defaults_that_do_not_fit_the_training_span_are_dropped(train_steps: int) -> None:
+    space = complete_space({}, train_steps)
+    assert space["warm_up_steps"] == defaults_up_to("warm_up_steps", train_steps // 2)
+    left = train_steps - int(largest(space["warm_up_steps"]))
+    assert space["rollout_steps"] == defaults_up_to("rollout_steps", left)
+
+
+def test_what_is_named_takes_its_part_of_the_training_span() -> None:
+    space = complete_space(read_space({"warm_up_steps": [20]}), 300)
+    assert space["warm_up_steps"] == Choices((20,))
+    assert space["rollout_steps"] == defaults_up_to("rollout_steps", 280)
+    space = complete_space(read_space({"rollout_steps": [250]}), 300)
+    assert space["warm_up_steps"] == defaults_up_to("warm_up_steps", 50)
+    assert space["rollout_steps"] == Choices((250,))
+    space = complete_space(read_space({"warm_up_steps": 44, "rollout_steps": 256}), 300)
+    assert space["warm_up_steps"] == Choices((44,))
+    assert space["rollout_steps"] == Choices((256,))
+
+
+@pytest.mark.parametrize(
+    ("raw", "train_steps", "key", "words"),
+    [
+        ({}, 60, "warm_up_steps", "name some, for example warm_up_steps = [30]"),
+        ({"warm_up_steps": 600}, 600, "warm_up_steps", "leave room for rollout_steps"),
+        ({"rollout_steps": {"low": 1, "high": 700}}, 600, "rollout_steps", "reaches 700"),
+        ({"rollout_steps": 590}, 600, "warm_up_steps", "leaves 10 steps"),
+        (
+            {"warm_up_steps": 400, "rollout_steps": [1, 201]},
+            600,
+            "warm_up_steps",
+            "together must be at most train_steps = 600, but reach 400 + 201 = 601",
+        ),
+        ({"window_steps": 598, "window_rollout_steps": 4}, 600, "window_steps", "598 + 4"),
+    ],
+)
+def test_a_context_and_rollout_that_can_not_fit_are_refused(
+    raw: dict[str, Any], train_steps: int, key: str, words: str
+) -> None:
+    with pytest.raises(SettingError) as raised:
+        complete_space(read_space(raw), train_steps)
+    assert raised.value.key == key
+    assert words in raised.value.rule
+
+
+def test_a_context_that_is_not_searched_need_not_fit() -> None:
+    raw = {"context": "window", "warm_up_steps": 5000}
+    assert "warm_up_steps" not in complete_space(read_space(raw), 60)
+
+
+def test_an_unknown_parameter_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(SettingError, match="Did you mean 'hidden_units'"):
+        read_space({"hidden_unit": [8]})
+
+
+def test_a_stored_space_must_have_what_every_candidate_needs() -> None:
+    check_complete(FULL)
+    for row in PARAMETERS:
+        rest = {name: domain for name, domain in FULL.items() if name != row.name}
+        if row.neutral is not None:
+            check_complete(rest)
+            continue
+        with pytest.raises(SettingError, match="is missing") as raised:
+            check_complete(rest)
+        assert raised.value.key == row.name
+
+
+def test_a_range_is_searched_where_the_study_file_gives_one() -> None:
+    space = complete_space(read_space({"hidden_units": {"low": 8, "high": 64, "step": 8}}), 600)
+    assert space["hidden_units"] == IntRange(8, 64, step=8)
+    for seed in range(20):
+        units = sample(seed, space).get("hidden_units", 8)
+        assert isinstance(units, int)
+        assert units % 8 == 0
