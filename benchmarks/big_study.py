@@ -33,7 +33,7 @@ from search.evaluation import (
     baseline_results,
     trial_attributes,
 )
-from search.results.pictures import trial_artifacts
+from search.plotting.artifacts import trial_artifacts
 from search.running.halving import Halving
 from search.series import FloatArray
 from search.storage import (

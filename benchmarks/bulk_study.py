@@ -11,6 +11,7 @@ import argparse
 from collections.abc import Mapping
 from pathlib import Path
 from time import perf_counter
+from typing import Literal
 
 import numpy as np
 
@@ -20,9 +21,9 @@ from search.cli.options import storage_at
 from search.cli.resuming import create_or_resume
 from search.errors import UsageError
 from search.evaluation import CandidateResult, Example, ReplicaResult
+from search.running.finishing import Origin, finished_trial
 from search.running.halving import Halving
 from search.running.proposer import Proposer
-from search.running.told import Origin, told
 from search.storage import FinishedTrial, ParamValue, Proposal, Report, Storage, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile, read_study_file
@@ -67,9 +68,8 @@ def make_big_study(storage: Storage, file: StudyFile, trials: int, seed: int = 0
             halving.values[None, rung] += list(scores.values())
             for i in ended:
                 result = made_up_result(definition, scores[i], generator)
-                finished.append(
-                    told(i, "complete" if is_last else "pruned", result, origin, len(claimed))
-                )
+                state: Literal["complete", "pruned"] = "complete" if is_last else "pruned"
+                finished.append(finished_trial(i, state, result, origin, len(claimed)))
                 del running[i]
         store.report(worker, reports)
         store.finish(worker, finished)

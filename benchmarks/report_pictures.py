@@ -50,7 +50,6 @@ def main() -> None:
         for place, key in zip(places, keys, strict=True):
             # A figure of the only study needs no number; the part on presets is there once.
             name = key if several else key.removeprefix("study-1-")
-            name = name.removeprefix("attempts-")
             if name.startswith(tuple(arguments.figures)):
                 path = arguments.output / f"{name}.png"
                 place.screenshot(path=path)

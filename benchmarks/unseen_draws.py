@@ -18,7 +18,7 @@ import torch
 from models.baselines import BASELINES
 from search.errors import FreerunError, UserError
 from search.evaluation import baseline_results
-from search.results.export import read_export
+from search.export import read_export
 from search.running.final import train
 from search.study.task_data import TaskData
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from search.results.pictures import ROLLOUT
+from search.plotting.artifacts import ROLLOUT
 from search.storage import StudyReader, open_storage
 
 WIDTH, HEIGHT, COLUMNS = 540, 228, 5

@@ -7,19 +7,17 @@ from typing import Any
 
 from torch import Tensor
 
-from models.axes import MemberBatchTimeChannel, MemberParameter
 from models.clip import clipped
-from models.closed_form.closed_form import ClosedForm, FormForecaster
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import ClosedForm, FittedForm, FormForecaster
 from models.closed_form.fitting import Fitting
 from models.methods import Scalar
-from models.methods.configure import configure
 from models.methods.core import Core
+from models.methods.method import configure
 from models.network import free_run as network_run
 from models.network.architecture import Architecture
 from models.network.forecaster import Forecaster
-from models.training.member import Member
-from models.training.trained_network import TrainedNetwork
+from models.tensors import MemberBatchTimeChannel, MemberParameter
+from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer, training_bytes
 from models.version_1 import settings_of
 

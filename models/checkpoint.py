@@ -19,9 +19,9 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from models.axes import MemberParameter
 from models.candidate import forecaster_of
 from models.network.architecture import Architecture
+from models.tensors import MemberParameter
 from models.version_1 import settings_of
 
 # Version 1 named the fields of an architecture as version 0.1.0 of freerun had them.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.axes import Tensor
+from models.tensors import Tensor
 
 # A fed-back value is held within this many training standard deviations of the training mean:
 # scores clip the forecast there, and finite inputs keep every later number finite.

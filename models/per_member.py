@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from models.axes import Tensor
-from models.later import torch
+from models.tensors import Tensor, torch
 
 
 class PerMember:

@@ -12,81 +12,25 @@ from models.network.architecture import Architecture
 
 # The fields of an architecture; all others are those of a strategy.
 _ARCHITECTURE = frozenset(
-    {
-        "cell",
-        "units",
-        "layers",
-        "head_layers",
-        "residual",
-        "context",
-        "context_steps",
-        "autonomous",
-        "state_estimate",
-        "reflections",
-        "expanded_units",
-        "layer_norm",
-        "instance_norm",
-        "scaled_increments",
-        "fan_in",
-        "delay_stride",
-        "degree",
-    }
+    """
+    cell units layers head_layers residual context context_steps autonomous state_estimate
+    reflections expanded_units layer_norm instance_norm scaled_increments fan_in delay_stride
+    degree
+    """.split()  # noqa: SIM905 (a list of so many names is read more easily as text)
 )
 # The settings that were fields of a strategy.
 _STRATEGY = frozenset(
-    {
-        "rollout_steps",
-        "teacher_weight",
-        "curriculum_fraction",
-        "input_noise_std",
-        "feedback_noise_std",
-        "output_noise_std",
-        "label_noise_std",
-        "learning_rate",
-        "weight_decay",
-        "clip_norm",
-        "schedule",
-        "training_steps",
-        "batch_size",
-        "time_reversal",
-        "initial_phases",
-        "offset",
-        "damping",
-        "teacher_span",
-        "professor_weight",
-        "professor_detach",
-        "stateful",
-        "dropout",
-        "growth_penalty",
-        "growth_weight",
-        "forcing",
-        "forcing_midpoint",
-        "forcing_strength",
-        "forcing_interval",
-        "pushforward_steps",
-        "data_as_demonstrator",
-        "velocity_weight",
-        "spectral_weight",
-        "amplitude_weight",
-        "sign_augmentation",
-        "scale_augmentation_std",
-        "state_noise_std",
-        "weight_average",
-        "average_fraction",
-        "cornn_step",
-        "cornn_stiffness",
-        "cornn_damping",
-        "lem_step",
-        "antisymmetric_step",
-        "antisymmetric_diffusion",
-        "regularisation",
-        "ridge",
-        "ssa_rank",
-        "spectral_radius",
-        "input_scaling",
-        "bias_scaling",
-        "leak_rate",
-    }
+    """
+    rollout_steps teacher_weight curriculum_fraction input_noise_std feedback_noise_std
+    output_noise_std label_noise_std learning_rate weight_decay clip_norm schedule
+    training_steps batch_size time_reversal initial_phases offset damping teacher_span
+    professor_weight professor_detach stateful dropout growth_penalty growth_weight forcing
+    forcing_midpoint forcing_strength forcing_interval pushforward_steps data_as_demonstrator
+    velocity_weight spectral_weight amplitude_weight sign_augmentation scale_augmentation_std
+    state_noise_std weight_average average_fraction cornn_step cornn_stiffness cornn_damping
+    lem_step antisymmetric_step antisymmetric_diffusion regularisation ridge ssa_rank
+    spectral_radius input_scaling bias_scaling leak_rate
+    """.split()  # noqa: SIM905 (a list of so many names is read more easily as text)
 )
 # Fields that had no default, and were always written, with what a closed form had there.
 _ALWAYS: Mapping[str, Scalar] = {

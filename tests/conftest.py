@@ -16,7 +16,7 @@ from search.storage import open_storage
 
 _database_numbers = count()
 # They say which schema there is; everything else is emptied between tests.
-_VERSIONS = ["alembic_version", "freerun_schema", "version_info"]
+_VERSIONS = ["alembic_version", "freerun_alembic_version", "freerun_schema", "version_info"]
 
 
 class PostgresServer:

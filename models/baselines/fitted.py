@@ -6,11 +6,10 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 import numpy as np
 
-from models.axes import Tensor
 from models.baselines.baseline import Baseline, FloatArray
 from models.clip import clipped
-from models.later import torch
 from models.methods import Scalar
+from models.tensors import Tensor, torch
 
 if TYPE_CHECKING:
     from models.closed_form.closed_form import FormForecaster
@@ -39,10 +38,10 @@ class FittedBaseline(Baseline):
     @classmethod
     def fit(cls, training: FloatArray) -> Self:
         # Fitting needs torch, which those who only look at what baselines there are do without.
-        from models.closed_form.fitted_form import FittedForm
+        from models.closed_form.closed_form import FittedForm
         from models.closed_form.fitting import Fitting
-        from models.methods.configure import configure
-        from models.training.member import Member
+        from models.methods.method import configure
+        from models.training.trained_network import Member
 
         power = np.sqrt(np.mean(training**2, axis=0))
         scale = np.where(power > 0.0, power, 1.0)

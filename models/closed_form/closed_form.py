@@ -5,20 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.axes import Generator, MemberBatchTimeChannel, MemberParameter, Tensor
-from models.later import torch
 from models.methods import Domain, FloatRange, Is, Real, Stage, choice, setting
 from models.methods.core import Core
+from models.network.options.shape import Scaling
 from models.network.parameters import Layout
-
-if TYPE_CHECKING:
-    from models.closed_form.fitted_form import FittedForm
-
+from models.tensors import Generator, MemberBatchTimeChannel, MemberParameter, Tensor, torch
+from models.training.options.augmentation import TimeReversal
+from models.training.trained_network import BaseCandidate
 
 FloatArray = NDArray[np.float64]
 Fixed = Mapping[str, FloatArray]  # what is not fitted, by name
@@ -202,3 +200,33 @@ def one_thread() -> Iterator[None]:
         yield
     finally:
         torch.set_num_threads(before)
+
+
+class FittedForm(BaseCandidate):
+    """A closed form with its regularisation, fitted in one or both directions of time."""
+
+    @property
+    def form(self) -> ClosedForm:
+        """The closed form."""
+        form = self.find(ClosedForm)
+        assert form is not None
+        return form
+
+    @property
+    def least_steps(self) -> int:
+        """What follows its context within the first three quarters of the span is fitted."""
+        return max(2 * self.form.context_steps, 3)
+
+    @property
+    def constant(self) -> float:
+        """The value of a feature that is the same in all rows: 0 without an offset."""
+        return float(self[Scaling].offset)
+
+    def directions(self, series: FloatArray) -> list[FloatArray]:
+        """The series, and with time reversal also from its end to its start."""
+        return [series, series[::-1]] if self[TimeReversal].time_reversal else [series]
+
+    def description(self) -> str:
+        others = [method.phrase() for method in self if method is not self.form]
+        parts = [self.form.name, self.form.size(), *others, self.form.phrase()]
+        return ", ".join(part for part in parts if part)

@@ -9,12 +9,11 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from models.axes import MemberParameter
 from models.clip import CLIP_STD
-from models.closed_form.closed_form import Fixed, FloatArray, FormForecaster, Solutions
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, FormForecaster, Solutions
 from models.methods import Stage
-from models.training.member import Member, checked_cohort
+from models.tensors import MemberParameter
+from models.training.trained_network import Member, checked_cohort
 
 # The share of the training span that is fitted first; the rest is held out.
 FITTED_SHARE = 0.75

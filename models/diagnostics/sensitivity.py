@@ -12,12 +12,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.axes import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 from models.clip import CLIP_STD, clipped
 from models.network.forecaster import Forecaster
-from models.network.plan import plan
 from models.network.unroll import Unroll
-from models.network.walk import Walk
+from models.network.walk import Walk, plan
+from models.tensors import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 
 
 @torch.no_grad()

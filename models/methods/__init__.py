@@ -7,11 +7,24 @@ derived from these declarations.
 """
 
 from models.methods.condition import Above, AllOf, AnyOf, Condition, Is, IsNot, Selects
-from models.methods.domain import Choices, Domain, FloatRange, IntRange, Scalar, largest, smallest
 from models.methods.method import Method, MethodSet, Selector
 from models.methods.registry import load_methods, method_named, methods
 from models.methods.setting import Ablation, Setting, Stage, choice, flag, setting
-from models.methods.values import Flag, Names, Real, SettingError, Values, Whole
+from models.methods.values import (
+    Choices,
+    Domain,
+    Flag,
+    FloatRange,
+    IntRange,
+    Names,
+    Real,
+    Scalar,
+    SettingError,
+    Values,
+    Whole,
+    largest,
+    smallest,
+)
 from models.methods.words import counted, either, nearest, shown
 
 __all__ = [

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
-from models.methods.domain import Choices, Domain, Scalar, largest
 from models.methods.registry import method_named, methods_of
+from models.methods.values import Choices, Domain, Scalar, largest
 from models.methods.words import either
 
 

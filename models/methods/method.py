@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from models.methods import registry
 from models.methods.condition import ALWAYS, AllOf, Condition, Is
-from models.methods.domain import Domain, Scalar
+from models.methods.registry import methods, methods_of
 from models.methods.setting import Ablation, Setting, Stage
-from models.methods.values import SettingError
+from models.methods.values import Domain, Names, Scalar, SettingError
 
 M = TypeVar("M", bound="Method")
 
@@ -208,3 +208,52 @@ class MethodSet:
         """The values of all settings by name, the selectors' included."""
         named = {m.selector.name: m.name for m in self.methods if m.selector is not None}
         return {**named, **{own.name: value for own, value in self.settings()}}
+
+    def shared_settings(self) -> tuple[tuple[str, object], ...]:
+        """The settings in which members of a cohort have to agree: names and values."""
+        found: list[tuple[str, object]] = []
+        for method in self:
+            if method.selector is not None and method.selector.shared:
+                found.append((method.selector.name, method.name))
+            found += [(s.name, getattr(method, s.field)) for s in method.settings if s.shared]
+        return tuple(found)
+
+
+def selectors() -> dict[str, Selector]:
+    """The selectors of all methods, by name, in the order of their methods."""
+    return {m.selector.name: m.selector for m in methods() if m.selector is not None}
+
+
+def selector_values(selector: Selector) -> Names:
+    """What a selector can say: the names of its methods, and its name for none of them."""
+    names = tuple(method.name for method in methods_of(selector.name))
+    return Names(names if selector.none is None else (selector.none, *names))
+
+
+def configure(
+    params: Mapping[str, Scalar | None],
+    wanted: Callable[[type[Method]], bool] | None = None,
+) -> tuple[Method, ...]:
+    """The methods that the values of settings ask for, in the order of all methods.
+
+    params: values by the names of settings; those of methods that do not apply are not looked at,
+    and what is missing is neutral. wanted: which methods to look at,
+    None for all.
+    Raises SettingError for a value that is missing and needed, or outside its bounds.
+    """
+    known = {name: value for name, value in params.items() if value is not None}
+    for name, selector in selectors().items():
+        if name in known:
+            selector_values(selector).check(name, known[name])
+        elif selector.none is None and selector.when.holds(known):
+            raise SettingError(name, f"is missing; there are only {', '.join(known) or 'none'}")
+    found: list[Method] = []
+    for method in methods():
+        if wanted is not None and not wanted(method):
+            continue
+        if method.is_of_candidates and method.presence().holds(known):
+            configured = method.of(known)
+            is_chosen = method.selector is not None or method.is_always_there
+            if is_chosen or not configured.is_neutral():
+                found.append(configured)
+    return tuple(found)

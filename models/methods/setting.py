@@ -9,8 +9,7 @@ from enum import IntEnum, auto
 from typing import Any
 
 from models.methods.condition import ALWAYS, Condition
-from models.methods.domain import OFF_ON, Choices, Domain, Scalar
-from models.methods.values import Flag, Names, Values
+from models.methods.values import OFF_ON, Choices, Domain, Flag, Names, Scalar, Values
 
 
 class Stage(IntEnum):

@@ -6,14 +6,13 @@ from collections.abc import Mapping
 from typing import Self
 
 from models.methods import MethodSet, Scalar
-from models.methods.configure import configure
 from models.methods.core import Core
+from models.methods.method import configure
 from models.network.cells.cell import Cell
 from models.network.options.context import Context, WarmedUpState
 from models.network.options.instance_norm import InstanceNorm
 from models.network.options.layer_norm import LayerNorm
-from models.network.options.output import Residual
-from models.network.options.size import Size
+from models.network.options.shape import Residual, Size
 
 
 class Architecture(MethodSet):

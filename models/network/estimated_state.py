@@ -17,9 +17,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from models.axes import MemberBatchTimeChannel
 from models.network.architecture import Architecture
 from models.network.linear import autonomous_system, powers_after
+from models.tensors import MemberBatchTimeChannel
 
 # Added to the trained ridge, so that the equations for the state stay solvable.
 LEAST_RIDGE = 1e-6

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import torch
 
-from models.axes import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 from models.clip import clipped
 from models.network.estimated_state import EstimatedRun
 from models.network.forecaster import Forecaster
 from models.network.options.instance_norm import InstanceScale
-from models.network.plan import plan
 from models.network.unroll import Unroll
-from models.network.walk import Walk
+from models.network.walk import Walk, plan
+from models.tensors import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 
 
 @torch.no_grad()

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 import torch
 from torch import Generator, Tensor
 
-from models.axes import MemberBatchUnit
 from models.network.cells.cell import times_tanh_slope, uniform
+from models.tensors import MemberBatchUnit
 
 
 class Dense:

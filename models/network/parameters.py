@@ -6,8 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
 
-from models.axes import Tensor
-from models.later import torch
+from models.tensors import Tensor, torch
 
 # Offsets are multiples of 16 floats (64 bytes), so that every member's matrices are aligned alike:
 # BLAS kernels may round differently for other alignments, and a member's place must not matter.

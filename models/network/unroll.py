@@ -7,17 +7,17 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from models.axes import (
-    MemberBatchChannel,
-    MemberBatchUnit,
-    MemberParameter,
-    TimeMemberBatchChannel,
-)
 from models.network.forecaster import Forecaster
 from models.network.head import Dense
 from models.network.options.instance_norm import InstanceScale
 from models.network.options.layer_norm import NormedOutput
 from models.network.parameters import FIXED, INCREMENT_STD, under
+from models.tensors import (
+    MemberBatchChannel,
+    MemberBatchUnit,
+    MemberParameter,
+    TimeMemberBatchChannel,
+)
 
 
 class Unroll:

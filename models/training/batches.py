@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from models.axes import MemberTimeChannel, TimeMemberBatchChannel
+from models.tensors import MemberTimeChannel, TimeMemberBatchChannel
 from models.training.cohort_forcing import CohortForcing
 from models.training.options.augmentation import Factors
 from models.training.options.noise import (

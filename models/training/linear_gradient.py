@@ -7,11 +7,11 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from models.axes import MemberParameter, TimeMemberBatchChannel
 from models.network.estimated_state import EstimatedRun
 from models.network.forecaster import Forecaster
 from models.network.linear import LinearRun
 from models.network.options.instance_norm import InstanceScale
+from models.tensors import MemberParameter, TimeMemberBatchChannel
 from models.training.batches import Batch
 from models.training.objective import Objective
 from models.training.subsequences import SubsequenceShape

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from models.axes import MemberBatchChannelTime, TimeMemberBatchChannel
 from models.methods import methods
+from models.tensors import MemberBatchChannelTime, TimeMemberBatchChannel
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.growth import GrowthPenalty
 from models.training.losses.loss import CountedSteps, Loss

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Hashable
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
 from functools import cached_property
+from typing import Generic, TypeVar
 
 from models.methods import Method, MethodSet
 from models.network.architecture import Architecture
 from models.network.cells.cell import Cell
 from models.training.losses.growth import GrowthPenalty
 from models.training.losses.squared_error import Rollout, SquaredError, Stateful
-from models.training.options.optimiser import Optimiser
-from models.training.options.restarts import Restarts
+from models.training.options.optimiser import Optimiser, Restarts
 
 
 class BaseCandidate(MethodSet):
@@ -36,15 +37,6 @@ class BaseCandidate(MethodSet):
     @abstractmethod
     def description(self) -> str:
         """The candidate in a few words."""
-
-    def shared_settings(self) -> tuple[tuple[str, object], ...]:
-        """Names and values of the settings in which members of a cohort have to agree."""
-        found: list[tuple[str, object]] = []
-        for method in self:
-            if method.selector is not None and method.selector.shared:
-                found.append((method.selector.name, method.name))
-            found += [(s.name, getattr(method, s.field)) for s in method.settings if s.shared]
-        return tuple(found)
 
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""
@@ -127,3 +119,31 @@ class TrainedNetwork(BaseCandidate):
         parts = [cell.name, layers + cell.size(), *(m.phrase() for m in architecture)]
         parts += [rollout.phrase()] if rollout else []
         return ", ".join(part for part in parts if part)
+
+
+C_co = TypeVar("C_co", bound=BaseCandidate, covariant=True)
+C = TypeVar("C", bound=BaseCandidate)
+
+
+@dataclass(frozen=True)
+class Member(Generic[C_co]):
+    """A candidate to be trained or fitted once.
+
+    series: the row of the data that it learns from. seed: it fixes the initialisation, the
+    subsequences and the noise, and nothing else does.
+    """
+
+    candidate: C_co
+    series: int
+    seed: int
+
+
+def checked_cohort(members: Sequence[Member[BaseCandidate]], kind: type[C]) -> C:
+    """The first candidate of a cohort; ValueError where the members can't form one."""
+    if not members:
+        raise ValueError("a cohort must have at least one member, but got none")
+    candidate = members[0].candidate
+    if any(m.candidate.cohort_key() != candidate.cohort_key() for m in members):
+        raise ValueError("members of a cohort must have equal cohort keys, but got several")
+    assert isinstance(candidate, kind)
+    return candidate

@@ -8,25 +8,22 @@ from math import prod
 import torch
 from torch import Generator, Tensor
 
-from models.axes import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel
 from models.network.forecaster import Forecaster
 from models.network.free_run import free_run
-from models.network.options.output import Scaling
+from models.network.options.shape import Scaling
 from models.network.parameters import FIXED, INCREMENT_STD, under
 from models.per_member import in_company
+from models.tensors import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel
 from models.training.batches import Batches
-from models.training.cohort_forcing import CohortForcing
-from models.training.growth_of_errors import growth_of_errors
+from models.training.cohort_forcing import CohortForcing, growth_of_errors
 from models.training.linear_gradient import LinearGradient
-from models.training.member import Member, checked_cohort
 from models.training.objective import Objective
 from models.training.options.augmentation import Factors
 from models.training.options.averaging import Averages
-from models.training.options.dropout import Dropout, DropoutMasks
-from models.training.options.noise import MemberNoise, StateNoise
+from models.training.options.noise import Dropout, DropoutMasks, MemberNoise, StateNoise
 from models.training.options.optimiser import AdamW
 from models.training.subsequences import Subsequences, SubsequenceShape
-from models.training.trained_network import TrainedNetwork
+from models.training.trained_network import Member, TrainedNetwork, checked_cohort
 from models.training.unrolled_gradient import UnrolledGradient, training_plan
 
 # Subsequences on which the training loss is measured when restarts are compared.

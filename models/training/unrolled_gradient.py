@@ -5,17 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from models.axes import (
+from models.clip import CLIP_STD
+from models.network.forecaster import Forecaster
+from models.network.unroll import Unroll
+from models.network.walk import Step, Walk, plan
+from models.tensors import (
     MemberBatchChannel,
     MemberBatchUnit,
     MemberParameter,
     TimeMemberBatchChannel,
 )
-from models.clip import CLIP_STD
-from models.network.forecaster import Forecaster
-from models.network.plan import Step, plan
-from models.network.unroll import Unroll
-from models.network.walk import Walk
 from models.training.batches import Batch
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.growth import DISPLACEMENT

@@ -35,6 +35,7 @@ for command in (
     inspecting.status,
     inspecting.stop,
     inspecting.sweep,
+    inspecting.upgrade,
     dashboard.dashboard,
     results.report,
     results.export,

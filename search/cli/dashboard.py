@@ -51,15 +51,15 @@ def dashboard(
     Example: freerun dashboard --port 8081
     """
     if make_login is not None:
-        from search.results.dashboard.passwords import Credentials
+        from search.dashboard.passwords import Credentials
 
         typer.echo(Credentials.of(make_login, _new_password()).to_line())
         return
-    from search.results.dashboard.passwords import credentials_of_process
+    from search.dashboard.passwords import credentials_of_process
 
     credentials = credentials_of_process(login_file)
     with storage_at(storage) as opened:
-        from search.results.dashboard.serving import serve_dashboard
+        from search.dashboard.serving import serve_dashboard
 
         serve_dashboard(
             opened,

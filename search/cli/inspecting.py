@@ -1,10 +1,18 @@
-"""`freerun list, status, stop, sweep`: look during and after."""
+"""`freerun list, status, stop, sweep, upgrade`: what is done with a storage beside the search."""
 
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import typer
 
-from search.cli.options import JsonOption, NameArgument, StorageOption, print_json, storage_at
+from search.cli.options import (
+    JsonOption,
+    NameArgument,
+    StorageOption,
+    print_json,
+    storage_at,
+    storage_url,
+)
 from search.errors import UsageError
 
 
@@ -17,7 +25,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
         summaries = opened.studies()
         shown = opened.shown_url
     if as_json:
-        from search.results.summary import trial_counts
+        from search.analysis.status import trial_counts
 
         studies = [
             {"study": s.name, "trials": trial_counts(s.counts), "best": s.best_value}
@@ -59,7 +67,7 @@ def status(
     if not 0.1 <= every <= 3600:
         raise UsageError(f"--every must be from 0.1 to 3600 seconds, but got {every:g}")
     with storage_at(storage) as opened:
-        from search.results.status import StudyStatus, status_lines
+        from search.analysis.status import StudyStatus, status_lines
 
         store = opened.study(name)
         study_status = StudyStatus(store, opened.shown_url)
@@ -105,3 +113,32 @@ def sweep(name: NameArgument, storage: StorageOption = None, as_json: JsonOption
         print_json({"study": name, **counts, "final_jobs": len(swept.final_jobs)})
     else:
         typer.echo(f"{name}: {len(swept.given_back)} trials given back, {len(swept.failed)} failed")
+
+
+def upgrade(
+    storage: StorageOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be done, and change nothing.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring a database made by an earlier freerun up to date; stop its workers first.
+
+    Everything that is stored is kept, and a step that fails changes nothing.
+
+    Example: freerun upgrade --storage sqlite:///freerun.db --dry-run
+    """
+    from search.storage import upgrade_storage
+
+    done = upgrade_storage(storage_url(storage), dry_run=dry_run)
+    if as_json:
+        print_json({**asdict(done), "dry_run": dry_run})
+        return
+    if not done.steps:
+        typer.echo(f"{done.storage} is up to date (schema version {done.to_version}).")
+        return
+    verb = "Would upgrade" if dry_run else "Upgraded"
+    versions = f"schema version {done.from_version} to {done.to_version}"
+    typer.echo(f"{verb} {done.storage} from {versions}:")
+    for version, step in enumerate(done.steps, start=done.from_version + 1):
+        typer.echo(f"  {version}: {step}")

@@ -51,7 +51,7 @@ def launch(
         )
         with shown_progress(store.name) as show:
             fleet.run(show, stopped)
-        from search.results.summary import trial_counts
+        from search.analysis.status import trial_counts
 
         trials = trial_counts(store.counts())
     if as_json:

@@ -35,6 +35,11 @@ DeviceOption = Annotated[str, typer.Option("--device", help="torch device to tra
 NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a study.")]
 
 
+def storage_url(url: str | None) -> str:
+    """The storage that an option or the environment names."""
+    return url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE
+
+
 def storage_at(
     url: str | None,
     *,
@@ -44,8 +49,7 @@ def storage_at(
     """Open the storage that an option or the environment names."""
     from search.storage import open_storage
 
-    named = url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE
-    return open_storage(named, create=create, stop_requested=stop_requested)
+    return open_storage(storage_url(url), create=create, stop_requested=stop_requested)
 
 
 def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:

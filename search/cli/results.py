@@ -21,7 +21,7 @@ from search.cli.stopping import stop_flag
 from search.errors import ExportError, SeriesError, UsageError
 
 if TYPE_CHECKING:
-    from search.results.export import Claim, Export
+    from search.export import Claim, Export
     from search.running.retraining import Retrained
     from search.series import Table
 
@@ -40,9 +40,10 @@ def report(
     Example: freerun report sine -o report.html
     """
     with storage_at(storage) as opened:
-        from search.results.report import write_report
+        from search.report.page import write_report
+        from search.student.section import report_sections
 
-        write_report(opened, names, output)
+        write_report(opened, names, output, report_sections)
     _done({"studies": names, "report": str(output)}, as_json, f"report: {output}")
 
 
@@ -60,7 +61,7 @@ def export(
     Example: freerun export sine -o winner
     """
     with storage_at(storage) as opened:
-        from search.results.export import export_study
+        from search.export import export_study
 
         exported = export_study(opened.study(name), output, trial=trial)
     claimed = None if exported.claim is None else exported.claim.score
@@ -88,7 +89,7 @@ def retrain(
         raise UsageError("--hold-out must go with --series, but no file was given")
     import torch
 
-    from search.results.export import read_export, write_export
+    from search.export import read_export, write_export
     from search.running.retraining import reproduces, retrain_on, retrain_same
 
     torch.set_num_threads(1)
@@ -162,9 +163,9 @@ def forecast(
     Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
     -o forecast.csv
     """
-    from search.results.export import read_export
-    from search.results.forecast import forecast as make_forecast
-    from search.results.forecast import write_forecast_csv
+    from search.export import read_export
+    from search.export.forecast import forecast as make_forecast
+    from search.export.forecast import write_forecast_csv
 
     exported = read_export(folder)
     made = make_forecast(exported, _read_series(exported, series), horizon)

@@ -66,7 +66,7 @@ def create_or_resume(
 
 
 def _create(opened: Storage, definition: StudyDefinition, file: StudyFile) -> StudyStore:
-    from search.results.study_note import save_study_note
+    from search.dashboard.note import save_study_note
 
     table = file.table
     search = definition.search

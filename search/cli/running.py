@@ -110,9 +110,10 @@ def work(
         store = opened.study(name)
         import torch
 
-        from search.results.pictures import trial_artifacts
+        from search.plotting.artifacts import trial_artifacts
         from search.running.fleet import parent_is_gone
         from search.running.worker import Worker
+        from search.student.jobs import ExplainingJobs
         from search.study.task_data import TaskData
 
         torch.set_num_threads(1)
@@ -124,6 +125,7 @@ def work(
             make_artifacts=trial_artifacts,
             stop_requested=lambda: stopped() or parent_is_gone(parent),
             device=device,
+            further_jobs=ExplainingJobs(),
         )
         worker.run()
         counts = store.counts()
@@ -146,9 +148,10 @@ def _check_counts(trials: int | None, minutes: float | None, workers: int | None
 
 def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]:
     """Write report and export, and say what was found."""
-    from search.results.export import export_study
-    from search.results.report import write_report
-    from search.results.summary import run_summary
+    from search.analysis.status import run_summary
+    from search.export import export_study
+    from search.report.page import write_report
+    from search.student.section import report_sections
 
     summary = run_summary(store, opened.shown_url)
     summary["export"] = summary["report"] = None
@@ -159,7 +162,7 @@ def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]
     if summary["final"] is not None:
         export_study(store, folder / "export")
         summary["export"] = str(folder / "export")
-    write_report(opened, [store.name], folder / "report.html")
+    write_report(opened, [store.name], folder / "report.html", report_sections)
     summary["report"] = str(folder / "report.html")
     return summary
 

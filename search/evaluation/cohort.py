@@ -13,9 +13,9 @@ from models.candidate import Candidate, free_run, learner_of
 from models.checkpoint import Checkpoint
 from models.diagnostics.scores import score
 from models.diagnostics.verdict import verdict
-from models.network.options.output import Scaling
+from models.network.options.shape import Scaling
 from models.per_member import in_company
-from models.training.member import Member
+from models.training.trained_network import Member
 from search.evaluation.baselines import truth_of
 from search.evaluation.result import (
     EXAMPLE_CONTEXT_STEPS,

@@ -1,1 +1,1 @@
-"""What runs: proposals, workers, the final, local fleets, retraining."""
+"""What runs: proposals, workers, the final, fleets, retraining."""

@@ -6,7 +6,7 @@ from itertools import pairwise
 from statistics import median
 
 from models.candidate import Candidate
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import FittedForm
 from models.training.options.augmentation import TimeReversal
 from models.training.trained_network import TrainedNetwork
 from models.training.unrolled_gradient import training_plan

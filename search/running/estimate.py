@@ -6,7 +6,7 @@ from statistics import median
 from time import perf_counter
 
 from models.candidate import Candidate
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import FittedForm
 from models.training.trained_network import TrainedNetwork
 from search.evaluation import Cohort
 from search.running.fleet import default_workers

@@ -1,146 +1,197 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol
+
+from optuna.trial import TrialState
 
 from models import checkpoint
 from models.candidate import Candidate
 from models.diagnostics.scores import geometric_mean
 from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort, baseline_results
-from search.running.breaking import BREAKS, reason
-from search.running.explaining import explain, explaining_jobs
+from search.running.finishing import TRAINING_ERRORS, error_message
 from search.series import Purpose
-from search.storage import FinalJob, StudyStore
+from search.storage import FinalJob, StudyReader, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
+
+Train = Callable[[Candidate, Sequence[View]], tuple[checkpoint.Checkpoint, CandidateResult]]
 
 
 class LostJob(FreerunError):
     """The worker was cut off for so long that another does its job by now."""
 
 
-def run_final_job(
-    store: StudyStore,
-    definition: StudyDefinition,
-    data: TaskData,
-    worker_id: int,
-    device: str,
-    tick: Callable[[int], None],
-    origin: Mapping[str, Any],
-) -> Literal["ran", "wait", "done"]:
-    """Do one job of the final, or say that others are at the last ones, or that all is done.
+class CompleteTrial(NamedTuple):
+    """A complete trial without its results."""
+
+    trial_id: int
+    params: Mapping[str, Any]
+
+
+class FurtherJobs(Protocol):
+    """Jobs that follow the winner's test, of a kind that only some studies have."""
+
+    def plan(
+        self, definition: StudyDefinition, trials: Sequence[CompleteTrial], winner: int
+    ) -> Iterable[tuple[str, Sequence[int]]]:
+        """Return the purposes of the jobs, each with the ids of its trials.
+
+        trials: the complete ones, the best first; winner: id of the one that won.
+        """
+
+    def run(
+        self,
+        purpose: str,
+        params: Mapping[str, Any],
+        definition: StudyDefinition,
+        data: TaskData,
+        train: Train,
+    ) -> dict[str, Any]:
+        """Do a job for the trial of some parameters; return its result as JSON values.
+
+        train: trains a candidate on views as the final does.
+        """
+
+
+class Final:
+    """The jobs that follow a search, as one worker plans and does them.
 
     The finalists are the best complete trials, distinct as candidates. Each is trained again on
-    final_replicas fresh draws with fresh initialisations and scored on validation; the one with
-    the least geometric mean over them is the winner, and only it is tested. A job that breaks has
-    failed, with its message. `tick` is called with the job's id between optimiser steps, and raises
-    LostJob where the job is another's by now. origin: what is stored of who does the job.
+    final_replicas fresh draws with fresh initialisations and scored on validation. The one with the
+    least geometric mean over them is the winner, and only it is tested. Further jobs come last.
     """
-    if not any(_unfinished(jobs) for jobs in _stages(store, definition)):
-        return "done"
-    job = store.claim_final_job(worker_id)
-    if job is None:
-        return "wait"
-    (row,) = (row for row in store.trial_rows() if row.trial_id == job.trial_id)
-    job_id = job.job_id
-    try:
-        plain, weights = _result(job, row.params, definition, data, device, lambda: tick(job_id))
-    except LostJob:
-        return "ran"
-    except BREAKS as error:
-        store.fail_final_job(worker_id, job_id, reason(error))
-        return "ran"
-    text = json.dumps({**plain, **origin}, allow_nan=False)
-    store.finish_final_job(worker_id, job_id, text, weights)
-    return "ran"
+
+    def __init__(
+        self,
+        store: StudyStore,
+        definition: StudyDefinition,
+        data: TaskData,
+        device: str = "cpu",
+        further: FurtherJobs | None = None,
+    ) -> None:
+        self.store, self.definition, self.data = store, definition, data
+        self.device, self.further = device, further
+        self._stages = iter((self._plan_finals, self._plan_test, self._plan_further))
+        self._planned: set[int] = set()
+
+    def is_over(self) -> bool:
+        """Plan the next stage once all jobs of the one before have ended; say whether none is left.
+
+        Every worker plans: a job that another has planned is not planned again.
+        """
+        while True:
+            states = self.store.final_states()
+            if any(states[job_id] not in ("done", "failed") for job_id in self._planned):
+                return False
+            plan = next(self._stages, None)
+            if plan is None:
+                return True
+            self._planned = {job.job_id for job in plan()}
+
+    def run_job(
+        self, worker_id: int, tick: Callable[[int], None], origin: Mapping[str, Any]
+    ) -> bool:
+        """Claim and do one job; False where none waits.
+
+        A job whose training raises one of `TRAINING_ERRORS` has failed, with its message. tick: is
+        called with the job's id between optimiser steps, and raises LostJob where the job is
+        another worker's by now. origin: what is stored of who does the job.
+        """
+        job = self.store.claim_final_job(worker_id)
+        if job is None:
+            return False
+        try:
+            plain, weights = self._result(job, lambda: tick(job.job_id))
+        except LostJob:
+            return True
+        except TRAINING_ERRORS as error:
+            self.store.fail_final_job(worker_id, job.job_id, error_message(error))
+            return True
+        text = json.dumps({**plain, **origin}, allow_nan=False)
+        self.store.finish_final_job(worker_id, job.job_id, text, weights)
+        return True
+
+    def _result(
+        self, job: FinalJob, tick: Callable[[], None]
+    ) -> tuple[dict[str, Any], bytes | None]:
+        """Do a job; return its result as JSON values, and the networks of a final or a test."""
+        (trial,) = self.store.frozen_trials([job.trial_id], attributes=False)
+        seed, device = self.definition.seed, self.device
+        if job.purpose not in ("final", "test"):
+            assert self.further is not None, job.purpose
+
+            def train_again(
+                candidate: Candidate, views: Sequence[View]
+            ) -> tuple[checkpoint.Checkpoint, CandidateResult]:
+                cohort, result = train(candidate, views, seed, "final", device, tick)
+                return cohort.checkpoint(), result
+
+            return self.further.run(
+                job.purpose, trial.params, self.definition, self.data, train_again
+            ), None
+        purpose: Purpose = "test" if job.purpose == "test" else "final"
+        views = job_views(self.definition, self.data, purpose)
+        candidate = self.definition.full_space().resolve(trial.params)
+        cohort, result = train(candidate, views, seed, purpose, device, tick)
+        plain = result.to_plain()
+        replica = result.median_replica.index
+        plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
+        return plain, checkpoint.save(cohort.checkpoint())
+
+    def _plan_finals(self) -> list[FinalJob]:
+        return self.store.plan_final_jobs("final", list(finalists(self.store, self.definition)))
+
+    def _plan_test(self) -> list[FinalJob]:
+        winner = self._winner()
+        return [] if winner is None else self.store.plan_final_jobs("test", [winner])
+
+    def _plan_further(self) -> list[FinalJob]:
+        winner = self._winner()
+        if winner is None or self.further is None:
+            return []
+        wanted = self.further.plan(self.definition, complete_trials(self.store), winner)
+        return [job for purpose, ids in wanted for job in self.store.plan_final_jobs(purpose, ids)]
+
+    def _winner(self) -> int | None:
+        return winning_trial([job for job in self.store.final_jobs() if job.purpose == "final"])
 
 
-def _result(
-    job: FinalJob,
-    params: Mapping[str, Any],
-    definition: StudyDefinition,
-    data: TaskData,
-    device: str,
-    tick: Callable[[], None],
-) -> tuple[dict[str, Any], bytes | None]:
-    """Do a job; return its result as JSON values, and the networks of a final or a test."""
-    if job.purpose not in ("final", "test"):
-
-        def train_anew(
-            candidate: Candidate, views: list[View]
-        ) -> tuple[checkpoint.Checkpoint, CandidateResult]:
-            cohort, result = train(candidate, views, definition.seed, "final", device, tick)
-            return cohort.checkpoint(), result
-
-        return explain(job, params, definition, data, train_anew), None
-    purpose: Purpose = "test" if job.purpose == "test" else "final"
-    views = job_views(definition, data, purpose)
-    candidate = definition.full_space().resolve(params)
-    cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
-    plain = result.to_plain()
-    replica = result.median_replica.index
-    plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
-    return plain, checkpoint.save(cohort.checkpoint())
+def complete_trials(study: StudyReader) -> list[CompleteTrial]:
+    """Return a study's complete trials, the best first, the older of equals."""
+    trials = study.frozen_trials(attributes=False)
+    complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
+    complete.sort(key=lambda trial: (trial.value, trial.number))
+    return [CompleteTrial(trial._trial_id, trial.params) for trial in complete]
 
 
-def _stages(store: StudyStore, definition: StudyDefinition) -> Iterator[list[FinalJob]]:
-    """The jobs of the final, of the test, and of what explains the study; each once it is due.
-
-    A stage is due when the jobs of the one before have ended.
-    """
-    yield _planned(store, [("final", list(finalist_trials(store, definition)))])
-    winner = winning_job([job for job in store.final_jobs() if job.purpose == "final"])
-    if winner is None:
-        return
-    yield _planned(store, [("test", [winner.trial_id])])
-    rows = store.trial_rows() if definition.presets else []
-    yield _planned(store, explaining_jobs(definition, rows, winner.trial_id))
-
-
-def _planned(store: StudyStore, wanted: Iterable[tuple[str, list[int]]]) -> list[FinalJob]:
-    """Jobs by purpose and trials, as they are; those that are missing are planned first."""
-    known = {(job.purpose, job.trial_id): job for job in store.final_jobs()}
-    jobs: list[FinalJob] = []
-    for purpose, trial_ids in wanted:
-        found = [known[purpose, i] for i in trial_ids if (purpose, i) in known]
-        # Planning writes, and every worker looks here before each of its jobs.
-        jobs += found if len(found) == len(trial_ids) else store.plan_final_jobs(purpose, trial_ids)
-    return jobs
-
-
-def _unfinished(jobs: list[FinalJob]) -> bool:
-    return any(job.state not in ("done", "failed") for job in jobs)
-
-
-def finalist_trials(store: StudyStore, definition: StudyDefinition) -> dict[int, Candidate]:
-    """The best complete trials' candidates by trial id, best first."""
+def finalists(study: StudyReader, definition: StudyDefinition) -> dict[int, Candidate]:
+    """Return the best complete trials' candidates by trial id, the best first, each once."""
     space = definition.full_space()
-    complete = [row for row in store.trial_rows() if row.state == "complete"]
-    complete.sort(key=lambda row: (row.value, row.number))
-    finalists: dict[int, Candidate] = {}
-    for row in complete:
-        candidate = space.resolve(row.params)
-        if candidate not in finalists.values():
-            finalists[row.trial_id] = candidate
-        if len(finalists) == definition.search.finalists:
+    found: dict[int, Candidate] = {}
+    for trial in complete_trials(study):
+        if len(found) == definition.search.finalists:
             break
-    return finalists
+        candidate = space.resolve(trial.params)
+        if candidate not in found.values():
+            found[trial.trial_id] = candidate
+    return found
 
 
-def winning_job(jobs: list[FinalJob]) -> FinalJob | None:
-    """The final job with the least geometric mean, the older of equals; None if all failed."""
-    done = [job for job in jobs if job.result is not None]
-
-    def rank(job: FinalJob) -> tuple[float, int]:
-        return geometric_mean(json.loads(job.result or "")["replica_scores"]), job.trial_id
-
-    return min(done, key=rank, default=None)
+def winning_trial(jobs: Sequence[FinalJob]) -> int | None:
+    """The trial with the least geometric mean, the older of equals; None if all jobs failed."""
+    scores = {
+        job.trial_id: geometric_mean(json.loads(job.result)["replica_scores"])
+        for job in jobs
+        if job.result is not None
+    }
+    return min(scores, key=lambda trial_id: (scores[trial_id], trial_id), default=None)
 
 
 def job_views(definition: StudyDefinition, data: TaskData, purpose: Purpose) -> list[View]:
-    """What the replicas of a final or a test see: fresh draws, or the table again."""
+    """Return what the replicas of a final or a test see: fresh draws, or the table again."""
     search = definition.search
     is_test = purpose == "test" and definition.series.is_generated
     replicas = search.test_draws if is_test else search.final_replicas
@@ -149,7 +200,7 @@ def job_views(definition: StudyDefinition, data: TaskData, purpose: Purpose) -> 
 
 def train(
     candidate: Candidate,
-    views: list[View],
+    views: Sequence[View],
     study_seed: int,
     purpose: Purpose,
     device: str,

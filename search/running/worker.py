@@ -10,11 +10,10 @@ import numpy as np
 from models.candidate import Candidate
 from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort
-from search.running.breaking import BREAKS, reason
-from search.running.final import LostJob, run_final_job
+from search.running.final import Final, FurtherJobs, LostJob
+from search.running.finishing import TRAINING_ERRORS, Origin, error_message, finished_trial
 from search.running.halving import Halving
 from search.running.proposer import Proposer, next_preset, preset_of
-from search.running.told import Origin, told
 from search.storage import (
     Artifact,
     Beat,
@@ -50,8 +49,9 @@ class OutOfTime(FreerunError):
 class Worker:
     """Works on a study until nothing is left, or until it is told to stop.
 
-    `make_artifacts` draws what is kept of a complete trial (given its result and name);
-    `stop_requested` is asked between optimiser steps, as are the study's own stop flag and time.
+    make_artifacts: draws what is kept of a complete trial, given its result and name.
+    stop_requested: is asked between optimiser steps, as are the study's own stop flag and time.
+    further_jobs: what follows the final.
     """
 
     store: StudyStore
@@ -60,6 +60,7 @@ class Worker:
     make_artifacts: ArtifactMaker
     stop_requested: Callable[[], bool]
     device: str = "cpu"
+    further_jobs: FurtherJobs | None = None
     worker_id: int = field(init=False)
 
     def __post_init__(self) -> None:
@@ -206,8 +207,8 @@ class Worker:
         began = monotonic()
         try:
             self._train(trials, candidates)
-        except BREAKS as error:
-            return reason(error)
+        except TRAINING_ERRORS as error:
+            return error_message(error)
         self.proposer.cost.learn(candidates, monotonic() - began)
         return None
 
@@ -232,7 +233,7 @@ class Worker:
                 else:
                     ended = []
                 finished = [
-                    self._told(trials[i], rung.is_last, rung.results[i], networks)
+                    self._finished(trials[i], rung.is_last, rung.results[i], networks)
                     for i in ended
                     if i not in gone
                 ]
@@ -245,37 +246,30 @@ class Worker:
             if gone:
                 cohort.drop(sorted(gone))
 
-    def _told(
+    def _finished(
         self, trial: ClaimedTrial, is_complete: bool, result: CandidateResult, networks: int
     ) -> FinishedTrial:
         if not is_complete:
-            return told(trial.trial_id, "pruned", result, self.origin, networks)
+            return finished_trial(trial.trial_id, "pruned", result, self.origin, networks)
         pictures = self.make_artifacts(result, f"trial {trial.number}")
         context_steps = self.space.resolve(trial.params).architecture.context_steps
         limit = attainable_nmse(self.definition, context_steps)
-        return told(trial.trial_id, "complete", result, self.origin, networks, pictures, limit)
+        return finished_trial(
+            trial.trial_id, "complete", result, self.origin, networks, pictures, limit
+        )
 
     def _failed(self, trial: ClaimedTrial, message: str) -> FinishedTrial:
         return FinishedTrial(trial.trial_id, "failed", user_attributes=self.origin, message=message)
 
     def final(self) -> None:
-        """Do final jobs until all are done; then one worker does the winner's test."""
-        while not self.store.budget().stop_requested:
+        """Do the jobs of the final and those that follow it, until all of them have ended."""
+        final = Final(self.store, self.definition, self.data, self.device, self.further_jobs)
+        while not self.store.budget().stop_requested and not final.is_over():
             states = self.store.final_states()
-            job = run_final_job(
-                self.store,
-                self.definition,
-                self.data,
-                self.worker_id,
-                self.device,
-                self._tick_job,
-                self.origin,
-            )
-            if job == "done":
-                return
-            # Nothing can be claimed before another job has ended, or was given back.
-            while job == "wait" and self.store.final_states() == states:
-                self._rest()
+            if not final.run_job(self.worker_id, self._tick_job, self.origin):
+                # Nothing can be claimed before another job has ended, or was given back.
+                while self.store.final_states() == states:
+                    self._rest()
 
     def _tick_job(self, job_id: int) -> None:
         beat = self._tick(for_search=False)

@@ -1,13 +1,14 @@
-"""Where studies persist: SQLite or PostgreSQL, Optuna's tables and freerun's own beside them.
+"""Storage of studies in SQLite or PostgreSQL: Optuna's tables, and freerun's own beside them.
 
-Start at `open_storage`: a `Storage` holds studies, a `StudyStore` does what is done with one.
-What is stored is text, numbers and bytes: this package knows neither studies nor models.
+`open_storage` returns a `Storage` of studies. `StudyReader` reads one study, `StudyStore` changes
+it, `finished_trials.finish` writes a finished trial. What is stored is text, numbers and bytes:
+this package knows neither study files nor models.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from search.storage.opening import LEASE_SECONDS, PATIENCE_SECONDS, open_storage
+from search.storage.opening import LEASE_SECONDS, PATIENCE_SECONDS, open_storage, upgrade_storage
 from search.storage.records import (
     Artifact,
     Beat,
@@ -26,6 +27,7 @@ from search.storage.records import (
     StudySummary,
     Swept,
     TrialRow,
+    Upgrade,
     WorkerStatus,
 )
 from search.storage.urls import redact
@@ -36,7 +38,7 @@ if TYPE_CHECKING:
     from search.storage.study_reader import StudyReader
     from search.storage.study_store import StudyStore
 else:
-    # These bring Optuna, a second or more, which a storage URL that is wrong need not wait for.
+    # Importing these imports Optuna, which takes a second that a wrong URL need not wait for.
     _HOMES = {
         "MAX_ATTEMPTS": "leases",
         "Storage": "studies",
@@ -46,7 +48,7 @@ else:
     }
 
     def __getattr__(name: str) -> object:
-        """Import a name of this package when it is first asked for."""
+        """Import a name of this package at its first use."""
         if name not in _HOMES:
             raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
         return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
@@ -77,7 +79,9 @@ __all__ = [
     "StudySummary",
     "Swept",
     "TrialRow",
+    "Upgrade",
     "WorkerStatus",
     "open_storage",
     "redact",
+    "upgrade_storage",
 ]

@@ -1,7 +1,7 @@
-"""Small files of trials, kept in the study's own database, where every machine sees them.
+"""Artifacts: small files of trials, stored in the study's database, where every machine sees them.
 
-Other Optuna programs reach them as an artifact store: by the id that Optuna's metadata, a system
-attribute of the trial, names.
+Other Optuna programs read them as an artifact store, by the id in Optuna's metadata, which is a
+system attribute of the trial.
 """
 
 import io
@@ -36,10 +36,10 @@ class StoredArtifacts:
 def store(
     connection: Connection, study_id: int, finished: Sequence[FinishedTrial]
 ) -> dict[int, StoredArtifacts]:
-    """Store the artifacts of trials as far as the bounds of trial and study allow.
+    """Store the artifacts of trials as far as the limits of trial and study allow.
 
-    Returns each trial's attributes: Optuna's metadata of what is stored, and in
-    "artifacts_left_out" how many bytes are not.
+    Returns each trial's attributes: Optuna's metadata of what is stored, and "artifacts_left_out",
+    the number of bytes that are not.
     """
     attributes = {trial.trial_id: StoredArtifacts() for trial in finished}
     if not any(trial.artifacts for trial in finished):
@@ -58,7 +58,7 @@ def store(
             row, meta = _row(study_id, trial.trial_id, artifact)
             rows.append(row)
             key = _META_PREFIX + meta.artifact_id
-            # JSON within JSON: upload_artifact hands Optuna a text, which is an attribute's value.
+            # JSON within JSON, as optuna.artifacts.upload_artifact writes it.
             attributes[trial.trial_id].system_attributes[key] = json.dumps(asdict(meta))
         if left_out:
             attributes[trial.trial_id].user_attributes["artifacts_left_out"] = left_out
@@ -81,7 +81,7 @@ def read(connection: Connection, trial_id: int) -> list[Artifact]:
 class DatabaseArtifactStore:
     """An Optuna artifact store in the tables of a storage.
 
-    What other programs write through it is not bounded and belongs to no study.
+    What other programs write through it has no limit and belongs to no study.
     """
 
     def __init__(self, database: Database) -> None:
@@ -96,7 +96,7 @@ class DatabaseArtifactStore:
         return io.BytesIO(content)
 
     def write(self, artifact_id: str, content_body: BinaryIO) -> None:
-        """Store all that can be read from `content_body`, in place of what the id had before."""
+        """Store the content of `content_body`, and replace what the id had before."""
         content = content_body.read()
 
         def replace(connection: Connection) -> None:
@@ -113,7 +113,7 @@ class DatabaseArtifactStore:
 
 
 def _room(connection: Connection, study_id: int) -> tuple[int, int]:
-    """Return the bytes that each trial, and the study, may still store; the budget is locked."""
+    """Lock the budget; return the bytes that each trial, and the study, may still store."""
     used = connection.execute(
         select(BUDGETS.c.artifact_bytes).where(BUDGETS.c.study_id == study_id).with_for_update()
     ).scalar_one()

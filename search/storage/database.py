@@ -1,7 +1,7 @@
-"""Transactions: each is short, locks at its start, and is run again when the database went away.
+"""Transactions: each is short, locks at its start, and is retried when the database goes away.
 
-SQLite lets one writer in at a time. A transaction that begins by reading and then writes can be
-refused at once, whatever the timeout; so one that may write says so at its start.
+SQLite admits one writer at a time. It refuses a transaction that first reads and then writes at
+once, whatever the timeout; so a transaction that may write takes the lock at its start.
 """
 
 import random
@@ -18,7 +18,7 @@ from search.storage.urls import scrub, shown
 
 T = TypeVar("T")
 
-# What is left of the patience once somebody asks to stop: a scheduler kills after half a minute.
+# Left of the patience once a stop is requested: schedulers kill half a minute later.
 HURRIED_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
@@ -26,10 +26,10 @@ _STOP_POLL_SECONDS = 0.25
 
 
 class Database:
-    """One engine and the way in which freerun's transactions use it.
+    """One engine, and how freerun's transactions use it.
 
-    patience_seconds: how long a transaction is tried again while the database does not answer;
-    stop_requested: whether this process was asked to end, so that it should not wait any more.
+    patience_seconds: how long a transaction is retried while the database does not answer;
+    stop_requested: whether this process was asked to end, so that it should not wait any longer.
     """
 
     def __init__(
@@ -44,22 +44,22 @@ class Database:
         self.is_sqlite = engine.dialect.name == "sqlite"
 
     def read(self, work: Callable[[Connection], T]) -> T:
-        """Return work(connection), which only reads; on SQLite all of it sees one snapshot."""
+        """Return work(connection), which only reads; on SQLite it reads one snapshot."""
         return self._run(work, "BEGIN")
 
     def write(self, work: Callable[[Connection], T]) -> T:
         """Return work(connection) after its transaction is committed.
 
-        `work` may be called again when the connection was lost during the commit, that is after an
-        earlier call was perhaps committed: it must find out, and not do its work twice.
+        When the connection is lost during the commit, `work` is called again although the first
+        call may be committed: it must detect that, and not do its work twice.
 
-        Raises StorageError when the database stays away for longer than the patience, or for some
+        Raises StorageError when the database is away for longer than the patience, or for some
         seconds after a stop was requested.
         """
         return self._run(work, "BEGIN IMMEDIATE")
 
     def try_write(self, work: Callable[[Connection], T]) -> T | None:
-        """Return what `write` does, or None where it would have had to wait for the database."""
+        """Return what `write` returns, or None where it would have to wait for the database."""
         try:
             return self._attempt(work, "BEGIN IMMEDIATE")
         except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
@@ -70,9 +70,9 @@ class Database:
         return self.patient(lambda: self._attempt(work, sqlite_begin), self._passing)
 
     def patient(self, attempt: Callable[[], T], passing: Callable[[Exception], DBAPIError]) -> T:
-        """Return attempt(), made again and again while it raises what may pass.
+        """Return attempt(), retried while it raises an error that may pass.
 
-        passing: returns the database's error where it may, raises any other.
+        passing: returns the database's error where it may pass, raises it otherwise.
         """
         began = time.monotonic()
         give_up_at = began + self.patience_seconds
@@ -86,12 +86,12 @@ class Database:
                     give_up_at = min(give_up_at, began + HURRIED_SECONDS)
                 if time.monotonic() > give_up_at:
                     raise self._gone(cause, time.monotonic() - began) from error
-            # Jitter, so that a hundred workers don't all come back at the same moment.
+            # Jitter, so that a hundred workers don't all retry at the same moment.
             self._wait(wait_seconds * random.uniform(0.5, 1.5))
             wait_seconds = min(_LONGEST_WAIT_SECONDS, 2 * wait_seconds)
 
     def _wait(self, seconds: float) -> None:
-        """Sleep, but not on when somebody asks to stop."""
+        """Sleep until the time is over or a stop is requested."""
         until = time.monotonic() + seconds
         hurried = self.stop_requested()
         while (left := until - time.monotonic()) > 0 and self.stop_requested() == hurried:
@@ -104,8 +104,8 @@ class Database:
             return work(connection)
 
     def _passing(self, error: Exception) -> DBAPIError:
-        """Return the database's error if the same transaction may succeed later: a lock, a
-        deadlock, a server restart. Raise any other."""
+        """Return the database's error if the same transaction may succeed later, after a lock, a
+        deadlock or a server restart; raise any other."""
         # Optuna's public calls wrap it into an error of their own.
         cause = error if isinstance(error, DBAPIError) else error.__cause__
         if self.is_sqlite:

@@ -1,7 +1,8 @@
-"""Leases: which worker trains which trial, and what becomes of the trials of a dead one.
+"""Leases: which worker trains which trial, and what happens to the trials of a dead worker.
 
-A trial is told only by the worker that holds its lease, in the transaction that ends the lease: so
-it is told once, and what a dead or late worker still says of it is dropped.
+A worker's heartbeats keep its leases alive. Only the worker that holds a trial's lease can finish
+the trial, in the transaction that ends the lease: so each trial is finished once, and what a dead
+or late worker still reports is dropped.
 """
 
 from collections.abc import Sequence
@@ -9,12 +10,12 @@ from collections.abc import Sequence
 from optuna.trial import TrialState
 from sqlalchemy import Connection, Select, delete, insert, select, union_all, update
 
-from search.storage import quotas, workers
-from search.storage.frozen_trials import load_trials
+from search.storage import budgets, workers
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
+from search.storage.optuna_tables import load_trials
+from search.storage.optuna_writers import TrialEnd, TrialWriter
 from search.storage.records import ClaimedTrial, OpenTrials, Proposal
 from search.storage.tables import BUDGETS, FINALS, LEASES, TRIALS, WORKERS, DatabaseNow
-from search.storage.trial_writers import TrialEnd, TrialWriter
 
 MAX_ATTEMPTS = 3
 
@@ -28,13 +29,13 @@ def claim_waiting(
     at_most: int,
     lease_seconds: float,
 ) -> list[ClaimedTrial]:
-    """Lease up to `at_most` waiting trials, all of the cohort key of the oldest.
+    """Lease up to `at_most` waiting trials, all with the cohort key of the oldest.
 
-    Trials that were lost with their worker go apart from others and in smaller cohorts, because
-    one of them may be what killed it: once lost, half of those that wait; before their last
-    attempt, one alone. Returns none once the time is used up or a stop was requested.
+    Trials that were lost with their worker are leased apart from others and in smaller cohorts,
+    because one of them may have killed it: after one loss half of those that wait, before the last
+    attempt one alone. Returns none once the time is used up or a stop was requested.
     """
-    budget = workers.beat(connection, study_id, worker_id, lease_seconds)
+    budget = workers.heartbeat(connection, study_id, worker_id, lease_seconds)
     claimed = _claimed(connection, study_id, claim)
     if claimed or budget.stop_requested or budget.seconds_left == 0:
         return claimed
@@ -64,28 +65,23 @@ def claim_new(
     proposals: Sequence[Proposal],
     lease_seconds: float,
 ) -> list[ClaimedTrial]:
-    """Insert and lease new trials for the first of the proposals, as many as the budget allows.
+    """Insert and lease new trials for the first proposals, as many as the budget allows.
 
-    Proposals whose quota is used up are passed over. Returns none while trials wait that were given
-    back: these come first.
+    Proposals whose quota is used up are skipped. Returns none while trials wait that were given
+    back, which come first.
     """
-    budget = workers.beat(connection, study_id, worker_id, lease_seconds)
+    budget = workers.heartbeat(connection, study_id, worker_id, lease_seconds)
     claimed = _claimed(connection, study_id, claim)
     if claimed or budget.exhausted or connection.scalar(select(_waiting(study_id).exists())):
         return claimed
-    allowed = quotas.within(budget.quotas, proposals)[: budget.trials_left]
+    allowed = budgets.within_quotas(budget.quotas, proposals)[: budget.trials_left]
     if not allowed:
         return []
-    quotas.use(connection, study_id, allowed)
+    budgets.use_quotas(connection, study_id, allowed)
     created = writer.create(connection, study_id, allowed)
+    ours = {"study_id": study_id, "attempts": 0, "worker_id": worker_id}
     rows = [
-        {
-            "trial_id": trial_id,
-            "study_id": study_id,
-            "cohort_key": proposal.cohort_key,
-            "attempts": 0,
-            "worker_id": worker_id,
-        }
+        {"trial_id": trial_id, "cohort_key": proposal.cohort_key, **ours}
         for (trial_id, _), proposal in zip(created, allowed, strict=True)
     ]
     connection.execute(insert(TRIALS), rows)
@@ -103,20 +99,23 @@ def held(connection: Connection, worker_id: int) -> frozenset[int]:
 
 
 def held_by_any(connection: Connection, study_id: int) -> frozenset[int]:
-    """Return the ids of the trials of a study that are held, by one look into an index."""
+    """Return the ids of all held trials of a study, read from an index."""
     of_study = select(LEASES.c.trial_id).where(LEASES.c.study_id == study_id)
     return frozenset(connection.execute(of_study).scalars())
 
 
 def open_trials(connection: Connection, study_id: int) -> OpenTrials:
-    """Return whether trials are held or wait; one statement, so that none is missed on its way."""
+    """Return whether trials are held or wait.
+
+    One statement, because a trial that is given back between two would be missed.
+    """
     held = select(LEASES.c.trial_id).where(LEASES.c.study_id == study_id).exists()
     row = connection.execute(select(held, _waiting(study_id).exists())).one()
     return OpenTrials(*map(bool, row))
 
 
 def lock_held(connection: Connection, worker_id: int, trial_ids: Sequence[int]) -> set[int]:
-    """Return which of the trials a worker holds; nobody can take these until the commit."""
+    """Return which of the trials a worker holds, and lock them until the commit."""
     leases = (
         select(LEASES.c.trial_id)
         .where(LEASES.c.worker_id == worker_id, LEASES.c.trial_id.in_(trial_ids))
@@ -133,28 +132,34 @@ def end(connection: Connection, trial_ids: Sequence[int]) -> None:
 
 def give_back(
     connection: Connection, writer: TrialWriter, worker_id: int, trial_ids: Sequence[int]
-) -> list[int]:
-    """Let those of the trials that the worker holds wait again; return their ids."""
-    mine = sorted(lock_held(connection, worker_id, trial_ids))
-    if mine:
-        _release(connection, writer, mine)
-    return mine
+) -> None:
+    """Let those of the trials wait again that the worker holds."""
+    held = sorted(lock_held(connection, worker_id, trial_ids))
+    if held:
+        _release(connection, writer, held)
 
 
-def lose(
-    connection: Connection, writer: TrialWriter, trial_ids: Sequence[int]
+def take_from(
+    connection: Connection, writer: TrialWriter, dead: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Take trials, whose leases are locked, from a dead worker.
+    """Take all trials from dead workers.
 
-    Returns the ids of the trials that wait again, and of those that were lost too often and failed.
+    Returns the ids of the trials that wait again, and of those that failed after MAX_ATTEMPTS.
     """
-    if not trial_ids:
+    held_by_dead = (
+        select(LEASES.c.trial_id)
+        .where(LEASES.c.worker_id.in_(dead))
+        # A locked lease belongs to a trial that another process finishes or sweeps right now.
+        .with_for_update(skip_locked=True)
+    )
+    taken = sorted(connection.execute(held_by_dead).scalars())
+    if not taken:
         return (), ()
-    these = TRIALS.c.trial_id.in_(trial_ids)
+    these = TRIALS.c.trial_id.in_(taken)
     connection.execute(update(TRIALS).where(these).values(attempts=TRIALS.c.attempts + 1))
     hopeless = select(TRIALS.c.trial_id).where(these, TRIALS.c.attempts >= MAX_ATTEMPTS)
     failed = sorted(connection.execute(hopeless).scalars())
-    again = sorted(set(trial_ids) - set(failed))
+    again = sorted(set(taken) - set(failed))
     if failed:
         message = {"message": f"lost {MAX_ATTEMPTS} times: each worker that trained it died"}
         writer.finish(
@@ -167,25 +172,12 @@ def lose(
     return tuple(again), tuple(failed)
 
 
-def take_from(
-    connection: Connection, writer: TrialWriter, dead: Sequence[int]
-) -> tuple[tuple[int, ...], tuple[int, ...]]:
-    """Take all trials from dead workers; return the ids as `lose` does."""
-    held_by_dead = (
-        select(LEASES.c.trial_id)
-        .where(LEASES.c.worker_id.in_(dead))
-        # A lease that is locked is being told or swept by another at this moment.
-        .with_for_update(skip_locked=True)
-    )
-    return lose(connection, writer, sorted(connection.execute(held_by_dead).scalars()))
-
-
 def expired_workers(connection: Connection, study_id: int, lease_seconds: float) -> list[int]:
-    """Return the ids of the workers that hold trials or final jobs though their lease has run out;
-    none during a time of grace.
+    """Return the ids of the workers that hold trials or final jobs on an expired lease.
 
-    One statement, which starts from what is held: of the dead there may be thousands. A worker that
-    was said to be dead may hold a trial still, which was being told when the others were taken.
+    None are returned during a grace period. The statement starts from what is held, since there may
+    be thousands of dead workers. A worker that was swept before may still hold a trial: one that
+    was locked at that moment.
     """
     holding = union_all(
         select(LEASES.c.worker_id).where(LEASES.c.study_id == study_id),
@@ -206,13 +198,13 @@ def expired_workers(connection: Connection, study_id: int, lease_seconds: float)
 
 
 def _waiting(study_id: int) -> Select[int, str, int]:
-    """The trials of a study that were given back; not what another program has enqueued."""
+    """Select the trials of a study that were given back, not those another program enqueued."""
     return (
         select(TRIALS.c.trial_id, TRIALS.c.cohort_key, TRIALS.c.attempts)
         .join(OPTUNA_TRIALS, OPTUNA_TRIALS.c.trial_id == TRIALS.c.trial_id)
         .where(
             TRIALS.c.study_id == study_id,
-            # Few are nobody's, so that hardly any of Optuna's rows are looked at.
+            # Few trials have no worker, so few of Optuna's rows are read.
             TRIALS.c.worker_id.is_(None),
             OPTUNA_TRIALS.c.state == TrialState.WAITING,
         )
@@ -227,7 +219,7 @@ def _lease(
 
 
 def _claimed(connection: Connection, study_id: int, claim: str) -> list[ClaimedTrial]:
-    """Return the trials that a claim has leased."""
+    """Return the trials that a claim leased, also where its first answer was lost."""
     of_claim = (
         select(TRIALS.c.trial_id, TRIALS.c.cohort_key, TRIALS.c.attempts)
         .join(LEASES, LEASES.c.trial_id == TRIALS.c.trial_id)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from pathlib import Path
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
@@ -12,10 +12,10 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from search.errors import StorageError
-from search.storage.file_systems import network_kind
-from search.storage.urls import parse_url, scrub, shown
+from search.storage.urls import check_file, parse_url, scrub, shown
 
 if TYPE_CHECKING:
+    from search.storage.records import Upgrade
     from search.storage.studies import Storage
 
 LEASE_SECONDS = 60.0
@@ -32,7 +32,7 @@ _POSTGRES_CONNECTION = {
     "keepalives_count": "3",
     "tcp_user_timeout": "30000",
 }
-# What a server says of itself that is there, but restarts or serves all it can at the moment.
+# Messages of a server that is there, but starts, stops or has no free connection.
 _NOT_NOW = (
     *("the database system is starting up", "the database system is shutting down"),
     *("the database system is in recovery mode", "not yet accepting connections"),
@@ -53,32 +53,61 @@ def open_storage(
     url: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/DATABASE (also postgres:// and
     postgresql+psycopg://). A password may be left to the environment or the Postgres password file.
     create: whether a missing file or schema is created, or refused.
-    lease_seconds: how long after a worker's last beat its trials stay its own.
-    patience_seconds: how long transactions wait for a database that went away after the opening;
-    stop_requested: whether somebody asked this process to end, so that they should not.
+    lease_seconds: how long after its last heartbeat a worker keeps its trials.
+    patience_seconds: how long to retry while the database is away or its server is starting.
+    stop_requested: whether this process was asked to end, so that it should not retry any longer.
 
     Raises StorageError, with one message that holds no password, for a URL that is not understood,
-    a database that can't be opened, and a schema of another version. A server that is there, but
-    just starts or has no connection free, is waited for.
+    a database that can't be opened, and a schema of another version.
     """
-    parsed = parse_url(url)
-    if parsed.get_backend_name() == "sqlite":
-        parsed = _check_file(parsed, create=create)
-        engine = _sqlite_engine(parsed)
-    else:
-        engine = _postgres_engine(parsed)
-    # Optuna and Alembic, which a URL that is wrong need not wait for.
+    parsed, engine = make_engine(url, create=create)
+    # Imports Optuna and Alembic, which takes a second that a wrong URL need not wait for.
     from search.storage import schema
     from search.storage.database import Database
     from search.storage.studies import Storage
 
     database = Database(engine, patience_seconds, stop_requested)
-    try:
+    with _explained(parsed, engine):
         rdb = database.patient(lambda: schema.prepare(database, parsed, create=create), _starting)
         return Storage(database, rdb, parsed, lease_seconds)
+
+
+def upgrade_storage(url: str, *, dry_run: bool = False) -> Upgrade:
+    """Bring freerun's tables at a URL to the newest version; dry_run: only say how.
+
+    All steps are one transaction; one that fails leaves the database as it was. Raises
+    StorageError as `open_storage` does.
+    """
+    parsed, engine = make_engine(url, create=False)
+    from search.storage import schema
+    from search.storage.database import Database
+
+    database = Database(engine, PATIENCE_SECONDS)
+    with _explained(parsed, engine):
+        upgraded = database.patient(
+            lambda: schema.upgrade(database, parsed, dry_run=dry_run), _starting
+        )
+    engine.dispose()
+    return upgraded
+
+
+def make_engine(url: str, *, create: bool) -> tuple[URL, Engine]:
+    """Return the parsed URL, and an engine that is tuned for its kind of database."""
+    parsed = parse_url(url)
+    if parsed.get_backend_name() == "sqlite":
+        parsed = check_file(parsed, create=create)
+        return parsed, _sqlite_engine(parsed)
+    return parsed, _postgres_engine(parsed)
+
+
+@contextmanager
+def _explained(url: URL, engine: Engine) -> Iterator[None]:
+    """Close the engine when the block fails; a database's error becomes a StorageError."""
+    try:
+        yield
     except DBAPIError as error:
         engine.dispose()
-        raise _cannot_open(parsed, error) from error
+        raise _cannot_open(url, error) from error
     except StorageError:
         engine.dispose()
         raise
@@ -89,10 +118,10 @@ def _sqlite_engine(url: URL) -> Engine:
 
     @event.listens_for(engine, "connect")
     def tune(connection: Any, _record: ConnectionPoolEntry) -> None:
-        # With the write-ahead log this loses nothing when a process is killed, and saves a disk
-        # flush in each transaction; only a power cut may cost the last of them.
+        # With the write-ahead log a killed process loses nothing, and each transaction saves a
+        # disk flush. Only a power cut may lose the last transactions.
         connection.execute("PRAGMA synchronous=NORMAL")
-        # As on PostgreSQL: a study's rows go with it.
+        # As on PostgreSQL: a study's rows are deleted with it.
         connection.execute("PRAGMA foreign_keys=ON")
 
     return engine
@@ -102,47 +131,23 @@ def _postgres_engine(url: URL) -> Engine:
     return create_engine(
         url,
         connect_args={k: v for k, v in _POSTGRES_CONNECTION.items() if k not in url.query},
-        # A hundred workers share the server's connections: one each for work and beat, as a rule.
+        # A hundred workers share the server's connections.
         pool_size=2,
         max_overflow=8,
-        # Connections that a restart of the server broke are replaced, not handed out.
+        # Replaces connections that a restart of the server broke.
         pool_pre_ping=True,
     )
 
 
-def _check_file(url: URL, *, create: bool) -> URL:
-    """Return the URL with an absolute path, after a look at what lies there."""
-    path = Path(url.database or "").expanduser().absolute()
-    if path.is_dir():
-        raise StorageError(f"a SQLite storage is a file, but {path} is a folder.")
-    if not path.parent.is_dir():
-        raise StorageError(
-            f"the folder of a SQLite storage must exist, but {path.parent} does not."
-            " Create it, or name another file."
-        )
-    if not create and not path.exists():
-        raise StorageError(
-            f"there is no storage at {path}. `freerun run STUDY_FILE` creates one;"
-            " --storage or FREERUN_STORAGE names another."
-        )
-    kind = network_kind(path.parent)
-    if kind is not None:
-        raise StorageError(
-            f"a SQLite storage must be on a local disk, but {path} is on a network file system"
-            f" ({kind}). Name a local file, or use a PostgreSQL storage."
-        )
-    return url.set(database=str(path))
-
-
 def _starting(error: Exception) -> DBAPIError:
-    """Return the error of a server that will admit us in a while; raise any other."""
+    """Return the error of a server that will soon accept connections; raise any other."""
     if isinstance(error, DBAPIError) and any(words in str(error.orig) for words in _NOT_NOW):
         return error
     raise error
 
 
 def _cannot_open(url: URL, error: DBAPIError) -> StorageError:
-    # What failed, without the hints and the list of attempts around it.
+    # The failure itself, without the driver's hints and list of attempts.
     lines = [line.strip(" \t-.") for line in scrub(str(error.orig), url).splitlines()]
     reason = next((line for line in lines if "failed: " in line), lines[0])
     return StorageError(f"{shown(url)} can't be opened: {reason}. {_remedy(reason)}")

@@ -1,16 +1,21 @@
-"""Optuna's own tables, as far as freerun reads and writes them by itself.
+"""Optuna's own tables: their columns, and trials read from them in bulk.
 
-They are Optuna's private matter: nothing else here may import them from it.
+The tables are private to Optuna, so this is the only file that imports them.
 """
 
-from functools import cache
+import json
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from alembic.script import ScriptDirectory
+from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages._rdb import models
-from optuna.trial import TrialState
-from sqlalchemy import ColumnElement, Connection, Row, Table, select
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
 
 from search.storage.records import TrialStateName
 
@@ -33,6 +38,10 @@ STATE_NAMES: dict[TrialState, TrialStateName] = {
 
 _KNOWN_SCHEMA_VERSION = 12
 _KNOWN_REVISION = "v3.2.0.a"
+# Ids in one statement; SQLite allows 32766 variables.
+_CHUNK = 2000
+
+_Groups: TypeAlias = defaultdict[int, list[Row[Any]]]
 
 
 @cache
@@ -42,37 +51,15 @@ def newest_revision() -> str | None:
 
 
 def is_known_schema(connection: Connection) -> bool:
-    """Whether Optuna's tables, as installed and in this database, are those described here.
+    """Return whether the installed Optuna and this database have the tables described here.
 
-    The database's revision is the newest; that is checked when it is opened.
+    `schema.prepare` has checked that the database is at Optuna's newest revision.
     """
     stored = connection.scalar(select(VERSION_INFO.c.schema_version))
     return (
         models.SCHEMA_VERSION == stored == _KNOWN_SCHEMA_VERSION
         and newest_revision() == _KNOWN_REVISION
     )
-
-
-def read_value(row: Row[Any]) -> float:
-    """Return the value that a row of VALUES holds."""
-    value: float = models.TrialValueModel.stored_repr_to_value(row.value, row.value_type)
-    return value
-
-
-def is_finite_value() -> ColumnElement[bool]:
-    """The condition that a row of VALUES holds a finite value."""
-    finite: ColumnElement[bool] = (
-        VALUES.c.value_type == models.TrialValueModel.TrialValueType.FINITE
-    )
-    return finite
-
-
-def read_intermediate_value(row: Row[Any]) -> float:
-    """Return the value that a row of INTERMEDIATE_VALUES holds."""
-    value: float = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(
-        row.intermediate_value, row.intermediate_value_type
-    )
-    return value
 
 
 def lock_study(connection: Connection, study_id: int) -> None:
@@ -82,13 +69,123 @@ def lock_study(connection: Connection, study_id: int) -> None:
     )
 
 
+def is_finite_value() -> ColumnElement[bool]:
+    """Return the condition that a row of VALUES holds a finite value."""
+    finite: ColumnElement[bool] = (
+        VALUES.c.value_type == models.TrialValueModel.TrialValueType.FINITE
+    )
+    return finite
+
+
+def read_value(row: Row[Any]) -> float:
+    """Return the value in a row of VALUES."""
+    value: float = models.TrialValueModel.stored_repr_to_value(row.value, row.value_type)
+    return value
+
+
 def value_columns(value: float) -> dict[str, Any]:
-    """Return how a row of VALUES stores a value."""
+    """Return the columns of VALUES that store a value."""
     stored, kind = models.TrialValueModel.value_to_stored_repr(value)
     return {"value": stored, "value_type": kind}
 
 
+def read_intermediate_value(row: Row[Any]) -> float:
+    """Return the value in a row of INTERMEDIATE_VALUES."""
+    value: float = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value(
+        row.intermediate_value, row.intermediate_value_type
+    )
+    return value
+
+
 def intermediate_value_columns(value: float) -> dict[str, Any]:
-    """Return how a row of INTERMEDIATE_VALUES stores a value; it may be NaN."""
+    """Return the columns of INTERMEDIATE_VALUES that store a value, which may be NaN."""
     stored, kind = models.TrialIntermediateValueModel.intermediate_value_to_stored_repr(value)
     return {"intermediate_value": stored, "intermediate_value_type": kind}
+
+
+def load_trials(
+    connection: Connection,
+    study_id: int,
+    trial_ids: Sequence[int] | None = None,
+    *,
+    attributes: bool = True,
+) -> list[FrozenTrial]:
+    """Return trials of a study in the order of their numbers, all of them without ids.
+
+    A few statements read any number of trials. The trials equal Optuna's own but share their
+    distributions, which must not be changed.
+    attributes: whether to read user and system attributes, which are most of what is stored.
+    """
+    if trial_ids is None:
+        return _load(connection, study_id, select(TRIALS.c.trial_id), attributes)
+    trials: list[FrozenTrial] = []
+    for start in range(0, len(trial_ids), _CHUNK):
+        chunk = trial_ids[start : start + _CHUNK]
+        these = select(TRIALS.c.trial_id).where(TRIALS.c.trial_id.in_(chunk))
+        trials += _load(connection, study_id, these, attributes)
+    return sorted(trials, key=lambda trial: trial.number)
+
+
+def last_reports(connection: Connection, trial_ids: Sequence[int]) -> dict[int, float]:
+    """Return the value at the highest reported step of each trial that has one."""
+    table = INTERMEDIATE_VALUES
+    reports = select(table).where(table.c.trial_id.in_(trial_ids)).order_by(table.c.step)
+    return {row.trial_id: read_intermediate_value(row) for row in connection.execute(reports)}
+
+
+def _load(
+    connection: Connection, study_id: int, ids: Select[int], attributes: bool
+) -> list[FrozenTrial]:
+    ids = ids.where(TRIALS.c.study_id == study_id)
+    trials = select(TRIALS).where(TRIALS.c.trial_id.in_(ids)).order_by(TRIALS.c.number)
+    found = connection.execute(trials).all()
+    params = _by_trial(connection, PARAMS, ids)
+    values = _by_trial(connection, VALUES, ids)
+    reports = _by_trial(connection, INTERMEDIATE_VALUES, ids)
+    user: _Groups = defaultdict(list)
+    system: _Groups = defaultdict(list)
+    if attributes:
+        user = _by_trial(connection, USER_ATTRIBUTES, ids)
+        system = _by_trial(connection, SYSTEM_ATTRIBUTES, ids)
+    return [
+        FrozenTrial(
+            number=row.number,
+            state=row.state,
+            value=None,
+            values=[read_value(value) for value in values[row.trial_id]] or None,
+            datetime_start=_local(row.datetime_start),
+            datetime_complete=_local(row.datetime_complete),
+            params={
+                p.param_name: _distribution(p.distribution_json).to_external_repr(p.param_value)
+                for p in params[row.trial_id]
+            },
+            distributions={
+                p.param_name: _distribution(p.distribution_json) for p in params[row.trial_id]
+            },
+            user_attrs={a.key: json.loads(a.value_json) for a in user[row.trial_id]},
+            system_attrs={a.key: json.loads(a.value_json) for a in system[row.trial_id]},
+            intermediate_values={r.step: read_intermediate_value(r) for r in reports[row.trial_id]},
+            trial_id=row.trial_id,
+        )
+        for row in found
+    ]
+
+
+def _by_trial(connection: Connection, table: Table, ids: Select[int]) -> _Groups:
+    """Return the rows of each trial in the order in which they were inserted."""
+    groups: _Groups = defaultdict(list)
+    inserted = next(iter(table.primary_key))
+    rows = connection.execute(select(table).where(table.c.trial_id.in_(ids)).order_by(inserted))
+    for row in rows:
+        groups[row.trial_id].append(row)
+    return groups
+
+
+@lru_cache(maxsize=1024)
+def _distribution(text: str) -> BaseDistribution:
+    return json_to_distribution(text)
+
+
+def _local(stored: datetime | None) -> datetime | None:
+    """Convert UTC without a zone, as Optuna stores it, to local time without a zone."""
+    return None if stored is None else stored.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

@@ -1,7 +1,7 @@
-"""The values that go into a study's storage and come out of it.
+"""The values that a storage takes and returns.
 
-All are frozen and know nothing of what they describe: a definition is text, a cohort key is opaque,
-a curve is bytes. Times are seconds by the database's clock unless said otherwise.
+All are frozen and opaque: a definition is text, a cohort key is a string, a curve is bytes. Times
+are seconds by the database's clock unless said otherwise.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ JobState: TypeAlias = Literal["waiting", "running", "done", "failed"]
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """A candidate to be run as a new trial, if the budget allows it.
+    """A candidate for a new trial, to be run if the budget allows it.
 
-    params: the values in sampling order, as the user sees them; distributions: one for each.
-    cohort_key: opaque; trials of equal keys may be claimed and trained together.
+    params: values in sampling order, as the user sees them; distributions: one for each.
+    cohort_key: trials of equal keys may be claimed and trained together.
     user_attributes, system_attributes: plain JSON values, stored with the new trial.
-    quota: the name of the study's quota that the trial uses, None where it has none.
+    quota: the name of the study's quota that the trial uses, None for no quota.
     """
 
     params: Mapping[str, ParamValue]
@@ -43,7 +43,7 @@ class Proposal:
 class ClaimedTrial:
     """A trial that a worker holds from now on, new or given back by another.
 
-    attempts: how often a worker that held it was lost; 0 for a new trial.
+    attempts: how often it was lost with its worker, 0 for a new trial.
     """
 
     trial_id: int
@@ -55,7 +55,7 @@ class ClaimedTrial:
 
 
 class Report(NamedTuple):
-    """An intermediate value of a running trial; NaN and infinities are kept as they are."""
+    """An intermediate value of a running trial, which may be NaN or infinite."""
 
     trial_id: int
     step: int
@@ -64,7 +64,7 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A small file of a trial. mimetype: guessed from the file name where it is None."""
+    """A small file of a trial. mimetype: None guesses it from the file name."""
 
     filename: str
     content: bytes
@@ -75,7 +75,7 @@ class Artifact:
 class Replica:
     """One training run of a trial.
 
-    index: which replica; score: finite; training_loss: any float; restart: the one that was kept.
+    score: finite; training_loss: any float; restart: index of the restart that was kept.
     """
 
     index: int
@@ -86,13 +86,13 @@ class Replica:
 
 @dataclass(frozen=True, slots=True)
 class FinishedTrial:
-    """All that is told about a trial at its end, in one transaction.
+    """Everything that is stored of a trial at its end, in one transaction.
 
-    value: the score; required, and no NaN, for a complete trial. A pruned trial takes its last
-    report instead, as Optuna does; a failed trial has none.
+    value: the score, required and not NaN for a complete trial. A pruned trial gets its last
+    report instead, as in Optuna; a failed trial has none.
     user_attributes, system_attributes: plain JSON values.
-    artifacts: in the order of their importance; those that exceed a bound are left out.
-    curve: float32 bytes; message: why a trial failed, kept as the user attribute "message".
+    artifacts: the most important first; those that exceed a limit are left out.
+    curve: float32 bytes; message: why a trial failed, stored as the user attribute "message".
 
     Raises ValueError where state and value contradict each other.
     """
@@ -112,17 +112,17 @@ class FinishedTrial:
             if self.value is None or math.isnan(self.value):
                 raise ValueError(f"a complete trial needs a value, but got {self.value}")
         elif self.value is not None:
-            raise ValueError(f"a {self.state} trial is told without a value, but got {self.value}")
+            raise ValueError(f"a {self.state} trial must have no value, but got {self.value}")
 
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """What a worker learns when it beats.
+    """The answer to a worker's heartbeat.
 
-    seconds_left: running time left for the study, None where minutes are not limited.
-    held_trials, held_jobs: the ids of the trials and final jobs it still holds; one that is missing
-    was lost. budget_spent: whether no new trial may be claimed; to_sweep: whether others hold
-    something though their lease has run out, so that a sweep is due.
+    seconds_left: running time left for the study, None for no limit of minutes.
+    held_trials, held_jobs: ids of the trials and final jobs it still holds; any other was lost.
+    budget_spent: whether no new trial may be claimed; to_sweep: whether other workers hold
+    something on an expired lease, so that a sweep is due.
     """
 
     stop_requested: bool
@@ -134,7 +134,7 @@ class Beat:
 
 
 class OpenTrials(NamedTuple):
-    """Whether any trials of a study are held by workers, and whether any wait to be run again."""
+    """Whether workers hold trials of a study, and whether trials wait to be run again."""
 
     held: bool
     waiting: bool
@@ -142,8 +142,8 @@ class OpenTrials(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Swept:
-    """What a sweep took from dead workers: trial ids given back, trial ids failed for good, and
-    ids of final jobs given back or failed."""
+    """What a sweep took from dead workers: ids of trials that wait again, of trials that failed,
+    and of final jobs that wait again or failed."""
 
     given_back: tuple[int, ...]
     failed: tuple[int, ...]
@@ -162,20 +162,20 @@ class Counts:
 
     @property
     def total(self) -> int:
-        """All trials, as the budget counts them."""
+        """Trials of any state, as the budget counts them."""
         return self.complete + self.pruned + self.failed + self.running + self.waiting
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A part of the budget. trials: the limit; used: trials of any state that it was charged."""
+    """A part of the budget. trials: the limit; used: its trials of any state."""
 
     trials: int
     used: int
 
     @property
     def left(self) -> int:
-        """New trials of this quota that may still be claimed."""
+        """New trials that may still be claimed."""
         return max(0, self.trials - self.used)
 
 
@@ -183,9 +183,8 @@ class Quota:
 class Budget:
     """Limits of a study and what is spent of them.
 
-    trials, minutes: the limits, None for no limit; used_trials: trials of any state;
-    spent_seconds: time in which at least one worker was alive, up to now. quotas: by name, none for
-    a study whose trials have none.
+    trials, minutes: None for no limit; used_trials: trials of any state; spent_seconds: time up to
+    now in which at least one worker was alive; quotas: by name.
     """
 
     trials: int | None
@@ -207,7 +206,7 @@ class Budget:
 
     @property
     def exhausted(self) -> bool:
-        """Whether no new trial may be claimed any more."""
+        """Whether no new trial may be claimed."""
         quotas_used = bool(self.quotas) and all(quota.left == 0 for quota in self.quotas.values())
         is_spent = self.trials_left == 0 or self.seconds_left == 0 or quotas_used
         return is_spent or self.stop_requested
@@ -217,8 +216,8 @@ class Budget:
 class WorkerStatus:
     """A worker as the database sees it.
 
-    machine: what it said of itself at registration; beat_age: seconds since its last beat;
-    alive: it has not left, and its lease has not run out; trial_ids, job_ids: what it holds.
+    machine: as given at registration; beat_age: seconds since its last heartbeat;
+    alive: it has not left and its leases have not expired; trial_ids, job_ids: what it holds.
     """
 
     worker_id: int
@@ -233,9 +232,22 @@ class WorkerStatus:
 
 
 @dataclass(frozen=True, slots=True)
+class Upgrade:
+    """The way of a database from one schema version to another.
+
+    storage: its URL without passwords; steps: one line for each, none if it is up to date.
+    """
+
+    storage: str
+    from_version: int
+    to_version: int
+    steps: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class StudySummary:
     """One line of the list of studies. created: seconds since the epoch; best_value: least value of
-    a complete trial, None where there is none."""
+    the complete trials, None without any."""
 
     name: str
     created: float
@@ -245,7 +257,7 @@ class StudySummary:
 
 @dataclass(frozen=True, slots=True)
 class ScoredTrial:
-    """A finished trial without what it was. value: as in Optuna; reports: intermediate values by
+    """A finished trial without its parameters. value: as in Optuna; reports: intermediate values by
     step; cohort_key: None for a trial of another program."""
 
     trial_id: int
@@ -257,7 +269,7 @@ class ScoredTrial:
 
 @dataclass(frozen=True, slots=True)
 class TrialRow:
-    """A trial of any state, for reports. started, completed: naive local time, as in Optuna."""
+    """A trial of any state. started, completed: local time without a zone, as in Optuna."""
 
     trial_id: int
     number: int
@@ -275,10 +287,10 @@ class TrialRow:
 
 @dataclass(frozen=True, slots=True)
 class FinalJob:
-    """A final training of a trial's candidate, or the test of the winner, as a unit of work.
+    """A unit of work after the search, such as the final training of a trial or the winner's test.
 
-    purpose: "final" or "test"; result: JSON text once it is done; has_weights: whether weights are
-    kept; message: why it failed.
+    purpose: what is to be done; result: JSON text once it is done; has_weights: whether weights are
+    stored; message: why it failed.
     """
 
     job_id: int

@@ -1,4 +1,8 @@
-"""The schema, Optuna's and ours: created once, however many processes start at the same moment."""
+"""The schema, Optuna's tables and ours: created, checked when opened, and upgraded.
+
+`migrations/` is an Alembic environment with one step for each version of our tables. A new database
+gets the newest tables at once, from `tables.py`, and runs no step.
+"""
 
 import fcntl
 import logging
@@ -7,15 +11,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from alembic import command
+from alembic.config import Config
+from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
-from sqlalchemy import Engine, insert, inspect, select, update
+from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.engine import URL
 
 from search.errors import StorageError
 from search.storage.database import Database
 from search.storage.optuna_tables import newest_revision
-from search.storage.tables import OLDER_VERSIONS, SCHEMA, SCHEMA_VERSION, metadata
+from search.storage.records import Upgrade
+from search.storage.tables import ALEMBIC_VERSION, SCHEMA_VERSION, VERSION_OF_0_1_0, metadata
 from search.storage.urls import shown
+
+MIGRATIONS = Path(__file__).parent / "migrations"
 
 # "freerun", read as a number; other programs in the same database have other locks.
 _ADVISORY_LOCK = 0x66726565_72756E
@@ -24,24 +34,22 @@ _ADVISORY_LOCK = 0x66726565_72756E
 def prepare(database: Database, url: URL, *, create: bool) -> RDBStorage:
     """Return Optuna's storage on a database that has the schema of this version.
 
-    The schema is created where there is none, if `create` says so, and completed where it is of an
-    older version. Raises StorageError if there is none and none may be created, and for a schema of
+    The schema is created where there is none, if `create` is set; a schema that exists is never
+    changed. Raises StorageError if there is none and none may be created, and for a schema of
     another version of freerun or Optuna.
     """
     engine = database.engine
-    version = _read_version(engine)
-    if version is None and not create:
-        raise StorageError(
-            f"{shown(url)} holds no freerun study. `freerun run STUDY_FILE` starts one there."
-        )
-    if version is None or version in OLDER_VERSIONS:
-        with _creation_lock(engine):
-            version = _read_version(engine)
-            if version is None:
+    if create and _read_version(engine) is None:
+        with _schema_lock(engine):
+            if _read_version(engine) is None:
                 _create(database, url)
-            elif version in OLDER_VERSIONS:
-                _complete(database)
-    _check_version(_read_version(engine), shown(url))
+    version = _known_version(engine, url, SCHEMA_VERSION)
+    if version < SCHEMA_VERSION:
+        raise StorageError(
+            f"{shown(url)} has schema version {version}, but this freerun works with version"
+            f" {SCHEMA_VERSION}. Stop its workers and run `freerun upgrade` on it, which keeps"
+            " everything that is stored."
+        )
     rdb = _open_optuna(engine, url, create=False)
     revision = rdb.get_current_version()
     if revision != newest_revision():
@@ -51,6 +59,31 @@ def prepare(database: Database, url: URL, *, create: bool) -> RDBStorage:
             " install the Optuna that made it, or name another storage."
         )
     return rdb
+
+
+def upgrade(
+    database: Database, url: URL, *, dry_run: bool = False, migrations: Path = MIGRATIONS
+) -> Upgrade:
+    """Bring our tables to the newest version in one transaction, or only say how.
+
+    One process upgrades at a time; the others find nothing to do. A step that fails leaves the
+    database as it was. Raises StorageError where there are no tables of ours, or newer ones.
+    """
+    config = Config()
+    config.set_main_option("script_location", str(migrations).replace("%", "%%"))
+    scripts = ScriptDirectory.from_config(config)
+    newest = str(scripts.get_current_head())
+    with _schema_lock(database.engine):
+        version = _known_version(database.engine, url, int(newest))
+        steps = [step.doc for step in scripts.iterate_revisions(newest, str(version))]
+        if steps and not dry_run:
+            with _ddl_transaction(database) as connection:
+                if not inspect(connection).has_table(ALEMBIC_VERSION.name):
+                    ALEMBIC_VERSION.create(connection)
+                    connection.execute(insert(ALEMBIC_VERSION).values(version_num=str(version)))
+                config.attributes["connection"] = connection
+                command.upgrade(config, newest)
+    return Upgrade(shown(url), version, int(newest), tuple(reversed(steps)))
 
 
 @contextmanager
@@ -71,21 +104,11 @@ def _create(database: Database, url: URL) -> None:
         with database.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
     _open_optuna(database.engine, url, create=True)
-    with database.engine.begin() as connection:
-        if database.is_sqlite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
+    with _ddl_transaction(database) as connection:
         metadata.create_all(connection)
-        # The last step, in the same transaction: who sees a version sees all tables.
-        connection.execute(insert(SCHEMA).values(id=1, version=SCHEMA_VERSION))
-
-
-def _complete(database: Database) -> None:
-    """Add the tables that an older version lacks."""
-    with database.engine.begin() as connection:
-        if database.is_sqlite:
-            connection.exec_driver_sql("BEGIN IMMEDIATE")
-        metadata.create_all(connection)
-        connection.execute(update(SCHEMA).values(version=SCHEMA_VERSION))
+        # In the same transaction: a process that sees a version sees all tables.
+        connection.execute(insert(ALEMBIC_VERSION).values(version_num=str(SCHEMA_VERSION)))
+        connection.execute(insert(VERSION_OF_0_1_0).values(id=1, version=3))
 
 
 def _open_optuna(engine: Engine, url: URL, *, create: bool) -> RDBStorage:
@@ -102,29 +125,51 @@ def _open_optuna(engine: Engine, url: URL, *, create: bool) -> RDBStorage:
         )
 
 
-def _check_version(version: int | None, name: str) -> None:
-    if version == SCHEMA_VERSION:
-        return
-    newer = version is not None and version > SCHEMA_VERSION
-    remedy = "Install a newer freerun" if newer else "Use the freerun that made it"
-    raise StorageError(
-        f"{name} has schema version {version}, but this freerun works with version"
-        f" {SCHEMA_VERSION}. {remedy}, or name another storage."
-    )
+def _known_version(engine: Engine, url: URL, newest: int) -> int:
+    """Return our schema's version, from 1 to `newest`; raises StorageError for any other."""
+    version = _read_version(engine)
+    if version is None:
+        raise StorageError(
+            f"{shown(url)} holds no freerun study. `freerun run STUDY_FILE` starts one there."
+        )
+    if not 1 <= version <= newest:
+        remedy = "Install a newer freerun" if version > newest else "Use the freerun that made it"
+        raise StorageError(
+            f"{shown(url)} has schema version {version}, but this freerun works with version"
+            f" {newest}. {remedy}, or name another storage."
+        )
+    return version
 
 
 def _read_version(engine: Engine) -> int | None:
     """Return our schema's version, None where our tables do not exist."""
     with engine.connect() as connection:
-        if not inspect(connection).has_table(SCHEMA.name):
-            return None
-        version: int | None = connection.scalar(select(SCHEMA.c.version))
-        return version
+        tables = inspect(connection)
+        if tables.has_table(ALEMBIC_VERSION.name):
+            return int(connection.execute(select(ALEMBIC_VERSION.c.version_num)).scalar_one())
+        if tables.has_table(VERSION_OF_0_1_0.name):
+            return int(connection.execute(select(VERSION_OF_0_1_0.c.version)).scalar_one())
+        return None
 
 
 @contextmanager
-def _creation_lock(engine: Engine) -> Iterator[None]:
-    """Let one process at a time create tables in this database."""
+def _ddl_transaction(database: Database) -> Iterator[Connection]:
+    """A transaction for changes of tables; rolled back as a whole on either kind of database."""
+    with database.engine.connect() as connection:
+        if database.is_sqlite:
+            # SQLite changes a table by making a new one, and dropping the old one would delete
+            # every row that refers to it. The setting can't be changed inside of a transaction.
+            connection.detach()
+            connection.exec_driver_sql("PRAGMA foreign_keys=OFF")
+            # Python's driver begins none before DDL.
+            connection.exec_driver_sql("BEGIN IMMEDIATE")
+        yield connection
+        connection.commit()
+
+
+@contextmanager
+def _schema_lock(engine: Engine) -> Iterator[None]:
+    """Let one process at a time create or change tables in this database."""
     if engine.dialect.name == "sqlite":
         # Not a lock of SQLite: Optuna creates its tables on connections of its own. The folder is
         # locked, because a lock file would stay behind.

@@ -1,4 +1,4 @@
-"""The studies of an open storage: created, listed, and found by their names."""
+"""An open storage: its studies are created, listed and found by name."""
 
 from collections.abc import Mapping
 from types import MappingProxyType
@@ -7,21 +7,24 @@ from typing import Any, Self
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.study import StudyDirection
-from sqlalchemy import Connection, Row, delete, insert, select
+from optuna.trial import TrialState
+from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 from sqlalchemy.engine import URL
 
 from models.methods.words import nearest
 from search.errors import StorageError, UnknownStudyError
-from search.storage import budgets, quotas, reading
+from search.storage import budgets
 from search.storage.artifacts import DatabaseArtifactStore
 from search.storage.database import Database
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
-from search.storage.optuna_tables import is_known_schema
+from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
+from search.storage.optuna_tables import VALUES, is_finite_value, is_known_schema
+from search.storage.optuna_writers import BulkWriter, PublicWriter, TrialWriter, joined
 from search.storage.records import StudySummary
 from search.storage.schema import quiet
+from search.storage.study_reader import count_trials
 from search.storage.study_store import StudyStore
 from search.storage.tables import BUDGETS, STUDIES
-from search.storage.trial_writers import BulkWriter, PublicWriter, TrialWriter, joined
 from search.storage.urls import shown
 
 ARTIFACT_BYTES_PER_TRIAL = 256 * 1024
@@ -36,9 +39,9 @@ class Storage:
     """An open storage. Made by `open_storage`; closed by `close` or a with statement.
 
     optuna: the same studies for Optuna's samplers, readers and dashboard, cached in this process.
-    artifacts: the trials' files, as an Optuna artifact store.
-    engine: for other Optuna storages on the same database, whose connections are then as ours.
-    url: how to open it again, password included, never to be printed; shown_url: without passwords.
+    artifacts: the trials' files as an Optuna artifact store.
+    engine: for other Optuna storages on the same database, which then share tuned connections.
+    url: opens the storage again; holds the password, so it is never printed. shown_url: without it.
     """
 
     def __init__(self, database: Database, rdb: RDBStorage, url: URL, lease_seconds: float) -> None:
@@ -67,14 +70,14 @@ class Storage:
         artifact_bytes_per_study: int = ARTIFACT_BYTES_PER_STUDY,
         quota_trials: Mapping[str, int] = MappingProxyType({}),
     ) -> StudyStore:
-        """Create a study, minimised, with nothing in it and no limits but its quotas.
+        """Create a study to be minimised, without trials and without limits except its quotas.
 
-        definition: text that says what the study is; data: its series, where that is not generated;
+        definition: text that says what the study is; data: its series, where that is a table;
         data_description: for people. attributes: user attributes of the Optuna study.
         artifact_bytes_...: how much of the trials' files is kept. quota_trials: limits of parts of
-        its budget by name; set from the start, so that no worker claims without them.
+        its budget by name; set at creation, so that no worker can claim without them.
 
-        Raises StudyExistsError if another process created it before, or another program.
+        Raises StudyExistsError if freerun or another program has created a study of that name.
         """
         row = {
             "name": name,
@@ -96,7 +99,7 @@ class Storage:
             created = {"study_id": study_id, "created": budgets.now(connection), **row}
             connection.execute(insert(STUDIES).values(created))
             connection.execute(insert(BUDGETS).values(study_id=study_id))
-            quotas.set_limits(connection, study_id, quota_trials)
+            budgets.set_quotas(connection, study_id, quota_trials)
 
         try:
             self._database.write(create)
@@ -108,8 +111,8 @@ class Storage:
 
     def study(self, name: str) -> StudyStore:
         """Return a study by its name; raises UnknownStudyError, with the nearest name."""
-        plain = [column for column in STUDIES.c if column is not STUDIES.c.data]
-        wanted = reading.known_studies(*plain).where(STUDIES.c.name == name)
+        without_data = [column for column in STUDIES.c if column is not STUDIES.c.data]
+        wanted = _known_studies(*without_data).where(STUDIES.c.name == name)
         row: Row[*tuple[Any, ...]] | None = self._database.read(
             lambda connection: connection.execute(wanted).one_or_none()
         )
@@ -123,7 +126,7 @@ class Storage:
 
     def studies(self) -> list[StudySummary]:
         """Return one line for each study, in the order of creation."""
-        return self._database.read(reading.summaries)
+        return self._database.read(_summaries)
 
     def close(self) -> None:
         """Close all connections."""
@@ -137,11 +140,37 @@ class Storage:
         self.close()
 
 
-def _remove_orphans(connection: Connection, study_id: int) -> None:
-    """Remove our rows of studies that Optuna deleted on SQLite without foreign keys.
+def _summaries(connection: Connection) -> list[StudySummary]:
+    """Summarise all studies by three statements."""
+    counts = count_trials(connection)
+    best = (
+        select(OPTUNA_TRIALS.c.study_id, func.min(VALUES.c.value))
+        .join(VALUES, VALUES.c.trial_id == OPTUNA_TRIALS.c.trial_id)
+        .where(OPTUNA_TRIALS.c.state == TrialState.COMPLETE, is_finite_value())
+        .group_by(OPTUNA_TRIALS.c.study_id)
+    )
+    least = {study_id: value for study_id, value in connection.execute(best)}  # noqa: C416
+    listed = _known_studies(STUDIES.c.study_id, STUDIES.c.name, STUDIES.c.created)
+    return [
+        StudySummary(row.name, row.created, counts[row.study_id], least.get(row.study_id))
+        for row in connection.execute(listed)
+    ]
 
-    SQLite gives their ids away again, of studies and of trials, so they would come to belong to
-    others.
+
+def _known_studies(*columns: Any) -> Select[*tuple[Any, ...]]:
+    """Select columns of freerun's studies that Optuna still has, in the order of creation."""
+    same = (OPTUNA_STUDIES.c.study_id == STUDIES.c.study_id) & (
+        # SQLite gives the id of a deleted study to the next one.
+        OPTUNA_STUDIES.c.study_name == STUDIES.c.name
+    )
+    return select(*columns).join(OPTUNA_STUDIES, same).order_by(STUDIES.c.study_id)
+
+
+def _remove_orphans(connection: Connection, study_id: int) -> None:
+    """Remove rows of studies that Optuna deleted on SQLite, where it enforces no foreign keys.
+
+    SQLite gives the ids of deleted studies and trials away again, so these rows would come to
+    belong to others.
     """
     there = select(OPTUNA_STUDIES.c.study_id).where(OPTUNA_STUDIES.c.study_id != study_id)
     connection.execute(delete(STUDIES).where(STUDIES.c.study_id.not_in(there)))

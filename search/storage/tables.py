@@ -1,7 +1,10 @@
-"""freerun's own tables, which stand beside Optuna's in the same database.
+"""freerun's own tables, stored beside Optuna's in the same database.
 
-Every row belongs to a study and goes with it when an Optuna program deletes that study. Times are
-seconds since the epoch by the database's clock, which is the only one that all workers share.
+Every row belongs to a study and is deleted with it, also when another Optuna program deletes the
+study. Times are seconds since the epoch by the database's clock, the only one that all workers
+share.
+
+A change here needs a step in `migrations/versions/` and the next SCHEMA_VERSION.
 """
 
 from typing import Any, Final
@@ -17,6 +20,7 @@ from sqlalchemy import (
     Integer,
     LargeBinary,
     MetaData,
+    PrimaryKeyConstraint,
     String,
     Table,
     Text,
@@ -28,10 +32,8 @@ from sqlalchemy.sql.functions import FunctionElement
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 
-SCHEMA_VERSION: Final = 2
-# Versions whose databases lack nothing but tables, which are added when one is opened.
-# 1: without quotas.
-OLDER_VERSIONS: Final = frozenset({1})
+# The newest step in migrations/versions/.
+SCHEMA_VERSION: Final = 3
 
 metadata = MetaData()
 
@@ -54,44 +56,42 @@ def _postgresql_now(_element: DatabaseNow, _compiler: Any, **_options: Any) -> s
     return "CAST(extract(epoch from clock_timestamp()) AS double precision)"
 
 
-def _study() -> Column[int]:
-    return Column(
-        "study_id", ForeignKey("freerun_studies.study_id", ondelete="CASCADE"), nullable=False
-    )
+def _study(*, primary_key: bool = False) -> Column[int]:
+    return _reference("study_id", "freerun_studies.study_id", primary_key)
 
 
 def _trial(*, primary_key: bool = False) -> Column[int]:
-    trial_id = ForeignKey(OPTUNA_TRIALS.c.trial_id, ondelete="CASCADE")
+    return _reference("trial_id", OPTUNA_TRIALS.c.trial_id, primary_key)
+
+
+def _reference(name: str, target: str | Column[int], primary_key: bool) -> Column[int]:
+    key = ForeignKey(target, ondelete="CASCADE")
     # The ids are Optuna's, never our own count.
-    return Column(
-        "trial_id",
-        Integer,
-        trial_id,
-        primary_key=primary_key,
-        autoincrement=False,
-        nullable=False,
-    )
+    return Column(name, Integer, key, primary_key=primary_key, autoincrement=False, nullable=False)
 
 
-SCHEMA = Table(
+# Alembic's table of our steps; `alembic_version` holds Optuna's.
+ALEMBIC_VERSION = Table(
+    "freerun_alembic_version",
+    metadata,
+    Column("version_num", String(32), nullable=False),
+    PrimaryKeyConstraint("version_num", name="freerun_alembic_version_pkc"),
+)
+
+# Read by freerun 0.1.0 only, which refuses a database unless this says 1 or 2. The row says 3.
+VERSION_OF_0_1_0 = Table(
     "freerun_schema",
     metadata,
     Column("id", Integer, CheckConstraint("id = 1"), primary_key=True, autoincrement=False),
     Column("version", Integer, nullable=False),
 )
 
-# What a study is; never changed once it is created.
+# What a study is; never changed after its creation.
 STUDIES = Table(
     "freerun_studies",
     metadata,
-    Column(
-        "study_id",
-        Integer,
-        ForeignKey(OPTUNA_STUDIES.c.study_id, ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
-    # Beside the id, because SQLite gives the id of a deleted study to the next one.
+    _reference("study_id", OPTUNA_STUDIES.c.study_id, primary_key=True),
+    # Needed beside the id, because SQLite gives the id of a deleted study to the next one.
     Column("name", String(512), nullable=False),
     Column("created", Double, nullable=False),
     Column("definition", Text, nullable=False),
@@ -103,39 +103,27 @@ STUDIES = Table(
     Column("artifact_bytes_per_study", BigInteger, nullable=False),
 )
 
-# What changes as a study runs; its row is the lock under which trials are claimed.
+# What changes as a study runs. A claim locks its study's row.
 BUDGETS = Table(
     "freerun_budgets",
     metadata,
-    Column(
-        "study_id",
-        Integer,
-        ForeignKey("freerun_studies.study_id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _study(primary_key=True),
     Column("trials", Integer),
     Column("minutes", Double),
     Column("spent_seconds", Double, nullable=False, default=0.0),
-    # Up to when the running time is counted; null while no worker is alive.
+    # Up to when the running time is counted, null while no worker is alive.
     Column("counted_until", Double),
-    # No lease runs out before: workers are coming back from an outage that hit them all.
+    # No lease expires before, because workers come back from an outage.
     Column("grace_until", Double, nullable=False, default=0.0),
     Column("stop_requested", Boolean, nullable=False, default=False),
     Column("artifact_bytes", BigInteger, nullable=False, default=0),
 )
 
-# Parts of a budget; read and changed under the budget's lock.
+# Parts of a budget, read and changed under its lock.
 QUOTAS = Table(
     "freerun_quotas",
     metadata,
-    Column(
-        "study_id",
-        Integer,
-        ForeignKey("freerun_studies.study_id", ondelete="CASCADE"),
-        primary_key=True,
-        autoincrement=False,
-    ),
+    _study(primary_key=True),
     Column("name", String(100), primary_key=True),
     Column("trials", Integer, nullable=False),
     Column("used", Integer, nullable=False, default=0),
@@ -164,12 +152,13 @@ TRIALS = Table(
     Column("cohort_key", Text, nullable=False),
     # How often a worker that held the trial was lost.
     Column("attempts", Integer, nullable=False, default=0),
-    # Who holds it, or told it; null while it waits, and when it was failed for a dead worker.
+    # The worker that holds or finished it; null while it waits, and where it failed because its
+    # workers died.
     Column("worker_id", ForeignKey("freerun_workers.worker_id", ondelete="SET NULL")),
     Index("freerun_trials_of_study", "study_id"),
 )
 
-# Who trains what right now. A lease is alive while its worker beats.
+# Which worker trains which trial now, as long as it sends heartbeats.
 LEASES = Table(
     "freerun_leases",
     metadata,
@@ -180,7 +169,7 @@ LEASES = Table(
         ForeignKey("freerun_workers.worker_id", ondelete="CASCADE"),
         nullable=False,
     ),
-    # Names the claim, so that one whose answer got lost is not made twice.
+    # Identifies the claim, so that a retry whose first answer was lost does not claim again.
     Column("claim", String(36), nullable=False),
     Index("freerun_leases_of_worker", "worker_id"),
     Index("freerun_leases_of_study", "study_id"),
@@ -202,7 +191,7 @@ REPLICAS = Table(
     Column("replica", Integer, primary_key=True, autoincrement=False),
     _study(),
     Column("score", Double, nullable=False),
-    # Null for NaN, which SQLite can't hold.
+    # Null for NaN, which SQLite can't store.
     Column("training_loss", Double),
     Column("restart", Integer, nullable=False),
     Index("freerun_replicas_of_study", "study_id"),
@@ -212,7 +201,7 @@ ARTIFACTS = Table(
     "freerun_artifacts",
     metadata,
     Column("artifact_id", String(255), primary_key=True),
-    # Both are null for what another program uploaded: the store is only told an id and the content.
+    # Both are null for an upload of another program, which passes only an id and the content.
     Column("study_id", ForeignKey("freerun_studies.study_id", ondelete="CASCADE")),
     Column("trial_id", Integer, ForeignKey(OPTUNA_TRIALS.c.trial_id, ondelete="CASCADE")),
     Column("filename", Text),

@@ -1,11 +1,11 @@
-"""Workers: they register, beat while they live, and leave."""
+"""Workers: they register, send heartbeats while they live, and leave."""
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
-from sqlalchemy import Connection, Row, exists, insert, select, update
+from sqlalchemy import Connection, Select, exists, insert, select, update
 
 from search.errors import FreerunError, StorageError
 from search.storage import budgets
@@ -23,8 +23,8 @@ def register(
 ) -> int:
     """Insert a worker and return its id.
 
-    Raises StorageError where a worker of another host is alive on the same SQLite file: SQLite's
-    locks do not hold between machines.
+    Raises StorageError where a worker of another host is alive on the same SQLite file, because
+    SQLite's locks do not hold between machines.
     """
     budgets.count_time(connection, study_id, lease_seconds)
     at = budgets.now(connection)
@@ -43,24 +43,26 @@ def register(
     return worker_id
 
 
-def beat(connection: Connection, study_id: int, worker_id: int, lease_seconds: float) -> Budget:
-    """Prolong the worker's leases, count the running time, lock the budget and return it.
+def heartbeat(
+    connection: Connection, study_id: int, worker_id: int, lease_seconds: float
+) -> Budget:
+    """Renew the worker's leases, count the running time, lock the budget and return it.
 
     Raises FreerunError for a worker that has left.
     """
     budget = budgets.count_time(connection, study_id, lease_seconds)
     at = budgets.now(connection)
     this = (WORKERS.c.worker_id == worker_id, WORKERS.c.study_id == study_id)
-    last_beat = connection.scalar(
+    previous = connection.scalar(
         select(WORKERS.c.last_beat).where(*this, WORKERS.c.left_at.is_(None))
     )
-    if last_beat is None:
+    if previous is None:
         raise FreerunError(f"worker {worker_id} is not registered, or has left its study.")
     lately = at - lease_seconds / 2
-    if last_beat < lately and not _has_beaten(connection, study_id, lately):
-        # It was cut off and is back, the first of all. What cut it off hit the others too (the
-        # database was down, the machine slept), so they get the time to beat before anything is
-        # taken. Half a lease: the last one to come back is then not late yet.
+    if previous < lately and not _any_heartbeat(connection, study_id, lately):
+        # No worker sent a heartbeat for half a lease: the database was down or the machine slept.
+        # So the others get a grace period to come back before anything is taken from them. It
+        # starts after half a lease, when the last one to come back is not yet late.
         of_study = BUDGETS.c.study_id == study_id
         grace_until = at + lease_seconds
         connection.execute(update(BUDGETS).where(of_study).values(grace_until=grace_until))
@@ -69,7 +71,7 @@ def beat(connection: Connection, study_id: int, worker_id: int, lease_seconds: f
 
 
 def leave(connection: Connection, study_id: int, worker_id: int, lease_seconds: float) -> None:
-    """Mark a worker, which holds nothing any more, as gone."""
+    """Mark a worker that holds nothing any more as gone."""
     budgets.count_time(connection, study_id, lease_seconds)
     this = (WORKERS.c.worker_id == worker_id, WORKERS.c.study_id == study_id)
     connection.execute(update(WORKERS).where(*this).values(left_at=budgets.now(connection)))
@@ -79,7 +81,10 @@ def leave(connection: Connection, study_id: int, worker_id: int, lease_seconds: 
 def statuses(connection: Connection, study_id: int, lease_seconds: float) -> list[WorkerStatus]:
     """Return all workers that ever registered, in the order of their ids, with what they hold."""
     at = budgets.now(connection)
-    trials, jobs = _held_trials(connection, study_id), _held_jobs(connection, study_id)
+    leased = select(LEASES.c.worker_id, LEASES.c.trial_id).where(LEASES.c.study_id == study_id)
+    running = (FINALS.c.study_id == study_id, FINALS.c.state == "running")
+    trials = _by_worker(connection, leased)
+    jobs = _by_worker(connection, select(FINALS.c.worker_id, FINALS.c.job_id).where(*running))
     rows = connection.execute(
         select(WORKERS).where(WORKERS.c.study_id == study_id).order_by(WORKERS.c.worker_id)
     )
@@ -92,38 +97,27 @@ def statuses(connection: Connection, study_id: int, lease_seconds: float) -> lis
             beat_age=max(0.0, at - row.last_beat),
             alive=row.left_at is None and at - row.last_beat < lease_seconds,
             left=row.left_at is not None,
-            trial_ids=tuple(trials[row.worker_id]),
-            job_ids=tuple(jobs[row.worker_id]),
+            trial_ids=tuple(sorted(trials[row.worker_id])),
+            job_ids=tuple(sorted(jobs[row.worker_id])),
         )
         for row in rows
     ]
 
 
-def _has_beaten(connection: Connection, study_id: int, since: float) -> bool:
-    """Whether a worker of the study that was there before a moment has beaten since."""
-    beaten = exists().where(
+def _any_heartbeat(connection: Connection, study_id: int, since: float) -> bool:
+    """Return whether a worker that registered before a moment sent a heartbeat after it."""
+    sent = exists().where(
         WORKERS.c.study_id == study_id,
         WORKERS.c.last_beat >= since,
-        # One that came after an outage does not tell that there was none.
+        # A worker that registered after an outage does not show that there was none.
         WORKERS.c.registered < since,
     )
-    return bool(connection.scalar(select(beaten)))
+    return bool(connection.scalar(select(sent)))
 
 
-def _held_trials(connection: Connection, study_id: int) -> defaultdict[int, list[int]]:
-    held = select(LEASES.c.worker_id, LEASES.c.trial_id).where(LEASES.c.study_id == study_id)
-    return _grouped(connection.execute(held.order_by(LEASES.c.trial_id)))
-
-
-def _held_jobs(connection: Connection, study_id: int) -> defaultdict[int, list[int]]:
-    running = (FINALS.c.study_id == study_id, FINALS.c.state == "running")
-    held = select(FINALS.c.worker_id, FINALS.c.job_id).where(*running)
-    return _grouped(connection.execute(held.order_by(FINALS.c.job_id)))
-
-
-def _grouped(rows: Iterable[Row[int, int]]) -> defaultdict[int, list[int]]:
+def _by_worker(connection: Connection, held: Select[int, int]) -> defaultdict[int, list[int]]:
     groups: defaultdict[int, list[int]] = defaultdict(list)
-    for worker_id, held_id in rows:
+    for worker_id, held_id in connection.execute(held):
         groups[worker_id].append(held_id)
     return groups
 

@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from models.methods import Choices, Domain, Scalar, SettingError, Whole, either, nearest, shown
-from search.study.presets import BY_NAME, PRESETS
+from search.study.presets import BY_NAME, NO_PRESETS, PRESETS
 from search.study.space import complete_space, parameter_named, parameters
 
 TRIALS = Whole(1, 1_000_000)
-# An attempt of the report that is another series, not another candidate.
-CLEAN = "no-perturbation"
 
 
 @dataclass(frozen=True)
@@ -38,12 +36,8 @@ def read_quotas(raw: Mapping[str, object]) -> dict[str, PresetQuota]:
     Raises SettingError for the first that is no preset or has no quota.
     """
     for name in raw:
-        if name == CLEAN:
-            raise SettingError(
-                CLEAN,
-                "is baseline on another series; write baseline in a study whose [series] has "
-                "noise_std = 0",
-            )
+        if name in NO_PRESETS:
+            raise SettingError(name, NO_PRESETS[name])
         if name not in BY_NAME:
             raise SettingError(
                 name, f"is no preset.{nearest(name, BY_NAME)} There are: {', '.join(BY_NAME)}"

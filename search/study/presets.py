@@ -162,4 +162,9 @@ PRESETS: tuple[Preset, ...] = (
     ),
 )
 
+# Attempts of the report that are no candidates of their own, with what to write instead.
+NO_PRESETS: Mapping[str, str] = {
+    "no-perturbation": "is baseline on another series; write baseline in a study whose [series] "
+    "has noise_std = 0",
+}
 BY_NAME: Mapping[str, Preset] = {preset.name: preset for preset in PRESETS}

@@ -5,13 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.closed_form.closed_form import Fixed, FloatArray, RidgeForm, Solutions, half_of_span
-from models.closed_form.lagged import Lagged
-from models.closed_form.ridge import Ridge
+from models.closed_form.lagged import Lagged, Ridge
 from models.methods import Choices, Whole, setting
-from models.network.options.output import Residual
+from models.network.options.shape import Residual
 
 if TYPE_CHECKING:
-    from models.closed_form.fitted_form import FittedForm
+    from models.closed_form.closed_form import FittedForm
 
 
 class LaggedRidge(Lagged, RidgeForm):

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from models.axes import Generator
 from models.clip import CLIP_STD
 from models.closed_form.closed_form import (
     BLOCK_ROWS,
@@ -18,16 +17,15 @@ from models.closed_form.closed_form import (
     Solutions,
     half_of_span,
 )
-from models.closed_form.lagged import Block
-from models.closed_form.ridge import Ridge
-from models.later import torch
+from models.closed_form.lagged import Block, Ridge
 from models.methods import Choices, FloatRange, Real, Stage, Whole, counted, setting
 from models.methods.values import SHARE
 from models.network.options.context import warm_up_steps
-from models.network.options.output import Residual
+from models.network.options.shape import Residual
+from models.tensors import Generator, torch
 
 if TYPE_CHECKING:
-    from models.closed_form.fitted_form import FittedForm
+    from models.closed_form.closed_form import FittedForm
 
 
 IndexArray = NDArray[np.intp]

@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.axes import Tensor
 from models.closed_form.closed_form import Fixed, FloatArray, Solutions, half_of_span, one_thread
 from models.closed_form.lagged import Lagged, lagged
-from models.later import torch
 from models.methods import Choices, Is, Stage, Whole, setting
+from models.tensors import Tensor, torch
 
 if TYPE_CHECKING:
-    from models.closed_form.fitted_form import FittedForm
+    from models.closed_form.closed_form import FittedForm
 
 # Ranks that a held-out span chooses from.
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)

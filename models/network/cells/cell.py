@@ -10,10 +10,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from models.axes import Generator, MemberBatchUnit, Tensor
-from models.later import torch
 from models.methods import Choices, Setting, Stage, Whole, counted, setting
 from models.methods.core import Core
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
 class Cell(Core):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.axes import Generator, MemberBatchUnit, Tensor
-from models.later import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
 class CoRNN(

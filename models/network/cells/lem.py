@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.axes import MemberBatchUnit, Tensor
-from models.later import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import (
     Layer,
@@ -14,6 +12,7 @@ from models.network.cells.cell import (
     times_sigmoid_slope,
     times_tanh_slope,
 )
+from models.tensors import MemberBatchUnit, Tensor, torch
 
 
 class LEM(

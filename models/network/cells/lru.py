@@ -9,10 +9,9 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from models.axes import Generator, MemberBatchUnit, Tensor
-from models.later import torch
 from models.methods import Ablation, Choices, Stage, Whole, choice, flag, setting
 from models.network.cells.cell import Cell, Layer
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 # Where initial eigenvalues lie: decay times of 100 to 100,000 steps, since a long free run must not
 # die away, and periods of 6 to 2,000 steps, both spread evenly over their logarithm, since a

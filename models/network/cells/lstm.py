@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.axes import MemberBatchUnit
-from models.later import torch
 from models.network.cells.cell import (
     Layer,
     UnitCell,
@@ -13,6 +11,7 @@ from models.network.cells.cell import (
     times_sigmoid_slope,
     times_tanh_slope,
 )
+from models.tensors import MemberBatchUnit, torch
 
 
 class LSTM(

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.axes import Generator, MemberBatchUnit, Tensor
-from models.later import torch
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
 class MLP(UnitCell, name="mlp", label="window MLP", source="Lapedes & Farber (1987)", rank=10):

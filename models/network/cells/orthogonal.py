@@ -5,11 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from models.axes import Generator, MemberBatchUnit, Tensor
-from models.later import torch
 from models.methods import Choices, Whole, counted, setting
 from models.network.cells.cell import Layer, UnitCell, uniform
 from models.network.cells.lru import PHASE_RANGE
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 # Work of one reflection, once per unroll, in multiply-adds.
 REFLECTION_WORK = 100_000.0

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.axes import MemberBatchUnit
-from models.later import torch
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope
+from models.tensors import MemberBatchUnit, torch
 
 
 class RNN(UnitCell, name="rnn", label="RNN", source="Elman (1990)", rank=1, searched=True):

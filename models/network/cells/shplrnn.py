@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.axes import Generator, MemberBatchUnit, Tensor
-from models.later import torch
 from models.methods import Choices, Whole, setting
 from models.network.cells.cell import Layer, UnitCell, uniform
+from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 # The largest eigenvalue of R^T R / M + I for a large Gaussian M x M matrix R.
 LARGEST_EIGENVALUE = 5.0

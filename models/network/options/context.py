@@ -20,7 +20,7 @@ from models.methods import (
 )
 from models.methods.values import STEPS
 from models.methods.when import LINEAR, READS_WINDOW, RECURRENT, RUNS_ON_STATE, TRAINED
-from models.network.options.output import Residual
+from models.network.options.shape import Residual
 
 
 class Context(Method):

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from models.axes import MemberBatchChannel, Tensor, TimeMemberBatchChannel
-from models.later import torch
 from models.methods import Method, Stage, flag
 from models.methods.when import TRAINED
+from models.tensors import MemberBatchChannel, Tensor, TimeMemberBatchChannel, torch
 
 # Added to the variance, as RevIN does: a context of equal values has none.
 EPSILON = 1e-5

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from models.axes import MemberBatchUnit, Tensor
-from models.later import torch
 from models.methods import Method, Stage, flag
 from models.methods.when import TRAINED
+from models.tensors import MemberBatchUnit, Tensor, torch
 
 # Added to the variance, as torch.nn.LayerNorm does.
 EPSILON = 1e-5

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from models.axes import Tensor
-from models.later import torch
 from models.methods import Choices, Whole, setting
+from models.tensors import Tensor, torch
 from models.training.forcing.forcing import Forcing
 
 

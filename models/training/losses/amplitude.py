@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.axes import MemberBatchChannelTime, Tensor
+from models.tensors import MemberBatchChannelTime, Tensor
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 
 # Added to a variance, so that a flat forecast has a slope that is finite.

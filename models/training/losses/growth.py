@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from models.axes import MemberBatchChannelTime
 from models.methods import FloatRange, Is, Method, Stage, flag, setting
 from models.methods.values import WEIGHT
 from models.methods.when import BRANCHES, TRAINED
+from models.tensors import MemberBatchChannelTime
 from models.training.losses.loss import CountedSteps, per_member
 
 # By how much the last true value is displaced, in training standard deviations: small beside the

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from models.axes import MemberBatchChannelTime, Tensor
-from models.later import torch
 from models.methods import FloatRange, Method, Stage, setting
 from models.methods.values import WEIGHT
 from models.methods.when import TRAINED, UNROLLS
+from models.tensors import MemberBatchChannelTime, Tensor, torch
 
 
 class Loss(Method):

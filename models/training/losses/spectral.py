@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from functools import lru_cache
 
-from models.axes import MemberBatchChannelTime, Tensor
-from models.later import torch
 from models.network.parameters import ALIGNMENT
+from models.tensors import MemberBatchChannelTime, Tensor, torch
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 
 # Keeps the slope of a modulus at zero finite.

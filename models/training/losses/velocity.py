@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from models.axes import MemberBatchChannelTime
+from models.tensors import MemberBatchChannelTime
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 
 

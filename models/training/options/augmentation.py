@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models.axes import Generator, Tensor
-from models.later import torch
 from models.methods import Ablation, Choices, Method, MethodSet, Real, Stage, flag, setting
 from models.methods.when import DEPENDS_ON_SIGN, TRAINED
 from models.per_member import PerMember
+from models.tensors import Generator, Tensor, torch
 
 if TYPE_CHECKING:
     from models.training.subsequences import Subsequences

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
-from models.axes import MemberParameter
-from models.later import torch
 from models.methods import FloatRange, Method, MethodSet, Selector, Stage, setting
 from models.methods.values import SHARE
 from models.methods.when import TRAINED
 from models.per_member import PerMember
+from models.tensors import MemberParameter, torch
 from models.training.options.optimiser import Optimiser
 
 

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from models.axes import MemberParameter
-from models.later import torch
 from models.methods import (
     Ablation,
     Choices,
@@ -13,6 +11,7 @@ from models.methods import (
     Method,
     MethodSet,
     Real,
+    Selects,
     Stage,
     Whole,
     choice,
@@ -21,6 +20,7 @@ from models.methods import (
 from models.methods.values import STEPS
 from models.methods.when import TRAINED
 from models.per_member import PerMember
+from models.tensors import MemberParameter, torch
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -131,3 +131,20 @@ class AdamW(PerMember):
         weights.addcmul_(direction, rate / bias1, value=-1.0)
         for values, kept in zip(updated, before, strict=True):
             values[diverged] = kept
+
+
+class Restarts(Method, name="restarts", rank=320):
+    """Restarts: several initialisations within a replica, the best by training loss is kept."""
+
+    kind = "optimiser"
+    stage = Stage.OPTIMISER
+    applies = Selects("cell", "is_random")
+    is_always_there = True
+
+    restarts: int = setting(
+        Whole(1, 64),
+        Choices((1, 2, 4, 8)),
+        "Initialisations of which the best by training loss is kept.",
+        neutral=1,
+        without="one initialisation",
+    )

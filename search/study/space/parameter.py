@@ -23,7 +23,7 @@ from models.methods import (
     methods,
 )
 from models.methods.condition import ALWAYS
-from models.methods.configure import selector_values
+from models.methods.method import selector_values
 from search.plugins import load_plugins
 
 

@@ -112,7 +112,7 @@ def plain_optuna(storage: Storage) -> Iterator[RDBStorage]:
 
 @pytest.fixture
 def silence(run_sql: RunSql) -> Silence:
-    """Makes a worker's last beat older than a lease, as if it had died a while ago."""
+    """Makes a worker's last heartbeat older than a lease, as if it had died a while ago."""
 
     def silence(worker_id: int, seconds: float = 1000.0) -> None:
         run_sql(

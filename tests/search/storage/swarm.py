@@ -12,7 +12,7 @@ from tempfile import TemporaryDirectory
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from search.storage import FinishedTrial, Proposal, StudyExistsError, open_storage
+from search.storage import FinishedTrial, Proposal, StudyExistsError, open_storage, upgrade_storage
 
 QUOTAS = ("a", "b", "c")
 
@@ -32,8 +32,14 @@ def start_anew(url: str) -> list[int]:
         return [study.study_id, worker]
 
 
+def upgrade(url: str) -> list[int]:
+    """Upgrade the storage; return the versions before and after, and the number of steps."""
+    done = upgrade_storage(url)
+    return [done.from_version, done.to_version, len(done.steps)]
+
+
 def claim_until_spent(url: str) -> list[int]:
-    """Claim, report and tell trials until the budget is used up; return their numbers."""
+    """Claim, report and finish trials until the budget is used up; return their numbers."""
     numbers = []
     with open_storage(url, create=False) as storage:
         study = storage.study("sine")
@@ -91,6 +97,7 @@ def hold_until_killed(url: str) -> list[int]:
 
 TASKS: dict[str, Callable[[str], list[int]]] = {
     "start": start_anew,
+    "upgrade": upgrade,
     "claim": claim_until_spent,
     "claim_quotas": claim_quotas,
     "hold": hold_until_killed,

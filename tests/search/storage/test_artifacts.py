@@ -1,4 +1,4 @@
-"""Small files of trials, in the database, within their bounds, for Optuna too."""
+"""Artifacts are stored in the database within their limits, and Optuna can read them."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def bounded(storage: Storage, per_trial: int, per_study: int, name: str = "sine"
 def finish(
     study: StudyStore, propose: Propose, contents: list[list[int]]
 ) -> tuple[list[list[int]], list[int]]:
-    """Tell a trial for each list of sizes; return the sizes that were kept, and left out."""
+    """Finish a trial for each list of sizes; return the sizes that were kept, and left out."""
     worker = study.register_worker(host="here", pid=1, machine={})
     claimed = study.claim_new(worker, propose(len(contents)))
     ends = [
@@ -83,19 +83,23 @@ def test_optuna_lists_and_downloads_a_trials_artifacts(
     )
 
 
-def test_what_does_not_fit_the_trial_is_left_out(storage: Storage, propose: Propose) -> None:
+def test_artifacts_above_the_limit_of_a_trial_are_left_out(
+    storage: Storage, propose: Propose
+) -> None:
     kept, left_out = finish(bounded(storage, 100, 1000), propose, [[60, 50, 40], [101], [100]])
     assert kept == [[60, 40], [], [100]]
     assert left_out == [50, 101, 0]
 
 
-def test_what_does_not_fit_the_study_is_left_out(storage: Storage, propose: Propose) -> None:
+def test_artifacts_above_the_limit_of_a_study_are_left_out(
+    storage: Storage, propose: Propose
+) -> None:
     study = bounded(storage, 100, 150)
     assert finish(study, propose, [[100], [100]]) == ([[100], []], [0, 100])
     assert finish(study, propose, [[51], [50]]) == ([[], [50]], [51, 0])
 
 
-def test_bounds_hold_whatever_is_told(storage: Storage, propose: Propose) -> None:
+def test_the_limits_hold_for_any_sizes(storage: Storage, propose: Propose) -> None:
     names = iter(range(1000))
 
     @settings(deadline=None, max_examples=10)
@@ -109,8 +113,8 @@ def test_bounds_hold_whatever_is_told(storage: Storage, propose: Propose) -> Non
         kept, left_out = finish(study, propose, contents)
         assert all(sum(sizes) <= per_trial for sizes in kept)
         assert sum(map(sum, kept)) <= per_study
-        for told, stored, rest in zip(contents, kept, left_out, strict=True):
-            assert sum(told) == sum(stored) + rest
+        for sizes, stored, rest in zip(contents, kept, left_out, strict=True):
+            assert sum(sizes) == sum(stored) + rest
 
     hold()
 

@@ -13,11 +13,11 @@ if TYPE_CHECKING:
 
 
 def pass_time(run_sql: RunSql, seconds: float) -> None:
-    """Let the study believe that `seconds` have passed since the last beat."""
+    """Let the study believe that `seconds` have passed since the last heartbeat."""
     run_sql("UPDATE freerun_budgets SET counted_until = counted_until - :s", s=seconds)
 
 
-def test_without_limits_everything_is_allowed(
+def test_a_study_without_limits_allows_every_trial(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     assert len(study.claim_new(worker, propose(50))) == 50
@@ -27,7 +27,9 @@ def test_without_limits_everything_is_allowed(
     assert study.beat(worker).seconds_left is None
 
 
-def test_no_trial_beyond_the_limit(study: StudyStore, worker: int, propose: Propose) -> None:
+def test_no_trial_is_claimed_beyond_the_limit(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
     study.set_budget(trials=5, minutes=None)
     first = study.claim_new(worker, propose(3))
     assert len(study.claim_new(worker, propose(3))) == 2
@@ -52,7 +54,7 @@ def test_a_raised_limit_allows_the_difference(
     assert study.budget().trials_left == 0
 
 
-def test_exact_with_several_processes(
+def test_a_budget_is_exact_with_several_processes(
     storage: Storage, study: StudyStore, database_url: str, swarm: Swarm
 ) -> None:
     study.set_budget(trials=43, minutes=None)
@@ -73,7 +75,7 @@ def test_time_runs_while_a_worker_is_alive(study: StudyStore, worker: int, run_s
     assert study.beat(worker).seconds_left == pytest.approx(20, abs=5)
 
 
-def test_time_stands_still_while_no_worker_is_alive(
+def test_no_time_is_counted_while_no_worker_is_alive(
     study: StudyStore, worker: int, run_sql: RunSql
 ) -> None:
     study.set_budget(trials=None, minutes=1)
@@ -83,7 +85,7 @@ def test_time_stands_still_while_no_worker_is_alive(
     assert study.budget().spent_seconds < 5
 
 
-def test_time_goes_on_when_one_of_two_leaves(
+def test_time_is_counted_after_one_of_two_workers_leaves(
     study: StudyStore, worker: int, run_sql: RunSql
 ) -> None:
     other = study.register_worker(host="here", pid=2, machine={})
@@ -93,7 +95,7 @@ def test_time_goes_on_when_one_of_two_leaves(
     assert study.budget().spent_seconds == pytest.approx(30, abs=5)
 
 
-def test_the_time_of_the_dead_is_not_counted(
+def test_the_time_after_a_workers_death_is_not_counted(
     study: StudyStore, worker: int, run_sql: RunSql, silence: Silence
 ) -> None:
     silence(worker)
@@ -117,7 +119,9 @@ def test_nothing_is_claimed_when_the_time_is_up(
     assert len(study.claim_waiting(worker, 1)) == 1
 
 
-def test_a_stop_is_heard_and_taken_back(study: StudyStore, worker: int, propose: Propose) -> None:
+def test_a_stop_request_is_seen_and_withdrawn(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
     (trial,) = study.claim_new(worker, propose(1))
     assert not study.beat(worker).stop_requested
     study.request_stop()

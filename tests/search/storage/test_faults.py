@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 
 def passing_error(storage: Storage, statement: str) -> OperationalError:
-    """What the database says when a transaction may succeed the next time."""
+    """An error of the database after which a transaction may succeed."""
     is_sqlite = storage.url.startswith("sqlite")
     cause = sqlite3.OperationalError("locked") if is_sqlite else psycopg.OperationalError("gone")
     return OperationalError(statement, None, cause)
@@ -32,7 +32,7 @@ def passing_error(storage: Storage, statement: str) -> OperationalError:
 
 @contextmanager
 def first_time(name: str, action: Callable[[Connection], None]) -> Iterator[None]:
-    """Let the next such event of an engine do something, and the later ones pass."""
+    """Call a function at the next such event of an engine only."""
     calls = 0
 
     def act_once(connection: Connection) -> None:
@@ -50,7 +50,7 @@ def first_time(name: str, action: Callable[[Connection], None]) -> Iterator[None
 
 
 def lost_answer(storage: Storage) -> AbstractContextManager[None]:
-    """Let the next commit happen, and its answer get lost."""
+    """Let the next commit succeed and its confirmation get lost."""
 
     def commit_and_fail(connection: Connection) -> None:
         connection.connection.commit()
@@ -114,7 +114,7 @@ def test_a_final_job_whose_claim_is_lost_is_claimed_once(
     assert [job.state for job in study.final_jobs()] == ["running", "waiting"]
 
 
-def test_a_tell_whose_answer_is_lost_is_no_loss(
+def test_a_finish_whose_answer_is_lost_loses_no_trial(
     storage: Storage, study: StudyStore, worker: int, propose: Propose
 ) -> None:
     (trial,) = study.claim_new(worker, propose(1))
@@ -178,7 +178,7 @@ def test_patience_has_an_end(postgres: PostgresServer, empty_postgres_url: str) 
         assert "start again" in str(gone.value)
 
 
-def test_who_is_asked_to_stop_does_not_wait_for_the_database(
+def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_database(
     postgres: PostgresServer, empty_postgres_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("search.storage.database.HURRIED_SECONDS", 0.0)

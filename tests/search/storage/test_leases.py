@@ -1,4 +1,4 @@
-"""Who holds what, and that no trial is lost, or told twice."""
+"""Leases: which worker holds which trial, and that no trial is lost or finished twice."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def register(study: StudyStore, pid: int) -> int:
     return study.register_worker(host="here", pid=pid, machine={})
 
 
-def test_new_trials_are_claimed_reported_and_told(
+def test_new_trials_are_claimed_reported_and_finished(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     proposals = propose(3)
@@ -38,7 +38,7 @@ def test_new_trials_are_claimed_reported_and_told(
     assert study.counts().complete == 3
 
 
-def test_numbers_go_on_across_claims(study: StudyStore, worker: int, propose: Propose) -> None:
+def test_numbers_continue_across_claims(study: StudyStore, worker: int, propose: Propose) -> None:
     numbers = [t.number for _ in range(3) for t in study.claim_new(worker, propose(2))]
     assert numbers == list(range(6))
 
@@ -75,7 +75,7 @@ def test_a_trial_given_back_waits_with_its_params_and_without_reports(
     assert study.finish(other, [done(first.trial_id)]) == []
 
 
-def test_giving_back_forgets_the_rungs_of_the_dead_run(
+def test_giving_back_removes_completed_rungs(
     study: StudyStore, worker: int, propose: Propose, run_sql: RunSql
 ) -> None:
     (trial,) = study.claim_new(worker, propose(1))
@@ -110,7 +110,9 @@ def test_waiting_trials_are_claimed_by_the_cohort_of_the_oldest(
     assert claim(2) == []
 
 
-def test_only_the_holder_is_heard(study: StudyStore, worker: int, propose: Propose) -> None:
+def test_only_the_holder_of_a_lease_can_report_and_finish(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
     (trial,) = study.claim_new(worker, propose(1))
     stranger = register(study, 2)
     assert study.report(stranger, [(trial.trial_id, 1, 0.1)]) == [trial.trial_id]
@@ -120,7 +122,7 @@ def test_only_the_holder_is_heard(study: StudyStore, worker: int, propose: Propo
     assert study.trial(0).intermediate_values == {}
 
 
-def test_telling_again_is_no_loss_and_changes_nothing(
+def test_finishing_again_loses_no_trial_and_changes_nothing(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     (trial,) = study.claim_new(worker, propose(1))
@@ -144,7 +146,7 @@ def test_a_sweep_gives_the_trials_of_a_dead_worker_back(
     assert [(trial.trial_id, trial.attempts) for trial in again] == [(i, 1) for i in ids]
 
 
-def test_a_trial_that_kills_its_workers_is_lost_in_the_end_alone(
+def test_a_trial_that_kills_its_workers_is_at_last_lost_alone(
     study: StudyStore, worker: int, propose: Propose, silence: Silence
 ) -> None:
     deadly = [trial.trial_id for trial in study.claim_new(worker, propose(8))][5]
@@ -213,7 +215,9 @@ def test_a_trial_that_is_lost_too_often_fails(
     assert study.finish(workers[-1], [done(trial.trial_id)]) == [trial.trial_id]
 
 
-def test_clean_returns_are_no_losses(study: StudyStore, worker: int, propose: Propose) -> None:
+def test_giving_back_does_not_count_as_a_loss(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
     (trial,) = study.claim_new(worker, propose(1))
     for _ in range(MAX_ATTEMPTS + 1):
         study.give_back(worker, [trial.trial_id])
@@ -221,7 +225,7 @@ def test_clean_returns_are_no_losses(study: StudyStore, worker: int, propose: Pr
         assert again.attempts == 0
 
 
-def test_a_worker_that_returns_from_an_outage_gives_the_others_time(
+def test_the_first_heartbeat_after_an_outage_starts_a_grace_period(
     study: StudyStore, worker: int, propose: Propose, silence: Silence
 ) -> None:
     other = register(study, 2)
@@ -234,7 +238,7 @@ def test_a_worker_that_returns_from_an_outage_gives_the_others_time(
     assert len(study.beat(other).held_trials) == 1
 
 
-def test_an_outage_that_is_shorter_than_a_lease_costs_nobody_a_trial(
+def test_an_outage_shorter_than_a_lease_loses_no_trial(
     study: StudyStore, worker: int, propose: Propose, silence: Silence
 ) -> None:
     other = register(study, 2)
@@ -250,7 +254,7 @@ def test_an_outage_that_is_shorter_than_a_lease_costs_nobody_a_trial(
     assert len(study.beat(other).held_trials) == 1
 
 
-def test_a_worker_that_alone_was_cut_off_keeps_nobody_from_what_the_dead_hold(
+def test_a_worker_that_was_cut_off_alone_starts_no_grace_period(
     study: StudyStore, worker: int, propose: Propose, silence: Silence, run_sql: RunSql
 ) -> None:
     (trial,) = study.claim_new(worker, propose(1))
@@ -263,7 +267,7 @@ def test_a_worker_that_alone_was_cut_off_keeps_nobody_from_what_the_dead_hold(
     assert study.sweep().given_back == (trial.trial_id,)
 
 
-def test_a_worker_that_joins_after_an_outage_does_not_cut_the_time_of_the_others_short(
+def test_a_worker_that_joins_after_an_outage_does_not_end_the_grace_period(
     study: StudyStore, worker: int, propose: Propose, silence: Silence
 ) -> None:
     other = register(study, 2)
@@ -276,7 +280,7 @@ def test_a_worker_that_joins_after_an_outage_does_not_cut_the_time_of_the_others
     assert len(study.beat(other).held_trials) == 1
 
 
-def test_a_beat_says_when_a_sweep_is_due(
+def test_a_heartbeat_says_when_a_sweep_is_due(
     study: StudyStore, worker: int, propose: Propose, silence: Silence
 ) -> None:
     idle, alive = register(study, 2), register(study, 3)
@@ -299,7 +303,7 @@ def test_a_beat_says_when_a_sweep_is_due(
     assert not study.beat(alive).to_sweep
 
 
-def test_no_new_trial_is_claimed_while_others_wait(
+def test_no_new_trial_is_claimed_while_trials_wait(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     first, second = study.claim_new(worker, propose(2))
@@ -311,7 +315,7 @@ def test_no_new_trial_is_claimed_while_others_wait(
     assert study.held_trials() >= {first.trial_id, second.trial_id}
 
 
-def test_what_is_held_and_what_waits(study: StudyStore, worker: int, propose: Propose) -> None:
+def test_open_trials_are_held_or_waiting(study: StudyStore, worker: int, propose: Propose) -> None:
     assert study.open_trials() == (False, False)
     first, second = [trial.trial_id for trial in study.claim_new(worker, propose(2))]
     assert study.open_trials() == (True, False)
@@ -326,7 +330,7 @@ def test_what_is_held_and_what_waits(study: StudyStore, worker: int, propose: Pr
     assert study.open_trials() == (False, False)
 
 
-def test_trials_that_another_program_enqueued_or_runs_keep_nobody_waiting(
+def test_open_trials_of_another_program_are_ignored(
     storage: Storage, study: StudyStore, worker: int, propose: Propose
 ) -> None:
     plain = optuna.load_study(study_name="sine", storage=storage.optuna)
@@ -338,7 +342,7 @@ def test_trials_that_another_program_enqueued_or_runs_keep_nobody_waiting(
     assert len(study.claim_new(worker, propose(1))) == 1
 
 
-def test_a_trial_that_was_being_told_when_its_worker_was_given_up_is_swept_later(
+def test_a_trial_that_was_locked_during_a_sweep_is_swept_later(
     postgres_url: str, propose: Propose
 ) -> None:
     with (
@@ -370,7 +374,7 @@ def test_leaving_gives_everything_back_and_ends_the_registration(
         study.beat(worker)
 
 
-def test_a_worker_known_to_be_dead_is_taken_from_at_once(
+def test_a_worker_known_to_be_dead_loses_its_trials_at_once(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     (trial,) = study.claim_new(worker, propose(1))

@@ -1,4 +1,4 @@
-"""What can be opened, what is refused with which remedy, and that a schema is made once."""
+"""What can be opened, what is refused with which remedy, and that a schema is created once."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 STARTERS = 32
+OUR_VERSIONS = ("freerun_alembic_version", "freerun_schema")
 
 
 def refusal(url: str, *, create: bool = True) -> str:
@@ -49,7 +50,12 @@ def test_many_starters_make_one_schema_and_one_study(empty_database_url: str, sw
         assert len(storage.study("sine").workers()) == STARTERS
         engine = create_engine(storage.url)
     with engine.connect() as connection:
-        for table in ("freerun_schema", "version_info", "alembic_version"):
+        for table in (
+            "freerun_alembic_version",
+            "freerun_schema",
+            "version_info",
+            "alembic_version",
+        ):
             assert connection.scalar(text(f"SELECT count(*) FROM {table}")) == 1
     engine.dispose()
 
@@ -81,7 +87,7 @@ def test_sqlite_is_tuned(empty_sqlite_url: str) -> None:
     connection.close()
 
 
-def test_a_path_with_odd_signs_is_a_path(tmp_path: Path) -> None:
+def test_a_path_may_contain_braces_and_percent_signs(tmp_path: Path) -> None:
     url = f"sqlite:///{tmp_path / 'a {b} 100%.db'}"
     open_storage(url, create=True).close()
     assert (tmp_path / "a {b} 100%.db").exists()
@@ -95,7 +101,7 @@ def test_a_relative_path_is_kept_as_an_absolute_one(
         assert storage.url.endswith(f"{tmp_path}/freerun.db")
 
 
-def test_a_missing_file_is_only_made_for_who_wants_it(tmp_path: Path) -> None:
+def test_a_missing_file_is_created_only_on_request(tmp_path: Path) -> None:
     message = refusal(f"sqlite:///{tmp_path / 'none.db'}", create=False)
     assert "there is no storage at" in message
     assert "freerun run" in message
@@ -123,27 +129,12 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, create: bool) -> 
 def test_a_schema_of_another_version_is_refused(
     database_url: str, run_sql: RunSql, version: int, remedy: str
 ) -> None:
-    run_sql("UPDATE freerun_schema SET version = :version", version=version)
+    write = "UPDATE freerun_alembic_version SET version_num = :version"
+    run_sql(write, version=str(version))
     message = refusal(database_url)
-    run_sql("UPDATE freerun_schema SET version = :version", version=SCHEMA_VERSION)
+    run_sql(write, version=str(SCHEMA_VERSION))
     assert f"has schema version {version}" in message
     assert remedy in message
-
-
-def test_a_database_without_quotas_gets_them(database_url: str, run_sql: RunSql) -> None:
-    with open_storage(database_url, create=True) as storage:
-        older = storage.create_study("older", definition="{}", definition_hash="abc")
-        older.set_budget(trials=5, minutes=None)
-    run_sql("DROP TABLE freerun_quotas")
-    run_sql("UPDATE freerun_schema SET version = 1")
-    with open_storage(database_url, create=False) as storage:
-        assert storage.study("older").budget().trials == 5
-        assert storage.study("older").budget().quotas == {}
-        newer = storage.create_study(
-            "newer", definition="{}", definition_hash="abc", quota_trials={"a": 2}
-        )
-        assert newer.budget().quotas["a"].left == 2
-    assert run_sql("SELECT version FROM freerun_schema") == [(SCHEMA_VERSION,)]
 
 
 def test_tables_of_another_optuna_are_refused(database_url: str, run_sql: RunSql) -> None:
@@ -197,14 +188,14 @@ def test_a_server_without_a_free_connection_is_waited_for(
 
 
 @pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg"])
-def test_every_name_of_postgres_is_understood(postgres_url: str, scheme: str) -> None:
+def test_every_name_of_postgresql_is_accepted(postgres_url: str, scheme: str) -> None:
     url = postgres_url.replace("postgresql", scheme, 1)
     with open_storage(url, create=False) as storage:
         assert storage.url.startswith("postgresql+psycopg://")
         assert storage.shown_url.startswith("postgresql://")
 
 
-def test_all_our_tables_are_ours_by_name(database_url: str) -> None:
+def test_the_names_of_our_tables_start_with_freerun(database_url: str) -> None:
     engine = create_engine(database_url.replace("postgresql:", "postgresql+psycopg:"))
     names = set(inspect(engine).get_table_names())
     engine.dispose()

@@ -1,4 +1,4 @@
-"""Quotas are exact, with any number of workers, over kills and resumes, whatever trials become."""
+"""Quotas are exact with any number of workers, over kills and resumes, for trials of any state."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def test_quotas_are_there_from_the_start(storage: Storage) -> None:
     assert study.budget().quotas == {"a": Quota(1, 0), "b": Quota(2, 0)}
 
 
-def test_proposals_beyond_a_quota_are_passed_over(
+def test_proposals_beyond_a_quota_are_skipped(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     study.set_budget(trials=5, minutes=None, quota_trials={"a": 2, "b": 3})
@@ -62,7 +62,7 @@ def test_the_budget_holds_within_the_quotas(
     assert study.budget().exhausted
 
 
-def test_whatever_becomes_of_a_trial_it_is_used(
+def test_a_trial_of_any_state_counts_towards_its_quota(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     study.set_budget(trials=None, minutes=None, quota_trials={"a": 3})

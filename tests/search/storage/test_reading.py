@@ -1,4 +1,4 @@
-"""What is read of a study: by our own calls, by Optuna, and by its samplers."""
+"""Reading a study: by our own calls, by Optuna, and by its samplers."""
 
 from __future__ import annotations
 
@@ -29,24 +29,24 @@ def test_finished_trials_are_returned_once(
     first, second, third = [t.trial_id for t in study.claim_new(worker, propose(3))]
     assert study.scored_trials() == []
 
-    def told() -> list[int]:
+    def finished() -> list[int]:
         return [trial.trial_id for trial in study.scored_trials()]
 
     study.finish(worker, [FinishedTrial(third, "complete", 0.5)])
-    assert told() == [third]
+    assert finished() == [third]
     study.finish(worker, [FinishedTrial(first, "failed")])
     later = finish(study, worker, propose, 2)
-    assert told() == [first, *later]
+    assert finished() == [first, *later]
     study.give_back(worker, [second])
-    assert told() == []
+    assert finished() == []
     study.claim_waiting(worker, 1)
     study.finish(worker, [FinishedTrial(second, "pruned")])
-    assert told() == [second]
-    assert told() == []
+    assert finished() == [second]
+    assert finished() == []
     assert len(storage.study("sine").scored_trials()) == 5
 
 
-def test_foreign_trials_are_read_too(
+def test_trials_of_another_program_are_read_too(
     storage: Storage, study: StudyStore, worker: int, propose: Propose
 ) -> None:
     finish(study, worker, propose, 1)
@@ -58,7 +58,7 @@ def test_foreign_trials_are_read_too(
     assert study.claim_new(worker, propose(1))[0].number == 2
 
 
-def test_more_trials_than_variables_of_a_statement_are_read(
+def test_more_trials_are_read_than_a_statement_may_have_variables(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     claimed = study.claim_new(worker, propose(2100))
@@ -138,7 +138,7 @@ def test_workers_and_what_they_hold(
     assert second.beat_age > 900
 
 
-def test_the_cached_storage_follows(
+def test_optunas_cached_storage_sees_new_trials(
     storage: Storage, study: StudyStore, worker: int, propose: Propose
 ) -> None:
     plain = optuna.load_study(study_name="sine", storage=storage.optuna)
@@ -151,7 +151,7 @@ def test_the_cached_storage_follows(
 
 
 @pytest.mark.parametrize("constant_liar", [False, True])
-def test_a_sampler_asks_on_what_was_written_in_bulk(
+def test_a_sampler_reads_what_was_written_in_bulk(
     storage: Storage, study: StudyStore, worker: int, propose: Propose, constant_liar: bool
 ) -> None:
     finish(study, worker, propose, 20)

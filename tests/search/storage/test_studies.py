@@ -41,7 +41,7 @@ def test_a_generated_series_needs_no_data(storage: Storage) -> None:
     assert create(storage, "sine").data() is None
 
 
-def test_a_name_is_given_once(storage: Storage) -> None:
+def test_a_name_can_be_used_once(storage: Storage) -> None:
     create(storage, "sine")
     with pytest.raises(StudyExistsError, match="named 'sine' already"):
         create(storage, "sine")
@@ -56,7 +56,7 @@ def test_an_unknown_name_is_refused_with_the_nearest(storage: Storage) -> None:
         storage.study("sunspot")
 
 
-def test_the_list_counts_and_compares(storage: Storage, propose: Propose) -> None:
+def test_the_list_has_counts_and_best_values(storage: Storage, propose: Propose) -> None:
     assert storage.studies() == []
     create(storage, "empty")
     study = create(storage, "sine")
@@ -107,7 +107,7 @@ def test_plain_optuna_opens_the_study(
 
 
 @pytest.mark.parametrize("by", ["plain", "ours"])
-def test_a_study_that_optuna_deletes_is_gone_and_leaves_no_rows(
+def test_a_study_deleted_by_optuna_leaves_no_rows(
     storage: Storage, propose: Propose, plain_optuna: optuna.storages.RDBStorage, by: str
 ) -> None:
     study = create(storage, "old")

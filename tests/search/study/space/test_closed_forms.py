@@ -6,14 +6,14 @@ import pytest
 
 from models.candidate import Candidate
 from models.closed_form.closed_form import ClosedForm
-from models.closed_form.fitted_form import FittedForm
+from models.closed_form.closed_form import FittedForm
 from models.closed_form.forms.ar import AR
 from models.closed_form.forms.esn import ESN
 from models.closed_form.forms.nvar import NVAR
 from models.closed_form.forms.ssa import SSA
 from models.methods import Choices, Domain, Scalar, SettingError
 from models.methods.when import TRAINED
-from models.network.options.output import Residual, Scaling
+from models.network.options.shape import Residual, Scaling
 from models.training.options.augmentation import TimeReversal
 from search.errors import UsageError
 from search.study.definition import StudyDefinition

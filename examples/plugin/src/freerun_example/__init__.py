@@ -1,0 +1,1 @@
+"""A plug-in of freerun: one module for each method."""

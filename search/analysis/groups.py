@@ -1,0 +1,157 @@
+"""Trials side by side: by preset, by context length, by verdict, by the value of a parameter."""
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.methods import Choices, Domain
+from search.errors import UsageError
+from search.storage import ParamValue, TrialRow
+from search.study.definition import StudyDefinition
+from search.study.space import PRESET, Space
+
+Key = str | float | int | bool
+
+# Ranges of numbers are cut into so many parts of equal width, on a log scale where they have one.
+_PARTS = 4
+
+
+@dataclass(frozen=True)
+class Group:
+    """Trials that share a value.
+
+    trials: complete and pruned ones; tracking: those whose verdict is "tracks"; complete: those
+    that are complete. best, median, quartiles: of the scores of complete trials, None without one.
+    """
+
+    key: Key
+    trials: int
+    tracking: int
+    complete: int
+    best: float | None
+    median: float | None
+    quartiles: tuple[float, float] | None
+
+
+@dataclass(frozen=True)
+class Value:
+    """A value of a parameter, or a part of its range, as it is shown, and its trials."""
+
+    shown: str
+    trials: Group
+
+
+@dataclass(frozen=True)
+class Effect:
+    """A parameter of which trials sampled several values."""
+
+    parameter: str
+    values: Sequence[Value]
+
+
+def grouped(trials: Iterable[TrialRow], key: Callable[[TrialRow], Key | None]) -> list[Group]:
+    """Return the groups in the order of their keys; trials without a key are in none."""
+    ended: Counter[Key] = Counter()
+    tracking: Counter[Key] = Counter()
+    scores: defaultdict[Key, list[float]] = defaultdict(list)
+    for trial in trials:
+        if trial.state not in ("complete", "pruned") or (value := key(trial)) is None:
+            continue
+        ended[value] += 1
+        tracking[value] += trial.user_attributes.get("verdict") == "tracks"
+        if trial.state == "complete" and trial.value is not None:
+            scores[value].append(trial.value)
+    keys = sorted(ended, key=lambda value: (isinstance(value, str), value))
+    return [_group(value, ended[value], tracking[value], scores[value]) for value in keys]
+
+
+def effects(
+    trials: Sequence[TrialRow], definition: StudyDefinition, names: Sequence[str]
+) -> list[Effect]:
+    """Return the named parameters, in that order, as far as trials have several values of them.
+
+    A value that a preset fixes does not count: it belongs to the preset and was not sampled.
+    """
+    domains = definition.full_space().domains
+    shown = [_effect(trials, name, domains[name]) for name in names]
+    return [effect for effect in shown if len(effect.values) > 1]
+
+
+def verdict_counts(trials: Iterable[TrialRow]) -> list[tuple[str, int, int]]:
+    """Return each verdict with how many complete and how many pruned trials got it, most first."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for trial in trials:
+        if "verdict" in trial.user_attributes:
+            counts[str(trial.user_attributes["verdict"])][trial.state] += 1
+    rows = [(verdict, count["complete"], count["pruned"]) for verdict, count in counts.items()]
+    return sorted(rows, key=lambda row: (-row[1] - row[2], row[0]))
+
+
+def preset_of(trial: TrialRow) -> str | None:
+    """Return a trial's preset, None in a study without presets."""
+    preset = trial.params.get(PRESET)
+    return None if preset is None else str(preset)
+
+
+def context_steps(space: Space, trial: TrialRow) -> int | None:
+    """Return how many true values a trial's networks read before a free run that is scored.
+
+    None for a trial whose parameters are no candidate of the space: another program made it.
+    """
+    try:
+        return space.resolve(trial.params).architecture.context_steps
+    except UsageError:
+        return None
+
+
+def _group(key: Key, trials: int, tracking: int, scores: list[float]) -> Group:
+    if not scores:
+        return Group(key, trials, tracking, 0, None, None, None)
+    low, middle, high = np.percentile(scores, [25, 50, 75]).tolist()
+    return Group(key, trials, tracking, len(scores), min(scores), middle, (low, high))
+
+
+def _effect(trials: Sequence[TrialRow], name: str, domain: Domain) -> Effect:
+    part: Callable[[ParamValue], Key] = _as_key
+    label: Callable[[Key], str] = _shown
+    if not isinstance(domain, Choices):
+        part, label = _parts(domain.low, domain.high, log=domain.log)
+
+    def key(trial: TrialRow) -> Key | None:
+        value = trial.params.get(name)
+        return None if value is None else part(value)
+
+    return Effect(name, [Value(label(group.key), group) for group in grouped(trials, key)])
+
+
+def _as_key(value: ParamValue) -> Key:
+    assert value is not None
+    return value
+
+
+def _shown(value: Key) -> str:
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _parts(
+    low: float, high: float, *, log: bool
+) -> tuple[Callable[[ParamValue], Key], Callable[[Key], str]]:
+    """Return how a number is put into a part of its range, and how that part is shown."""
+
+    def scale(number: float) -> float:
+        return math.log(number) if log else number
+
+    first, width = scale(low), (scale(high) - scale(low)) / _PARTS
+
+    def part(value: ParamValue) -> Key:
+        assert isinstance(value, int | float)
+        return min(_PARTS - 1, max(0, int((scale(value) - first) / width))) if width else 0
+
+    def edge(number: int) -> str:
+        at = first + number * width
+        return f"{math.exp(at) if log else at:.2g}"
+
+    return part, lambda key: f"{edge(int(key))} to {edge(int(key) + 1)}"

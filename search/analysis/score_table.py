@@ -1,0 +1,185 @@
+"""The table of scores: candidates and baselines side by side where they are comparable.
+
+Scores are comparable within a group: same purpose, hence same draws, same span, same horizon.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from models.candidate import Candidate
+from models.diagnostics.scores import geometric_mean
+from search.analysis.winner import BaselineOutcome, Outcome
+from search.analysis.wording import baseline_name, counted
+from search.evaluation import BaselineResult, baseline_results
+from search.series import Table
+from search.storage import ParamValue
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData
+
+# The baseline that each candidate is compared with, draw by draw.
+_OPPONENT = "ar"
+
+
+@dataclass(frozen=True)
+class Row:
+    """A candidate or a baseline.
+
+    scores: NMSE of each draw, or of each training where the series is a table; score: their
+    median. is_winner: of the final. better_than_ar: on how many of the scores it is below AR's, as
+    (how many, of), None for AR itself.
+    """
+
+    name: str
+    kind: Literal["candidate", "baseline"]
+    described: str
+    score: float
+    scores: tuple[float, ...]
+    verdict: str | None
+    params: Mapping[str, ParamValue]
+    is_winner: bool
+    better_than_ar: tuple[int, int] | None
+
+    @property
+    def geometric_mean(self) -> float:
+        """The geometric mean of the scores, by which the final chooses."""
+        return geometric_mean(self.scores) if self.scores else self.score
+
+    @property
+    def mean_score(self) -> float:
+        """The mean of the scores."""
+        return float(np.mean(self.scores)) if self.scores else self.score
+
+
+@dataclass(frozen=True)
+class ScoreGroup:
+    """Rows that were scored alike, the least score first; title and note say on what."""
+
+    title: str
+    note: str
+    rows: Sequence[Row]
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A candidate that is shown in a group."""
+
+    number: int
+    candidate: Candidate
+    params: Mapping[str, ParamValue]
+    score: float
+    scores: tuple[float, ...]
+    verdict: str | None
+    is_winner: bool
+
+
+def search_baselines(definition: StudyDefinition, table: Table | None) -> list[BaselineOutcome]:
+    """Fit and score the baselines on the draws of the search, which no trial did."""
+    data = TaskData(definition, table)
+    replicas = 1 if table is not None else definition.search.replicas
+    results = baseline_results([data.view("search", index) for index in range(replicas)])
+    return [_baseline_outcome(result) for result in results]
+
+
+def score_group(
+    title: str, note: str, entrants: Sequence[Entrant], baselines: Sequence[BaselineOutcome]
+) -> ScoreGroup:
+    """Return candidates and baselines as one list by their scores, with AR as the measure."""
+    opponent = next((b.draw_scores for b in baselines if b.name == _OPPONENT), ())
+    rows = [_candidate_row(entrant, opponent) for entrant in entrants]
+    rows += [_baseline_row(baseline, opponent) for baseline in baselines]
+    return ScoreGroup(title, note, sorted(rows, key=lambda row: row.score))
+
+
+def span(
+    definition: StudyDefinition, purpose: Literal["search", "final", "test"], trainings: int
+) -> str:
+    """On which data a purpose trained and scored, in words; trainings: of each candidate."""
+    task = definition.task
+    if definition.series.is_generated:
+        fresh = "" if purpose == "search" else "fresh "
+        runs = (
+            f"a free run of {counted(task.test_horizon_steps, 'step')}"
+            if purpose == "test"
+            else _free_runs(task.start_points, task.horizon_steps)
+        )
+        return (
+            f"{counted(trainings, f'{fresh}draw')}; on each, training on "
+            f"{counted(task.train_steps, 'step')} and {runs}, against the {task.score_against}"
+        )
+    if purpose == "test":
+        room = task.test_steps - task.test_horizon_steps + 1
+        runs = _free_runs(min(task.start_points, room), task.test_horizon_steps)
+        rows = f"all rows before the last {task.test_steps:,}; {runs} within those"
+    else:
+        runs = _free_runs(task.start_points, task.horizon_steps)
+        rows = f"the first {task.train_steps:,} rows; {runs} in the {task.validation_steps:,} after"
+    return (
+        f"the one table; {counted(trainings, 'training')} on {rows}, against the "
+        f"{task.score_against}"
+    )
+
+
+def _free_runs(number: int, steps: int) -> str:
+    return f"{counted(number, 'free run')} of {counted(steps, 'step')}"
+
+
+def outcome_entrant(
+    outcome: Outcome,
+    number: int,
+    candidate: Candidate,
+    params: Mapping[str, ParamValue],
+    *,
+    is_winner: bool,
+) -> Entrant:
+    """A final job's candidate as an entrant."""
+    return Entrant(
+        number, candidate, params, outcome.score, outcome.replica_scores, outcome.verdict, is_winner
+    )
+
+
+def _candidate_row(entrant: Entrant, opponent: Sequence[float]) -> Row:
+    return Row(
+        name=f"trial {entrant.number}",
+        kind="candidate",
+        described=entrant.candidate.description(),
+        score=entrant.score,
+        scores=entrant.scores,
+        verdict=entrant.verdict,
+        params=entrant.params,
+        is_winner=entrant.is_winner,
+        better_than_ar=pairs(entrant.scores, opponent),
+    )
+
+
+def _baseline_row(baseline: BaselineOutcome, opponent: Sequence[float]) -> Row:
+    is_opponent = baseline.name == _OPPONENT
+    return Row(
+        name=baseline_name(baseline.name),
+        kind="baseline",
+        described="",
+        score=baseline.score,
+        scores=baseline.draw_scores,
+        verdict=None,
+        params={},
+        is_winner=False,
+        better_than_ar=None if is_opponent else pairs(baseline.draw_scores, opponent),
+    )
+
+
+def pairs(scores: Sequence[float], opponent: Sequence[float]) -> tuple[int, int] | None:
+    """On how many draws scores are below an opponent's, and of how many; None if they differ.
+
+    An opponent of a table has one score, with which each training is compared.
+    """
+    if len(opponent) == 1:
+        opponent = [opponent[0]] * len(scores)
+    if not scores or len(opponent) != len(scores):
+        return None
+    return sum(a < b for a, b in zip(scores, opponent, strict=True)), len(scores)
+
+
+def _baseline_outcome(result: BaselineResult) -> BaselineOutcome:
+    return BaselineOutcome.from_plain(result.name, result.to_plain(replica=0))

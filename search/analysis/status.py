@@ -1,0 +1,229 @@
+"""How far a study is and what it found, as the JSON values that commands print."""
+
+from collections import Counter, deque
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search.storage import Counts, StudyReader
+
+# The rate is that of the last minutes.
+RATE_MINUTES = 5.0
+_MOST_MESSAGES, _MESSAGE_SIGNS = 8, 120
+_BAR = 24
+
+
+class StudyStatus:
+    """What `freerun status` says of a study. Each `summary` reads only the trials that are new."""
+
+    def __init__(self, study: StudyReader, shown_url: str) -> None:
+        self._study = study
+        self._shown_url = shown_url
+        self._verdicts: Counter[str] = Counter()
+        self._failures: Counter[str] = Counter()
+        self._ends: deque[datetime] = deque()
+        self._first_start: datetime | None = None
+
+    def summary(self) -> dict[str, Any]:
+        """Plain JSON values: counts, budget, rate, best, verdicts, workers, leases, failures."""
+        finished, _ = self._study.news()
+        for trial in finished:
+            self._take(trial)
+        study, counts, budget = self._study, self._study.counts(), self._study.budget()
+        alive = [worker for worker in study.workers() if worker.alive]
+        jobs = study.final_jobs()
+        return {
+            "study": study.name,
+            "storage": self._shown_url,
+            "trials": {
+                **trial_counts(counts),
+                "running": counts.running,
+                "waiting": counts.waiting,
+            },
+            "budget": {
+                "trials": budget.trials,
+                "used_trials": budget.used_trials,
+                "minutes": budget.minutes,
+                "used_minutes": round(budget.spent_seconds / 60, 3),
+                "stop_requested": budget.stop_requested,
+                "quotas": {
+                    name: {"trials": quota.trials, "used": quota.used}
+                    for name, quota in budget.quotas.items()
+                },
+            },
+            "trials_per_minute": round(self._rate(datetime.now()), 2),
+            "best": best_summary(study),
+            "verdicts": dict(self._verdicts.most_common()),
+            "workers": [
+                {
+                    "worker": worker.worker_id,
+                    "host": worker.host,
+                    "pid": worker.pid,
+                    "beat_age_seconds": round(worker.beat_age, 1),
+                    "trials": len(worker.trial_ids),
+                    "final_jobs": len(worker.job_ids),
+                }
+                for worker in alive
+            ],
+            "leases": {
+                "trials": sum(len(worker.trial_ids) for worker in alive),
+                "final_jobs": sum(len(worker.job_ids) for worker in alive),
+                "seconds": study.lease_seconds,
+            },
+            "final": dict(Counter(job.state for job in jobs)),
+            "failures": [
+                {"message": message, "trials": count}
+                for message, count in self._failures.most_common(_MOST_MESSAGES)
+            ],
+            "failed_jobs": [
+                {"purpose": job.purpose, "message": job.message}
+                for job in jobs
+                if job.state == "failed"
+            ],
+        }
+
+    def _take(self, trial: FrozenTrial) -> None:
+        if "verdict" in trial.user_attrs:
+            self._verdicts[str(trial.user_attrs["verdict"])] += 1
+        if trial.state == TrialState.FAIL:
+            self._failures[str(trial.user_attrs.get("message", "no message"))] += 1
+        if trial.datetime_complete is not None:
+            self._ends.append(trial.datetime_complete)
+        if trial.datetime_start is not None:
+            self._first_start = min(self._first_start or trial.datetime_start, trial.datetime_start)
+
+    def _rate(self, now: datetime) -> float:
+        """Finished trials a minute, of the last minutes or since the first one began."""
+        since = now - timedelta(minutes=RATE_MINUTES)
+        self._ends = deque(end for end in self._ends if end > since)
+        if not self._ends or self._first_start is None:
+            return 0.0
+        minutes = (now - max(since, self._first_start)).total_seconds() / 60
+        return len(self._ends) / max(minutes, 1 / 60)
+
+
+def status_lines(summary: Mapping[str, Any]) -> list[str]:
+    """The same for people."""
+    trials, budget, best = summary["trials"], summary["budget"], summary["best"]
+    counts = ", ".join(f"{count:,} {state}" for state, count in trials.items())
+    lines = [f"{summary['study']} in {summary['storage']}", f"  trials    {counts}"]
+    lines.append(f"  budget    {_limits(budget)}")
+    lines += [
+        f"    {quota:16} {of['used']:,} of {of['trials']:,} trials"
+        for quota, of in budget["quotas"].items()
+    ]
+    lines.append(f"  rate      {summary['trials_per_minute']:.1f} trials/min")
+    if best is not None:
+        lines.append(f"  best      trial {best['trial']}, score {best['score']:.4g}")
+    lines += _verdict_lines(summary["verdicts"])
+    lines += [_worker_line(worker) for worker in summary["workers"]]
+    leases = summary["leases"]
+    held = f"{leases['trials']:,} trials, {leases['final_jobs']} final jobs"
+    kept = f"a lease outlives its worker's last beat by {leases['seconds']:.0f} s"
+    lines.append(f"  leases    {held} ({kept})")
+    if summary["final"]:
+        states = ", ".join(f"{count} {state}" for state, count in sorted(summary["final"].items()))
+        lines.append(f"  final     {states}")
+    lines += [
+        f"  failed    {failure['trials']:,} trials: {_one_line(failure['message'])}"
+        for failure in summary["failures"]
+    ]
+    lines += [
+        f"  failed    {job['purpose']} job: {_one_line(job['message'] or 'no message')}"
+        for job in summary["failed_jobs"]
+    ]
+    return lines
+
+
+def trial_counts(counts: Counts) -> dict[str, int]:
+    """Finished trials by state, as `run --json` prints them."""
+    return {"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed}
+
+
+def best_summary(study: StudyReader) -> dict[str, Any] | None:
+    """The best trial by its score in the search."""
+    best = study.best_trial()
+    if best is None:
+        return None
+    return {"trial": best.number, "score": best.value, "params": best.params}
+
+
+def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
+    """What a run found: counts, best trial, final, test and baselines."""
+    # Slow to import (torch), and `status` has no use for it.
+    from search.analysis.winner import winner_of
+
+    winner = winner_of(study)
+    summary: dict[str, Any] = {
+        "study": study.name,
+        "storage": shown_url,
+        "trials": trial_counts(study.counts()),
+        "seconds": 0.0,
+        "best": best_summary(study),
+        "final": None,
+        "test": None,
+        "baselines": {},
+    }
+    if winner is None:
+        return summary
+    summary["final"] = {
+        "trial": winner.trial_number,
+        "score": winner.final.score,
+        "mean_score": winner.final.mean_score,
+        "geometric_mean": winner.final.geometric_mean,
+        "replica_scores": list(winner.final.replica_scores),
+        "scored_against": winner.final.scored_against,
+        "verdict": winner.final.verdict,
+    }
+    baselines = {b.name: {"final": b.score, "test": None} for b in winner.final.baselines}
+    if winner.test is not None:
+        test = winner.test
+        # Replicas of a table share its one test span; those of a generated series have a draw each.
+        draws = len(test.baselines[0].draw_scores) if test.baselines else len(test.replica_scores)
+        summary["test"] = {
+            "score": test.score,
+            "mean_score": test.mean_score,
+            "draws": draws,
+            "horizon_steps": test.horizon_steps,
+            "scored_against": test.scored_against,
+            "verdict": test.verdict,
+        }
+        for baseline in test.baselines:
+            baselines[baseline.name]["test"] = baseline.score
+    summary["baselines"] = baselines
+    return summary
+
+
+def _limits(budget: Mapping[str, Any]) -> str:
+    limits = []
+    if budget["trials"] is not None:
+        limits.append(f"{budget['used_trials']} of {budget['trials']} trials")
+    if budget["minutes"] is not None:
+        limits.append(f"{budget['used_minutes']:.1f} of {budget['minutes']:g} minutes")
+    if budget["stop_requested"]:
+        limits.append("asked to stop")
+    return ", ".join(limits) or "no limit"
+
+
+def _verdict_lines(verdicts: Mapping[str, int]) -> list[str]:
+    total = sum(verdicts.values())
+    lines: list[str] = []
+    for name, count in verdicts.items():
+        heading, bar = "" if lines else "verdicts", "#" * round(_BAR * count / total)
+        lines.append(f"  {heading:8}  {name:16} {count:>7,}  {bar}".rstrip())
+    return lines
+
+
+def _worker_line(worker: Mapping[str, Any]) -> str:
+    holds = f"{worker['trials']} trials" if not worker["final_jobs"] else "a final job"
+    return (
+        f"  worker    {worker['worker']} on {worker['host']} (pid {worker['pid']}), last beat "
+        f"{worker['beat_age_seconds']:.0f} s ago, {holds}"
+    )
+
+
+def _one_line(message: str) -> str:
+    text = " ".join(message.split())
+    return text if len(text) <= _MESSAGE_SIGNS else text[: _MESSAGE_SIGNS - 3] + "..."

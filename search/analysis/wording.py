@@ -1,0 +1,90 @@
+"""How numbers, baselines, candidates and next commands are written, wherever they are shown."""
+
+import shlex
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.baselines.baseline import baselines
+from models.methods import counted as counted
+from search.study.definition import ScoreAgainst
+
+
+def shown_score(score: float) -> str:
+    """A score with three significant digits."""
+    if score < 999.5:
+        return f"{score:.3g}"
+    return f"{score:,.0f}" if score < 1e5 else f"{score:.2e}"
+
+
+def shown_scores(scores: Sequence[float]) -> str:
+    """Scores side by side, in their order."""
+    return ", ".join(shown_score(score) for score in scores)
+
+
+def baseline_name(key: str) -> str:
+    """A baseline's name in full."""
+    known = baselines().get(key)
+    return key if known is None else known.label
+
+
+def short_baseline_name(key: str) -> str:
+    """A baseline's name in a sentence or a legend."""
+    known = baselines().get(key)
+    return key if known is None else known.short_label
+
+
+def truth_name(scored_against: ScoreAgainst) -> str:
+    """What the truth of a score is, in a legend."""
+    return "truth (noise-free signal)" if scored_against == "signal" else "truth (as observed)"
+
+
+def scale_of(scored_against: ScoreAgainst) -> str:
+    """What an NMSE is, in a sentence."""
+    if scored_against == "signal":
+        return (
+            "NMSE is the mean squared error against the noise-free signal over that signal's "
+            "variance: 1 is about the error of a constant at its mean."
+        )
+    return (
+        "NMSE is the mean squared error against the observations over the variance of the training "
+        "span: what the mean scores shows how much a later span varies beside it."
+    )
+
+
+# By models.verdict, whose rules these are in a few words.
+VERDICTS = {
+    "tracks": "stays on the truth",
+    "flat": "settles on a level",
+    "copies": "stays at its last input",
+    "decays": "dies away on the way",
+    "wrong frequency": "oscillates too fast or too slowly",
+    "phase drift": "keeps its shape, and slips out of step",
+    "diverges": "runs away",
+    "off": "none of the others",
+}
+
+
+@dataclass(frozen=True)
+class Command:
+    """A command line, and what it does."""
+
+    line: str
+    purpose: str
+
+
+def commands(name: str, storage_url: str) -> list[Command]:
+    """Return what can be done next. storage_url: without its password."""
+    study, folder = shlex.quote(name), shlex.quote(f"{name}-export")
+    hidden = ", with the password in place of ***" if "***" in storage_url else ""
+    return [
+        Command(f"export FREERUN_STORAGE={shlex.quote(storage_url)}", f"where it is kept{hidden}"),
+        Command(f"freerun run {study}", "resumes; --trials and --minutes raise what may be spent"),
+        Command("freerun dashboard", "shows every trial in the browser"),
+        Command(f"freerun report {study} -o report.html", "writes the report anew"),
+        Command(f"freerun export {study} -o {folder}", "exports the winner; --trial another one"),
+        Command(f"freerun retrain {folder} -o retrained", "trains it again and proves its score"),
+        Command(
+            f"freerun forecast {folder} --series FILE.csv --horizon 100 -o forecast.csv",
+            "forecasts what comes after a table's last row",
+        ),
+    ]

@@ -1,0 +1,71 @@
+"""The note on a study that optuna-dashboard shows: what it is, what is attainable, what to do next.
+
+Written once, when the study is created; people may write in it after that.
+"""
+
+import json
+
+import optuna
+from optuna_dashboard import save_note
+
+from models.methods import largest, smallest
+from search.analysis.wording import commands, counted, scale_of, shown_score
+from search.storage import Storage
+from search.study.definition import StudyDefinition
+from search.study.limit.attainable import attainable_nmse
+
+
+def save_study_note(storage: Storage, definition: StudyDefinition) -> None:
+    """Write the note on the study of this definition, in place of an earlier one."""
+    study = optuna.load_study(study_name=definition.name, storage=storage.optuna)
+    save_note(study, study_note(definition, storage.shown_url))
+
+
+def study_note(definition: StudyDefinition, storage_url: str) -> str:
+    """Return the note as Markdown. storage_url: without its password.
+
+    What a user has named stands in code, where it can't be taken for Markdown.
+    """
+    task = definition.task
+    lines = [f"# {definition.name}", "", _task(definition), "", scale_of(task.score_against), ""]
+    limits = _limits(definition)
+    if limits:
+        lines += ["| true values read | attainable NMSE, mean over draws |", "|---|---|"]
+        lines += [f"| {samples:,} | {shown_score(limit)} |" for samples, limit in limits]
+        lines += ["", "One score, or a median of a few, may be below it; see docs/limit.md.", ""]
+    lines += ["```sh", *_commands(definition.name, storage_url), "```", ""]
+    plain = json.dumps(definition.model_dump(mode="json"), indent=1)
+    return "\n".join([*lines, "Definition:", "", "```json", plain, "```", ""])
+
+
+def _task(definition: StudyDefinition) -> str:
+    task, search = definition.task, definition.search
+    runs = counted(task.start_points, "free run")
+    return (
+        f"Networks train on {counted(task.train_steps, 'step')} of the series "
+        f"({definition.series.source}), then run freely: {runs} of "
+        f"{counted(task.horizon_steps, 'step')}, NMSE against the {task.score_against}, the median "
+        f"over {counted(search.replicas, 'replica')}. Sampler {search.sampler}, pruner "
+        f"{search.pruner}."
+    )
+
+
+def _limits(definition: StudyDefinition) -> list[tuple[int, float]]:
+    """What is attainable with the shortest and the longest context, and with the whole span."""
+    spans = {definition.task.train_steps}
+    for name in ("window_steps", "warm_up_steps"):
+        if name in definition.space:
+            domain = definition.space[name]
+            spans |= {int(smallest(domain)), int(largest(domain))}
+        fixed = (preset.fixed.get(name) for preset in definition.presets.values())
+        spans |= {int(value) for value in fixed if value is not None}
+    shown = {min(spans), sorted(spans)[-2] if len(spans) > 2 else min(spans), max(spans)}
+    found = [(samples, attainable_nmse(definition, samples)) for samples in sorted(shown)]
+    return [(samples, limit) for samples, limit in found if limit is not None]
+
+
+def _commands(name: str, storage_url: str) -> list[str]:
+    wanted = ("export ", "freerun run", "freerun report", "freerun export", "freerun retrain")
+    found = [c for c in commands(name, storage_url) if c.line.startswith(wanted)]
+    width = max(len(command.line) for command in found)
+    return [f"{command.line:{width}}  # {command.purpose}" for command in found]

@@ -1,0 +1,122 @@
+"""The dashboard's server: it listens, says where, and ends with a signal."""
+
+import signal
+import socket
+import sys
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager, suppress
+from types import FrameType
+from typing import NoReturn
+
+from waitress.server import create_server
+
+from search.dashboard.app import Access, dashboard_app
+from search.dashboard.guards import is_loopback, is_wildcard, own_names
+from search.dashboard.login import OneTimeLink
+from search.dashboard.passwords import Credentials
+from search.errors import UsageError
+from search.storage import Storage
+
+DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
+
+# A page asks for the study, its artifacts and its plots at the same time.
+_THREADS = 8
+_BACKLOG = 128
+# The server takes in a whole request before our layer sees it: no more than an artifact may have.
+_MOST_BODY_BYTES = 16 * 2**20
+
+
+def serve_dashboard(
+    storage: Storage,
+    *,
+    host: str = DEFAULT_HOST,
+    port: int = DEFAULT_PORT,
+    credentials: Credentials | None = None,
+    allowed_hosts: Collection[str] = (),
+    writable: bool = False,
+) -> signal.Signals:
+    """Serve the dashboard until SIGINT or SIGTERM comes, and return which came.
+
+    host: loopback, unless others may reach the dashboard. port: 0 for a free one. credentials: of
+    who may log in; without any, a link that logs in once is written to standard error, and the next
+    one when it is used. allowed_hosts: further names by which it is reached, of a proxy perhaps.
+    writable: whether changes of studies are let through. The URL is written to standard error as
+    soon as it answers. To be called from the main thread, which is where signals arrive.
+
+    Raises UsageError where the address can't be had.
+    """
+    listening = _listen(host, port)
+    url = _url("127.0.0.1" if is_wildcard(host) else host, listening.getsockname()[1])
+    came: list[signal.Signals] = []
+    with listening, _noted_signals(came), suppress(_Ended):
+        _say(_invitation(url, host, writable=writable))
+        key = credentials or OneTimeLink(lambda link: _say(f"Log in, once: {url}{link}"))
+        names = {*own_names(host), *allowed_hosts}
+        access = Access(key, names, any_address=is_wildcard(host), writable=writable)
+        server = create_server(
+            dashboard_app(storage, access),
+            sockets=[listening],
+            threads=_THREADS,
+            ident="freerun",
+            max_request_body_size=_MOST_BODY_BYTES,
+        )
+        server.run()  # returns when _Ended came and its threads have ended
+    return came[0]
+
+
+class _Ended(SystemExit):
+    """A signal asks for the end. Waitress lets an exit through, and nothing else."""
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    """A listening socket, made before any thread of the server."""
+    if not 0 <= port <= 65535:
+        raise UsageError(f"--port must be from 0 to 65535, but got {port}")
+    if not host:
+        raise UsageError(f"--host must not be empty; name an address such as {DEFAULT_HOST}")
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+        family, _, _, _, address = found[0]
+        return socket.create_server(address, family=family, backlog=_BACKLOG)
+    except (OSError, UnicodeError) as error:
+        reason = getattr(error, "strerror", None) or "not a name of an address"
+        raise UsageError(
+            f"the dashboard can't be served on {_url(host, port)}: {reason}; "
+            "name another address by --host and --port"
+        ) from error
+
+
+@contextmanager
+def _noted_signals(came: list[signal.Signals]) -> Iterator[None]:
+    """Within it, SIGINT and SIGTERM are noted in `came` and raise _Ended."""
+
+    def end(number: int, _frame: FrameType | None) -> NoReturn:
+        came.append(signal.Signals(number))
+        raise _Ended
+
+    before = {number: signal.signal(number, end) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _invitation(url: str, host: str, *, writable: bool) -> str:
+    changes = "changes are allowed" if writable else "read-only"
+    text = f"Dashboard on {url} ({changes}; Ctrl-C ends it)"
+    if not is_loopback(host):
+        text += (
+            "\nOther machines reach it, over a connection that is not encrypted: put a proxy with "
+            "HTTPS before it where the network is not your own."
+        )
+    return text
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"

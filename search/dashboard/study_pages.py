@@ -1,0 +1,205 @@
+"""What the page of a freerun study asks for again and again, answered from memory and in few bytes.
+
+optuna-dashboard reads, serialises and sends some kilobytes for each trial, every time: of 10,000
+trials that is a minute and 85 MB, after which the browser is busy with one line for each trial in
+the plot of intermediate values. Here trials are kept as JSON, and of a study with many the page is
+told that it has no intermediate values (a summary of them is among the figures).
+"""
+
+import gzip
+import json
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
+from http import HTTPStatus
+from threading import Lock
+from typing import Any
+from urllib.parse import parse_qs
+
+from optuna.study._frozen import FrozenStudy
+
+# The envelope around the trials is optuna-dashboard's own.
+from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
+from optuna_dashboard._note import get_note_from_system_attrs
+from optuna_dashboard._serializer import serialize_study_detail
+
+from search.analysis.importances import FEWEST_TRIALS, importances
+from search.dashboard.study_figures import study_figures
+from search.dashboard.study_trials import StudyTrials
+from search.dashboard.wsgi import (
+    LEVEL,
+    App,
+    Body,
+    Environ,
+    Start,
+    answer,
+    method,
+    path,
+    takes_gzip,
+)
+from search.errors import UnknownStudyError
+from search.storage import Storage, StudyReader
+from search.study.study_file import read_stored_definition
+
+# Up to so many trials, the page draws a line of intermediate values for each of them.
+MOST_LINES = 300
+
+_STUDY = re.compile(r"/api/studies/(\d+)")
+_IMPORTANCES = re.compile(r"/api/studies/(\d+)/param_importances")
+_NOTE_KEY = re.compile(r"dashboard:(\d+):note_ver")
+
+
+class StudyPages:
+    """Answers for the studies that freerun made; everything else is the application's."""
+
+    def __init__(self, app: App, storage: Storage) -> None:
+        self._app = app
+        self._storage = storage
+        self._lock = Lock()
+        self._known: dict[int, _Pages] = {}
+
+    def __call__(self, environ: Environ, start: Start) -> Body:
+        if method(environ) == "GET":
+            if found := _STUDY.fullmatch(path(environ)):
+                return self._study(environ, start, int(found[1]))
+            if found := _IMPORTANCES.fullmatch(path(environ)):
+                return self._importances(environ, start, int(found[1]))
+        return self._app(environ, start)
+
+    def trials_of(self, study_id: int) -> int | None:
+        """How many trials a study has, as far as that is known here; None for another study."""
+        pages = self._pages(study_id)
+        if pages is None:
+            return None
+        with pages.fresh() as trials:
+            return len(trials.rows)
+
+    def warm_up(self) -> None:
+        """Read all studies, so that the first visitor need not wait for it."""
+        for study in self._storage.optuna.get_all_studies():
+            pages = self._pages(study._study_id)
+            if pages is not None:
+                with pages.fresh():
+                    pass
+
+    def _study(self, environ: Environ, start: Start, study_id: int) -> Body:
+        pages, frozen = self._pages(study_id), self._frozen(study_id)
+        after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
+        if pages is None or frozen is None or not after.isdecimal():
+            return self._app(environ, start)
+        content, headers = pages.detail(frozen, int(after), compress=takes_gzip(environ))
+        return answer(start, HTTPStatus.OK, content, "application/json", headers)
+
+    def _importances(self, environ: Environ, start: Start, study_id: int) -> Body:
+        pages = self._pages(study_id)
+        found = None if pages is None else pages.importances()
+        if found is None:
+            return self._app(environ, start)
+        content = json.dumps({"param_importances": [found]}).encode()
+        return answer(start, HTTPStatus.OK, content, "application/json")
+
+    def _pages(self, study_id: int) -> "_Pages | None":
+        with suppress(KeyError, UnknownStudyError):
+            study = self._storage.study(self._storage.optuna.get_study_name_from_id(study_id))
+            with self._lock:
+                known = self._known.get(study_id)
+                # SQLite gives the id of a deleted study to the next one.
+                if known is None or known.created != study.created:
+                    known = self._known[study_id] = _Pages(study)
+                return known
+        return None
+
+    def _frozen(self, study_id: int) -> FrozenStudy | None:
+        studies = self._storage.optuna.get_all_studies()
+        return next((study for study in studies if study._study_id == study_id), None)
+
+
+class _Pages:
+    """The answers about one study, kept as long as they are true."""
+
+    def __init__(self, study: StudyReader) -> None:
+        self.created = study.created
+        self._definition = read_stored_definition(study.definition)
+        self._trials = StudyTrials(study, self._definition.full_space())
+        self._figures: tuple[int, list[dict[str, Any]]] = (-1, [])
+        self._importances: tuple[int, list[dict[str, Any]]] = (-1, [])
+        self._whole: tuple[tuple[int, bytes], bytes] = ((-1, b""), b"")
+
+    @contextmanager
+    def fresh(self) -> Iterator[StudyTrials]:
+        """The trials as they are now, for the block alone."""
+        with self._trials.lock:
+            self._trials.refresh()
+            yield self._trials
+
+    def detail(
+        self, study: FrozenStudy, after: int, *, compress: bool
+    ) -> tuple[bytes, list[tuple[str, str]]]:
+        """The study with its trials from a number on, and the headers that go with it."""
+        with self.fresh() as trials:
+            notes = _notes(study.system_attrs)
+            envelope = self._envelope(study, trials, notes)
+            kind, key = [("Content-Encoding", "gzip")], (trials.version, envelope)
+            if compress and after == 0 and self._whole[0] == key:
+                return self._whole[1], kind
+            texts = trials.texts(range(after, len(trials.rows)), notes)
+            content = b'{"trials":[' + texts + b"]," + envelope
+            if not compress:
+                return content, []
+            packed = gzip.compress(content, LEVEL, mtime=0)
+            if after == 0:
+                self._whole = key, packed
+            return packed, kind
+
+    def importances(self) -> list[dict[str, Any]] | None:
+        """As the page takes them; None where the trials are too few for ours."""
+        with self.fresh() as trials:
+            if trials.complete < FEWEST_TRIALS:
+                return None
+            if self._importances[0] != trials.complete:
+                rows = importances(list(trials.rows.values()), self._definition)
+                found = [
+                    {
+                        "name": row.parameter,
+                        "importance": row.share,
+                        "distribution": type(trials.distributions[row.parameter]).__name__,
+                    }
+                    for row in rows
+                ]
+                self._importances = trials.complete, found
+            return self._importances[1]
+
+    def _envelope(
+        self, study: FrozenStudy, trials: StudyTrials, notes: Mapping[int, Mapping[str, Any]]
+    ) -> bytes:
+        """All but the trials: the rest of a JSON object, without its opening brace."""
+        is_small = len(trials.rows) <= MOST_LINES
+        plain = serialize_study_detail(
+            study,
+            [],
+            [],
+            sorted(trials.common.items()),
+            sorted(trials.distributions.items()),
+            list(trials.attributes.items()),
+            trials.has_reports and is_small,
+            get_plotly_graph_objects(study.system_attrs),
+            [],
+        )
+        del plain["trials"], plain["best_trials"]
+        if self._figures[0] != trials.version:
+            figures = study_figures(
+                self._definition, trials.rows, trials.contexts, has_lines=not is_small
+            )
+            self._figures = trials.version, figures
+        plain["plotly_graph_objects"] += self._figures[1]
+        best = trials.best()
+        head = (
+            b'"best_trials":[' + trials.texts([] if best is None else [best.number], notes) + b"],"
+        )
+        return head + json.dumps(plain, separators=(",", ":")).encode()[1:]
+
+
+def _notes(attributes: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
+    """The notes on trials that a study's system attributes hold, by trial id."""
+    ids = [int(found[1]) for key in attributes if (found := _NOTE_KEY.fullmatch(key))]
+    return {trial_id: get_note_from_system_attrs(attributes, trial_id) for trial_id in ids}

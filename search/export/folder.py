@@ -1,0 +1,210 @@
+"""An export as a folder: written all or nothing, and checked when it is read."""
+
+import os
+import shlex
+import shutil
+import uuid
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+)
+
+from models.candidate import Candidate, from_plain, to_plain
+from search.analysis.wording import shown_score
+from search.errors import ExportError, SeriesError
+from search.export.content import Export
+from search.export.manifest import MANIFEST, Manifest, first_fault
+from search.files import template
+from search.series import Purpose, Table
+from search.storage import ParamValue
+from search.study.definition import StudyDefinition
+
+CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
+WEIGHTS, README = "weights.safetensors", "README.md"
+
+_REQUIRED = (CANDIDATE, STUDY, README)
+_ALL = (*_REQUIRED, DATA, WEIGHTS)
+
+Read = TypeVar("Read")
+
+
+def _read_candidate(plain: Any) -> Candidate:
+    if isinstance(plain, Candidate):
+        return plain
+    try:
+        return from_plain(plain)
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"is no candidate ({error!r})") from error
+
+
+class _CandidateFile(BaseModel):
+    """What candidate.json holds; purpose and replicas: None without a claim."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    candidate: Annotated[Candidate, PlainValidator(_read_candidate), PlainSerializer(to_plain)]
+    params: dict[str, ParamValue]
+    seed: int
+    purpose: Purpose | None
+    replicas: int | None
+
+
+def write_export(export: Export, out: Path) -> None:
+    """Write an export folder, all or nothing; an older export there is replaced.
+
+    Raises ExportError where `out` is a file, a folder that holds anything else, or can't be
+    written.
+    """
+    folder = out.expanduser().resolve()
+    _check_replaceable(folder)
+    new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    old = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
+    files = _files(export, folder.name)
+    files[MANIFEST] = Manifest.of(export, files).to_bytes()
+    try:
+        new.mkdir(parents=True)
+        for name, content in files.items():
+            (new / name).write_bytes(content)
+        if folder.exists():
+            folder.rename(old)
+        try:
+            new.rename(folder)
+        except OSError:
+            if old.exists():
+                old.rename(folder)
+            raise
+    except OSError as error:
+        raise ExportError(
+            f"an export can't be written to {out}: {error.strerror}; name another folder"
+        ) from error
+    finally:
+        shutil.rmtree(new, ignore_errors=True)
+        shutil.rmtree(old, ignore_errors=True)
+
+
+def read_export(folder: Path) -> Export:
+    """Read an export folder.
+
+    Raises ExportError where it is missing, lacks a file, is damaged, or of a newer format.
+    """
+    if not folder.is_dir():
+        kind = "is a file" if folder.exists() else "does not exist"
+        raise ExportError(
+            f"an export is a folder, but {folder} {kind}; see `freerun export --help`"
+        )
+    try:
+        return _read(folder)
+    except ExportError as error:
+        raise ExportError(f"{folder}: {error}") from error.__cause__
+
+
+def _files(export: Export, folder_name: str) -> dict[str, bytes]:
+    claim = export.claim
+    described = _CandidateFile(
+        candidate=export.candidate,
+        params=dict(export.params),
+        seed=export.study_seed,
+        purpose=None if claim is None else claim.purpose,
+        replicas=None if claim is None else claim.replicas,
+    )
+    readme = template("search.export", "README.md").render(
+        export=export,
+        folder=shlex.quote(folder_name),
+        described=export.candidate.description(),
+        shown_score=shown_score,
+    )
+    files = {
+        CANDIDATE: _json(described),
+        STUDY: _json(export.definition),
+        README: readme.encode(),
+    }
+    if export.table is not None:
+        files[DATA] = export.table.to_bytes()
+    if export.weights is not None:
+        files[WEIGHTS] = export.weights
+    return files
+
+
+def _json(model: BaseModel) -> bytes:
+    return (model.model_dump_json(indent=2) + "\n").encode()
+
+
+def _check_replaceable(folder: Path) -> None:
+    """Raise ExportError for a path at which there is anything but an export or an empty folder."""
+    if not os.path.lexists(folder):
+        return
+    if not folder.is_dir():
+        raise ExportError(f"an export is a folder, but {folder} is a file; name another one")
+    held = {path.name for path in folder.iterdir()}
+    if held and MANIFEST not in held:
+        raise ExportError(
+            f"{folder} must be empty or an older export, but holds other files, such as "
+            f"{min(held)}; name another folder"
+        )
+    if foreign := held - {MANIFEST, *_ALL}:
+        raise ExportError(
+            f"{folder} holds an export, which would be replaced, but also {min(foreign)}; move "
+            "that, or name another folder"
+        )
+
+
+def _read(folder: Path) -> Export:
+    manifest = Manifest.from_bytes(_content(folder, MANIFEST))
+    if lacking := [name for name in _REQUIRED if name not in manifest.files]:
+        raise ExportError(f"{MANIFEST} must name {lacking[0]}, but does not; export again")
+    if unknown := [name for name in manifest.files if name not in _ALL]:
+        raise ExportError(f"{MANIFEST} names {unknown[0]!r}, which is no part of an export")
+    files = {name: _content(folder, name) for name in manifest.files}
+    for name, content in files.items():
+        manifest.check(name, content)
+    described = _parsed(CANDIDATE, files[CANDIDATE], TypeAdapter(_CandidateFile))
+    export = Export(
+        study=manifest.study,
+        trial=manifest.trial,
+        candidate=described.candidate,
+        params=described.params,
+        definition=_parsed(STUDY, files[STUDY], TypeAdapter(StudyDefinition)),
+        claim=manifest.claim,
+        test=manifest.test,
+        table=_table(files[DATA]) if DATA in files else None,
+        weights=files.get(WEIGHTS),
+        weights_purpose=manifest.weights_purpose,
+        versions=manifest.versions,
+        machine=manifest.machine,
+    )
+    if export.table is None and not export.definition.series.is_generated:
+        raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")
+    _ = export.checkpoint  # raises where it is damaged
+    return export
+
+
+def _content(folder: Path, name: str) -> bytes:
+    path = folder / name
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        remedy = "name an export folder" if name == MANIFEST else "export again"
+        raise ExportError(f"{name} is missing; {remedy}") from None
+    except OSError as error:
+        raise ExportError(f"{name} can't be read: {error.strerror}") from error
+
+
+def _parsed(name: str, content: bytes, adapter: TypeAdapter[Read]) -> Read:
+    try:
+        return adapter.validate_json(content)
+    except ValidationError as error:
+        raise ExportError(f"{name} is damaged: {first_fault(error)}; export again") from None
+
+
+def _table(content: bytes) -> Table:
+    try:
+        return Table.from_bytes(content)
+    except SeriesError as error:
+        raise ExportError(f"{DATA} can't be read: {error}") from error

@@ -1,0 +1,91 @@
+"""The forecast of an exported candidate from the last rows of a table."""
+
+import csv
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from models.checkpoint import Checkpoint
+from search.errors import SeriesError, UsageError
+from search.evaluation import run_networks
+from search.export import Export
+from search.files import write_file
+from search.series import FloatArray, Table
+
+
+@dataclass(frozen=True, eq=False)
+class Forecast:
+    """Values `[time, channel]` at the times after a table's last row, in the table's units."""
+
+    time_column: str
+    times: tuple[str, ...]
+    columns: tuple[str, ...]
+    values: FloatArray
+
+
+def forecast(export: Export, table: Table, horizon_steps: int) -> Forecast:
+    """Warm up on the table's last rows, then run freely for `horizon_steps` steps.
+
+    Each network reads the values scaled by the mean and the standard deviation of its own training
+    span, and runs alone; the forecast is their median, step by step.
+
+    Raises UsageError for a horizon below 1 and for an export without networks; SeriesError for a
+    table with too few rows, another number of columns, or values too large to scale.
+    """
+    if horizon_steps < 1:
+        raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
+    checkpoint = export.checkpoint
+    if checkpoint is None:
+        raise UsageError(
+            f"the export of trial {export.trial} holds no networks, since it was in no final; "
+            "`freerun retrain` writes an export with networks, which forecasts"
+        )
+    _check_table(checkpoint, table)
+    runs = _free_runs(checkpoint, table.values, horizon_steps)
+    return Forecast(
+        time_column=table.time_column,
+        times=tuple(table.continue_time(horizon_steps)),
+        columns=table.columns,
+        values=np.asarray(np.median(runs, axis=0)),
+    )
+
+
+def write_forecast_csv(forecast: Forecast, path: Path) -> None:
+    """Write the time column and one column per channel, all or nothing.
+
+    Raises UsageError where the file can't be written.
+    """
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow([forecast.time_column, *forecast.columns])
+    rows = zip(forecast.times, forecast.values.tolist(), strict=True)
+    writer.writerows([time, *values] for time, values in rows)
+    write_file(path, text.getvalue().encode())
+
+
+def _check_table(checkpoint: Checkpoint, table: Table) -> None:
+    needed = checkpoint.architecture.context_steps
+    if len(table.columns) != checkpoint.channels:
+        raise SeriesError(
+            f"the table must have {checkpoint.channels} value column(s), as the exported networks "
+            f"were trained on, but {len(table.columns)} are named: {', '.join(table.columns)}"
+        )
+    if table.rows < needed:
+        raise SeriesError(
+            f"the table must have at least {needed} rows, on which the exported networks warm up, "
+            f"but has {table.rows}; give a longer table"
+        )
+
+
+def _free_runs(checkpoint: Checkpoint, values: FloatArray, steps: int) -> FloatArray:
+    """The free run of every network after `values` `[time, channel]`: `[member, step, channel]`."""
+    context = values[len(values) - checkpoint.architecture.context_steps :]
+    try:
+        return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
+    except OverflowError as error:
+        raise SeriesError(
+            "the table's values must be of the size that the exported networks were trained on, "
+            f"but reach {np.abs(values).max():g}; check the units of the column"
+        ) from error

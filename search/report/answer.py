@@ -1,0 +1,155 @@
+"""The answer of a study in sentences, none stronger than its numbers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from models.candidate import Candidate
+from search.analysis.score_table import pairs
+from search.analysis.winner import BaselineOutcome, Outcome, Winner
+from search.analysis.wording import (
+    counted,
+    short_baseline_name,
+    shown_score,
+)
+from search.storage import Counts, TrialRow
+from search.study.definition import StudyDefinition
+from search.study.limit.attainable import attainable_nmse
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a reader should know who reads nothing else."""
+
+    headline: str
+    sentences: Sequence[str]
+
+
+def winner_answer(
+    winner: Winner, candidate: Candidate, finalists: int, definition: StudyDefinition
+) -> Answer:
+    """The answer of a study whose final is done, wholly or so far."""
+    final = winner.final
+    scored = winner.test or final
+    sentences = [
+        f"The winner is trial {winner.trial_number}: {candidate.description()}.",
+        f"In the final, on {_trainings(final, definition)}, its NMSE over "
+        f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
+        f"{shown_score(final.score)} in the median and {shown_score(final.geometric_mean)} in the "
+        f"geometric mean, the least of {counted(finalists, 'finalist')}.",
+    ]
+    if winner.test is None:
+        sentences.append("Its test has not been done, so this score may flatter it.")
+    else:
+        sentences.append(_test_sentence(winner.test, definition))
+    sentences += [_comparison(scored, baseline) for baseline in _opponents(scored.baselines)]
+    sentences += _limit_sentences(scored, candidate, definition)
+    if scored.scored_against == "observations":
+        sentences.append(
+            "Scores are against observations: their noise, which nobody can forecast, counts as "
+            "error."
+        )
+    where = "in the test" if winner.test else "in the final"
+    headline = f"Trial {winner.trial_number} won: NMSE {shown_score(scored.score)} {where}"
+    return Answer(f"{headline}, verdict “{scored.verdict}”", sentences)
+
+
+def search_answer(
+    best: TrialRow | None,
+    candidate: Candidate | None,
+    counts: Counts,
+    definition: StudyDefinition,
+    baselines: Sequence[BaselineOutcome],
+) -> Answer:
+    """The answer of a study without a final: the best trial so far, if there is any.
+
+    baselines: on the draws of the search.
+    """
+    if best is None or candidate is None or best.value is None:
+        return Answer("No trial is complete yet", [f"So far: {shown_counts(counts)}."])
+    return Answer(
+        f"Best so far: trial {best.number}, NMSE {shown_score(best.value)} in the search",
+        [
+            f"Trial {best.number} is {candidate.description()}.",
+            f"Its score, against the {definition.task.score_against} over "
+            f"{counted(definition.task.horizon_steps, 'step')}, is the least of "
+            f"{counted(counts.complete, 'complete trial')}; what is chosen as the least looks "
+            "better than it is. The final, in which the best are trained anew and the winner is "
+            "tested, is not done.",
+            *(
+                f"On the same data {_the(baseline.name)} has {shown_score(baseline.score)}."
+                for baseline in _opponents(baselines)
+            ),
+        ],
+    )
+
+
+def shown_counts(counts: Counts) -> str:
+    """How many trials are in each state that has any."""
+    states = ("complete", "pruned", "failed", "running", "waiting")
+    found = [f"{getattr(counts, state):,} {state}" for state in states if getattr(counts, state)]
+    return ", ".join(found) or "no trial"
+
+
+def _test_sentence(test: Outcome, definition: StudyDefinition) -> str:
+    number = len(test.replica_scores)
+    if definition.series.is_generated:
+        where, runs = f"on {counted(number, 'fresh draw')}", "its free runs"
+    else:
+        where, runs = "on the table's last rows", f"the free runs of {counted(number, 'training')}"
+    same = test.verdicts.count(test.verdict)
+    return (
+        f"In the test, {where}, which played no part in any choice, {runs} over "
+        f"{counted(test.horizon_steps, 'step')} have NMSE {shown_score(test.score)} in the median, "
+        f"{shown_score(test.mean_score)} in the mean and "
+        f"{shown_score(max(test.replica_scores))} at worst; the verdict is “{test.verdict}” on "
+        f"{same} of {len(test.verdicts)}."
+    )
+
+
+def _limit_sentences(
+    scored: Outcome, candidate: Candidate, definition: StudyDefinition
+) -> list[str]:
+    """What could be reached at all, and what the winner's mean is beside it."""
+    steps = candidate.architecture.context_steps
+    limit = attainable_nmse(definition, steps, scored.horizon_steps)
+    floor = attainable_nmse(definition, definition.task.train_steps, scored.horizon_steps)
+    if limit is None or floor is None:
+        return []
+    draws = len(scored.replica_scores)
+    return [
+        f"The attainable limit is {shown_score(limit)} for forecasters that read "
+        f"{counted(steps, 'value')} with weights that do not depend on the draw, and "
+        f"{shown_score(floor)} for any that know all {definition.task.train_steps:,}: least means "
+        f"over draws, to compare with the winner's mean of {shown_score(scored.mean_score)}"
+        + (f", which {counted(draws, 'draw')} estimate only roughly." if draws < 100 else "."),
+    ]
+
+
+def _trainings(outcome: Outcome, definition: StudyDefinition) -> str:
+    kind = "fresh draw" if definition.series.is_generated else "training"
+    return counted(len(outcome.replica_scores), kind)
+
+
+def _opponents(baselines: Sequence[BaselineOutcome]) -> list[BaselineOutcome]:
+    """AR, and the best of the baselines if that is another one."""
+    best = min(baselines, key=lambda baseline: baseline.score, default=None)
+    autoregression = [baseline for baseline in baselines if baseline.name == "ar"]
+    return autoregression + ([best] if best is not None and best not in autoregression else [])
+
+
+def _comparison(outcome: Outcome, baseline: BaselineOutcome) -> str:
+    better = pairs(outcome.replica_scores, baseline.draw_scores)
+    on = "" if better is None else f"; the winner is better on {better[0]} of {better[1]}"
+    result = "beats" if outcome.score < baseline.score else "does not beat"
+    scores = shown_score(baseline.score)
+    if len(baseline.draw_scores) > 1:
+        scores += f" in the median and {shown_score(baseline.mean_score)} in the mean"
+    return (
+        f"On the same data {_the(baseline.name)} has {scores}{on}: in the median, the winner "
+        f"{result} it."
+    )
+
+
+def _the(baseline: str) -> str:
+    name = short_baseline_name(baseline)
+    return f"the {name}" if name == "mean" else name

@@ -1,0 +1,267 @@
+"""The figures of a study's report, each with its words."""
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from search.analysis.course import history_of, rate_of
+from search.analysis.groups import verdict_counts
+from search.analysis.importances import Importance
+from search.analysis.study_results import StudyResults
+from search.analysis.winner import BaselineOutcome
+from search.analysis.wording import (
+    VERDICTS,
+    counted,
+    short_baseline_name,
+    shown_score,
+    truth_name,
+)
+from search.plotting.artifacts import CURVE, ROLLOUT, read_curve_csv
+from search.plotting.charts import chart
+from search.plotting.drawing import Line
+from search.plotting.errors import baseline_lines, error_drawing, error_line
+from search.plotting.rollout import rollout_drawing
+from search.plotting.study import history_chart, importances_chart, rate_chart
+from search.report.parts import Picture, Plot
+from search.series import Table
+from search.storage import TrialRow
+
+# The baseline whose free run is always shown beside the winner's.
+_COMPARED = "ar"
+
+
+@dataclass(frozen=True)
+class VerdictRow:
+    """How many trials got a verdict; share: of those that got any.
+
+    example: the free run of a complete trial, None where none was kept.
+    """
+
+    verdict: str
+    description: str
+    complete: int
+    pruned: int
+    share: float
+    example: Picture | None
+
+    @property
+    def count(self) -> int:
+        """Complete and pruned trials."""
+        return self.complete + self.pruned
+
+
+def rollout_plot(results: StudyResults) -> Plot | Picture | None:
+    """The free run of the winner's test, else of its final, else the best trial's picture.
+
+    Of the baselines' free runs, those of AR and of the best one are shown, the others on demand.
+    """
+    winner = results.winner
+    if winner is None:
+        return _best_picture(results)
+    outcome = winner.test or winner.final
+    example, table = outcome.example, results.table
+    drawn = [b for b in by_score(outcome.baselines) if b.forecast is not None]
+    shown = {b.name for b in drawn if b.name == _COMPARED} | {b.name for b in drawn[:1]}
+    drawing = rollout_drawing(
+        example,
+        truth_name=truth_name(outcome.scored_against),
+        network_name="free run of the winner",
+        baselines=[
+            (b.name, b.forecast, b.name in shown) for b in reversed(drawn) if b.forecast is not None
+        ],
+        positions=None if table is None else axis_positions(table),
+        x_title="step of the series" if table is None else table.time_column,
+        y_title=results.definition.series.channels[0],
+    )
+    where, score = outcome.purpose, shown_score(outcome.replica_scores[example.replica])
+    draw = f"draw {example.replica}" if table is None else f"training {example.replica}"
+    names = ", ".join(short_baseline_name(b.name) for b in drawn)
+    return Plot(
+        key="rollout",
+        title=f"The winner's free run in the {where}",
+        caption=(
+            f"The network reads observed values up to the vertical line, then only its own output. "
+            f"Shown is the {where}'s median case, {draw}, with NMSE {score}. Click on a name in "
+            "the legend to show or hide a line."
+        ),
+        alternative=(
+            f"Observed values before the end of the warm-up; after it the truth and the free run "
+            f"of the network over {counted(outcome.horizon_steps, 'step')}, NMSE {score}, verdict "
+            f"{outcome.verdicts[example.replica]}; beside it the free runs of {names or 'none'}."
+        ),
+        figure=chart(drawing, height=420),
+    )
+
+
+def error_plot(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> Plot | None:
+    """The error by horizon step of the winner, or of the best trial, and of all baselines.
+
+    baselines: on the draws of the search, for a study without a final.
+    """
+    winner = results.winner
+    if winner is not None:
+        outcome = winner.test or winner.final
+        name, errors, baselines = f"trial {winner.trial_number}", outcome.curve, outcome.baselines
+        where: str = outcome.purpose
+    else:
+        best = results.ranked(1)
+        found = _artifact(results, best[0][1], CURVE) if best else None
+        if found is None:
+            return None
+        name, errors, where = f"trial {best[0][1].number}", read_curve_csv(found), "search"
+    lines = [error_line(name, errors, "free-run")]
+    lines += baseline_lines([(b.name, b.curve) for b in by_score(baselines)])
+    return Plot(
+        key="error-by-horizon",
+        title=f"Error by horizon in the {where}",
+        caption=(
+            "NMSE at each step of the free run, the median over draws or trainings. Far out, "
+            "neighbouring steps are drawn as their mean. Baselines also differ by their symbols, "
+            "which stand at other steps in each line."
+        ),
+        alternative="NMSE by horizon step. " + " ".join(map(_line_in_words, lines)),
+        figure=chart(error_drawing(lines, results.definition.task.score_against), height=420),
+    )
+
+
+def history_plot(results: StudyResults) -> Plot | None:
+    """The scores of all trials in their order."""
+    history = history_of(results.trials)
+    if not history.complete.numbers and not history.pruned.numbers:
+        return None
+    best = history.best.scores
+    return Plot(
+        key="score-history",
+        title="Score history",
+        caption=(
+            "Each trial's score in the search. A pruned trial is shown by its last report, of a "
+            "network that was not trained to the end. Where points would lie on each other, one "
+            "is drawn."
+        ),
+        alternative=f"Scores of {counted(results.counts.complete, 'complete trial')} and "
+        f"{counted(results.counts.pruned, 'pruned trial')} by trial number"
+        + (f"; the best is {shown_score(best[-1])}." if best else "."),
+        figure=history_chart(history, results.definition.task.score_against),
+    )
+
+
+def rate_plot(results: StudyResults) -> Plot | None:
+    """How fast the search went."""
+    rate = rate_of(results.trials)
+    if rate is None:
+        return None
+    finished, span = results.counts.complete + results.counts.pruned, rate.span_minutes
+    return Plot(
+        key="rate",
+        title="Trials a minute",
+        caption=(
+            "Trials that ended, in intervals of equal length from the start of the first trial to "
+            "the end of the last. Intervals in which none ended are empty."
+        ),
+        alternative=f"{finished:,} complete and pruned trials in {span:.2g} minutes, "
+        f"{finished / span:.1f} a minute in the mean.",
+        figure=rate_chart(rate),
+    )
+
+
+def importances_plot(rows: Sequence[Importance]) -> Plot | None:
+    """Which parameters decide; None where there are too few trials."""
+    if not rows:
+        return None
+    words = ", ".join(f"{row.parameter} {100 * row.share:.0f} %" for row in rows[:5])
+    return Plot(
+        key="importances",
+        title="Importance of each parameter",
+        caption=(
+            "Conditional PED-ANOVA: how differently a parameter is distributed among the best "
+            "tenth of the complete trials and among all of them, as shares of 100 %. It says where "
+            "the good trials lie, not that a parameter alone makes them good."
+        ),
+        alternative=f"The most important parameters are {words}.",
+        figure=importances_chart(rows),
+    )
+
+
+def verdict_rows(results: StudyResults) -> list[VerdictRow]:
+    """Return the verdicts that were given, the most frequent first, each with an example."""
+    rows = verdict_counts(results.trials)
+    total = sum(complete + pruned for _, complete, pruned in rows)
+    return [
+        VerdictRow(
+            verdict=verdict,
+            description=VERDICTS.get(verdict, ""),
+            complete=complete,
+            pruned=pruned,
+            share=(complete + pruned) / total,
+            example=_example(results, verdict),
+        )
+        for verdict, complete, pruned in rows
+    ]
+
+
+def axis_positions(table: Table) -> list[float | str]:
+    """Return the time labels as positions: numbers, or dates as plotly reads them."""
+    try:
+        return [float(label) for label in table.times]
+    except ValueError:
+        return [label.replace("/", "-") for label in table.times]
+
+
+def by_score(baselines: Sequence[BaselineOutcome]) -> list[BaselineOutcome]:
+    """Return baselines, the best first."""
+    return sorted(baselines, key=lambda baseline: baseline.score)
+
+
+def data_url(png: bytes) -> str:
+    """Return a PNG as an address that needs no other file."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _best_picture(results: StudyResults) -> Picture | None:
+    for score, trial in results.ranked(1):
+        content = _artifact(results, trial, ROLLOUT)
+        if content is not None:
+            return Picture(
+                title="The best trial's free run in the search",
+                caption="The network reads observed values up to the vertical line, then its own "
+                "output.",
+                alternative=f"Observed values, the truth and the free run of trial {trial.number}, "
+                f"whose score is {shown_score(score)}.",
+                url=data_url(content),
+            )
+    return None
+
+
+def _example(results: StudyResults, verdict: str) -> Picture | None:
+    """The picture of the trial in the middle, by score, of those that ended with a verdict."""
+    ended = [
+        trial
+        for trial in results.trials
+        if trial.state == "complete" and trial.user_attributes.get("verdict") == verdict
+    ]
+    ended.sort(key=lambda trial: (trial.value or 0.0, trial.number))
+    if not ended:
+        return None
+    trial = ended[(len(ended) - 1) // 2]
+    content = _artifact(results, trial, ROLLOUT)
+    if content is None:
+        return None
+    score = shown_score(trial.value or 0.0)
+    return Picture(
+        title=f"“{verdict}”: trial {trial.number}",
+        caption=f"The middle one, by score, of {len(ended):,} complete trials: NMSE {score}.",
+        alternative=f"Observed values, the truth and the free run of trial {trial.number}, which "
+        f"{VERDICTS.get(verdict, verdict)}; NMSE {score}.",
+        url=data_url(content),
+    )
+
+
+def _artifact(results: StudyResults, trial: TrialRow, filename: str) -> bytes | None:
+    kept = results.study.artifacts(trial.trial_id)
+    return next((file.content for file in kept if file.filename == filename), None)
+
+
+def _line_in_words(line: Line) -> str:
+    first, last = shown_score(line.y[0] or 0.0), shown_score(line.y[-1] or 0.0)
+    step = float(line.x[-1])
+    return f"{line.name}: {first} at step 1, {last} near step {step:.0f}."

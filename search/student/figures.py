@@ -1,0 +1,201 @@
+"""The figures of the section on attempts that no other part of a report has."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.plotting.charts import (
+    Figure,
+    add_vertical_line,
+    axis,
+    bars,
+    chart,
+    figure,
+    line,
+    log_axis,
+    names_axis,
+    points,
+    short,
+    stroke,
+)
+from search.plotting.drawing import LEAST_ERROR, Axis, Drawing, Line
+from search.plotting.palette import Dash, Role
+
+_LEAST_SCORE = 1e-6
+# Role and pattern of each verdict.
+_VERDICTS: Mapping[str, tuple[Role, str]] = {
+    "tracks": ("good", ""),
+    "phase drift": ("good", "/"),
+    "wrong frequency": ("ar", "/"),
+    "decays": ("ar", "x"),
+    "flat": ("neutral", ""),
+    "copies": ("neutral", "/"),
+    "diverges": ("bad", ""),
+    "off": ("warning", "."),
+}
+_ROLES: tuple[Role, ...] = ("free-run", "ar", "persistence", "mean", "truth", "ridge-ar", "ssa")
+_DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot")
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A named value with an interval around it; place: where it lies on the other axis, if any."""
+
+    name: str
+    value: float
+    low: float
+    high: float
+    place: float = 0.0
+
+
+@dataclass(frozen=True)
+class LimitCurves:
+    """Points (context steps, NMSE): of the limit over the horizons of the test and of the search,
+    and of trials; networks: on draws that they were not trained on, placed by their context."""
+
+    limit: Sequence[tuple[int, float]]
+    horizon_steps: int
+    short_limit: Sequence[tuple[int, float]]
+    short_horizon_steps: int
+    trials: Sequence[tuple[int, float]]
+    networks: Sequence[Interval]
+
+
+def spreads_chart(families: Sequence[tuple[str, Role, Sequence[float]]]) -> Figure:
+    """Draw the scores of each family: thick from quartile to quartile, thin from the least to the
+    greatest, a tick at the median; and a line at 1, the score of a constant."""
+    traces = []
+    for name, role, scores in families:
+        held = np.maximum(np.asarray(scores, dtype=float), _LEAST_SCORE)
+        least, low, median, high, greatest = np.quantile(held, [0, 0.25, 0.5, 0.75, 1]).tolist()
+        label = f"{name} ({len(held)})"
+        common = {
+            "showlegend": False,
+            "hovertemplate": f"{label}: best {least:.3g}, median {median:.3g}, "
+            f"mean {held.mean():.3g}<extra></extra>",
+        }
+        for ends, width in (([least, greatest], 1.5), ([low, high], 9)):
+            shown = [short(end) for end in ends]
+            traces.append(line(role, name, shown, [label, label], line=stroke(width), **common))
+        tick = points("truth", name, [short(median)], [label], "line-ns", 16, **common)
+        tick["marker"]["line"]["width"] = 3
+        traces.append(tick)
+    ends = [value for _, _, scores in families for value in scores]
+    height = 110 + 30 * len(families)
+    made = figure(traces, log_axis("score (NMSE)", [*ends, 1.0]), names_axis(), height)
+    add_vertical_line(made, 1.0, "a constant")
+    return made
+
+
+def verdict_shares_chart(families: Sequence[tuple[str, Mapping[str, int]]]) -> Figure:
+    """Draw the share of each verdict; families: names with their trials by verdict."""
+    names = [f"{name} ({sum(verdicts.values())})" for name, verdicts in families]
+    totals = [max(1, sum(verdicts.values())) for _, verdicts in families]
+    traces = []
+    for verdict, (role, pattern) in _VERDICTS.items():
+        counts = [verdicts.get(verdict, 0) for _, verdicts in families]
+        if any(counts):
+            shares = [short(100 * n / total) for n, total in zip(counts, totals, strict=True)]
+            hover = f"%{{y}}: {verdict} %{{x:.1f}} % (%{{customdata}})<extra></extra>"
+            more = {"orientation": "h", "customdata": counts, "hovertemplate": hover}
+            traces.append(bars(role, verdict, shares, names, pattern, **more))
+    x, height = axis("complete trials (%)", range=[0, 100]), 130 + 26 * len(families)
+    return figure(traces, x, names_axis(), height, barmode="stack", bargap=0.25)
+
+
+def limits_chart(curves: LimitCurves) -> Figure:
+    """Draw the limits as lines, trials as small points, networks on other draws with intervals."""
+    trials = [nmse for _, nmse in curves.trials]
+    traces = [
+        points(
+            "pruned",
+            f"a trial: mean of its replicas over {curves.short_horizon_steps} steps",
+            [steps for steps, _ in curves.trials],
+            [short(nmse) for nmse in trials],
+            "circle-open",
+            5,
+            opacity=0.7,
+        )
+    ]
+    lines: tuple[tuple[Sequence[tuple[int, float]], int, float, Dash], ...] = (
+        (curves.short_limit, curves.short_horizon_steps, 1.5, "dot"),
+        (curves.limit, curves.horizon_steps, 3, "solid"),
+    )
+    for limits, horizon, width, dash in lines:
+        x, y = [samples for samples, _ in limits], [short(nmse) for _, nmse in limits]
+        name = f"limit in the mean over {horizon} steps"
+        traces.append(line("truth", name, x, y, line=stroke(width, dash)))
+    margins = [short(each.high - each.value) for each in curves.networks]
+    traces.append(
+        points(
+            "free-run",
+            f"a preset's best, on other draws, {curves.horizon_steps} steps",
+            [each.place for each in curves.networks],
+            [short(each.value) for each in curves.networks],
+            "diamond",
+            8,
+            error_y={"array": margins, "thickness": 1.5},
+            text=[each.name for each in curves.networks],
+            hovertemplate="%{text}: %{y:.3g}<extra></extra>",
+        )
+    )
+    x_axis = log_axis("context (samples)", [samples for samples, _ in curves.limit])
+    y_axis = log_axis("NMSE against the signal", [*trials, *(n for _, n in curves.limit)])
+    legend = {"orientation": "v", "x": 0, "y": 1.02, "yanchor": "bottom"}
+    margin = {"l": 70, "r": 20, "t": 110, "b": 55}
+    return figure(traces, x_axis, y_axis, height=520, legend=legend, margin=margin)
+
+
+def sensitivity_chart(curves: Sequence[tuple[str, Sequence[int], Sequence[float]]]) -> Figure:
+    """Draw (name, lags, gradient norms) each; dashes and colours differ together."""
+    lines = [
+        Line(
+            name,
+            _ROLES[i % len(_ROLES)],
+            lags,
+            [max(norm, LEAST_ERROR) for norm in norms],
+            2.0,
+            _DASHES[(i + i // len(_ROLES)) % len(_DASHES)],
+        )
+        for i, (name, lags, norms) in enumerate(curves)
+    ]
+    x = Axis("steps of the free run that have passed", is_log=True)
+    y = Axis("what is left of a displacement (gradient norm)", is_log=True)
+    return chart(Drawing(list(reversed(lines)), x, y), height=420)
+
+
+def ratios_chart(ratios: Sequence[Interval], title: str) -> Figure:
+    """Draw ratios with their intervals, and a line at 1, where nothing changes."""
+    trace = points(
+        "free-run",
+        "",
+        [short(each.value) for each in ratios],
+        [each.name for each in ratios],
+        "circle",
+        9,
+        error_x={
+            "type": "data",
+            "array": [short(each.high - each.value) for each in ratios],
+            "arrayminus": [short(each.value - each.low) for each in ratios],
+            "thickness": 2,
+        },
+        hovertemplate="%{y}: %{x:.3g}<extra></extra>",
+        showlegend=False,
+    )
+    ends = [end for each in ratios for end in (each.low, each.high)]
+    made = figure([trace], log_axis(title, ends), names_axis(), height=120 + 28 * len(ratios))
+    add_vertical_line(made, 1)
+    return made
+
+
+def series_chart(lines: Sequence[Line], end_of_training: int, shown: Sequence[float]) -> Figure:
+    """Draw lines by the step of the series, and the end of the training span.
+
+    shown: values that the axis has room for.
+    """
+    low, high = min(shown), max(shown)
+    room = 0.1 * (high - low)
+    y = Axis("value", limits=(low - room, high + room))
+    mark = (end_of_training, "end of training")
+    return chart(Drawing(list(lines), Axis("step of the series"), y, mark), height=300)

@@ -1,0 +1,260 @@
+"""What studies of presets found, in sentences none of which is stronger than its numbers."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from search.analysis.importances import Importance
+from search.analysis.wording import counted, shown_score
+from search.student.findings import Attempt, Effect, StudyFindings
+from search.study.limit.limit import FEWEST_DRAWS, compared_with_floor
+from search.study.presets import BASELINE_NAME
+
+_Z = 1.96  # of a 95 % interval around a mean
+
+
+def headline(found: StudyFindings) -> str:
+    """How many of the report's attempts track, and what the winner does."""
+    attempts = [a for a in found.attempts if a.preset.is_attempt]
+    complete, tracking = sum(len(a.scores) for a in attempts), sum(a.tracking for a in attempts)
+    text = f"{tracking:,} of {counted(complete, 'attempt')} at the report's recipes track the wave"
+    winner = found.winner
+    if winner is None or winner.test is None:
+        return text
+    tracked = winner.test.verdicts.count("tracks")
+    return (
+        f"{text}; the winner, trial {winner.trial_number}, does on {tracked} of "
+        f"{len(winner.test.verdicts)} fresh draws"
+    )
+
+
+def did_they_work(found: StudyFindings) -> list[str]:
+    """Scores and verdicts of the report's attempts, and of what stands beside them."""
+    attempts = [a for a in found.attempts if a.preset.is_attempt]
+    others = [a for a in found.attempts if not a.preset.is_attempt]
+    scores = [score for a in attempts for score in a.scores]
+    best = min(attempts, key=lambda a: a.scores[0])
+    verdicts: dict[str, int] = {}
+    for attempt in attempts:
+        for verdict, count in attempt.verdicts.items():
+            verdicts[verdict] = verdicts.get(verdict, 0) + count
+    ranked = sorted(verdicts.items(), key=lambda pair: -pair[1])
+    sentences = [
+        f"{counted(len(scores), 'complete attempt')} of {counted(len(attempts), 'kind')} have a "
+        f"median score of {shown_score(float(np.median(scores)))}: a constant at the mean of the "
+        f"wave has about 1. The best is trial {best.best_trial} ({best.name}) with "
+        f"{shown_score(best.scores[0])}, the least of many and therefore flattered.",
+        "Their verdicts: "
+        + ", ".join(f"{verdict} {100 * n / len(scores):.1f} %" for verdict, n in ranked)
+        + ".",
+    ]
+    sentences += [
+        f"Beside them {a.name} ({a.preset.change}): {counted(len(a.scores), 'trial')}, median "
+        f"{shown_score(a.median)}, best {shown_score(a.scores[0])}, {a.tracking} of them track."
+        for a in others
+    ]
+    return sentences
+
+
+def what_was_possible(found: StudyFindings) -> list[str]:
+    """The limit of a window of samples, and networks on draws that they were not trained on."""
+    if found.limit is None:
+        return []
+    floor = found.limit.floor
+    sentences = []
+    windows = [a for a in found.attempts if a.preset.is_attempt and found.limit_at(a.context_steps)]
+    shortest = min(windows, key=lambda a: a.context_steps or 0, default=None)
+    least = None if shortest is None else found.limit_at(shortest.context_steps)
+    if shortest is not None and least is not None and not found.limit.reason:
+        longest = max(
+            (c for c in found.limit.contexts if c.samples <= found.limit.floor.samples),
+            key=lambda c: c.samples,
+        )
+        sentences.append(
+            f"From {least.samples} noisy samples no forecaster whose weights do not depend on the "
+            f"draw can have a mean NMSE below {shown_score(least.nmse)} over "
+            f"{counted(found.limit.horizon_steps, 'step')}, even if it is told the frequency and "
+            "the amplitude: rising and falling look alike. From "
+            f"{longest.samples} samples it is {shown_score(longest.nmse)}. The cure for that is "
+            "context, not another loss."
+        )
+        sentences += _transfers(windows, least.samples, least.nmse)
+    if found.limit.reason:
+        sentences.append(f"The limit is 0 here: {found.limit.reason}.")
+    sentences += [
+        f"{a.name}: a mean of {shown_score(a.transfer['mean'])} over "
+        f"{counted(a.transfer['draws'], 'draw')} lies below the floor of "
+        f"{shown_score(floor.nmse)}, which nothing can reach: a leak."
+        for a in found.attempts
+        if a.transfer is not None
+        and compared_with_floor(
+            a.transfer["mean"], a.transfer["standard_error"], a.transfer["draws"], floor.nmse
+        )
+        == "leak"
+    ]
+    return sentences
+
+
+def _transfers(windows: Sequence[Attempt], samples: int, limit: float) -> list[str]:
+    measured = [
+        a
+        for a in windows
+        if a.context_steps == samples and a.transfer and a.transfer["draws"] >= FEWEST_DRAWS
+    ]
+    if not measured:
+        return []
+    best = min(measured, key=lambda a: a.transfer["mean"] if a.transfer else np.inf)
+    transfer = best.transfer
+    assert transfer is not None
+    margin = _Z * transfer["standard_error"]
+    low, high = transfer["mean"] - margin, transfer["mean"] + margin
+    side = "above" if low > limit else "not distinguishable from" if high >= limit else "below"
+    return [
+        f"The best trial of each preset that reads {samples} samples was trained again, and its "
+        f"networks were run on {counted(transfer['draws'], 'other draw')}: the least mean is that "
+        f"of {best.name}, {shown_score(transfer['mean'])} (95 % interval {shown_score(low)} to "
+        f"{shown_score(high)}), {side} the limit of {shown_score(limit)}. A score of a trial may "
+        "be lower, since its networks were trained on the same draw and have seen more than their "
+        "window."
+    ]
+
+
+def why_one_step_looks_good(found: StudyFindings) -> list[str]:
+    """The one-step forecast against persistence and the free run, of the report's first network."""
+    baseline = found.attempt(BASELINE_NAME)
+    if baseline is None or baseline.anatomy is None or baseline.anatomy["one_step"] is None:
+        return []
+    one_step, result = baseline.anatomy["one_step"], baseline.anatomy["result"]
+    return [
+        f"Over the very steps on which the free run of the best {BASELINE_NAME} scores "
+        f"{shown_score(result['score'])}, its one-step forecasts from true values score "
+        f"{shown_score(one_step['nmse'])}. Repeating the last value scores "
+        f"{shown_score(one_step['persistence'])} there: the wave moves so little in a step that a "
+        "forecast which only smooths its noisy inputs looks like the wave. The one-step loss does "
+        "not ask for more, and says nothing about what a forecast does when it is read again."
+    ]
+
+
+def what_becomes_of_an_error(found: StudyFindings) -> list[str]:
+    """How fast errors, and with them gradients, vanish along the free run."""
+    told = []
+    for attempt in found.attempts:
+        echo = None if attempt.anatomy is None else attempt.anatomy["echo"]
+        if attempt.preset.is_attempt and echo is not None:
+            told.append((attempt.name, _left(echo, 10), _left(echo, 100)))
+    if not told:
+        return []
+    vanishing = [name for name, _, late in told if late < 1e-3]
+    growing = [name for name, _, late in told if late > 1.0]
+    sentences = [
+        "What is left of an error after some steps of the free run is also the gradient that a "
+        "loss on the later forecast sends back to the earlier one. After 10 steps it is "
+        + ", ".join(f"{shown_score(early)} ({name})" for name, early, _ in told[:3])
+        + ".",
+    ]
+    if vanishing:
+        sentences.append(
+            f"After 100 steps less than a thousandth is left in {', '.join(vanishing)}: these runs "
+            "forget where they started, phase included, and settle where their map has a fixed "
+            "point. A loss on a long rollout has next to nothing to send back there."
+        )
+    if growing:
+        sentences.append(
+            f"In {', '.join(growing)} it has grown: there errors take over the run. To stay on a "
+            "wave an error may neither vanish nor grow."
+        )
+    return sentences
+
+
+def _left(echo: dict[str, list[float]], lag: int) -> float:
+    lags = np.array(echo["lags"])
+    return float(echo["norms"][int(np.abs(lags - lag).argmin())])
+
+
+def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
+    """Which components of the winner matter, by intervals that leave out 1."""
+    if not effects:
+        return []
+    needed = [effect for effect in effects if effect.low > 1]
+    harmful = [effect for effect in effects if effect.high < 1]
+    unclear = [effect.component for effect in effects if effect.low <= 1 <= effect.high]
+    sentences = [
+        f"Each component was taken out of the winner by itself, and the rest trained again on the "
+        f"{counted(effects[0].pairs, 'draw')} of its final. The ratio is the geometric mean over "
+        "draws of the error without it to the error with it. What rests on a component goes with "
+        "it, and then the ratio is of all of them together."
+    ]
+    if needed:
+        sentences.append(
+            "The error is larger without: "
+            + "; ".join(
+                f"{e.component} (instead: {e.without}{_along(e)}) {shown_score(e.ratio)} times, "
+                f"{shown_score(e.low)} to {shown_score(e.high)}"
+                for e in needed
+            )
+            + "."
+        )
+    if harmful:
+        sentences.append(
+            "It is smaller without: "
+            + "; ".join(f"{e.component} {shown_score(e.ratio)} times" for e in harmful)
+            + "."
+        )
+    if unclear:
+        sentences.append(
+            f"Not distinguishable from no effect here: {', '.join(unclear)}. A component that "
+            "another one stands in for shows no loss."
+        )
+    return sentences
+
+
+def _along(effect: Effect) -> str:
+    return f"; with it go {', '.join(effect.along)}" if effect.along else ""
+
+
+def what_decides(rows: Sequence[Importance]) -> list[str]:
+    """The parameters that the best tenth of the trials has in common."""
+    if not rows:
+        return []
+    first = ", ".join(f"{row.parameter} ({100 * row.share:.0f} %)" for row in rows[:3])
+    return [
+        f"Over all presets, what tells the best tenth of the trials from the rest is {first}. "
+        "Importance says that a choice is linked with good scores in this study, not that it "
+        "causes them; taking components out of the winner, above, is the experiment."
+    ]
+
+
+def without_noise(noisy: StudyFindings, clean: StudyFindings) -> list[str]:
+    """What changes where the same attempts get the wave without its noise."""
+    sentences = []
+    for name in (BASELINE_NAME, "multi-step", "recursive-three-loss"):
+        one, other = noisy.attempt(name), clean.attempt(name)
+        if one is not None and other is not None:
+            sentences.append(
+                f"{name}: median {shown_score(one.median)} with noise, "
+                f"{shown_score(other.median)} without; best {shown_score(one.scores[0])} and "
+                f"{shown_score(other.scores[0])}; {one.tracking} of {len(one.scores)} and "
+                f"{other.tracking} of {len(other.scores)} track."
+            )
+    attempts = [a for a in clean.attempts if a.preset.is_attempt]
+    tracking, complete = sum(a.tracking for a in attempts), sum(len(a.scores) for a in attempts)
+    if complete:
+        sentences.append(
+            f"Of all {counted(complete, 'attempt')} on the clean wave {tracking} track. Here four "
+            "samples tell the phase, so what fails is no longer for want of information."
+        )
+    return sentences
+
+
+def replayed(found: StudyFindings) -> list[str]:
+    """What the report's own series, whose phase is fixed, shows."""
+    if found.replay is None:
+        return []
+    result = found.replay["result"]
+    return [
+        "With the phase fixed at 0 a network can learn the answer by heart, so this is shown and "
+        f"not ranked: the best baseline trained on it, the middle one of "
+        f"{counted(len(result['replica_scores']), 'network')} with noise of their own, whose free "
+        f"run scores {shown_score(float(np.median(result['replica_scores'])))} in the median, "
+        f"verdict “{result['verdict']}”."
+    ]

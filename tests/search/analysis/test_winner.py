@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from search.analysis.winner import outcomes, winner_of
+
+if TYPE_CHECKING:
+    from tests.search.conftest import Invent
+    from tests.search.invented import Invented
+
+
+def test_the_winner_has_the_least_geometric_mean_not_the_least_score_of_the_search(
+    finished: Invented,
+) -> None:
+    winner = winner_of(finished.store)
+    assert winner is not None
+    assert winner.trial_number == 4
+    assert winner.params == finished.store.trial(4).params
+    finals = [outcome.geometric_mean for outcome in outcomes(finished.store, "final")]
+    assert finals == sorted(finals)
+    best = finished.store.best_trial()
+    assert best is not None
+    assert best.number == 2
+
+
+def test_a_winner_has_its_test_and_the_baselines_on_the_same_draws(finished: Invented) -> None:
+    winner = winner_of(finished.store)
+    assert winner is not None
+    assert winner.test is not None
+    assert (winner.final.horizon_steps, winner.test.horizon_steps) == (40, 80)
+    assert len(winner.test.replica_scores) == 4
+    for baseline in winner.test.baselines:
+        assert len(baseline.draw_scores) == 4
+        assert baseline.forecast is not None
+        assert baseline.forecast.shape == winner.test.example.truth.shape
+
+
+def test_of_equal_finals_the_lower_trial_number_wins(invent: Invent) -> None:
+    study = invent(("complete", 0.5), ("complete", 0.1), ("complete", 0.2))
+    study.add_final("final", {1: 0.0, 2: 0.0})  # no error at all: both score 0
+    winner = winner_of(study.store)
+    assert winner is not None
+    assert (winner.final.score, winner.trial_number, winner.test) == (0.0, 1, None)
+
+
+def test_without_a_final_nobody_has_won(invent: Invent) -> None:
+    study = invent(("complete", 0.5))
+    assert winner_of(study.store) is None
+    study.store.plan_final_jobs("final", [study.store.trial(0).trial_id])
+    assert winner_of(study.store) is None

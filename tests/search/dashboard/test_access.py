@@ -1,0 +1,342 @@
+"""Who gets what from the dashboard: login, hosts, changes, and files that other programs wrote."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import pytest
+from optuna.artifacts import upload_artifact
+
+from search.dashboard.app import Access, dashboard_app
+from search.dashboard.guards import CostlyPlots
+from search.dashboard.login import OneTimeLink
+from search.dashboard.passwords import Credentials, credentials_of
+from search.dashboard.sessions import (
+    OF_ALL,
+    PER_ADDRESS,
+    SESSION_SECONDS,
+    WINDOW_SECONDS,
+    LoginLimit,
+    Sessions,
+)
+from search.errors import UsageError
+from search.storage import Storage
+from tests.search.dashboard.client import HOST, Client
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from tests.search.conftest import Invent
+    from tests.search.invented import Invented
+
+ROUTES = ["/", "/dashboard", "/api/studies", "/api/studies/1", "/api/meta", "/static/bundle.js"]
+ROUTES += [
+    "/artifacts/1/1/abc",
+    "/csv/1",
+    "/favicon.ico",
+    "/no/such/route",
+    "/api/studies/1/plot/edf",
+]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@pytest.fixture(scope="module")
+def ada() -> Credentials:
+    """Whose hash costs next to nothing."""
+    keyless = Credentials("ada", 16, 8, 1, bytes(range(16)), bytes(32))
+    return replace(keyless, key=keyless.key_of("lovelace"))
+
+
+def form(user: str, password: str, wanted: str = "") -> bytes:
+    return urlencode({"user": user, "password": password, "next": wanted}).encode()
+
+
+def entered(storage: Storage, *, writable: bool = False) -> Client:
+    """A client that has used the one-time link."""
+    links: list[str] = []
+    app = dashboard_app(storage, Access(OneTimeLink(links.append), writable=writable))
+    client = Client(app)
+    assert client.get(links[0]).status == 200
+    return client
+
+
+@pytest.mark.parametrize("route", ROUTES)
+def test_without_a_login_everything_but_health_is_401(storage: Storage, route: str) -> None:
+    client = Client(dashboard_app(storage, Access(OneTimeLink(lambda _: None))))
+    assert client.get(route).status == 401
+    assert client.post(route).status == 401
+    assert b"<form" not in client.get(route, Accept="text/html").content
+    assert client.get("/health").content == b"ok\n"
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("evil.example", 400),
+        ("evil.example:8080", 400),
+        ("", 400),
+        ("127.0.0.1.evil.example", 400),
+        ("192.0.2.7:8080", 400),
+        ("localhost:9000", 200),
+        ("[::1]:8080", 200),
+        ("127.0.0.1", 200),
+        ("Board.Example:443", 200),
+    ],
+)
+def test_a_foreign_host_is_400(storage: Storage, host: str, status: int) -> None:
+    access = Access(OneTimeLink(lambda _: None), names=["board.example"])
+    assert Client(dashboard_app(storage, access)).get("/health", Host=host).status == status
+
+
+def test_any_address_by_number_is_known_where_all_are_listened_on(storage: Storage) -> None:
+    access = Access(OneTimeLink(lambda _: None), any_address=True)
+    client = Client(dashboard_app(storage, access))
+    assert client.get("/health", Host="192.0.2.7:8080").status == 200
+    assert client.get("/health", Host="evil.example").status == 400
+
+
+def test_a_link_logs_in_once_and_is_followed_by_another(storage: Storage) -> None:
+    links: list[str] = []
+    app = dashboard_app(storage, Access(OneTimeLink(links.append)))
+    first, second, third = Client(app), Client(app), Client(app)
+    answer = first.get(links[0])
+    assert answer.status == 200
+    for part in ("HttpOnly", "SameSite=Strict", "Path=/"):
+        assert part in answer.headers["set-cookie"]
+    assert first.get("/api/studies").status == 200
+    assert second.get(links[0]).status == 401
+    assert second.get("/api/studies").status == 401
+    assert len(links) == 2
+    assert third.get(links[1]).status == 200
+
+
+def test_a_password_logs_in_and_leads_where_one_wanted_to_go(
+    storage: Storage, ada: Credentials
+) -> None:
+    client = Client(dashboard_app(storage, Access(ada)))
+    page = client.get("/dashboard/studies/1", Accept="text/html")
+    assert page.status == 401
+    assert b'value="/dashboard/studies/1"' in page.content
+    for user, password in (("ada", "wrong"), ("eve", "lovelace"), ("ada", "")):
+        answer = client.post("/login", form(user, password))
+        assert (answer.status, "set-cookie" in answer.headers) == (401, False)
+    answer = client.post("/login", form("ada", "lovelace", "/dashboard/studies/1"))
+    assert (answer.status, answer.headers["location"]) == (303, "/dashboard/studies/1")
+    assert client.get("/api/studies").status == 200
+
+
+@pytest.mark.parametrize(
+    "wanted", ["//evil.example", "https://evil.example", "/\\evil", "/a\r\nX: y"]
+)
+def test_a_login_leads_to_no_other_site(storage: Storage, ada: Credentials, wanted: str) -> None:
+    answer = Client(dashboard_app(storage, Access(ada))).post(
+        "/login", form("ada", "lovelace", wanted)
+    )
+    assert answer.headers["location"] == "/dashboard"
+
+
+def test_logins_are_limited_even_with_the_right_password(
+    storage: Storage, ada: Credentials
+) -> None:
+    app = dashboard_app(storage, Access(ada))
+    client = Client(app)
+    statuses = [client.post("/login", form("eve", "x")).status for _ in range(PER_ADDRESS + 1)]
+    assert statuses == [401] * PER_ADDRESS + [429]
+    limited = client.post("/login", form("ada", "lovelace"))
+    assert limited.status == 429
+    assert 0 < int(limited.headers["retry-after"]) <= WINDOW_SECONDS
+    assert Client(app, address="192.0.2.1").post("/login", form("ada", "lovelace")).status == 303
+
+
+def test_logins_are_free_again_after_a_while_and_limited_over_all_addresses() -> None:
+    clock = Clock()
+    limit = LoginLimit(clock)
+    for number in range(OF_ALL):
+        assert limit.wait_seconds(f"address {number}") == 0
+    assert limit.wait_seconds("yet another") == WINDOW_SECONDS
+    clock.now += WINDOW_SECONDS
+    assert limit.wait_seconds("yet another") == 0
+
+
+def test_a_login_that_another_site_sends_is_refused(storage: Storage, ada: Credentials) -> None:
+    client = Client(dashboard_app(storage, Access(ada)))
+    answer = client.post("/login", form("ada", "lovelace"), Origin="https://evil.example")
+    assert (answer.status, "set-cookie" in answer.headers) == (403, False)
+
+
+def test_a_session_ends_and_cannot_be_made_up() -> None:
+    clock = Clock()
+    sessions = Sessions(clock)
+    value = sessions.issue()
+    ends, _, signature = value.partition(".")
+    assert sessions.is_valid(value)
+    for forged in ("", ".", "x.y", f"{int(ends) + 1}.{signature}", f"{ends}.{signature[:-1]}0x"):
+        assert not sessions.is_valid(forged)
+    assert not Sessions(clock).is_valid(value)
+    clock.now += SESSION_SECONDS
+    assert not sessions.is_valid(value)
+
+
+def test_credentials_are_kept_as_a_line_without_the_password(ada: Credentials) -> None:
+    line = ada.to_line()
+    assert "lovelace" not in line
+    assert Credentials.from_line(line + "\n", "the file") == ada
+    assert Credentials.of("ada", "lovelace").to_line() != line  # another salt
+
+
+@pytest.mark.parametrize(
+    "line",
+    ["", "ada", "ada:lovelace", "ada:md5:1:1:1:QQ==:QQ==", "ada:scrypt:32768:8:3:QQ==:QQ=="]
+    + [
+        f"ada:scrypt:{numbers}:{'QUFB' * 8}:{'QUFB' * 12}"
+        for numbers in ("3:8:1", "2:0:1", "x:8:1")
+    ]
+    + [f"ada:scrypt:1048576:1024:1:{'QUFB' * 8}:{'QUFB' * 12}"],
+)
+def test_a_line_that_is_no_login_is_refused_without_showing_it(line: str) -> None:
+    with pytest.raises(UsageError, match=r"the file must hold one line USER:scrypt") as raised:
+        Credentials.from_line(line, "the file")
+    assert "lovelace" not in str(raised.value)
+
+
+def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_path: Path) -> None:
+    path = tmp_path / "login"
+    path.write_text(ada.to_line())
+    line = Credentials.of("eve", "x").to_line()
+    assert credentials_of(path, {"FREERUN_DASHBOARD_LOGIN": line}) == ada
+    assert credentials_of(None, {"FREERUN_DASHBOARD_LOGIN_FILE": str(path)}) == ada
+    found = credentials_of(None, {"FREERUN_DASHBOARD_LOGIN": line})
+    assert found is not None
+    assert found.user == "eve"
+    assert credentials_of(None, {"FREERUN_DASHBOARD_LOGIN": ""}) is None
+    with pytest.raises(UsageError, match="can't be read"):
+        credentials_of(tmp_path / "missing", {})
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+def test_a_change_is_refused_when_read_only(invent: Invent, storage: Storage, method: str) -> None:
+    study = invent(("complete", 0.3))
+    client = entered(storage)
+    target = f"/api/studies/{study.store.study_id}"
+    answer = client.ask(method, target, b"{}", {"Origin": f"http://{HOST}"})
+    assert answer.status == 403
+    assert "--writable" in answer.json["reason"]
+    assert [found.name for found in storage.studies()] == ["waves"]
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Origin": "https://evil.example"},
+        {"Origin": "null"},
+        {"Origin": "http://127.0.0.1:8081"},
+        {"Sec-Fetch-Site": "cross-site", "Origin": f"http://{HOST}"},
+        {"Sec-Fetch-Site": "same-site"},
+        {},
+    ],
+)
+def test_a_forged_change_is_refused_when_writable(
+    invent: Invent, storage: Storage, headers: dict[str, str]
+) -> None:
+    study = invent(("complete", 0.3))
+    client = entered(storage, writable=True)
+    target = f"/api/studies/{study.store.study_id}"
+    assert client.ask("DELETE", target, b"{}", headers).status == 403
+    assert [found.name for found in storage.studies()] == ["waves"]
+
+
+def test_a_change_of_the_own_page_is_made_when_writable(invent: Invent, storage: Storage) -> None:
+    study = invent(("complete", 0.3))
+    client = entered(storage, writable=True)
+    target = f"/api/studies/{study.store.study_id}"
+    headers = {"Content-Type": "application/json", "Origin": f"http://{HOST}"}
+    note = b'{"version": 1, "body": "Look at trial 0."}'
+    assert client.ask("PUT", f"{target}/note", note, headers).status == 204
+    assert client.get(target).json["note"]["body"] == "Look at trial 0."
+    same_site = {"Sec-Fetch-Site": "same-origin"}
+    assert client.ask("DELETE", target, b"{}", same_site).status == 204
+    assert storage.studies() == []
+
+
+@pytest.mark.parametrize(
+    ("filename", "is_shown"),
+    [("a.png", True), ("a.csv", True), ("a.svg", False), ("a.html", False), ("a.bin", False)],
+)
+def test_an_artifact_cannot_run_script(
+    invent: Invent, storage: Storage, tmp_path: Path, filename: str, is_shown: bool
+) -> None:
+    import optuna
+
+    invent(("complete", 0.3))
+    path = tmp_path / filename
+    path.write_text("<script>alert(1)</script>")
+    study = optuna.load_study(study_name="waves", storage=storage.optuna)
+    artifact = upload_artifact(
+        study_or_trial=study, file_path=str(path), artifact_store=storage.artifacts
+    )
+    answer = entered(storage).get(f"/artifacts/{study._study_id}/{artifact}")
+    assert answer.status == 200
+    policy = answer.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "sandbox" in policy
+    assert "script" not in policy
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert ("content-disposition" not in answer.headers) == is_shown
+
+
+def test_plots_of_too_many_trials_are_refused_and_others_drawn() -> None:
+    def app(environ: object, start: Callable[..., object]) -> list[bytes]:
+        start("200 OK", [])
+        return [b"drawn"]
+
+    sizes = {1: 150, 2: 300, 3: 10_000, 4: None}
+    client = Client(CostlyPlots(app, sizes.get))
+    statuses = {
+        (plot, study): client.get(f"/api/studies/{study}/plot/{plot}").status
+        for plot in ("contour", "rank", "slice")
+        for study in sizes
+    }
+    refused = {key for key, status in statuses.items() if status == 403}
+    assert refused == {("contour", 2), ("rank", 2), ("contour", 3), ("rank", 3), ("slice", 3)}
+    assert client.get("/api/studies/3").content == b"drawn"
+
+
+def test_texts_are_compressed_for_those_who_take_it(
+    finished: Invented, finished_storage: Storage
+) -> None:
+    client = entered(finished_storage)
+    target = f"/api/studies/{finished.store.study_id}"
+    plain = client.get(target)
+    packed = client.get(target, **{"Accept-Encoding": "gzip, br"})
+    assert "content-encoding" not in plain.headers
+    assert packed.headers["content-encoding"] == "gzip"
+    assert packed.content == plain.content
+    assert int(packed.headers["content-length"]) < len(plain.content) / 3
+
+
+def test_no_other_site_may_frame_the_page(finished: Invented, finished_storage: Storage) -> None:
+    assert entered(finished_storage).get("/dashboard").headers["x-frame-options"] == "DENY"
+
+
+def test_a_long_form_is_no_login(storage: Storage, ada: Credentials) -> None:
+    client = Client(dashboard_app(storage, Access(ada)))
+    assert client.post("/login", b"user=ada&password=" + b"x" * 10_000).status == 401
+
+
+def test_the_link_is_not_guessable() -> None:
+    links: list[str] = []
+    OneTimeLink(links.append)
+    assert re.fullmatch(r"/login\?token=[\w-]{32}", links[0])
+    OneTimeLink(links.append)
+    assert links[0] != links[1]

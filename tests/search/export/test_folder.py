@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from optuna.samplers import RandomSampler
+
+from models.checkpoint import load
+from search.errors import ExportError, UnknownTrialError, UsageError
+from search.evaluation import initialisation_seed
+from search.export import Export, export_study, read_export, write_export
+from search.study.definition import StudyDefinition
+from search.study.space import Space
+
+if TYPE_CHECKING:
+    from tests.search.conftest import Invent
+    from tests.search.invented import Invented
+
+JSON_FILES = ("manifest.json", "candidate.json", "study.json")
+ALL_FILES = (*JSON_FILES, "README.md", "weights.safetensors", "data")
+
+
+def test_the_winner_is_exported_with_what_proves_its_score(
+    finished: Invented, tmp_path: Path
+) -> None:
+    export_study(finished.store, tmp_path / "out")
+    export = read_export(tmp_path / "out")
+    assert (export.study, export.trial) == ("waves", 4)
+    assert export.candidate == finished.candidate(4)
+    assert export.params == finished.store.trial(4).params
+    assert export.definition == finished.definition
+    assert export.study_seed == 3
+    assert export.claim is not None
+    assert (export.claim.purpose, export.claim.replicas) == ("final", 3)
+    assert export.claim.score == np.median(export.claim.replica_scores)
+    assert (export.claim.scored_against, export.claim.horizon_steps) == ("signal", 40)
+    assert export.test is not None
+    assert (export.test.purpose, export.test.replicas) == ("test", 4)
+    assert export.test.horizon_steps == 80
+    assert export.versions["torch"] == torch.__version__
+    assert export.machine["cpu_capability"] == torch.backends.cpu.get_cpu_capability()
+
+
+def test_scores_and_candidate_come_back_bit_for_bit(finished: Invented, tmp_path: Path) -> None:
+    written = export_study(finished.store, tmp_path / "out")
+    read = read_export(tmp_path / "out")
+    assert written.claim == read.claim
+    assert json.dumps(written.candidate.to_dict()) == json.dumps(read.candidate.to_dict())
+
+
+def test_any_candidate_comes_back_with_the_same_seed(sine_export: Export, tmp_path: Path) -> None:
+    raw = sine_export.definition.model_dump() | {"space": {"warm_up_steps": 50}}
+    definition = StudyDefinition.model_validate(raw)
+    sampling = optuna.create_study(sampler=RandomSampler(seed=5))
+    for _ in range(20):
+        params = Space(definition.space).suggest(sampling.ask())
+        candidate = definition.full_space().resolve(params)
+        export = replace(sine_export, candidate=candidate, params=params, weights=None)
+        write_export(export, tmp_path / "out")
+        read = read_export(tmp_path / "out").candidate
+        assert initialisation_seed(1, "final", read, 0, 0) == initialisation_seed(
+            1, "final", candidate, 0, 0
+        )
+
+
+def test_a_generated_series_exports_the_networks_of_the_final(
+    finished: Invented, tmp_path: Path
+) -> None:
+    export = export_study(finished.store, tmp_path / "out")
+    assert (export.weights_purpose, export.table) == ("final", None)
+    assert export.checkpoint is not None
+    assert len(export.checkpoint.weights) == 3
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
+        set(ALL_FILES) - {"data"}
+    )
+
+
+def test_a_table_exports_its_rows_and_the_networks_of_the_test(
+    finished_table: Invented, tmp_path: Path
+) -> None:
+    export_study(finished_table.store, tmp_path / "out")
+    export = read_export(tmp_path / "out")
+    assert export.weights_purpose == "test"
+    assert export.table is not None
+    assert export.table.times[0] == "1900"
+    assert export.table.to_bytes() == finished_table.store.data()
+    assert {path.name for path in (tmp_path / "out").iterdir()} == set(ALL_FILES)
+
+
+def test_without_a_test_a_table_exports_the_networks_of_the_final(
+    untested_table: Invented, tmp_path: Path
+) -> None:
+    assert export_study(untested_table.store, tmp_path / "out").weights_purpose == "final"
+
+
+def test_a_trial_by_its_number_claims_its_score_in_the_search(
+    finished: Invented, tmp_path: Path
+) -> None:
+    export_study(finished.store, tmp_path / "out", trial=0)
+    export = read_export(tmp_path / "out")
+    assert export.trial == 0
+    assert export.claim is not None
+    assert (export.claim.purpose, export.claim.replicas) == ("search", 2)
+    assert export.claim.score == finished.scores[0]
+    assert export.weights is None
+    assert export.checkpoint is None
+    assert export.test is None
+    assert "freerun retrain" in (tmp_path / "out" / "README.md").read_text()
+
+
+def test_a_finalist_by_its_number_brings_its_networks(finished: Invented, tmp_path: Path) -> None:
+    export = export_study(finished.store, tmp_path / "out", trial=2)
+    assert export.claim is not None
+    assert export.claim.purpose == "search"
+    assert export.weights_purpose == "final"
+    assert export.weights is not None
+    assert len(load(export.weights).weights) == 3
+
+
+def test_without_a_winner_there_is_nothing_to_export(invent: Invent, tmp_path: Path) -> None:
+    study = invent(("complete", 0.3), ("pruned", 0.9))
+    with pytest.raises(UsageError, match=r"final is not done.*freerun run waves.*--trial"):
+        export_study(study.store, tmp_path / "out")
+    with pytest.raises(UsageError, match=r"trial 1 .* is pruned"):
+        export_study(study.store, tmp_path / "out", trial=1)
+    with pytest.raises(UnknownTrialError, match="no trial 7"):
+        export_study(study.store, tmp_path / "out", trial=7)
+    assert not (tmp_path / "out").exists()
+
+
+def test_an_older_export_and_an_empty_folder_are_replaced(
+    finished: Invented, tmp_path: Path
+) -> None:
+    (tmp_path / "out").mkdir()
+    export_study(finished.store, tmp_path / "out")
+    export_study(finished.store, tmp_path / "out", trial=0)
+    assert read_export(tmp_path / "out").trial == 0
+    assert not (tmp_path / "out" / "weights.safetensors").exists()
+    assert [path.name for path in tmp_path.iterdir() if path.name.startswith(".")] == []
+
+
+def test_folders_are_made_where_they_are_missing(finished: Invented, tmp_path: Path) -> None:
+    export_study(finished.store, tmp_path / "results" / "waves" / "export")
+    assert read_export(tmp_path / "results" / "waves" / "export").trial == 4
+
+
+@pytest.mark.parametrize("with_export", [False, True])
+def test_other_files_are_never_replaced(
+    finished: Invented, tmp_path: Path, with_export: bool
+) -> None:
+    out = tmp_path / "out"
+    if with_export:
+        export_study(finished.store, out)
+    out.mkdir(exist_ok=True)
+    (out / "thesis.tex").write_text("precious")
+    before = sorted(path.name for path in out.iterdir())
+    with pytest.raises(ExportError, match=r"thesis\.tex"):
+        export_study(finished.store, out, trial=0)
+    assert sorted(path.name for path in out.iterdir()) == before
+    with pytest.raises(ExportError, match="is a file"):
+        export_study(finished.store, out / "thesis.tex")
+
+
+def test_a_folder_that_cannot_be_written_is_named(finished: Invented, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ExportError, match=r"can't be written"):
+        export_study(finished.store, tmp_path / "file" / "out")
+
+
+def test_a_missing_folder_and_another_folder_are_no_exports(tmp_path: Path) -> None:
+    with pytest.raises(ExportError, match="does not exist"):
+        read_export(tmp_path / "nowhere")
+    with pytest.raises(ExportError, match=r"manifest\.json is missing"):
+        read_export(tmp_path)
+    (tmp_path / "manifest.json").write_text('{"name": "a web page"}')
+    with pytest.raises(ExportError, match="not one that freerun wrote"):
+        read_export(tmp_path)
+    with pytest.raises(ExportError, match="is a file"):
+        read_export(tmp_path / "manifest.json")
+
+
+@pytest.mark.parametrize("name", ALL_FILES)
+def test_a_missing_file_is_named(table_export: Export, tmp_path: Path, name: str) -> None:
+    write_export(table_export, tmp_path / "out")
+    (tmp_path / "out" / name).unlink()
+    with pytest.raises(ExportError, match=f"{name} is missing"):
+        read_export(tmp_path / "out")
+
+
+@pytest.mark.parametrize("name", ALL_FILES)
+def test_a_damaged_file_is_refused(table_export: Export, tmp_path: Path, name: str) -> None:
+    write_export(table_export, tmp_path / "out")
+    path = tmp_path / "out" / name
+    content = path.read_bytes()
+    middle = len(content) // 2
+    for damaged in (
+        b"",
+        content[:middle],
+        content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :],
+    ):
+        path.write_bytes(damaged)
+        with pytest.raises(ExportError, match=name):
+            read_export(tmp_path / "out")
+    path.write_bytes(content)
+    read_export(tmp_path / "out")
+
+
+def test_a_changed_claim_is_noticed(table_export: Export, tmp_path: Path) -> None:
+    write_export(table_export, tmp_path / "out")
+    manifest = tmp_path / "out" / "manifest.json"
+    manifest.write_text(manifest.read_text().replace('"score": 0.2', '"score": 0.02'))
+    with pytest.raises(ExportError, match="not as it was exported"):
+        read_export(tmp_path / "out")
+
+
+def test_a_newer_format_is_refused_with_the_remedy(table_export: Export, tmp_path: Path) -> None:
+    write_export(table_export, tmp_path / "out")
+    manifest = tmp_path / "out" / "manifest.json"
+    newer = json.loads(manifest.read_text()) | {"format": 2, "colour": "blue"}
+    manifest.write_text(json.dumps(newer))
+    with pytest.raises(ExportError, match=r"format 2.*update freerun"):
+        read_export(tmp_path / "out")
+
+
+def test_networks_of_another_candidate_are_refused(table_export: Export, tmp_path: Path) -> None:
+    larger = replace(table_export.candidate.architecture, layers=3)
+    candidate = replace(table_export.candidate, architecture=larger)
+    write_export(replace(table_export, candidate=candidate), tmp_path / "out")
+    with pytest.raises(ExportError, match="must be of"):
+        read_export(tmp_path / "out")
+
+
+def test_an_export_of_networks_trained_on_all_rows_claims_nothing(
+    table_export: Export, tmp_path: Path
+) -> None:
+    retrained = replace(table_export, claim=None, weights_purpose="all")
+    write_export(retrained, tmp_path / "out")
+    read = read_export(tmp_path / "out")
+    assert (read.claim, read.weights_purpose) == (None, "all")
+    assert read.checkpoint is not None
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "NMSE" not in readme
+    assert "trained on all rows" in readme

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models import checkpoint
+from models.checkpoint import Checkpoint
+from search.errors import SeriesError, UsageError
+from search.export import Export
+from search.export.forecast import Forecast, forecast, write_forecast_csv
+from search.series import Table, read_table
+
+
+def table(rows: int = 100, scale: float = 1.0, columns: tuple[str, ...] = ("spots",)) -> Table:
+    values = scale * np.sin(np.arange(rows * len(columns)) / 5).reshape(rows, -1)
+    return Table("year", tuple(str(1900 + row) for row in range(rows)), columns, values)
+
+
+def with_members(export: Export, members: list[int], **changes: torch.Tensor) -> Export:
+    """The export with some of its networks only."""
+    whole = export.checkpoint
+    assert whole is not None
+    parts = {"weights": whole.weights, "shift": whole.shift, "scale": whole.scale} | changes
+    kept = {name: part[members] for name, part in parts.items()}
+    fewer = Checkpoint(whole.architecture, whole.channels, **kept)
+    return replace(export, weights=checkpoint.save(fewer))
+
+
+def test_a_forecast_continues_the_times_and_the_columns_of_the_table(sine_export: Export) -> None:
+    made = forecast(sine_export, table(), 5)
+    assert made.time_column == "year"
+    assert made.times == ("2000", "2001", "2002", "2003", "2004")
+    assert made.columns == ("spots",)
+    assert made.values.shape == (5, 1)
+    assert np.isfinite(made.values).all()
+
+
+def test_a_longer_forecast_begins_with_the_shorter_one(sine_export: Export) -> None:
+    short, long = forecast(sine_export, table(), 3), forecast(sine_export, table(), 30)
+    np.testing.assert_array_equal(long.values[:3], short.values)
+
+
+def test_only_the_last_rows_of_the_table_count(sine_export: Export) -> None:
+    context = sine_export.candidate.architecture.context_steps
+    whole = table()
+    last = Table("year", whole.times[-context:], whole.columns, whole.values[-context:])
+    np.testing.assert_array_equal(
+        forecast(sine_export, whole, 9).values, forecast(sine_export, last, 9).values
+    )
+
+
+def test_the_forecast_is_the_median_of_networks_that_run_alone(sine_export: Export) -> None:
+    alone = [forecast(with_members(sine_export, [m]), table(), 20).values for m in range(3)]
+    assert not np.array_equal(alone[0], alone[1])
+    together = forecast(sine_export, table(), 20).values
+    np.testing.assert_array_equal(together, np.median(alone, axis=0))
+
+
+def test_each_network_reads_and_writes_in_the_scale_of_its_training_span(
+    sine_export: Export,
+) -> None:
+    unit = {"shift": torch.zeros(3, 1).double(), "scale": torch.ones(3, 1).double()}
+    # Powers of two scale without rounding.
+    large = {"shift": torch.full((3, 1), 64.0).double(), "scale": torch.full((3, 1), 8.0).double()}
+    series = table()
+    scaled = Table(series.time_column, series.times, series.columns, series.values * 8 + 64)
+    in_units = forecast(with_members(sine_export, [0, 1, 2], **unit), series, 10)
+    in_eights = forecast(with_members(sine_export, [0, 1, 2], **large), scaled, 10)
+    np.testing.assert_allclose(in_eights.values, in_units.values * 8 + 64, rtol=1e-5)
+
+
+@pytest.mark.parametrize("horizon", [0, -3])
+def test_a_horizon_below_one_is_refused(sine_export: Export, horizon: int) -> None:
+    with pytest.raises(UsageError, match=f"--horizon must be at least 1 step, but got {horizon}"):
+        forecast(sine_export, table(), horizon)
+
+
+def test_a_table_too_short_to_warm_up_on_is_refused(sine_export: Export) -> None:
+    context = sine_export.candidate.architecture.context_steps
+    forecast(sine_export, table(context), 1)
+    with pytest.raises(SeriesError, match=f"at least {context} rows.*but has {context - 1}"):
+        forecast(sine_export, table(context - 1), 1)
+
+
+def test_another_number_of_columns_is_refused(sine_export: Export) -> None:
+    with pytest.raises(SeriesError, match=r"must have 1 value column.*2 are named: a, b"):
+        forecast(sine_export, table(columns=("a", "b")), 1)
+
+
+def test_values_that_no_float_can_scale_are_refused(sine_export: Export) -> None:
+    with pytest.raises(SeriesError, match="check the units"):
+        forecast(sine_export, table(scale=1e300), 1)
+
+
+def test_an_export_without_networks_asks_for_a_retraining(sine_export: Export) -> None:
+    with pytest.raises(UsageError, match="freerun retrain"):
+        forecast(replace(sine_export, weights=None), table(), 1)
+
+
+def test_a_forecast_file_reads_back_as_the_table_that_continues(
+    sine_export: Export, tmp_path: Path
+) -> None:
+    made = forecast(sine_export, table(), 12)
+    write_forecast_csv(made, tmp_path / "new" / "forecast.csv")
+    read = read_table(tmp_path / "new" / "forecast.csv", "year", ["spots"])
+    assert read.times == made.times
+    np.testing.assert_array_equal(read.values, made.values)
+
+
+def test_names_with_commas_and_quotes_are_kept(tmp_path: Path) -> None:
+    made = Forecast("t, in s", ("1", "2"), ('the "x"',), np.array([[1.5], [2.5]]))
+    write_forecast_csv(made, tmp_path / "forecast.csv")
+    read = read_table(tmp_path / "forecast.csv", "t, in s", ['the "x"'])
+    np.testing.assert_array_equal(read.values, made.values)
+
+
+def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Path) -> None:
+    made = Forecast("t", ("1",), ("x",), np.ones((1, 1)))
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(UsageError, match=r"folder can't be written"):
+        write_forecast_csv(made, tmp_path / "folder")
+    assert [path.name for path in tmp_path.iterdir()] == ["folder"]

@@ -1,0 +1,189 @@
+"""The section on a study of presets, made from one that really ran."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from html import unescape
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from search.analysis.study_results import StudyResults
+from search.plotting.artifacts import trial_artifacts
+from search.report.page import write_report
+from search.report.parts import Section
+from search.running.worker import Worker
+from search.storage import Storage, open_storage
+from search.student.findings import Effect, StudyFindings, study_findings
+from search.student.jobs import ExplainingJobs
+from search.student.section import report_sections
+from search.student.sentences import what_the_winner_needs
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData
+
+if TYPE_CHECKING:
+    from tests.search.invented import Invented
+
+PRESETS = {"baseline": 3, "residual": 2, "running-on-state": 4}
+
+
+def run(storage: Storage, name: str, noise_std: float) -> StudyResults:
+    """A study of presets, from its first trial to the last job that explains it."""
+    definition = StudyDefinition.model_validate(
+        {
+            "name": name,
+            "series": {"source": "sine", "angular_frequency": 0.1, "noise_std": noise_std},
+            "task": {"train_steps": 90, "horizon_steps": 30, "test_horizon_steps": 40},
+            "presets": PRESETS,
+            "search": {
+                "replicas": 2,
+                "rungs": 1,
+                "pruner": "none",
+                "sampler": "random",
+                "finalists": 2,
+                "final_replicas": 3,
+                "test_draws": 2,
+            },
+            "space": {
+                "hidden_units": 4,
+                "modes": [1, 2],
+                "warm_up_steps": 20,
+                "rollout_steps": 8,
+                "training_steps": 10,
+                "restarts": 1,
+            },
+        }
+    )
+    store = storage.create_study(
+        name,
+        definition=definition.model_dump_json(),
+        definition_hash=definition.identity_hash,
+        quota_trials=PRESETS,
+    )
+    store.set_budget(trials=sum(PRESETS.values()), minutes=None, quota_trials=PRESETS)
+    worker = Worker(store, definition, TaskData(definition, None), trial_artifacts, lambda: False)
+    worker.further_jobs = ExplainingJobs()
+    worker.run()
+    return StudyResults.read(storage.study(name))
+
+
+@pytest.fixture(scope="module")
+def storage(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
+    path = tmp_path_factory.mktemp("attempts") / "freerun.db"
+    with open_storage(f"sqlite:///{path}", create=True) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def noisy(storage: Storage) -> StudyResults:
+    return run(storage, "noisy", 0.2)
+
+
+@pytest.fixture(scope="module")
+def clean(storage: Storage) -> StudyResults:
+    return run(storage, "clean", 0.0)
+
+
+@pytest.fixture(scope="module")
+def found(noisy: StudyResults) -> StudyFindings:
+    findings = study_findings(noisy)
+    assert findings is not None
+    return findings
+
+
+@pytest.fixture(scope="module")
+def section(noisy: StudyResults, clean: StudyResults) -> Section:
+    (made,) = report_sections([clean, noisy])
+    return made
+
+
+def test_trials_are_counted_by_preset(found: StudyFindings, noisy: StudyResults) -> None:
+    assert {a.name: len(a.scores) for a in found.attempts} == PRESETS
+    for attempt in found.attempts:
+        assert attempt.scores == tuple(sorted(attempt.scores))
+        assert sum(attempt.verdicts.values()) == len(attempt.scores)
+        best = next(t for t in noisy.trials if t.number == attempt.best_trial)
+        assert best.value == attempt.scores[0]
+        assert {example.verdict for example in attempt.examples} == set(attempt.verdicts)
+
+
+def test_each_context_has_its_limit(found: StudyFindings) -> None:
+    limits = {a.name: found.limit_at(a.context_steps) for a in found.attempts}
+    assert limits["running-on-state"] is None  # its context is searched
+    window = limits["baseline"]
+    assert window is not None
+    assert window.samples == 4
+    assert limits["residual"] == window
+
+
+def test_networks_are_compared_on_draws_they_were_not_trained_on(found: StudyFindings) -> None:
+    for attempt in found.attempts:
+        assert attempt.transfer is not None
+        assert attempt.transfer["draws"] >= 100
+        assert attempt.anatomy is not None
+        feeds_back = attempt.name != "running-on-state"
+        assert (attempt.anatomy["one_step"] is not None) == feeds_back
+        assert (attempt.anatomy["echo"] is not None) == feeds_back
+
+
+def test_effects_are_ratios_within_their_intervals(found: StudyFindings) -> None:
+    assert found.effects
+    assert all(e.low <= e.ratio <= e.high for e in found.effects)
+    assert [e.ratio for e in found.effects] == sorted(
+        (e.ratio for e in found.effects), reverse=True
+    )
+    said = " ".join(what_the_winner_needs(found.effects))
+    for effect in found.effects:
+        assert effect.component in said
+
+
+def test_what_goes_along_with_a_component_is_said(found: StudyFindings) -> None:
+    assert any(effect.along for effect in found.effects)
+    chosen = [
+        Effect(
+            "context", "windows of 4", ("autonomous", "state estimate"), 1234.0, 2.0, 2e4, 0.1, 16
+        ),
+        Effect("schedule", "a constant learning rate", (), 1.5, 1.1, 2.0, 0.1, 16),
+    ]
+    said = " ".join(what_the_winner_needs(chosen))
+    assert (
+        "context (instead: windows of 4; with it go autonomous, state estimate) 1,234 times, "
+        "2 to 20,000" in said
+    )
+    assert "schedule (instead: a constant learning rate) 1.5 times" in said
+
+
+def test_the_noisy_study_leads_and_the_clean_one_is_compared(section: Section) -> None:
+    questions = [block.heading for block in section.blocks]
+    assert questions[0] == "Did any of the attempts work?"
+    assert "And without noise?" in questions
+    assert re.match(r"\d+ of 5 attempts", section.headline)
+    for study in ("noisy", "clean"):
+        assert f"<div>{study}</div>" in section.blocks[0].html
+    keys = [plot.key for plot in section.plots]
+    assert len(set(keys)) == len(keys)
+    assert {"limit", "sensitivity", "components"} <= set(keys)
+
+
+def test_every_figure_has_words(section: Section) -> None:
+    for plot in section.plots:
+        assert plot.alternative
+        assert plot.caption
+        assert plot.figure["data"]
+
+
+def test_the_report_of_several_studies_has_the_section_once(
+    storage: Storage, section: Section, tmp_path: Path
+) -> None:
+    write_report(storage, ["noisy", "clean"], tmp_path / "report.html", report_sections)
+    page = (tmp_path / "report.html").read_text()
+    assert page.count('id="attempts"') == 1
+    assert section.headline in unescape(page)
+    for attempt in PRESETS:
+        assert attempt in page
+
+
+def test_without_a_study_of_presets_there_is_no_section(finished: Invented) -> None:
+    assert report_sections([StudyResults.read(finished.store)]) == []
