@@ -9,7 +9,7 @@ import pytest
 from optuna.samplers import RandomSampler
 
 from models.methods import Real, Whole, method_named
-from models.methods.configure import selector_values, selectors
+from models.methods.method import selector_values, selectors
 from models.methods.when import TRAINED
 from search.evaluation import Cohort
 from search.study.definition import StudyDefinition

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from models.methods import either
-from models.methods.configure import selector_values, selectors
+from models.methods.method import selector_values, selectors
 from search.errors import StudyFileError
 from search.series import known_sources
 from search.study.definition import Search, StudyDefinition, Task
