@@ -12,7 +12,7 @@ from models.closed_form.closed_form import ClosedForm, FittedForm, FormForecaste
 from models.closed_form.fitting import Fitting
 from models.methods import Scalar
 from models.methods.core import Core
-from models.methods.method import configure
+from models.methods.method import check_names, configure
 from models.network import free_run as network_run
 from models.network.architecture import Architecture
 from models.network.forecaster import Forecaster
@@ -46,9 +46,11 @@ def from_plain(plain: Mapping[str, Any]) -> Candidate:
 
     Raises KeyError, TypeError or ValueError where that can't be.
     """
-    if "settings" in plain:
-        return candidate_of(plain["settings"])
-    return candidate_of(settings_of(plain["architecture"], plain["strategy"], plain["restarts"]))
+    settings = plain.get("settings")
+    if settings is None:
+        settings = settings_of(plain["architecture"], plain["strategy"], plain["restarts"])
+    check_names(settings)
+    return candidate_of(settings)
 
 
 def forecaster_of(architecture: Architecture, channels: int) -> AnyForecaster:

@@ -20,6 +20,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.candidate import forecaster_of
+from models.methods.method import check_names
 from models.network.architecture import Architecture
 from models.tensors import MemberParameter
 from models.version_1 import settings_of
@@ -134,6 +135,7 @@ def _architecture(description: Mapping[str, Any], version: int) -> Architecture:
         raise CheckpointError(f"the checkpoint must have {key}, but has {sorted(description)}")
     try:
         settings = plain if version > 1 else settings_of(plain, {}, restarts=1)
+        check_names(settings)
         return Architecture.of(settings)
     except KeyError as error:
         raise CheckpointError(f"the checkpoint's architecture lacks {error}") from error

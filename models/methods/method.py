@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -13,6 +13,7 @@ from models.methods.condition import ALWAYS, AllOf, Condition, Is
 from models.methods.registry import methods, methods_of
 from models.methods.setting import Ablation, Setting, Stage
 from models.methods.values import Domain, Names, Scalar, SettingError
+from models.methods.words import nearest
 
 M = TypeVar("M", bound="Method")
 
@@ -211,11 +212,12 @@ class MethodSet:
 
     def shared_settings(self) -> tuple[tuple[str, object], ...]:
         """The settings in which members of a cohort have to agree: names and values."""
-        found: list[tuple[str, object]] = []
-        for method in self:
-            if method.selector is not None and method.selector.shared:
-                found.append((method.selector.name, method.name))
-            found += [(s.name, getattr(method, s.field)) for s in method.settings if s.shared]
+        found: list[tuple[str, object]] = [
+            (method.selector.name, method.name)
+            for method in self
+            if method.selector is not None and method.selector.shared
+        ]
+        found += [(own.name, v) for own, v in self.settings() if own.shared and v != own.neutral]
         return tuple(found)
 
 
@@ -228,6 +230,21 @@ def selector_values(selector: Selector) -> Names:
     """What a selector can say: the names of its methods, and its name for none of them."""
     names = tuple(method.name for method in methods_of(selector.name))
     return Names(names if selector.none is None else (selector.none, *names))
+
+
+def check_names(names: Iterable[str]) -> None:
+    """Raise SettingError for a name that is neither a setting nor a selector of any method.
+
+    A network is another one without what it names, so that nothing may be left out in silence.
+    """
+    known = {own.name for method in methods() for own in method.settings} | selectors().keys()
+    for name in names:
+        if name not in known:
+            raise SettingError(
+                name,
+                f"is a setting of no method here.{nearest(name, known)} "
+                "Install the plug-in or the version of freerun that has it",
+            )
 
 
 def configure(

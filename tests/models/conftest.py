@@ -1,21 +1,18 @@
 """Small candidates to train in tests, on one thread unless a test says otherwise."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import MISSING, fields
 from typing import Any
 
 import pytest
 import torch
 
-from models.candidate import Architecture, Candidate, Strategy
+from models.candidate import Candidate, candidate_of
+from models.closed_form.closed_form import ClosedForm
+from models.methods.registry import method_named
+from models.version_1 import settings_of
 
-# Fields that have a default of their own keep it.
-DEFAULTS: dict[str, Any] = {
-    field.name: field.default
-    for kind in (Architecture, Strategy)
-    for field in fields(kind)
-    if field.default is not MISSING
-} | {
+# Under the names that version 0.1.0 gave its fields: every cell has `units` and `context_steps`.
+ARCHITECTURE: dict[str, Any] = {
     "cell": "rnn",
     "units": 4,
     "layers": 1,
@@ -23,8 +20,18 @@ DEFAULTS: dict[str, Any] = {
     "residual": False,
     "context": "window",
     "context_steps": 4,
+    "autonomous": False,
+    "state_estimate": "recurrence",
     "reflections": 3,
     "expanded_units": 6,
+    "layer_norm": False,
+    "instance_norm": False,
+    "scaled_increments": False,
+    "fan_in": 1,
+    "delay_stride": 1,
+    "degree": 1,
+}
+STRATEGY: dict[str, Any] = {
     "rollout_steps": 1,
     "teacher_weight": 1.0,
     "curriculum_fraction": 0.0,
@@ -38,12 +45,44 @@ DEFAULTS: dict[str, Any] = {
     "schedule": "constant",
     "training_steps": 3,
     "batch_size": 2,
+    "time_reversal": False,
+    "initial_phases": "random",
+    "offset": True,
+    "damping": True,
+    "teacher_span": "warm-up",
+    "professor_weight": 0.0,
+    "professor_detach": "teacher",
+    "stateful": False,
+    "dropout": 0.0,
+    "growth_penalty": False,
+    "growth_weight": 0.0,
+    "forcing": "none",
+    "forcing_midpoint": 0.25,
+    "forcing_strength": 0.2,
+    "forcing_interval": 16,
+    "pushforward_steps": 0,
+    "data_as_demonstrator": False,
+    "velocity_weight": 0.0,
+    "spectral_weight": 0.0,
+    "amplitude_weight": 0.0,
+    "sign_augmentation": False,
+    "scale_augmentation_std": 0.0,
+    "state_noise_std": 0.0,
+    "weight_average": "none",
+    "average_fraction": 0.1,
     "cornn_step": 0.3,
     "cornn_stiffness": 2.0,
     "cornn_damping": 0.5,
     "lem_step": 0.8,
     "antisymmetric_step": 0.3,
     "antisymmetric_diffusion": 0.1,
+    "regularisation": "given",
+    "ridge": 0.0,
+    "ssa_rank": 1,
+    "spectral_radius": 1.0,
+    "input_scaling": 1.0,
+    "bias_scaling": 0.0,
+    "leak_rate": 1.0,
 }
 
 
@@ -52,13 +91,16 @@ def make_candidate() -> Callable[..., Candidate]:
     """A candidate from the fields that matter to a test; all others are small and plain."""
 
     def make(**chosen: Any) -> Candidate:
-        values = DEFAULTS | chosen
-        assert values.keys() == DEFAULTS.keys(), f"no such field: {chosen}"
+        unknown = chosen.keys() - ARCHITECTURE.keys() - STRATEGY.keys()
+        assert not unknown, f"no such field: {unknown}"
         architecture, strategy = (
-            {field.name: values[field.name] for field in fields(kind)}
-            for kind in (Architecture, Strategy)
+            {name: chosen.get(name, default) for name, default in part.items()}
+            for part in (ARCHITECTURE, STRATEGY)
         )
-        return Candidate(Architecture(**architecture), Strategy(**strategy), restarts=1)
+        core = method_named("cell", architecture["cell"])
+        if core is not None and issubclass(core, ClosedForm):
+            architecture["context"] = "state"  # as version 0.1.0 wrote it
+        return candidate_of(settings_of(architecture, strategy, restarts=1))
 
     return make
 

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +12,21 @@ from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Generator, Tensor
 
-from models.candidate import Candidate
-from models.cells import CELLS
+from models.candidate import from_plain
 from models.checkpoint import FORMAT_VERSION, Checkpoint, CheckpointError, load, save
-from models.forecaster import Forecaster
-from models.freerun import free_run
+from models.methods.registry import methods_of
+from models.network.architecture import Architecture
+from models.network.cells.cell import Cell
+from models.network.forecaster import Forecaster
+from models.network.free_run import free_run
+from models.training.trained_network import TrainedNetwork
+
+DATA = Path(__file__).parents[1] / "data" / "0.1.0"
+CELLS = [method.name for method in methods_of("cell") if issubclass(method, Cell)]
 
 
 @pytest.fixture
-def checkpoint(make_candidate: Callable[..., Candidate]) -> Checkpoint:
+def checkpoint(make_candidate: Callable[..., TrainedNetwork]) -> Checkpoint:
     architecture = make_candidate(
         cell="gru", layers=2, head_layers=1, residual=True, context="state"
     ).architecture
@@ -56,7 +63,7 @@ def rewritten(
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("has_more", [False, True])
 def test_round_trip(
-    make_candidate: Callable[..., Candidate], checkpoint: Checkpoint, cell: str, has_more: bool
+    make_candidate: Callable[..., TrainedNetwork], checkpoint: Checkpoint, cell: str, has_more: bool
 ) -> None:
     more = {"layer_norm": has_more, "residual": has_more, "scaled_increments": has_more}
     architecture = make_candidate(cell=cell, layers=3, **more).architecture
@@ -133,7 +140,7 @@ def test_other_bytes_are_no_checkpoint(content: bytes) -> None:
 
 def test_a_newer_format_says_what_to_do(checkpoint: Checkpoint) -> None:
     newer = rewritten(save(checkpoint), format_version=FORMAT_VERSION + 1)
-    with pytest.raises(CheckpointError, match=r"format version 2, .* use the freerun that wrote"):
+    with pytest.raises(CheckpointError, match=r"format version 3, .* use the freerun that wrote"):
         load(newer)
 
 
@@ -173,34 +180,71 @@ def test_changed_numbers_are_noticed(checkpoint: Checkpoint) -> None:
 
 
 @pytest.mark.parametrize(
-    ("field", "value"),
+    ("name", "value", "words"),
     [
-        ("cell", "gruu"),
-        ("cell", 3),
-        ("units", 0),
-        ("units", "4"),
-        ("units", True),
-        ("units", 4.0),
-        ("layers", -1),
-        ("head_layers", -1),
-        ("residual", 1),
-        ("context", "windows"),
-        ("context_steps", None),
+        ("cell", "gruu", "Did you mean 'gru'"),
+        ("cell", 3, "cell must be"),
+        ("hidden_units", 0, "hidden_units must be from 1 to 4096, but got 0"),
+        ("hidden_units", "4", "hidden_units must be a whole number"),
+        ("hidden_units", True, "hidden_units must be a whole number"),
+        ("hidden_units", 4.0, "hidden_units must be a whole number"),
+        ("layers", -1, "layers must be from"),
+        ("head_layers", -1, "head_layers must be from"),
+        ("residual", 1, "residual must be true or false"),
+        ("context", "windows", "Did you mean 'window'"),
+        ("warm_up_steps", None, "warm_up_steps is missing"),
+        ("scaled_increments", True, "scaled_increments needs residual"),
+        ("rms_norm", True, "rms_norm is a setting of no method here"),
     ],
 )
 def test_an_impossible_architecture_is_refused(
-    checkpoint: Checkpoint, field: str, value: object
+    make_candidate: Callable[..., TrainedNetwork], name: str, value: object, words: str
 ) -> None:
-    content = save(checkpoint)
-    architecture = described(content)["architecture"] | {field: value}
-    with pytest.raises(CheckpointError, match=f"the checkpoint's {field} can't be {value!r}"):
-        load(rewritten(content, architecture=architecture))
+    architecture = make_candidate(cell="gru", context="state").architecture
+    row = Forecaster(architecture).initialise(Generator().manual_seed(0))
+    one = torch.ones(1, 1)
+    content = save(Checkpoint(architecture, 1, row.unsqueeze(0), shift=one, scale=one))
+    settings = described(content)["settings"] | {name: value}
+    with pytest.raises(CheckpointError, match=f"the checkpoint's architecture can't be: .*{words}"):
+        load(rewritten(content, settings=settings))
 
 
-@pytest.mark.parametrize("architecture", [None, [], {"cell": "gru"}])
-def test_an_incomplete_architecture_is_refused(checkpoint: Checkpoint, architecture: Any) -> None:
-    with pytest.raises(CheckpointError, match="must have the fields"):
-        load(rewritten(save(checkpoint), architecture=architecture))
+@pytest.mark.parametrize("settings", [None, []])
+def test_an_architecture_without_settings_is_refused(checkpoint: Checkpoint, settings: Any) -> None:
+    with pytest.raises(CheckpointError, match="must have settings"):
+        load(rewritten(save(checkpoint), settings=settings))
+
+
+def test_an_incomplete_architecture_is_refused(checkpoint: Checkpoint) -> None:
+    with pytest.raises(CheckpointError, match=r"can't be: context is missing"):
+        load(rewritten(save(checkpoint), settings={"cell": "gru"}))
+
+
+@pytest.mark.parametrize("name", ["export-sine", "export-table", "export-report"])
+def test_a_checkpoint_of_version_0_1_0_is_read(name: str) -> None:
+    """And written anew without a loss."""
+    loaded = load((DATA / name / "weights.safetensors").read_bytes())
+    candidate = from_plain(json.loads((DATA / name / "candidate.json").read_text())["candidate"])
+    assert shared(loaded.architecture) == shared(candidate.architecture)
+    again = load(save(loaded))
+    assert again.architecture == loaded.architecture
+    for part in ("weights", "shift", "scale"):
+        assert torch.equal(getattr(again, part), getattr(loaded, part))
+
+
+def shared(architecture: Architecture) -> dict[str, object]:
+    """The settings that are no numbers of a member."""
+    return {own.name: value for own, value in architecture.settings() if own.shared}
+
+
+def test_an_architecture_of_version_0_1_0_needs_its_fields() -> None:
+    content = (DATA / "export-report" / "weights.safetensors").read_bytes()
+    old = described(content)["architecture"]
+    without = {name: value for name, value in old.items() if name != "context_steps"}
+    with pytest.raises(CheckpointError, match="lacks 'context_steps'"):
+        load(rewritten(content, architecture=without))
+    with pytest.raises(CheckpointError, match=r"can't be: layers must be from 1 to 16"):
+        load(rewritten(content, architecture=old | {"layers": 0}))
 
 
 @pytest.mark.parametrize("channels", [0, -1, "2", None, True, 2.0])

@@ -21,7 +21,15 @@ from models.methods import (
     setting,
 )
 from models.methods.values import SHARE, STEPS, WEIGHT
-from models.methods.when import BRANCHES, HAS_STATE, READS, READS_WINDOW, TRAINED, UNROLLS
+from models.methods.when import (
+    BRANCHES,
+    HAS_STATE,
+    READS,
+    READS_WINDOW,
+    RECURRENT,
+    TRAINED,
+    UNROLLS,
+)
 from models.network.options.context import Context, WarmedUpState, Window
 from models.network.options.instance_norm import InstanceNorm
 
@@ -53,7 +61,7 @@ _ONE_STEP = Ablation(
 class StateRollout(Rollout, name="state_rollout", rank=200):
     """The rollout of a network with a warmed-up state."""
 
-    applies = AllOf(TRAINED, HAS_STATE)
+    applies = AllOf(RECURRENT, HAS_STATE)
     context = WarmedUpState
 
     steps: int = setting(
@@ -177,7 +185,7 @@ class Stateful(
 
     kind = "loss"
     stage = Stage.LOSS
-    applies = AllOf(TRAINED, HAS_STATE)
+    applies = AllOf(RECURRENT, HAS_STATE)
 
     stateful: bool = flag(
         "Whether the state is carried from chunk to chunk of the training span.",
