@@ -9,11 +9,11 @@ import pytest
 from optuna.samplers import RandomSampler
 
 from models.methods import Real, Whole, method_named
-from models.methods.method import selector_values, selectors
 from models.methods.when import TRAINED
 from search.evaluation import Cohort
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
+from tests.search.study.space.samples import all_cells
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -43,7 +43,7 @@ EXTREME: dict[str, dict[str, Any]] = {
     "orthogonal": {"reflections": 1},
     "shplrnn": {"expanded_units": 1},
 }
-CELLS = selector_values(selectors()["cell"]).names
+CELLS = all_cells()
 TRAINED_CELLS = [cell for cell in CELLS if TRAINED.holds({"cell": cell})]
 
 

@@ -1,0 +1,275 @@
+"""A cell, a loss and a closed form that are declared elsewhere are methods like all others."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+import optuna
+import pytest
+import torch
+from optuna.samplers import RandomSampler
+from torch import Tensor
+
+from models import checkpoint
+from models.candidate import Candidate, candidate_of, free_run, from_plain, learner_of, to_plain
+from models.checkpoint import Checkpoint, CheckpointError
+from models.closed_form.closed_form import half_of_span
+from models.closed_form.forms.ar import LaggedRidge
+from models.methods import (
+    Choices,
+    FloatRange,
+    Method,
+    Real,
+    Scalar,
+    SettingError,
+    Whole,
+    method_named,
+    methods,
+    setting,
+)
+from models.network.cells.cell import Layer, UnitCell
+from models.tensors import MemberBatchChannelTime, MemberBatchUnit
+from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
+from models.training.trained_network import Member, TrainedNetwork
+from search.study.space import Space, complete_space, parameter_named, read_space
+from search.study.space.ablation import components, without_each
+from tests.models.methods.declaring import declared_here, without_methods
+from tests.models.network.cells.contract import check_differences
+
+TRAIN_STEPS = 60
+SMALL: dict[str, Any] = {
+    "cell": ["leaky", "rnn"],
+    "hidden_units": 4,
+    "context": "state",
+    "warm_up_steps": 10,
+    "rollout_steps": [1, 8],
+    "quartic_weight": {"low": 0.1, "high": 1.0},
+    "leaky_rate": [0.3, 0.9],
+    "learning_rate": {"low": 0.01, "high": 0.05},
+    "training_steps": 40,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def added() -> Iterator[dict[str, type[Method]]]:
+    """The methods by their names, while these tests run."""
+    with declared_here():
+
+        class Leaky(UnitCell, name="leaky", label="leaky units", source="Nobody (2000)"):
+            """Leaky units, which forget at a rate of their own: h' = h + a (tanh(x W + b) - h)."""
+
+            runs_on_state = True
+
+            rate: float = setting(
+                Real(0, 1),
+                FloatRange(0.1, 1.0),
+                "The rate at which leaky units forget.",
+                name="leaky_rate",
+                neutral=0.5,
+                is_stored=True,
+            )
+
+            def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
+                return {"input": (inputs, self.units), "bias": (1, self.units)}
+
+        class LeakyLayer(Layer, cell=Leaky):
+            """See `Leaky`."""
+
+            def __init__(self, *args: Any, **keywords: Any) -> None:
+                super().__init__(*args, **keywords)
+                self.squashed = self._slots(self.weights["bias"].shape[-1])
+
+            def forward(
+                self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new: MemberBatchUnit
+            ) -> None:
+                squashed = self.squashed[slot]
+                torch.baddbmm(self.weights["bias"], x, self.weights["input"], out=squashed).tanh_()
+                new.copy_(state + self.weights["leaky_rate"] * (squashed - state))
+
+            def backward(
+                self,
+                slot: int,
+                x: MemberBatchUnit,
+                state: MemberBatchUnit,
+                new_state: MemberBatchUnit,
+                grad_new_state: MemberBatchUnit,
+                grad_state: MemberBatchUnit,
+                grad_x: MemberBatchUnit | None,
+            ) -> None:
+                rate, squashed = self.weights["leaky_rate"], self.squashed[slot]
+                grad_state.copy_((1.0 - rate) * grad_new_state)
+                grad_sum = rate * grad_new_state * (1.0 - squashed * squashed)
+                self.gradients["input"].baddbmm_(x.transpose(1, 2), grad_sum)
+                self.gradients["bias"].baddbmm_(self.ones, grad_sum)
+                if grad_x is not None:
+                    grad_x.copy_(grad_sum @ self.weights["input"].transpose(1, 2))
+
+        class Quartic(Loss, name="quartic", label="quartic loss"):
+            """The fourth power of errors, so that the largest ones count."""
+
+            weight: float = loss_weight("quartic_weight", "The weight of the quartic error.")
+
+            @staticmethod
+            def gradient(
+                forecast: MemberBatchChannelTime,
+                truth: MemberBatchChannelTime,
+                counted: CountedSteps,
+            ) -> MemberBatchChannelTime:
+                _, batch, channels, steps = forecast.shape
+                numbers = per_member(counted.number) * (batch * channels)
+                return 4.0 * (forecast - truth) ** 3 * (counted.mask(steps) / numbers)
+
+        class Pairs(LaggedRidge, name="pairs", label="two lags"):
+            """Ridge regression on the last value and on one some steps before."""
+
+            gap_steps: int = setting(
+                Whole(1, 100),
+                Choices((2, 5)),
+                "Steps between the two values.",
+                shared=True,
+                most=half_of_span,
+            )
+
+            @property
+            def context_steps(self) -> int:
+                return self.gap_steps + 1
+
+            def features(self, channels: int) -> int:
+                return 2 * channels
+
+            def expand(self, values: Any, channels: int, constant: float) -> Any:
+                return np.concatenate([values[:, :channels], values[:, -channels:]], axis=1)
+
+            def size(self) -> str:
+                return f"gap of {self.gap_steps}"
+
+        yield {"leaky": Leaky, "quartic": Quartic, "pairs": Pairs}
+
+
+def space() -> Space:
+    return Space(complete_space(read_space(SMALL), TRAIN_STEPS))
+
+
+def samples(count: int) -> list[dict[str, Scalar]]:
+    optuna.logging.set_verbosity(optuna.logging.WARNING)
+    study = optuna.create_study(sampler=RandomSampler(seed=0))
+    return [space().suggest(study.ask()) for _ in range(count)]
+
+
+def leaky_candidate(**more: Scalar) -> TrainedNetwork:
+    params = next(p for p in samples(50) if p["cell"] == "leaky" and p["rollout_steps"] == 8)
+    candidate = space().resolve({**params, **more})
+    assert isinstance(candidate, TrainedNetwork)
+    return candidate
+
+
+def sine() -> Tensor:
+    return torch.sin(0.3 * torch.arange(TRAIN_STEPS).double()).view(1, -1, 1) * 2**0.5
+
+
+def test_they_are_methods_like_all_others(added: dict[str, type[Method]]) -> None:
+    assert set(added.values()) <= set(methods())
+    assert method_named("cell", "leaky") is added["leaky"]
+    assert method_named("cell", "pairs") is added["pairs"]
+    assert method_named("loss", "quartic") is added["quartic"]
+    rate, weight = parameter_named("leaky_rate"), parameter_named("quartic_weight")
+    assert rate is not None
+    assert rate.owners == (added["leaky"],)
+    assert not rate.shared
+    assert weight is not None
+    assert not weight.searched
+    units = parameter_named("hidden_units")
+    assert units is not None
+    assert added["leaky"] in units.owners
+
+
+def test_the_default_space_is_as_it_was_without_them() -> None:
+    """A study that does not name them goes on as it would have."""
+    extended = complete_space({}, 600)
+    with without_methods("leaky", "quartic", "pairs"):
+        assert list(extended.items()) == list(complete_space({}, 600).items())
+    assert not {"leaky_rate", "quartic_weight", "gap_steps"} & extended.keys()
+
+
+def test_a_space_that_names_them_samples_their_settings_where_they_apply() -> None:
+    found = samples(60)
+    assert {params["cell"] for params in found} == {"leaky", "rnn"}
+    for params in found:
+        assert ("leaky_rate" in params) == (params["cell"] == "leaky")
+        assert ("quartic_weight" in params) == (params["rollout_steps"] == 8)
+    with pytest.raises(SettingError, match="Did you mean 'leaky_rate'"):
+        read_space({"leaky_rat": 0.5})
+
+
+def test_the_cell_keeps_to_the_contract_of_cells() -> None:
+    check_differences(leaky_candidate().cell)
+
+
+def trained(*candidates: Candidate) -> Any:
+    members = [Member(candidate, 0, seed=5) for candidate in candidates]
+    learner = learner_of(members, sine(), "cpu")
+    before = learner.loss()
+    for _ in learner:
+        pass
+    return learner, before
+
+
+def test_a_network_of_them_trains_and_each_setting_matters() -> None:
+    """Members differ in the stored setting and in the weight of the loss, in one cohort."""
+    candidates = [
+        leaky_candidate(leaky_rate=rate, quartic_weight=weight, learning_rate=0.05)
+        for rate, weight in ((0.3, 0.0), (0.3, 1.0), (0.9, 1.0))
+    ]
+    learner, before = trained(*candidates)
+    assert (learner.loss() < before).all()
+    assert torch.unique(learner.weights, dim=0).shape[0] == 3
+    named = learner.forecaster.layout().views(learner.weights)
+    assert named["fixed.leaky_rate"].flatten().tolist() == pytest.approx([0.3, 0.3, 0.9])
+    for position, candidate in enumerate(candidates):
+        alone, _ = trained(candidate)
+        assert torch.equal(alone.weights[0], learner.weights[position])
+
+
+def test_without_each_of_them_a_candidate_is_plain() -> None:
+    params = dict(next(p for p in samples(50) if "leaky_rate" in p and "quartic_weight" in p))
+    assert components()["quartic weight"].without == "none"
+    assert "leaky rate" not in components()
+    found = without_each(space(), params)
+    assert "quartic_weight" not in found["quartic weight"].values()
+    assert found["cell"].values()["cell"] == "rnn"
+    assert "leaky_rate" not in found["cell"].values()
+
+
+def test_candidates_and_checkpoints_of_them_are_read_back_and_refused_without_them() -> None:
+    candidate = leaky_candidate(leaky_rate=0.7)
+    plain = json.loads(json.dumps(to_plain(candidate)))
+    assert from_plain(plain) == candidate
+    learner, _ = trained(candidate)
+    one = torch.ones(1, 1)
+    saved = Checkpoint(candidate.architecture, 1, learner.scored_weights[:1], one, one)
+    content = checkpoint.save(saved)
+    loaded = checkpoint.load(content)
+    assert loaded.architecture == candidate.architecture
+    context = sine()[:, None, :10].float()
+    runs = [free_run(learner.forecaster, c.weights, context, 9) for c in (saved, loaded)]
+    assert torch.equal(*runs)
+    with without_methods("leaky", "quartic"):
+        with pytest.raises(SettingError, match="is a setting of no method here"):
+            from_plain(plain)
+        with pytest.raises(CheckpointError, match="leaky_rate is a setting of no method here"):
+            checkpoint.load(content)
+
+
+def test_a_closed_form_of_them_is_fitted_and_cut_to_the_training_span() -> None:
+    """A sine is a sum of two of its values."""
+    domains = complete_space(read_space({"cell": "pairs", "regularisation": "given"}), 8)
+    assert domains["gap_steps"] == Choices((2,))
+    form = candidate_of({"cell": "pairs", "gap_steps": 3, "ridge": 0.0, "offset": False})
+    assert form.description() == "pairs, gap of 3, ridge 0"
+    learner, _ = trained(form)
+    context = sine()[:, None, : learner.warm_up]
+    run = free_run(learner.forecaster, learner.scored_weights, context, TRAIN_STEPS - 4)
+    torch.testing.assert_close(run[:, 0], sine()[:, 4:], rtol=0.0, atol=1e-8)

@@ -1,0 +1,122 @@
+"""When a setting is sampled: what holds of a sample, and what can hold of a space."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from models.methods import (
+    Above,
+    AllOf,
+    AnyOf,
+    Choices,
+    Condition,
+    Domain,
+    FloatRange,
+    Is,
+    IsNot,
+    Scalar,
+    Selects,
+)
+from models.methods.condition import ALWAYS
+
+LINEAR = Selects("cell", "is_linear")
+GATED = Is("cell", ("gru", "lstm"))
+
+
+@pytest.mark.parametrize(
+    ("condition", "holding", "failing"),
+    [
+        (ALWAYS, ({}, {"cell": "rnn"}), ()),
+        (GATED, ({"cell": "gru"}, {"cell": "lstm"}), ({"cell": "rnn"}, {})),
+        (Is("offset", (True,)), ({"offset": True},), ({"offset": False}, {})),
+        (IsNot("offset", (True,)), ({"offset": False}, {}), ({"offset": True},)),
+        (Above("layers", 1), ({"layers": 2},), ({"layers": 1}, {"layers": "2"}, {})),
+        (LINEAR, ({"cell": "lru"},), ({"cell": "gru"}, {"cell": "no such cell"}, {})),
+        (
+            AllOf(GATED, Above("layers", 1)),
+            ({"cell": "gru", "layers": 2},),
+            ({"cell": "gru", "layers": 1}, {"cell": "rnn", "layers": 2}, {"layers": 2}),
+        ),
+        (
+            AnyOf(GATED, Above("layers", 1)),
+            ({"cell": "gru"}, {"layers": 2}),
+            ({"cell": "rnn", "layers": 1}, {}),
+        ),
+        (AnyOf(), (), ({}, {"cell": "gru"})),
+    ],
+    ids=str,
+)
+def test_a_condition_holds_of_a_sample(
+    condition: Condition,
+    holding: tuple[dict[str, Scalar], ...],
+    failing: tuple[dict[str, Scalar], ...],
+) -> None:
+    assert all(condition.holds(params) for params in holding)
+    assert not any(condition.holds(params) for params in failing)
+
+
+@pytest.mark.parametrize(
+    ("condition", "space", "can"),
+    [
+        (GATED, {"cell": Choices(("rnn", "gru"))}, True),
+        (GATED, {"cell": Choices(("rnn",))}, False),
+        (GATED, {}, False),
+        (IsNot("cell", ("gru",)), {"cell": Choices(("gru",))}, True),
+        (LINEAR, {"cell": Choices(("gru", "lru"))}, True),
+        (LINEAR, {"cell": Choices(("gru",))}, False),
+        (LINEAR, {}, False),
+        (Above("std", 0.5), {"std": FloatRange(0.0, 1.0)}, True),
+        (Above("std", 0.5), {"std": Choices((0.0, 0.5))}, False),
+        (Above("std", 0.5), {}, False),
+        (AllOf(GATED, Above("layers", 1)), {"cell": Choices(("gru",))}, False),
+        (AnyOf(GATED, Above("layers", 1)), {"cell": Choices(("gru",))}, True),
+        (ALWAYS, {}, True),
+    ],
+    ids=str,
+)
+def test_a_condition_can_hold_of_a_space(
+    condition: Condition, space: dict[str, Domain], can: bool
+) -> None:
+    assert condition.can_hold(space) == can
+
+
+CELLS, LAYERS = ("rnn", "gru", "lru", "ar"), (1, 2, 3)
+SIMPLE: list[Condition] = [
+    GATED,
+    IsNot("cell", ("gru",)),
+    LINEAR,
+    Selects("cell", "is_trained"),
+    Above("layers", 1),
+    Is("layers", (3,)),
+]
+CONDITIONS = st.recursive(
+    st.sampled_from(SIMPLE),
+    lambda parts: st.builds(
+        lambda kind, own: kind(*own), st.sampled_from([AllOf, AnyOf]), st.lists(parts, max_size=3)
+    ),
+    max_leaves=6,
+)
+
+
+@given(
+    condition=CONDITIONS,
+    cells=st.lists(st.sampled_from(CELLS), min_size=1, unique=True),
+    layers=st.lists(st.sampled_from(LAYERS), min_size=1, unique=True),
+)
+def test_what_holds_of_a_sample_can_hold_of_its_space(
+    condition: Condition, cells: list[str], layers: list[int]
+) -> None:
+    space: dict[str, Domain] = {"cell": Choices(tuple(cells)), "layers": Choices(tuple(layers))}
+    for cell in cells:
+        for number in layers:
+            if condition.holds({"cell": cell, "layers": number}):
+                assert condition.can_hold(space)
+
+
+def test_conditions_read_as_phrases() -> None:
+    lru = Is("cell", ("lru",))
+    assert str(lru) == 'cell is "lru"'
+    assert str(IsNot("offset", (True,))) == "offset is not true"
+    assert str(AllOf(GATED, Above("layers", 1))) == 'cell is "gru" or "lstm" and layers is above 1'
+    assert str(AnyOf(lru, Above("noise_std", 0.5))) == 'cell is "lru" or noise_std is above 0.5'
+    assert str(Selects("cell", "reads_whole_window")) == 'cell is "mlp"'
