@@ -22,9 +22,11 @@ from search.errors import ExportError, SeriesError
 from search.export.content import Export
 from search.export.manifest import MANIFEST, Manifest, first_fault
 from search.files import template
+from search.plugins import check_plugins
 from search.series import Purpose, Table
 from search.storage import ParamValue
 from search.study.definition import StudyDefinition
+from search.study.study_file import named_plugins
 
 CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
 WEIGHTS, README = "weights.safetensors", "README.md"
@@ -164,13 +166,16 @@ def _read(folder: Path) -> Export:
     files = {name: _content(folder, name) for name in manifest.files}
     for name, content in files.items():
         manifest.check(name, content)
+    # Before the candidate, whose methods may be those of a plug-in.
+    check_plugins(named_plugins(files[STUDY].decode(errors="replace")))
+    definition = _parsed(STUDY, files[STUDY], TypeAdapter(StudyDefinition))
     described = _parsed(CANDIDATE, files[CANDIDATE], TypeAdapter(_CandidateFile))
     export = Export(
         study=manifest.study,
         trial=manifest.trial,
         candidate=described.candidate,
         params=described.params,
-        definition=_parsed(STUDY, files[STUDY], TypeAdapter(StudyDefinition)),
+        definition=definition,
         claim=manifest.claim,
         test=manifest.test,
         table=_table(files[DATA]) if DATA in files else None,
