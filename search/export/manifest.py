@@ -10,8 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from search.errors import ExportError
 from search.export.content import Claim, Export, WeightsPurpose
 
-# Format 1 wrote candidates and weights as version 0.1.0 of freerun had them, see `models.version_1`.
-FORMAT = 2
+# Format 1 held candidates and weights as version 0.1.0 wrote them, see `models.version_1`.
+FORMAT: Literal[2] = 2
 MANIFEST = "manifest.json"
 
 # The manifest's own checksum, over all its other keys.
