@@ -16,13 +16,9 @@ from models.scores import score
 from models.training import Member
 from models.verdict import verdict
 from search.evaluation.baselines import truth_of
-from search.evaluation.result import (
-    EXAMPLE_CONTEXT_STEPS,
-    CandidateResult,
-    Example,
-    ReplicaResult,
-)
+from search.evaluation.result import EXAMPLE_CONTEXT_STEPS, CandidateResult, ReplicaResult
 from search.evaluation.seeds import initialisation_seed
+from search.records import Example
 from search.series import FloatArray, Purpose
 from search.study.task_data import View
 

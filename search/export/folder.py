@@ -12,11 +12,11 @@ from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 from models.candidate import Candidate
 from search.analysis.wording import candidate_name, shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import Export
+from search.export.content import Export, export_of
 from search.export.manifest import MANIFEST, Manifest, first_fault
 from search.files import template
 from search.series import Purpose, Table
-from search.storage import ParamValue
+from search.storage import ParamValue, StudyReader
 from search.study.definition import StudyDefinition
 
 CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
@@ -38,6 +38,16 @@ class _CandidateFile(BaseModel):
     seed: int
     purpose: Purpose | None
     replicas: int | None
+
+
+def export_study(study: StudyReader, out: Path, *, trial: int | None = None) -> Export:
+    """Write the export of a study's winner, or of a trial, to a folder; return what is in it.
+
+    An older export in that folder is replaced. Raises what `export_of` and `write_export` raise.
+    """
+    export = export_of(study, trial)
+    write_export(export, out)
+    return export
 
 
 def write_export(export: Export, out: Path) -> None:

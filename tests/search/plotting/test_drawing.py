@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.baselines import BASELINES
-from search.evaluation import Example
 from search.plotting.drawing import Drawing, Line, logarithmic_means, visible
 from search.plotting.errors import baseline_lines, error_line
 from search.plotting.palette import COLOURS, baseline_look
 from search.plotting.rollout import rollout_drawing
+from search.records import Example
 
 
 def example(horizon: int = 40, observed: int = 100, first_step: int = 100) -> Example:
