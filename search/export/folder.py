@@ -19,12 +19,12 @@ from pydantic import (
 from models.candidate import Candidate, from_plain, to_plain
 from search.analysis.wording import shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import Export
+from search.export.content import Export, export_of
 from search.export.manifest import MANIFEST, Manifest, first_fault
 from search.files import template
 from search.plugins import check_plugins
 from search.series import Purpose, Table
-from search.storage import ParamValue
+from search.storage import ParamValue, StudyReader
 from search.study.definition import StudyDefinition
 from search.study.study_file import named_plugins
 
@@ -56,6 +56,16 @@ class _CandidateFile(BaseModel):
     seed: int
     purpose: Purpose | None
     replicas: int | None
+
+
+def export_study(study: StudyReader, out: Path, *, trial: int | None = None) -> Export:
+    """Write the export of a study's winner, or of a trial, to a folder; return what is in it.
+
+    An older export in that folder is replaced. Raises what `export_of` and `write_export` raise.
+    """
+    export = export_of(study, trial)
+    write_export(export, out)
+    return export
 
 
 def write_export(export: Export, out: Path) -> None:

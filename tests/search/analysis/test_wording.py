@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from models.candidate import Architecture, Candidate, Strategy
-from search.analysis.wording import candidate_name, shown_score
+from search.analysis.wording import shown_score
 
 GRU = Architecture("gru", 16, 2, 0, False, "state", 100)
 STRATEGY = Strategy(
@@ -45,7 +45,7 @@ STRATEGY = Strategy(
 )
 def test_what_makes_an_architecture_is_named(change: dict[str, Any], words: str) -> None:
     candidate = Candidate(replace(GRU, **change), STRATEGY, restarts=1)
-    assert words in candidate_name(candidate)
+    assert words in candidate.description()
 
 
 @pytest.mark.parametrize(
