@@ -15,11 +15,13 @@ from dataclasses import asdict, dataclass
 from time import perf_counter
 
 import torch
-from search.study.parameters import TRAINED_CELLS
 from torch import Generator
 
-from models.candidate import Architecture, Candidate, CellName, Strategy
-from models.training import Member, Training
+from models.candidate import candidate_of
+from models.methods import methods
+from models.network.cells.cell import Cell
+from models.training.trained_network import Member, TrainedNetwork
+from models.training.trainer import Trainer
 from search.running.cost import step_work
 
 
@@ -33,41 +35,35 @@ class Cost:
     expected: float
 
 
-def candidate_of(cell: CellName, options: argparse.Namespace) -> Candidate:
-    """The candidate whose step is timed."""
-    architecture = Architecture(
-        cell=cell,
-        units=options.hidden,
-        layers=1,
-        head_layers=0,
-        residual=False,
-        context="window" if cell == "mlp" else "state",
-        context_steps=options.warm_up,
-        layer_norm=options.layer_norm,
-        instance_norm=options.instance_norm,
+def network_of(cell: str, options: argparse.Namespace) -> TrainedNetwork:
+    """The candidate whose step is timed; each cell takes the settings that it has."""
+    candidate = candidate_of(
+        {
+            "cell": cell,
+            "hidden_units": options.hidden,
+            "modes": options.hidden,
+            "context": "state",
+            "warm_up_steps": options.warm_up,
+            "window_steps": options.warm_up,
+            "layer_norm": options.layer_norm,
+            "instance_norm": options.instance_norm,
+            "rollout_steps": options.rollout,
+            "window_rollout_steps": options.rollout,
+            "teacher_weight": 0.5,
+            "learning_rate": 1e-3,
+            "clip_norm": 1.0,
+            "training_steps": options.steps + 1,
+            "batch_size": options.batch,
+        }
     )
-    strategy = Strategy(
-        rollout_steps=options.rollout,
-        teacher_weight=0.5,
-        curriculum_fraction=0.0,
-        input_noise_std=0.0,
-        feedback_noise_std=0.0,
-        output_noise_std=0.0,
-        label_noise_std=0.0,
-        learning_rate=1e-3,
-        weight_decay=0.0,
-        clip_norm=1.0,
-        schedule="constant",
-        training_steps=options.steps + 1,
-        batch_size=options.batch,
-    )
-    return Candidate(architecture, strategy, restarts=1)
+    assert isinstance(candidate, TrainedNetwork)
+    return candidate
 
 
-def seconds_per_step(candidate: Candidate, members: int) -> float:
+def seconds_per_step(candidate: TrainedNetwork, members: int) -> float:
     """The fastest step of a cohort; the first, which also makes memory, does not count."""
     values = torch.randn(1, 600, 1, generator=Generator().manual_seed(0))
-    training = Training([Member(candidate, 0, seed) for seed in range(members)], values)
+    training = Trainer([Member(candidate, 0, seed) for seed in range(members)], values)
     taken, began = [], perf_counter()
     for _ in training:
         now = perf_counter()
@@ -81,7 +77,7 @@ def measure(options: argparse.Namespace) -> list[Cost]:
     found: list[Cost] = []
     first: tuple[float, float] | None = None
     for cell in options.cells:
-        candidate = candidate_of(cell, options)
+        candidate = network_of(cell, options)
         seconds = seconds_per_step(candidate, options.members)
         calls, per_network = step_work(candidate)
         work = calls + options.members * per_network
@@ -97,8 +93,8 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    cells = TRAINED_CELLS
-    parser.add_argument("--cells", nargs="+", choices=cells, default=list(cells))
+    cells = [method.name for method in methods() if issubclass(method, Cell)]
+    parser.add_argument("--cells", nargs="+", choices=cells, default=cells)
     parser.add_argument("--members", type=int, default=32, help="networks in the cohort")
     parser.add_argument("--hidden", type=int, default=16, help="hidden units")
     parser.add_argument("--batch", type=int, default=8, help="segments per optimiser step")

@@ -19,11 +19,12 @@ from statistics import median, quantiles
 from time import process_time
 
 import torch
-from models.freerun import free_run
 from torch import Generator, Tensor, nn
 
-from models.candidate import Architecture, Candidate, Strategy
-from models.training import Member, Training
+from models.candidate import candidate_of
+from models.network.free_run import free_run
+from models.training.trained_network import Member, TrainedNetwork
+from models.training.trainer import Trainer
 from search.cli.options import storage_at
 from search.errors import FreerunError, UserError
 
@@ -71,41 +72,23 @@ def series() -> Tensor:
     return ((values - values.mean()) / values.std()).view(1, -1, 1)
 
 
-def candidate_of(cell: str, options: argparse.Namespace) -> Candidate:
+def network_of(cell: str, options: argparse.Namespace) -> TrainedNetwork:
     """The candidate that both ways train."""
-    return Candidate.from_dict(
+    candidate = candidate_of(
         {
-            "architecture": asdict(
-                Architecture(
-                    cell=cell,  # type: ignore[arg-type]
-                    units=options.hidden,
-                    layers=1,
-                    head_layers=0,
-                    residual=False,
-                    context="window",
-                    context_steps=options.window,
-                )
-            ),
-            "strategy": asdict(
-                Strategy(
-                    rollout_steps=1,
-                    teacher_weight=1.0,
-                    curriculum_fraction=0.0,
-                    input_noise_std=0.0,
-                    feedback_noise_std=0.0,
-                    output_noise_std=0.0,
-                    label_noise_std=0.0,
-                    learning_rate=1e-3,
-                    weight_decay=0.0,
-                    clip_norm=1.0,
-                    schedule="constant",
-                    training_steps=options.steps,
-                    batch_size=options.batch,
-                )
-            ),
-            "restarts": 1,
+            "cell": cell,
+            "hidden_units": options.hidden,
+            "context": "window",
+            "window_steps": options.window,
+            "window_rollout_steps": 1,
+            "learning_rate": 1e-3,
+            "clip_norm": 1.0,
+            "training_steps": options.steps,
+            "batch_size": options.batch,
         }
     )
+    assert isinstance(candidate, TrainedNetwork)
+    return candidate
 
 
 def windows(values: Tensor, steps: int) -> Tensor:
@@ -113,19 +96,21 @@ def windows(values: Tensor, steps: int) -> Tensor:
     return values[0].unfold(0, steps + 1, 1).transpose(1, 2).contiguous()
 
 
-def train_plain(model: Plain, candidate: Candidate, values: Tensor, seed: int) -> Iterator[None]:
+def train_plain(
+    model: Plain, candidate: TrainedNetwork, values: Tensor, seed: int
+) -> Iterator[None]:
     """Train one network of plain modules; yields after each optimiser step."""
-    strategy, window = candidate.strategy, candidate.architecture.context_steps
+    settings, window = candidate.optimiser, candidate.architecture.context_steps
     generator = Generator().manual_seed(seed)
-    optimiser = torch.optim.Adam(model.parameters(), lr=strategy.learning_rate)
+    optimiser = torch.optim.Adam(model.parameters(), lr=settings.learning_rate)
     segments = windows(values, window)
-    for _ in range(strategy.training_steps):
-        size = (strategy.batch_size,)
+    for _ in range(settings.training_steps):
+        size = (settings.batch_size,)
         chosen = segments[torch.randint(len(segments), size, generator=generator)]
         optimiser.zero_grad()
         loss = nn.functional.mse_loss(model(chosen[:, :window]), chosen[:, window])
         loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), strategy.clip_norm)
+        nn.utils.clip_grad_norm_(model.parameters(), settings.clip_norm)
         optimiser.step()
         yield
 
@@ -137,20 +122,20 @@ def timed(steps: Iterator[object], times: list[float]) -> None:
     times.append(process_time() - started)
 
 
-def compare(candidate: Candidate, members: int, networks: int) -> Speed:
+def compare(candidate: TrainedNetwork, members: int, networks: int) -> Speed:
     """Train a cohort and some networks alone side by side, step by step.
 
     So both meet the same disturbances by other work on the machine.
     """
-    values, architecture = series(), candidate.architecture
+    values, cell = series(), candidate.cell
     started = process_time()
-    training = Training([Member(candidate, 0, seed) for seed in range(members)], values)
+    training = Trainer([Member(candidate, 0, seed) for seed in range(members)], values)
     cohort_times, cohort = [process_time() - started], iter(training)
     torch.manual_seed(0)
-    models = [Plain(architecture.cell, architecture.units) for _ in range(networks)]
+    models = [Plain(cell.name, cell.units) for _ in range(networks)]
     alone = [train_plain(model, candidate, values, i) for i, model in enumerate(models)]
     alone_times: list[float] = []
-    for _ in range(candidate.strategy.training_steps):
+    for _ in range(candidate.optimiser.training_steps):
         timed(cohort, cohort_times)
         for steps in alone:
             timed(steps, alone_times)
@@ -158,7 +143,7 @@ def compare(candidate: Candidate, members: int, networks: int) -> Speed:
     alone_seconds = sum(alone_times) / networks
     cohort_loss, alone_loss = losses(training, models, values)
     return Speed(
-        cell=architecture.cell,
+        cell=cell.name,
         members=members,
         cohort_seconds=cohort_seconds,
         alone_seconds=alone_seconds,
@@ -170,7 +155,7 @@ def compare(candidate: Candidate, members: int, networks: int) -> Speed:
 
 
 @torch.no_grad()
-def losses(training: Training, models: list[Plain], values: Tensor) -> tuple[float, float]:
+def losses(training: Trainer, models: list[Plain], values: Tensor) -> tuple[float, float]:
     """One-step loss over all windows of both ways, the mean over networks."""
     given, target = windows(values, training.warm_up).split([training.warm_up, 1], dim=1)
     contexts = given.expand(len(training.weights), *given.shape)
@@ -182,8 +167,8 @@ def losses(training: Training, models: list[Plain], values: Tensor) -> tuple[flo
 def measure(cell: str, options: argparse.Namespace) -> Speed:
     """The median of each figure over the repeats, after one that does not count."""
     warm_up = argparse.Namespace(**{**vars(options), "steps": 2})
-    compare(candidate_of(cell, warm_up), options.members, options.networks)
-    candidate = candidate_of(cell, options)
+    compare(network_of(cell, warm_up), options.members, options.networks)
+    candidate = network_of(cell, options)
     repeats = [
         compare(candidate, options.members, options.networks) for _ in range(options.repeats)
     ]

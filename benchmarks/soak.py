@@ -23,8 +23,8 @@ from benchmarks.audit import Audit, Delay, begin_audit, read_audit
 from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.crew import fork
 from benchmarks.postgres import Postgres, running_postgres
+from search.cli.options import stop_flag
 from search.cli.resuming import create_or_resume
-from search.cli.stopping import stop_flag
 from search.running.worker import BEAT_SECONDS, Worker
 from search.storage import LEASE_SECONDS, StudyStore, open_storage
 from search.study.definition import StudyDefinition

@@ -21,14 +21,17 @@ from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
 import torch
-from search.study.parameters import PARAMETERS, TRAINED_CELLS
 
 from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.crew import fork
+from models.methods import methods
+from models.network.cells.cell import Cell
+from models.training.losses.loss import Loss
 from search.cli.resuming import create_or_resume
 from search.running.worker import Worker
 from search.storage import StudyStore, open_storage
 from search.study.definition import StudyDefinition
+from search.study.space import parameters
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData
 
@@ -47,10 +50,16 @@ NARROW: Mapping[str, object] = {
     "batch_size": [4, 8, 16],
 }
 WIDEST: Mapping[str, object] = {
-    "cell": list(TRAINED_CELLS),
-    **{row.name: row.default.to_plain() for row in PARAMETERS if row.opt_in},
+    "cell": [method.name for method in methods() if issubclass(method, Cell)],
+    **{row.name: row.default.to_plain() for row in parameters() if not row.searched},
     # Their domains are of weights that a file asks for; zero leaves a loss out.
-    **{f"{loss}_weight": [0.0, 0.1, 1.0] for loss in ("velocity", "spectral", "amplitude")},
+    **{
+        setting.name: [0.0, 0.1, 1.0]
+        for method in methods()
+        if issubclass(method, Loss)
+        for setting in method.settings
+        if setting.field == "weight"
+    },
 }
 SPACES: Mapping[str, Mapping[str, object]] = {"narrow": NARROW, "default": {}, "widest": WIDEST}
 # How often the parent looks at the best trial, and how exact the seconds are therefore.
@@ -122,7 +131,7 @@ def searches(file: StudyFile, options: argparse.Namespace) -> dict[str, list[Sea
     found: dict[str, list[Search]] = {name: [] for name in options.spaces}
     for seed in range(options.seeds):
         for name in options.spaces:
-            plain = file.definition.model_dump(exclude={"space"})
+            plain = file.definition.model_dump(exclude={"space", "plugins"})
             definition = StudyDefinition.model_validate(
                 {**plain, "seed": seed, "space": SPACES[name]}
             )

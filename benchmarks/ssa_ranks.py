@@ -13,14 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from models.baselines.ssa import SSABaseline
-from models.closed_form.ssa import RANKS
-from models.fitting import Fitting
 
-from models.baselines.fitted import STRATEGY
-from models.candidate import Candidate
+from models.baselines.fitted import SSABaseline
+from models.candidate import candidate_of
+from models.closed_form.closed_form import FittedForm
+from models.closed_form.fitting import Fitting
+from models.closed_form.forms.ssa import RANKS
 from models.diagnostics.scores import score
-from models.training import Member
+from models.training.trained_network import Member
 from search.evaluation.baselines import truth_of
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View
@@ -51,19 +51,12 @@ def scores_by_rank(view: View) -> tuple[int, dict[int | str, float]]:
     """The chosen rank of one draw, and the NMSE with it and with each given one."""
     training = view.values[: view.train_steps]
     baseline = SSABaseline.fit(training)
-    assert baseline.architecture is not None
-    members = [
-        Member(
-            Candidate(
-                baseline.architecture,
-                replace(STRATEGY, regularisation="given", ssa_rank=rank),
-                restarts=1,
-            ),
-            series=0,
-            seed=0,
-        )
-        for rank in RANKS
-    ]
+    settings = SSABaseline.settings_for(len(training))
+    members = []
+    for rank in RANKS:
+        candidate = candidate_of({**settings, "regularisation": "given", "ssa_rank": rank})
+        assert isinstance(candidate, FittedForm)
+        members.append(Member(candidate, series=0, seed=0))
     fitting = Fitting(members, torch.from_numpy(training / baseline.scale).unsqueeze(0))
     _ = list(fitting)
     fitted: dict[int | str, SSABaseline] = {CHOSEN: baseline}

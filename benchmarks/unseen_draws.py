@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from models.baselines import BASELINES
+from models.baselines.baseline import baselines
 from search.errors import FreerunError, UserError
 from search.evaluation import baseline_results
 from search.export import read_export
@@ -42,7 +42,7 @@ def main() -> None:
         f"{found['draws']} unseen draws, {found['horizon_steps']} free-running steps, "
         f"NMSE against the {found['scored_against']}"
     )
-    for name in ("network", *BASELINES):
+    for name in ("network", *baselines()):
         row = found[name]
         print(
             f"  {name:12} median {row['median']:.4f}  mean {row['mean']:.4f}  "

@@ -77,7 +77,7 @@ def status(
             return study_status.summary()
 
         if watch:
-            from search.cli.watching import watch_lines
+            from search.cli.options import watch_lines
 
             watch_lines(lambda: status_lines(look()), every)
         elif as_json:

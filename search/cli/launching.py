@@ -13,9 +13,9 @@ from search.cli.options import (
     StorageOption,
     checked_device,
     print_json,
+    stop_flag,
     storage_at,
 )
-from search.cli.stopping import stop_flag
 from search.errors import UsageError
 
 

@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from time import monotonic, sleep
+from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
 
 from search.errors import UsageError
 
@@ -83,3 +90,64 @@ def print_json(plain: Mapping[str, Any]) -> None:
     """Print one JSON object on standard output."""
     json.dump(plain, sys.stdout, indent=2, allow_nan=False, default=str)
     sys.stdout.write("\n")
+
+
+class StopFlag:
+    """Which signal asked to stop, if any."""
+
+    def __init__(self) -> None:
+        self.signal: int | None = None
+
+    def __call__(self) -> bool:
+        return self.signal is not None
+
+    @property
+    def exit_code(self) -> int:
+        """The code of a process that a signal ended, as shells count: 130 after Ctrl-C, 143 after
+        SIGTERM. A scheduler that saw 0 would take the work for done."""
+        assert self.signal is not None, "nobody asked to stop"
+        return 128 + self.signal
+
+
+@contextmanager
+def stop_flag() -> Iterator[StopFlag]:
+    """Catch SIGINT and SIGTERM for a while; a second Ctrl-C interrupts at once."""
+    flag = StopFlag()
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if flag.signal is not None and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        flag.signal = number
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield flag
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+# How soon Ctrl-C is noticed.
+_NAP_SECONDS = 0.1
+
+
+def watch_lines(look: Callable[[], Sequence[str]], every_seconds: float) -> None:
+    """Show what `look` returns until Ctrl-C or SIGTERM."""
+    console = Console(file=sys.stdout)
+    with stop_flag() as stopped:
+        if not console.is_terminal:
+            for _ in _rounds(stopped, every_seconds):
+                typer.echo("\n".join([*look(), ""]))
+            return
+        with Live(console=console, auto_refresh=False, vertical_overflow="crop") as live:
+            for _ in _rounds(stopped, every_seconds):
+                live.update(Text("\n".join(look())), refresh=True)
+
+
+def _rounds(stopped: StopFlag, every_seconds: float) -> Iterator[None]:
+    """Yields at once, then after each pause, until it is stopped."""
+    while not stopped():
+        yield
+        ends = monotonic() + every_seconds
+        while monotonic() < ends and not stopped():
+            sleep(min(_NAP_SECONDS, every_seconds))

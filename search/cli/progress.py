@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 if TYPE_CHECKING:
-    from search.running.progress import Progress as StudyProgress
+    from search.running.fleet import Progress as StudyProgress
 
 # Without a terminal, a line now and then instead of a bar that redraws itself.
 LINE_SECONDS = 15.0

@@ -15,9 +15,9 @@ from search.cli.options import (
     StorageOption,
     checked_device,
     print_json,
+    stop_flag,
     storage_at,
 )
-from search.cli.stopping import stop_flag
 from search.errors import ExportError, SeriesError, UsageError
 
 if TYPE_CHECKING:

@@ -15,10 +15,10 @@ from search.cli.options import (
     StorageOption,
     checked_device,
     print_json,
+    stop_flag,
     storage_at,
     stored_study,
 )
-from search.cli.stopping import stop_flag
 from search.errors import UsageError
 
 if TYPE_CHECKING:

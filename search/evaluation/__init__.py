@@ -8,10 +8,9 @@ from search.evaluation.anatomy import anatomy, one_step_forecasts, transfer
 from search.evaluation.attributes import trial_attributes
 from search.evaluation.baselines import BaselineResult, baseline_results
 from search.evaluation.cohort import Cohort, Rung
-from search.evaluation.machine import this_machine, this_versions
 from search.evaluation.networks import run_networks
+from search.evaluation.reproduction import initialisation_seed, this_machine, this_versions
 from search.evaluation.result import CandidateResult, Example, ReplicaResult
-from search.evaluation.seeds import initialisation_seed
 
 __all__ = [
     "BaselineResult",

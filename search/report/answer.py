@@ -13,7 +13,7 @@ from search.analysis.wording import (
 )
 from search.storage import Counts, TrialRow
 from search.study.definition import StudyDefinition
-from search.study.limit.attainable import attainable_nmse
+from search.study.limit.limit import attainable_nmse
 
 
 @dataclass(frozen=True)

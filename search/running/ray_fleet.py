@@ -16,8 +16,14 @@ from time import monotonic, sleep
 from typing import Any, NamedTuple
 
 from search.errors import UsageError
-from search.running.fleet import DEATHS_PER_WORKER, POLL_SECONDS
-from search.running.progress import REPORT_SECONDS, Progress, WorkersDied, progress
+from search.running.fleet import (
+    DEATHS_PER_WORKER,
+    POLL_SECONDS,
+    REPORT_SECONDS,
+    Progress,
+    WorkersDied,
+    progress,
+)
 from search.running.worker_process import STOP_SECONDS, ask_to_end, ended, last_words, start_worker
 from search.storage import StudyStore
 

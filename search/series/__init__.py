@@ -3,13 +3,19 @@
 A generated source draws as many steps as are asked for; a table has one draw, its rows.
 """
 
-from search.series.draw import Draw, FloatArray, Purpose
-from search.series.source import GeneratedSource, Section, Source, known_sources
+from search.series.source import (
+    Draw,
+    FloatArray,
+    GeneratedSource,
+    Purpose,
+    Section,
+    Source,
+    known_sources,
+)
 from search.series.sources.mackey_glass import MackeyGlassSeries
 from search.series.sources.sine import SineSeries
 from search.series.sources.table import TableSeries
-from search.series.table_content import MAX_TABLE_BYTES, Table
-from search.series.table_file import read_table
+from search.series.tables import MAX_TABLE_BYTES, Table, read_table
 
 __all__ = [
     "MAX_TABLE_BYTES",

@@ -46,18 +46,10 @@ def read(connection: Connection, study_id: int, lease_seconds: float) -> Budget:
     return _budget(connection, row, now(connection), lease_seconds)
 
 
-def lock(connection: Connection, study_id: int) -> None:
-    """Keep other transactions from claiming trials of the study until this one ends."""
-    connection.execute(
-        select(BUDGETS.c.study_id).where(BUDGETS.c.study_id == study_id).with_for_update()
-    )
-
-
 def count_time(connection: Connection, study_id: int, lease_seconds: float) -> Budget:
-    """Count the running time up to now, lock the budget and return it."""
-    lock(connection, study_id)
+    """Count the running time up to now and return the budget, locked against other claims."""
     of_study = BUDGETS.c.study_id == study_id
-    row = connection.execute(select(BUDGETS).where(of_study)).one()
+    row = connection.execute(select(BUDGETS).where(of_study).with_for_update()).one()
     at = now(connection)
     budget = _budget(connection, row, at, lease_seconds)
     connection.execute(

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 import optuna
 import torch
+from models.forecaster import Forecaster
+from models.scores import score
 from optuna.samplers import RandomSampler
 
 from models import checkpoint
 from models.candidate import Candidate
-from models.forecaster import Forecaster
-from models.scores import score
 from search.evaluation import (
     CandidateResult,
     Example,

@@ -9,8 +9,7 @@ from numpy.polynomial import chebyshev
 from pydantic import Field
 
 from search.errors import SeriesError
-from search.series.draw import Draw, FloatArray, Purpose, random_generator
-from search.series.source import GeneratedSource
+from search.series.source import Draw, FloatArray, GeneratedSource, Purpose, random_generator
 
 # Constant histories lie around the unstable fixed point of the usual parameters, 1.
 HISTORY_RANGE = (0.5, 1.5)

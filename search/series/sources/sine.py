@@ -6,8 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from search.series.draw import Draw, Purpose, random_generator
-from search.series.source import GeneratedSource
+from search.series.source import Draw, GeneratedSource, Purpose, random_generator
 
 
 def _check_phase(phase: object) -> object:

@@ -7,8 +7,7 @@ from pydantic import Field, field_validator, model_validator
 
 from models.methods import SettingError
 from search.series.source import Source
-from search.series.table_content import Table
-from search.series.table_file import read_table
+from search.series.tables import Table, read_table
 
 # Not strict, since TOML has lists only; the names inside stay strict.
 ColumnNames = Annotated[tuple[str, ...], Field(strict=False, examples=[["value"]])]

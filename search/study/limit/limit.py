@@ -8,12 +8,14 @@ with is the posterior variance of the signal. docs/limit.md derives what is comp
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cache
 from typing import Literal, NamedTuple
 
 import numpy as np
 
 from search.errors import UsageError
 from search.series import FloatArray, SineSeries
+from search.study.definition import StudyDefinition
 from search.study.limit.cramer_rao import cramer_rao_nmse
 
 DEFAULT_SAMPLES = (4, 16, 64, 256)
@@ -248,3 +250,24 @@ def _phase_grid(phase: FloatArray, quadrature: _Quadrature) -> tuple[FloatArray,
     offset = scale * np.sinh(stretch * quadrature.nodes)
     slope = np.abs(scale) * stretch * np.cosh(stretch * quadrature.nodes)
     return offset.reshape(len(phase), -1), (slope * quadrature.weights).reshape(len(phase), -1)
+
+
+def attainable_nmse(
+    definition: StudyDefinition, context_steps: int, horizon_steps: int | None = None
+) -> float | None:
+    """The least mean NMSE of forecasters that read so many values, None if unknown.
+
+    horizon_steps: of the free run; those of validation where None.
+    It binds the mean over many draws of a forecaster whose weights do not depend on the draw (see
+    docs/limit.md): one score, or a median of a few, may well be below it.
+    """
+    series, task = definition.series, definition.task
+    if not isinstance(series, SineSeries) or task.score_against != "signal":
+        return None
+    return _nmse(series, context_steps, horizon_steps or task.horizon_steps)
+
+
+# A fifth of a second each, and a study has a handful of contexts for thousands of trials.
+@cache
+def _nmse(series: SineSeries, context_steps: int, horizon_steps: int) -> float:
+    return context_limit(series, context_steps, horizon_steps).nmse

@@ -7,11 +7,11 @@ import optuna
 import pytest
 from optuna.samplers import RandomSampler
 
+from models.methods import Scalar
 from search.analysis.importances import FEWEST_TRIALS, importances
 from search.storage import TrialRow
 from search.storage.records import TrialStateName
 from search.study.definition import StudyDefinition
-from models.methods import Scalar
 
 RAW = {
     "name": "waves",

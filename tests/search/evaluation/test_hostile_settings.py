@@ -7,11 +7,13 @@ from typing import Any
 import optuna
 import pytest
 from optuna.samplers import RandomSampler
-from search.study.parameters import CELLS, TRAINED_CELLS
 
+from models.methods import Real, Whole, method_named
+from models.methods.when import TRAINED
 from search.evaluation import Cohort
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
+from tests.search.study.space.samples import all_cells
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -41,10 +43,28 @@ EXTREME: dict[str, dict[str, Any]] = {
     "orthogonal": {"reflections": 1},
     "shplrnn": {"expanded_units": 1},
 }
+CELLS = all_cells()
+TRAINED_CELLS = [cell for cell in CELLS if TRAINED.holds({"cell": cell})]
+
+
+def ends(cell: str) -> dict[str, dict[str, Any]]:
+    """The cell with the least, and with the largest values of the numbers that it computes with."""
+    method = method_named("cell", cell)
+    assert method is not None
+    own = {s.name: s.values for s in method.settings if s.is_stored}
+    numbers = {name: values for name, values in own.items() if isinstance(values, Real | Whole)}
+    if not numbers:
+        return {}
+    low = {name: values.low for name, values in numbers.items()}
+    high = {name: values.high for name, values in numbers.items()}
+    return {f"{cell}-low": {"cell": cell, **low}, f"{cell}-high": {"cell": cell, **high}}
+
+
 NORMS: dict[str, Any] = {"layer_norm": True, "instance_norm": True}
 ALONE: dict[str, Any] = {"context": "state", "autonomous": True}
 CHOICES: dict[str, dict[str, Any]] = (
     {cell: {"cell": cell} | EXTREME.get(cell, {}) for cell in CELLS}
+    | {name: choice for cell in CELLS for name, choice in ends(cell).items()}
     | {f"{cell}-norms": {"cell": cell} | NORMS for cell in TRAINED_CELLS}
     | {f"{cell}-alone": {"cell": cell} | ALONE for cell in ("lru", "cornn", "shplrnn")}
     | {"increments": {"cell": "gru", "residual": True, "scaled_increments": True}}

@@ -3,9 +3,9 @@ import math
 
 import numpy as np
 import pytest
+from models.scores import score
 from PIL import Image
 
-from models.scores import score
 from search.evaluation import CandidateResult, Example, ReplicaResult
 from search.plotting.artifacts import (
     BEST_ROLLOUT,

@@ -1,15 +1,16 @@
 """What candidates are expected to cost, and what a study with little time proposes."""
 
-from dataclasses import replace
-from typing import Any, get_args
+from collections.abc import Mapping
 
 import pytest
 
-from models.candidate import FITTED_CELLS, Candidate, CellName
-from search.running.cost import GATES, Cost
+from models.candidate import candidate_of
+from models.methods import Scalar
+from search.running.cost import Cost
 from search.running.proposer import TIME_SHARE, Proposer
 from search.study.definition import StudyDefinition
 from search.study.space import Space
+from tests.search.study.space.samples import all_cells
 
 
 def wide() -> StudyDefinition:
@@ -22,74 +23,91 @@ def wide() -> StudyDefinition:
     )
 
 
-GRU = Space(wide().space).resolve(
-    {
-        "cell": "gru",
-        "hidden_units": 16,
-        "layers": 1,
-        "context": "state",
-        "warm_up_steps": 100,
-        "rollout_steps": 16,
-        "learning_rate": 0.01,
-        "clip_norm": 1.0,
-        "training_steps": 200,
-        "batch_size": 4,
-    }
+# Sizes for all cells and closed forms, from which each takes its own.
+SETTINGS: dict[str, Scalar] = {
+    "cell": "gru",
+    "hidden_units": 16,
+    "modes": 16,
+    "expanded_units": 32,
+    "reflections": 4,
+    "layers": 1,
+    "context": "state",
+    "warm_up_steps": 100,
+    "window_steps": 100,
+    "rollout_steps": 16,
+    "window_rollout_steps": 16,
+    "learning_rate": 0.01,
+    "clip_norm": 1.0,
+    "training_steps": 200,
+    "batch_size": 4,
+    "reservoir_units": 200,
+    "fan_in": 10,
+    "nvar_delays": 16,
+    "degree": 4,
+    "ar_order": 100,
+    "ssa_window": 100,
+}
+# They make no product of a closed form larger.
+NO_SIZES = {"warm_up_steps", "fan_in", "delay_stride"}
+GRU = candidate_of(SETTINGS)
+
+
+def cost_of(changes: Mapping[str, Scalar], train_steps: int = 600) -> float:
+    """Expected seconds of the GRU with some other settings."""
+    candidate = candidate_of({**SETTINGS, **changes})
+    return Cost(wide().search, train_steps).seconds([candidate])
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"hidden_units": 32},
+        {"layers": 2},
+        {"head_layers": 1},
+        {"warm_up_steps": 200},
+        {"cell": "lstm"},
+        {"context": "window"},
+        {"batch_size": 8},
+        {"rollout_steps": 64},
+    ],
+    ids=str,
 )
+def test_more_of_anything_costs_more(more: dict[str, Scalar]) -> None:
+    assert cost_of(more) > cost_of({})
 
 
-def test_more_of_anything_costs_more() -> None:
-    def seconds(candidate: Candidate) -> float:
-        return Cost(wide().search, 600).seconds([candidate])
-
-    base = seconds(GRU)
-    for architecture in (
-        replace(GRU.architecture, units=32),
-        replace(GRU.architecture, layers=2),
-        replace(GRU.architecture, head_layers=1),
-        replace(GRU.architecture, context_steps=200),
-        replace(GRU.architecture, cell="lstm"),
-        replace(GRU.architecture, context="window"),
-    ):
-        assert seconds(replace(GRU, architecture=architecture)) > base
-    for strategy in (replace(GRU.strategy, batch_size=8), replace(GRU.strategy, rollout_steps=64)):
-        assert seconds(replace(GRU, strategy=strategy)) > base
-    linear = replace(GRU, architecture=replace(GRU.architecture, cell="lru"))
-    assert seconds(linear) < base
+def test_a_linear_network_is_cheaper() -> None:
+    assert cost_of({"cell": "lru"}) < cost_of({})
 
 
-def test_every_cell_has_a_cost_and_its_own_sizes_count() -> None:
-    def seconds(**changes: Any) -> float:
-        architecture = replace(GRU.architecture, **changes)
-        return Cost(wide().search, 600).seconds([replace(GRU, architecture=architecture)])
+@pytest.mark.parametrize("cell", all_cells())
+def test_every_cell_has_a_cost_that_grows_with_its_sizes(cell: str) -> None:
+    base = cost_of({"cell": cell})
+    assert base > 0
+    own = candidate_of({**SETTINGS, "cell": cell}).architecture.core.settings
+    sizes = [setting.name for setting in own if setting.shared and setting.name not in NO_SIZES]
+    assert sizes
+    for name in sizes:
+        assert cost_of({"cell": cell, name: 2 * int(SETTINGS[name])}) > base, name
 
-    assert GATES.keys() == set(get_args(CellName)) - set(FITTED_CELLS)
-    assert seconds(cell="lem") > seconds(cell="cornn") > seconds(cell="antisymmetric")
-    assert seconds(cell="shplrnn", expanded_units=128) > seconds(cell="shplrnn", expanded_units=32)
-    assert seconds(cell="orthogonal", reflections=16) > seconds(cell="orthogonal", reflections=4)
-    window = {"cell": "mlp", "context": "window"}
-    assert seconds(**window, context_steps=200) > seconds(**window, context_steps=100)
+
+def test_costs_of_cells_are_told_apart() -> None:
+    lem, cornn, antisymmetric, mlp = (
+        cost_of({"cell": cell}) for cell in ("lem", "cornn", "antisymmetric", "mlp")
+    )
+    assert lem > cornn > antisymmetric
     # One step for a window, where a recurrent cell takes one for each value.
-    assert seconds(**window) < seconds(cell="rnn", context="window") / 10
+    assert mlp < cost_of({"cell": "rnn", "context": "window"}) / 10
+    assert mlp < cost_of({"cell": "mlp", "window_steps": 200})
 
 
 def test_more_of_a_closed_form_costs_more() -> None:
-    cost = Cost(wide().search, 600)
-    reservoir = replace(
-        GRU, architecture=replace(GRU.architecture, cell="esn", units=200, context_steps=100)
-    )
-    base = cost.seconds([reservoir])
-    for architecture in (
-        replace(reservoir.architecture, units=400),
-        replace(reservoir.architecture, cell="nvar", units=16, degree=4),
-    ):
-        assert cost.seconds([replace(reservoir, architecture=architecture)]) > base
-    both = replace(reservoir, strategy=replace(reservoir.strategy, time_reversal=True))
-    assert cost.seconds([both]) > base
-    assert cost.seconds([replace(reservoir, restarts=3)]) == pytest.approx(3 * base)
-    assert Cost(wide().search, 3000).seconds([reservoir]) > base
-    order = replace(reservoir, architecture=replace(reservoir.architecture, cell="ar"))
-    assert cost.seconds([order]) < base
+    reservoir: dict[str, Scalar] = {"cell": "esn"}
+    base = cost_of(reservoir)
+    assert cost_of({"cell": "nvar"}) > base > cost_of({"cell": "ar"})
+    assert cost_of({**reservoir, "time_reversal": True}) > base
+    assert cost_of({**reservoir, "restarts": 3}) == pytest.approx(3 * base)
+    assert cost_of(reservoir, train_steps=3000) > base
 
 
 def test_the_rate_is_learned_from_cohorts() -> None:

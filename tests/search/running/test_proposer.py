@@ -70,7 +70,7 @@ def test_a_cohort_is_of_the_preset_that_is_asked_for(sampler: str) -> None:
         assert {p.quota for p in proposals} == {p.params["preset"] for p in proposals} == {preset}
         assert len({p.cohort_key for p in proposals}) == 1
         if preset == "lstm":
-            assert {space.resolve(p.params).architecture.cell for p in proposals} == {"lstm"}
+            assert {space.resolve(p.params).architecture.cell.name for p in proposals} == {"lstm"}
 
 
 def test_presets_of_one_architecture_do_not_share_a_cohort() -> None:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from search.errors import UsageError
-from search.running.progress import Progress
+from search.running.fleet import Progress
 from search.running.ray_fleet import RayFleet
 from search.storage import StudyStore, open_storage
 

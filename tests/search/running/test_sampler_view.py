@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.running.proposer import Proposer
-from search.running.sampler_view import BEST_TRIALS, LARGEST_VIEW, THINNED_VIEW, thinned
+from search.running.proposer import BEST_TRIALS, LARGEST_VIEW, THINNED_VIEW, Proposer, thinned
 from search.storage import Proposal, ScoredTrial
 from search.study.definition import StudyDefinition
 from tests.search.running.conftest import TINY

@@ -4,19 +4,20 @@ import math
 from pathlib import Path
 
 import pytest
-from search.study.parameters import CELLS, PARAMETERS
 
 from models.methods import Choices
 from search.evaluation import Cohort
 from search.running.proposer import Proposer
 from search.storage import Proposal
 from search.study.definition import StudyDefinition
+from search.study.space import parameters
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData
+from tests.search.study.space.samples import all_cells
 
 STUDY = Path(__file__).parents[3] / "studies" / "smoke-methods.toml"
 # What a study file has to name to search it.
-NAMES = ["cell", *(row.name for row in PARAMETERS if row.opt_in)]
+NAMES = ["cell", *(row.name for row in parameters() if not row.searched)]
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +39,8 @@ def proposals(definition: StudyDefinition) -> list[list[Proposal]]:
 def test_every_value_of_every_method_is_sampled(
     definition: StudyDefinition, proposals: list[list[Proposal]]
 ) -> None:
-    assert definition.space["cell"] == Choices(CELLS)
+    cells = all_cells()
+    assert definition.space["cell"] == Choices(cells)
     params = [proposal.params for cohort in proposals for proposal in cohort]
     for name in NAMES:
         domain = definition.space[name]

@@ -11,7 +11,6 @@ from search.running.worker import Worker
 from search.storage import FinishedTrial, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.presets import BY_NAME
-from search.study.space.ablation import without_each
 from tests.search.running.conftest import TINY
 
 Create = Callable[[str], StudyStore]

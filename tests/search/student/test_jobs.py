@@ -9,11 +9,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from search.study.components import without_each
 
 from search.running.worker import Worker
 from search.storage import StudyStore, open_storage
 from search.student.jobs import ExplainingJobs
-from search.study.components import without_each
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 

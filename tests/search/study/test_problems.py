@@ -9,19 +9,19 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from models.methods import either
-from models.methods.configure import selector_values, selectors
 from search.errors import StudyFileError
 from search.series import known_sources
 from search.study.definition import Search, StudyDefinition, Task
 from search.study.problems import complaints
 from search.study.study_file import read_study_file
+from tests.search.study.space.samples import all_cells
 
 HEAD = 'name = "x"\n'
 SINE = '[series]\nsource = "sine"\n'
 TASK = "[task]\ntrain_steps = 600\nhorizon_steps = 400\n"
 GOOD = HEAD + SINE + TASK
 SOURCES = either(known_sources())
-CELLS = either(selector_values(selectors()["cell"]).names)
+CELLS = either(all_cells())
 TABLE = '[series]\nsource = "table"\npath = "t.csv"\ntime = "t"\ncolumns = ["v"]\n'
 
 # One problem each: what is added or replaced, and the whole message after the file's name.

@@ -6,7 +6,7 @@ import numpy as np
 from pydantic import Field
 
 from search.series import Draw, GeneratedSource, Purpose
-from search.series.draw import random_generator
+from search.series.source import random_generator
 
 
 class LogisticMap(GeneratedSource):

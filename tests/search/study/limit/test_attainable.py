@@ -3,8 +3,7 @@ from typing import Any
 import pytest
 
 from search.study.definition import StudyDefinition
-from search.study.limit.attainable import attainable_nmse
-from search.study.limit.limit import context_limit
+from search.study.limit.limit import attainable_nmse, context_limit
 
 SINE: dict[str, Any] = {
     "name": "waves",

@@ -33,6 +33,7 @@ def sample(seed: int, domains: Mapping[str, Domain]) -> dict[str, Scalar]:
     return params
 
 
+@cache
 def full_space(train_steps: int = LONG) -> dict[str, Domain]:
     """The space of a study file that asks for everything."""
     return complete_space({**EVERYTHING, "cell": Choices(all_cells())}, train_steps)
@@ -47,6 +48,18 @@ def samples() -> list[dict[str, Scalar]]:
 def sample_with(**values: Scalar) -> dict[str, Scalar]:
     """A sample of the full space that has these values."""
     return dict(next(params for params in samples() if values.items() <= params.items()))
+
+
+def other_values(name: str, params: Mapping[str, Scalar]) -> list[Scalar]:
+    """Values that a parameter of a sample could have instead, with which the same others apply."""
+    domain = full_space()[name]
+    values = domain.values if isinstance(domain, Choices) else (domain.low, domain.high)
+    return [
+        value
+        for value in values
+        if value != params[name]
+        and set(params) == {r.name for r in parameters() if r.applies({**params, name: value})}
+    ]
 
 
 def settings_of(candidate: Candidate) -> dict[str, Scalar | None]:

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from models.candidate import Candidate
-from models.closed_form.closed_form import ClosedForm
-from models.closed_form.closed_form import FittedForm
+from models.closed_form.closed_form import ClosedForm, FittedForm
 from models.closed_form.forms.ar import AR
 from models.closed_form.forms.esn import ESN
 from models.closed_form.forms.nvar import NVAR

@@ -1,7 +1,6 @@
 """Sampling of a space, and the candidates that its samples stand for."""
 
 import json
-from collections.abc import Mapping
 from itertools import pairwise
 
 import optuna
@@ -27,6 +26,7 @@ from search.study.space import (
 )
 from tests.search.study.space.samples import (
     full_space,
+    other_values,
     sample,
     sample_with,
     samples,
@@ -117,18 +117,6 @@ def test_a_candidate_has_the_methods_whose_settings_were_sampled() -> None:
             assert len(applying) == (value != "none" or name not in ("forcing", "weight_average"))
             if value != parameter.neutral:
                 assert methods >= set(applying), name
-
-
-def other_values(name: str, params: Mapping[str, Scalar]) -> list[Scalar]:
-    """Values that the parameter could have instead, with which the same others apply."""
-    domain = FULL[name]
-    values = domain.values if isinstance(domain, Choices) else (domain.low, domain.high)
-    return [
-        value
-        for value in values
-        if value != params[name]
-        and set(params) == {r.name for r in PARAMETERS if r.applies({**params, name: value})}
-    ]
 
 
 @pytest.mark.parametrize("name", [row.name for row in PARAMETERS])

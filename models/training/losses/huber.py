@@ -1,0 +1,28 @@
+"""The Huber loss: squared where errors are small, absolute where they are large."""
+
+from __future__ import annotations
+
+from models.tensors import MemberBatchChannelTime
+from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
+
+# From this error on, in training standard deviations, the loss grows no faster than the error.
+LARGE_ERROR = 0.5
+
+
+class Huber(Loss, name="huber", label="Huber loss", source="Huber (1964)", rank=213):
+    """The Huber loss: squared where errors are small, absolute where they are large.
+
+    e^2 / 2 below LARGE_ERROR, LARGE_ERROR (|e| - LARGE_ERROR / 2) above: a few large errors, such
+    as those of a rollout that has slipped out of phase, do not decide the gradient.
+    """
+
+    weight: float = loss_weight("huber_weight", "The weight of the Huber loss.")
+
+    @staticmethod
+    def gradient(
+        forecast: MemberBatchChannelTime, truth: MemberBatchChannelTime, counted: CountedSteps
+    ) -> MemberBatchChannelTime:
+        _, batch, channels, steps = forecast.shape
+        numbers = per_member(counted.number) * (batch * channels)
+        error = (forecast - truth).clamp(-LARGE_ERROR, LARGE_ERROR)
+        return error * (counted.mask(steps) / numbers)
