@@ -118,7 +118,7 @@ STATE: dict[str, Any] = {"context": "state", "rollout_steps": 2}
     ],
     ids=lambda choice: "-".join(choice),
 )
-def test_what_shapes_the_computation_splits_cohorts(
+def test_settings_that_shape_the_computation_split_cohorts(
     make_candidate: Make, base: dict[str, Any], change: dict[str, Any]
 ) -> None:
     assert make_candidate(**base | change).cohort_key() != make_candidate(**base).cohort_key()
@@ -159,7 +159,7 @@ OTHER_STRATEGIES: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", OTHER_STRATEGIES)
-def test_each_other_setting_leaves_the_cohort_as_it_is(make_candidate: Make, name: str) -> None:
+def test_every_other_setting_leaves_the_cohort_as_it_is(make_candidate: Make, name: str) -> None:
     other = make_candidate(**{name: OTHER_STRATEGIES[name]})
     assert other.cohort_key() == make_candidate().cohort_key()
 
@@ -239,7 +239,7 @@ def test_a_window_has_no_state_to_estimate_or_to_carry(make_candidate: Make) -> 
 
 
 @pytest.mark.parametrize("change", LOOPING, ids=lambda change: next(iter(change)))
-def test_what_needs_a_loop_over_time_splits_the_cohorts_of_linear_candidates(
+def test_settings_that_need_a_loop_split_the_cohorts_of_linear_candidates(
     make_candidate: Make, change: dict[str, Any]
 ) -> None:
     linear, looping = make_candidate(**LINEAR), make_candidate(**LINEAR, **change)
@@ -262,7 +262,7 @@ def test_what_needs_a_loop_over_time_splits_the_cohorts_of_linear_candidates(
     ],
     ids=lambda change: next(iter(change)),
 )
-def test_what_is_no_matter_of_reading_leaves_a_candidate_linear(
+def test_losses_noise_and_averages_leave_a_candidate_linear(
     make_candidate: Make, change: dict[str, Any]
 ) -> None:
     linear, changed = make_candidate(**LINEAR), make_candidate(**LINEAR, **change)
@@ -271,7 +271,7 @@ def test_what_is_no_matter_of_reading_leaves_a_candidate_linear(
 
 
 @pytest.mark.parametrize("change", SPLITTING, ids=lambda change: next(iter(change)))
-def test_what_needs_a_loop_over_time_is_not_linear(
+def test_a_candidate_that_needs_a_loop_over_time_is_not_linear(
     make_candidate: Make, change: dict[str, Any]
 ) -> None:
     choice = LINEAR | {"layers": 3, "residual": True}
@@ -309,7 +309,7 @@ def test_a_second_branch_is_run_only_for_what_needs_it(
     ],
     ids=str,
 )
-def test_what_can_not_go_together_is_refused(
+def test_settings_that_contradict_each_other_are_refused(
     make_candidate: Make, choice: dict[str, Any], words: str
 ) -> None:
     with pytest.raises(ValueError, match=words):

@@ -254,7 +254,7 @@ def test_impossible_channels_are_refused(checkpoint: Checkpoint, channels: Any) 
 
 
 @pytest.mark.parametrize("change", [{"channels": 1}, {"shift": torch.zeros(2, 2)}])
-def test_what_does_not_fit_together_is_not_saved(
+def test_a_checkpoint_of_inconsistent_shapes_is_not_saved(
     checkpoint: Checkpoint, change: dict[str, Any]
 ) -> None:
     with pytest.raises(CheckpointError, match="must have the shape"):

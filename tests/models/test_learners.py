@@ -77,7 +77,7 @@ def test_a_candidate_is_trained_or_fitted(make_candidate: Callable[..., Candidat
     assert (fitted.total_steps, trained.total_steps) == (1, 3)
 
 
-def test_a_free_run_of_a_network_does_not_mind_double_precision(
+def test_a_network_reads_contexts_of_double_precision(
     make_candidate: Callable[..., Candidate],
 ) -> None:
     learner = learner_of([Member(make_candidate(), 0, 0)], noise(), "cpu")
@@ -91,7 +91,7 @@ def test_a_free_run_of_a_network_does_not_mind_double_precision(
     [{"layers": 3}, {"batch_size": 4}, {"dropout": 0.1}, {"growth_penalty": True}],
     ids=lambda more: next(iter(more)),
 )
-def test_what_trains_more_numbers_needs_more_memory(
+def test_more_layers_batches_masks_or_branches_need_more_memory(
     make_candidate: Callable[..., Candidate], more: dict[str, Any]
 ) -> None:
     plain = {"cell": "gru", "context": "state", "rollout_steps": 4}

@@ -175,7 +175,7 @@ def test_the_loss_is_the_free_run_over_the_last_quarter(
 
 
 @pytest.mark.parametrize("cell", SHAPES)
-def test_what_is_held_out_chooses_the_level_of_the_least_loss(
+def test_the_held_out_span_chooses_the_level_of_the_least_loss(
     make_candidate: Callable[..., FittedForm], cell: str
 ) -> None:
     levels = fitted_form(make_candidate, cell).form.levels
@@ -226,7 +226,7 @@ def test_reservoirs_of_one_seed_are_each_their_own(
         check_equal(numbers(members, member), numbers([member], member))
 
 
-def test_what_was_dropped_is_not_fitted(make_candidate: Callable[..., FittedForm]) -> None:
+def test_dropped_members_are_not_fitted(make_candidate: Callable[..., FittedForm]) -> None:
     members = [Member(fitted_form(make_candidate, "ar"), series, 0) for series in range(3)]
     fitting = Fitting(members, values())
     steps = iter(fitting)
@@ -247,7 +247,7 @@ def test_a_reservoir_is_drawn_from_the_members_seed(
     assert not torch.equal(first, second)
 
 
-def test_cohorts_that_can_not_be_are_refused(make_candidate: Callable[..., FittedForm]) -> None:
+def test_impossible_cohorts_are_refused(make_candidate: Callable[..., FittedForm]) -> None:
     candidate = fitted_form(make_candidate, "ar")
     other = fitted_form(make_candidate, "ar", context_steps=10)
     with pytest.raises(ValueError, match="at least one member"):

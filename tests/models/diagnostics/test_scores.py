@@ -134,7 +134,7 @@ def test_truth_itself_scores_zero(truth: FloatArray) -> None:
         ({"std": -1.0}, "standard deviation must be finite and above 0, but got -1"),
     ],
 )
-def test_what_cannot_be_scored_is_refused(change: dict[str, Any], message: str) -> None:
+def test_impossible_inputs_of_a_score_are_refused(change: dict[str, Any], message: str) -> None:
     fine: dict[str, Any] = {
         "forecast": runs([0.0, 0.0]),
         "truth": runs([0.0, 1.0]),

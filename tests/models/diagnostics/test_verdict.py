@@ -63,7 +63,7 @@ def test_a_level_line_elsewhere_is_flat() -> None:
 
 @pytest.mark.parametrize("settled", [-1.2, 0.0, 0.9])
 @pytest.mark.parametrize("start", [-0.4, 0.7])
-def test_what_it_did_before_it_settled_plays_no_part(settled: float, start: float) -> None:
+def test_the_course_before_it_settled_plays_no_part(settled: float, start: float) -> None:
     """Nine of ten collapsed networks leave their last input for a level within some 50 steps."""
     transient = np.exp(-np.arange(400) / 20)[:, None]
     forecast = settled + (start - settled) * transient
@@ -71,7 +71,7 @@ def test_what_it_did_before_it_settled_plays_no_part(settled: float, start: floa
 
 
 @pytest.mark.parametrize("settled", [-0.9, 0.0])
-def test_what_settles_slowly_decays(settled: float) -> None:
+def test_a_slow_settling_decays(settled: float) -> None:
     forecast = settled + 1.4 * np.exp(-np.arange(400) / 80)[:, None]
     assert judged(forecast, wave()) == Verdict.DECAYS
 

@@ -170,7 +170,7 @@ def sine() -> Tensor:
     return torch.sin(0.3 * torch.arange(TRAIN_STEPS).double()).view(1, -1, 1) * 2**0.5
 
 
-def test_they_are_methods_like_all_others(added: dict[str, type[Method]]) -> None:
+def test_added_methods_are_found_like_all_others(added: dict[str, type[Method]]) -> None:
     assert set(added.values()) <= set(methods())
     assert method_named("cell", "leaky") is added["leaky"]
     assert method_named("cell", "pairs") is added["pairs"]
@@ -186,7 +186,7 @@ def test_they_are_methods_like_all_others(added: dict[str, type[Method]]) -> Non
     assert added["leaky"] in units.owners
 
 
-def test_the_default_space_is_as_it_was_without_them() -> None:
+def test_added_methods_leave_the_default_space_as_it_was() -> None:
     """A study that does not name them goes on as it would have."""
     extended = complete_space({}, 600)
     with without_methods("leaky", "quartic", "pairs"):
@@ -194,7 +194,7 @@ def test_the_default_space_is_as_it_was_without_them() -> None:
     assert not {"leaky_rate", "quartic_weight", "gap_steps"} & extended.keys()
 
 
-def test_a_space_that_names_them_samples_their_settings_where_they_apply() -> None:
+def test_a_space_samples_the_settings_of_added_methods_where_they_apply() -> None:
     found = samples(60)
     assert {params["cell"] for params in found} == {"leaky", "rnn"}
     for params in found:
@@ -204,7 +204,7 @@ def test_a_space_that_names_them_samples_their_settings_where_they_apply() -> No
         read_space({"leaky_rat": 0.5})
 
 
-def test_the_cell_keeps_to_the_contract_of_cells() -> None:
+def test_an_added_cell_passes_the_contract_of_cells() -> None:
     check_differences(leaky_candidate().cell)
 
 
@@ -217,7 +217,7 @@ def trained(*candidates: Candidate) -> Any:
     return learner, before
 
 
-def test_a_network_of_them_trains_and_each_setting_matters() -> None:
+def test_a_network_of_added_methods_trains_and_each_setting_matters() -> None:
     """Members differ in the stored setting and in the weight of the loss, in one cohort."""
     candidates = [
         leaky_candidate(leaky_rate=rate, quartic_weight=weight, learning_rate=0.05)
@@ -233,7 +233,7 @@ def test_a_network_of_them_trains_and_each_setting_matters() -> None:
         assert torch.equal(alone.weights[0], learner.weights[position])
 
 
-def test_without_each_of_them_a_candidate_is_plain() -> None:
+def test_added_methods_have_ablations() -> None:
     params = dict(next(p for p in samples(50) if "leaky_rate" in p and "quartic_weight" in p))
     assert components()["quartic weight"].without == "none"
     assert "leaky rate" not in components()
@@ -243,7 +243,7 @@ def test_without_each_of_them_a_candidate_is_plain() -> None:
     assert "leaky_rate" not in found["cell"].values()
 
 
-def test_candidates_and_checkpoints_of_them_are_read_back_and_refused_without_them() -> None:
+def test_candidates_and_checkpoints_of_added_methods_need_the_methods() -> None:
     candidate = leaky_candidate(leaky_rate=0.7)
     plain = json.loads(json.dumps(to_plain(candidate)))
     assert from_plain(plain) == candidate
@@ -263,7 +263,7 @@ def test_candidates_and_checkpoints_of_them_are_read_back_and_refused_without_th
             checkpoint.load(content)
 
 
-def test_a_closed_form_of_them_is_fitted_and_cut_to_the_training_span() -> None:
+def test_an_added_closed_form_is_fitted_and_fits_the_training_span() -> None:
     """A sine is a sum of two of its values."""
     domains = complete_space(read_space({"cell": "pairs", "regularisation": "given"}), 8)
     assert domains["gap_steps"] == Choices((2,))

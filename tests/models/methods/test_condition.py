@@ -103,7 +103,7 @@ CONDITIONS = st.recursive(
     cells=st.lists(st.sampled_from(CELLS), min_size=1, unique=True),
     layers=st.lists(st.sampled_from(LAYERS), min_size=1, unique=True),
 )
-def test_what_holds_of_a_sample_can_hold_of_its_space(
+def test_a_condition_that_holds_of_a_sample_can_hold_of_its_space(
     condition: Condition, cells: list[str], layers: list[int]
 ) -> None:
     space: dict[str, Domain] = {"cell": Choices(tuple(cells)), "layers": Choices(tuple(layers))}

@@ -126,7 +126,7 @@ def test_a_core_says_what_it_can_do_without_contradiction(core: type[Core]) -> N
         assert not core.runs_on_state
 
 
-def test_what_methods_exist_is_known_without_torch() -> None:
+def test_methods_and_study_files_are_read_without_torch() -> None:
     """Reading what a study file may say should not take the seconds that torch needs to start."""
     program = (
         "import sys\n"

@@ -237,7 +237,9 @@ def test_methods_that_do_not_apply_are_not_looked_at() -> None:
     ],
     ids=str,
 )
-def test_what_a_candidate_needs_must_be_there(change: dict[str, Scalar | None], words: str) -> None:
+def test_a_missing_setting_that_a_candidate_needs_is_refused(
+    change: dict[str, Scalar | None], words: str
+) -> None:
     with pytest.raises(SettingError, match=words):
         configure({**NETWORK, **change})
 

@@ -123,7 +123,7 @@ def test_messages_show_values_as_a_study_file_holds_them(value: object, text: st
 
 
 @given(st.recursive(st.integers() | st.text() | st.floats(), st.lists, max_leaves=30))
-def test_what_is_shown_is_short(value: object) -> None:
+def test_shown_values_are_short(value: object) -> None:
     assert len(shown(value)) <= 63
 
 

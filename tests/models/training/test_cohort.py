@@ -255,7 +255,7 @@ def test_threads_and_a_large_cohort_change_nothing(
 
 
 @pytest.mark.parametrize("cell", [cell.name for cell in CELLS])
-def test_several_channels_keep_the_promise(
+def test_company_changes_nothing_for_several_channels(
     make_candidate: Callable[..., TrainedNetwork], cell: str
 ) -> None:
     architecture: dict[str, Any] = {"cell": cell, "context": "state", "rollout_steps": 3}

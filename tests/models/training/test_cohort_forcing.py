@@ -40,7 +40,7 @@ def test_shares_are_drawn_from_each_members_own_generator(
     assert torch.equal(generators[0].get_state(), untouched)
 
 
-def test_where_nobody_is_forced_nothing_is_mixed(
+def test_a_cohort_without_forcing_draws_no_shares(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:
     forcing = CohortForcing([make_candidate()] * 2, CPU)

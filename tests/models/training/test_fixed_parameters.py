@@ -58,7 +58,7 @@ def test_stored_settings_are_numbers_in_which_a_cohort_may_differ(cell: type[Cel
         assert not own.shared, own.name
 
 
-def test_increments_are_in_standard_deviations_of_the_training_span_s(
+def test_increments_have_the_scale_of_those_of_the_training_span(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:
     candidate = make_candidate(residual=True, scaled_increments=True, weight_decay=1.0)

@@ -31,7 +31,7 @@ def test_a_subsequence_that_is_trained_on_is_shaped_like_the_free_run(
     assert SubsequenceShape.of_training(window) == SubsequenceShape(6, 3, one_step_from=6)
 
 
-def test_with_teacher_forcing_beside_the_rollout_nothing_is_forecast_during_the_warm_up(
+def test_teacher_forcing_beside_the_rollout_forecasts_nothing_during_the_warm_up(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:
     candidate = make_candidate(context="state", context_steps=6, teacher_span="rollout")
@@ -46,7 +46,7 @@ def test_a_chunk_that_carries_its_state_is_led_by_one_true_value(
     assert SubsequenceShape.of_free_run(candidate) == SubsequenceShape(6, 3, one_step_from=4)
 
 
-def test_segments_at_random_all_start_anew(make_candidate: Callable[..., TrainedNetwork]) -> None:
+def test_random_subsequences_all_start_anew(make_candidate: Callable[..., TrainedNetwork]) -> None:
     candidates = [make_candidate(time_reversal=reversal) for reversal in (False, True)]
     subsequences = subsequences_of(candidates, span=30)
     assert subsequences.fresh.all()

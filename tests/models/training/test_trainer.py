@@ -59,7 +59,9 @@ def test_progress_counts_steps_up_to_the_last(
     assert list(training) == []
 
 
-def test_one_network_is_one_network(make_candidate: Callable[..., TrainedNetwork]) -> None:
+def test_the_twin_of_a_single_network_is_hidden(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
     """The twin that keeps it company shows nowhere."""
     training = Trainer([Member(make_candidate(), 0, seed=0)], sine())
     assert training.count == 1
@@ -96,7 +98,7 @@ def test_kept_members_are_numbered_anew(make_candidate: Callable[..., TrainedNet
     assert list(training) == [2, 3]
 
 
-def test_segments_cover_the_whole_span_and_no_more(
+def test_subsequences_cover_the_whole_span_and_no_more(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:
     candidate = make_candidate(context="state", rollout_steps=3, training_steps=50, batch_size=16)

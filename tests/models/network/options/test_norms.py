@@ -11,7 +11,7 @@ def random(*shape: int) -> Tensor:
     return torch.randn(*shape, generator=Generator().manual_seed(1))
 
 
-def test_layer_norm_is_torch_s() -> None:
+def test_layer_norm_agrees_with_torch() -> None:
     weights = {"gain": random(3, 1, 5), "bias": random(3, 1, 5) / 2}
     gradients = {name: torch.zeros_like(value) for name, value in weights.items()}
     norm = NormedOutput(weights, gradients, slots=2, batch=4)

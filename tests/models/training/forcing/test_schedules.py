@@ -26,7 +26,7 @@ def schedule(make_candidate: Callable[..., TrainedNetwork], name: str, **more: A
     return forcing.schedule(candidate.optimiser.training_steps, candidate.rollout_steps)
 
 
-def test_none_is_no_forcing(make_candidate: Callable[..., TrainedNetwork]) -> None:
+def test_none_is_the_absence_of_forcing(make_candidate: Callable[..., TrainedNetwork]) -> None:
     assert make_candidate(forcing="none").find(Forcing) is None
     assert {"scheduled-linear", "generalised", "adaptive", "sparse"} <= set(FORCINGS)
 
@@ -88,7 +88,7 @@ def test_sparse_forcing_reads_the_truth_every_few_steps(
 
 @pytest.mark.parametrize("rollout", [2, 4, 10])
 @pytest.mark.parametrize("interval", [9, 10, 11, 32])
-def test_sparse_forcing_acts_whatever_its_interval(
+def test_sparse_forcing_acts_with_any_interval(
     make_candidate: Callable[..., TrainedNetwork], interval: int, rollout: int
 ) -> None:
     """An interval that is not below the rollout reads the truth at the last step that reads."""

@@ -99,7 +99,7 @@ def test_a_level_has_no_velocity_and_no_amplitude() -> None:
         assert shifted.abs().max() < 1e-5
 
 
-def test_a_flat_line_is_told_to_swing_more_by_its_own_little_swing() -> None:
+def test_the_amplitude_loss_enlarges_a_small_swing_of_a_flat_line() -> None:
     wave = torch.sin(torch.arange(50) * 2 * math.pi / 25).view(1, 1, 1, 50)
     gradient = LOSSES["amplitude"](0.01 * wave, wave, counted([0], [50]))
     # Descent enlarges what is there; the loss is (std - 100 std)^2, however small std is.

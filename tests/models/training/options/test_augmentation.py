@@ -62,7 +62,7 @@ def test_scales_spread_around_one_on_a_logarithmic_scale(
     [({}, False), ({"offset": True}, True), ({"head_layers": 1}, True), ({"cell": "rnn"}, True)],
     ids=str,
 )
-def test_a_sign_does_nothing_for_a_linear_forecaster_without_an_offset(
+def test_a_sign_changes_nothing_for_a_linear_forecaster_without_an_offset(
     make_candidate: Callable[..., TrainedNetwork],
     context: str,
     change: dict[str, object],

@@ -49,7 +49,7 @@ def test_an_exponential_average_forgets_over_its_span(
         torch.testing.assert_close(scored[step, 2], expected)
 
 
-def test_what_is_not_trained_stays_what_it_is(
+def test_averaging_keeps_fixed_parameters_exactly(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:
     for name in ("tail", "exponential"):

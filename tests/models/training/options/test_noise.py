@@ -47,7 +47,7 @@ def test_a_member_without_noise_takes_no_random_number(make_candidate: Make) -> 
     assert not torch.equal(own[0].get_state(), Generator().manual_seed(0).get_state())
 
 
-def test_a_kind_that_nobody_uses_is_none(make_candidate: Make) -> None:
+def test_noise_of_a_kind_that_no_member_uses_is_none(make_candidate: Make) -> None:
     nobody = noise(make_candidate, [0.0, 0.0])
     assert not nobody.is_used
     assert nobody.draw(generators(0, 1)) is None
