@@ -6,7 +6,6 @@ import subprocess
 import sys
 import sysconfig
 import venv
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,7 +38,7 @@ class Environment:
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]:
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     """The plug-in's wheel, built and installed where freerun's own packages are seen as well."""
     folder = tmp_path_factory.mktemp("plugin")
     venv.create(folder / "venv", with_pip=False)
@@ -60,7 +59,7 @@ def installed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Environment]
     environment = Environment(python, folder)
     ran = environment.freerun("run", PLUGIN / "study.toml", "--json")
     assert ran.code == 0, ran.err
-    yield environment
+    return environment
 
 
 def test_a_study_of_a_plugin_is_exported_and_retrained_to_its_score(

@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.baselines.baseline import baselines
 from search.plotting.drawing import Drawing, Line, logarithmic_means, visible
 from search.plotting.errors import baseline_lines, error_line
 from search.plotting.palette import COLOURS, baseline_look

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from models.baselines.baseline import baselines
 from search.analysis.study_results import StudyResults
 from search.analysis.wording import (
     baseline_name,
