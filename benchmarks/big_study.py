@@ -25,6 +25,7 @@ from models.candidate import Candidate
 from models.forecaster import Forecaster
 from models.scores import score
 from models.verdict import verdict
+from search.analysis.winner import winner_of
 from search.errors import UserError
 from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.artifacts import trial_artifacts
@@ -173,7 +174,11 @@ class _Maker:
         rows = [row for row in self.store.trial_rows() if row.state == "complete"]
         rows.sort(key=lambda row: (row.value, row.number))
         best = rows[: self.definition.search.finalists]
-        for purpose, chosen in (("final", best), ("test", best[:1])):
+        for purpose in ("final", "test"):
+            winner = winner_of(self.store)
+            chosen = (
+                best if winner is None else [r for r in best if r.number == winner.trial.number]
+            )
             self.store.plan_final_jobs(purpose, [row.trial_id for row in chosen])
             while (job := self.store.claim_final_job(worker)) is not None:
                 (row,) = (row for row in chosen if row.trial_id == job.trial_id)
