@@ -184,7 +184,7 @@ class _Maker:
                 (row,) = (row for row in chosen if row.trial_id == job.trial_id)
                 search = self.definition.search
                 number = search.test_draws if purpose == "test" else search.final_replicas
-                views = [self.data.view(purpose, i) for i in range(number)]  # type: ignore[arg-type]
+                views = [self.data.view(purpose, i) for i in range(number)]
                 result = invented_result(views, "tracks", seed=row.number)
                 text = final_record(result, views).to_json()
                 weights = _weights(self.space.resolve(row.params), number)
