@@ -6,17 +6,26 @@ STUDY ?= studies/sine.toml
 ARGS ?=
 # Passed on to pip, for example --extra-index-url with the index of torch's CPU builds.
 PIP_ARGS ?=
+# What `mutants` changes, the tests that may detect it (else those of its folder), and how long it may take.
+FILE ?= models/scores.py
+TESTS ?=
+MINUTES ?= 10
 
 VENV := .venv
 BIN := $(VENV)/bin
+# What is installed, and in which versions; `oldest` and `newest` have others.
+CONSTRAINTS := constraints.txt
+EXTRA := dev
+# Branch coverage is printed for all tests: that of a part says nothing. COVERAGE= leaves it out.
+COVERAGE ?= $(if $(ARGS),,yes)
 # Without byte code: compiling all that is installed takes minutes, and a study uses a tenth of it. Each
 # module is compiled at its first import instead, and kept, also where the environment says not to.
 # See docs/decisions/0001-install-without-byte-code.md.
 export PYTHONDONTWRITEBYTECODE :=
-INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c constraints.txt $(PIP_ARGS)
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c $(CONSTRAINTS) $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint format clean
+.PHONY: help study test lint format mutants oldest newest clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -37,7 +46,9 @@ study: $(VENV)/runtime.stamp ## install, then search, train and report STUDY
 # Two processes of one thread each; a file's tests stay together, as they share what is slow to make.
 # ARGS='-n 0' runs all in one process.
 test: $(VENV)/dev.stamp ## install, then run the tests
-	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
+	$(if $(COVERAGE),@rm -rf build/coverage && mkdir -p build/coverage)
+	OMP_NUM_THREADS=1 $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 --dist loadfile $(ARGS)
+	$(if $(COVERAGE),@$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 
 lint: $(VENV)/dev.stamp ## style, format, types and the floors of imports
 	$(BIN)/ruff check
@@ -49,19 +60,36 @@ format: $(VENV)/dev.stamp ## put the code into the format that lint asks for
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 
+mutants: $(VENV)/dev.stamp ## change FILE in one place at a time; the tests should detect each change
+	$(BIN)/python .ci/mutants.py $(FILE) $(if $(TESTS),--tests $(TESTS)) --minutes $(MINUTES)
+
+# In environments of their own. ARGS='tests/models' runs a part of the tests. An old release may use
+# what a new one of another package deprecates; that fails no test of `oldest`.
+oldest: ## run the tests with the lowest versions that pyproject.toml allows
+	@mkdir -p build
+	@$(MAKE) --no-print-directory VENV=.venv-oldest .venv-oldest/created.stamp
+	.venv-oldest/bin/python .ci/lowest.py >build/oldest.txt
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=build/oldest.txt EXTRA=test COVERAGE= \
+	    ARGS='-W ignore::DeprecationWarning $(ARGS)'
+
+newest: ## run the tests with the highest versions that pyproject.toml allows
+	@mkdir -p build && rm -f .venv-newest/dev.stamp && : >build/newest.txt
+	$(MAKE) test VENV=.venv-newest CONSTRAINTS=build/newest.txt EXTRA=test COVERAGE= \
+	    PIP_ARGS='--upgrade --upgrade-strategy eager $(PIP_ARGS)'
+
 clean: ## remove the environment and all caches; studies and results stay
-	rm -rf $(VENV) build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-oldest .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find models search benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written only after the whole step, so that one that was interrupted is done again.
-$(VENV)/runtime.stamp: pyproject.toml constraints.txt | $(VENV)/created.stamp
+$(VENV)/runtime.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/created.stamp
 	@echo 'Installing freerun and what it needs into $(VENV): one to three minutes, once.'
 	$(INSTALL) -e .
 	@touch $@
 
-$(VENV)/dev.stamp: pyproject.toml constraints.txt | $(VENV)/created.stamp
+$(VENV)/dev.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/created.stamp
 	@echo 'Installing freerun with the tools for tests and lint into $(VENV): one to three minutes, once.'
-	$(INSTALL) -e '.[dev]'
+	$(INSTALL) -e '.[$(EXTRA)]'
 	@touch $(VENV)/runtime.stamp $@
 
 $(VENV)/created.stamp:

@@ -8,13 +8,13 @@ reach a rung are pruned there; some failed, some still run, and the final is don
 """
 
 import argparse
-import json
 import random
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from time import monotonic
+from typing import Literal
 
 import numpy as np
 import optuna
@@ -26,14 +26,11 @@ from models.diagnostics.scores import score
 from models.diagnostics.verdict import verdict
 from models.network.forecaster import Forecaster
 from search.errors import UserError
-from search.evaluation import (
-    CandidateResult,
-    Example,
-    ReplicaResult,
-    baseline_results,
-    trial_attributes,
-)
+from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.artifacts import trial_artifacts
+from search.records import Example, Origin
+from search.running.final import final_record
+from search.running.finishing import finished_trial
 from search.running.halving import Halving
 from search.series import FloatArray
 from search.storage import (
@@ -41,7 +38,6 @@ from search.storage import (
     ClaimedTrial,
     FinishedTrial,
     Proposal,
-    Replica,
     Report,
     Storage,
     StudyStore,
@@ -62,6 +58,7 @@ MESSAGES = (
 )
 # Of each kind of free run there are so many to choose from.
 VARIANTS = 8
+FinishedState = Literal["complete", "pruned"]
 KINDS = ("tracks", "phase drift", "wrong frequency", "decays", "flat", "copies", "diverges")
 
 
@@ -139,8 +136,8 @@ class _Maker:
             self.store.report(worker, [Report(i, rung, scores[i]) for i in running])
             gone = self.halving.losers(rung, scores) if rung < rungs else list(running)
             self.halving.values[None, rung] += scores.values()
-            state = "complete" if rung == rungs else "pruned"
-            told += [self._told(running.pop(i), ends[i], state) for i in gone]
+            state: FinishedState = "complete" if rung == rungs else "pruned"
+            told += [self._finished(running.pop(i), ends[i], state) for i in gone]
             if not running:
                 break
         self.store.finish(worker, told)
@@ -163,27 +160,13 @@ class _Maker:
         factor = 1 + 0.1 * self.dice.random()
         return replace(kept, result=_scaled(kept.result, factor))
 
-    def _told(self, trial: ClaimedTrial, kept: Kept, state: str) -> FinishedTrial:
-        result, is_complete = kept.result, state == "complete"
-        context_steps = self.space.resolve(trial.params).architecture.context_steps
-        limit = attainable_nmse(self.definition, context_steps)
-        attributes = {
-            **trial_attributes(result),
-            "cohort_networks": 4 * COHORT,
-            "worker": "here:1000",
-            "machine": "x86_64 AVX2, cpu, torch 2",
-        }
-        attributes |= {"limit": limit} if is_complete else {}
-        return FinishedTrial(
-            trial.trial_id,
-            "complete" if is_complete else "pruned",
-            value=result.score if is_complete else None,
-            user_attributes=attributes,
-            artifacts=kept.artifacts if is_complete else (),
-            curve=result.curve.astype(np.float32).tobytes() if is_complete else None,
-            replicas=[
-                Replica(r.index, r.scores.nmse, r.training_loss, r.restart) for r in result.replicas
-            ],
+    def _finished(self, trial: ClaimedTrial, kept: Kept, state: FinishedState) -> FinishedTrial:
+        limit, artifacts = None, kept.artifacts if state == "complete" else ()
+        if state == "complete":
+            context_steps = self.space.resolve(trial.params).architecture.context_steps
+            limit = attainable_nmse(self.definition, context_steps)
+        return finished_trial(
+            trial.trial_id, state, kept.result, _ORIGIN, 4 * COHORT, artifacts, limit
         )
 
     def _final(self, worker: int) -> None:
@@ -198,11 +181,9 @@ class _Maker:
                 number = search.test_draws if purpose == "test" else search.final_replicas
                 views = [self.data.view(purpose, i) for i in range(number)]  # type: ignore[arg-type]
                 result = invented_result(views, "tracks", seed=row.number)
-                plain = result.to_plain()
-                replica = result.median_replica.index
-                plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
+                text = final_record(result, views).to_json()
                 weights = _weights(self.space.resolve(row.params), number)
-                self.store.finish_final_job(worker, job.job_id, json.dumps(plain), weights)
+                self.store.finish_final_job(worker, job.job_id, text, weights)
 
     def _variants(self, kind: str) -> list[Kept]:
         results = [invented_result(self.views, kind, seed) for seed in range(VARIANTS)]
@@ -217,6 +198,7 @@ _MACHINE = {
     "torch": "2",
     "freerun": "0",
 }
+_ORIGIN = Origin(worker=1, host="here", machine=_MACHINE)
 
 
 def sampled_params(

@@ -20,8 +20,9 @@ from models.diagnostics.scores import ERROR_HORIZONS, Scores
 from search.cli.options import storage_at
 from search.cli.resuming import create_or_resume
 from search.errors import UsageError
-from search.evaluation import CandidateResult, Example, ReplicaResult
-from search.running.finishing import Origin, finished_trial
+from search.evaluation import CandidateResult, ReplicaResult
+from search.records import Example
+from search.running.finishing import finished_trial, register_here
 from search.running.halving import Halving
 from search.running.proposer import Proposer
 from search.storage import FinishedTrial, ParamValue, Proposal, Report, Storage, StudyStore
@@ -45,9 +46,8 @@ def make_big_study(storage: Storage, file: StudyFile, trials: int, seed: int = 0
     generator = np.random.default_rng(seed)
     search = definition.search.model_copy(update={"sampler": "random", "minutes": None})
     proposer = Proposer(definition.model_copy(update={"search": search}), sampler_seed=seed)
-    here = Origin.here("cpu")
-    worker = store.register_worker(host=here.host, pid=here.pid, machine=here.machine)
-    halving, origin = Halving(), here.attributes(worker)
+    worker, origin = register_here(store, "cpu")
+    halving = Halving()
     missing = trials
     while missing:
         proposals: list[Proposal] = []

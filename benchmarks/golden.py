@@ -33,7 +33,8 @@ from optuna.samplers import PartialFixedSampler, RandomSampler
 
 from models.checkpoint import Checkpoint, save
 from models.methods import Choices
-from search.evaluation import CandidateResult, Cohort, anatomy, initialisation_seed
+from search.evaluation import CandidateResult, Cohort, initialisation_seed
+from search.evaluation.diagnostics import one_step, sensitivity
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View
@@ -166,10 +167,10 @@ def weights_hash(cohort: Cohort, position: int) -> str:
 
 def anatomy_hash(checkpoint: Checkpoint, result: CandidateResult, seen: Sequence[View]) -> str:
     """SHA-256 of one-step forecasts and of what is left of errors, where a candidate has them."""
-    plain = anatomy(checkpoint, result, seen)
-    one_step, echo = plain["one_step"], plain["echo"]
-    numbers = [one_step and one_step["nmse"], one_step and one_step["forecast"]]
-    numbers.append(echo and echo["norms"])
+    ahead = one_step(checkpoint, seen, result.median_replica.index)
+    left = sensitivity(checkpoint, seen)
+    numbers: list[object] = [None, None] if ahead is None else [ahead.nmse, ahead.forecast.tolist()]
+    numbers.append(left and left.norms)
     return hashlib.sha256(json.dumps(numbers).encode()).hexdigest()
 
 

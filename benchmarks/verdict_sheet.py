@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from search.plotting.artifacts import ROLLOUT
+from search.records import TrialRecord
 from search.storage import StudyReader, open_storage
 
 WIDTH, HEIGHT, COLUMNS = 540, 228, 5
@@ -47,7 +48,8 @@ def examples(study: StudyReader, number: int, seed: int) -> list[bytes]:
     by_verdict: dict[str, list[int]] = defaultdict(list)
     for trial in study.trial_rows():
         if trial.state == "complete":
-            by_verdict[str(trial.user_attributes.get("shown_verdict"))].append(trial.trial_id)
+            record = TrialRecord.from_attributes(trial.user_attributes)
+            by_verdict[str(record.shown_verdict)].append(trial.trial_id)
     generator = np.random.Generator(np.random.PCG64(seed))
     shuffled = {verdict: generator.permutation(ids) for verdict, ids in by_verdict.items()}
     chosen: list[tuple[str, int]] = []

@@ -3,13 +3,17 @@
 import ast
 import importlib.metadata
 import re
+import subprocess
 import sys
 import tomllib
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
+import yaml
 from packaging.requirements import Requirement
+from packaging.specifiers import Specifier
 from packaging.utils import canonicalize_name
 from packaging.version import Version
 
@@ -74,6 +78,12 @@ def test_wheel_holds_both_packages_and_the_command() -> None:
     assert callable(command.load())
 
 
+@pytest.mark.parametrize("package", [models, search])
+def test_type_checkers_are_told_that_a_package_is_typed(package: ModuleType) -> None:
+    assert package.__file__ is not None
+    assert Path(package.__file__).with_name("py.typed").is_file()
+
+
 def test_no_package_file_under_tests() -> None:
     # With --import-mode=importlib a package would be imported under two names.
     assert [str(path) for path in (ROOT / "tests").rglob("__init__.py")] == []
@@ -86,6 +96,17 @@ def test_every_declared_requirement_is_pinned_inside_its_range() -> None:
         assert pin is not None, f"{requirement.name} is not in constraints.txt"
         (specifier,) = pin.specifier
         assert requirement.specifier.contains(specifier.version), f"{pin} is not in {requirement}"
+
+
+def test_the_oldest_versions_are_the_lower_bounds() -> None:
+    command = [sys.executable, str(ROOT / ".ci" / "lowest.py")]
+    printed = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    oldest = {line.name: line.specifier for line in map(Requirement, printed.splitlines())}
+    runtime = [Requirement(text) for text in _pyproject()["project"]["dependencies"]]
+    assert {requirement.name for requirement in runtime} <= oldest.keys()
+    for requirement in _declared():
+        for version in (pin.version for pin in oldest.get(requirement.name, ())):
+            assert f">={version}" in map(str, requirement.specifier), requirement
 
 
 def test_constraints_are_exact_and_hold_on_any_machine() -> None:
@@ -155,7 +176,7 @@ def _make_commands(path: str) -> set[str]:
     return named | set(re.findall(r"^\s*make ([a-z]+)", text, flags=re.MULTILINE))
 
 
-@pytest.mark.parametrize("path", ["README.md", ".ci/run"])
+@pytest.mark.parametrize("path", ["README.md", "CONTRIBUTING.md", ".ci/run"])
 def test_every_make_command_that_is_named_exists(path: str) -> None:
     named = _make_commands(path)
     assert "test" in named
@@ -165,6 +186,19 @@ def test_every_make_command_that_is_named_exists(path: str) -> None:
 def test_readme_names_the_two_commands_and_ci_runs_its_tests_by_them() -> None:
     assert {"study", "test"} <= _make_commands("README.md")
     assert {"lint", "test"} <= _make_commands(".ci/run")
+
+
+def test_a_public_host_tests_every_python_that_is_claimed_and_both_ends_of_the_ranges() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text(encoding="utf-8")
+    jobs = yaml.safe_load(text)["jobs"]
+    pythons = jobs["python"]["strategy"]["matrix"]["python"]
+    assert ".ci/run" in [step.get("run") for step in jobs["python"]["steps"]]
+    prefix = "Programming Language :: Python :: 3."
+    classifiers = [c for c in _pyproject()["project"]["classifiers"] if c.startswith(prefix)]
+    assert {f"3.{claimed.removeprefix(prefix)}" for claimed in classifiers} <= set(pythons)
+    assert Version(pythons[0]) in Specifier(_pyproject()["project"]["requires-python"])
+    versions = {case["versions"] for case in jobs["versions"]["strategy"]["matrix"]["include"]}
+    assert versions == {"oldest", "newest"} <= _makefile_targets()
 
 
 def test_every_make_target_is_phony_and_documented() -> None:

@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from search.storage import TrialRow, WorkerStatus
+from search.analysis.trials import Trial
+from search.storage import WorkerStatus
 
 _LEAST_SCORE = 1e-12
 # Beyond so many trials those that would lie on each other are drawn once.
@@ -79,7 +80,7 @@ class Failures:
     others: int
 
 
-def history_of(trials: Sequence[TrialRow]) -> History:
+def history_of(trials: Sequence[Trial]) -> History:
     """Return the history of trials, which come in the order of their numbers."""
     complete, pruned = (
         [
@@ -92,7 +93,7 @@ def history_of(trials: Sequence[TrialRow]) -> History:
     return History(_thinned(complete), _thinned(pruned), _best(complete, len(trials)))
 
 
-def rate_of(trials: Sequence[TrialRow]) -> Rate | None:
+def rate_of(trials: Sequence[Trial]) -> Rate | None:
     """Return the rate over the whole study; None where nothing ended, or all at one moment."""
     starts = [trial.started for trial in trials if trial.started is not None]
     ends = {
@@ -115,18 +116,18 @@ def rate_of(trials: Sequence[TrialRow]) -> Rate | None:
     )
 
 
-def rungs_of(trials: Sequence[TrialRow]) -> list[Rung]:
+def rungs_of(trials: Sequence[Trial]) -> list[Rung]:
     """Return the rungs at which trials reported."""
     reported: Counter[int] = Counter()
     pruned: Counter[int] = Counter()
     for trial in trials:
-        reported.update(trial.intermediate_values.keys())
-        if trial.state == "pruned" and trial.intermediate_values:
-            pruned[max(trial.intermediate_values)] += 1
+        reported.update(trial.reports.keys())
+        if trial.state == "pruned" and trial.reports:
+            pruned[max(trial.reports)] += 1
     return [Rung(rung, reported[rung], pruned[rung]) for rung in sorted(reported)]
 
 
-def crews_of(trials: Sequence[TrialRow], workers: Sequence[WorkerStatus]) -> list[Crew]:
+def crews_of(trials: Sequence[Trial], workers: Sequence[WorkerStatus]) -> list[Crew]:
     """Return the workers by host and type of machine."""
     finished = Counter(trial.worker_id for trial in trials if trial.completed is not None)
     found: dict[tuple[str, str], list[WorkerStatus]] = {}
@@ -149,12 +150,10 @@ def crews_of(trials: Sequence[TrialRow], workers: Sequence[WorkerStatus]) -> lis
     ]
 
 
-def failures_of(trials: Sequence[TrialRow]) -> Failures:
+def failures_of(trials: Sequence[Trial]) -> Failures:
     """Return why trials failed."""
     messages = Counter(
-        str(trial.user_attributes.get("message", "no message"))
-        for trial in trials
-        if trial.state == "failed"
+        trial.record.message or "no message" for trial in trials if trial.state == "failed"
     )
     shown = messages.most_common(_MOST_MESSAGES)
     return Failures(shown, messages.total() - sum(count for _, count in shown))

@@ -1,4 +1,4 @@
-"""Trials side by side: by preset, by context length, by verdict, by the value of a parameter."""
+"""Trials side by side: by any key, and by the value of a parameter."""
 
 import math
 from collections import Counter, defaultdict
@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.methods import Choices, Domain
-from search.errors import UsageError
-from search.storage import ParamValue, TrialRow
+from search.analysis.trials import Trial
+from search.storage import ParamValue
 from search.study.definition import StudyDefinition
-from search.study.space import PRESET, Space
 
 Key = str | float | int | bool
 
@@ -52,7 +51,7 @@ class Effect:
     values: Sequence[Value]
 
 
-def grouped(trials: Iterable[TrialRow], key: Callable[[TrialRow], Key | None]) -> list[Group]:
+def grouped(trials: Iterable[Trial], key: Callable[[Trial], Key | None]) -> list[Group]:
     """Return the groups in the order of their keys; trials without a key are in none."""
     ended: Counter[Key] = Counter()
     tracking: Counter[Key] = Counter()
@@ -61,15 +60,15 @@ def grouped(trials: Iterable[TrialRow], key: Callable[[TrialRow], Key | None]) -
         if trial.state not in ("complete", "pruned") or (value := key(trial)) is None:
             continue
         ended[value] += 1
-        tracking[value] += trial.user_attributes.get("verdict") == "tracks"
-        if trial.state == "complete" and trial.value is not None:
-            scores[value].append(trial.value)
+        tracking[value] += trial.record.verdict == "tracks"
+        if trial.is_scored:
+            scores[value].append(trial.score)
     keys = sorted(ended, key=lambda value: (isinstance(value, str), value))
     return [_group(value, ended[value], tracking[value], scores[value]) for value in keys]
 
 
 def effects(
-    trials: Sequence[TrialRow], definition: StudyDefinition, names: Sequence[str]
+    trials: Sequence[Trial], definition: StudyDefinition, names: Sequence[str]
 ) -> list[Effect]:
     """Return the named parameters, in that order, as far as trials have several values of them.
 
@@ -80,33 +79,6 @@ def effects(
     return [effect for effect in shown if len(effect.values) > 1]
 
 
-def verdict_counts(trials: Iterable[TrialRow]) -> list[tuple[str, int, int]]:
-    """Return each verdict with how many complete and how many pruned trials got it, most first."""
-    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
-    for trial in trials:
-        if "verdict" in trial.user_attributes:
-            counts[str(trial.user_attributes["verdict"])][trial.state] += 1
-    rows = [(verdict, count["complete"], count["pruned"]) for verdict, count in counts.items()]
-    return sorted(rows, key=lambda row: (-row[1] - row[2], row[0]))
-
-
-def preset_of(trial: TrialRow) -> str | None:
-    """Return a trial's preset, None in a study without presets."""
-    preset = trial.params.get(PRESET)
-    return None if preset is None else str(preset)
-
-
-def context_steps(space: Space, trial: TrialRow) -> int | None:
-    """Return how many true values a trial's networks read before a free run that is scored.
-
-    None for a trial whose parameters are no candidate of the space: another program made it.
-    """
-    try:
-        return space.resolve(trial.params).architecture.context_steps
-    except UsageError:
-        return None
-
-
 def _group(key: Key, trials: int, tracking: int, scores: list[float]) -> Group:
     if not scores:
         return Group(key, trials, tracking, 0, None, None, None)
@@ -114,13 +86,13 @@ def _group(key: Key, trials: int, tracking: int, scores: list[float]) -> Group:
     return Group(key, trials, tracking, len(scores), min(scores), middle, (low, high))
 
 
-def _effect(trials: Sequence[TrialRow], name: str, domain: Domain) -> Effect:
+def _effect(trials: Sequence[Trial], name: str, domain: Domain) -> Effect:
     part: Callable[[ParamValue], Key] = _as_key
     label: Callable[[Key], str] = _shown
     if not isinstance(domain, Choices):
         part, label = _parts(domain.low, domain.high, log=domain.log)
 
-    def key(trial: TrialRow) -> Key | None:
+    def key(trial: Trial) -> Key | None:
         value = trial.params.get(name)
         return None if value is None else part(value)
 

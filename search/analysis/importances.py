@@ -11,7 +11,7 @@ from optuna.importance import PedAnovaImportanceEvaluator, get_param_importances
 from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
-from search.storage import TrialRow
+from search.analysis.trials import Trial
 from search.storage.schema import quiet
 from search.study.definition import StudyDefinition
 from search.study.space import distribution_of
@@ -33,7 +33,7 @@ class Importance:
     trials: int
 
 
-def importances(trials: Sequence[TrialRow], definition: StudyDefinition) -> list[Importance]:
+def importances(trials: Sequence[Trial], definition: StudyDefinition) -> list[Importance]:
     """Return the parameters that trials sampled among several values, the most important first.
 
     trials: of the study, all or some; those that are not complete are passed over.
@@ -43,7 +43,7 @@ def importances(trials: Sequence[TrialRow], definition: StudyDefinition) -> list
     has presets, `preset` is a parameter too. Equal shares come in the order of their names; none
     is returned for fewer than `FEWEST_TRIALS` complete trials.
     """
-    scored = [t for t in trials if t.state == "complete" and _is_finite(t.value)]
+    scored = [t for t in trials if t.is_scored and math.isfinite(t.score)]
     if len(scored) < FEWEST_TRIALS:
         return []
     space = definition.full_space()
@@ -78,7 +78,7 @@ class _Mirror(Study):
 
 
 def _shares(
-    trials: Sequence[TrialRow],
+    trials: Sequence[Trial],
     distributions: Mapping[str, BaseDistribution],
     names: Sequence[str],
 ) -> dict[str, float]:
@@ -92,7 +92,7 @@ def _shares(
         )
 
 
-def _frozen(trial: TrialRow, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
+def _frozen(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:
     return FrozenTrial(
         number=trial.number,
         trial_id=trial.trial_id,
@@ -106,7 +106,3 @@ def _frozen(trial: TrialRow, distributions: Mapping[str, BaseDistribution]) -> F
         system_attrs={},
         intermediate_values={},
     )
-
-
-def _is_finite(value: float | None) -> bool:
-    return value is not None and math.isfinite(value)

@@ -11,16 +11,17 @@ import numpy as np
 
 from models.candidate import Candidate
 from models.diagnostics.scores import geometric_mean
-from search.analysis.winner import BaselineOutcome, Outcome
+from search.analysis.trials import Trial
 from search.analysis.wording import baseline_name, counted
-from search.evaluation import BaselineResult, baseline_results
+from search.evaluation import baseline_results
+from search.records import BaselineRecord
 from search.series import Table
 from search.storage import ParamValue
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 
 # The baseline that each candidate is compared with, draw by draw.
-_OPPONENT = "ar"
+OPPONENT = "ar"
 
 
 @dataclass(frozen=True)
@@ -64,32 +65,31 @@ class ScoreGroup:
 
 @dataclass(frozen=True)
 class Entrant:
-    """A candidate that is shown in a group."""
+    """A trial's candidate in a group; score: the median of scores; is_winner: of the final."""
 
-    number: int
+    trial: Trial
     candidate: Candidate
-    params: Mapping[str, ParamValue]
     score: float
     scores: tuple[float, ...]
     verdict: str | None
     is_winner: bool
 
 
-def search_baselines(definition: StudyDefinition, table: Table | None) -> list[BaselineOutcome]:
+def search_baselines(definition: StudyDefinition, table: Table | None) -> dict[str, BaselineRecord]:
     """Fit and score the baselines on the draws of the search, which no trial did."""
     data = TaskData(definition, table)
     replicas = 1 if table is not None else definition.search.replicas
     results = baseline_results([data.view("search", index) for index in range(replicas)])
-    return [_baseline_outcome(result) for result in results]
+    return {result.name: result.record() for result in results}
 
 
 def score_group(
-    title: str, note: str, entrants: Sequence[Entrant], baselines: Sequence[BaselineOutcome]
+    title: str, note: str, entrants: Sequence[Entrant], baselines: Mapping[str, BaselineRecord]
 ) -> ScoreGroup:
     """Return candidates and baselines as one list by their scores, with AR as the measure."""
-    opponent = next((b.draw_scores for b in baselines if b.name == _OPPONENT), ())
+    opponent = baselines[OPPONENT].draw_scores if OPPONENT in baselines else ()
     rows = [_candidate_row(entrant, opponent) for entrant in entrants]
-    rows += [_baseline_row(baseline, opponent) for baseline in baselines]
+    rows += [_baseline_row(name, found, opponent) for name, found in baselines.items()]
     return ScoreGroup(title, note, sorted(rows, key=lambda row: row.score))
 
 
@@ -126,38 +126,23 @@ def _free_runs(number: int, steps: int) -> str:
     return f"{counted(number, 'free run')} of {counted(steps, 'step')}"
 
 
-def outcome_entrant(
-    outcome: Outcome,
-    number: int,
-    candidate: Candidate,
-    params: Mapping[str, ParamValue],
-    *,
-    is_winner: bool,
-) -> Entrant:
-    """A final job's candidate as an entrant."""
-    return Entrant(
-        number, candidate, params, outcome.score, outcome.replica_scores, outcome.verdict, is_winner
-    )
-
-
 def _candidate_row(entrant: Entrant, opponent: Sequence[float]) -> Row:
     return Row(
-        name=f"trial {entrant.number}",
+        name=f"trial {entrant.trial.number}",
         kind="candidate",
         described=entrant.candidate.description(),
         score=entrant.score,
         scores=entrant.scores,
         verdict=entrant.verdict,
-        params=entrant.params,
+        params=entrant.trial.params,
         is_winner=entrant.is_winner,
         better_than_ar=pairs(entrant.scores, opponent),
     )
 
 
-def _baseline_row(baseline: BaselineOutcome, opponent: Sequence[float]) -> Row:
-    is_opponent = baseline.name == _OPPONENT
+def _baseline_row(name: str, baseline: BaselineRecord, opponent: Sequence[float]) -> Row:
     return Row(
-        name=baseline_name(baseline.name),
+        name=baseline_name(name),
         kind="baseline",
         described="",
         score=baseline.score,
@@ -165,7 +150,7 @@ def _baseline_row(baseline: BaselineOutcome, opponent: Sequence[float]) -> Row:
         verdict=None,
         params={},
         is_winner=False,
-        better_than_ar=None if is_opponent else pairs(baseline.draw_scores, opponent),
+        better_than_ar=None if name == OPPONENT else pairs(baseline.draw_scores, opponent),
     )
 
 
@@ -179,7 +164,3 @@ def pairs(scores: Sequence[float], opponent: Sequence[float]) -> tuple[int, int]
     if not scores or len(opponent) != len(scores):
         return None
     return sum(a < b for a, b in zip(scores, opponent, strict=True)), len(scores)
-
-
-def _baseline_outcome(result: BaselineResult) -> BaselineOutcome:
-    return BaselineOutcome.from_plain(result.name, result.to_plain(replica=0))

@@ -7,6 +7,8 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from search.analysis.winner import winner_of
+from search.records import TrialRecord
 from search.storage import Counts, StudyReader
 
 # The rate is that of the last minutes.
@@ -85,10 +87,11 @@ class StudyStatus:
         }
 
     def _take(self, trial: FrozenTrial) -> None:
-        if "verdict" in trial.user_attrs:
-            self._verdicts[str(trial.user_attrs["verdict"])] += 1
+        record = TrialRecord.from_attributes(trial.user_attrs)
+        if record.verdict is not None:
+            self._verdicts[record.verdict] += 1
         if trial.state == TrialState.FAIL:
-            self._failures[str(trial.user_attrs.get("message", "no message"))] += 1
+            self._failures[record.message or "no message"] += 1
         if trial.datetime_complete is not None:
             self._ends.append(trial.datetime_complete)
         if trial.datetime_start is not None:
@@ -152,9 +155,6 @@ def best_summary(study: StudyReader) -> dict[str, Any] | None:
 
 def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
     """What a run found: counts, best trial, final, test and baselines."""
-    # Slow to import (torch), and `status` has no use for it.
-    from search.analysis.winner import winner_of
-
     winner = winner_of(study)
     summary: dict[str, Any] = {
         "study": study.name,
@@ -168,20 +168,27 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
     }
     if winner is None:
         return summary
+    final, test = winner.final.found, winner.tested
     summary["final"] = {
-        "trial": winner.trial_number,
-        "score": winner.final.score,
-        "mean_score": winner.final.mean_score,
-        "geometric_mean": winner.final.geometric_mean,
-        "replica_scores": list(winner.final.replica_scores),
-        "scored_against": winner.final.scored_against,
-        "verdict": winner.final.verdict,
+        "trial": winner.trial.number,
+        "score": final.score,
+        "mean_score": final.mean_score,
+        "geometric_mean": final.geometric_mean,
+        "replica_scores": list(final.replica_scores),
+        "scored_against": final.scored_against,
+        "verdict": final.verdict,
     }
-    baselines = {b.name: {"final": b.score, "test": None} for b in winner.final.baselines}
-    if winner.test is not None:
-        test = winner.test
+    summary["baselines"] = {
+        name: {
+            "final": baseline.score,
+            "test": test.baselines[name].score if test and name in test.baselines else None,
+        }
+        for name, baseline in final.baselines.items()
+    }
+    if test is not None:
         # Replicas of a table share its one test span; those of a generated series have a draw each.
-        draws = len(test.baselines[0].draw_scores) if test.baselines else len(test.replica_scores)
+        baseline = next(iter(test.baselines.values()), None)
+        draws = len(test.replica_scores if baseline is None else baseline.draw_scores)
         summary["test"] = {
             "score": test.score,
             "mean_score": test.mean_score,
@@ -190,9 +197,6 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
             "scored_against": test.scored_against,
             "verdict": test.verdict,
         }
-        for baseline in test.baselines:
-            baselines[baseline.name]["test"] = baseline.score
-    summary["baselines"] = baselines
     return summary
 
 

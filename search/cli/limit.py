@@ -97,9 +97,7 @@ def _baselines(file: "StudyFile", samples: list[int]) -> dict[str, Any]:
         "floor": None,
         "floor_standard_error": None,
         "reference": None,
-        "baselines": {
-            result.name: result.to_plain(0)["score"] for result in baseline_results(views)
-        },
+        "baselines": {result.name: result.record().score for result in baseline_results(views)},
         "fewest_draws": None,
         "reason": f"No limit is known for a {definition.series.source}: it is computed from the "
         "equation that makes a series, and nobody knows this one's.",

@@ -8,10 +8,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from search.analysis.groups import grouped, preset_of, verdict_counts
+from search.analysis.groups import grouped
+from search.analysis.trials import Trial, best_first, verdict_counts
 from search.plotting.charts import Figure, on_either_page
 from search.plotting.study import limits_chart, presets_chart, reports_chart, verdicts_chart
-from search.storage import TrialRow
 from search.study.definition import StudyDefinition
 
 # How many trials have a line in the figure of reports.
@@ -20,7 +20,7 @@ _MOST_LINES = 40
 
 def study_figures(
     definition: StudyDefinition,
-    trials: Mapping[int, TrialRow],
+    trials: Mapping[int, Trial],
     contexts: Mapping[int, int | None],
     *,
     has_lines: bool,
@@ -32,8 +32,8 @@ def study_figures(
     """
     rows = [trials[number] for number in sorted(trials)]
     against = definition.task.score_against
-    verdicts, presets = verdict_counts(rows), grouped(rows, preset_of)
-    best = _best(rows) if has_lines else []
+    verdicts, presets = verdict_counts(rows), grouped(rows, lambda trial: trial.preset)
+    best = [row for row in best_first(rows) if row.reports][:_MOST_LINES] if has_lines else []
     figures: dict[str, tuple[str, Figure | None]] = {
         "verdicts": (
             "What free runs do (verdicts)",
@@ -46,7 +46,7 @@ def study_figures(
         "limit": ("Score against the attainable limit", _limits(rows, contexts)),
         "reports": (
             f"Reports of the best {len(best)} trials",
-            reports_chart([row.intermediate_values for row in best], against) if best else None,
+            reports_chart([row.reports for row in best], against) if best else None,
         ),
     }
     return [
@@ -59,18 +59,11 @@ def study_figures(
     ]
 
 
-def _limits(rows: Sequence[TrialRow], contexts: Mapping[int, int | None]) -> Figure | None:
+def _limits(rows: Sequence[Trial], contexts: Mapping[int, int | None]) -> Figure | None:
     limits = {
-        contexts[row.number]: row.user_attributes["limit"]
-        for row in rows
-        if "limit" in row.user_attributes
+        contexts[row.number]: row.record.limit for row in rows if row.record.limit is not None
     }
     groups = [g for g in grouped(rows, lambda row: contexts[row.number]) if g.complete]
     if not limits or not groups:
         return None
     return limits_chart([(group, limits.get(int(group.key))) for group in groups])
-
-
-def _best(rows: Sequence[TrialRow]) -> list[TrialRow]:
-    complete = [row for row in rows if row.state == "complete" and row.intermediate_values]
-    return sorted(complete, key=lambda row: (row.value or 0.0, row.number))[:_MOST_LINES]

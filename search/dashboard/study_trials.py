@@ -16,24 +16,12 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.analysis.groups import context_steps
-from search.storage import StudyReader, TrialRow
-from search.storage.records import TrialStateName
+from search.analysis.trials import Trial, best_first, context_steps
+from search.storage import StudyReader
 from search.study.space import Space
 
 # Two looks into the storage are so far apart, however many pages ask.
 REFRESH_SECONDS = 1.0
-
-_STATES: Mapping[TrialState, TrialStateName] = {
-    TrialState.RUNNING: "running",
-    TrialState.COMPLETE: "complete",
-    TrialState.PRUNED: "pruned",
-    TrialState.FAIL: "failed",
-    TrialState.WAITING: "waiting",
-}
-# Attributes that figures are made of.
-_KEPT = ("verdict", "limit")
-
 
 _ARTIFACTS = "artifacts:"
 # As optuna-dashboard cuts attributes that are neither texts nor numbers.
@@ -53,7 +41,7 @@ class StudyTrials:
         self._space = space
         self.lock = Lock()
         self.version = 0
-        self.rows: dict[int, TrialRow] = {}
+        self.rows: dict[int, Trial] = {}
         self.contexts: dict[int, int | None] = {}
         self.distributions: dict[str, BaseDistribution] = {}
         # Of each attribute, whether all its values are numbers, by which the page can sort.
@@ -79,7 +67,7 @@ class StudyTrials:
             text = trial_json(trial, self.study.study_id)
             changed |= self._texts.get(trial.number) != text
             self._texts[trial.number] = text
-            self.rows[trial.number] = row = _row(trial)
+            self.rows[trial.number] = row = Trial.of_frozen(trial)
             if row.state in ("complete", "pruned") and row.number not in self.contexts:
                 self.contexts[trial.number] = context_steps(self._space, row)
         self.version += changed
@@ -94,10 +82,9 @@ class StudyTrials:
             for number in numbers
         )
 
-    def best(self) -> TrialRow | None:
+    def best(self) -> Trial | None:
         """The complete trial of the least value, the first of several."""
-        complete = [row for row in self.rows.values() if row.state == "complete"]
-        return min(complete, key=lambda row: (row.value or 0.0, row.number), default=None)
+        return next(iter(best_first(self.rows.values())), None)
 
     @property
     def complete(self) -> int:
@@ -124,23 +111,6 @@ class StudyTrials:
         for name, distribution in trial.distributions.items():
             self.distributions[name] = distribution
             self._counts[name] = self._counts.get(name, 0) + 1
-
-
-def _row(trial: FrozenTrial) -> TrialRow:
-    return TrialRow(
-        trial_id=trial._trial_id,
-        number=trial.number,
-        state=_STATES[trial.state],
-        value=trial.value,
-        params=trial.params,
-        user_attributes={key: trial.user_attrs[key] for key in _KEPT if key in trial.user_attrs},
-        intermediate_values=trial.intermediate_values,
-        started=trial.datetime_start,
-        completed=trial.datetime_complete,
-        cohort_key=None,
-        attempts=0,
-        worker_id=None,
-    )
 
 
 def trial_json(trial: FrozenTrial, study_id: int) -> bytes:

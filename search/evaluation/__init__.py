@@ -4,28 +4,21 @@ The search, the final, `retrain` and the benchmarks all come here, so that a sco
 everywhere. Nothing here knows storage, Optuna or files.
 """
 
-from search.evaluation.anatomy import anatomy, one_step_forecasts, transfer
-from search.evaluation.attributes import trial_attributes
 from search.evaluation.baselines import BaselineResult, baseline_results
 from search.evaluation.cohort import Cohort, Rung
 from search.evaluation.networks import run_networks
 from search.evaluation.reproduction import initialisation_seed, this_machine, this_versions
-from search.evaluation.result import CandidateResult, Example, ReplicaResult
+from search.evaluation.result import CandidateResult, ReplicaResult
 
 __all__ = [
     "BaselineResult",
     "CandidateResult",
     "Cohort",
-    "Example",
     "ReplicaResult",
     "Rung",
-    "anatomy",
     "baseline_results",
     "initialisation_seed",
-    "one_step_forecasts",
     "run_networks",
     "this_machine",
     "this_versions",
-    "transfer",
-    "trial_attributes",
 ]

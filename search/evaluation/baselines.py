@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from models.baselines.baseline import baselines
 from models.diagnostics.scores import Scores, score
+from search.records import BaselineRecord
 from search.series import FloatArray
 from search.study.task_data import View
 
@@ -25,16 +25,13 @@ class BaselineResult:
         """NMSE of each draw."""
         return [scores.nmse for scores in self.scores]
 
-    def to_plain(self, replica: int) -> dict[str, Any]:
-        """JSON values, with the forecast for the draw that `replica` saw."""
-        curves = np.stack([scores.curve for scores in self.scores])
-        return {
-            "score": float(np.median(self.draw_scores)),
-            "mean_score": float(np.mean(self.draw_scores)),
-            "draw_scores": self.draw_scores,
-            "curve": np.median(curves, axis=0).tolist(),
-            "forecast": self.forecasts[replica % len(self.forecasts)].tolist(),
-        }
+    def record(self, replica: int = 0) -> BaselineRecord:
+        """What is kept of it, with the forecast for the draw that `replica` saw."""
+        return BaselineRecord(
+            draw_scores=tuple(self.draw_scores),
+            curve=np.median([scores.curve for scores in self.scores], axis=0),
+            forecast=self.forecasts[replica % len(self.forecasts)],
+        )
 
 
 def baseline_results(views: Sequence[View]) -> list[BaselineResult]:

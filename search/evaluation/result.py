@@ -1,52 +1,18 @@
-"""What the evaluation of a candidate gives: scores by replica, their median, an example to draw."""
+"""What the evaluation of a candidate gives: all replicas, their median, and what is kept of it."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 
-from models.diagnostics.scores import Scores, geometric_mean
+from models.diagnostics.scores import Scores
+from search.records import CandidateRecord, Example
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 
 # How many observed values before a free run an example shows.
 EXAMPLE_CONTEXT_STEPS = 600
-
-
-@dataclass(frozen=True, eq=False)
-class Example:
-    """One free run to look at, all arrays `[time]` of the first channel, in the series' units.
-
-    observed: the values before the free run, `first_step` the index of its first forecast step
-    within the series; truth and forecast: over the horizon.
-    """
-
-    replica: int
-    first_step: int
-    observed: FloatArray
-    truth: FloatArray
-    forecast: FloatArray
-
-    def to_plain(self) -> dict[str, Any]:
-        """JSON values; the inverse of `from_plain`."""
-        return {
-            "replica": self.replica,
-            "first_step": self.first_step,
-            "observed": self.observed.tolist(),
-            "truth": self.truth.tolist(),
-            "forecast": self.forecast.tolist(),
-        }
-
-    @classmethod
-    def from_plain(cls, plain: Mapping[str, Any]) -> "Example":
-        """Rebuild what `to_plain` wrote."""
-        return cls(
-            replica=plain["replica"],
-            first_step=plain["first_step"],
-            **{key: np.array(plain[key]) for key in ("observed", "truth", "forecast")},
-        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,11 +52,6 @@ class CandidateResult:
         return float(np.median(self.replica_scores))
 
     @property
-    def geometric_mean(self) -> float:
-        """The geometric mean over replicas, by which the final chooses."""
-        return geometric_mean(self.replica_scores)
-
-    @property
     def curve(self) -> FloatArray:
         """NMSE by horizon step `[horizon]`, the median over replicas."""
         curves = np.stack([replica.scores.curve for replica in self.replicas])
@@ -122,26 +83,24 @@ class CandidateResult:
     def _ranked(self) -> list[ReplicaResult]:
         return sorted(self.replicas, key=lambda replica: (replica.scores.nmse, replica.index))
 
-    def to_plain(self) -> dict[str, Any]:
-        """JSON values with all that reports need; the weights are kept apart."""
-        median = self.median_replica
-        errors = [replica.scores.errors_at for replica in self.replicas]
-        return {
-            "score": self.score,
-            "scored_against": self.scored_against,
-            "replica_scores": self.replica_scores,
-            "mean_score": float(np.mean(self.replica_scores)),
-            "geometric_mean": self.geometric_mean,
-            "verdict": self.verdict,
-            "verdicts": [replica.verdict for replica in self.replicas],
-            "valid_prediction_steps": float(
-                np.median([replica.scores.valid_prediction_steps for replica in self.replicas])
-            ),
-            "errors_at": {str(h): float(np.median([e[h] for e in errors])) for h in errors[0]},
-            "curve": self.curve.tolist(),
-            "training_losses": [replica.training_loss for replica in self.replicas],
-            "restarts": [replica.restart for replica in self.replicas],
-            "parameters": self.parameters,
-            "seconds": self.seconds,
-            "example": median.example.to_plain(),
-        }
+    @cached_property
+    def record(self) -> CandidateRecord:
+        """What is kept of it; the weights are kept apart."""
+        scores = [replica.scores for replica in self.replicas]
+        return CandidateRecord(
+            replica_scores=tuple(self.replica_scores),
+            scored_against=self.scored_against,
+            verdict=self.verdict,
+            verdicts=tuple(replica.verdict for replica in self.replicas),
+            valid_prediction_steps=float(np.median([s.valid_prediction_steps for s in scores])),
+            errors_at={
+                horizon: float(np.median([s.errors_at[horizon] for s in scores]))
+                for horizon in scores[0].errors_at
+            },
+            curve=self.curve,
+            training_losses=tuple(replica.training_loss for replica in self.replicas),
+            restarts=tuple(replica.restart for replica in self.replicas),
+            parameters=self.parameters,
+            seconds=self.seconds,
+            example=self.median_replica.example,
+        )

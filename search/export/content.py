@@ -1,4 +1,4 @@
-"""What an export holds, as one value."""
+"""What an export holds, as one value: of a study's winner, or of one of its trials."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,10 +9,14 @@ import numpy as np
 
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint, CheckpointError, load
-from search.errors import ExportError
+from search.analysis.trials import Trial
+from search.analysis.winner import FinalPurpose, Outcome, outcomes, winner_of
+from search.errors import ExportError, UsageError
+from search.evaluation import this_machine, this_versions
 from search.series import Purpose, Table
-from search.storage import ParamValue
+from search.storage import ParamValue, StudyReader
 from search.study.definition import ScoreAgainst, StudyDefinition
+from search.study.study_file import read_stored_definition
 
 WeightsPurpose = Literal["search", "final", "test", "all"]
 
@@ -89,3 +93,83 @@ class Export:
                 f"the exported weights must be of {own}, but are of {found}; export again"
             )
         return checkpoint
+
+
+def export_of(study: StudyReader, trial: int | None = None) -> Export:
+    """Return the export of a study's winner, or of the complete trial of a number.
+
+    The winner claims its final score, a trial by its number claims its score in the search.
+    Weights are those of the final, or of the test where the series is a table, since these have
+    learnt from more of it. A trial that was in no final has none.
+
+    Raises UnknownTrialError; UsageError where there is no winner yet or the trial is not complete.
+    """
+    definition = read_stored_definition(study.definition)
+    if trial is None:
+        winner = winner_of(study)
+        if winner is None:
+            raise UsageError(
+                f"study {study.name!r} must have a winner to be exported, but its final is not "
+                f"done; `freerun run {study.name}` goes on to it, and --trial exports one trial"
+            )
+        exported, claim = winner.trial, _claim(winner.final)
+        trained_with = winner.final.found.machine
+    else:
+        exported = Trial.of_row(study.trial(trial))
+        claim, trained_with = _search_claim(study, exported, definition), exported.record.machine
+    jobs = study.final_jobs()
+    done = [*outcomes(jobs, "final"), *outcomes(jobs, "test")]
+    trained = {each.purpose: each for each in done if each.trial_id == exported.trial_id}
+    data = study.data()
+    kept = _with_weights(trained, is_table=data is not None)
+    return Export(
+        study=study.name,
+        trial=exported.number,
+        candidate=definition.full_space().resolve(exported.params),
+        params=exported.params,
+        definition=definition,
+        claim=claim,
+        test=_claim(trained["test"]) if "test" in trained else None,
+        table=None if data is None else Table.from_bytes(data),
+        weights=None if kept is None else study.final_weights(trained[kept].job_id),
+        weights_purpose=kept,
+        versions={k: trained_with.get(k, v) for k, v in this_versions().items()},
+        machine={k: trained_with.get(k, v) for k, v in this_machine().items()},
+    )
+
+
+def _claim(outcome: Outcome) -> Claim:
+    found = outcome.found
+    return Claim(
+        purpose=outcome.purpose,
+        score=found.score,
+        replica_scores=found.replica_scores,
+        scored_against=found.scored_against,
+        horizon_steps=found.horizon_steps,
+        verdict=found.verdict,
+    )
+
+
+def _search_claim(study: StudyReader, trial: Trial, definition: StudyDefinition) -> Claim:
+    if not trial.is_scored:
+        raise UsageError(
+            f"only a complete trial has a score to export, but trial {trial.number} of study "
+            f"{study.name!r} is {trial.state}; `freerun status {study.name}` names the best one"
+        )
+    return Claim(
+        purpose="search",
+        score=trial.score,
+        replica_scores=trial.record.replica_scores or (),
+        scored_against=definition.task.score_against,
+        horizon_steps=definition.task.horizon_steps,
+        verdict=trial.record.verdict,
+    )
+
+
+def _with_weights(
+    trained: Mapping[FinalPurpose, Outcome], *, is_table: bool
+) -> FinalPurpose | None:
+    """The purpose whose networks to export, None where none were kept."""
+    preferred: tuple[FinalPurpose, ...] = ("test", "final") if is_table else ("final",)
+    found = (p for p in preferred if p in trained and trained[p].has_weights)
+    return next(found, None)

@@ -19,12 +19,14 @@ from pydantic import (
 from models.candidate import Candidate, from_plain, to_plain
 from search.analysis.wording import shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import Export
+from search.export.content import Export, export_of
 from search.export.manifest import MANIFEST, Manifest, first_fault
 from search.files import template
+from search.plugins import check_plugins
 from search.series import Purpose, Table
-from search.storage import ParamValue
+from search.storage import ParamValue, StudyReader
 from search.study.definition import StudyDefinition
+from search.study.study_file import named_plugins
 
 CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
 WEIGHTS, README = "weights.safetensors", "README.md"
@@ -54,6 +56,16 @@ class _CandidateFile(BaseModel):
     seed: int
     purpose: Purpose | None
     replicas: int | None
+
+
+def export_study(study: StudyReader, out: Path, *, trial: int | None = None) -> Export:
+    """Write the export of a study's winner, or of a trial, to a folder; return what is in it.
+
+    An older export in that folder is replaced. Raises what `export_of` and `write_export` raise.
+    """
+    export = export_of(study, trial)
+    write_export(export, out)
+    return export
 
 
 def write_export(export: Export, out: Path) -> None:
@@ -164,13 +176,16 @@ def _read(folder: Path) -> Export:
     files = {name: _content(folder, name) for name in manifest.files}
     for name, content in files.items():
         manifest.check(name, content)
+    # Before the candidate, whose methods may be those of a plug-in.
+    check_plugins(named_plugins(files[STUDY].decode(errors="replace")))
+    definition = _parsed(STUDY, files[STUDY], TypeAdapter(StudyDefinition))
     described = _parsed(CANDIDATE, files[CANDIDATE], TypeAdapter(_CandidateFile))
     export = Export(
         study=manifest.study,
         trial=manifest.trial,
         candidate=described.candidate,
         params=described.params,
-        definition=_parsed(STUDY, files[STUDY], TypeAdapter(StudyDefinition)),
+        definition=definition,
         claim=manifest.claim,
         test=manifest.test,
         table=_table(files[DATA]) if DATA in files else None,

@@ -10,7 +10,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from search.errors import ExportError
 from search.export.content import Claim, Export, WeightsPurpose
 
-FORMAT: Literal[1] = 1
+# Format 1 held candidates and weights as version 0.1.0 wrote them, see `models.version_1`.
+FORMAT: Literal[2] = 2
 MANIFEST = "manifest.json"
 
 # The manifest's own checksum, over all its other keys.
@@ -23,7 +24,7 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     program: Literal["freerun"] = "freerun"
-    format: Literal[1] = FORMAT
+    format: Literal[1, 2] = FORMAT
     study: str
     trial: int = Field(ge=0)
     claim: Claim | None
@@ -61,10 +62,11 @@ class Manifest(BaseModel):
             raise ExportError(f"{MANIFEST} is damaged: {error}; export again") from None
         if not isinstance(found, dict) or found.get("program") != "freerun":
             raise ExportError(f"{MANIFEST} is not one that freerun wrote; name another folder")
-        if found.get("format") != FORMAT:
+        version = found.get("format")
+        if type(version) is not int or not 1 <= version <= FORMAT:
             raise ExportError(
-                f"{MANIFEST} has the format {found.get('format')!r}, but this version of freerun "
-                f"reads format {FORMAT}; update freerun, or export again"
+                f"{MANIFEST} has the format {version!r}, but this version of freerun reads formats "
+                f"up to {FORMAT}; update freerun, or export again"
             )
         if found.pop(_CHECKSUM, None) != _checksum(found):
             raise ExportError(f"{MANIFEST} is not as it was exported: {_CHANGED}; export again")

@@ -173,10 +173,10 @@ def _trace(each: Line) -> Trace:
     return {**made, "visible": "legendonly"} if each.is_optional else made
 
 
-def _axis_of(told: Axis, values: Sequence[Any]) -> dict[str, Any]:
-    if told.is_log:
-        return log_axis(told.title, values)
-    return axis(told.title, **({} if told.limits is None else {"range": list(told.limits)}))
+def _axis_of(of: Axis, values: Sequence[Any]) -> dict[str, Any]:
+    if of.is_log:
+        return log_axis(of.title, values)
+    return axis(of.title) if of.limits is None else axis(of.title, range=list(of.limits))
 
 
 def _coloured(trace: Trace) -> Trace:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 
 from search.analysis.wording import short_baseline_name
-from search.evaluation import Example
 from search.plotting.drawing import Axis, Drawing, Line, Position, visible
 from search.plotting.palette import baseline_look
+from search.records import Example
 from search.series import FloatArray
 
 # How far beyond the range of the true values a free run is followed, in units of that range.

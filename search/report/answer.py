@@ -1,17 +1,19 @@
 """The answer of a study in sentences, none stronger than its numbers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.candidate import Candidate
-from search.analysis.score_table import pairs
-from search.analysis.winner import BaselineOutcome, Outcome, Winner
+from search.analysis.score_table import OPPONENT, pairs
+from search.analysis.trials import Trial
+from search.analysis.winner import Winner
 from search.analysis.wording import (
     counted,
     short_baseline_name,
     shown_score,
 )
-from search.storage import Counts, TrialRow
+from search.records import BaselineRecord, FinalRecord
+from search.storage import Counts
 from search.study.definition import StudyDefinition
 from search.study.limit.limit import attainable_nmse
 
@@ -28,46 +30,46 @@ def winner_answer(
     winner: Winner, candidate: Candidate, finalists: int, definition: StudyDefinition
 ) -> Answer:
     """The answer of a study whose final is done, wholly or so far."""
-    final = winner.final
-    scored = winner.test or final
+    final, test, number = winner.final.found, winner.tested, winner.trial.number
+    scored = test or final
     sentences = [
-        f"The winner is trial {winner.trial_number}: {candidate.description()}.",
+        f"The winner is trial {number}: {candidate.description()}.",
         f"In the final, on {_trainings(final, definition)}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
         f"{shown_score(final.score)} in the median and {shown_score(final.geometric_mean)} in the "
         f"geometric mean, the least of {counted(finalists, 'finalist')}.",
     ]
-    if winner.test is None:
+    if test is None:
         sentences.append("Its test has not been done, so this score may flatter it.")
     else:
-        sentences.append(_test_sentence(winner.test, definition))
-    sentences += [_comparison(scored, baseline) for baseline in _opponents(scored.baselines)]
+        sentences.append(_test_sentence(test, definition))
+    sentences += [_comparison(scored, name) for name in _opponents(scored.baselines)]
     sentences += _limit_sentences(scored, candidate, definition)
     if scored.scored_against == "observations":
         sentences.append(
             "Scores are against observations: their noise, which nobody can forecast, counts as "
             "error."
         )
-    where = "in the test" if winner.test else "in the final"
-    headline = f"Trial {winner.trial_number} won: NMSE {shown_score(scored.score)} {where}"
+    where = "in the test" if test else "in the final"
+    headline = f"Trial {number} won: NMSE {shown_score(scored.score)} {where}"
     return Answer(f"{headline}, verdict “{scored.verdict}”", sentences)
 
 
 def search_answer(
-    best: TrialRow | None,
+    best: Trial | None,
     candidate: Candidate | None,
     counts: Counts,
     definition: StudyDefinition,
-    baselines: Sequence[BaselineOutcome],
+    baselines: Mapping[str, BaselineRecord],
 ) -> Answer:
     """The answer of a study without a final: the best trial so far, if there is any.
 
     baselines: on the draws of the search.
     """
-    if best is None or candidate is None or best.value is None:
+    if best is None or candidate is None:
         return Answer("No trial is complete yet", [f"So far: {shown_counts(counts)}."])
     return Answer(
-        f"Best so far: trial {best.number}, NMSE {shown_score(best.value)} in the search",
+        f"Best so far: trial {best.number}, NMSE {shown_score(best.score)} in the search",
         [
             f"Trial {best.number} is {candidate.description()}.",
             f"Its score, against the {definition.task.score_against} over "
@@ -76,8 +78,8 @@ def search_answer(
             "better than it is. The final, in which the best are trained anew and the winner is "
             "tested, is not done.",
             *(
-                f"On the same data {_the(baseline.name)} has {shown_score(baseline.score)}."
-                for baseline in _opponents(baselines)
+                f"On the same data {_the(name)} has {shown_score(baselines[name].score)}."
+                for name in _opponents(baselines)
             ),
         ],
     )
@@ -90,7 +92,7 @@ def shown_counts(counts: Counts) -> str:
     return ", ".join(found) or "no trial"
 
 
-def _test_sentence(test: Outcome, definition: StudyDefinition) -> str:
+def _test_sentence(test: FinalRecord, definition: StudyDefinition) -> str:
     number = len(test.replica_scores)
     if definition.series.is_generated:
         where, runs = f"on {counted(number, 'fresh draw')}", "its free runs"
@@ -107,7 +109,7 @@ def _test_sentence(test: Outcome, definition: StudyDefinition) -> str:
 
 
 def _limit_sentences(
-    scored: Outcome, candidate: Candidate, definition: StudyDefinition
+    scored: FinalRecord, candidate: Candidate, definition: StudyDefinition
 ) -> list[str]:
     """What could be reached at all, and what the winner's mean is beside it."""
     steps = candidate.architecture.context_steps
@@ -125,29 +127,26 @@ def _limit_sentences(
     ]
 
 
-def _trainings(outcome: Outcome, definition: StudyDefinition) -> str:
+def _trainings(found: FinalRecord, definition: StudyDefinition) -> str:
     kind = "fresh draw" if definition.series.is_generated else "training"
-    return counted(len(outcome.replica_scores), kind)
+    return counted(len(found.replica_scores), kind)
 
 
-def _opponents(baselines: Sequence[BaselineOutcome]) -> list[BaselineOutcome]:
+def _opponents(baselines: Mapping[str, BaselineRecord]) -> list[str]:
     """AR, and the best of the baselines if that is another one."""
-    best = min(baselines, key=lambda baseline: baseline.score, default=None)
-    autoregression = [baseline for baseline in baselines if baseline.name == "ar"]
-    return autoregression + ([best] if best is not None and best not in autoregression else [])
+    best = sorted(baselines, key=lambda name: baselines[name].score)[:1]
+    return list(dict.fromkeys([name for name in baselines if name == OPPONENT] + best))
 
 
-def _comparison(outcome: Outcome, baseline: BaselineOutcome) -> str:
-    better = pairs(outcome.replica_scores, baseline.draw_scores)
+def _comparison(found: FinalRecord, name: str) -> str:
+    baseline = found.baselines[name]
+    better = pairs(found.replica_scores, baseline.draw_scores)
     on = "" if better is None else f"; the winner is better on {better[0]} of {better[1]}"
-    result = "beats" if outcome.score < baseline.score else "does not beat"
+    result = "beats" if found.score < baseline.score else "does not beat"
     scores = shown_score(baseline.score)
     if len(baseline.draw_scores) > 1:
         scores += f" in the median and {shown_score(baseline.mean_score)} in the mean"
-    return (
-        f"On the same data {_the(baseline.name)} has {scores}{on}: in the median, the winner "
-        f"{result} it."
-    )
+    return f"On the same data {_the(name)} has {scores}{on}: in the median, the winner {result} it."
 
 
 def _the(baseline: str) -> str:

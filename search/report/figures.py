@@ -1,14 +1,14 @@
 """The figures of a study's report, each with its words."""
 
 import base64
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from search.analysis.course import history_of, rate_of
-from search.analysis.groups import verdict_counts
 from search.analysis.importances import Importance
+from search.analysis.score_table import OPPONENT
 from search.analysis.study_results import StudyResults
-from search.analysis.winner import BaselineOutcome
+from search.analysis.trials import Trial, verdict_counts
 from search.analysis.wording import (
     VERDICTS,
     counted,
@@ -22,12 +22,9 @@ from search.plotting.drawing import Line
 from search.plotting.errors import baseline_lines, error_drawing, error_line
 from search.plotting.rollout import rollout_drawing
 from search.plotting.study import history_chart, importances_chart, rate_chart
+from search.records import BaselineRecord
 from search.report.parts import Picture, Plot
 from search.series import Table
-from search.storage import TrialRow
-
-# The baseline whose free run is always shown beside the winner's.
-_COMPARED = "ar"
 
 
 @dataclass(frozen=True)
@@ -58,24 +55,26 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
     winner = results.winner
     if winner is None:
         return _best_picture(results)
-    outcome = winner.test or winner.final
-    example, table = outcome.example, results.table
-    drawn = [b for b in by_score(outcome.baselines) if b.forecast is not None]
-    shown = {b.name for b in drawn if b.name == _COMPARED} | {b.name for b in drawn[:1]}
+    found, where = winner.last.found, winner.last.purpose
+    example, table = found.example, results.table
+    drawn = by_score(found.baselines)
+    shown = {OPPONENT, *drawn[:1]}
     drawing = rollout_drawing(
         example,
-        truth_name=truth_name(outcome.scored_against),
+        truth_name=truth_name(found.scored_against),
         network_name="free run of the winner",
         baselines=[
-            (b.name, b.forecast, b.name in shown) for b in reversed(drawn) if b.forecast is not None
+            (name, forecast, name in shown)
+            for name in reversed(drawn)
+            if (forecast := found.baselines[name].forecast) is not None
         ],
         positions=None if table is None else axis_positions(table),
         x_title="step of the series" if table is None else table.time_column,
         y_title=results.definition.series.channels[0],
     )
-    where, score = outcome.purpose, shown_score(outcome.replica_scores[example.replica])
+    score = shown_score(found.replica_scores[example.replica])
     draw = f"draw {example.replica}" if table is None else f"training {example.replica}"
-    names = ", ".join(short_baseline_name(b.name) for b in drawn)
+    names = ", ".join(map(short_baseline_name, drawn))
     return Plot(
         key="rollout",
         title=f"The winner's free run in the {where}",
@@ -86,31 +85,32 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
         ),
         alternative=(
             f"Observed values before the end of the warm-up; after it the truth and the free run "
-            f"of the network over {counted(outcome.horizon_steps, 'step')}, NMSE {score}, verdict "
-            f"{outcome.verdicts[example.replica]}; beside it the free runs of {names or 'none'}."
+            f"of the network over {counted(found.horizon_steps, 'step')}, NMSE {score}, verdict "
+            f"{found.verdicts[example.replica]}; beside it the free runs of {names or 'none'}."
         ),
         figure=chart(drawing, height=420),
     )
 
 
-def error_plot(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> Plot | None:
+def error_plot(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> Plot | None:
     """The error by horizon step of the winner, or of the best trial, and of all baselines.
 
     baselines: on the draws of the search, for a study without a final.
     """
-    winner = results.winner
+    winner, where = results.winner, "search"
+    trial = next(iter(results.complete), None) if winner is None else winner.trial
+    if trial is None:
+        return None
     if winner is not None:
-        outcome = winner.test or winner.final
-        name, errors, baselines = f"trial {winner.trial_number}", outcome.curve, outcome.baselines
-        where: str = outcome.purpose
+        where, errors = winner.last.purpose, winner.last.found.curve
+        baselines = winner.last.found.baselines
     else:
-        best = results.ranked(1)
-        found = _artifact(results, best[0][1], CURVE) if best else None
-        if found is None:
+        content = _artifact(results, trial, CURVE)
+        if content is None:
             return None
-        name, errors, where = f"trial {best[0][1].number}", read_curve_csv(found), "search"
-    lines = [error_line(name, errors, "free-run")]
-    lines += baseline_lines([(b.name, b.curve) for b in by_score(baselines)])
+        errors = read_curve_csv(content)
+    lines = [error_line(f"trial {trial.number}", errors, "free-run")]
+    lines += baseline_lines([(name, baselines[name].curve) for name in by_score(baselines)])
     return Plot(
         key="error-by-horizon",
         title=f"Error by horizon in the {where}",
@@ -207,9 +207,9 @@ def axis_positions(table: Table) -> list[float | str]:
         return [label.replace("/", "-") for label in table.times]
 
 
-def by_score(baselines: Sequence[BaselineOutcome]) -> list[BaselineOutcome]:
-    """Return baselines, the best first."""
-    return sorted(baselines, key=lambda baseline: baseline.score)
+def by_score(baselines: Mapping[str, BaselineRecord]) -> list[str]:
+    """Return the names of baselines, the best first."""
+    return sorted(baselines, key=lambda name: baselines[name].score)
 
 
 def data_url(png: bytes) -> str:
@@ -218,7 +218,7 @@ def data_url(png: bytes) -> str:
 
 
 def _best_picture(results: StudyResults) -> Picture | None:
-    for score, trial in results.ranked(1):
+    for trial in results.complete[:1]:
         content = _artifact(results, trial, ROLLOUT)
         if content is not None:
             return Picture(
@@ -226,7 +226,7 @@ def _best_picture(results: StudyResults) -> Picture | None:
                 caption="The network reads observed values up to the vertical line, then its own "
                 "output.",
                 alternative=f"Observed values, the truth and the free run of trial {trial.number}, "
-                f"whose score is {shown_score(score)}.",
+                f"whose score is {shown_score(trial.score)}.",
                 url=data_url(content),
             )
     return None
@@ -234,19 +234,14 @@ def _best_picture(results: StudyResults) -> Picture | None:
 
 def _example(results: StudyResults, verdict: str) -> Picture | None:
     """The picture of the trial in the middle, by score, of those that ended with a verdict."""
-    ended = [
-        trial
-        for trial in results.trials
-        if trial.state == "complete" and trial.user_attributes.get("verdict") == verdict
-    ]
-    ended.sort(key=lambda trial: (trial.value or 0.0, trial.number))
+    ended = [trial for trial in results.complete if trial.record.verdict == verdict]
     if not ended:
         return None
     trial = ended[(len(ended) - 1) // 2]
     content = _artifact(results, trial, ROLLOUT)
     if content is None:
         return None
-    score = shown_score(trial.value or 0.0)
+    score = shown_score(trial.score)
     return Picture(
         title=f"“{verdict}”: trial {trial.number}",
         caption=f"The middle one, by score, of {len(ended):,} complete trials: NMSE {score}.",
@@ -256,7 +251,7 @@ def _example(results: StudyResults, verdict: str) -> Picture | None:
     )
 
 
-def _artifact(results: StudyResults, trial: TrialRow, filename: str) -> bytes | None:
+def _artifact(results: StudyResults, trial: Trial, filename: str) -> bytes | None:
     kept = results.study.artifacts(trial.trial_id)
     return next((file.content for file in kept if file.filename == filename), None)
 

@@ -1,7 +1,7 @@
 """What the report says about one study, ready to be laid out."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -11,14 +11,15 @@ from search.analysis.importances import FEWEST_TRIALS, importances
 from search.analysis.score_table import (
     Entrant,
     ScoreGroup,
-    outcome_entrant,
     score_group,
     search_baselines,
     span,
 )
 from search.analysis.study_results import StudyResults
-from search.analysis.winner import BaselineOutcome, Outcome
+from search.analysis.trials import Trial
+from search.analysis.winner import Outcome
 from search.analysis.wording import Command, commands, counted, scale_of
+from search.records import BaselineRecord
 from search.report.answer import Answer, search_answer, winner_answer
 from search.report.figures import (
     VerdictRow,
@@ -75,7 +76,7 @@ class StudyReport:
 
 def study_report(results: StudyResults, storage_url: str) -> StudyReport:
     """Say what a study found; storage_url: without its password."""
-    baselines = search_baselines(results.definition, results.table) if results.ranked(1) else []
+    baselines = search_baselines(results.definition, results.table) if results.complete else {}
     found = importances(results.trials, results.definition)
     names = [row.parameter for row in found] or list(results.definition.full_space().domains)
     shown = effects(results.trials, results.definition, names)
@@ -106,53 +107,57 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
     )
 
 
-def _answer(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> Answer:
+def _answer(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> Answer:
     if results.winner is None:
-        best = next((trial for _, trial in results.ranked(1)), None)
+        best = next(iter(results.complete), None)
         candidate = None if best is None else results.candidate(best)
         return search_answer(best, candidate, results.counts, results.definition, baselines)
-    trial = results.trial(results.winner.trial_id)
-    candidate = results.candidate(trial)
+    candidate = results.candidate(results.winner.trial)
     return winner_answer(results.winner, candidate, len(results.finals), results.definition)
 
 
-def _groups(results: StudyResults, baselines: Sequence[BaselineOutcome]) -> list[ScoreGroup]:
+def _groups(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> list[ScoreGroup]:
     groups = [_final_group(results, "Test of the winner", results.tests)] if results.tests else []
     if results.finals:
         groups.append(_final_group(results, "Final", results.finals))
-    best = results.ranked(_SHOWN_TRIALS)
+    best = results.complete[:_SHOWN_TRIALS]
     if best:
-        note = span(results.definition, "search", results.definition.search.replicas)
-        title = (
-            f"Search: the best {len(best)} of {counted(results.counts.complete, 'complete trial')}"
-        )
+        complete = counted(results.counts.complete, "complete trial")
         entrants = [
-            Entrant(
-                number=trial.number,
-                candidate=results.candidate(trial),
-                params=trial.params,
-                score=score,
-                scores=tuple(r.score for r in results.replicas.get(trial.trial_id, ())),
-                verdict=trial.user_attributes.get("verdict"),
-                is_winner=results.winner is not None and results.winner.trial_id == trial.trial_id,
-            )
-            for score, trial in best
+            _entrant(results, t, t.score, t.record.replica_scores or (), t.record.verdict)
+            for t in best
         ]
+        note = span(results.definition, "search", results.definition.search.replicas)
+        title = f"Search: the best {len(best)} of {complete}"
         groups.append(score_group(title, note, entrants, baselines))
     return groups
 
 
 def _final_group(results: StudyResults, title: str, done: Sequence[Outcome]) -> ScoreGroup:
-    entrants = []
-    for outcome in done:
-        trial = results.trial(outcome.trial_id)
-        is_winner = results.winner is not None and outcome.trial_id == results.winner.trial_id
-        candidate = results.candidate(trial)
-        entrants.append(
-            outcome_entrant(outcome, trial.number, candidate, trial.params, is_winner=is_winner)
+    entrants = [
+        _entrant(
+            results,
+            results.trial(outcome.trial_id),
+            outcome.found.score,
+            outcome.found.replica_scores,
+            outcome.found.verdict,
         )
-    note = span(results.definition, done[0].purpose, len(done[0].replica_scores))
-    return score_group(title, note, entrants, done[0].baselines)
+        for outcome in done
+    ]
+    first = done[0]
+    note = span(results.definition, first.purpose, len(first.found.replica_scores))
+    return score_group(title, note, entrants, first.found.baselines)
+
+
+def _entrant(
+    results: StudyResults,
+    trial: Trial,
+    score: float,
+    scores: tuple[float, ...],
+    verdict: str | None,
+) -> Entrant:
+    is_winner = results.winner is not None and results.winner.trial.trial_id == trial.trial_id
+    return Entrant(trial, results.candidate(trial), score, scores, verdict, is_winner)
 
 
 def _facts(results: StudyResults) -> list[tuple[str, str]]:

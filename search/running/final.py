@@ -1,6 +1,5 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
-import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol
 
@@ -8,9 +7,9 @@ from optuna.trial import TrialState
 
 from models import checkpoint
 from models.candidate import Candidate
-from models.diagnostics.scores import geometric_mean
 from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort, baseline_results
+from search.records import FinalRecord, Origin, ranked
 from search.running.finishing import TRAINING_ERRORS, error_message
 from search.series import Purpose
 from search.storage import FinalJob, StudyReader, StudyStore
@@ -49,8 +48,8 @@ class FurtherJobs(Protocol):
         definition: StudyDefinition,
         data: TaskData,
         train: Train,
-    ) -> dict[str, Any]:
-        """Do a job for the trial of some parameters; return its result as JSON values.
+    ) -> Origin:
+        """Do a job for the trial of some parameters; return its result, which is stored as JSON.
 
         train: trains a candidate on views as the final does.
         """
@@ -91,33 +90,29 @@ class Final:
                 return True
             self._planned = {job.job_id for job in plan()}
 
-    def run_job(
-        self, worker_id: int, tick: Callable[[int], None], origin: Mapping[str, Any]
-    ) -> bool:
+    def run_job(self, worker_id: int, tick: Callable[[int], None], origin: Origin) -> bool:
         """Claim and do one job; False where none waits.
 
         A job whose training raises one of `TRAINING_ERRORS` has failed, with its message. tick: is
         called with the job's id between optimiser steps, and raises LostJob where the job is
-        another worker's by now. origin: what is stored of who does the job.
+        another worker's by now. origin: who does the job.
         """
         job = self.store.claim_final_job(worker_id)
         if job is None:
             return False
         try:
-            plain, weights = self._result(job, lambda: tick(job.job_id))
+            record, weights = self._result(job, lambda: tick(job.job_id))
         except LostJob:
             return True
         except TRAINING_ERRORS as error:
             self.store.fail_final_job(worker_id, job.job_id, error_message(error))
             return True
-        text = json.dumps({**plain, **origin}, allow_nan=False)
+        text = origin.sign(record).to_json()
         self.store.finish_final_job(worker_id, job.job_id, text, weights)
         return True
 
-    def _result(
-        self, job: FinalJob, tick: Callable[[], None]
-    ) -> tuple[dict[str, Any], bytes | None]:
-        """Do a job; return its result as JSON values, and the networks of a final or a test."""
+    def _result(self, job: FinalJob, tick: Callable[[], None]) -> tuple[Origin, bytes | None]:
+        """Do a job; return its result, and the networks of a final or a test."""
         (trial,) = self.store.frozen_trials([job.trial_id], attributes=False)
         seed, device = self.definition.seed, self.device
         if job.purpose not in ("final", "test"):
@@ -136,10 +131,8 @@ class Final:
         views = job_views(self.definition, self.data, purpose)
         candidate = self.definition.full_space().resolve(trial.params)
         cohort, result = train(candidate, views, seed, purpose, device, tick)
-        plain = result.to_plain()
-        replica = result.median_replica.index
-        plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
-        return plain, checkpoint.save(cohort.checkpoint())
+        record = final_record(result, views)
+        return record, checkpoint.save(cohort.checkpoint())
 
     def _plan_finals(self) -> list[FinalJob]:
         return self.store.plan_final_jobs("final", list(finalists(self.store, self.definition)))
@@ -156,7 +149,12 @@ class Final:
         return [job for purpose, ids in wanted for job in self.store.plan_final_jobs(purpose, ids)]
 
     def _winner(self) -> int | None:
-        return winning_trial([job for job in self.store.final_jobs() if job.purpose == "final"])
+        finals = {
+            job.trial_id: FinalRecord.from_json(job.result)
+            for job in self.store.final_jobs()
+            if job.purpose == "final" and job.result is not None
+        }
+        return next(iter(ranked(finals)), None)
 
 
 def complete_trials(study: StudyReader) -> list[CompleteTrial]:
@@ -180,14 +178,11 @@ def finalists(study: StudyReader, definition: StudyDefinition) -> dict[int, Cand
     return found
 
 
-def winning_trial(jobs: Sequence[FinalJob]) -> int | None:
-    """The trial with the least geometric mean, the older of equals; None if all jobs failed."""
-    scores = {
-        job.trial_id: geometric_mean(json.loads(job.result)["replica_scores"])
-        for job in jobs
-        if job.result is not None
-    }
-    return min(scores, key=lambda trial_id: (scores[trial_id], trial_id), default=None)
+def final_record(result: CandidateResult, views: Sequence[View]) -> FinalRecord:
+    """Return what a final or a test found on its views, with the baselines on the same views."""
+    replica = result.record.example.replica
+    baselines = {each.name: each.record(replica) for each in baseline_results(views)}
+    return FinalRecord(**dict(result.record), baselines=baselines)
 
 
 def job_views(definition: StudyDefinition, data: TaskData, purpose: Purpose) -> list[View]:

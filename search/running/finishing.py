@@ -2,14 +2,14 @@
 
 import os
 import socket
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Sequence
+from typing import Literal
 
 import numpy as np
 
-from search.evaluation import CandidateResult, this_machine, this_versions, trial_attributes
-from search.storage import Artifact, FinishedTrial, Replica
+from search.evaluation import CandidateResult, this_machine, this_versions
+from search.records import Origin, TrialRecord
+from search.storage import Artifact, FinishedTrial, Replica, StudyStore
 
 # What one candidate's training may raise. torch raises RuntimeError where memory runs out or a
 # factorisation fails, numpy's linear algebra ValueError. Other errors (a database that is away, a
@@ -17,23 +17,11 @@ from search.storage import Artifact, FinishedTrial, Replica
 TRAINING_ERRORS = (RuntimeError, MemoryError, ValueError, ArithmeticError)
 
 
-@dataclass(frozen=True)
-class Origin:
-    """The process that trains: host, pid, and the type of machine that its scores hold for."""
-
-    host: str
-    pid: int
-    machine: Mapping[str, str]
-
-    @classmethod
-    def here(cls, device: str) -> "Origin":
-        """This process, training on a torch device."""
-        machine = {**this_machine(), "device": device, **this_versions()}
-        return cls(socket.gethostname(), os.getpid(), machine)
-
-    def attributes(self, worker_id: int) -> dict[str, Any]:
-        """The user attributes of a trial that a worker of this process trained."""
-        return {"worker": worker_id, "host": self.host, "machine": dict(self.machine)}
+def register_here(store: StudyStore, device: str) -> tuple[int, Origin]:
+    """Register this process as a worker on a torch device; return its id, and who trains where."""
+    host, machine = socket.gethostname(), {**this_machine(), "device": device, **this_versions()}
+    worker_id = store.register_worker(host=host, pid=os.getpid(), machine=machine)
+    return worker_id, Origin(worker=worker_id, host=host, machine=machine)
 
 
 def error_message(error: BaseException) -> str:
@@ -45,31 +33,31 @@ def finished_trial(
     trial_id: int,
     state: Literal["complete", "pruned"],
     result: CandidateResult,
-    origin: Mapping[str, Any],
+    origin: Origin,
     networks: int,
     artifacts: Sequence[Artifact] = (),
     limit: float | None = None,
 ) -> FinishedTrial:
     """Return a trial's result as it is stored; its curve only where it is complete.
 
-    origin: `Origin.attributes`; networks: how many began to train in its cohort; limit: of its
-    context, where one is known.
+    networks: how many began to train in its cohort; limit: of its context, where one is known.
     """
     is_complete = state == "complete"
-    attributes = {
-        **trial_attributes(result),
-        **({} if limit is None else {"limit": limit}),
-        "cohort_networks": networks,
-        **origin,
-    }
+    record = TrialRecord.of(result.record, origin, networks, limit)
     return FinishedTrial(
         trial_id,
         state,
         value=result.score if is_complete else None,
-        user_attributes=attributes,
+        user_attributes=record.to_attributes(),
         artifacts=artifacts,
         curve=result.curve.astype(np.float32).tobytes() if is_complete else None,
         replicas=[
             Replica(r.index, r.scores.nmse, r.training_loss, r.restart) for r in result.replicas
         ],
     )
+
+
+def failed_trial(trial_id: int, message: str, origin: Origin) -> FinishedTrial:
+    """Return a trial that failed, as it is stored."""
+    attributes = TrialRecord(**origin.model_dump()).to_attributes()
+    return FinishedTrial(trial_id, "failed", user_attributes=attributes, message=message)

@@ -11,7 +11,13 @@ from models.candidate import Candidate
 from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort
 from search.running.final import Final, FurtherJobs, LostJob
-from search.running.finishing import TRAINING_ERRORS, Origin, error_message, finished_trial
+from search.running.finishing import (
+    TRAINING_ERRORS,
+    error_message,
+    failed_trial,
+    finished_trial,
+    register_here,
+)
 from search.running.halving import Halving
 from search.running.proposer import Proposer, next_preset, preset_of
 from search.storage import (
@@ -71,11 +77,7 @@ class Worker:
 
     def run(self) -> None:
         """Search, then take part in the final; give back what is running when told to stop."""
-        here = Origin.here(self.device)
-        self.worker_id = self.store.register_worker(
-            host=here.host, pid=here.pid, machine=here.machine
-        )
-        self.origin = here.attributes(self.worker_id)
+        self.worker_id, self.origin = register_here(self.store, self.device)
         try:
             self.proposer = Proposer(self.definition, sampler_seed=self._sampler_seed())
             replicas = range(self.definition.search.replicas)
@@ -192,7 +194,8 @@ class Worker:
                 held = self._beat().held_trials
                 left = [trial for trial in part if trial.trial_id in held]
                 if len(part) == 1:
-                    self.store.finish(self.worker_id, [self._failed(t, broken) for t in left])
+                    failed = [failed_trial(t.trial_id, broken, self.origin) for t in left]
+                    self.store.finish(self.worker_id, failed)
                 else:
                     middle = (len(left) + 1) // 2
                     parts += [half for half in (left[middle:], left[:middle]) if half]
@@ -257,9 +260,6 @@ class Worker:
         return finished_trial(
             trial.trial_id, "complete", result, self.origin, networks, pictures, limit
         )
-
-    def _failed(self, trial: ClaimedTrial, message: str) -> FinishedTrial:
-        return FinishedTrial(trial.trial_id, "failed", user_attributes=self.origin, message=message)
 
     def final(self) -> None:
         """Do the jobs of the final and those that follow it, until all of them have ended."""

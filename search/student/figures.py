@@ -21,6 +21,7 @@ from search.plotting.charts import (
 )
 from search.plotting.drawing import LEAST_ERROR, Axis, Drawing, Line
 from search.plotting.palette import Dash, Role
+from search.series import FloatArray
 
 _LEAST_SCORE = 1e-6
 # Role and pattern of each verdict.
@@ -189,12 +190,12 @@ def ratios_chart(ratios: Sequence[Interval], title: str) -> Figure:
     return made
 
 
-def series_chart(lines: Sequence[Line], end_of_training: int, shown: Sequence[float]) -> Figure:
+def series_chart(lines: Sequence[Line], end_of_training: int, shown: FloatArray) -> Figure:
     """Draw lines by the step of the series, and the end of the training span.
 
     shown: values that the axis has room for.
     """
-    low, high = min(shown), max(shown)
+    low, high = float(shown.min()), float(shown.max())
     room = 0.1 * (high - low)
     y = Axis("value", limits=(low - room, high + room))
     mark = (end_of_training, "end of training")

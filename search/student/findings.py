@@ -1,23 +1,22 @@
 """What studies of presets found: numbers by preset, the limit, and what explains them."""
 
-import json
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from search.analysis.study_results import StudyResults
+from search.analysis.trials import Trial, context_steps
 from search.analysis.winner import Winner
+from search.evaluation.diagnostics import OneStep, Sensitivity, Transfer
 from search.plotting.artifacts import ROLLOUT
 from search.series import SineSeries
-from search.storage import TrialRow
-from search.student.jobs import DIAGNOSIS, REPLAY, WITHOUT
+from search.student.jobs import DIAGNOSIS, REPLAY, WITHOUT, Diagnosis, Replay, Without
 from search.study.limit.limit import ContextLimit, Limit, sine_limit
 from search.study.presets import BY_NAME as PRESETS
 from search.study.presets import Preset
-from search.study.space import PRESET, Space
+from search.study.space import Space
 from search.study.space.ablation import components, taken_along
 
 # Context lengths at which the limit is drawn, as far as the training span has them.
@@ -42,8 +41,7 @@ class Attempt:
 
     context_steps: None where the preset leaves them open. scores: of its complete trials, the least
     first; others: trials of any other state. contexts: (context steps, mean over replicas) of each
-    complete trial. anatomy: as `search.evaluation.anatomy` made it of the best trial, with the
-    `transfer` of its networks; None where it is not done.
+    complete trial. diagnosis: of the best trial; None where it is not done.
     """
 
     study: str
@@ -55,7 +53,7 @@ class Attempt:
     verdicts: Mapping[str, int]
     examples: tuple[ExampleRun, ...]
     contexts: tuple[tuple[int, float], ...]
-    anatomy: Mapping[str, Any] | None
+    diagnosis: Diagnosis | None
 
     @property
     def name(self) -> str:
@@ -78,9 +76,19 @@ class Attempt:
         return self.verdicts.get("tracks", 0)
 
     @property
-    def transfer(self) -> Mapping[str, Any] | None:
+    def one_step(self) -> OneStep | None:
+        """The one-step forecasts of its best trial."""
+        return None if self.diagnosis is None else self.diagnosis.one_step
+
+    @property
+    def sensitivity(self) -> Sensitivity | None:
+        """What its best trial's free runs leave of a displaced value."""
+        return None if self.diagnosis is None else self.diagnosis.sensitivity
+
+    @property
+    def transfer(self) -> Transfer | None:
         """How its best networks do on draws that they were not trained on."""
-        return None if self.anatomy is None else self.anatomy.get("transfer")
+        return None if self.diagnosis is None else self.diagnosis.transfer
 
 
 @dataclass(frozen=True)
@@ -115,7 +123,7 @@ class StudyFindings:
     limit: Limit | None
     short_limit: Limit | None
     effects: tuple[Effect, ...]
-    replay: Mapping[str, Any] | None
+    replay: Replay | None
     winner: Winner | None
 
     @property
@@ -142,94 +150,79 @@ class StudyFindings:
 
 def study_findings(results: StudyResults) -> StudyFindings | None:
     """Read what a study found; None for one without presets or without a complete trial."""
-    definition = results.definition
-    jobs = [job for job in results.study.final_jobs() if job.result is not None]
-    by_trial = {
-        job.trial_id: json.loads(job.result or "") for job in jobs if job.purpose == DIAGNOSIS
-    }
+    definition, winner = results.definition, results.winner
+    done = [job for job in results.study.final_jobs() if job.result is not None]
+    texts = {(job.purpose, job.trial_id): job.result or "" for job in done}
     attempts = []
     for name, quota in definition.presets.items():
-        trials = [trial for trial in results.trials if trial.params.get(PRESET) == name]
-        found = _attempt(
-            results, PRESETS.get(name, Preset(name, "", quota.fixed)), trials, by_trial
-        )
-        if found is not None:
-            attempts.append(found)
+        preset = PRESETS.get(name, Preset(name, "", quota.fixed))
+        trials = [trial for trial in results.trials if trial.preset == name]
+        complete = [trial for trial in results.complete if trial.preset == name]
+        if complete:
+            attempts.append(_attempt(results, preset, complete, len(trials), texts))
     if not attempts:
         return None
-    replays = [json.loads(job.result or "") for job in jobs if job.purpose == REPLAY]
-    without = {
-        job.purpose.removeprefix(WITHOUT): json.loads(job.result or "")
-        for job in jobs
-        if job.purpose.startswith(WITHOUT)
-        and results.winner is not None
-        and job.trial_id == results.winner.trial_id
-    }
     contexts = {a.context_steps for a in attempts if a.context_steps is not None}
+    replays = [Replay.from_json(text) for (purpose, _), text in texts.items() if purpose == REPLAY]
     return StudyFindings(
         results=results,
         attempts=tuple(attempts),
         limit=_limit(results, contexts, definition.task.test_horizon_steps),
         short_limit=_limit(results, contexts, definition.task.horizon_steps),
-        effects=_effects(definition.full_space(), results.winner, without),
+        effects=() if winner is None else _effects(definition.full_space(), winner, texts),
         replay=replays[0] if replays else None,
-        winner=results.winner,
+        winner=winner,
     )
 
 
 def _attempt(
     results: StudyResults,
     preset: Preset,
-    trials: Sequence[TrialRow],
-    anatomies: Mapping[int, Mapping[str, Any]],
-) -> Attempt | None:
-    complete = [t for t in trials if t.state == "complete" and t.value is not None]
-    complete.sort(key=lambda trial: (trial.value, trial.number))
-    if not complete:
-        return None
+    complete: Sequence[Trial],
+    trials: int,
+    texts: Mapping[tuple[str, int], str],
+) -> Attempt:
+    """Return what the trials of a preset found; complete: those with a score, the best first."""
     window = preset.fixed.get("window_steps", preset.fixed.get("warm_up_steps"))
-    anatomy = next((anatomies[t.trial_id] for t in complete if t.trial_id in anatomies), None)
+    diagnoses = (texts.get((DIAGNOSIS, trial.trial_id)) for trial in complete)
+    diagnosis = next((text for text in diagnoses if text is not None), None)
     return Attempt(
         study=results.study.name,
         preset=preset,
         context_steps=None if window is None else int(window),
-        scores=tuple(float(trial.value or 0.0) for trial in complete),
-        others=len(trials) - len(complete),
+        scores=tuple(trial.score for trial in complete),
+        others=trials - len(complete),
         best_trial=complete[0].number,
-        verdicts=Counter(str(trial.user_attributes.get("verdict")) for trial in complete),
+        verdicts=Counter(str(trial.record.verdict) for trial in complete),
         examples=_examples(results, complete),
         contexts=tuple(_contexts(results, complete)),
-        anatomy=anatomy,
+        diagnosis=None if diagnosis is None else Diagnosis.from_json(diagnosis),
     )
 
 
-def _examples(results: StudyResults, complete: Sequence[TrialRow]) -> tuple[ExampleRun, ...]:
+def _examples(results: StudyResults, complete: Sequence[Trial]) -> tuple[ExampleRun, ...]:
     """Of each verdict the trial in the middle by its score, the most frequent verdict first."""
-    by_verdict: dict[str, list[TrialRow]] = {}
+    by_verdict: dict[str, list[Trial]] = {}
     for trial in complete:
-        by_verdict.setdefault(str(trial.user_attributes.get("verdict")), []).append(trial)
+        by_verdict.setdefault(str(trial.record.verdict), []).append(trial)
     examples = []
-    for verdict, rows in sorted(by_verdict.items(), key=lambda pair: -len(pair[1])):
+    for verdict, trials in sorted(by_verdict.items(), key=lambda pair: -len(pair[1])):
         # The picture is of one replica, which may do something else than most of them.
-        typical = [row for row in rows if row.user_attributes.get("shown_verdict") == verdict]
-        middle = (typical or rows)[(len(typical or rows) - 1) // 2]
-        for artifact in results.study.artifacts(middle.trial_id):
-            if artifact.filename == ROLLOUT:
-                score = float(middle.value or 0.0)
-                examples.append(
-                    ExampleRun(verdict, len(rows), middle.number, score, artifact.content)
-                )
+        typical = [trial for trial in trials if trial.record.shown_verdict == verdict] or trials
+        middle = typical[(len(typical) - 1) // 2]
+        examples += [
+            ExampleRun(verdict, len(trials), middle.number, middle.score, artifact.content)
+            for artifact in results.study.artifacts(middle.trial_id)
+            if artifact.filename == ROLLOUT
+        ]
     return tuple(examples)
 
 
-def _contexts(results: StudyResults, complete: Sequence[TrialRow]) -> list[tuple[int, float]]:
-    found = []
-    for trial in complete:
-        replicas = results.replicas.get(trial.trial_id, ())
-        if replicas:
-            steps = results.candidate(trial).architecture.context_steps
-            found.append((steps, float(np.mean([replica.score for replica in replicas]))))
-    return found
+def _contexts(results: StudyResults, complete: Sequence[Trial]) -> list[tuple[int, float]]:
+    """The context of each trial, and the mean over its replicas."""
+    space = results.definition.full_space()
+    found = ((context_steps(space, trial), trial.record.replica_scores) for trial in complete)
+    return [(steps, float(np.mean(scores))) for steps, scores in found if steps and scores]
 
 
 def _limit(results: StudyResults, contexts: set[int], horizon_steps: int) -> Limit | None:
@@ -246,20 +239,21 @@ def _limit(results: StudyResults, contexts: set[int], horizon_steps: int) -> Lim
 
 
 def _effects(
-    space: Space, winner: Winner | None, without: Mapping[str, Mapping[str, Any]]
+    space: Space, winner: Winner, texts: Mapping[tuple[str, int], str]
 ) -> tuple[Effect, ...]:
-    """The effect of each component, the largest first."""
-    if winner is None:
-        return ()
-    along = taken_along(space, winner.params)
-    whole = np.log(np.maximum(winner.final.replica_scores, 1e-300))
+    """The effect of each component of the winner, the largest first."""
+    along = taken_along(space, winner.trial.params)
+    whole = np.log(np.maximum(winner.final.found.replica_scores, 1e-300))
     generator = np.random.Generator(np.random.PCG64(0))
     effects = []
-    for name, plain in without.items():
-        scores = np.maximum(plain["replica_scores"], 1e-300)
-        if len(scores) != len(whole) or name not in components():
+    for (purpose, trial_id), text in texts.items():
+        name = purpose.removeprefix(WITHOUT)
+        if name == purpose or name not in components() or trial_id != winner.trial.trial_id:
             continue
-        ratios = np.log(scores) - whole
+        found = Without.from_json(text)
+        if len(found.replica_scores) != len(whole):
+            continue
+        ratios = np.log(np.maximum(found.replica_scores, 1e-300)) - whole
         picked = generator.integers(0, len(ratios), (_RESAMPLES, len(ratios)))
         low, high = np.quantile(
             ratios[picked].mean(axis=1), [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2]
@@ -272,7 +266,7 @@ def _effects(
                 ratio=float(np.exp(ratios.mean())),
                 low=float(np.exp(low)),
                 high=float(np.exp(high)),
-                score=float(plain["score"]),
+                score=found.score,
                 pairs=len(ratios),
             )
         )

@@ -9,8 +9,20 @@ WITHOUT + name  the winner without one of its components, on the draws of its fi
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from pydantic import Field
+
 from models.candidate import Candidate
-from search.evaluation import anatomy, one_step_forecasts, transfer
+from search.evaluation.diagnostics import (
+    OneStep,
+    Sensitivity,
+    Transfer,
+    one_step,
+    one_step_forecasts,
+    persistence_curve,
+    sensitivity,
+    transfer,
+)
+from search.records import Array, CandidateRecord, Origin
 from search.running.final import CompleteTrial, Train
 from search.study.definition import StudyDefinition
 from search.study.presets import BASELINE_NAME
@@ -27,6 +39,37 @@ NETWORKS = 8
 TRANSFER_DRAWS = 200
 
 
+class Diagnosis(Origin):
+    """The best trial of a preset, trained again on `NETWORKS` draws.
+
+    persistence: NMSE by horizon step of the last value for ever. one_step, sensitivity: None where
+    they are not defined, see `search.evaluation.diagnostics`. transfer: None for a table.
+    """
+
+    result: CandidateRecord
+    persistence: Array
+    one_step: OneStep | None
+    sensitivity: Sensitivity | None = Field(alias="echo")
+    transfer: Transfer | None = None
+
+
+class Replay(Origin):
+    """The series of phase 0, `[time]`, and its forecasts by the network of the median replica.
+
+    one_step: of the values from position `first_forecast` on.
+    """
+
+    result: CandidateRecord
+    values: Array
+    truth: Array
+    first_forecast: int
+    one_step: Array
+
+
+class Without(CandidateRecord, Origin):
+    """The winner without one of its components, on the draws of its final."""
+
+
 class ExplainingJobs:
     """The jobs as a worker plans and does them, see `search.running.final.FurtherJobs`."""
 
@@ -38,7 +81,8 @@ class ExplainingJobs:
             return
         best: dict[str, int] = {}
         for trial in trials:
-            best.setdefault(str(trial.params[PRESET]), trial.trial_id)
+            if PRESET in trial.params:
+                best.setdefault(str(trial.params[PRESET]), trial.trial_id)
         yield DIAGNOSIS, list(best.values())
         if BASELINE_NAME in best and definition.series.source == "sine":
             yield REPLAY, [best[BASELINE_NAME]]
@@ -53,38 +97,49 @@ class ExplainingJobs:
         definition: StudyDefinition,
         data: TaskData,
         train: Train,
-    ) -> dict[str, Any]:
-        """Do a job; return its result as JSON values."""
+    ) -> Diagnosis | Replay | Without:
+        """Do a job; return its result."""
         space = definition.full_space()
         if purpose.startswith(WITHOUT):
             candidate = without_each(space, params)[purpose.removeprefix(WITHOUT)]
             draws = range(definition.search.final_replicas)
             _, result = train(candidate, [data.view("final", draw) for draw in draws])
-            return result.to_plain()
+            return Without(**dict(result.record))
         candidate = space.resolve(params)
         if purpose == REPLAY:
             return _replay(candidate, definition, train)
-        views = [data.view("final", draw) for draw in range(NETWORKS)]
-        checkpoint, result = train(candidate, views)
-        plain = anatomy(checkpoint, result, views)
-        if definition.series.is_generated:
-            others = [data.view("transfer", draw) for draw in range(TRANSFER_DRAWS)]
-            plain["transfer"] = transfer(checkpoint, others)
-        return plain
+        return _diagnosis(candidate, definition, data, train)
 
 
-def _replay(candidate: Candidate, definition: StudyDefinition, train: Train) -> dict[str, Any]:
-    """Train on the series of phase 0, each network with noise of its own; JSON values."""
+def _diagnosis(
+    candidate: Candidate, definition: StudyDefinition, data: TaskData, train: Train
+) -> Diagnosis:
+    views = [data.view("final", draw) for draw in range(NETWORKS)]
+    checkpoint, result = train(candidate, views)
+    others = range(TRANSFER_DRAWS) if definition.series.is_generated else ()
+    replica = result.record.example.replica
+    return Diagnosis(
+        result=result.record,
+        persistence=persistence_curve(views),
+        one_step=one_step(checkpoint, views, replica),
+        sensitivity=sensitivity(checkpoint, views),
+        transfer=transfer(checkpoint, [data.view("transfer", draw) for draw in others])
+        if others
+        else None,
+    )
+
+
+def _replay(candidate: Candidate, definition: StudyDefinition, train: Train) -> Replay:
+    """Train on the series of phase 0, each network with noise of its own."""
     series = definition.series.model_copy(update={"phase": 0.0})
     data = TaskData(definition.model_copy(update={"series": series}), None)
     views = [data.view("final", draw) for draw in range(NETWORKS)]
     checkpoint, result = train(candidate, views)
-    first = candidate.architecture.context_steps
-    shown = result.median_replica.index
-    return {
-        "result": result.to_plain(),
-        "values": views[shown].values[:, 0].tolist(),
-        "truth": views[shown].truth[:, 0].tolist(),
-        "first_forecast": first,
-        "one_step": one_step_forecasts(checkpoint, views, first)[shown, :, 0].tolist(),
-    }
+    first, shown = candidate.architecture.context_steps, result.record.example.replica
+    return Replay(
+        result=result.record,
+        values=views[shown].values[:, 0],
+        truth=views[shown].truth[:, 0],
+        first_forecast=first,
+        one_step=one_step_forecasts(checkpoint, views, first)[shown, :, 0],
+    )

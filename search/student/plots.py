@@ -11,6 +11,7 @@ from search.plotting.drawing import Line
 from search.plotting.errors import error_drawing, error_line
 from search.plotting.study import importances_chart
 from search.report.parts import Plot
+from search.series import FloatArray
 from search.student.figures import (
     Interval,
     LimitCurves,
@@ -83,9 +84,9 @@ def limits(found: StudyFindings) -> list[Plot]:
     if found.limit is None or found.short_limit is None or found.limit.reason:
         return []
     networks = [
-        Interval(a.name, t["mean"], t["mean"] - margin, t["mean"] + margin, t["context_steps"])
+        Interval(a.name, t.mean, t.mean - margin, t.mean + margin, t.context_steps)
         for a in found.attempts
-        if (t := a.transfer) is not None and (margin := Z * t["standard_error"]) is not None
+        if (t := a.transfer) is not None and (margin := Z * t.standard_error) is not None
     ]
     curves = LimitCurves(
         limit=[(c.samples, c.nmse) for c in found.limit.contexts],
@@ -116,12 +117,11 @@ def limits(found: StudyFindings) -> list[Plot]:
 def one_step(found: StudyFindings) -> list[Plot]:
     """The baseline's one-step forecasts beside its free run, and persistence both ways."""
     baseline = found.attempt(BASELINE_NAME)
-    if baseline is None or baseline.anatomy is None or baseline.anatomy["one_step"] is None:
+    if baseline is None or baseline.diagnosis is None or baseline.one_step is None:
         return []
-    anatomy = baseline.anatomy
-    horizon, nmse = len(anatomy["persistence"]), anatomy["one_step"]["nmse"]
-    last_value = np.full(horizon, anatomy["one_step"]["persistence"])
-    free_run, persistence = np.array(anatomy["result"]["curve"]), np.array(anatomy["persistence"])
+    free_run, persistence = baseline.diagnosis.result.curve, baseline.diagnosis.persistence
+    horizon, nmse = len(persistence), baseline.one_step.nmse
+    last_value = np.full(horizon, baseline.one_step.persistence)
     lines = [
         error_line("free run of the best baseline", free_run, "free-run"),
         error_line("persistence: the last value for ever", persistence, "persistence", 1.8, "dot"),
@@ -140,7 +140,7 @@ def one_step(found: StudyFindings) -> list[Plot]:
                 "every step; the other two read it for the last time before step 1."
             ),
             alternative=f"One-step NMSE {shown_score(nmse)}, free run "
-            f"{shown_score(anatomy['result']['score'])} over {horizon} steps.",
+            f"{shown_score(baseline.diagnosis.result.score)} over {horizon} steps.",
             figure=chart(error_drawing(lines, against), height=380),
         )
     ]
@@ -149,9 +149,9 @@ def one_step(found: StudyFindings) -> list[Plot]:
 def sensitivity(found: StudyFindings) -> list[Plot]:
     """What is left of a displaced value later in the free run."""
     curves = [
-        (attempt.name, attempt.anatomy["echo"]["lags"], attempt.anatomy["echo"]["norms"])
+        (attempt.name, attempt.sensitivity.lags, attempt.sensitivity.norms)
         for attempt in map(found.attempt, _BLAMED)
-        if attempt is not None and attempt.anatomy is not None and attempt.anatomy["echo"]
+        if attempt is not None and attempt.sensitivity is not None
     ]
     if not curves:
         return []
@@ -219,19 +219,20 @@ def replay(found: StudyFindings) -> list[Plot]:
     """The report's three pictures: the series, one-step forecasts, and the free run."""
     if found.replay is None:
         return []
-    result, train = found.replay, found.results.definition.task.train_steps
-    values, free = result["values"], result["result"]["example"]["forecast"]
+    run, train = found.replay, found.results.definition.task.train_steps
 
-    def points(start: int, y: Sequence[float]) -> tuple[Sequence[int], Sequence[float | None]]:
+    def points(start: int, y: FloatArray) -> tuple[Sequence[int], Sequence[float | None]]:
         return range(start, start + len(y)), [short(value) for value in y]
 
     both = [
-        Line("observed", "observed", *points(0, values), 1.0),
-        Line("wave without its noise", "truth", *points(0, result["truth"])),
+        Line("observed", "observed", *points(0, run.values), 1.0),
+        Line("wave without its noise", "truth", *points(0, run.truth)),
     ]
-    first = points(result["first_forecast"], result["one_step"])
+    first = points(run.first_forecast, run.one_step)
     one_step = Line("one-step forecasts", "free-run", *first, 2.5, "dash")
-    free_run = Line("free run", "free-run", *points(train, free), 3.0, "dash")
+    free_run = Line(
+        "free run", "free-run", *points(train, run.result.example.forecast), 3.0, "dash"
+    )
     panels = [
         ("series", "The series", both, "The series of phase 0."),
         ("one-step", "One-step forecasts", [*both, one_step], "Each reads the true values before."),
@@ -248,7 +249,7 @@ def replay(found: StudyFindings) -> list[Plot]:
             title=title,
             caption=caption,
             alternative=f"{title} of phase 0; {', '.join(line.name for line in lines)}.",
-            figure=series_chart(lines, train, values),
+            figure=series_chart(lines, train, run.values),
         )
         for key, title, lines, caption in panels
     ]

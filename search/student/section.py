@@ -94,7 +94,6 @@ def _rows(found: StudyFindings) -> list[Row]:
     rows = []
     for attempt in found.attempts:
         limit, transfer = found.limit_at(attempt.context_steps), attempt.transfer
-        one_step = None if attempt.anatomy is None else attempt.anatomy["one_step"]
         rows.append(
             Row(
                 attempt=attempt,
@@ -102,9 +101,9 @@ def _rows(found: StudyFindings) -> list[Row]:
                 limit="" if limit is None else shown_score(limit.nmse),
                 transfer=""
                 if transfer is None
-                else f"{shown_score(transfer['mean'])} ± "
-                f"{shown_score(plots.Z * transfer['standard_error'])}",
-                one_step="" if one_step is None else shown_score(one_step["nmse"]),
+                else f"{shown_score(transfer.mean)} ± "
+                f"{shown_score(plots.Z * transfer.standard_error)}",
+                one_step="" if attempt.one_step is None else shown_score(attempt.one_step.nmse),
                 examples=[_example(attempt, example) for example in attempt.examples],
             )
         )

@@ -19,12 +19,12 @@ def headline(found: StudyFindings) -> str:
     complete, tracking = sum(len(a.scores) for a in attempts), sum(a.tracking for a in attempts)
     text = f"{tracking:,} of {counted(complete, 'attempt')} at the report's recipes track the wave"
     winner = found.winner
-    if winner is None or winner.test is None:
+    if winner is None or winner.tested is None:
         return text
-    tracked = winner.test.verdicts.count("tracks")
+    verdicts = winner.tested.verdicts
     return (
-        f"{text}; the winner, trial {winner.trial_number}, does on {tracked} of "
-        f"{len(winner.test.verdicts)} fresh draws"
+        f"{text}; the winner, trial {winner.trial.number}, does on {verdicts.count('tracks')} of "
+        f"{len(verdicts)} fresh draws"
     )
 
 
@@ -82,13 +82,13 @@ def what_was_possible(found: StudyFindings) -> list[str]:
     if found.limit.reason:
         sentences.append(f"The limit is 0 here: {found.limit.reason}.")
     sentences += [
-        f"{a.name}: a mean of {shown_score(a.transfer['mean'])} over "
-        f"{counted(a.transfer['draws'], 'draw')} lies below the floor of "
+        f"{a.name}: a mean of {shown_score(a.transfer.mean)} over "
+        f"{counted(a.transfer.draws, 'draw')} lies below the floor of "
         f"{shown_score(floor.nmse)}, which nothing can reach: a leak."
         for a in found.attempts
         if a.transfer is not None
         and compared_with_floor(
-            a.transfer["mean"], a.transfer["standard_error"], a.transfer["draws"], floor.nmse
+            a.transfer.mean, a.transfer.standard_error, a.transfer.draws, floor.nmse
         )
         == "leak"
     ]
@@ -99,20 +99,20 @@ def _transfers(windows: Sequence[Attempt], samples: int, limit: float) -> list[s
     measured = [
         a
         for a in windows
-        if a.context_steps == samples and a.transfer and a.transfer["draws"] >= FEWEST_DRAWS
+        if a.context_steps == samples and a.transfer and a.transfer.draws >= FEWEST_DRAWS
     ]
     if not measured:
         return []
-    best = min(measured, key=lambda a: a.transfer["mean"] if a.transfer else np.inf)
+    best = min(measured, key=lambda a: a.transfer.mean if a.transfer else np.inf)
     transfer = best.transfer
     assert transfer is not None
-    margin = _Z * transfer["standard_error"]
-    low, high = transfer["mean"] - margin, transfer["mean"] + margin
+    margin = _Z * transfer.standard_error
+    low, high = transfer.mean - margin, transfer.mean + margin
     side = "above" if low > limit else "not distinguishable from" if high >= limit else "below"
     return [
         f"The best trial of each preset that reads {samples} samples was trained again, and its "
-        f"networks were run on {counted(transfer['draws'], 'other draw')}: the least mean is that "
-        f"of {best.name}, {shown_score(transfer['mean'])} (95 % interval {shown_score(low)} to "
+        f"networks were run on {counted(transfer.draws, 'other draw')}: the least mean is that "
+        f"of {best.name}, {shown_score(transfer.mean)} (95 % interval {shown_score(low)} to "
         f"{shown_score(high)}), {side} the limit of {shown_score(limit)}. A score of a trial may "
         "be lower, since its networks were trained on the same draw and have seen more than their "
         "window."
@@ -122,14 +122,14 @@ def _transfers(windows: Sequence[Attempt], samples: int, limit: float) -> list[s
 def why_one_step_looks_good(found: StudyFindings) -> list[str]:
     """The one-step forecast against persistence and the free run, of the report's first network."""
     baseline = found.attempt(BASELINE_NAME)
-    if baseline is None or baseline.anatomy is None or baseline.anatomy["one_step"] is None:
+    if baseline is None or baseline.diagnosis is None or baseline.one_step is None:
         return []
-    one_step, result = baseline.anatomy["one_step"], baseline.anatomy["result"]
+    one_step, result = baseline.one_step, baseline.diagnosis.result
     return [
         f"Over the very steps on which the free run of the best {BASELINE_NAME} scores "
-        f"{shown_score(result['score'])}, its one-step forecasts from true values score "
-        f"{shown_score(one_step['nmse'])}. Repeating the last value scores "
-        f"{shown_score(one_step['persistence'])} there: the wave moves so little in a step that a "
+        f"{shown_score(result.score)}, its one-step forecasts from true values score "
+        f"{shown_score(one_step.nmse)}. Repeating the last value scores "
+        f"{shown_score(one_step.persistence)} there: the wave moves so little in a step that a "
         "forecast which only smooths its noisy inputs looks like the wave. The one-step loss does "
         "not ask for more, and says nothing about what a forecast does when it is read again."
     ]
@@ -137,19 +137,19 @@ def why_one_step_looks_good(found: StudyFindings) -> list[str]:
 
 def what_becomes_of_an_error(found: StudyFindings) -> list[str]:
     """How fast errors, and with them gradients, vanish along the free run."""
-    told = []
-    for attempt in found.attempts:
-        echo = None if attempt.anatomy is None else attempt.anatomy["echo"]
-        if attempt.preset.is_attempt and echo is not None:
-            told.append((attempt.name, _left(echo, 10), _left(echo, 100)))
-    if not told:
+    left = [
+        (attempt.name, attempt.sensitivity.at(10), attempt.sensitivity.at(100))
+        for attempt in found.attempts
+        if attempt.preset.is_attempt and attempt.sensitivity is not None
+    ]
+    if not left:
         return []
-    vanishing = [name for name, _, late in told if late < 1e-3]
-    growing = [name for name, _, late in told if late > 1.0]
+    vanishing = [name for name, _, late in left if late < 1e-3]
+    growing = [name for name, _, late in left if late > 1.0]
     sentences = [
         "What is left of an error after some steps of the free run is also the gradient that a "
         "loss on the later forecast sends back to the earlier one. After 10 steps it is "
-        + ", ".join(f"{shown_score(early)} ({name})" for name, early, _ in told[:3])
+        + ", ".join(f"{shown_score(early)} ({name})" for name, early, _ in left[:3])
         + ".",
     ]
     if vanishing:
@@ -164,11 +164,6 @@ def what_becomes_of_an_error(found: StudyFindings) -> list[str]:
             "wave an error may neither vanish nor grow."
         )
     return sentences
-
-
-def _left(echo: dict[str, list[float]], lag: int) -> float:
-    lags = np.array(echo["lags"])
-    return float(echo["norms"][int(np.abs(lags - lag).argmin())])
 
 
 def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
@@ -250,11 +245,11 @@ def replayed(found: StudyFindings) -> list[str]:
     """What the report's own series, whose phase is fixed, shows."""
     if found.replay is None:
         return []
-    result = found.replay["result"]
+    result = found.replay.result
     return [
         "With the phase fixed at 0 a network can learn the answer by heart, so this is shown and "
         f"not ranked: the best baseline trained on it, the middle one of "
-        f"{counted(len(result['replica_scores']), 'network')} with noise of their own, whose free "
-        f"run scores {shown_score(float(np.median(result['replica_scores'])))} in the median, "
-        f"verdict “{result['verdict']}”."
+        f"{counted(len(result.replica_scores), 'network')} with noise of their own, whose free "
+        f"run scores {shown_score(result.score)} in the median, "
+        f"verdict “{result.verdict}”."
     ]

@@ -60,7 +60,7 @@ def read_stored_definition(text: str) -> StudyDefinition:
     Raises StudyFileError where this version of freerun can't read it, and UsageError where a
     plug-in that it needs is not installed.
     """
-    check_plugins(_plugins_of(text))
+    check_plugins(named_plugins(text))
     try:
         return StudyDefinition.model_validate_json(text)
     except ValidationError as error:
@@ -71,8 +71,8 @@ def read_stored_definition(text: str) -> StudyDefinition:
         ) from error
 
 
-def _plugins_of(text: str) -> Mapping[str, str]:
-    """The plug-ins that a stored definition names, before anything else of it is read."""
+def named_plugins(text: str) -> Mapping[str, str]:
+    """Return the plug-ins that a stored definition (JSON) names, none where it is damaged."""
     try:
         plugins = json.loads(text)["plugins"]
         return {str(name): str(version) for name, version in plugins.items()}

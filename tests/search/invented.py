@@ -1,6 +1,5 @@
 """Studies whose results are invented: stored as workers store them, without any training."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -8,27 +7,27 @@ from typing import Any
 import numpy as np
 import optuna
 import torch
-from models.forecaster import Forecaster
-from models.scores import score
 from optuna.samplers import RandomSampler
 
 from models import checkpoint
 from models.candidate import Candidate
+from models.diagnostics.scores import score
+from models.network.forecaster import Forecaster
 from search.evaluation import (
     CandidateResult,
-    Example,
     ReplicaResult,
-    baseline_results,
     this_machine,
     this_versions,
 )
 from search.export import Claim, Export
 from search.plotting.artifacts import trial_artifacts
+from search.records import Example, Origin
+from search.running.final import final_record
+from search.running.finishing import finished_trial
 from search.series import Purpose, Table
 from search.storage import (
     FinishedTrial,
     Proposal,
-    Replica,
     Report,
     Storage,
     StudyStore,
@@ -165,11 +164,9 @@ class Invented:
         while (job := self.store.claim_final_job(worker)) is not None:
             number = ids[job.trial_id]
             result = invented_result(views, errors[number], seed=100 + number)
-            plain = result.to_plain()
-            replica = result.median_replica.index
-            plain["baselines"] = {b.name: b.to_plain(replica) for b in baseline_results(views)}
             kept = some_weights(self.candidate(number), len(views)) if weights else None
-            self.store.finish_final_job(worker, job.job_id, json.dumps(plain), kept)
+            text = final_record(result, views).to_json()
+            self.store.finish_final_job(worker, job.job_id, text, kept)
         self.store.leave(worker)
 
 
@@ -202,26 +199,19 @@ def _add_trials(study: Invented, trials: tuple[tuple[str, float], ...]) -> None:
         worker, [Proposal(params, space.distributions(params), "a") for params in sampled]
     )
     views = study.views("search", study.definition.search.replicas)
+    origin = Origin(worker=worker, host="here", machine=this_machine())
     finished = []
     for trial, (state, error) in zip(claimed, trials, strict=True):
         result = invented_result(views, error, seed=trial.number)
-        attributes = {"verdict": result.verdict, "valid_prediction_steps": 12.0}
         if state == "complete":
             study.scores[trial.number] = result.score
+            pictures = trial_artifacts(result, f"trial {trial.number}")
             finished.append(
-                FinishedTrial(
-                    trial_id=trial.trial_id,
-                    state="complete",
-                    value=result.score,
-                    user_attributes=attributes,
-                    artifacts=trial_artifacts(result, f"trial {trial.number}"),
-                    curve=result.curve.astype("float32").tobytes(),
-                    replicas=[Replica(r.index, r.scores.nmse, 0.05, 0) for r in result.replicas],
-                )
+                finished_trial(trial.trial_id, "complete", result, origin, len(trials), pictures)
             )
         elif state == "pruned":
             store.report(worker, [Report(trial.trial_id, 1, result.score)])
-            finished.append(FinishedTrial(trial.trial_id, "pruned", user_attributes=attributes))
+            finished.append(finished_trial(trial.trial_id, "pruned", result, origin, len(trials)))
         elif state == "failed":
             finished.append(FinishedTrial(trial.trial_id, "failed", message="it broke"))
     store.finish(worker, finished)

@@ -1,9 +1,7 @@
 import inspect
 
-import pytest
-
 from search import errors
-from search.errors import FreerunError, UserError, nearest
+from search.errors import FreerunError, UserError
 
 
 def test_every_error_is_drawn_in_the_module_docstring() -> None:
@@ -20,16 +18,3 @@ def test_the_users_mistakes_exit_with_2_and_all_else_with_1() -> None:
     assert FreerunError.exit_code == 1
     assert UserError.exit_code == 2
     assert [error.exit_code for error in UserError.__subclasses__()] == [2] * 7
-
-
-@pytest.mark.parametrize(
-    ("word", "hint"),
-    [
-        ("trails", " Did you mean 'trials'?"),
-        ("trials", " Did you mean 'trials'?"),
-        ("zebra", ""),
-        ("", ""),
-    ],
-)
-def test_nearest_offers_a_close_name_or_nothing(word: str, hint: str) -> None:
-    assert nearest(word, ["minutes", "trials", "workers"]) == hint

@@ -34,7 +34,7 @@ def test_baselines_are_found_by_their_names() -> None:
         "ridge-ar": RidgeAR,
         "ssa": SSABaseline,
     }
-    assert named.items() <= BASELINES.items()
+    assert named.items() <= baselines().items()
 
 
 def test_a_baseline_has_a_short_label_and_is_no_part_of_a_candidate() -> None:

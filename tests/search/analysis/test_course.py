@@ -7,14 +7,15 @@ import numpy as np
 import pytest
 
 from search.analysis.course import failures_of, history_of, rate_of, rungs_of
-from search.storage import TrialRow
+from search.analysis.trials import Trial
+from search.records import TrialRecord
 from search.storage.records import TrialStateName
 
 BEGAN = datetime(2024, 1, 1)
 
 
-def trial(number: int, value: float | None, state: TrialStateName = "complete") -> TrialRow:
-    return TrialRow(number, number, state, value, {}, {}, {}, BEGAN, None, None, 0, None)
+def trial(number: int, value: float | None, state: TrialStateName = "complete") -> Trial:
+    return Trial(number, number, state, value, {}, TrialRecord(), {}, BEGAN)
 
 
 TRIALS = [
@@ -67,13 +68,13 @@ def test_a_rate_adds_up_to_the_trials() -> None:
 
 def test_rungs_count_reports_and_where_trials_were_pruned() -> None:
     reports = [{1: 0.9, 2: 0.5}, {1: 0.9}]
-    told = [replace(t, intermediate_values=r) for t, r in zip(TRIALS, reports, strict=False)]
+    told = [replace(t, reports=r) for t, r in zip(TRIALS, reports, strict=False)]
     assert [(r.rung, r.reported, r.pruned) for r in rungs_of(told)] == [(1, 2, 1), (2, 1, 0)]
 
 
 def test_failures_are_counted_by_their_message() -> None:
     failed = [
-        replace(trial(i, None, "failed"), user_attributes={"message": f"reason {min(i, 11)}"})
+        replace(trial(i, None, "failed"), record=TrialRecord(message=f"reason {min(i, 11)}"))
         for i in range(14)
     ]
     failures = failures_of(failed)

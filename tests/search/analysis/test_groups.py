@@ -6,8 +6,10 @@ import optuna
 import pytest
 from optuna.samplers import RandomSampler
 
-from search.analysis.groups import context_steps, effects, grouped, verdict_counts
-from search.storage import ParamValue, TrialRow
+from search.analysis.groups import effects, grouped
+from search.analysis.trials import Trial, context_steps, verdict_counts
+from search.records import TrialRecord
+from search.storage import ParamValue
 from search.storage.records import TrialStateName
 from search.study.definition import StudyDefinition
 
@@ -37,9 +39,8 @@ def row(
     params: dict[str, ParamValue],
     state: TrialStateName = "complete",
     verdict: str = "off",
-) -> TrialRow:
-    attributes = {"verdict": verdict}
-    return TrialRow(number, number, state, value, params, attributes, {}, None, None, None, 0, None)
+) -> Trial:
+    return Trial(number, number, state, value, params, TrialRecord(verdict=verdict), {})
 
 
 TRIALS = [

@@ -9,7 +9,8 @@ from optuna.samplers import RandomSampler
 
 from models.methods import Scalar
 from search.analysis.importances import FEWEST_TRIALS, importances
-from search.storage import TrialRow
+from search.analysis.trials import Trial
+from search.records import TrialRecord
 from search.storage.records import TrialStateName
 from search.study.definition import StudyDefinition
 
@@ -35,15 +36,12 @@ def by_cell_and_rate(params: Mapping[str, Scalar]) -> float:
 
 def sampled(
     number: int, rule: Rule, definition: StudyDefinition, state: TrialStateName = "complete"
-) -> list[TrialRow]:
+) -> list[Trial]:
     """Trials of the definition's space, sampled at random, with scores by a rule."""
     space = definition.full_space()
     study = optuna.create_study(sampler=RandomSampler(seed=5))
     params = [space.suggest(study.ask()) for _ in range(number)]
-    return [
-        TrialRow(i, i, state, rule(p), p, {}, {}, None, None, None, 0, None)
-        for i, p in enumerate(params)
-    ]
+    return [Trial(i, i, state, rule(p), p, TrialRecord(), {}) for i, p in enumerate(params)]
 
 
 @pytest.fixture(scope="module")

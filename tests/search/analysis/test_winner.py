@@ -14,10 +14,11 @@ def test_the_winner_has_the_least_geometric_mean_not_the_least_score_of_the_sear
 ) -> None:
     winner = winner_of(finished.store)
     assert winner is not None
-    assert winner.trial_number == 4
-    assert winner.params == finished.store.trial(4).params
-    finals = [outcome.geometric_mean for outcome in outcomes(finished.store, "final")]
-    assert finals == sorted(finals)
+    assert winner.trial.number == 4
+    assert winner.trial.params == finished.store.trial(4).params
+    finals = outcomes(finished.store.final_jobs(), "final")
+    means = [outcome.found.geometric_mean for outcome in finals]
+    assert means == sorted(means)
     best = finished.store.best_trial()
     assert best is not None
     assert best.number == 2
@@ -26,13 +27,14 @@ def test_the_winner_has_the_least_geometric_mean_not_the_least_score_of_the_sear
 def test_a_winner_has_its_test_and_the_baselines_on_the_same_draws(finished: Invented) -> None:
     winner = winner_of(finished.store)
     assert winner is not None
-    assert winner.test is not None
-    assert (winner.final.horizon_steps, winner.test.horizon_steps) == (40, 80)
-    assert len(winner.test.replica_scores) == 4
-    for baseline in winner.test.baselines:
+    test = winner.tested
+    assert test is not None
+    assert (winner.final.found.horizon_steps, test.horizon_steps) == (40, 80)
+    assert len(test.replica_scores) == 4
+    for baseline in test.baselines.values():
         assert len(baseline.draw_scores) == 4
         assert baseline.forecast is not None
-        assert baseline.forecast.shape == winner.test.example.truth.shape
+        assert baseline.forecast.shape == test.example.truth.shape
 
 
 def test_of_equal_finals_the_lower_trial_number_wins(invent: Invent) -> None:
@@ -40,7 +42,7 @@ def test_of_equal_finals_the_lower_trial_number_wins(invent: Invent) -> None:
     study.add_final("final", {1: 0.0, 2: 0.0})  # no error at all: both score 0
     winner = winner_of(study.store)
     assert winner is not None
-    assert (winner.final.score, winner.trial_number, winner.test) == (0.0, 1, None)
+    assert (winner.final.found.score, winner.trial.number, winner.test) == (0.0, 1, None)
 
 
 def test_without_a_final_nobody_has_won(invent: Invent) -> None:

@@ -1,29 +1,24 @@
 """A candidate in a few words, and scores in three digits."""
 
-from dataclasses import replace
 from typing import Any
 
 import pytest
 
-from models.candidate import Architecture, Candidate, Strategy
-from search.analysis.wording import candidate_name, shown_score
+from models.candidate import candidate_of
+from search.analysis.wording import shown_score
 
-GRU = Architecture("gru", 16, 2, 0, False, "state", 100)
-STRATEGY = Strategy(
-    rollout_steps=1,
-    teacher_weight=1.0,
-    curriculum_fraction=0.0,
-    input_noise_std=0.0,
-    feedback_noise_std=0.0,
-    output_noise_std=0.0,
-    label_noise_std=0.0,
-    learning_rate=1e-2,
-    weight_decay=0.0,
-    clip_norm=1.0,
-    schedule="constant",
-    training_steps=1,
-    batch_size=1,
-)
+GRU: dict[str, Any] = {
+    "cell": "gru",
+    "hidden_units": 16,
+    "layers": 2,
+    "context": "state",
+    "warm_up_steps": 100,
+    "rollout_steps": 1,
+    "learning_rate": 1e-2,
+    "clip_norm": 1.0,
+    "training_steps": 1,
+    "batch_size": 1,
+}
 
 
 @pytest.mark.parametrize(
@@ -33,44 +28,45 @@ STRATEGY = Strategy(
         ({"cell": "lem"}, "lem, 2 x 16 units, warm-up"),
         ({"cell": "orthogonal", "reflections": 4}, "orthogonal, 2 x 16 units, 4 reflections, "),
         ({"cell": "shplrnn", "expanded_units": 32}, "shplrnn, 2 x 16 units, expanded to 32, "),
-        ({"layer_norm": True, "instance_norm": True}, "units, layer norm, instance norm, "),
-        ({"residual": True}, "units, residual, warm-up"),
-        ({"residual": True, "scaled_increments": True}, "units, scaled increments, warm-up"),
         (
-            {"cell": "mlp", "context": "window", "context_steps": 64, "layers": 1},
+            {"layer_norm": True, "instance_norm": True},
+            "units, layer norm, warm-up of 100, instance",
+        ),
+        ({"residual": True}, "units, warm-up of 100, residual, "),
+        ({"residual": True, "scaled_increments": True}, "warm-up of 100, scaled increments, "),
+        (
+            {"cell": "mlp", "window_steps": 64, "window_rollout_steps": 1, "layers": 1},
             "mlp, 16 units, window of 64, one-step loss",
         ),
     ],
     ids=str,
 )
 def test_what_makes_an_architecture_is_named(change: dict[str, Any], words: str) -> None:
-    candidate = Candidate(replace(GRU, **change), STRATEGY, restarts=1)
-    assert words in candidate_name(candidate)
+    assert words in candidate_of(GRU | change).description()
 
 
 @pytest.mark.parametrize(
-    ("architecture", "strategy", "words"),
+    ("settings", "words"),
     [
-        ({"cell": "esn"}, {"ridge": 1e-6}, "esn, 16 units, warm-up of 100, ridge 1e-06"),
         (
-            {"cell": "nvar", "units": 4, "delay_stride": 2, "degree": 3},
-            {"regularisation": "held-out"},
+            {"cell": "esn", "reservoir_units": 16, "warm_up_steps": 100, "ridge": 1e-6},
+            "esn, 16 units, warm-up of 100, ridge 1e-06",
+        ),
+        (
+            {"cell": "nvar", "nvar_delays": 4, "delay_stride": 2, "degree": 3}
+            | {"regularisation": "held-out"},
             "nvar, 4 delays of 2 steps, degree 3, ridge chosen on the last quarter",
         ),
-        ({"cell": "ar", "residual": True}, {}, "ar, order 100, residual, ridge 0"),
+        ({"cell": "ar", "ar_order": 100, "residual": True}, "ar, order 100, residual, ridge 0"),
         (
-            {"cell": "ssa"},
-            {"ssa_rank": 2, "time_reversal": True},
+            {"cell": "ssa", "ssa_window": 100, "ssa_rank": 2, "time_reversal": True},
             "ssa, window of 100, both ways in time, rank 2",
         ),
     ],
     ids=str,
 )
-def test_closed_forms_have_words_of_their_own(
-    architecture: dict[str, Any], strategy: dict[str, Any], words: str
-) -> None:
-    chosen = replace(GRU, **architecture), replace(STRATEGY, **strategy)
-    assert candidate_name(Candidate(*chosen, restarts=1)) == words
+def test_closed_forms_have_words_of_their_own(settings: dict[str, Any], words: str) -> None:
+    assert candidate_of(settings).description() == words
 
 
 @pytest.mark.parametrize(

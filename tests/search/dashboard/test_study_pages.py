@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 import optuna_dashboard
 import pytest
 
+from search.analysis.trials import Trial
 from search.dashboard import study_pages, study_trials
 from search.dashboard.study_figures import study_figures
 from search.dashboard.study_pages import StudyPages
+from search.records import TrialRecord
 from search.storage import FinishedTrial, Storage
 from tests.search.dashboard.client import Client
 
@@ -37,7 +39,8 @@ def reduced(trial: dict[str, Any]) -> dict[str, Any]:
 
     def short(value: Any) -> Any:
         try:
-            return pytest.approx(float(value), rel=1e-5)
+            plain = json.loads(value) if isinstance(value, str) else value
+            return pytest.approx(plain if isinstance(plain, list) else float(plain), rel=1e-5)
         except (TypeError, ValueError):
             return value
 
@@ -181,7 +184,7 @@ def test_importances_of_many_trials_are_ours(
 
 
 def test_the_figures_show_verdicts_and_are_small(finished: Invented) -> None:
-    rows = {row.number: row for row in finished.store.trial_rows()}
+    rows = {row.number: Trial.of_row(row) for row in finished.store.trial_rows()}
     contexts = dict.fromkeys(rows, 20)
     figures = {
         figure["id"]: figure["graph_object"]
@@ -195,9 +198,10 @@ def test_the_figures_show_verdicts_and_are_small(finished: Invented) -> None:
 
 
 def test_the_figure_of_limits_has_every_context(finished: Invented) -> None:
-    rows = {row.number: row for row in finished.store.trial_rows() if row.state == "complete"}
+    trials = [Trial.of_row(row) for row in finished.store.trial_rows()]
+    rows = {trial.number: trial for trial in trials if trial.is_scored}
     contexts = dict(zip(rows, (4, 7, 30), strict=True))
-    limited = {n: replace(row, user_attributes={"limit": 1 / n}) for n, row in rows.items() if n}
+    limited = {n: replace(t, record=TrialRecord(limit=1 / n)) for n, t in rows.items() if n}
     figures = study_figures(finished.definition, {**rows, **limited}, contexts, has_lines=False)
     (text,) = (f["graph_object"] for f in figures if f["id"] == "freerun-limit")
     limit, median, best = json.loads(text)["data"]

@@ -153,8 +153,8 @@ def test_the_reservoir_of_the_least_loss_on_what_is_held_out_is_kept(views: list
 
 def test_errors_are_told_at_the_horizons_of_the_task(views: list[View]) -> None:
     asked = [replace(view, error_horizons=(2, 20, 84)) for view in views]
-    plain = rungs(candidates(AR)[:1], asked)[-1].results[0].to_plain()
-    assert set(plain["errors_at"]) == {"2", "20"}
+    record = rungs(candidates(AR)[:1], asked)[-1].results[0].record
+    assert set(record.errors_at) == {2, 20}
 
 
 def test_what_lies_after_the_training_span_does_not_touch_training(views: list[View]) -> None:
@@ -264,13 +264,14 @@ def test_the_average_of_the_weights_is_scored_and_exported(views: list[View]) ->
 
 def test_the_result_tells_median_and_all_replicas(views: list[View]) -> None:
     result = rungs(candidates(LRU)[:1], views)[-1].results[0]
-    plain = result.to_plain()
-    assert plain["score"] == np.median(plain["replica_scores"])
-    assert len(plain["curve"]) == views[0].horizon_steps
-    assert plain["score"] == pytest.approx(
+    record = result.record
+    assert record.score == np.median(record.replica_scores) == result.score
+    assert record.horizon_steps == views[0].horizon_steps
+    assert record.score == pytest.approx(
         np.median([r.scores.curve.mean() for r in result.replicas])
     )
-    assert result.median_replica.scores.nmse <= plain["score"]
+    assert result.median_replica.scores.nmse <= record.score
+    assert record.example.replica == result.median_replica.index
 
 
 def test_baselines_are_scored_on_the_same_draws(views: list[View]) -> None:

@@ -1,6 +1,5 @@
 """Whatever a study file asks for ends in a finite score and a verdict, however bad."""
 
-import json
 import math
 from typing import Any
 
@@ -11,6 +10,7 @@ from optuna.samplers import RandomSampler
 from models.methods import Real, Whole, method_named
 from models.methods.when import TRAINED
 from search.evaluation import Cohort
+from search.records import CandidateRecord
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 from tests.search.study.space.samples import all_cells
@@ -94,4 +94,4 @@ def test_a_study_file_s_worst_is_scored(choice: dict[str, Any], horizon: int) ->
     result = [rung for rung in cohort if rung is not None][-1].results[0]
     assert all(math.isfinite(score) for score in result.replica_scores)
     assert result.verdict
-    json.dumps(result.to_plain(), allow_nan=False)
+    assert CandidateRecord.from_json(result.record.to_json()).verdict == result.verdict

@@ -3,10 +3,10 @@ import math
 
 import numpy as np
 import pytest
-from models.scores import score
 from PIL import Image
 
-from search.evaluation import CandidateResult, Example, ReplicaResult
+from models.diagnostics.scores import score
+from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.artifacts import (
     BEST_ROLLOUT,
     CURVE,
@@ -16,6 +16,7 @@ from search.plotting.artifacts import (
     read_curve_csv,
     trial_artifacts,
 )
+from search.records import Example
 from search.storage import Artifact
 
 

@@ -50,7 +50,9 @@ FIGURES = {
     "limits": limits_chart(LimitCurves([(1, 0.5)], 60, [(1, 0.4)], 40, [(4, 0.9)], [INTERVAL])),
     "sensitivity": sensitivity_chart([("gru", [1, 2], [0.5, 0.0]), ("lstm", [1, 2], [1.0, 2.0])]),
     "ratios": ratios_chart([INTERVAL], "error without it / error with it"),
-    "series": series_chart([Line("observed", "observed", [0, 1], [0.1, 0.2])], 1, [0.1, 0.2]),
+    "series": series_chart(
+        [Line("observed", "observed", [0, 1], [0.1, 0.2])], 1, np.array([0.1, 0.2])
+    ),
 }
 
 

@@ -5,12 +5,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.baselines import BASELINES
-from search.evaluation import Example
+from models.baselines.baseline import baselines
 from search.plotting.drawing import Drawing, Line, logarithmic_means, visible
 from search.plotting.errors import baseline_lines, error_line
 from search.plotting.palette import COLOURS, baseline_look
 from search.plotting.rollout import rollout_drawing
+from search.records import Example
 
 
 def example(horizon: int = 40, observed: int = 100, first_step: int = 100) -> Example:
@@ -104,12 +104,12 @@ def test_an_error_of_zero_can_be_drawn_on_a_logarithmic_axis() -> None:
 
 def test_baselines_that_coincide_can_be_told_apart() -> None:
     """By colour, by dash, and by symbols that stand at different steps."""
-    lines = baseline_lines([(name, np.linspace(0.1, 1.0, 400)) for name in BASELINES])
-    assert len({line.role for line in lines}) == len(BASELINES)
-    assert len({line.dash for line in lines}) == len(BASELINES)
-    assert len({line.symbol for line in lines}) == len(BASELINES)
+    lines = baseline_lines([(name, np.linspace(0.1, 1.0, 400)) for name in baselines()])
+    assert len({line.role for line in lines}) == len(baselines())
+    assert len({line.dash for line in lines}) == len(baselines())
+    assert len({line.symbol for line in lines}) == len(baselines())
     marked = [place for line in lines for place in line.marked]
-    assert len(set(marked)) == len(marked) == 4 * len(BASELINES)
+    assert len(set(marked)) == len(marked) == 4 * len(baselines())
 
 
 def test_a_baseline_has_one_look_whatever_others_there_are() -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from models.baselines import BASELINES
+from models.baselines.baseline import baselines
 from search.analysis.study_results import StudyResults
 from search.analysis.wording import (
     baseline_name,
@@ -55,7 +55,7 @@ def test_baselines_stand_among_the_candidates_of_their_draws_by_score(finished: 
     for group, candidates in ((test, 1), (final, 2), (search, 3)):
         kinds = [row.kind for row in group.rows]
         assert kinds.count("candidate") == candidates
-        assert kinds.count("baseline") == len(BASELINES)
+        assert kinds.count("baseline") == len(baselines())
         assert [row.score for row in group.rows] == sorted(row.score for row in group.rows)
         assert "against the signal" in group.note
     assert "4 fresh draws" in test.note
@@ -104,14 +104,14 @@ def test_every_figure_has_words(finished: Invented) -> None:
 def test_every_baseline_is_drawn_and_the_best_one_at_once(finished: Invented) -> None:
     report = report_on(finished)
     rollout, errors = (plot.figure["data"] for plot in report.plots[:2])
-    names = {short_baseline_name(name) for name in BASELINES}
+    names = {short_baseline_name(name) for name in baselines()}
     assert {trace["name"] for trace in errors} == {"trial 4", *names}
     drawn = {t["name"].removeprefix("free run of "): t.get("visible") for t in rollout}
     assert names <= drawn.keys()
     (best, *_) = (row for row in report.groups[0].rows if row.kind == "baseline")
     assert {name for name in names if drawn[name] is None} == {
         "AR",
-        *(short_baseline_name(name) for name in BASELINES if baseline_name(name) == best.name),
+        *(short_baseline_name(name) for name in baselines() if baseline_name(name) == best.name),
     }
 
 

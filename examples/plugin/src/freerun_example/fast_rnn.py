@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from models.tensors import MemberBatchUnit
-from models.tensors import torch
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import Layer, UnitCell, times_tanh_slope
+from models.tensors import MemberBatchUnit, torch
 
 
 class FastRNN(UnitCell, name="fast_rnn", label="FastRNN", source="Kusupati et al. (2018)"):

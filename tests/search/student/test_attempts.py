@@ -1,31 +1,36 @@
-"""The section on a study of presets, made from one that really ran."""
+"""A study of presets that is run to its last job, and the section of a report on it."""
 
 from __future__ import annotations
 
+import math
 import re
+from collections import Counter
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import pytest
 
 from search.analysis.study_results import StudyResults
 from search.plotting.artifacts import trial_artifacts
+from search.records import Record
 from search.report.page import write_report
 from search.report.parts import Section
 from search.running.worker import Worker
-from search.storage import Storage, open_storage
+from search.storage import Storage, StudyReader, StudyStore, open_storage
 from search.student.findings import Effect, StudyFindings, study_findings
-from search.student.jobs import ExplainingJobs
+from search.student.jobs import DIAGNOSIS, REPLAY, Diagnosis, ExplainingJobs, Replay, Without
 from search.student.section import report_sections
 from search.student.sentences import what_the_winner_needs
 from search.study.definition import StudyDefinition
+from search.study.space.ablation import without_each
 from search.study.task_data import TaskData
 
 if TYPE_CHECKING:
     from tests.search.invented import Invented
 
+Found = TypeVar("Found", bound=Record)
 PRESETS = {"baseline": 3, "residual": 2, "running-on-state": 4}
 
 
@@ -63,10 +68,14 @@ def run(storage: Storage, name: str, noise_std: float) -> StudyResults:
         quota_trials=PRESETS,
     )
     store.set_budget(trials=sum(PRESETS.values()), minutes=None, quota_trials=PRESETS)
+    work(store, definition)
+    return StudyResults.read(storage.study(name))
+
+
+def work(store: StudyStore, definition: StudyDefinition) -> None:
     worker = Worker(store, definition, TaskData(definition, None), trial_artifacts, lambda: False)
     worker.further_jobs = ExplainingJobs()
     worker.run()
-    return StudyResults.read(storage.study(name))
 
 
 @pytest.fixture(scope="module")
@@ -99,6 +108,58 @@ def section(noisy: StudyResults, clean: StudyResults) -> Section:
     return made
 
 
+def done(study: StudyReader, purpose: str, kind: type[Found]) -> list[Found]:
+    """The results of the jobs of a purpose."""
+    jobs = [job for job in study.final_jobs() if job.purpose == purpose]
+    return [kind.from_json(job.result or "") for job in jobs]
+
+
+def test_every_preset_is_diagnosed_and_the_baseline_replayed(noisy: StudyResults) -> None:
+    jobs = noisy.study.final_jobs()
+    assert {job.state for job in jobs} == {"done"}
+    assert Counter(job.purpose for job in jobs if not job.purpose.startswith("without ")) == {
+        "final": 2,
+        "test": 1,
+        "anatomy": 3,
+        "replay": 1,
+    }
+
+
+def test_each_component_of_the_winner_is_left_out(noisy: StudyResults) -> None:
+    (winner,) = (job.trial_id for job in noisy.study.final_jobs() if job.purpose == "test")
+    params = noisy.trial(winner).params
+    components = without_each(noisy.definition.full_space(), params)
+    assert components
+    for name in components:
+        (without,) = done(noisy.study, f"without {name}", Without)
+        # On the draws of the winner's final, so that they are compared pair by pair.
+        assert len(without.replica_scores) == noisy.definition.search.final_replicas
+
+
+def test_a_diagnosis_runs_networks_on_draws_that_they_have_not_seen(noisy: StudyResults) -> None:
+    for diagnosis in done(noisy.study, DIAGNOSIS, Diagnosis):
+        assert len(diagnosis.persistence) == noisy.definition.task.horizon_steps
+        assert diagnosis.worker is not None
+        transfer = diagnosis.transfer
+        assert transfer is not None
+        assert (transfer.draws, transfer.networks) == (200, 8)
+        assert len(transfer.by_network) == 8
+        assert transfer.horizon_steps == noisy.definition.task.test_horizon_steps
+
+
+def test_a_replay_has_the_series_of_phase_0(noisy: StudyResults) -> None:
+    (replay,) = done(noisy.study, REPLAY, Replay)
+    assert len(replay.values) == len(replay.truth) == 120
+    assert replay.truth[0] == pytest.approx(math.sin(0.1))
+    assert len(replay.one_step) == 120 - replay.first_forecast
+
+
+def test_a_second_worker_plans_nothing_twice(storage: Storage, noisy: StudyResults) -> None:
+    before = noisy.study.final_jobs()
+    work(storage.study("noisy"), noisy.definition)
+    assert noisy.study.final_jobs() == before
+
+
 def test_trials_are_counted_by_preset(found: StudyFindings, noisy: StudyResults) -> None:
     assert {a.name: len(a.scores) for a in found.attempts} == PRESETS
     for attempt in found.attempts:
@@ -121,11 +182,10 @@ def test_each_context_has_its_limit(found: StudyFindings) -> None:
 def test_networks_are_compared_on_draws_they_were_not_trained_on(found: StudyFindings) -> None:
     for attempt in found.attempts:
         assert attempt.transfer is not None
-        assert attempt.transfer["draws"] >= 100
-        assert attempt.anatomy is not None
+        assert attempt.transfer.draws >= 100
         feeds_back = attempt.name != "running-on-state"
-        assert (attempt.anatomy["one_step"] is not None) == feeds_back
-        assert (attempt.anatomy["echo"] is not None) == feeds_back
+        assert (attempt.one_step is not None) == feeds_back
+        assert (attempt.sensitivity is not None) == feeds_back
 
 
 def test_effects_are_ratios_within_their_intervals(found: StudyFindings) -> None:

@@ -1,0 +1,118 @@
+"""Trials as results are read from them: the storage's row with its attributes as a typed record."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Self
+
+from optuna.trial import FrozenTrial, TrialState
+
+from search.errors import UsageError
+from search.records import TrialRecord
+from search.storage import ParamValue, TrialRow
+from search.storage.records import TrialStateName
+from search.study.space import PRESET, Space
+
+_STATES: Mapping[TrialState, TrialStateName] = {
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+    TrialState.WAITING: "waiting",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """A trial of any state.
+
+    value: its score, or the last report of a pruned one. reports: values by rung. started,
+    completed: naive local time, as in Optuna. worker_id: who had it last, where that is known.
+    """
+
+    trial_id: int
+    number: int
+    state: TrialStateName
+    value: float | None
+    params: Mapping[str, ParamValue]
+    record: TrialRecord
+    reports: Mapping[int, float]
+    started: datetime | None = None
+    completed: datetime | None = None
+    worker_id: int | None = None
+
+    @classmethod
+    def of_row(cls, row: TrialRow) -> Self:
+        """Return the trial of a storage's row."""
+        return cls(
+            trial_id=row.trial_id,
+            number=row.number,
+            state=row.state,
+            value=row.value,
+            params=row.params,
+            record=TrialRecord.from_attributes(row.user_attributes),
+            reports=row.intermediate_values,
+            started=row.started,
+            completed=row.completed,
+            worker_id=row.worker_id,
+        )
+
+    @classmethod
+    def of_frozen(cls, trial: FrozenTrial) -> Self:
+        """Return the trial that Optuna describes; its worker is not known."""
+        return cls(
+            trial_id=trial._trial_id,
+            number=trial.number,
+            state=_STATES[trial.state],
+            value=trial.value,
+            params=trial.params,
+            record=TrialRecord.from_attributes(trial.user_attrs),
+            reports=trial.intermediate_values,
+            started=trial.datetime_start,
+            completed=trial.datetime_complete,
+        )
+
+    @property
+    def is_scored(self) -> bool:
+        """Whether it is complete, with a score."""
+        return self.state == "complete" and self.value is not None
+
+    @property
+    def score(self) -> float:
+        """The score of a complete trial."""
+        assert self.value is not None
+        return self.value
+
+    @property
+    def preset(self) -> str | None:
+        """Its preset, None in a study without presets."""
+        preset = self.params.get(PRESET)
+        return None if preset is None else str(preset)
+
+
+def best_first(trials: Iterable[Trial]) -> list[Trial]:
+    """Return the complete trials, the best first, ties by number."""
+    scored = [trial for trial in trials if trial.is_scored]
+    return sorted(scored, key=lambda trial: (trial.score, trial.number))
+
+
+def verdict_counts(trials: Iterable[Trial]) -> list[tuple[str, int, int]]:
+    """Return each verdict with how many complete and how many pruned trials got it, most first."""
+    counts: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for trial in trials:
+        if trial.record.verdict is not None:
+            counts[trial.record.verdict][trial.state] += 1
+    rows = [(verdict, count["complete"], count["pruned"]) for verdict, count in counts.items()]
+    return sorted(rows, key=lambda row: (-row[1] - row[2], row[0]))
+
+
+def context_steps(space: Space, trial: Trial) -> int | None:
+    """Return how many true values a trial's networks read before a free run that is scored.
+
+    None for a trial whose parameters are no candidate of the space: another program made it.
+    """
+    try:
+        return space.resolve(trial.params).architecture.context_steps
+    except UsageError:
+        return None

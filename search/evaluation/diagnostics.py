@@ -1,0 +1,168 @@
+"""Why free runs fail: measurements of trained networks beside their scores.
+
+How good are one-step forecasts over the steps that the free run is scored on? What is left of a
+displaced value later in a free run? How good are networks in the mean on draws that they were not
+trained on, where the limit of their context binds?
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import torch
+
+from models.baselines.constant import Persistence
+from models.checkpoint import Checkpoint
+from models.diagnostics.scores import Scores, score
+from models.diagnostics.sensitivity import sensitivity as sensitivity_of
+from models.network.forecaster import Forecaster
+from models.per_member import in_company
+from search.evaluation.baselines import truth_of
+from search.evaluation.networks import run_networks
+from search.records import Array, Record
+from search.series import FloatArray
+from search.study.task_data import View
+
+# Lags at which a sensitivity is kept: all of the first ones, then ever fewer.
+_LAGS_PER_DOUBLING = 6
+
+
+class OneStep(Record):
+    """One-step forecasts from true values, over the steps that the free run is scored on.
+
+    nmse: the median over networks; persistence: that of the last true value, likewise. forecast:
+    `[step]` of the network of one replica.
+    """
+
+    nmse: float
+    persistence: float
+    forecast: Array
+
+
+class Sensitivity(Record):
+    """What is left of a displaced value: gradient norms by lag, the median over networks."""
+
+    lags: tuple[int, ...]
+    norms: tuple[float, ...]
+
+    def at(self, lag: int) -> float:
+        """The norm at the lag that is nearest to this one."""
+        return self.norms[int(np.abs(np.array(self.lags) - lag).argmin())]
+
+
+class Transfer(Record):
+    """Free runs of networks on draws that none of them was trained on.
+
+    mean: NMSE over draws and networks; standard_error: of that mean over draws, whose own mean is
+    over networks; by_network: the mean over draws of each; median: over draws and networks.
+    """
+
+    context_steps: int
+    draws: int
+    networks: int
+    horizon_steps: int
+    mean: float
+    standard_error: float
+    median: float
+    by_network: tuple[float, ...]
+
+
+def one_step(checkpoint: Checkpoint, views: Sequence[View], replica: int) -> OneStep | None:
+    """Measure the one-step forecasts of networks, one for each view; keep those of a replica.
+
+    None for a forecaster that runs on its state alone: it reads no true values.
+    """
+    if checkpoint.architecture.autonomous:
+        return None
+    start, horizon = views[0].starts[0], views[0].horizon_steps
+    forecasts = one_step_forecasts(checkpoint, views, start)[:, :horizon]
+    errors = [_first_run(v, f).nmse for v, f in zip(views, forecasts, strict=True)]
+    last_values = [_first_run(v, v.values[start - 1 : start - 1 + horizon]).nmse for v in views]
+    return OneStep(
+        nmse=float(np.median(errors)),
+        persistence=float(np.median(last_values)),
+        forecast=forecasts[replica, :, 0],
+    )
+
+
+def one_step_forecasts(checkpoint: Checkpoint, views: Sequence[View], start: int) -> FloatArray:
+    """Return one-step forecasts of all values from position `start` on, `[member, step, channel]`.
+
+    Member m reads `views[m]`; there must be a context before `start`.
+    """
+    values = np.stack([view.values for view in views])[:, np.newaxis]
+    context = values[:, :, start - checkpoint.architecture.context_steps : start]
+    truth = values[:, :, start:]
+    return run_networks(checkpoint, context, truth.shape[2], truth)[:, 0]
+
+
+def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | None:
+    """Measure what is left of a displaced value in the free runs of networks, one for each view.
+
+    None for a forecaster that runs on its state alone or that is fitted in closed form.
+    """
+    if checkpoint.architecture.autonomous or not checkpoint.architecture.is_trained:
+        return None
+    start = views[0].starts[0]
+    steps = checkpoint.architecture.context_steps
+    shift = checkpoint.shift.numpy()[:, np.newaxis]
+    scale = checkpoint.scale.numpy()[:, np.newaxis]
+    contexts = (np.stack([v.values[start - steps : start] for v in views]) - shift) / scale
+    rows = in_company(range(len(views)))
+    norms = sensitivity_of(
+        Forecaster(checkpoint.architecture, checkpoint.channels),
+        checkpoint.weights[rows],
+        torch.tensor(contexts[rows][:, np.newaxis], dtype=torch.float32),
+        views[0].horizon_steps,
+    ).numpy()
+    lags = _kept_lags(norms.shape[1])
+    medians = np.median(norms, axis=0)[np.array(lags) - 1]
+    return Sensitivity(lags=tuple(lags), norms=tuple(medians.tolist()))
+
+
+def transfer(checkpoint: Checkpoint, views: Sequence[View]) -> Transfer:
+    """Run networks freely on draws that none of them was trained on."""
+    steps = checkpoint.architecture.context_steps
+    starts = [view.starts[0] for view in views]
+    contexts = np.stack(
+        [view.values[start - steps : start] for view, start in zip(views, starts, strict=True)]
+    )
+    runs = run_networks(checkpoint, contexts[np.newaxis], views[0].horizon_steps)
+    scores = np.array(
+        [
+            [_first_run(view, runs[m, d]).nmse for d, view in enumerate(views)]
+            for m in range(len(runs))
+        ]
+    )
+    by_draw = scores.mean(axis=0)
+    return Transfer(
+        context_steps=steps,
+        draws=len(views),
+        networks=len(runs),
+        horizon_steps=views[0].horizon_steps,
+        mean=float(by_draw.mean()),
+        standard_error=float(by_draw.std(ddof=1) / np.sqrt(len(views))),
+        median=float(np.median(scores)),
+        by_network=tuple(scores.mean(axis=1).tolist()),
+    )
+
+
+def persistence_curve(views: Sequence[View]) -> FloatArray:
+    """Return NMSE by horizon step of the last value for ever, the median over views."""
+    runs = [
+        Persistence().forecast(view.values[: view.starts[0]], view.horizon_steps) for view in views
+    ]
+    curves = [_first_run(view, run).curve for view, run in zip(views, runs, strict=True)]
+    return np.asarray(np.median(curves, axis=0))
+
+
+def _kept_lags(most: int) -> list[int]:
+    doublings = np.arange(0, _LAGS_PER_DOUBLING * np.log2(most) + 1) / _LAGS_PER_DOUBLING
+    return sorted({int(lag) for lag in np.round(2.0**doublings) if lag <= most} | {most})
+
+
+def _first_run(view: View, forecast: FloatArray) -> Scores:
+    """The scores of a forecast `[step, channel]` from a view's first start point."""
+    training = view.values[: view.train_steps]
+    truth = truth_of(view)[:1]
+    mean, std = training.mean(axis=0), training.std(axis=0)
+    return score(forecast[np.newaxis], truth, view.variance, mean, std)

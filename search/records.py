@@ -1,0 +1,243 @@
+"""Typed results of trials and final jobs, as they go from workers to the database and to readers.
+
+TrialRecord    what is kept of a trial, in Optuna's user attributes
+FinalRecord    what a final or a test found, as the JSON text of its job
+ranked         which finalist won
+
+Attribute names and JSON keys are those that databases have held since version 0.1.0. Keys that are
+not known are ignored, so that a later version may add some.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Self, TypeVar
+
+import numpy as np
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    PlainValidator,
+    ValidationError,
+    computed_field,
+)
+
+from search.series import FloatArray
+from search.study.definition import ScoreAgainst
+
+_ERROR_AT = "error_at_"
+
+
+def _array(values: Any) -> FloatArray:
+    return np.asarray(values, dtype=np.float64)
+
+
+def _loss(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+Array = Annotated[FloatArray, PlainValidator(_array), PlainSerializer(FloatArray.tolist)]
+# None where it is no number, since JSON has none for it.
+Loss = Annotated[float | None, BeforeValidator(_loss)]
+
+
+class Record(BaseModel):
+    """A frozen value with a JSON text."""
+
+    model_config = ConfigDict(frozen=True, allow_inf_nan=False, populate_by_name=True)
+
+    def to_json(self) -> str:
+        """Return the text that is stored."""
+        return self.model_dump_json(by_alias=True)
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Rebuild what `to_json` wrote."""
+        return cls.model_validate_json(text)
+
+
+class Origin(Record):
+    """Who trained, and on what: the worker, its host, and the type and versions of the machine."""
+
+    worker: int | None = None
+    host: str | None = None
+    machine: Mapping[str, str] = {}
+
+    def sign(self, record: "Signed") -> "Signed":
+        """Return a record that this worker made."""
+        return record.model_copy(update=self.model_dump())
+
+
+Signed = TypeVar("Signed", bound=Origin)
+
+
+@dataclass(frozen=True, eq=False)
+class Example:
+    """One free run to look at, all arrays `[time]` of the first channel, in the series' units.
+
+    observed: the values before the free run, `first_step` the index of its first forecast step
+    within the series; truth and forecast: over the horizon.
+    """
+
+    replica: int
+    first_step: int
+    observed: Array
+    truth: Array
+    forecast: Array
+
+
+class CandidateRecord(Record):
+    """A candidate on all its replicas.
+
+    replica_scores: NMSE of each, against the signal or the observations. verdict: of the candidate,
+    verdicts: of each replica. valid_prediction_steps, errors_at (by horizon step), curve (NMSE by
+    horizon step): medians over replicas. restarts: which one each replica kept. parameters: of one
+    network; seconds: of one core. example: the free run of the median replica.
+    """
+
+    replica_scores: tuple[float, ...]
+    scored_against: ScoreAgainst
+    verdict: str
+    verdicts: tuple[str, ...]
+    valid_prediction_steps: float
+    errors_at: Mapping[int, float]
+    curve: Array
+    training_losses: tuple[Loss, ...]
+    restarts: tuple[int, ...]
+    parameters: int
+    seconds: float
+    example: Example
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def score(self) -> float:
+        """The median over replicas."""
+        return float(np.median(self.replica_scores))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def mean_score(self) -> float:
+        """The mean over replicas."""
+        return float(np.mean(self.replica_scores))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def geometric_mean(self) -> float:
+        """The geometric mean over replicas, by which the final chooses."""
+        # It brings torch, which takes seconds, and which most readers of records don't need.
+        from models.diagnostics.scores import geometric_mean
+
+        return geometric_mean(self.replica_scores)
+
+    @property
+    def horizon_steps(self) -> int:
+        """Scored steps of each free run."""
+        return len(self.curve)
+
+
+class BaselineRecord(Record):
+    """A baseline on the draws of a candidate.
+
+    draw_scores: NMSE of each draw, one for all where the series is a table. curve: NMSE by horizon
+    step, the median over draws. forecast: `[time]` of the candidate's example, None where it was
+    not kept.
+    """
+
+    draw_scores: tuple[float, ...]
+    curve: Array
+    forecast: Array | None = None
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def score(self) -> float:
+        """The median over draws."""
+        return float(np.median(self.draw_scores))
+
+    @computed_field  # type: ignore[prop-decorator]
+    @property
+    def mean_score(self) -> float:
+        """The mean over draws."""
+        return float(np.mean(self.draw_scores))
+
+
+class FinalRecord(CandidateRecord, Origin):
+    """What a final or a test found: a candidate and, by name, the baselines on the same draws."""
+
+    baselines: Mapping[str, BaselineRecord] = {}
+
+
+class TrialRecord(Origin):
+    """What is kept of a trial; None for what it lacks, as one that failed lacks all results.
+
+    shown_verdict: of the median replica, which the picture shows. limit: the attainable NMSE of its
+    context. cohort_networks: how many networks began to train in its cohort. message: why it
+    failed. Other fields are those of `CandidateRecord`; training_loss: the median over replicas.
+    """
+
+    model_config = ConfigDict(allow_inf_nan=True)
+
+    verdict: str | None = None
+    shown_verdict: str | None = None
+    score: float | None = None
+    scored_against: ScoreAgainst | None = None
+    replica_scores: tuple[float, ...] | None = None
+    valid_prediction_steps: float | None = None
+    errors_at: Mapping[int, float] = {}
+    training_loss: float | None = None
+    parameters: int | None = None
+    seconds: float | None = None
+    limit: float | None = None
+    cohort_networks: int | None = None
+    message: str | None = None
+
+    @classmethod
+    def of(
+        cls, result: CandidateRecord, origin: Origin, networks: int, limit: float | None
+    ) -> Self:
+        """Return what to keep of a trial's result; networks: see `cohort_networks`."""
+        losses = [math.inf if loss is None else loss for loss in result.training_losses]
+        return cls(
+            verdict=result.verdict,
+            shown_verdict=result.verdicts[result.example.replica],
+            score=result.score,
+            scored_against=result.scored_against,
+            replica_scores=result.replica_scores,
+            valid_prediction_steps=result.valid_prediction_steps,
+            errors_at=result.errors_at,
+            training_loss=float(np.median(losses)),
+            parameters=result.parameters,
+            seconds=round(result.seconds, 3),
+            limit=limit,
+            cohort_networks=networks,
+            **origin.model_dump(),
+        )
+
+    def to_attributes(self) -> dict[str, Any]:
+        """Return the user attributes: plain JSON values, of what the record has."""
+        plain = self.model_dump(exclude_defaults=True)
+        errors = plain.pop("errors_at", {})
+        origin = {name: plain.pop(name) for name in Origin.model_fields if name in plain}
+        return {**plain, **{f"{_ERROR_AT}{step}": e for step, e in errors.items()}, **origin}
+
+    @classmethod
+    def from_attributes(cls, attributes: Mapping[str, Any]) -> Self:
+        """Rebuild what `to_attributes` wrote; an empty record where another program wrote them."""
+        errors = {
+            step: value
+            for name, value in attributes.items()
+            if name.startswith(_ERROR_AT) and (step := name.removeprefix(_ERROR_AT)).isdecimal()
+        }
+        try:
+            return cls.model_validate({**attributes, "errors_at": errors})
+        except ValidationError:
+            return cls()
+
+
+def ranked(finals: Mapping[int, CandidateRecord]) -> Sequence[int]:
+    """Return the trial ids of finals, the winner first: the one of the least geometric mean.
+
+    Of equal means the older trial is better.
+    """
+    return sorted(finals, key=lambda trial_id: (finals[trial_id].geometric_mean, trial_id))
