@@ -24,7 +24,7 @@ from models.methods import (
 )
 from models.methods.condition import ALWAYS
 from models.methods.method import selector_values
-from search.plugins import load_plugins
+from search.plugins import PluginError, load_plugins
 
 
 @dataclass(frozen=True)
@@ -117,13 +117,14 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
 
 
 def _of_settings(owners: Sequence[tuple[type[Method], Setting]]) -> Parameter:
-    """The parameter of settings of one name; methods that share it have to declare it alike."""
+    """The parameter of settings of one name; PluginError where methods do not declare it alike."""
     method, first = owners[0]
     for other, own in owners[1:]:
-        if (own.values, own.default, own.neutral) != (first.values, first.default, first.neutral):
-            raise ValueError(
-                f"the setting {first.name!r} must have equal values, default and neutral value in "
-                f"all methods, but {method.name} and {other.name} declare it differently"
+        if _shape(own) != _shape(first):
+            raise PluginError(
+                f"the setting {first.name!r} must be declared alike by all methods that have it, "
+                f"but {method.name} and {other.name} ({other.__module__}) do not; give one of "
+                "them another name"
             )
     conditions = [_both(m.presence(), own.when) for m, own in owners]
     return Parameter(
@@ -138,6 +139,11 @@ def _of_settings(owners: Sequence[tuple[type[Method], Setting]]) -> Parameter:
         ablation=first.ablation,
         owners=tuple(m for m, _ in owners),
     )
+
+
+def _shape(own: Setting) -> tuple[object, ...]:
+    """What has to be equal for two settings to be one parameter."""
+    return own.values, own.default, own.neutral, own.shared, own.searched
 
 
 def _both(one: Condition, other: Condition) -> Condition:

@@ -39,9 +39,42 @@ def imports(folder: Path, watched: list[str], *commands: list[str]) -> list[tupl
     return [(code, loaded) for code, loaded in map(json.loads, lines)]
 
 
+# Imported by what trains, stores, reads tables or draws.
+SLOW = ["torch", "optuna", "polars", "plotly", "matplotlib"]
+HEAD = 'name = "x"\n[series]\nsource = "sine"\n[task]\ntrain_steps = 600\nhorizon_steps = 400\n'
+# What is wrong in a section, from misspelt names to domains that do not fit together.
+MISTAKES = {
+    "unknown-parameter": "[space]\nhidden_unit = 8",
+    "unknown-cell": '[space]\ncell = "gruu"',
+    "unknown-forcing": '[space]\nforcing = ["spares"]',
+    "out-of-bounds": "[space]\nlearning_rate = 1000",
+    "empty-range": "[space]\nlearning_rate = { low = 1, high = 0.1 }",
+    "in-vain": "[space]\nprofessor_weight = 0.5",
+    "too-long": "[space]\nwarm_up_steps = 600",
+    "too-long-for-a-closed-form": '[space]\ncell = "ar"\nar_order = 400',
+    "too-many-monomials": '[space]\ncell = "nvar"\nnvar_delays = 40\ndegree = 3',
+    "too-many-rungs": "[search]\nrungs = 9",
+    "unknown-preset": "[presets]\nlsmt = 5",
+    "closed-preset": "[presets]\nlstm = 5\n[space]\nlayers = 1",
+    "unknown-section": '[serie]\nsource = "sine"',
+}
+
+
+def test_what_is_wrong_in_a_study_file_is_told_without_slow_imports(tmp_path: Path) -> None:
+    for name, section in MISTAKES.items():
+        (tmp_path / f"{name}.toml").write_text(HEAD + section + "\n")
+    (tmp_path / "unknown-source.toml").write_text(HEAD.replace('"sine"', '"sin"'))
+    commands = [["check", path.name] for path in tmp_path.iterdir()]
+    assert imports(tmp_path, SLOW, *commands) == [(2, [])] * (len(MISTAKES) + 1)
+
+
+def test_what_can_be_searched_is_listed_without_slow_imports(tmp_path: Path) -> None:
+    looks = [["methods"], ["methods", "gru"], ["methods", "--json"], ["check", "--presets"]]
+    assert imports(tmp_path, SLOW, *looks, ["methods", "gruu"]) == [(0, [])] * 4 + [(2, [])]
+
+
 def test_what_a_user_got_wrong_is_told_without_slow_imports(tmp_path: Path) -> None:
     (tmp_path / "wrong.toml").write_text("[search]\ntrails = 6\n")
-    slow = ["torch", "optuna", "polars", "plotly", "matplotlib"]
     wrong: list[list[str]] = [
         ["fly"],
         ["run", "wrong.toml", "--fast"],
@@ -55,7 +88,7 @@ def test_what_a_user_got_wrong_is_told_without_slow_imports(tmp_path: Path) -> N
         ["list"],
         ["status", "smoke"],
     ]
-    assert imports(tmp_path, slow, ["--help"], *wrong) == [(0, []), *([(2, [])] * len(wrong))]
+    assert imports(tmp_path, SLOW, ["--help"], *wrong) == [(0, []), *([(2, [])] * len(wrong))]
 
 
 def test_looking_at_a_storage_needs_no_torch(tmp_path: Path) -> None:

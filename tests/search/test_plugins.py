@@ -1,0 +1,180 @@
+"""Plug-ins on the path: what a study file uses of them, and what is said of broken ones."""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from textwrap import dedent
+
+import pytest
+
+from search.errors import UsageError
+from search.plugins import check_plugins
+from search.study.definition import StudyDefinition
+from search.study.study_file import read_stored_definition
+from tests.search.cli.conftest import REPOSITORY, Finished
+
+NAME = "freerun-invented"
+# A module with a source of series and an option of training.
+WAVES = dedent(
+    """
+    from typing import Literal
+
+    import numpy as np
+
+    from models.methods import Flag, Method, Stage, flag
+    from models.methods.when import TRAINED
+    from search.series import Draw, GeneratedSource
+
+
+    class Square(GeneratedSource):
+        source: Literal["square"] = "square"
+        half_period: int = 5
+
+        @property
+        def signal_variance(self):
+            return 1.0
+
+        def draw(self, study_seed, purpose, index, steps):
+            values = np.where(np.arange(steps) // self.half_period % 2, 1.0, -1.0)[:, None]
+            return Draw(values=values.copy(), signal=values)
+
+
+    class Idle(Method, name="idle"):
+        '''An option that changes nothing.'''
+
+        kind = "invented"
+        stage = Stage.OPTIMISER
+        applies = TRAINED
+
+        idle: bool = flag("Whether nothing is done.", searched=False)
+    """
+)
+STUDY = """
+name = "square"
+[series]
+source = "square"
+half_period = 7
+[task]
+train_steps = 60
+horizon_steps = 10
+[space]
+warm_up_steps = 10
+window_steps = 4
+idle = [false, true]
+"""
+# Prints the definition that a study file is read to.
+READ = """
+import sys
+from pathlib import Path
+from search.study.study_file import read_study_file
+
+definition = read_study_file(Path(sys.argv[1])).definition
+print(definition.model_dump_json())
+"""
+
+
+def install(folder: Path, modules: Mapping[str, str], name: str = NAME) -> Path:
+    """Put a distribution of some modules into a folder, each an entry point; return the folder."""
+    info = folder / f"{name.replace('-', '_')}-1.2.dist-info"
+    info.mkdir(parents=True)
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.2\n")
+    points = "".join(f"point{i} = {module}\n" for i, module in enumerate(modules))
+    (info / "entry_points.txt").write_text(f"[freerun.methods]\n{points}")
+    for module, text in modules.items():
+        if text:
+            (folder / f"{module}.py").write_text(text)
+    return folder
+
+
+def python(folder: Path, *arguments: object) -> Finished:
+    """Run Python where the distributions of a folder are on the path."""
+    ended = subprocess.run(
+        [sys.executable, *map(str, arguments)],
+        cwd=folder,
+        env={**os.environ, "PYTHONPATH": f"{REPOSITORY}{os.pathsep}{folder}"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return Finished(ended.returncode, ended.stdout, ended.stderr)
+
+
+def test_a_source_and_a_method_of_a_plugin_are_accepted_in_a_study_file(tmp_path: Path) -> None:
+    folder = install(tmp_path, {"invented_waves": WAVES})
+    (folder / "study.toml").write_text(STUDY)
+    read = python(folder, "-c", READ, "study.toml")
+    assert read.code == 0, read.err
+    stored = read.json
+    assert stored["series"] == {"source": "square", "half_period": 7}
+    assert stored["space"]["idle"] == [False, True]
+    assert stored["plugins"] == {NAME: "1.2"}
+    (folder / "study.toml").write_text(STUDY.replace("half_period = 7", 'half_period = "7"'))
+    refused = python(folder, "-m", "search", "check", "study.toml")
+    assert refused.code == 2
+    assert '[series] half_period must be a whole number, but got "7"' in refused.err
+
+
+def test_a_study_that_uses_no_plugin_names_none_though_some_are_there(tmp_path: Path) -> None:
+    folder = install(tmp_path, {"invented_waves": WAVES})
+    plain = STUDY.replace("square", "sine").replace("half_period = 7\n", "")
+    (folder / "study.toml").write_text(plain.replace("idle = [false, true]\n", ""))
+    stored = python(folder, "-c", READ, "study.toml").json
+    assert stored["plugins"] == {}
+    assert "idle" not in stored["space"]
+
+
+SAME_NAME = """
+from models.network.cells.cell import UnitCell
+
+class Other(UnitCell, name="gru"):
+    pass
+"""
+OTHER_BOUNDS = """
+from models.methods import Choices, Whole, setting
+from models.network.cells.cell import Cell
+
+class Wide(Cell, name="wide"):
+    hidden_units: int = setting(Whole(1, 10), Choices((8,)), "Hidden units.", shared=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "words"),
+    [
+        ("", f"the plug-in {NAME} 1.2 can't be used: broken raises ModuleNotFoundError"),
+        ("1 / 0\n", f"the plug-in {NAME} 1.2 can't be used: broken raises ZeroDivisionError"),
+        ("def", "broken raises SyntaxError"),
+        (SAME_NAME, "a cell must have a name of its own, but broken.Other has the name 'gru'"),
+        (OTHER_BOUNDS, "the setting 'hidden_units' must be declared alike"),
+    ],
+    ids=["missing", "raising", "no Python", "same name", "other bounds"],
+)
+def test_a_broken_plugin_is_one_clear_message(tmp_path: Path, module: str, words: str) -> None:
+    folder = install(tmp_path, {"broken": module})
+    (folder / "study.toml").write_text(STUDY)
+    ended = python(folder, "-m", "search", "check", "study.toml")
+    assert ended.code == 1, ended.err
+    assert ended.out == ""
+    assert ended.err.count("freerun: failed:") == 1
+    assert words in ended.err
+    assert "Traceback" not in ended.err
+
+
+def test_a_stored_study_is_refused_where_a_plugin_of_it_is_missing() -> None:
+    definition = StudyDefinition.model_validate(
+        {
+            "name": "x",
+            "series": {"source": "sine"},
+            "task": {"train_steps": 600, "horizon_steps": 400},
+        }
+    )
+    stored = json.loads(definition.model_dump_json())
+    assert stored["plugins"] == {}
+    stored["plugins"] = {NAME: "1.2"}
+    stored["series"] = {"source": "square"}
+    with pytest.raises(UsageError, match=rf"plug-in {NAME} \(version 1.2\), which is not inst"):
+        read_stored_definition(json.dumps(stored))
+    check_plugins({})
