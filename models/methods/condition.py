@@ -66,6 +66,9 @@ class Selects:
 
     def __str__(self) -> str:
         able = [m.name for m in methods_of(self.selector) if getattr(m, self.can)]
+        others = [m.name for m in methods_of(self.selector) if m.name not in able]
+        if len(others) < len(able):
+            return f"{self.selector} is not {either(others)}"
         return f"{self.selector} is {either(able) if able else 'none of those that exist'}"
 
     def holds(self, params: Mapping[str, Scalar]) -> bool:

@@ -14,6 +14,7 @@ from search.errors import UsageError
 
 if TYPE_CHECKING:
     from models.methods import Method
+    from search.series import Source
 
 _LINE = 100
 _NAME = 24
@@ -31,6 +32,7 @@ def methods(
     """
     from models.methods import methods as all_methods
     from models.methods import nearest
+    from search.series import known_sources
     from search.study.schema import study_schema
     from search.study.space import parameters
 
@@ -42,11 +44,14 @@ def methods(
         _print_all(all_methods())
         return
     chosen = [method for method in all_methods() if method.name == name]
-    if not chosen:
-        hint = nearest(name, [method.name for method in all_methods()])
+    source = known_sources().get(name)
+    if not chosen and source is None:
+        hint = nearest(name, [*(method.name for method in all_methods()), *known_sources()])
         raise UsageError(f"there is no method {name!r}.{hint} `freerun methods` lists all")
     for method in chosen:
         _print_one(method)
+    if source is not None:
+        _print_source(source)
 
 
 def _print_all(found: Iterable[type[Method]]) -> None:
@@ -83,6 +88,18 @@ def _print_one(method: type[Method]) -> None:
         sampled = f" Sampled where {where}." if where else ""
         about = f"{own.description} {searched} over {default}.{neutral}{sampled}"
         _print_row(own.name, about)
+
+
+def _print_source(source: type[Source]) -> None:
+    from models.methods import shown
+
+    typer.echo(f"{source.model_fields['source'].default} (source of series)")
+    typer.echo(inspect.cleandoc(source.__doc__ or ""))
+    for name, field in source.model_fields.items():
+        if name == "source":
+            continue
+        given = "Required." if field.is_required() else f"Default: {shown(field.default)}."
+        _print_row(name, given)
 
 
 def _print_row(name: str, text: str) -> None:
