@@ -34,6 +34,7 @@ PACKAGES = ("models", "search")
 DETECTED = ("killed", "timeout", "segfault")
 UNTRIED = ("not checked", "check was interrupted by user")
 LOG = "mutmut.log"
+SPINNER = re.compile("[\r\n]*[\u2800-\u28ff] [^\r\n]*")
 # How long mutmut may take to end by itself.
 STOP_SECONDS = 20.0
 
@@ -68,13 +69,12 @@ def main() -> int:
     options = _options()
     with _copy_of_checkout() as folder:
         _configure(folder, options.file, options.tests or [_room_of_tests(options.file)])
-        is_done = _run(folder, options.minutes * 60)
-        results = _results(folder)
-        if not results:
-            sys.stderr.write((folder / LOG).read_text())
-            sys.stderr.write(f"no mutant of {options.file} was tested; mutmut says why above\n")
+        code = _run(folder, options.minutes * 60)
+        if code:
+            sys.stderr.write(SPINNER.sub("", (folder / LOG).read_text()))
+            sys.stderr.write(f"mutmut could not test {options.file}; it says why above\n")
             return 1
-        _report(folder, options.file, results, is_done=is_done)
+        _report(folder, options.file, is_done=code is not None)
     return 0
 
 
@@ -130,8 +130,8 @@ def _configure(folder: Path, file: str, tests: Sequence[str]) -> None:
     (folder / "tmp").mkdir()
 
 
-def _run(folder: Path, seconds: float) -> bool:
-    """Test the mutants; False where the time was up before all were tried."""
+def _run(folder: Path, seconds: float) -> int | None:
+    """Test the mutants; mutmut's exit code, None where the time was up before all were tried."""
     environment = {**os.environ, "OMP_NUM_THREADS": "1", "TMPDIR": str(folder / "tmp")}
     command = [*MUTMUT, "run", "--max-children", str(os.cpu_count() or 1)]
     with (folder / LOG).open("w") as log:
@@ -145,13 +145,12 @@ def _run(folder: Path, seconds: float) -> bool:
             start_new_session=True,
         )
         try:
-            process.wait(seconds)
-            return True
+            return process.wait(seconds)
         except subprocess.TimeoutExpired:
             process.send_signal(signal.SIGINT)
             with suppress(subprocess.TimeoutExpired):
                 process.wait(STOP_SECONDS)
-            return False
+            return None
         finally:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
@@ -177,7 +176,8 @@ def _results(folder: Path) -> dict[str, str]:
     return dict(re.findall(r"^\s+(\S+): (.+)$", lines, flags=re.MULTILINE))
 
 
-def _report(folder: Path, file: str, results: dict[str, str], *, is_done: bool) -> None:
+def _report(folder: Path, file: str, *, is_done: bool) -> None:
+    results = _results(folder)
     texts = 0
     survivors = [name for name, status in results.items() if status == "survived"]
     with ThreadPoolExecutor(os.cpu_count()) as pool:
