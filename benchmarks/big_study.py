@@ -25,6 +25,7 @@ from models.candidate import Candidate
 from models.diagnostics.scores import score
 from models.diagnostics.verdict import verdict
 from models.network.forecaster import Forecaster
+from search.analysis.winner import winner_of
 from search.errors import UserError
 from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.artifacts import trial_artifacts
@@ -173,13 +174,17 @@ class _Maker:
         rows = [row for row in self.store.trial_rows() if row.state == "complete"]
         rows.sort(key=lambda row: (row.value, row.number))
         best = rows[: self.definition.search.finalists]
-        for purpose, chosen in (("final", best), ("test", best[:1])):
+        for purpose in ("final", "test"):
+            winner = winner_of(self.store)
+            chosen = (
+                best if winner is None else [r for r in best if r.number == winner.trial.number]
+            )
             self.store.plan_final_jobs(purpose, [row.trial_id for row in chosen])
             while (job := self.store.claim_final_job(worker)) is not None:
                 (row,) = (row for row in chosen if row.trial_id == job.trial_id)
                 search = self.definition.search
                 number = search.test_draws if purpose == "test" else search.final_replicas
-                views = [self.data.view(purpose, i) for i in range(number)]  # type: ignore[arg-type]
+                views = [self.data.view(purpose, i) for i in range(number)]
                 result = invented_result(views, "tracks", seed=row.number)
                 text = final_record(result, views).to_json()
                 weights = _weights(self.space.resolve(row.params), number)

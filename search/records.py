@@ -1,8 +1,8 @@
 """Typed results of trials and final jobs, as they go from workers to the database and to readers.
 
-TrialRecord    what is kept of a trial, in Optuna's user attributes
-FinalRecord    what a final or a test found, as the JSON text of its job
-ranked         which finalist won
+TrialRecord    the results of a trial, stored as Optuna's user attributes
+FinalRecord    the results of a final or a test, stored as the JSON text of its job
+ranked         the order of the finalists, the winner first
 
 Attribute names and JSON keys are those that databases have held since version 0.1.0. Keys that are
 not known are ignored, so that a later version may add some.
@@ -169,7 +169,7 @@ class FinalRecord(CandidateRecord, Origin):
 
 
 class TrialRecord(Origin):
-    """What is kept of a trial; None for what it lacks, as one that failed lacks all results.
+    """The results of a trial. A field is None where the trial has no such result.
 
     shown_verdict: of the median replica, which the picture shows. limit: the attainable NMSE of its
     context. cohort_networks: how many networks began to train in its cohort. message: why it
@@ -196,7 +196,7 @@ class TrialRecord(Origin):
     def of(
         cls, result: CandidateRecord, origin: Origin, networks: int, limit: float | None
     ) -> Self:
-        """Return what to keep of a trial's result; networks: see `cohort_networks`."""
+        """Return the record of a trial's result; networks: see `cohort_networks`."""
         losses = [math.inf if loss is None else loss for loss in result.training_losses]
         return cls(
             verdict=result.verdict,
@@ -215,7 +215,7 @@ class TrialRecord(Origin):
         )
 
     def to_attributes(self) -> dict[str, Any]:
-        """Return the user attributes: plain JSON values, of what the record has."""
+        """Return the user attributes, plain JSON values, without fields that are None."""
         plain = self.model_dump(exclude_defaults=True)
         errors = plain.pop("errors_at", {})
         origin = {name: plain.pop(name) for name in Origin.model_fields if name in plain}

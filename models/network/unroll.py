@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
+from models.network.cells.cell import BackwardStep
 from models.network.forecaster import Forecaster
 from models.network.head import Dense
 from models.network.options.instance_norm import InstanceScale
@@ -200,15 +201,16 @@ class Unroll:
             if layer > 0:
                 output = self.states[layer - 1][step + 1][..., : self.output_units]
                 below = self.between.again(step, layer - 1, output)
-            self.cells[layer].backward(
-                step,
-                below,
-                self._before(step, layer, reset),
-                self.states[layer][step + 1],
-                carried[layer],
-                self.spare,
-                self.grad_inputs[layer] if layer > 0 or wants_input else None,
+            at = BackwardStep(
+                slot=step,
+                x=below,
+                state=self._before(step, layer, reset),
+                new_state=self.states[layer][step + 1],
+                grad_new_state=carried[layer],
+                grad_state=self.spare,
+                grad_x=self.grad_inputs[layer] if layer > 0 or wants_input else None,
             )
+            self.cells[layer].backward(at)
             carried[layer], self.spare = self.spare, carried[layer]
             if reset:
                 carried[layer].zero_()

@@ -129,7 +129,7 @@ def rungs_of(trials: Sequence[Trial]) -> list[Rung]:
 
 def crews_of(trials: Sequence[Trial], workers: Sequence[WorkerStatus]) -> list[Crew]:
     """Return the workers by host and type of machine."""
-    finished = Counter(trial.worker_id for trial in trials if trial.completed is not None)
+    finished = Counter(trial.record.worker for trial in trials)
     found: dict[tuple[str, str], list[WorkerStatus]] = {}
     for worker in workers:
         machine = worker.machine

@@ -44,7 +44,7 @@ class Value:
 
 
 @dataclass(frozen=True)
-class Effect:
+class ParameterEffect:
     """A parameter of which trials sampled several values."""
 
     parameter: str
@@ -69,8 +69,8 @@ def grouped(trials: Iterable[Trial], key: Callable[[Trial], Key | None]) -> list
 
 def effects(
     trials: Sequence[Trial], definition: StudyDefinition, names: Sequence[str]
-) -> list[Effect]:
-    """Return the named parameters, in that order, as far as trials have several values of them.
+) -> list[ParameterEffect]:
+    """Return those of the named parameters, in their order, of which trials have several values.
 
     A value that a preset fixes does not count: it belongs to the preset and was not sampled.
     """
@@ -86,7 +86,7 @@ def _group(key: Key, trials: int, tracking: int, scores: list[float]) -> Group:
     return Group(key, trials, tracking, len(scores), min(scores), middle, (low, high))
 
 
-def _effect(trials: Sequence[Trial], name: str, domain: Domain) -> Effect:
+def _effect(trials: Sequence[Trial], name: str, domain: Domain) -> ParameterEffect:
     part: Callable[[ParamValue], Key] = _as_key
     label: Callable[[Key], str] = _shown
     if not isinstance(domain, Choices):
@@ -96,7 +96,7 @@ def _effect(trials: Sequence[Trial], name: str, domain: Domain) -> Effect:
         value = trial.params.get(name)
         return None if value is None else part(value)
 
-    return Effect(name, [Value(label(group.key), group) for group in grouped(trials, key)])
+    return ParameterEffect(name, [Value(label(group.key), group) for group in grouped(trials, key)])
 
 
 def _as_key(value: ParamValue) -> Key:

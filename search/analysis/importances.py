@@ -36,12 +36,12 @@ class Importance:
 def importances(trials: Sequence[Trial], definition: StudyDefinition) -> list[Importance]:
     """Return the parameters that trials sampled among several values, the most important first.
 
-    trials: of the study, all or some; those that are not complete are passed over.
-    By conditional PED-ANOVA (Watanabe et al. 2023, https://arxiv.org/abs/2304.10255, and
-    https://arxiv.org/abs/2601.20800 for parameters that not every trial has): the Pearson
-    divergence between where the best tenth lies and where all complete trials lie. Where a study
-    has presets, `preset` is a parameter too. Equal shares come in the order of their names; none
-    is returned for fewer than `FEWEST_TRIALS` complete trials.
+    trials: any of the study's; only complete ones count. The method is conditional PED-ANOVA
+    (Watanabe et al. 2023, https://arxiv.org/abs/2304.10255, and https://arxiv.org/abs/2601.20800
+    for parameters that not every trial has): the Pearson divergence between the distribution of a
+    parameter in the best tenth and in all complete trials. In a study with presets, `preset` is a
+    parameter too. Equal shares are sorted by name. Returns nothing for fewer than `FEWEST_TRIALS`
+    complete trials.
     """
     scored = [t for t in trials if t.is_scored and math.isfinite(t.score)]
     if len(scored) < FEWEST_TRIALS:

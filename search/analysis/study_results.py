@@ -37,7 +37,7 @@ class StudyResults:
     def read(cls, study: StudyReader) -> Self:
         """Read a study's results."""
         data, jobs = study.data(), study.final_jobs()
-        trials = [Trial.of_row(row) for row in study.trial_rows()]
+        trials = [Trial.of(trial) for trial in study.frozen_trials()]
         return cls(
             study=study,
             definition=read_stored_definition(study.definition),

@@ -1,4 +1,4 @@
-"""Trials as results are read from them: the storage's row with its attributes as a typed record."""
+"""Trials as results are read from them: as Optuna has them, with attributes as a typed record."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import UsageError
 from search.records import TrialRecord
-from search.storage import ParamValue, TrialRow
+from search.storage import ParamValue
 from search.storage.records import TrialStateName
 from search.study.space import PRESET, Space
 
@@ -28,7 +28,7 @@ class Trial:
     """A trial of any state.
 
     value: its score, or the last report of a pruned one. reports: values by rung. started,
-    completed: naive local time, as in Optuna. worker_id: who had it last, where that is known.
+    completed: naive local time, as in Optuna.
     """
 
     trial_id: int
@@ -40,27 +40,10 @@ class Trial:
     reports: Mapping[int, float]
     started: datetime | None = None
     completed: datetime | None = None
-    worker_id: int | None = None
 
     @classmethod
-    def of_row(cls, row: TrialRow) -> Self:
-        """Return the trial of a storage's row."""
-        return cls(
-            trial_id=row.trial_id,
-            number=row.number,
-            state=row.state,
-            value=row.value,
-            params=row.params,
-            record=TrialRecord.from_attributes(row.user_attributes),
-            reports=row.intermediate_values,
-            started=row.started,
-            completed=row.completed,
-            worker_id=row.worker_id,
-        )
-
-    @classmethod
-    def of_frozen(cls, trial: FrozenTrial) -> Self:
-        """Return the trial that Optuna describes; its worker is not known."""
+    def of(cls, trial: FrozenTrial) -> Self:
+        """Return a trial as Optuna describes it."""
         return cls(
             trial_id=trial._trial_id,
             number=trial.number,

@@ -50,7 +50,7 @@ def winner_of(study: StudyReader) -> Winner | None:
     tests = outcomes(jobs, "test")
     test = next((test for test in tests if test.trial_id == final.trial_id), None)
     (trial,) = study.frozen_trials([final.trial_id])
-    return Winner(Trial.of_frozen(trial), final, test)
+    return Winner(Trial.of(trial), final, test)
 
 
 def outcomes(jobs: Iterable[FinalJob], purpose: FinalPurpose) -> list[Outcome]:

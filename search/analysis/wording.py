@@ -78,10 +78,13 @@ def commands(name: str, storage_url: str) -> list[Command]:
     hidden = ", with the password in place of ***" if "***" in storage_url else ""
     return [
         Command(f"export FREERUN_STORAGE={shlex.quote(storage_url)}", f"where it is kept{hidden}"),
-        Command(f"freerun run {study}", "resumes; --trials and --minutes raise what may be spent"),
+        Command(f"freerun run {study}", "resumes; --trials and --minutes raise the budget"),
         Command("freerun dashboard", "shows every trial in the browser"),
-        Command(f"freerun report {study} -o report.html", "writes the report anew"),
-        Command(f"freerun export {study} -o {folder}", "exports the winner; --trial another one"),
+        Command(f"freerun report {study} -o report.html", "writes the report again"),
+        Command(
+            f"freerun export {study} -o {folder}",
+            "exports the winner; --trial N exports another trial",
+        ),
         Command(f"freerun retrain {folder} -o retrained", "trains it again and proves its score"),
         Command(
             f"freerun forecast {folder} --series FILE.csv --horizon 100 -o forecast.csv",

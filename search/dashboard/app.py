@@ -54,7 +54,7 @@ class Access:
 
 def dashboard_app(storage: Storage, access: Access) -> App:
     """The whole application; a thread begins to read the studies."""
-    # Given the storage, it reads through its cache; given a URL, it would read every study anew.
+    # Given the storage, it reads through the cache; given a URL, it would read each study again.
     app: App = optuna_dashboard.wsgi(storage.optuna, artifact_store=storage.artifacts)
     pages = StudyPages(app, storage)
     Thread(target=pages.warm_up, name="warm-up", daemon=True).start()

@@ -34,7 +34,7 @@ MOST_TRIALS = {"contour": 200, "rank": 200}
 MOST_TRIALS_OTHERWISE = 2000
 _PLOT = re.compile(r"/api/studies/(\d+)/plot/(\w+)")
 _ARTIFACT = re.compile(r"/artifacts/.+")
-# What a browser may show by itself; anything else is saved as a file where it is opened.
+# Browsers show these types; any other type is downloaded.
 _SHOWN_TYPES = ("image/png", "image/jpeg", "text/csv")
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _OURS = ("content-security-policy", "x-content-type-options", "content-disposition")

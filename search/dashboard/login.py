@@ -1,4 +1,4 @@
-"""Nobody sees anything without a login: by name and password, or by a link that works once."""
+"""The login: by name and password, or by a link that works once. Nothing is shown without one."""
 
 import hmac
 import math
@@ -35,7 +35,7 @@ _PAGE_HEADERS = (
     ),
     ("Cache-Control", "no-store"),
 )
-# Of no scheme that a browser knows, or it would ask for a password by itself.
+# Browsers don't know this scheme, and so show our page instead of a password prompt of their own.
 _CHALLENGE = ("WWW-Authenticate", 'Form realm="freerun dashboard"')
 
 
@@ -191,7 +191,7 @@ def _form(environ: Environ) -> dict[str, str]:
 
 
 def _redirect(start: Start, wanted: str, headers: list[tuple[str, str]] | None = None) -> Body:
-    """To a page of this dashboard, whatever address was asked for."""
+    """Redirect to the wanted page if it belongs to this dashboard, else to the first one."""
     is_here = wanted.startswith("/") and not wanted.startswith(("//", "/\\", LOGIN_PATH))
     place = wanted if is_here and wanted.isascii() and wanted.isprintable() else _HOME
     start("303 See Other", [("Location", place), ("Content-Length", "0"), *(headers or [])])

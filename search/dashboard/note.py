@@ -1,6 +1,6 @@
-"""The note on a study that optuna-dashboard shows: what it is, what is attainable, what to do next.
+"""The note on a study that optuna-dashboard shows: its task, its limits, and the next commands.
 
-Written once, when the study is created; people may write in it after that.
+It is written once, when the study is created; users can edit it afterwards.
 """
 
 import json
@@ -24,7 +24,7 @@ def save_study_note(storage: Storage, definition: StudyDefinition) -> None:
 def study_note(definition: StudyDefinition, storage_url: str) -> str:
     """Return the note as Markdown. storage_url: without its password.
 
-    What a user has named stands in code, where it can't be taken for Markdown.
+    Names that a user chose stand in code, where they have no effect as Markdown.
     """
     task = definition.task
     lines = [f"# {definition.name}", "", _task(definition), "", scale_of(task.score_against), ""]
@@ -51,7 +51,7 @@ def _task(definition: StudyDefinition) -> str:
 
 
 def _limits(definition: StudyDefinition) -> list[tuple[int, float]]:
-    """What is attainable with the shortest and the longest context, and with the whole span."""
+    """The limits for the shortest and the longest context, and for the whole training span."""
     spans = {definition.task.train_steps}
     for name in ("window_steps", "warm_up_steps"):
         if name in definition.space:

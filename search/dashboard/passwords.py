@@ -28,7 +28,7 @@ _MOST_BYTES = 2**28
 _SALT_BYTES, _KEY_BYTES = 16, 32
 _FORM = "USER:scrypt:... as `freerun dashboard --make-login USER` prints it"
 
-# One at a time: nobody should fill the memory by many logins at once.
+# One hash at a time: many logins at once must not fill the memory.
 _one_at_a_time = Lock()
 
 

@@ -22,7 +22,7 @@ DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 # A page asks for the study, its artifacts and its plots at the same time.
 _THREADS = 8
 _BACKLOG = 128
-# The server takes in a whole request before our layer sees it: no more than an artifact may have.
+# The server reads a whole request before any layer runs, so its size is bounded here.
 _MOST_BODY_BYTES = 16 * 2**20
 
 

@@ -1,4 +1,4 @@
-"""Small figures of a whole study among the dashboard's own, from what is in memory.
+"""Small figures of a whole study, made from the trials in memory, beside the dashboard's own.
 
 They are made when the page asks and never stored: a stored figure would be out of date as soon as a
 worker finished the next trial. They travel with every poll, so each is a few kilobytes.

@@ -1,9 +1,9 @@
-"""What the page of a freerun study asks for again and again, answered from memory and in few bytes.
+"""The requests that the page of a freerun study repeats, answered from memory and in few bytes.
 
-optuna-dashboard reads, serialises and sends some kilobytes for each trial, every time: of 10,000
-trials that is a minute and 85 MB, after which the browser is busy with one line for each trial in
-the plot of intermediate values. Here trials are kept as JSON, and of a study with many the page is
-told that it has no intermediate values (a summary of them is among the figures).
+optuna-dashboard reads, serialises and sends some kilobytes for each trial, at every request: a
+minute and 85 MB for 10,000 trials, after which the browser draws a line of intermediate values for
+each trial. This layer keeps trials as JSON. For a study with many trials it reports that there are
+no intermediate values; one of its figures summarises them.
 """
 
 import gzip
@@ -67,7 +67,7 @@ class StudyPages:
         return self._app(environ, start)
 
     def trials_of(self, study_id: int) -> int | None:
-        """How many trials a study has, as far as that is known here; None for another study."""
+        """Return how many trials a study has; None for a study that freerun did not make."""
         pages = self._pages(study_id)
         if pages is None:
             return None

@@ -54,7 +54,7 @@ class StudyTrials:
         self._looked_at = -REFRESH_SECONDS
 
     def refresh(self) -> None:
-        """Read what is new, unless that was done just now. The lock is held."""
+        """Read what is new, at most once in `REFRESH_SECONDS`. The caller holds the lock."""
         if monotonic() - self._looked_at < REFRESH_SECONDS:
             return
         finished, unfinished = self.study.news()
@@ -67,7 +67,7 @@ class StudyTrials:
             text = trial_json(trial, self.study.study_id)
             changed |= self._texts.get(trial.number) != text
             self._texts[trial.number] = text
-            self.rows[trial.number] = row = Trial.of_frozen(trial)
+            self.rows[trial.number] = row = Trial.of(trial)
             if row.state in ("complete", "pruned") and row.number not in self.contexts:
                 self.contexts[trial.number] = context_steps(self._space, row)
         self.version += changed

@@ -26,7 +26,7 @@ class BaselineResult:
         return [scores.nmse for scores in self.scores]
 
     def record(self, replica: int = 0) -> BaselineRecord:
-        """What is kept of it, with the forecast for the draw that `replica` saw."""
+        """The result as it is stored, with the forecast for the draw that `replica` saw."""
         return BaselineRecord(
             draw_scores=tuple(self.draw_scores),
             curve=np.median([scores.curve for scores in self.scores], axis=0),

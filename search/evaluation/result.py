@@ -1,4 +1,4 @@
-"""What the evaluation of a candidate gives: all replicas, their median, and what is kept of it."""
+"""The result of evaluating a candidate: all its replicas, and the record that is kept of them."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -85,7 +85,7 @@ class CandidateResult:
 
     @cached_property
     def record(self) -> CandidateRecord:
-        """What is kept of it; the weights are kept apart."""
+        """The result as it is stored; weights are stored apart."""
         scores = [replica.scores for replica in self.replicas]
         return CandidateRecord(
             replica_scores=tuple(self.replica_scores),

@@ -23,7 +23,7 @@ WeightsPurpose = Literal["search", "final", "test", "all"]
 
 @dataclass(frozen=True)
 class Claim:
-    """A score, and what is needed to obtain it again.
+    """A score, and all that is needed to reproduce it.
 
     purpose: which views, of the indices 0, 1, ..., one network trained on each; replica_scores:
     NMSE of each; score: their median; scored_against: what the forecasts were compared with;
@@ -115,7 +115,8 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
         exported, claim = winner.trial, _claim(winner.final)
         trained_with = winner.final.found.machine
     else:
-        exported = Trial.of_row(study.trial(trial))
+        (frozen,) = study.frozen_trials([study.trial(trial).trial_id])
+        exported = Trial.of(frozen)
         claim, trained_with = _search_claim(study, exported, definition), exported.record.machine
     jobs = study.final_jobs()
     done = [*outcomes(jobs, "final"), *outcomes(jobs, "test")]

@@ -87,7 +87,7 @@ _CHANGED = f"its checksum differs from the one in {MANIFEST}"
 
 
 def first_fault(error: ValidationError) -> str:
-    """The first complaint of pydantic: its key and what is wrong there."""
+    """Return the first error that pydantic found: its key and its message."""
     first = error.errors()[0]
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 

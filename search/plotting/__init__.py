@@ -1,6 +1,6 @@
 """How results are drawn: one palette and one description of a drawing, for pages and pictures.
 
-palette     roles, their colours, and how baselines are told apart
+palette     roles, their colours, and the look of each baseline
 drawing     lines and axes as data
 charts      figures of plotly as JSON values, from a drawing or trace by trace
 canvas      a drawing as PNG, by matplotlib

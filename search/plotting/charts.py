@@ -180,8 +180,9 @@ def _axis_of(of: Axis, values: Sequence[Any]) -> dict[str, Any]:
 
 
 def _coloured(trace: Trace) -> Trace:
-    colour = COLOURS[trace["meta"]].either
-    look = {key: {**trace.get(key, {}), "color": colour} for key in ("line", "marker")}
-    if trace["type"] == "bar":
-        del look["line"]
-    return {**trace, **look}
+    colour, marker = COLOURS[trace["meta"]].either, trace.get("marker", {})
+    edge = {**marker.get("line", {}), "color": colour}
+    coloured = {**trace, "marker": {**marker, "color": colour, "line": edge}}
+    if trace["type"] != "bar":
+        coloured["line"] = {**trace.get("line", {}), "color": colour}
+    return coloured

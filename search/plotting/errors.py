@@ -9,7 +9,7 @@ from search.plotting.drawing import LEAST_ERROR, Axis, Drawing, Line, logarithmi
 from search.plotting.palette import Dash, Role, Symbol, baseline_look
 from search.series import FloatArray
 
-HORIZON = "horizon (steps after the end of the warm-up)"
+HORIZON = "horizon (steps after the warm-up)"
 # Symbols of a line, and of how many lines they are staggered, so that lines that coincide show
 # their symbols one after the other.
 _SYMBOLS, _STAGGER = 4, 5

@@ -1,4 +1,4 @@
-"""The one palette: what lines, points and bars stand for, and how each is told apart.
+"""The one palette: roles of lines, points and bars, their colours, and the look of baselines.
 
 A role has a colour for a light page, for a dark page, and for pictures and pages of either kind.
 Lines also differ by dash or symbol, and bars of like colours by pattern.
@@ -89,5 +89,5 @@ _OTHERS: tuple[Look, ...] = (
 
 
 def baseline_look(name: str) -> Look:
-    """Return how a baseline is drawn: the same in every figure, whatever others there are."""
+    """Return the look of a baseline, which is the same in every figure."""
     return _BASELINES.get(name) or _OTHERS[crc32(name.encode()) % len(_OTHERS)]

@@ -63,7 +63,7 @@ def _shown_context(example: Example) -> int:
 
 
 def _value_range(observed: FloatArray, example: Example) -> tuple[float, float]:
-    """The range of true values, and of the free run as far as it is near them."""
+    """The range of the true values, widened by a margin where the free run leaves it."""
     true = np.concatenate([observed, example.truth])
     low, high = float(true.min()), float(true.max())
     span = (high - low) or 1.0

@@ -1,4 +1,4 @@
-"""The answer of a study in sentences, none stronger than its numbers."""
+"""The answer of a study, in sentences that claim no more than the numbers show."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ from search.study.limit.limit import attainable_nmse
 
 @dataclass(frozen=True)
 class Answer:
-    """What a reader should know who reads nothing else."""
+    """What a reader needs to know who reads nothing else."""
 
     headline: str
     sentences: Sequence[str]
@@ -29,7 +29,7 @@ class Answer:
 def winner_answer(
     winner: Winner, candidate: Candidate, finalists: int, definition: StudyDefinition
 ) -> Answer:
-    """The answer of a study whose final is done, wholly or so far."""
+    """Return the answer of a study of which at least one final is done."""
     final, test, number = winner.final.found, winner.tested, winner.trial.number
     scored = test or final
     sentences = [
@@ -40,15 +40,15 @@ def winner_answer(
         f"geometric mean, the least of {counted(finalists, 'finalist')}.",
     ]
     if test is None:
-        sentences.append("Its test has not been done, so this score may flatter it.")
+        sentences.append("The test has not been done yet, so this score may flatter the winner.")
     else:
         sentences.append(_test_sentence(test, definition))
     sentences += [_comparison(scored, name) for name in _opponents(scored.baselines)]
     sentences += _limit_sentences(scored, candidate, definition)
     if scored.scored_against == "observations":
         sentences.append(
-            "Scores are against observations: their noise, which nobody can forecast, counts as "
-            "error."
+            "Scores are against observations: their noise, which no forecaster can predict, counts "
+            "as error."
         )
     where = "in the test" if test else "in the final"
     headline = f"Trial {number} won: NMSE {shown_score(scored.score)} {where}"
@@ -62,7 +62,7 @@ def search_answer(
     definition: StudyDefinition,
     baselines: Mapping[str, BaselineRecord],
 ) -> Answer:
-    """The answer of a study without a final: the best trial so far, if there is any.
+    """Return the answer of a study without a final: the best trial so far, if there is any.
 
     baselines: on the draws of the search.
     """
@@ -74,9 +74,9 @@ def search_answer(
             f"Trial {best.number} is {candidate.description()}.",
             f"Its score, against the {definition.task.score_against} over "
             f"{counted(definition.task.horizon_steps, 'step')}, is the least of "
-            f"{counted(counts.complete, 'complete trial')}; what is chosen as the least looks "
-            "better than it is. The final, in which the best are trained anew and the winner is "
-            "tested, is not done.",
+            f"{counted(counts.complete, 'complete trial')}; as a minimum it looks better than it "
+            "is. The final, which trains the best candidates again and tests the winner, is not "
+            "done.",
             *(
                 f"On the same data {_the(name)} has {shown_score(baselines[name].score)}."
                 for name in _opponents(baselines)
@@ -100,7 +100,7 @@ def _test_sentence(test: FinalRecord, definition: StudyDefinition) -> str:
         where, runs = "on the table's last rows", f"the free runs of {counted(number, 'training')}"
     same = test.verdicts.count(test.verdict)
     return (
-        f"In the test, {where}, which played no part in any choice, {runs} over "
+        f"In the test, {where}, which no choice has seen, {runs} over "
         f"{counted(test.horizon_steps, 'step')} have NMSE {shown_score(test.score)} in the median, "
         f"{shown_score(test.mean_score)} in the mean and "
         f"{shown_score(max(test.replica_scores))} at worst; the verdict is “{test.verdict}” on "
@@ -111,7 +111,7 @@ def _test_sentence(test: FinalRecord, definition: StudyDefinition) -> str:
 def _limit_sentences(
     scored: FinalRecord, candidate: Candidate, definition: StudyDefinition
 ) -> list[str]:
-    """What could be reached at all, and what the winner's mean is beside it."""
+    """The attainable limit, and the winner's mean to compare with it."""
     steps = candidate.architecture.context_steps
     limit = attainable_nmse(definition, steps, scored.horizon_steps)
     floor = attainable_nmse(definition, definition.task.train_steps, scored.horizon_steps)
@@ -121,8 +121,9 @@ def _limit_sentences(
     return [
         f"The attainable limit is {shown_score(limit)} for forecasters that read "
         f"{counted(steps, 'value')} with weights that do not depend on the draw, and "
-        f"{shown_score(floor)} for any that know all {definition.task.train_steps:,}: least means "
-        f"over draws, to compare with the winner's mean of {shown_score(scored.mean_score)}"
+        f"{shown_score(floor)} for those that know all {definition.task.train_steps:,}. Both are "
+        "minimal means over draws, to compare with the winner's mean of "
+        f"{shown_score(scored.mean_score)}"
         + (f", which {counted(draws, 'draw')} estimate only roughly." if draws < 100 else "."),
     ]
 
@@ -133,7 +134,7 @@ def _trainings(found: FinalRecord, definition: StudyDefinition) -> str:
 
 
 def _opponents(baselines: Mapping[str, BaselineRecord]) -> list[str]:
-    """AR, and the best of the baselines if that is another one."""
+    """Return AR, and the best of the baselines if that is another one."""
     best = sorted(baselines, key=lambda name: baselines[name].score)[:1]
     return list(dict.fromkeys([name for name in baselines if name == OPPONENT] + best))
 

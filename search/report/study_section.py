@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from search.analysis.course import Crew, Failures, Rung, crews_of, failures_of, rungs_of
-from search.analysis.groups import Effect, effects
+from search.analysis.groups import ParameterEffect, effects
 from search.analysis.importances import FEWEST_TRIALS, importances
 from search.analysis.score_table import (
     Entrant,
@@ -54,8 +54,8 @@ class StudyReport:
     errors: Plot | None
     importances: Plot | None
     importances_note: str
-    effects: Sequence[Effect]
-    more_effects: Sequence[Effect]
+    effects: Sequence[ParameterEffect]
+    more_effects: Sequence[ParameterEffect]
     verdicts: Sequence[VerdictRow]
     history: Plot | None
     rate: Plot | None

@@ -55,9 +55,9 @@ class OutOfTime(FreerunError):
 class Worker:
     """Works on a study until nothing is left, or until it is told to stop.
 
-    make_artifacts: draws what is kept of a complete trial, given its result and name.
-    stop_requested: is asked between optimiser steps, as are the study's own stop flag and time.
-    further_jobs: what follows the final.
+    make_artifacts: returns the files of a complete trial, given its result and name.
+    stop_requested: is asked between optimiser steps, like the study's own stop flag and time.
+    further_jobs: jobs that follow the final.
     """
 
     store: StudyStore

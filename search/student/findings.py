@@ -1,4 +1,4 @@
-"""What studies of presets found: numbers by preset, the limit, and what explains them."""
+"""What studies of presets found: numbers by preset, the limit, and the results of their jobs."""
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
@@ -19,14 +19,14 @@ from search.study.presets import Preset
 from search.study.space import Space
 from search.study.space.ablation import components, taken_along
 
-# Context lengths at which the limit is drawn, as far as the training span has them.
+# Context lengths at which the limit is drawn, up to the training span.
 _CONTEXTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
 _RESAMPLES, _CONFIDENCE = 10_000, 0.95
 
 
 @dataclass(frozen=True)
 class ExampleRun:
-    """The picture of one trial's free run, PNG: the middle one by score of those of a verdict."""
+    """The picture (PNG) of the free run of the trial with the median score of a verdict."""
 
     verdict: str
     trials: int
@@ -92,12 +92,12 @@ class Attempt:
 
 
 @dataclass(frozen=True)
-class Effect:
+class ComponentEffect:
     """How many times as large the error is without a component of the winner: low <= ratio <= high.
 
     The geometric mean over pairs of networks of the same draw, without it and with it; low and high
     bound it with 95 % confidence (bootstrap over the pairs). score: the median without it.
-    along: components that rest on it and went with it, so that the ratio is of all of them.
+    along: components that depend on it and were removed with it; the ratio is of all of them.
     """
 
     component: str
@@ -122,7 +122,7 @@ class StudyFindings:
     attempts: tuple[Attempt, ...]
     limit: Limit | None
     short_limit: Limit | None
-    effects: tuple[Effect, ...]
+    effects: tuple[ComponentEffect, ...]
     replay: Replay | None
     winner: Winner | None
 
@@ -149,7 +149,7 @@ class StudyFindings:
 
 
 def study_findings(results: StudyResults) -> StudyFindings | None:
-    """Read what a study found; None for one without presets or without a complete trial."""
+    """Return what a study found; None for one without a complete trial of the report's attempts."""
     definition, winner = results.definition, results.winner
     done = [job for job in results.study.final_jobs() if job.result is not None]
     texts = {(job.purpose, job.trial_id): job.result or "" for job in done}
@@ -160,7 +160,7 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
         complete = [trial for trial in results.complete if trial.preset == name]
         if complete:
             attempts.append(_attempt(results, preset, complete, len(trials), texts))
-    if not attempts:
+    if not any(attempt.preset.is_attempt for attempt in attempts):
         return None
     contexts = {a.context_steps for a in attempts if a.context_steps is not None}
     replays = [Replay.from_json(text) for (purpose, _), text in texts.items() if purpose == REPLAY]
@@ -240,7 +240,7 @@ def _limit(results: StudyResults, contexts: set[int], horizon_steps: int) -> Lim
 
 def _effects(
     space: Space, winner: Winner, texts: Mapping[tuple[str, int], str]
-) -> tuple[Effect, ...]:
+) -> tuple[ComponentEffect, ...]:
     """The effect of each component of the winner, the largest first."""
     along = taken_along(space, winner.trial.params)
     whole = np.log(np.maximum(winner.final.found.replica_scores, 1e-300))
@@ -259,7 +259,7 @@ def _effects(
             ratios[picked].mean(axis=1), [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2]
         )
         effects.append(
-            Effect(
+            ComponentEffect(
                 component=name,
                 without=components()[name].without,
                 along=along.get(name, ()),

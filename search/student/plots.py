@@ -235,7 +235,7 @@ def replay(found: StudyFindings) -> list[Plot]:
     )
     panels = [
         ("series", "The series", both, "The series of phase 0."),
-        ("one-step", "One-step forecasts", [*both, one_step], "Each reads the true values before."),
+        ("one-step", "One-step forecasts", [*both, one_step], "Each reads the values before it."),
         (
             "free-run",
             "The free run",

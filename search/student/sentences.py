@@ -1,4 +1,4 @@
-"""What studies of presets found, in sentences none of which is stronger than its numbers."""
+"""What studies of presets found, in sentences that claim no more than the numbers show."""
 
 from collections.abc import Sequence
 
@@ -6,7 +6,7 @@ import numpy as np
 
 from search.analysis.importances import Importance
 from search.analysis.wording import counted, shown_score
-from search.student.findings import Attempt, Effect, StudyFindings
+from search.student.findings import Attempt, ComponentEffect, StudyFindings
 from search.study.limit.limit import FEWEST_DRAWS, compared_with_floor
 from search.study.presets import BASELINE_NAME
 
@@ -29,7 +29,7 @@ def headline(found: StudyFindings) -> str:
 
 
 def did_they_work(found: StudyFindings) -> list[str]:
-    """Scores and verdicts of the report's attempts, and of what stands beside them."""
+    """Scores and verdicts of the report's attempts, and of the presets beside them."""
     attempts = [a for a in found.attempts if a.preset.is_attempt]
     others = [a for a in found.attempts if not a.preset.is_attempt]
     scores = [score for a in attempts for score in a.scores]
@@ -41,15 +41,15 @@ def did_they_work(found: StudyFindings) -> list[str]:
     ranked = sorted(verdicts.items(), key=lambda pair: -pair[1])
     sentences = [
         f"{counted(len(scores), 'complete attempt')} of {counted(len(attempts), 'kind')} have a "
-        f"median score of {shown_score(float(np.median(scores)))}: a constant at the mean of the "
-        f"wave has about 1. The best is trial {best.best_trial} ({best.name}) with "
-        f"{shown_score(best.scores[0])}, the least of many and therefore flattered.",
+        f"median score of {shown_score(float(np.median(scores)))}; a constant at the mean of the "
+        f"wave scores about 1. The best is trial {best.best_trial} ({best.name}) with "
+        f"{shown_score(best.scores[0])}. As the minimum of many scores, this flatters it.",
         "Their verdicts: "
         + ", ".join(f"{verdict} {100 * n / len(scores):.1f} %" for verdict, n in ranked)
         + ".",
     ]
     sentences += [
-        f"Beside them {a.name} ({a.preset.change}): {counted(len(a.scores), 'trial')}, median "
+        f"For comparison, {a.name} ({a.preset.change}): {counted(len(a.scores), 'trial')}, median "
         f"{shown_score(a.median)}, best {shown_score(a.scores[0])}, {a.tracking} of them track."
         for a in others
     ]
@@ -71,20 +71,20 @@ def what_was_possible(found: StudyFindings) -> list[str]:
             key=lambda c: c.samples,
         )
         sentences.append(
-            f"From {least.samples} noisy samples no forecaster whose weights do not depend on the "
-            f"draw can have a mean NMSE below {shown_score(least.nmse)} over "
-            f"{counted(found.limit.horizon_steps, 'step')}, even if it is told the frequency and "
-            "the amplitude: rising and falling look alike. From "
-            f"{longest.samples} samples it is {shown_score(longest.nmse)}. The cure for that is "
-            "context, not another loss."
+            f"No forecaster that reads {least.samples} noisy samples, with weights that do not "
+            f"depend on the draw, has a mean NMSE below {shown_score(least.nmse)} over "
+            f"{counted(found.limit.horizon_steps, 'step')}. That holds even if it knows the "
+            "frequency and the amplitude, since a rising and a falling wave look alike. With "
+            f"{longest.samples} samples the limit is {shown_score(longest.nmse)}: what is missing "
+            "is context, not another loss."
         )
         sentences += _transfers(windows, least.samples, least.nmse)
     if found.limit.reason:
-        sentences.append(f"The limit is 0 here: {found.limit.reason}.")
+        sentences.append(found.limit.reason)
     sentences += [
         f"{a.name}: a mean of {shown_score(a.transfer.mean)} over "
         f"{counted(a.transfer.draws, 'draw')} lies below the floor of "
-        f"{shown_score(floor.nmse)}, which nothing can reach: a leak."
+        f"{shown_score(floor.nmse)}, which no forecaster can reach: data has leaked."
         for a in found.attempts
         if a.transfer is not None
         and compared_with_floor(
@@ -111,10 +111,10 @@ def _transfers(windows: Sequence[Attempt], samples: int, limit: float) -> list[s
     side = "above" if low > limit else "not distinguishable from" if high >= limit else "below"
     return [
         f"The best trial of each preset that reads {samples} samples was trained again, and its "
-        f"networks were run on {counted(transfer.draws, 'other draw')}: the least mean is that "
+        f"networks were run on {counted(transfer.draws, 'other draw')}. The least mean is that "
         f"of {best.name}, {shown_score(transfer.mean)} (95 % interval {shown_score(low)} to "
-        f"{shown_score(high)}), {side} the limit of {shown_score(limit)}. A score of a trial may "
-        "be lower, since its networks were trained on the same draw and have seen more than their "
+        f"{shown_score(high)}), {side} the limit of {shown_score(limit)}. The score of a trial "
+        "can be lower: its networks were trained on the same draw and have seen more than their "
         "window."
     ]
 
@@ -126,17 +126,17 @@ def why_one_step_looks_good(found: StudyFindings) -> list[str]:
         return []
     one_step, result = baseline.one_step, baseline.diagnosis.result
     return [
-        f"Over the very steps on which the free run of the best {BASELINE_NAME} scores "
-        f"{shown_score(result.score)}, its one-step forecasts from true values score "
-        f"{shown_score(one_step.nmse)}. Repeating the last value scores "
-        f"{shown_score(one_step.persistence)} there: the wave moves so little in a step that a "
-        "forecast which only smooths its noisy inputs looks like the wave. The one-step loss does "
-        "not ask for more, and says nothing about what a forecast does when it is read again."
+        f"The free run of the best {BASELINE_NAME} scores {shown_score(result.score)}. Over the "
+        f"same steps its one-step forecasts from true values score {shown_score(one_step.nmse)}, "
+        f"and repeating the last true value scores {shown_score(one_step.persistence)}. The wave "
+        "moves so little in one step that a forecast which only smooths its noisy inputs looks "
+        "like the wave. The one-step loss asks for no more, and it does not measure what happens "
+        "when a forecast is read again."
     ]
 
 
 def what_becomes_of_an_error(found: StudyFindings) -> list[str]:
-    """How fast errors, and with them gradients, vanish along the free run."""
+    """How fast displacements, and with them gradients, vanish along the free run."""
     left = [
         (attempt.name, attempt.sensitivity.at(10), attempt.sensitivity.at(100))
         for attempt in found.attempts
@@ -147,26 +147,25 @@ def what_becomes_of_an_error(found: StudyFindings) -> list[str]:
     vanishing = [name for name, _, late in left if late < 1e-3]
     growing = [name for name, _, late in left if late > 1.0]
     sentences = [
-        "What is left of an error after some steps of the free run is also the gradient that a "
-        "loss on the later forecast sends back to the earlier one. After 10 steps it is "
-        + ", ".join(f"{shown_score(early)} ({name})" for name, early, _ in left[:3])
-        + ".",
+        "Displace one forecast of a free run a little: what is left of the displacement some steps "
+        "later is also the gradient that a loss on the later forecast sends back. After 10 steps "
+        "it is " + ", ".join(f"{shown_score(early)} ({name})" for name, early, _ in left[:3]) + ".",
     ]
     if vanishing:
         sentences.append(
-            f"After 100 steps less than a thousandth is left in {', '.join(vanishing)}: these runs "
-            "forget where they started, phase included, and settle where their map has a fixed "
-            "point. A loss on a long rollout has next to nothing to send back there."
+            f"After 100 steps less than a thousandth is left in {', '.join(vanishing)}. These runs "
+            "forget where they started, including the phase, and settle at a fixed point of their "
+            "map. A loss on a long rollout sends almost no gradient back through them."
         )
     if growing:
         sentences.append(
-            f"In {', '.join(growing)} it has grown: there errors take over the run. To stay on a "
-            "wave an error may neither vanish nor grow."
+            f"In {', '.join(growing)} the displacement has grown: errors take over the run. A run "
+            "stays on a wave only if displacements neither vanish nor grow."
         )
     return sentences
 
 
-def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
+def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
     """Which components of the winner matter, by intervals that leave out 1."""
     if not effects:
         return []
@@ -174,10 +173,10 @@ def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
     harmful = [effect for effect in effects if effect.high < 1]
     unclear = [effect.component for effect in effects if effect.low <= 1 <= effect.high]
     sentences = [
-        f"Each component was taken out of the winner by itself, and the rest trained again on the "
-        f"{counted(effects[0].pairs, 'draw')} of its final. The ratio is the geometric mean over "
-        "draws of the error without it to the error with it. What rests on a component goes with "
-        "it, and then the ratio is of all of them together."
+        f"Each component was removed from the winner, one at a time, and the rest was trained "
+        f"again on the {counted(effects[0].pairs, 'draw')} of its final. The ratio is the "
+        "geometric mean over draws of the error without it to the error with it. Components that "
+        "depend on it are removed too, and the ratio is then that of all of them."
     ]
     if needed:
         sentences.append(
@@ -197,25 +196,25 @@ def what_the_winner_needs(effects: Sequence[Effect]) -> list[str]:
         )
     if unclear:
         sentences.append(
-            f"Not distinguishable from no effect here: {', '.join(unclear)}. A component that "
-            "another one stands in for shows no loss."
+            f"Not distinguishable from no effect here: {', '.join(unclear)}. A component shows no "
+            "effect if another one can take its place."
         )
     return sentences
 
 
-def _along(effect: Effect) -> str:
+def _along(effect: ComponentEffect) -> str:
     return f"; with it go {', '.join(effect.along)}" if effect.along else ""
 
 
 def what_decides(rows: Sequence[Importance]) -> list[str]:
-    """The parameters that the best tenth of the trials has in common."""
+    """The parameters that set the best tenth of the trials apart."""
     if not rows:
         return []
     first = ", ".join(f"{row.parameter} ({100 * row.share:.0f} %)" for row in rows[:3])
     return [
-        f"Over all presets, what tells the best tenth of the trials from the rest is {first}. "
-        "Importance says that a choice is linked with good scores in this study, not that it "
-        "causes them; taking components out of the winner, above, is the experiment."
+        f"Over all presets, the parameters that set the best tenth of the trials apart are "
+        f"{first}. Importance says that a choice goes together with good scores in this study, not "
+        "that it causes them; the removal of components, above, is the experiment."
     ]
 
 
@@ -235,8 +234,9 @@ def without_noise(noisy: StudyFindings, clean: StudyFindings) -> list[str]:
     tracking, complete = sum(a.tracking for a in attempts), sum(len(a.scores) for a in attempts)
     if complete:
         sentences.append(
-            f"Of all {counted(complete, 'attempt')} on the clean wave {tracking} track. Here four "
-            "samples tell the phase, so what fails is no longer for want of information."
+            f"Of all {counted(complete, 'attempt')} on the clean wave {tracking} track. Without "
+            "noise four samples determine the phase, so a failure has another cause than missing "
+            "information."
         )
     return sentences
 
@@ -247,9 +247,9 @@ def replayed(found: StudyFindings) -> list[str]:
         return []
     result = found.replay.result
     return [
-        "With the phase fixed at 0 a network can learn the answer by heart, so this is shown and "
-        f"not ranked: the best baseline trained on it, the middle one of "
-        f"{counted(len(result.replica_scores), 'network')} with noise of their own, whose free "
-        f"run scores {shown_score(result.score)} in the median, "
-        f"verdict “{result.verdict}”."
+        "With the phase fixed at 0 a network can learn the answer by heart, so this is shown but "
+        "not ranked. The best baseline was trained on it, "
+        f"{counted(len(result.replica_scores), 'network')} each with its own noise. The figures "
+        f"show the median network; the median score of the free runs is "
+        f"{shown_score(result.score)}, the verdict “{result.verdict}”."
     ]

@@ -23,10 +23,9 @@ from search.export import Claim, Export
 from search.plotting.artifacts import trial_artifacts
 from search.records import Example, Origin
 from search.running.final import final_record
-from search.running.finishing import finished_trial
+from search.running.finishing import failed_trial, finished_trial
 from search.series import Purpose, Table
 from search.storage import (
-    FinishedTrial,
     Proposal,
     Report,
     Storage,
@@ -213,7 +212,7 @@ def _add_trials(study: Invented, trials: tuple[tuple[str, float], ...]) -> None:
             store.report(worker, [Report(trial.trial_id, 1, result.score)])
             finished.append(finished_trial(trial.trial_id, "pruned", result, origin, len(trials)))
         elif state == "failed":
-            finished.append(FinishedTrial(trial.trial_id, "failed", message="it broke"))
+            finished.append(failed_trial(trial.trial_id, "it broke", origin))
     store.finish(worker, finished)
     if all(state != "running" for state, _ in trials):
         store.leave(worker)

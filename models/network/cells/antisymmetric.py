@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.methods import FloatRange, Real, setting
-from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
+from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
@@ -60,14 +58,13 @@ class Antisymmetric(
 class AntisymmetricLayer(Layer, cell=Antisymmetric):
     """The gradient of the antisymmetric matrix is mapped back to W once per unroll."""
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    def allocate(self) -> None:
         units = self.weights["bias"].shape[-1]
         self.from_input, self.grad_sum = self._buffer(units), self._buffer(units)
         self.change = self._slots(units)  # tanh(.)
         self.scratch = self._buffer(units)
         self.transition = torch.empty(self.members, units, units, device=self.device)
-        self.transition_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
+        self.transition_t = torch.empty_like(self.transition)
         self.grad_transition = torch.empty_like(self.transition)
 
     def begin(self) -> None:
@@ -78,8 +75,8 @@ class AntisymmetricLayer(Layer, cell=Antisymmetric):
         diagonal.sub_(self.weights["antisymmetric_diffusion"][:, 0])
 
     def begin_backward(self) -> None:
+        super().begin_backward()
         self.transition_t.copy_(self.transition.transpose(1, 2))
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
         self.grad_transition.zero_()
 
     def forward(
@@ -90,25 +87,13 @@ class AntisymmetricLayer(Layer, cell=Antisymmetric):
         torch.baddbmm(self.from_input, state, self.transition, out=change).tanh_()
         torch.addcmul(state, change, self.step, out=new_state)
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
-        g, grad_sum = self.gradients, self.grad_sum
-        torch.mul(grad_new_state, self.step, out=self.scratch)
-        times_tanh_slope(self.scratch, self.change[slot], out=grad_sum)
-        torch.baddbmm(grad_new_state, grad_sum, self.transition_t, out=grad_state)
-        if grad_x is not None:
-            torch.bmm(grad_sum, self.input_t, out=grad_x)
-        self.grad_transition.baddbmm_(state.transpose(1, 2), grad_sum)
-        g["input"].baddbmm_(x.transpose(1, 2), grad_sum)
-        g["bias"].baddbmm_(self.ones, grad_sum)
+    def backward(self, at: BackwardStep) -> None:
+        grad_sum = self.grad_sum
+        torch.mul(at.grad_new_state, self.step, out=self.scratch)
+        times_tanh_slope(self.scratch, self.change[at.slot], out=grad_sum)
+        torch.baddbmm(at.grad_new_state, grad_sum, self.transition_t, out=at.grad_state)
+        self.through_input(at, grad_sum)
+        self.grad_transition.baddbmm_(at.state.transpose(1, 2), grad_sum)
 
     def end(self) -> None:
         self.gradients["recurrent"].add_(self.grad_transition)

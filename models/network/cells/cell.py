@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from models.methods import Choices, Setting, Stage, Whole, counted, setting
@@ -123,6 +124,23 @@ class UnitCell(Cell):
         return self.hidden_units
 
 
+@dataclass(slots=True)
+class BackwardStep:
+    """One step back: what was read and computed, and gradients, all `[member, batch, number]`.
+
+    slot: the memory of the step. x: what was read. state, new_state: before and after it.
+    grad_new_state: given. grad_state, grad_x: to be written; grad_x is None where nobody asks.
+    """
+
+    slot: int
+    x: MemberBatchUnit
+    state: MemberBatchUnit
+    new_state: MemberBatchUnit
+    grad_new_state: MemberBatchUnit
+    grad_state: MemberBatchUnit
+    grad_x: MemberBatchUnit | None
+
+
 class Layer(ABC):
     """One recurrent layer of a population, unrolled step by step through `slots` of memory.
 
@@ -132,6 +150,9 @@ class Layer(ABC):
     product that is added to a strided view takes four times as long.
 
     """
+
+    # Weights whose transposes the backward step multiplies with, see `transposed`.
+    products: ClassVar[tuple[str, ...]] = ("input",)
 
     def __init_subclass__(cls, *, cell: type[Cell]) -> None:
         cell.layer = cls
@@ -154,12 +175,24 @@ class Layer(ABC):
         # Sums over the batch are products with ones: a plain reduction may group its terms by
         # where a member lies, a matrix product does not.
         self.ones = torch.ones(self.members, 1, batch, device=self.device)
+        # Products with a contiguous transpose are nearly twice as fast as with a transposed view.
+        self.transposed = {
+            name: weights[name].transpose(1, 2).contiguous()
+            for name in self.products
+            if name in weights
+        }
+        self.allocate()
+
+    def allocate(self) -> None:  # noqa: B027 (some cells need none)
+        """Make the memory that the layer needs, once, see `_buffer` and `_slots`."""
 
     def begin(self) -> None:  # noqa: B027 (most cells have none)
         """Compute what depends on the weights alone, once per unroll."""
 
-    def begin_backward(self) -> None:  # noqa: B027
+    def begin_backward(self) -> None:
         """The same for what only `backward` needs."""
+        for name, transposed in self.transposed.items():
+            transposed.copy_(self.weights[name].transpose(1, 2))
 
     @abstractmethod
     def forward(
@@ -171,20 +204,18 @@ class Layer(ABC):
         """
 
     @abstractmethod
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
-        """From the gradient of `new_state`, write those of `state` and `x`, add the weights'.
+    def backward(self, at: BackwardStep) -> None:
+        """From the gradient of `new_state`, write those of `state` and `x`, add the weights'."""
 
-        `grad_x` is None where nobody asks for the gradient of `x`.
-        """
+    def through_input(
+        self, at: BackwardStep, grad: MemberBatchUnit, bias: str | None = "bias"
+    ) -> None:
+        """Go back through x W + b, from its gradient, to x, to W and to b, the weight `bias`."""
+        if at.grad_x is not None:
+            torch.bmm(grad, self.transposed["input"], out=at.grad_x)
+        self.gradients["input"].baddbmm_(at.x.transpose(1, 2), grad)
+        if bias is not None:
+            self.gradients[bias].baddbmm_(self.ones, grad)
 
     def end(self) -> None:  # noqa: B027
         """Finish gradients that were gathered for derived weights, once per unroll."""
@@ -192,14 +223,6 @@ class Layer(ABC):
     def _buffer(self, *units: int) -> Tensor:
         """Memory for one step, `[member, batch, *units]`."""
         return torch.empty(self.members, self.batch, *units, device=self.device)
-
-    def _transposed(self, name: str) -> Tensor:
-        """Memory for a transposed weight, `[member, outputs, inputs]`.
-
-        Products with a contiguous transpose are nearly twice as fast as with a transposed view.
-        """
-        _, inputs, outputs = self.weights[name].shape
-        return torch.empty(self.members, outputs, inputs, device=self.device)
 
     def _slots(self, *units: int) -> Tensor:
         """Memory for each step of the unroll, `[slot, member, batch, *units]`."""

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.methods import FloatRange, Real, setting
-from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
+from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
@@ -70,22 +68,18 @@ class CoRNN(
 class CoRNNLayer(Layer, cell=CoRNN):
     """See `CoRNN`."""
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    products = ("input", "recurrent")
+
+    def allocate(self) -> None:
         self.units = units = self.weights["bias"].shape[-1]
         self.from_input, self.grad_sum = self._buffer(units), self._buffer(units)
         self.force = self._slots(units)  # tanh(.)
         self.grad_velocity, self.scratch = self._buffer(units), self._buffer(units)
-        self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
 
     def begin(self) -> None:
         self.step = self.weights["cornn_step"].contiguous()
         self.spring = self.step * self.weights["cornn_stiffness"]
         self.kept = 1.0 / (1.0 + self.step * self.weights["cornn_damping"])
-
-    def begin_backward(self) -> None:
-        self.recurrent_t.copy_(self.weights["recurrent"].transpose(1, 2))
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
@@ -99,31 +93,19 @@ class CoRNNLayer(Layer, cell=CoRNN):
         new_velocity.addcmul_(position, self.spring, value=-1.0).mul_(self.kept)
         torch.addcmul(position, new_velocity, self.step, out=new_state[..., :units])
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
+    def backward(self, at: BackwardStep) -> None:
         g, units, grad_sum = self.gradients, self.units, self.grad_sum
-        grad_position = grad_new_state[..., :units]
+        grad_position = at.grad_new_state[..., :units]
         # Of the velocity before it is damped.
         grad_velocity = torch.addcmul(
-            grad_new_state[..., units:], grad_position, self.step, out=self.grad_velocity
+            at.grad_new_state[..., units:], grad_position, self.step, out=self.grad_velocity
         ).mul_(self.kept)
         torch.mul(grad_velocity, self.step, out=self.scratch)
-        times_tanh_slope(self.scratch, self.force[slot], out=grad_sum)
+        times_tanh_slope(self.scratch, self.force[at.slot], out=grad_sum)
 
-        torch.bmm(grad_sum, self.recurrent_t, out=grad_state)
-        grad_state[..., :units].add_(grad_position)
-        grad_state[..., :units].addcmul_(grad_velocity, self.spring, value=-1.0)
-        grad_state[..., units:].add_(grad_velocity)
-        if grad_x is not None:
-            torch.bmm(grad_sum, self.input_t, out=grad_x)
-        g["recurrent"].baddbmm_(state.transpose(1, 2), grad_sum)
-        g["input"].baddbmm_(x.transpose(1, 2), grad_sum)
-        g["bias"].baddbmm_(self.ones, grad_sum)
+        torch.bmm(grad_sum, self.transposed["recurrent"], out=at.grad_state)
+        at.grad_state[..., :units].add_(grad_position)
+        at.grad_state[..., :units].addcmul_(grad_velocity, self.spring, value=-1.0)
+        at.grad_state[..., units:].add_(grad_velocity)
+        self.through_input(at, grad_sum)
+        g["recurrent"].baddbmm_(at.state.transpose(1, 2), grad_sum)

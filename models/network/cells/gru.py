@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.network.cells.cell import (
+    BackwardStep,
     Layer,
     UnitCell,
     sigmoid_,
@@ -39,8 +38,9 @@ class GRULayer(Layer, cell=GRU):
     Both products have a bias, since the state's bias of n is gated by r.
     """
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    products = ("input", "recurrent")
+
+    def allocate(self) -> None:
         self.units = units = self.weights["recurrent"].shape[1]
         self.from_input = self._buffer(3 * units)
         self.from_state = self._slots(3 * units)
@@ -51,11 +51,6 @@ class GRULayer(Layer, cell=GRU):
         self.grad_of_input = self._buffer(3 * units)
         self.grad_of_state = self._buffer(3 * units)
         self.scratch = self._buffer(units)
-        self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
-
-    def begin_backward(self) -> None:
-        self.recurrent_t.copy_(self.weights["recurrent"].transpose(1, 2))
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
@@ -74,37 +69,25 @@ class GRULayer(Layer, cell=GRU):
         torch.sub(state, proposal, out=self.difference)
         torch.addcmul(proposal, update, self.difference, out=new_state)
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
+    def backward(self, at: BackwardStep) -> None:
         g, units = self.gradients, self.units
-        reset_update, proposal = self.reset_update[slot], self.proposal[slot]
+        reset_update, proposal = self.reset_update[at.slot], self.proposal[at.slot]
         reset, update = reset_update[..., :units], reset_update[..., units:]
-        gated = self.from_state[slot][..., 2 * units :]
+        gated = self.from_state[at.slot][..., 2 * units :]
         of_input, of_state, scratch = self.grad_of_input, self.grad_of_state, self.scratch
         grad_proposal, grad_gated = of_input[..., 2 * units :], of_state[..., 2 * units :]
 
-        torch.mul(grad_new_state, update, out=grad_state)
-        torch.sub(grad_new_state, grad_state, out=scratch)  # (1 - z) dh
+        torch.mul(at.grad_new_state, update, out=at.grad_state)
+        torch.sub(at.grad_new_state, at.grad_state, out=scratch)  # (1 - z) dh
         times_tanh_slope(scratch, proposal, out=grad_proposal)
         torch.mul(grad_proposal, reset, out=grad_gated)
         torch.mul(grad_proposal, gated, out=scratch)
         times_sigmoid_slope(scratch, reset, out=of_input[..., :units])
-        torch.sub(state, proposal, out=scratch).mul_(grad_new_state)
+        torch.sub(at.state, proposal, out=scratch).mul_(at.grad_new_state)
         times_sigmoid_slope(scratch, update, out=of_input[..., units : 2 * units])
         of_state[..., : 2 * units] = of_input[..., : 2 * units]
 
-        grad_state.baddbmm_(of_state, self.recurrent_t)
-        if grad_x is not None:
-            torch.bmm(of_input, self.input_t, out=grad_x)
-        g["recurrent"].baddbmm_(state.transpose(1, 2), of_state)
+        at.grad_state.baddbmm_(of_state, self.transposed["recurrent"])
+        self.through_input(at, of_input, bias="input_bias")
+        g["recurrent"].baddbmm_(at.state.transpose(1, 2), of_state)
         g["recurrent_bias"].baddbmm_(self.ones, of_state)
-        g["input"].baddbmm_(x.transpose(1, 2), of_input)
-        g["input_bias"].baddbmm_(self.ones, of_input)

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
-
-from models.network.cells.cell import Layer, UnitCell, uniform
+from models.network.cells.cell import BackwardStep, Layer, UnitCell, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
@@ -37,14 +35,9 @@ class IndRNN(
 class IndRNNLayer(Layer, cell=IndRNN):
     """See `IndRNN`."""
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    def allocate(self) -> None:
         units = self.weights["bias"].shape[-1]
         self.grad_sum, self.scratch = self._buffer(units), self._buffer(units)
-        self.input_t = self._transposed("input")
-
-    def begin_backward(self) -> None:
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
@@ -52,23 +45,11 @@ class IndRNNLayer(Layer, cell=IndRNN):
         torch.baddbmm(self.weights["bias"], x, self.weights["input"], out=new_state)
         new_state.addcmul_(state, self.weights["recurrent"]).relu_()
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
+    def backward(self, at: BackwardStep) -> None:
         g = self.gradients
-        torch.sign(new_state, out=self.scratch)  # a relu is never negative
-        grad_sum = torch.mul(grad_new_state, self.scratch, out=self.grad_sum)
-        torch.mul(grad_sum, self.weights["recurrent"], out=grad_state)
-        if grad_x is not None:
-            torch.bmm(grad_sum, self.input_t, out=grad_x)
-        torch.mul(grad_sum, state, out=self.scratch)
+        torch.sign(at.new_state, out=self.scratch)  # a relu is never negative
+        grad_sum = torch.mul(at.grad_new_state, self.scratch, out=self.grad_sum)
+        torch.mul(grad_sum, self.weights["recurrent"], out=at.grad_state)
+        self.through_input(at, grad_sum)
+        torch.mul(grad_sum, at.state, out=self.scratch)
         g["recurrent"].baddbmm_(self.ones, self.scratch)
-        g["input"].baddbmm_(x.transpose(1, 2), grad_sum)
-        g["bias"].baddbmm_(self.ones, grad_sum)

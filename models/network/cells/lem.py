@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import (
+    BackwardStep,
     Layer,
     UnitCell,
     sigmoid_,
@@ -62,8 +61,9 @@ class LEMLayer(Layer, cell=LEM):
     So does what x is multiplied with, where the y of the last comes after these.
     """
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    products = ("input", "recurrent", "memory")
+
+    def allocate(self) -> None:
         self.units = units = self.weights["memory"].shape[1]
         self.from_input = self._buffer(4 * units)
         self.gates = self._slots(3 * units)  # sigmoid(.) of p and q, the content of z
@@ -72,16 +72,9 @@ class LEMLayer(Layer, cell=LEM):
         self.grad_gates, self.grad_content = self._buffer(4 * units), self._buffer(units)
         self.grad_hidden, self.grad_memory = self._buffer(units), self._buffer(units)
         self.scratch, self.rate = self._buffer(units), self._buffer(units)
-        self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
-        self.memory_t = self._transposed("memory")
 
     def begin(self) -> None:
         self.step = self.weights["lem_step"].contiguous()
-
-    def begin_backward(self) -> None:
-        self.recurrent_t.copy_(self.weights["recurrent"].transpose(1, 2))
-        self.memory_t.copy_(self.weights["memory"].transpose(1, 2))
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
@@ -101,43 +94,38 @@ class LEMLayer(Layer, cell=LEM):
         torch.sub(content, hidden, out=self.difference).mul_(self.step)
         torch.addcmul(hidden, of_hidden, self.difference, out=new_hidden)
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
+    def backward(self, at: BackwardStep) -> None:
         g, units = self.gradients, self.units
-        of_memory, of_hidden, new_content = self.gates[slot].split(units, dim=-1)
-        hidden, memory, content = state[..., :units], state[..., units:], self.content[slot]
+        of_memory, of_hidden, new_content = self.gates[at.slot].split(units, dim=-1)
+        hidden, memory, content = (
+            at.state[..., :units],
+            at.state[..., units:],
+            self.content[at.slot],
+        )
         upper = self.grad_gates[..., : 3 * units]
         grad_of_memory, grad_of_hidden, grad_new_content = upper.split(units, dim=-1)
 
         grad_hidden = self._relax(
-            grad_new_state[..., :units], hidden, content, of_hidden, grad_of_hidden
+            at.grad_new_state[..., :units], hidden, content, of_hidden, grad_of_hidden
         )
         self.grad_hidden.copy_(grad_hidden)
         times_tanh_slope(self.scratch, content, out=self.grad_content)
         self.grad_gates[..., 3 * units :] = self.grad_content
 
         torch.baddbmm(
-            grad_new_state[..., units:], self.grad_content, self.memory_t, out=self.grad_memory
+            at.grad_new_state[..., units:],
+            self.grad_content,
+            self.transposed["memory"],
+            out=self.grad_memory,
         )
         grad_memory = self._relax(self.grad_memory, memory, new_content, of_memory, grad_of_memory)
-        grad_state[..., units:] = grad_memory
+        at.grad_state[..., units:] = grad_memory
         times_tanh_slope(self.scratch, new_content, out=grad_new_content)
 
-        grad_state[..., :units] = self.grad_hidden.baddbmm_(upper, self.recurrent_t)
-        if grad_x is not None:
-            torch.bmm(self.grad_gates, self.input_t, out=grad_x)
+        at.grad_state[..., :units] = self.grad_hidden.baddbmm_(upper, self.transposed["recurrent"])
+        self.through_input(at, self.grad_gates)
         g["recurrent"].baddbmm_(hidden.transpose(1, 2), upper)
-        g["memory"].baddbmm_(new_state[..., units:].transpose(1, 2), self.grad_content)
-        g["input"].baddbmm_(x.transpose(1, 2), self.grad_gates)
-        g["bias"].baddbmm_(self.ones, self.grad_gates)
+        g["memory"].baddbmm_(at.new_state[..., units:].transpose(1, 2), self.grad_content)
 
     def _relax(
         self, grad: Tensor, before: Tensor, content: Tensor, gate: Tensor, grad_gate: Tensor

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
 
 from models.methods import Ablation, Choices, Stage, Whole, choice, flag, setting
-from models.network.cells.cell import Cell, Layer
+from models.network.cells.cell import BackwardStep, Cell, Layer
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 # Where initial eigenvalues lie: decay times of 100 to 100,000 steps, since a long free run must not
@@ -112,8 +111,7 @@ class LRULayer(Layer, cell=LRU):
     Its gradient is mapped back to nu and theta once per unroll.
     """
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    def allocate(self) -> None:
         modes = self.weights["nu"].shape[-1]
         self.grad_transition = torch.empty(self.members, 2 * modes, 2 * modes, device=self.device)
         self.from_input = self._buffer(2 * modes)
@@ -125,8 +123,8 @@ class LRULayer(Layer, cell=LRU):
         self.transition = rotation(self.real, self.imaginary)
 
     def begin_backward(self) -> None:
+        super().begin_backward()
         self.transition_t = self.transition.transpose(1, 2).contiguous()
-        self.input_t = self.weights["input"].transpose(1, 2).contiguous()
         self.grad_transition.zero_()
 
     def forward(
@@ -135,21 +133,10 @@ class LRULayer(Layer, cell=LRU):
         torch.bmm(x, self.weights["input"], out=self.from_input)
         torch.baddbmm(self.from_input, state, self.transition, out=new_state)
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
-        torch.bmm(grad_new_state, self.transition_t, out=grad_state)
-        if grad_x is not None:
-            torch.bmm(grad_new_state, self.input_t, out=grad_x)
-        self.grad_transition.baddbmm_(state.transpose(1, 2), grad_new_state)
-        self.gradients["input"].baddbmm_(x.transpose(1, 2), grad_new_state)
+    def backward(self, at: BackwardStep) -> None:
+        torch.bmm(at.grad_new_state, self.transition_t, out=at.grad_state)
+        self.through_input(at, at.grad_new_state, bias=None)
+        self.grad_transition.baddbmm_(at.state.transpose(1, 2), at.grad_new_state)
 
     def end(self) -> None:
         modes = self.real.shape[-1]

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.network.cells.cell import (
+    BackwardStep,
     Layer,
     UnitCell,
     sigmoid_,
@@ -49,8 +48,9 @@ class LSTMLayer(Layer, cell=LSTM):
     The three sigmoids are then one call.
     """
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    products = ("input", "recurrent")
+
+    def allocate(self) -> None:
         self.units = units = self.weights["recurrent"].shape[1]
         self.from_input = self._buffer(4 * units)
         self.gates = self._slots(4 * units)
@@ -58,11 +58,6 @@ class LSTMLayer(Layer, cell=LSTM):
         self.grad_gates = self._buffer(4 * units)
         self.grad_memory = self._buffer(units)
         self.scratch = self._buffer(units)
-        self.recurrent_t, self.input_t = self._transposed("recurrent"), self._transposed("input")
-
-    def begin_backward(self) -> None:
-        self.recurrent_t.copy_(self.weights["recurrent"].transpose(1, 2))
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
@@ -80,38 +75,26 @@ class LSTMLayer(Layer, cell=LSTM):
         torch.tanh(memory, out=squashed)
         torch.mul(read, squashed, out=new_state[..., :units])
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
+    def backward(self, at: BackwardStep) -> None:
         g, units = self.gradients, self.units
-        write, keep, read, content = self.gates[slot].split(units, dim=-1)
+        write, keep, read, content = self.gates[at.slot].split(units, dim=-1)
         grad_write, grad_keep, grad_read, grad_content = self.grad_gates.split(units, dim=-1)
-        squashed, grad_output = self.squashed[slot], grad_new_state[..., :units]
+        squashed, grad_output = self.squashed[at.slot], at.grad_new_state[..., :units]
         scratch, grad_memory = self.scratch, self.grad_memory
 
         torch.mul(grad_output, read, out=scratch)
-        times_tanh_slope(scratch, squashed, out=grad_memory).add_(grad_new_state[..., units:])
+        times_tanh_slope(scratch, squashed, out=grad_memory).add_(at.grad_new_state[..., units:])
         torch.mul(grad_output, squashed, out=scratch)
         times_sigmoid_slope(scratch, read, out=grad_read)
         torch.mul(grad_memory, content, out=scratch)
         times_sigmoid_slope(scratch, write, out=grad_write)
-        torch.mul(grad_memory, state[..., units:], out=scratch)
+        torch.mul(grad_memory, at.state[..., units:], out=scratch)
         times_sigmoid_slope(scratch, keep, out=grad_keep)
         torch.mul(grad_memory, write, out=scratch)
         times_tanh_slope(scratch, content, out=grad_content)
 
-        torch.mul(grad_memory, keep, out=grad_state[..., units:])
-        torch.bmm(self.grad_gates, self.recurrent_t, out=scratch)
-        grad_state[..., :units] = scratch
-        if grad_x is not None:
-            torch.bmm(self.grad_gates, self.input_t, out=grad_x)
-        g["recurrent"].baddbmm_(state[..., :units].transpose(1, 2), self.grad_gates)
-        g["input"].baddbmm_(x.transpose(1, 2), self.grad_gates)
-        g["bias"].baddbmm_(self.ones, self.grad_gates)
+        torch.mul(grad_memory, keep, out=at.grad_state[..., units:])
+        torch.bmm(self.grad_gates, self.transposed["recurrent"], out=scratch)
+        at.grad_state[..., :units] = scratch
+        self.through_input(at, self.grad_gates)
+        g["recurrent"].baddbmm_(at.state[..., :units].transpose(1, 2), self.grad_gates)

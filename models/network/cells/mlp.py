@@ -5,9 +5,7 @@ Lapedes & Farber (1987), "Nonlinear signal processing using neural networks".
 
 from __future__ import annotations
 
-from typing import Any
-
-from models.network.cells.cell import Layer, UnitCell, times_tanh_slope, uniform
+from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
@@ -32,32 +30,15 @@ class MLP(UnitCell, name="mlp", label="window MLP", source="Lapedes & Farber (19
 class MLPLayer(Layer, cell=MLP):
     """See `MLP`."""
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    def allocate(self) -> None:
         self.grad_sum = self._buffer(self.weights["bias"].shape[-1])
-        self.input_t = self._transposed("input")
-
-    def begin_backward(self) -> None:
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
     ) -> None:
         torch.baddbmm(self.weights["bias"], x, self.weights["input"], out=new_state).tanh_()
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
-        grad_sum = times_tanh_slope(grad_new_state, new_state, out=self.grad_sum)
-        grad_state.zero_()
-        if grad_x is not None:
-            torch.bmm(grad_sum, self.input_t, out=grad_x)
-        self.gradients["input"].baddbmm_(x.transpose(1, 2), grad_sum)
-        self.gradients["bias"].baddbmm_(self.ones, grad_sum)
+    def backward(self, at: BackwardStep) -> None:
+        grad_sum = times_tanh_slope(at.grad_new_state, at.new_state, out=self.grad_sum)
+        at.grad_state.zero_()
+        self.through_input(at, grad_sum)

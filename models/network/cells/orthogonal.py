@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from models.methods import Choices, Whole, counted, setting
-from models.network.cells.cell import Layer, UnitCell, uniform
+from models.network.cells.cell import BackwardStep, Layer, UnitCell, uniform
 from models.network.cells.lru import PHASE_RANGE
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
@@ -67,12 +66,10 @@ class Orthogonal(
 class OrthogonalLayer(Layer, cell=Orthogonal):
     """See `Orthogonal`."""
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    def allocate(self) -> None:
         units = self.weights["threshold"].shape[-1]
         self.from_input, self.grad_sum = self._buffer(units), self._buffer(units)
         self.sign, self.signed_grad = self._buffer(units), self._buffer(units)
-        self.input_t = self._transposed("input")
         self.reflections = Reflections(self.weights["vectors"])
         self.transition_t = torch.empty_like(self.reflections.product)
         self.grad_transition = torch.empty_like(self.reflections.product)
@@ -81,8 +78,8 @@ class OrthogonalLayer(Layer, cell=Orthogonal):
         self.reflections.multiply()
 
     def begin_backward(self) -> None:
+        super().begin_backward()
         self.transition_t.copy_(self.reflections.product.transpose(1, 2))
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
         self.grad_transition.zero_()
 
     def forward(
@@ -94,26 +91,15 @@ class OrthogonalLayer(Layer, cell=Orthogonal):
         self.grad_sum.abs_().add_(self.weights["threshold"]).relu_()
         torch.mul(self.grad_sum, self.sign, out=new_state)
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
+    def backward(self, at: BackwardStep) -> None:
         g, grad_sum = self.gradients, self.grad_sum
         # Where the output is not zero it has the sign of the sum, and the slope is 1.
-        torch.sign(new_state, out=self.sign)
-        torch.mul(grad_new_state, self.sign, out=self.signed_grad)
+        torch.sign(at.new_state, out=self.sign)
+        torch.mul(at.grad_new_state, self.sign, out=self.signed_grad)
         torch.mul(self.signed_grad, self.sign, out=grad_sum)
-        torch.bmm(grad_sum, self.transition_t, out=grad_state)
-        if grad_x is not None:
-            torch.bmm(grad_sum, self.input_t, out=grad_x)
-        self.grad_transition.baddbmm_(state.transpose(1, 2), grad_sum)
-        g["input"].baddbmm_(x.transpose(1, 2), grad_sum)
+        torch.bmm(grad_sum, self.transition_t, out=at.grad_state)
+        self.through_input(at, grad_sum, bias=None)
+        self.grad_transition.baddbmm_(at.state.transpose(1, 2), grad_sum)
         g["threshold"].baddbmm_(self.ones, self.signed_grad)
 
     def end(self) -> None:

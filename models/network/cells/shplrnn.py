@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.methods import Choices, Whole, setting
-from models.network.cells.cell import Layer, UnitCell, uniform
+from models.network.cells.cell import BackwardStep, Layer, UnitCell, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 # The largest eigenvalue of R^T R / M + I for a large Gaussian M x M matrix R.
@@ -78,20 +76,14 @@ class ShPLRNN(
 class ShPLRNNLayer(Layer, cell=ShPLRNN):
     """See `ShPLRNN`."""
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    products = ("input", "expand", "contract")
+
+    def allocate(self) -> None:
         units, expanded = self.weights["expand"].shape[1:]
         self.from_input = self._buffer(units)
         self.expanded = self._slots(expanded)  # relu(.)
         self.grad_expanded, self.is_active = self._buffer(expanded), self._buffer(expanded)
         self.scratch = self._buffer(units)
-        self.expand_t, self.contract_t = self._transposed("expand"), self._transposed("contract")
-        self.input_t = self._transposed("input")
-
-    def begin_backward(self) -> None:
-        self.expand_t.copy_(self.weights["expand"].transpose(1, 2))
-        self.contract_t.copy_(self.weights["contract"].transpose(1, 2))
-        self.input_t.copy_(self.weights["input"].transpose(1, 2))
 
     def forward(
         self, slot: int, x: MemberBatchUnit, state: MemberBatchUnit, new_state: MemberBatchUnit
@@ -102,28 +94,18 @@ class ShPLRNNLayer(Layer, cell=ShPLRNN):
         torch.baddbmm(self.from_input, expanded, w["contract"], out=new_state)
         new_state.addcmul_(state, w["diagonal"])
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
-        g, w, expanded = self.gradients, self.weights, self.expanded[slot]
+    def backward(self, at: BackwardStep) -> None:
+        g, w, expanded = self.gradients, self.weights, self.expanded[at.slot]
         torch.sign(expanded, out=self.is_active)  # a relu is never negative
-        grad_expanded = torch.bmm(grad_new_state, self.contract_t, out=self.grad_expanded)
+        grad_expanded = torch.bmm(
+            at.grad_new_state, self.transposed["contract"], out=self.grad_expanded
+        )
         grad_expanded.mul_(self.is_active)
-        torch.bmm(grad_expanded, self.expand_t, out=grad_state)
-        grad_state.addcmul_(grad_new_state, w["diagonal"])
-        if grad_x is not None:
-            torch.bmm(grad_new_state, self.input_t, out=grad_x)
-        torch.mul(grad_new_state, state, out=self.scratch)
+        torch.bmm(grad_expanded, self.transposed["expand"], out=at.grad_state)
+        at.grad_state.addcmul_(at.grad_new_state, w["diagonal"])
+        self.through_input(at, at.grad_new_state)
+        torch.mul(at.grad_new_state, at.state, out=self.scratch)
         g["diagonal"].baddbmm_(self.ones, self.scratch)
-        g["expand"].baddbmm_(state.transpose(1, 2), grad_expanded)
+        g["expand"].baddbmm_(at.state.transpose(1, 2), grad_expanded)
         g["expand_bias"].baddbmm_(self.ones, grad_expanded)
-        g["contract"].baddbmm_(expanded.transpose(1, 2), grad_new_state)
-        g["bias"].baddbmm_(self.ones, grad_new_state)
-        g["input"].baddbmm_(x.transpose(1, 2), grad_new_state)
+        g["contract"].baddbmm_(expanded.transpose(1, 2), at.grad_new_state)

@@ -30,7 +30,7 @@ from models.methods import (
     methods,
     setting,
 )
-from models.network.cells.cell import Layer, UnitCell
+from models.network.cells.cell import BackwardStep, Layer, UnitCell
 from models.tensors import MemberBatchChannelTime, MemberBatchUnit
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 from models.training.trained_network import Member, TrainedNetwork
@@ -78,8 +78,7 @@ def added() -> Iterator[dict[str, type[Method]]]:
         class LeakyLayer(Layer, cell=Leaky):
             """See `Leaky`."""
 
-            def __init__(self, *args: Any, **keywords: Any) -> None:
-                super().__init__(*args, **keywords)
+            def allocate(self) -> None:
                 self.squashed = self._slots(self.weights["bias"].shape[-1])
 
             def forward(
@@ -89,23 +88,11 @@ def added() -> Iterator[dict[str, type[Method]]]:
                 torch.baddbmm(self.weights["bias"], x, self.weights["input"], out=squashed).tanh_()
                 new.copy_(state + self.weights["leaky_rate"] * (squashed - state))
 
-            def backward(
-                self,
-                slot: int,
-                x: MemberBatchUnit,
-                state: MemberBatchUnit,
-                new_state: MemberBatchUnit,
-                grad_new_state: MemberBatchUnit,
-                grad_state: MemberBatchUnit,
-                grad_x: MemberBatchUnit | None,
-            ) -> None:
-                rate, squashed = self.weights["leaky_rate"], self.squashed[slot]
-                grad_state.copy_((1.0 - rate) * grad_new_state)
-                grad_sum = rate * grad_new_state * (1.0 - squashed * squashed)
-                self.gradients["input"].baddbmm_(x.transpose(1, 2), grad_sum)
-                self.gradients["bias"].baddbmm_(self.ones, grad_sum)
-                if grad_x is not None:
-                    grad_x.copy_(grad_sum @ self.weights["input"].transpose(1, 2))
+            def backward(self, at: BackwardStep) -> None:
+                rate, squashed = self.weights["leaky_rate"], self.squashed[at.slot]
+                at.grad_state.copy_((1.0 - rate) * at.grad_new_state)
+                grad_sum = rate * at.grad_new_state * (1.0 - squashed * squashed)
+                self.through_input(at, grad_sum)
 
         class Quartic(Loss, name="quartic", label="quartic loss"):
             """The fourth power of errors, so that the largest ones count."""

@@ -184,7 +184,7 @@ def test_importances_of_many_trials_are_ours(
 
 
 def test_the_figures_show_verdicts_and_are_small(finished: Invented) -> None:
-    rows = {row.number: Trial.of_row(row) for row in finished.store.trial_rows()}
+    rows = {trial.number: Trial.of(trial) for trial in finished.store.frozen_trials()}
     contexts = dict.fromkeys(rows, 20)
     figures = {
         figure["id"]: figure["graph_object"]
@@ -198,7 +198,7 @@ def test_the_figures_show_verdicts_and_are_small(finished: Invented) -> None:
 
 
 def test_the_figure_of_limits_has_every_context(finished: Invented) -> None:
-    trials = [Trial.of_row(row) for row in finished.store.trial_rows()]
+    trials = [Trial.of(trial) for trial in finished.store.frozen_trials()]
     rows = {trial.number: trial for trial in trials if trial.is_scored}
     contexts = dict(zip(rows, (4, 7, 30), strict=True))
     limited = {n: replace(t, record=TrialRecord(limit=1 / n)) for n, t in rows.items() if n}

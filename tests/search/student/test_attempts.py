@@ -19,7 +19,7 @@ from search.report.page import write_report
 from search.report.parts import Section
 from search.running.worker import Worker
 from search.storage import Storage, StudyReader, StudyStore, open_storage
-from search.student.findings import Effect, StudyFindings, study_findings
+from search.student.findings import ComponentEffect, StudyFindings, study_findings
 from search.student.jobs import DIAGNOSIS, REPLAY, Diagnosis, ExplainingJobs, Replay, Without
 from search.student.section import report_sections
 from search.student.sentences import what_the_winner_needs
@@ -202,10 +202,10 @@ def test_effects_are_ratios_within_their_intervals(found: StudyFindings) -> None
 def test_what_goes_along_with_a_component_is_said(found: StudyFindings) -> None:
     assert any(effect.along for effect in found.effects)
     chosen = [
-        Effect(
+        ComponentEffect(
             "context", "windows of 4", ("autonomous", "state estimate"), 1234.0, 2.0, 2e4, 0.1, 16
         ),
-        Effect("schedule", "a constant learning rate", (), 1.5, 1.1, 2.0, 0.1, 16),
+        ComponentEffect("schedule", "a constant learning rate", (), 1.5, 1.1, 2.0, 0.1, 16),
     ]
     said = " ".join(what_the_winner_needs(chosen))
     assert (

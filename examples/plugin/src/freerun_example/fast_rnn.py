@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from models.methods import FloatRange, Real, setting
-from models.network.cells.cell import Layer, UnitCell, times_tanh_slope
+from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope
 from models.tensors import MemberBatchUnit, torch
 
 
@@ -35,8 +33,9 @@ class FastRNN(UnitCell, name="fast_rnn", label="FastRNN", source="Kusupati et al
 class FastRNNLayer(Layer, cell=FastRNN):
     """See `FastRNN`."""
 
-    def __init__(self, *args: Any, **keywords: Any) -> None:
-        super().__init__(*args, **keywords)
+    products = ("input", "recurrent")
+
+    def allocate(self) -> None:
         units = self.weights["bias"].shape[-1]
         self.squashed = self._slots(units)
         self.from_input, self.grad_sum = self._buffer(units), self._buffer(units)
@@ -54,23 +53,10 @@ class FastRNNLayer(Layer, cell=FastRNN):
         torch.baddbmm(self.from_input, state, w["recurrent"], out=squashed).tanh_()
         torch.mul(state, self.kept, out=new_state).addcmul_(squashed, self.share)
 
-    def backward(
-        self,
-        slot: int,
-        x: MemberBatchUnit,
-        state: MemberBatchUnit,
-        new_state: MemberBatchUnit,
-        grad_new_state: MemberBatchUnit,
-        grad_state: MemberBatchUnit,
-        grad_x: MemberBatchUnit | None,
-    ) -> None:
-        g, w = self.gradients, self.weights
-        torch.mul(grad_new_state, self.share, out=self.scratch)
-        grad_sum = times_tanh_slope(self.scratch, self.squashed[slot], out=self.grad_sum)
-        torch.bmm(grad_sum, w["recurrent"].transpose(1, 2), out=grad_state)
-        grad_state.addcmul_(grad_new_state, self.kept)
-        if grad_x is not None:
-            torch.bmm(grad_sum, w["input"].transpose(1, 2), out=grad_x)
-        g["recurrent"].baddbmm_(state.transpose(1, 2), grad_sum)
-        g["input"].baddbmm_(x.transpose(1, 2), grad_sum)
-        g["bias"].baddbmm_(self.ones, grad_sum)
+    def backward(self, at: BackwardStep) -> None:
+        torch.mul(at.grad_new_state, self.share, out=self.scratch)
+        grad_sum = times_tanh_slope(self.scratch, self.squashed[at.slot], out=self.grad_sum)
+        torch.bmm(grad_sum, self.transposed["recurrent"], out=at.grad_state)
+        at.grad_state.addcmul_(at.grad_new_state, self.kept)
+        self.through_input(at, grad_sum)
+        self.gradients["recurrent"].baddbmm_(at.state.transpose(1, 2), grad_sum)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import torch
 from torch import Generator, Tensor
 
-from models.network.cells.cell import Cell, Layer
+from models.network.cells.cell import BackwardStep, Cell, Layer
 
 MEMBERS, BATCH, STEPS, INPUTS = 3, 2, 5, 3
 
@@ -76,13 +76,15 @@ def found_by(cell: Cell, given: Given) -> Found:
     for step in reversed(range(STEPS)):
         grad_state = torch.empty_like(carried)
         layer.backward(
-            step,
-            given.inputs[step],
-            states[step - 1] if step else given.first_state,
-            states[step],
-            carried + given.grad_states[step],
-            grad_state,
-            grad_inputs[step],
+            BackwardStep(
+                slot=step,
+                x=given.inputs[step],
+                state=states[step - 1] if step else given.first_state,
+                new_state=states[step],
+                grad_new_state=carried + given.grad_states[step],
+                grad_state=grad_state,
+                grad_x=grad_inputs[step],
+            )
         )
         carried = grad_state
     layer.end()
