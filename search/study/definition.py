@@ -272,7 +272,9 @@ class StudyDefinition(Section):
             # It came later than the others: at its default, hashes stay what they were.
             del plain["task"]["error_horizons"]
         if self.presets:
-            plain["presets"] = {name: _without_neutral(preset.fixed) for name, preset in self.presets.items()}
+            plain["presets"] = {
+                name: _without_neutral(preset.fixed) for name, preset in self.presets.items()
+            }
         return plain
 
     @property
