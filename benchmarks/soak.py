@@ -198,7 +198,7 @@ def soak(url: str, plan: Plan, server: Postgres | None) -> Findings:
 
 
 def _definition(plan: Plan) -> StudyDefinition:
-    plain = read_study_file(STUDY_FILE).definition.model_dump(mode="json")
+    plain = read_study_file(STUDY_FILE).definition.model_dump(mode="json", exclude={"plugins"})
     plain["search"] |= {"trials": plan.trials, "minutes": None}
     plain["space"] |= {"training_steps": plan.training_steps}
     return StudyDefinition.model_validate(plain)

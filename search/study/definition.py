@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from models.diagnostics.scores import ERROR_HORIZONS
-from models.methods import Domain, SettingError, shown
+from models.methods import Domain, Scalar, SettingError, shown
 from search.plugins import plugins_of
 from search.series import Section
 from search.series.source import Series
@@ -272,7 +272,9 @@ class StudyDefinition(Section):
             # It came later than the others: at its default, hashes stay what they were.
             del plain["task"]["error_horizons"]
         if self.presets:
-            plain["presets"] = {n: preset.to_plain()["fixed"] for n, preset in self.presets.items()}
+            plain["presets"] = {
+                name: _without_neutral(preset.fixed) for name, preset in self.presets.items()
+            }
         return plain
 
     @property
@@ -291,6 +293,19 @@ def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:
         owners = () if parameter is None else parameter.owners
         used += [method for method in owners if method.presence().can_hold(space)]
     return plugins_of(used)
+
+
+def _without_neutral(fixed: Mapping[str, Scalar]) -> dict[str, Scalar]:
+    """What a preset fixes, but for what no study searches unless it names it, where neutral.
+
+    So a preset stays what it is when a later version, or a plug-in, has more methods.
+    """
+    kept = {}
+    for name, value in fixed.items():
+        parameter = parameter_named(name)
+        if parameter is None or parameter.searched or value != parameter.neutral:
+            kept[name] = value
+    return kept
 
 
 def differing_keys(one: StudyDefinition, other: StudyDefinition) -> list[str]:

@@ -76,6 +76,20 @@ def test_quotas_are_spent_and_the_presets_are_not() -> None:
     assert differing_keys(definition, older) == ["presets.lstm.batch_size"]
 
 
+def test_a_preset_stays_what_it_is_when_later_methods_are_neutral_in_it() -> None:
+    """As one of a version, or without a plug-in, that had no dropout."""
+    definition = define({"recursive-three-loss": 3, "baseline": 4})
+    stored = json.loads(definition.model_dump_json())
+    assert stored["presets"]["baseline"]["fixed"].pop("dropout") == 0.0
+    older = read_stored_definition(json.dumps(stored))
+    assert differing_keys(definition, older) == []
+    assert older.identity_hash == definition.identity_hash
+    # There, it is not neutral.
+    assert stored["presets"]["recursive-three-loss"]["fixed"].pop("dropout") == 0.2
+    older = read_stored_definition(json.dumps(stored))
+    assert differing_keys(definition, older) == ["presets.recursive-three-loss.dropout"]
+
+
 def test_studies_without_presets_are_what_they_were() -> None:
     definition = define({})
     assert "presets" not in definition.identity()

@@ -44,7 +44,7 @@ def test_a_table_is_read_relative_to_the_study_file(write: Write, tmp_path: Path
     assert table.rows == 14
 
 
-@pytest.mark.parametrize("name", ["sine", "smoke", "sunspots", "report", "report-clean"])
+@pytest.mark.parametrize("name", sorted(path.stem for path in STUDIES.glob("*.toml")))
 def test_the_studies_of_the_repository_are_read_and_named_by_their_files(name: str) -> None:
     definition, table = read_study_file(STUDIES / f"{name}.toml")
     assert definition.name == name
