@@ -33,6 +33,7 @@ from models.network.options.layer_norm import LayerNorm
 from models.training.losses.loss import Loss, loss_weight
 from models.training.options.noise import Dropout, InputNoise, Noise
 from models.training.options.optimiser import Optimiser, Restarts
+from search.plugins import PluginError
 from search.study.space import parameters
 from tests.models.methods.declaring import declared_here
 
@@ -158,7 +159,7 @@ def test_a_setting_that_two_methods_declare_differently_is_refused(
 
         rate: float = setting(values, default, "Another rate.", name="dropout", neutral=neutral)
 
-    with pytest.raises(ValueError, match="'dropout' must have equal values, default and neutral"):
+    with pytest.raises(PluginError, match="'dropout' must be declared alike"):
         parameters()
 
 
@@ -174,6 +175,7 @@ def test_a_setting_that_two_methods_declare_alike_is_one_parameter() -> None:
             "The same rate.",
             name="dropout",
             neutral=0.0,
+            searched=False,
         )
 
     (found,) = (parameter for parameter in parameters() if parameter.name == rate.name)

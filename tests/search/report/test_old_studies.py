@@ -12,7 +12,7 @@ from search.analysis.study_results import StudyResults
 from search.dashboard.study_figures import study_figures
 from search.export import export_of, read_export
 from search.report.page import write_report
-from search.storage import Storage, open_storage
+from search.storage import Storage, open_storage, upgrade_storage
 from search.student.findings import study_findings
 from search.student.section import report_sections
 
@@ -24,6 +24,7 @@ NAMES = ["old-sine", "old-report", "old-table"]
 def old(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Storage]:
     path = tmp_path_factory.mktemp("old") / "studies.db"
     path.write_bytes(gzip.decompress((OLD / "studies.db.gz").read_bytes()))
+    upgrade_storage(f"sqlite:///{path}")
     with open_storage(f"sqlite:///{path}", create=False) as opened:
         yield opened
 
