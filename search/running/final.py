@@ -135,7 +135,7 @@ class Final:
         return record, checkpoint.save(cohort.checkpoint())
 
     def _plan_finals(self) -> list[FinalJob]:
-        return self.store.plan_final_jobs("final", list(finalists(self.store, self.definition)))
+        return self.store.plan_final_jobs("final", finalists(self.store, self.definition))
 
     def _plan_test(self) -> list[FinalJob]:
         winner = self._winner()
@@ -165,17 +165,19 @@ def complete_trials(study: StudyReader) -> list[CompleteTrial]:
     return [CompleteTrial(trial._trial_id, trial.params) for trial in complete]
 
 
-def finalists(study: StudyReader, definition: StudyDefinition) -> dict[int, Candidate]:
-    """Return the best complete trials' candidates by trial id, the best first, each once."""
+def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
+    """Return the ids of the best complete trials with distinct candidates, the best first."""
     space = definition.full_space()
-    found: dict[int, Candidate] = {}
+    candidates: list[Candidate] = []
+    ids: list[int] = []
     for trial in complete_trials(study):
-        if len(found) == definition.search.finalists:
-            break
         candidate = space.resolve(trial.params)
-        if candidate not in found.values():
-            found[trial.trial_id] = candidate
-    return found
+        if candidate not in candidates:
+            candidates.append(candidate)
+            ids.append(trial.trial_id)
+        if len(ids) == definition.search.finalists:
+            break
+    return ids
 
 
 def final_record(result: CandidateResult, views: Sequence[View]) -> FinalRecord:

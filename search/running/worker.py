@@ -264,8 +264,11 @@ class Worker:
     def final(self) -> None:
         """Do the jobs of the final and those that follow it, until all of them have ended."""
         final = Final(self.store, self.definition, self.data, self.device, self.further_jobs)
-        while not self.store.budget().stop_requested and not final.is_over():
+        while not self.store.budget().stop_requested:
+            # Before all else, so that no job ends unseen between the looks.
             states = self.store.final_states()
+            if final.is_over():
+                return
             if not final.run_job(self.worker_id, self._tick_job, self.origin):
                 # Nothing can be claimed before another job has ended, or was given back.
                 while self.store.final_states() == states:

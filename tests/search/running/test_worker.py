@@ -18,6 +18,7 @@ from search.evaluation import Cohort
 from search.running.proposer import Proposer
 from search.running.worker import Worker
 from search.storage import StudyStore, open_storage
+from search.storage.records import JobState
 
 if TYPE_CHECKING:
     from models.candidate import Candidate
@@ -268,6 +269,34 @@ def test_a_final_job_that_breaks_has_failed_and_the_others_decide(
     assert others[-1].trial_id != first.trial_id
     assert others[-1].result is not None
     assert json.loads(others[-1].result)["worker"] == worker.worker_id
+
+
+@pytest.mark.parametrize("looks", [1, 2, 3, 4, 5])
+def test_a_job_of_another_that_ends_between_two_looks_is_not_waited_for(
+    sqlite_url: str, create: Create, worker_on: WorkerMaker, looks: int
+) -> None:
+    store = create(sqlite_url)
+    worker_on(store, lambda: bool(store.final_jobs())).run()
+    rival = store.register_worker(host=socket.gethostname(), pid=1, machine={})
+    held = [job.job_id for _ in store.final_jobs() if (job := store.claim_final_job(rival))]
+    assert held
+    look = store.final_states
+
+    looked = count(1)
+
+    def late() -> dict[int, JobState]:
+        """Right after one of the looks, the rival ends what it holds."""
+        states = look()
+        if next(looked) == looks:
+            for job_id in held:
+                store.fail_final_job(rival, job_id, "it broke")
+        return states
+
+    store.final_states = late  # type: ignore[method-assign]
+    waits = count()
+    worker_on(store, lambda: next(waits) > 20).run()
+    assert next(waits) < 20
+    assert {job.state for job in store.final_jobs()} == {"failed"}
 
 
 def test_waiting_trials_of_several_cohorts_are_not_trained_as_one(
