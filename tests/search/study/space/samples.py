@@ -1,5 +1,6 @@
 """Samples of a space in which everything is searched."""
 
+from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 
@@ -17,6 +18,8 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 EVERYTHING: dict[str, Domain] = {p.name: p.default for p in parameters() if not p.searched}
 # Longer than every default of a context and a rollout.
 LONG = 100_000
+# How many samples are drawn; those at most are never needed, unless a parameter can't be sampled.
+LEAST, MOST = 400, 6000
 
 
 def all_cells() -> tuple[str, ...]:
@@ -41,8 +44,13 @@ def full_space(train_steps: int = LONG) -> dict[str, Domain]:
 
 @cache
 def samples() -> list[dict[str, Scalar]]:
-    """Enough samples of the full space to meet every parameter several times."""
-    return [sample(seed, full_space()) for seed in range(600)]
+    """Samples of the full space until every parameter was met a few times, and then some."""
+    found: list[dict[str, Scalar]] = []
+    met: Counter[str] = Counter()
+    while len(found) < LEAST or (min(met[name] for name in full_space()) < 3 and len(found) < MOST):
+        found.append(sample(len(found), full_space()))
+        met.update(found[-1].keys())
+    return found
 
 
 def sample_with(**values: Scalar) -> dict[str, Scalar]:
