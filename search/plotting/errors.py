@@ -10,9 +10,9 @@ from search.plotting.palette import Dash, Role, Symbol, baseline_look
 from search.series import FloatArray
 
 HORIZON = "horizon (steps after the warm-up)"
-# Symbols of a line, and of how many lines they are staggered, so that lines that coincide show
-# their symbols one after the other.
-_SYMBOLS, _STAGGER = 4, 5
+# Symbols of a baseline's line. Those of several lines are staggered, so that lines that coincide
+# show their symbols one after the other.
+_SYMBOLS = 4
 # Where a free run crosses the truth its error dips: a picture cuts off what is lower than this
 # share of the largest error.
 _SHOWN_RATIO = 1e-4
@@ -42,8 +42,8 @@ def baseline_lines(curves: Sequence[tuple[str, FloatArray]]) -> list[Line]:
     for i, (name, errors) in enumerate(curves):
         look = baseline_look(name)
         points = len(logarithmic_means(errors)[0])
-        places = np.linspace(0, points - 1, _SYMBOLS * _STAGGER).round().astype(int)
-        marked = sorted({int(place) for place in places[i % _STAGGER :: _STAGGER]})
+        places = np.linspace(0, points - 1, _SYMBOLS * len(curves)).round().astype(int)
+        marked = sorted({int(place) for place in places[i :: len(curves)]})
         shown = short_baseline_name(name)
         lines.append(error_line(shown, errors, look.role, 1.6, look.dash, look.symbol, marked))
     return lines
