@@ -14,8 +14,10 @@ from torch import Tensor
 
 from models.clip import CLIP_STD, clipped
 from models.network.forecaster import Forecaster
+from models.network.options.segments import fold, padded
+from models.network.plan import plan
 from models.network.unroll import Unroll
-from models.network.walk import Walk, plan
+from models.network.walk import Walk
 from models.tensors import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 
 
@@ -26,22 +28,31 @@ def sensitivity(
     context: MemberBatchTimeChannel,
     steps: int,
 ) -> Tensor:
-    """Norms `[member, lag]` of d(last forecast) / d(forecast lag + 1 steps before), for all lags.
+    """Norms `[member, lag]` of d(last forecast) / d(forecast lag + 1 before it), for all lags.
 
-    context: `[member, batch, time, channel]` as `free_run` reads it; steps: of the free run, so
-    that there are steps - 1 lags. The norm is Frobenius' over channels, its root mean square over
-    the batch. Beyond the clip a forecast is constant, and no error passes.
+    context: `[member, batch, time, channel]` as `free_run` reads it; steps: of the free run. A
+    forecast is a segment of `segment_steps` values, a single one where that is 1, and there is a
+    lag less than there are forecasts in the run. The norm is Frobenius' over channels, its root
+    mean square over the batch and over the values of the last forecast. Beyond the clip a forecast
+    is constant, and no error passes.
 
-    Raises ValueError for a forecaster that never reads its own forecasts, and for steps below 2.
+    Raises ValueError for a forecaster that never reads its own forecasts, and for a free run of
+    fewer than 2 forecasts.
     """
-    if forecaster.architecture.autonomous:
+    architecture = forecaster.architecture
+    if architecture.autonomous:
         raise ValueError("an autonomous forecaster reads no forecast, and so has no sensitivity")
-    if steps < 2:
-        raise ValueError(f"a sensitivity takes a free run of at least 2 steps, but got {steps}")
-    members, batch, warm_up, channels = context.shape
-    order = plan(forecaster.architecture, warm_up, steps, warm_up)
-    values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
-    values[:warm_up] = context.permute(2, 0, 1, 3)
+    segment = architecture.segment_steps
+    forecasts = padded(steps, segment) // segment
+    if forecasts < 2:
+        raise ValueError(
+            f"a sensitivity takes a free run of at least {segment + 1} steps, but got {steps}"
+        )
+    members, batch, steps_read, channels = context.shape
+    warm_up, width = steps_read // segment, segment * channels
+    order = plan(architecture, steps_read, steps, steps_read)
+    values = torch.zeros(warm_up + forecasts, members, batch, width, device=context.device)
+    values[:warm_up] = fold(context.permute(2, 0, 1, 3), segment)
     unroll = Unroll(forecaster, weights, torch.zeros_like(weights), slots=len(order), batch=batch)
     walk = Walk(unroll, order, values, torch.zeros_like(values))
 
@@ -49,16 +60,16 @@ def sensitivity(
         values[position] = clipped(output)
 
     unroll.begin()
-    unroll.adapt(values[:warm_up])
+    unroll.adapt(context.permute(2, 0, 1, 3))
     walk.forward(feed_back)
     passes = (values.abs() < CLIP_STD).to(values.dtype)
-    squares = torch.zeros(members, steps - 1, device=context.device)
-    for channel in range(channels):
+    squares = torch.zeros(members, forecasts - 1, device=context.device)
+    for number in range(width):
         unroll.begin()
         grads = torch.zeros_like(values)
-        grads[-1, ..., channel] = passes[-1, ..., channel]
+        grads[-1, ..., number] = passes[-1, ..., number]
         walk.backward(grads, passes[warm_up:], warm_up=warm_up)
         # [lag, member]: the latest forecast before the last one first
         earlier = grads[warm_up:-1].flip(0)
         squares += earlier.square().sum(3).mean(2).T
-    return squares.sqrt()
+    return (squares / segment).sqrt()

@@ -12,6 +12,7 @@ from models.network.cells.cell import Cell
 from models.network.options.context import Context, WarmedUpState
 from models.network.options.instance_norm import InstanceNorm
 from models.network.options.layer_norm import LayerNorm
+from models.network.options.segments import Segments
 from models.network.options.shape import Residual, Size
 
 
@@ -47,13 +48,29 @@ class Architecture(MethodSet):
 
     @property
     def context_steps(self) -> int:
-        """True values that are read before a free run."""
+        """True values that are read before a free run: whole segments, at least one."""
         own = self.core.own_context_steps
         if own is not None:
             return own
         context = self.find(Context)
         assert context is not None
-        return context.steps
+        return max(context.steps // self.segment_steps, 1) * self.segment_steps
+
+    @property
+    def segment_steps(self) -> int:
+        """Values that one step reads, and forecasts, at once."""
+        return self[Segments].segment_steps
+
+    @property
+    def parallel_segments(self) -> int | None:
+        """Segments that are decoded from one state; None where each is fed back."""
+        segments = self[Segments]
+        return segments.parallel_segments if segments.is_parallel else None
+
+    @property
+    def read_in(self) -> str:
+        """The layer between a segment and the cell: "none", "linear" or "relu"."""
+        return self[Segments].read_in
 
     @property
     def layers(self) -> int:

@@ -11,16 +11,18 @@ from models.network.cells.cell import Cell
 from models.network.estimated_state import initial_log_ridge
 from models.network.head import Dense
 from models.network.options.layer_norm import NormedOutput
-from models.network.parameters import FIXED, INCREMENT_STD, Layout
+from models.network.parameters import EMBEDDING, FIXED, INCREMENT_STD, Layout
 
 
 @dataclass(frozen=True)
 class Forecaster:
     """The network of an architecture for `channels` value columns, without any numbers in it.
 
-    Layers of the cell read the value, the head turns the top layer's output into the next value:
-    `head_layers` fully connected tanh layers as wide as the top layer's output, then a linear
-    one. With `residual`, the value that was read is added.
+    Layers of the cell read a segment (a single value, where `segment_steps` is 1), the head turns
+    the top layer's output into the next one: `head_layers` fully connected tanh layers as wide as
+    the top layer's output, then a linear one. With `residual`, the last value that was read is
+    added. A read-in layer may stand before the cell. Parallel decoding has an embedding for each
+    segment that is decoded from one state, which the cell reads in the place of a segment.
 
     Among the parameters are some that are not trained: `FIXED` begins their names. So a checkpoint
     holds all that a free run needs.
@@ -37,6 +39,11 @@ class Forecaster:
         return self.architecture.cell
 
     @property
+    def width(self) -> int:
+        """Numbers that one step reads and forecasts: those of a segment, of all channels."""
+        return self.architecture.segment_steps * self.channels
+
+    @property
     def output_bias(self) -> str:
         """The name of the output layer's bias."""
         return f"head.{self.architecture.head_layers}.bias"
@@ -44,16 +51,18 @@ class Forecaster:
     @property
     def layer_inputs(self) -> list[int]:
         """Numbers that each recurrent layer reads, bottom first."""
-        is_whole = self.cell.reads_whole_window
-        bottom = self.architecture.context_steps if is_whole else 1
-        upper = [self.cell.output_units] * (self.architecture.layers - 1)
-        return [bottom * self.channels, *upper]
+        units = self.cell.output_units
+        if self.cell.reads_whole_window:
+            bottom = self.architecture.context_steps * self.channels
+        else:
+            bottom = self.width if self.architecture.read_in == "none" else units
+        return [bottom] + [units] * (self.architecture.layers - 1)
 
     @property
     def head_sizes(self) -> list[tuple[int, int]]:
         """(inputs, outputs) of each fully connected layer, the output layer last."""
-        width = self.cell.output_units
-        return [(width, width)] * self.architecture.head_layers + [(width, self.channels)]
+        units = self.cell.output_units
+        return [(units, units)] * self.architecture.head_layers + [(units, self.width)]
 
     def layout(self) -> Layout:
         """Names and shapes of one member's parameters."""
@@ -68,13 +77,18 @@ class Forecaster:
             # The bottom layer reads nothing.
             del shapes["cell.0.input"]
             shapes["state.log_ridge"] = (1, 1)
+        if self.architecture.read_in != "none":
+            for name, shape in Dense.shapes(self.width, self.layer_inputs[0]).items():
+                shapes[f"read_in.{name}"] = shape
+        if self.architecture.parallel_segments is not None:
+            shapes[EMBEDDING] = (self.architecture.parallel_segments, self.layer_inputs[0])
         for i, (inputs, outputs) in enumerate(self.head_sizes):
             for name, shape in Dense.shapes(inputs, outputs).items():
                 shapes[f"head.{i}.{name}"] = shape
         for own in self.cell.stored_settings():
             shapes[FIXED + own.name] = (1, 1)
         if self.architecture.scaled_increments:
-            shapes[INCREMENT_STD] = (1, self.channels)
+            shapes[INCREMENT_STD] = (1, self.width)
         return Layout.of(shapes)
 
     def initialise(self, generator: Generator) -> Tensor:
@@ -92,11 +106,18 @@ class Forecaster:
         if self.architecture.estimates_state:
             del named["cell.0.input"]
             named["state.log_ridge"] = initial_log_ridge()
+        if self.architecture.read_in != "none":
+            read_in = Dense.initialise(self.width, self.layer_inputs[0], generator)
+            named |= {f"read_in.{name}": value for name, value in read_in.items()}
+        if self.architecture.parallel_segments is not None:
+            # Standard normal, as in the authors' code.
+            count = self.architecture.parallel_segments
+            named[EMBEDDING] = torch.randn(count, self.layer_inputs[0], generator=generator)
         for i, (inputs, outputs) in enumerate(self.head_sizes):
             for name, value in Dense.initialise(inputs, outputs, generator).items():
                 named[f"head.{i}.{name}"] = value
         for own in self.cell.stored_settings():
             named[FIXED + own.name] = torch.tensor(own.neutral)
         if self.architecture.scaled_increments:
-            named[INCREMENT_STD] = torch.ones(1, self.channels)
+            named[INCREMENT_STD] = torch.ones(1, self.width)
         return self.layout().pack(named)

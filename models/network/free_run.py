@@ -8,8 +8,10 @@ from models.clip import clipped
 from models.network.estimated_state import EstimatedRun
 from models.network.forecaster import Forecaster
 from models.network.options.instance_norm import InstanceScale
+from models.network.options.segments import fold, padded, unfold
+from models.network.plan import plan
 from models.network.unroll import Unroll
-from models.network.walk import Walk, plan
+from models.network.walk import Walk
 from models.tensors import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
 
 
@@ -27,10 +29,11 @@ def free_run(
     """Forecast `steps` values after `context`, each from the forecaster's own earlier ones.
 
     `context` is `[member, batch, warm-up time, channel]` in training standard deviations from the
-    training mean; the result `[member, batch, steps, channel]` is in the same units, within
-    +-CLIP_STD. With `one_step_from`, the one-step forecasts of the context's values from that
-    position on stand before the free run (a warmed-up state only). With `truth`, shaped like the
-    result, its values are read in place of the forecasts: teacher forcing over the same steps.
+    training mean, whole segments of it; the result `[member, batch, steps, channel]` is in the same
+    units, within +-CLIP_STD. With `one_step_from`, the one-step forecasts of the context's values
+    from that position on stand before the free run (a warmed-up state only). With `truth`, shaped
+    like the result, its values are read in place of the forecasts: teacher forcing over the same
+    steps. Of a network with segments, a one-step forecast is that of the next segment.
     `displacement` is added to the context's last value, once an instance norm has its units.
     """
     members, batch, warm_up, channels = context.shape
@@ -48,19 +51,34 @@ def free_run(
         read = scale.normalised(known.permute(2, 0, 1, 3)).permute(1, 2, 0, 3)
         restored = scale.restored(run.outputs(read, steps, first).permute(2, 0, 1, 3))
         return clipped(restored.permute(1, 2, 0, 3).contiguous())
-    values = torch.zeros(warm_up + steps, members, batch, channels, device=context.device)
-    values[:warm_up] = known.permute(2, 0, 1, 3)
+    segment = architecture.segment_steps
+    if warm_up % segment != 0:
+        raise ValueError(
+            f"the context must hold whole segments of {segment} values, but has {warm_up} values"
+        )
+    walked = plan(architecture, warm_up, steps, first)
+    read = torch.zeros(
+        warm_up + padded(steps, segment), members, batch, channels, device=context.device
+    )
+    read[:warm_up] = known.permute(2, 0, 1, 3)
+    if truth is not None:
+        read[warm_up : warm_up + steps] = truth.permute(2, 0, 1, 3)
+    values = fold(read, segment)
     outputs = torch.zeros_like(values)
-    unroll = Unroll(forecaster, weights, batch=batch)
+    slots = 1 if architecture.parallel_segments is None else len(walked)
+    unroll = Unroll(forecaster, weights, slots=slots, batch=batch)
     unroll.begin()
     unroll.adapt(context.permute(2, 0, 1, 3))
-    values[warm_up:] = unroll.nothing if truth is None else truth.permute(2, 0, 1, 3)
+    warmed_up = warm_up // segment
+    if truth is None:
+        values[warmed_up:] = unroll.nothing
     feeds_back = truth is None and not architecture.autonomous
 
     def on_forecast(position: int, output: MemberBatchChannel) -> None:
         clipped(output)
-        if position >= warm_up and feeds_back:
+        if position >= warmed_up and feeds_back:
             values[position] = output
 
-    Walk(unroll, plan(architecture, warm_up, steps, first), values, outputs).forward(on_forecast)
-    return outputs[first:].permute(1, 2, 0, 3).contiguous()
+    Walk(unroll, walked, values, outputs).forward(on_forecast)
+    forecast = unfold(outputs, segment)[first : warm_up + steps]
+    return forecast.permute(1, 2, 0, 3).contiguous()

@@ -1,4 +1,4 @@
-"""Fully connected layers of the head, forward and back step by step like the cells."""
+"""Fully connected layers of the head and the read-in, forward and back like the cells."""
 
 from __future__ import annotations
 
@@ -12,7 +12,10 @@ from models.tensors import MemberBatchUnit
 
 
 class Dense:
-    """y = x W + b, through tanh unless it is the last layer; the equation of `torch.nn.Linear`."""
+    """y = x W + b, the equation of `torch.nn.Linear`, then an activation.
+
+    activation: "tanh", "relu", or "linear" for none.
+    """
 
     def __init__(
         self,
@@ -21,11 +24,11 @@ class Dense:
         *,
         slots: int,
         batch: int,
-        squash: bool,
+        activation: str,
     ) -> None:
         self.weights = weights
         self.gradients = gradients
-        self.squash = squash
+        self.activation = activation
         members, inputs, outputs = weights["weight"].shape
         device = weights["weight"].device
         self.outputs = torch.empty(slots, members, batch, outputs, device=device)
@@ -52,13 +55,19 @@ class Dense:
         out = self.outputs[slot]
         kept = self.inputs[slot].copy_(x)
         torch.baddbmm(self.weights["bias"], kept, self.weights["weight"], out=out)
-        return out.tanh_() if self.squash else out
+        if self.activation == "tanh":
+            out.tanh_()
+        elif self.activation == "relu":
+            out.relu_()
+        return out
 
     def backward(self, slot: int, grad_output: MemberBatchUnit) -> MemberBatchUnit:
         """The gradient of the input; the weights' gradients are added to."""
         grad_sum = grad_output
-        if self.squash:
+        if self.activation == "tanh":
             grad_sum = times_tanh_slope(grad_output, self.outputs[slot], out=self.grad_sum)
+        elif self.activation == "relu":
+            grad_sum = torch.mul(grad_output, self.outputs[slot] > 0.0, out=self.grad_sum)
         inputs = self.inputs[slot]
         self.gradients["weight"].baddbmm_(inputs.transpose(1, 2), grad_sum)
         self.gradients["bias"].baddbmm_(self.ones, grad_sum)

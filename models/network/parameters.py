@@ -14,6 +14,8 @@ ALIGNMENT = 16
 # Names of parameters that are not trained begin so: settings, and what is measured of the data.
 FIXED = "fixed."
 INCREMENT_STD = "fixed.increment_std"
+# What parallel decoding reads in the place of a segment, `[segment, number]`.
+EMBEDDING = "decoder.embedding"
 
 
 @dataclass(frozen=True)

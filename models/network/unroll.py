@@ -12,7 +12,8 @@ from models.network.forecaster import Forecaster
 from models.network.head import Dense
 from models.network.options.instance_norm import InstanceScale
 from models.network.options.layer_norm import NormedOutput
-from models.network.parameters import FIXED, INCREMENT_STD, under
+from models.network.parameters import EMBEDDING, FIXED, INCREMENT_STD, under
+from models.network.plan import Step
 from models.tensors import (
     MemberBatchChannel,
     MemberBatchUnit,
@@ -24,8 +25,8 @@ from models.tensors import (
 class Unroll:
     """A population bound to its weights, with memory for `slots` steps of `batch` subsequences.
 
-    `forward` walks slots upwards, `backward` downwards; `grads` (flat, like the weights) gathers
-    the gradient. Where no gradient is wanted, one slot is used over and over.
+    It takes the steps of a plan: `forward` upwards, `backward` downwards; `grads` (flat, like the
+    weights) gathers the gradient. Where no gradient is wanted, one slot is used over and over.
 
     `masks` `[slot, layer, member, batch, unit]`, where given, multiply the output of each layer on
     its way up, to the next layer or to the head; where layers are normalised, after that.
@@ -59,7 +60,7 @@ class Unroll:
         self.increment_std = weight_views.get(INCREMENT_STD)
         self.has_instance_norm = architecture.has_instance_norm
         self.instance: InstanceScale | None = None
-        self.channels = forecaster.channels
+        self.channels, self.width = forecaster.channels, forecaster.width
         self.members, self.batch, self.slots = weights.shape[0], batch, slots
         stored = under(weight_views, FIXED)
         self.cells = [
@@ -86,10 +87,20 @@ class Unroll:
                 under(grad_views, f"head.{i}."),
                 slots=slots,
                 batch=batch,
-                squash=i < architecture.head_layers,
+                activation="tanh" if i < architecture.head_layers else "linear",
             )
             for i in range(architecture.head_layers + 1)
         ]
+        self.read_in: Dense | None = None
+        if architecture.read_in != "none":
+            self.read_in = Dense(
+                under(weight_views, "read_in."),
+                under(grad_views, "read_in."),
+                slots=slots,
+                batch=batch,
+                activation=architecture.read_in,
+            )
+        self.embedding, self.grad_embedding = weight_views.get(EMBEDDING), grad_views.get(EMBEDDING)
         self.output_units = forecaster.cell.output_units
         size = (self.members, batch, forecaster.cell.state_units)
         device = weights.device
@@ -106,9 +117,22 @@ class Unroll:
         self.between = BetweenLayers(norms, masks, masked)
         layer_inputs = forecaster.layer_inputs
         self.inputs = torch.empty(slots, *size[:2], layer_inputs[0], device=device)
-        self.grad_output = torch.empty(*size[:2], forecaster.channels, device=device)
+        # What is read, in the network's units; a read-in makes the cell's input from it.
+        read = (slots, *size[:2], self.width)
+        self.reads = self.inputs if self.read_in is None else torch.empty(read, device=device)
+        self.grad_output = torch.empty(*size[:2], self.width, device=device)
         # The value at which the network reads zero, as an autonomous one does in its free run.
         self.nothing: MemberBatchChannel = torch.zeros_like(self.grad_output)
+        # Gradients of the state, and of the last value read, that steps of parallel decoding give.
+        is_parallel = self.embedding is not None
+        self.held = [torch.zeros(size, device=device) for _ in layers] if is_parallel else []
+        last = (*size[:2], self.channels)
+        self.grad_last = torch.zeros(last, device=device)
+        self.held_last = torch.zeros(last if is_parallel else (0,), device=device)
+        # Sums over a segment are products: a plain reduction may group terms by where they lie.
+        values = torch.eye(self.channels, device=device).repeat(architecture.segment_steps, 1)
+        self.over_segment = values.repeat(self.members, 1, 1)
+        self.ones = torch.ones(self.members, 1, batch, device=device)
         self.grad_inputs = [
             torch.empty(*size[:2], inputs, device=device) for inputs in layer_inputs
         ]
@@ -120,14 +144,14 @@ class Unroll:
         if self.grads:
             for cell in self.cells:
                 cell.begin_backward()
-        for memory in (*self.carried, *self.gathered.values()):
+        for memory in (*self.carried, *self.held, self.held_last, *self.gathered.values()):
             memory.zero_()
 
     def adapt(self, context: TimeMemberBatchChannel) -> None:
         """Take the units of an instance norm from the values that are read in the warm-up."""
         if self.has_instance_norm:
             self.instance = InstanceScale.of(context)
-            self.nothing = self.instance.mean
+            self.nothing = self.instance.mean.repeat(1, 1, self.width // self.channels)
 
     def end(self) -> None:
         """Complete the gradient after the last `backward`."""
@@ -136,95 +160,152 @@ class Unroll:
         for name, gradient in self.gathered.items():
             self.grads[name].add_(gradient)
 
-    def forward(self, step: int, x: MemberBatchChannel, *, reset: bool) -> None:
-        """Read `x`, a value or all values of a window; with `reset` the state is zero before."""
-        slot = step % self.slots
-        below: MemberBatchUnit = self.inputs[slot].copy_(x)
-        if self.instance is not None:
-            values = below.unflatten(2, (-1, self.channels)).permute(2, 0, 1, 3)
-            values.copy_(self.instance.normalised(values))
+    def forward(self, index: int, step: Step, values: TimeMemberBatchChannel) -> None:
+        """Take step number `index`, which reads from `values` `[position, member, batch, width]`.
+
+        Where steps follow others than those before them, there is a slot for each step.
+        """
+        slot = index % self.slots
+        below = self._read(slot, step, values)
         for layer, cell in enumerate(self.cells):
-            before = self._before(step, layer, reset)
-            after = self.states[layer][(step + 1) % (self.slots + 1)]
+            before = self._before(index, step, layer)
+            after = self.states[layer][(index + 1) % (self.slots + 1)]
             cell.forward(slot, below, before, after)
             if layer + 1 < len(self.cells):
                 below = self.between.forward(slot, layer, after[..., : self.output_units])
 
-    def emit(self, step: int, out: MemberBatchChannel) -> None:
-        """Write the forecast of the value after the last one read at `step` into `out`."""
-        slot = step % self.slots
-        hidden = self.between.forward(slot, -1, self.top(step))
+    def emit(self, index: int, step: Step, out: MemberBatchChannel) -> None:
+        """Write the forecast that step number `index` makes into `out`."""
+        slot = index % self.slots
+        hidden = self.between.forward(slot, -1, self.top(index))
         for layer in self.head:
             hidden = layer.forward(slot, hidden)
         if not self.residual:
             out.copy_(hidden)
-        elif self.increment_std is None:
-            torch.add(hidden, self.inputs[slot][..., -self.channels :], out=out)
         else:
-            newest = self.inputs[slot][..., -self.channels :]
-            torch.addcmul(newest, hidden, self.increment_std, out=out)
+            slot_read = slot if step.embeds is None else step.follows
+            newest = self.reads[slot_read][..., -self.channels :].unsqueeze(2)
+            change, forecast = self._by_value(hidden), self._by_value(out)
+            if self.increment_std is None:
+                torch.add(change, newest, out=forecast)
+            else:
+                torch.addcmul(newest, change, self._by_value(self.increment_std), out=forecast)
         if self.instance is not None:
-            out.copy_(self.instance.restored(out))
+            values = self._by_value(out).permute(2, 0, 1, 3)
+            values.copy_(self.instance.restored(values))
 
-    def top(self, step: int) -> MemberBatchUnit:
-        """The top layer's output after the value read at `step`, before any norm or mask."""
-        return self.states[-1][(step + 1) % (self.slots + 1)][..., : self.output_units]
+    def top(self, index: int) -> MemberBatchUnit:
+        """The top layer's output after step number `index`, before any norm or mask."""
+        return self.states[-1][(index + 1) % (self.slots + 1)][..., : self.output_units]
+
+    def _read(self, slot: int, step: Step, values: TimeMemberBatchChannel) -> MemberBatchUnit:
+        """What the bottom layer reads at a step."""
+        below: MemberBatchUnit = self.inputs[slot]
+        if step.embeds is not None:
+            assert self.embedding is not None
+            return below.copy_(self.embedding[:, step.embeds].unsqueeze(1))
+        read = self.reads[slot].copy_(step.read(values))
+        if self.instance is not None:
+            by_value = self._by_value(read).permute(2, 0, 1, 3)
+            by_value.copy_(self.instance.normalised(by_value))
+        return below if self.read_in is None else below.copy_(self.read_in.forward(slot, read))
+
+    def _by_value(self, segment: Tensor) -> Tensor:
+        """A view `[member, batch, value, channel]` of the numbers of a segment."""
+        by_value: Tensor = segment.unflatten(2, (-1, self.channels))
+        return by_value
 
     def backward(
         self,
-        step: int,
+        index: int,
+        step: Step,
         grad_output: MemberBatchChannel | None,
         *,
-        reset: bool,
         wants_input: bool = True,
         grad_top: MemberBatchUnit | None = None,
     ) -> MemberBatchChannel | None:
-        """Gradient of the value read at `step`, given that of the forecast emitted there.
+        """Gradient of what step number `index` read, given that of its forecast.
 
         None unless `wants_input`: a true value needs no gradient. `grad_top` is a further gradient
         of `top`.
         """
         carried = self.carried
+        if step.is_followed:
+            for memory, held in zip(carried, self.held, strict=True):
+                memory.add_(held)
+                held.zero_()
         if grad_output is not None:
             if self.instance is not None:
-                grad_output = torch.mul(grad_output, self.instance.std, out=self.grad_output)
+                std = self.instance.std.unsqueeze(2)
+                scaled = self._by_value(self.grad_output)
+                torch.mul(self._by_value(grad_output), std, out=scaled)
+                grad_output = self.grad_output
             grad = grad_output
             if self.increment_std is not None:
                 grad = grad_output * self.increment_std
             for dense in reversed(self.head):
-                grad = dense.backward(step, grad)
-            self.between.backward(step, -1, grad, carried[-1][..., : self.output_units])
+                grad = dense.backward(index, grad)
+            self.between.backward(index, -1, grad, carried[-1][..., : self.output_units])
         if grad_top is not None:
             carried[-1][..., : self.output_units].add_(grad_top)
+        is_bottom_asked = wants_input or step.embeds is not None or self.read_in is not None
         for layer in range(len(self.cells) - 1, -1, -1):
-            below: MemberBatchUnit = self.inputs[step]
-            if layer > 0:
-                output = self.states[layer - 1][step + 1][..., : self.output_units]
-                below = self.between.again(step, layer - 1, output)
-            at = BackwardStep(
-                slot=step,
-                x=below,
-                state=self._before(step, layer, reset),
-                new_state=self.states[layer][step + 1],
-                grad_new_state=carried[layer],
-                grad_state=self.spare,
-                grad_x=self.grad_inputs[layer] if layer > 0 or wants_input else None,
-            )
-            self.cells[layer].backward(at)
-            carried[layer], self.spare = self.spare, carried[layer]
-            if reset:
-                carried[layer].zero_()
-            if layer > 0:
-                lower = carried[layer - 1][..., : self.output_units]
-                self.between.backward(step, layer - 1, self.grad_inputs[layer], lower)
+            self._layer_backward(index, step, layer, wants_input=layer > 0 or is_bottom_asked)
+        return self._grad_read(index, step, grad_output, wants_input=wants_input)
+
+    def _layer_backward(self, index: int, step: Step, layer: int, *, wants_input: bool) -> None:
+        """Go back through one layer: its gradient is carried on, and added to that of the lower."""
+        carried = self.carried
+        below: MemberBatchUnit = self.inputs[index]
+        if layer > 0:
+            output = self.states[layer - 1][index + 1][..., : self.output_units]
+            below = self.between.again(index, layer - 1, output)
+        at = BackwardStep(
+            slot=index,
+            x=below,
+            state=self._before(index, step, layer),
+            new_state=self.states[layer][index + 1],
+            grad_new_state=carried[layer],
+            grad_state=self.spare,
+            grad_x=self.grad_inputs[layer] if wants_input else None,
+        )
+        self.cells[layer].backward(at)
+        carried[layer], self.spare = self.spare, carried[layer]
+        if step.follows is not None:
+            self.held[layer].add_(carried[layer])
+        if step.reset or step.follows is not None:
+            carried[layer].zero_()
+        if layer > 0:
+            lower = carried[layer - 1][..., : self.output_units]
+            self.between.backward(index, layer - 1, self.grad_inputs[layer], lower)
+
+    def _grad_read(
+        self, index: int, step: Step, grad_output: MemberBatchChannel | None, *, wants_input: bool
+    ) -> MemberBatchChannel | None:
+        """Gradient of what was read, from that of what the bottom layer read."""
+        grad_read = self.grad_inputs[0]
+        grad_last: MemberBatchChannel | None = None
+        if self.residual and grad_output is not None:
+            grad_last = torch.bmm(grad_output, self.over_segment, out=self.grad_last)
+        if step.embeds is not None:
+            assert self.grad_embedding is not None
+            own = self.grad_embedding[:, step.embeds : step.embeds + 1]
+            own.baddbmm_(self.ones, grad_read)
+            if grad_last is not None:
+                self.held_last.add_(grad_last)
+            return None
+        if self.read_in is not None:
+            grad_read = self.read_in.backward(index, grad_read)
+        if step.is_followed:
+            grad_last = self.grad_last.copy_(self.held_last)
+            self.held_last.zero_()
         if not wants_input:
             return None
-        grad_input = self.grad_inputs[0]
-        if self.residual and grad_output is not None:
-            grad_input[..., -self.channels :].add_(grad_output)
+        if self.residual and grad_last is not None:
+            grad_read[..., -self.channels :].add_(grad_last)
         if self.instance is not None:
-            grad_input.unflatten(2, (-1, self.channels)).div_(self.instance.std.unsqueeze(2))
-        return grad_input
+            self._by_value(grad_read).div_(self.instance.std.unsqueeze(2))
+        return grad_read
 
     def cut(self, keeps: Tensor, part: slice) -> None:
         """Let no gradient pass to the state before the last step gone back.
@@ -235,14 +316,15 @@ class Unroll:
         for memory in self.carried:
             memory[:, part].mul_(keeps)
 
-    def _before(self, step: int, layer: int, reset: bool) -> MemberBatchUnit:
+    def _before(self, index: int, step: Step, layer: int) -> MemberBatchUnit:
         """The state that a layer reads at a step."""
-        if reset:
+        if step.reset:
             return self.zero_state
-        carried = self.states[layer][step % (self.slots + 1)]
+        place = index if step.follows is None else step.follows + 1
+        carried = self.states[layer][place % (self.slots + 1)]
         if self.state_noise is None:
             return carried
-        return torch.add(carried, self.state_noise[step, layer], out=self.disturbed)
+        return torch.add(carried, self.state_noise[index, layer], out=self.disturbed)
 
 
 class BetweenLayers:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from torch import Tensor
 
-from models.network.architecture import Architecture
+from models.network.plan import Step
 from models.network.unroll import Unroll
 from models.tensors import MemberBatchChannel, TimeMemberBatchChannel
 
 if TYPE_CHECKING:
-    from models.tensors import MemberBatchChannel, MemberBatchUnit, TimeMemberBatchChannel
+    from models.tensors import MemberBatchUnit
 
     # Called with a position and its forecast, which it may change and put among the values.
     OnForecast = Callable[[int, MemberBatchChannel], None]
@@ -21,76 +20,10 @@ if TYPE_CHECKING:
     GradTop = Callable[[int, int | None], MemberBatchUnit | None]
 
 
-@dataclass(frozen=True)
-class Step:
-    """One step of an unroll.
-
-    `reads` is the position of the value that is read, counted from the first warm-up value:
-    below the warm-up's length it is the truth, from there on what stands in for it.
-    `emits` is the position that is forecast, or None where nothing is asked for. `count` values are
-    read at once, the first of them at `reads`.
-    """
-
-    reads: int
-    reset: bool
-    emits: int | None
-    count: int = 1
-
-    @property
-    def newest(self) -> int:
-        """The last position that is read."""
-        return self.reads + self.count - 1
-
-    def read(self, values: TimeMemberBatchChannel) -> MemberBatchChannel:
-        """What is read of the values by position; several lie one after another, oldest first."""
-        if self.count == 1:
-            return values[self.reads]
-        return values[self.reads : self.reads + self.count].permute(1, 2, 0, 3).flatten(2)
-
-
-def plan(
-    architecture: Architecture,
-    warm_up: int,
-    rollout_steps: int,
-    one_step_from: int,
-    *,
-    carries_state: bool = False,
-) -> list[Step]:
-    """The steps of a warm-up followed by a rollout of `rollout_steps`.
-
-    A warmed-up state reads each value once, and from position `one_step_from` on forecasts during
-    the warm-up too; with `carries_state` it is not reset at the start. A window is read anew, from
-    a state of zero, for every forecast: value by value, or as a whole in one step.
-    """
-    if architecture.core.reads_whole_window:
-        return [
-            Step(reads=start, reset=True, emits=start + warm_up, count=warm_up)
-            for start in range(rollout_steps)
-        ]
-    if architecture.has_state:
-        return [
-            Step(
-                reads=i,
-                reset=i == 0 and not carries_state,
-                emits=i + 1 if i + 1 >= one_step_from else None,
-            )
-            for i in range(warm_up + rollout_steps - 1)
-        ]
-    return [
-        Step(
-            reads=start + i,
-            reset=i == 0,
-            emits=start + warm_up if i == warm_up - 1 else None,
-        )
-        for start in range(rollout_steps)
-        for i in range(warm_up)
-    ]
-
-
 class Walk:
-    """A population that reads values and forecasts others, step by step.
+    """A population that reads segments of values and forecasts others, step by step.
 
-    values, outputs: what is read and what is forecast, by position.
+    values, outputs: what is read and what is forecast, by the position of its segment, see `fold`.
     """
 
     def __init__(
@@ -106,10 +39,10 @@ class Walk:
     def forward(self, on_forecast: OnForecast) -> None:
         """Walk over all steps; what `on_forecast` puts among the values is read later."""
         for index, step in enumerate(self.steps):
-            self.unroll.forward(index, step.read(self.values), reset=step.reset)
+            self.unroll.forward(index, step, self.values)
             if step.emits is not None:
                 output = self.outputs[step.emits]
-                self.unroll.emit(index, output)
+                self.unroll.emit(index, step, output)
                 on_forecast(step.emits, output)
 
     def backward(
@@ -129,20 +62,19 @@ class Walk:
         are. cuts: for indices of steps, what the state's gradient is multiplied by before them, see
         `Unroll.cut`.
         """
-        channels = self.unroll.channels
         for index in range(len(self.steps) - 1, -1, -1):
             step = self.steps[index]
             # Only a value that was fed back leads on to an earlier forecast.
             leads_on = gates is not None and step.newest >= warm_up
             grad_read = self.unroll.backward(
                 index,
+                step,
                 None if step.emits is None else grads[step.emits],
-                reset=step.reset,
                 wants_input=leads_on,
                 grad_top=grad_top(index, step.emits) if grad_top else None,
             )
             if grad_read is not None and gates is not None:
-                read = grad_read[:, fed_back].unflatten(2, (step.count, channels))
+                read = grad_read[:, fed_back].unflatten(2, (step.count, self.unroll.width))
                 for position in range(max(step.reads, warm_up), step.newest + 1):
                     grads[position][:, fed_back].addcmul_(
                         read[:, :, position - step.reads], gates[position - warm_up]

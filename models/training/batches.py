@@ -57,7 +57,7 @@ class Batches:
         self.values, self.subsequences = values, subsequences
         self.factors, self.forcing = factors, forcing
         members, _, channels = values.shape
-        steps, batch = subsequences.shape.steps, candidates[0].optimiser.batch_size
+        steps, batch = subsequences.shape.whole_steps, candidates[0].optimiser.batch_size
         size = (steps, batch, channels)
         self.noises = [
             MemberNoise(candidates, kind, size, axis=1, device=values.device) for kind in _NOISES

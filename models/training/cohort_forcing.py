@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
 from models.network.free_run import free_run
+from models.network.options.segments import padded
 from models.tensors import MemberBatchTimeChannel, MemberParameter
 from models.training.forcing.forcing import DataAsDemonstrator, Forcing, Pushforward
 from models.training.losses.growth import DISPLACEMENT, LEAST_ENERGY
@@ -22,8 +23,9 @@ class CohortForcing:
 
     def __init__(self, candidates: Sequence[TrainedNetwork], device: torch.device) -> None:
         self.device = device
-        # The values that a free run feeds back: all but the last, which nothing reads.
-        self.rollout = candidates[0].rollout_steps
+        # The segments that a free run feeds back: all but the last, which nothing reads.
+        segment = candidates[0].architecture.segment_steps
+        self.rollout = padded(candidates[0].rollout_steps, segment) // segment
         self.batch = candidates[0].optimiser.batch_size
         steps = candidates[0].optimiser.training_steps
         forcings = [candidate.find(Forcing) for candidate in candidates]

@@ -47,11 +47,11 @@ class Objective:
         self.is_over_rollout = errors[0].teacher_span == "rollout"
         self.batch_numbers = batch_size * channels
         self.batch_units = batch_size * first.cell.output_units
-        is_free = first.rollout_steps > 1
+        is_free = first.feeds_back_in_training
         self.teacher_share = row([e.teacher_weight if is_free else 1.0 for e in errors])
         steps = first.optimiser.training_steps
         self.curriculum_steps = row([e.curriculum_fraction * steps for e in errors])
-        self.pushforward = forcing.pushforward.to(device, torch.float32)
+        self.pushforward = forcing.pushforward.to(device, torch.float32) * shape.segment
         # Zero for members without: what they have of it must not depend on their company.
         self.loss_weights: dict[type[Loss], Tensor] = {}
         for loss in (method for method in methods() if issubclass(method, Loss)):
@@ -73,7 +73,7 @@ class Objective:
     def error_weights(self, step: int) -> Tensor:
         """d loss / d output is (output - target) times this, `[time, member, branch, 1, 1]`."""
         shape, horizon, share = self.shape, self._horizon(step), self.teacher_share
-        time = torch.arange(shape.steps, device=self.device).unsqueeze(1)
+        time = torch.arange(shape.whole_steps, device=self.device).unsqueeze(1)
         counted = self._counted(step)
         free = counted.cover(time - shape.warm_up) * ((1.0 - share) / counted.number)
         teacher = torch.zeros_like(free)
@@ -81,24 +81,28 @@ class Objective:
             is_run = (time >= shape.warm_up) & (time < shape.warm_up + horizon)
             teacher = is_run * (share / horizon)
         else:
-            is_teacher = (time >= shape.one_step_from) & (time <= shape.warm_up)
-            free = is_teacher * (share / (shape.warm_up + 1 - shape.one_step_from)) + free
+            # The rollout's first segment is a one-step forecast as well.
+            end = shape.warm_up + shape.segment
+            is_teacher = (time >= shape.one_step_from) & (time < end)
+            free = is_teacher * (share / (end - shape.one_step_from)) + free
         others = [torch.zeros_like(free)] * (self.free_branches - 1)
         by_branch = [free, *others, teacher][: self.branches]
         weights = torch.stack(by_branch, dim=2) * (2.0 / self.batch_numbers)
         return weights.unsqueeze(3).unsqueeze(4)
 
     def match_weights(self, step: int) -> Tensor | None:
-        """d loss / d top output is (own - other branch's) times this, shaped like the errors'.
+        """d loss / d top output is (own - other branch's) times this.
 
+        Shaped like the errors', but with one number for a segment instead of one for each value.
         None where nothing is matched: a one-step loss over the warm-up.
         """
         if not self.is_over_rollout:
             return None
         counted = self._counted(step)
-        time = torch.arange(self.shape.steps, device=self.device).unsqueeze(1)
+        time = torch.arange(self.shape.whole_steps, device=self.device).unsqueeze(1)
         counts = counted.cover(time - self.shape.warm_up) / counted.number
-        weights = counts.unsqueeze(2) * self.match * (2.0 / self.batch_units)
+        counts = counts.unflatten(0, (-1, self.shape.segment)).sum(1)
+        weights: Tensor = counts.unsqueeze(2) * self.match * (2.0 / self.batch_units)
         return weights.unsqueeze(3).unsqueeze(4)
 
     def further_gradient(

@@ -1,11 +1,12 @@
 """Which parts of the training span a cohort trains on, step by step of the optimiser."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Generator, Tensor
 
+from models.network.options.segments import padded
 from models.per_member import PerMember
 from models.training.losses.squared_error import SquaredError
 from models.training.options.augmentation import TimeReversal
@@ -17,12 +18,14 @@ class SubsequenceShape:
     """The parts of a subsequence, in steps.
 
     warm_up: true values that are read before the rollout. rollout: steps on the forecaster's own
-    output. one_step_from: the first position that is forecast; all count from its start.
+    output. one_step_from: the first position that is forecast; all count from its start. segment:
+    values that are read and forecast at once; the warm-up and one_step_from are multiples of it.
     """
 
     warm_up: int
     rollout: int
     one_step_from: int
+    segment: int = 1
 
     @classmethod
     def of_free_run(cls, candidate: TrainedNetwork) -> "SubsequenceShape":
@@ -33,25 +36,34 @@ class SubsequenceShape:
     def of_training(cls, candidate: TrainedNetwork) -> "SubsequenceShape":
         """One that is trained on: the same, but for a stateful candidate.
 
-        Its state comes from the chunk before, and one true value leads on from there.
+        Its state comes from the chunk before, and one true segment leads on from there.
         """
         if candidate.carries_state:
-            return cls._of(candidate, 1)
+            segment = candidate.architecture.segment_steps
+            whole = cls._of(candidate, segment)
+            # Chunks of whole segments, so that the next one reads on where this one ends.
+            return replace(whole, rollout=padded(whole.rollout, segment))
         return cls.of_free_run(candidate)
 
     @classmethod
     def _of(cls, candidate: TrainedNetwork, warm_up: int) -> "SubsequenceShape":
-        one_step_from = warm_up
+        architecture, one_step_from = candidate.architecture, warm_up
+        segment = architecture.segment_steps
         is_over_warm_up = candidate[SquaredError].teacher_span == "warm-up"
-        if candidate.architecture.has_state and is_over_warm_up:
+        if architecture.has_state and is_over_warm_up and architecture.parallel_segments is None:
             # The first half of the warm-up is the washout: its one-step errors do not count.
-            one_step_from = warm_up // 2 + 1
-        return cls(warm_up, candidate.rollout_steps, one_step_from)
+            one_step_from = (warm_up // segment // 2 + 1) * segment
+        return cls(warm_up, candidate.rollout_steps, one_step_from, segment)
 
     @property
     def steps(self) -> int:
         """The length of a subsequence."""
         return self.warm_up + self.rollout
+
+    @property
+    def whole_steps(self) -> int:
+        """The same up to the end of the last segment, which the rollout may cut."""
+        return self.warm_up + padded(self.rollout, self.segment)
 
 
 class Subsequences(PerMember):
@@ -100,10 +112,14 @@ class Subsequences(PerMember):
             self.backwards = turn & is_reversible
 
     def positions(self, step: int) -> Tensor:
-        """Positions in the span of the values of a step's subsequences, `[member, batch, time]`."""
-        order = torch.arange(self.shape.steps)
+        """Positions in the span of the values of a step's subsequences, `[member, batch, time]`.
+
+        In whole segments: where the rollout cuts the last one, the last position is repeated.
+        """
+        last = self.shape.steps - 1
+        order = torch.arange(self.shape.whole_steps).clamp(max=last)
         backwards = self.backwards[:, step].unsqueeze(2)
-        return self.starts[:, step].unsqueeze(2) + torch.where(backwards, order.flip(0), order)
+        return self.starts[:, step].unsqueeze(2) + torch.where(backwards, last - order, order)
 
 
 def _streams(delays: Tensor, chunk: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
@@ -120,7 +136,7 @@ def _streams(delays: Tensor, chunk: int, last: int) -> tuple[Tensor, Tensor, Ten
     sets_out = torch.ones_like(passed, dtype=torch.bool)
     for step in range(steps):
         starts[:, step], fresh[:, step], passes[:, step] = start, sets_out, passed
-        # Chunks share one value: the last that is forecast is the first that the next one reads.
+        # Chunks share a segment: the last that is forecast is the first that the next one reads.
         start = start + chunk
         sets_out = start > last
         passed = passed + sets_out

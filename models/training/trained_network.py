@@ -69,10 +69,19 @@ class TrainedNetwork(BaseCandidate):
 
     @property
     def rollout_steps(self) -> int:
-        """Steps that training runs freely."""
+        """Steps that training runs freely: those of one segment at least."""
+        return max(self._rollout.steps, self.architecture.segment_steps)
+
+    @property
+    def feeds_back_in_training(self) -> bool:
+        """Whether training has a loss of its own for the free run, beside one-step forecasts."""
+        return self._rollout.steps > 1
+
+    @property
+    def _rollout(self) -> Rollout:
         rollout = self.find(Rollout)
         assert rollout is not None
-        return rollout.steps
+        return rollout
 
     @property
     def least_steps(self) -> int:

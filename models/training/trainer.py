@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 
 from models.network.forecaster import Forecaster
 from models.network.free_run import free_run
+from models.network.options.segments import fold
 from models.network.options.shape import Scaling
 from models.network.parameters import FIXED, INCREMENT_STD, under
 from models.per_member import in_company
@@ -130,7 +131,8 @@ class Trainer:
             truth = parts[:, :, shape.warm_up :]
             teacher = _squares(free_run(*given, truth=truth), truth).mean(1)
         else:
-            teacher = by_step[:, : shape.warm_up + 1 - shape.one_step_from].contiguous().mean(1)
+            ahead = shape.warm_up + shape.segment - shape.one_step_from
+            teacher = by_step[:, :ahead].contiguous().mean(1)
         share = self.objective.teacher_share
         return (share * teacher + (1.0 - share) * free)[: self.count]
 
@@ -172,15 +174,19 @@ class Trainer:
         named = forecaster.layout().views(row.unsqueeze(0))
         if not candidate[Scaling].offset:
             named[forecaster.output_bias].zero_()
-        series = self.data[member.series]
+        series, segment = self.data[member.series], candidate.architecture.segment_steps
+        read = fold(series[: len(series) // segment * segment], segment)
         for layer in range(candidate.architecture.layers):
-            candidate.cell.adjust(under(named, f"cell.{layer}."), layer, series, generator)
+            candidate.cell.adjust(under(named, f"cell.{layer}."), layer, read, generator)
         for own in candidate.cell.stored_settings():
             named[FIXED + own.name].fill_(getattr(candidate.cell, own.field))
         if candidate.architecture.scaled_increments:
-            increments = series.diff(dim=0)
-            # A constant channel has increments of zero.
-            named[INCREMENT_STD][0].copy_(increments.std(dim=0, correction=0).clamp(min=1e-6))
+            # From the last value read to each of the segment's; a constant channel has none.
+            stds = [
+                (series[ahead:] - series[:-ahead]).std(dim=0, correction=0)
+                for ahead in range(1, segment + 1)
+            ]
+            named[INCREMENT_STD][0].copy_(torch.cat(stds).clamp(min=1e-6))
         return row
 
     def _trained(self, candidates: Sequence[TrainedNetwork]) -> MemberParameter:
@@ -215,7 +221,9 @@ class Trainer:
         self.dropout = DropoutMasks(candidates, hidden, branches, device)
         self.state_noise = MemberNoise(candidates, StateNoise, state, 2, device, shared=branches)
         self.gradient: LinearGradient | UnrolledGradient
-        if candidate.is_linear and (channels == 1 or candidate.architecture.estimates_state):
+        if candidate.is_linear and (
+            forecaster.width == 1 or candidate.architecture.estimates_state
+        ):
             self.gradient = LinearGradient(forecaster, self.weights, self.grads, shape)
         else:
             # Views, which the next draws change.
@@ -265,8 +273,8 @@ def training_bytes(candidate: TrainedNetwork) -> int:
     in_layer = (candidate[Dropout].rate > 0.0) + architecture.has_layer_norm + noisy
     of_units = in_layer * architecture.layers + 3 * (architecture.head_layers + 1)
     per_step = cell.units * of_units + cell.kept_numbers * architecture.layers
-    if cell.reads_whole_window:
-        per_step += architecture.context_steps
+    read = architecture.context_steps if cell.reads_whole_window else architecture.segment_steps
+    per_step += read if cell.reads_whole_window else 2 * read - 2
     return 4 * slots * batch * per_step
 
 

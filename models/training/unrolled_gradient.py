@@ -1,4 +1,4 @@
-"""The gradient of a cohort's objective by unrolling its forecasters over their segments."""
+"""The gradient of a cohort's objective by unrolling its forecasters over their subsequences."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from torch import Tensor
 
 from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
+from models.network.options.segments import fold, unfold
+from models.network.plan import Step, plan
 from models.network.unroll import Unroll
-from models.network.walk import Step, Walk, plan
+from models.network.walk import Walk
 from models.tensors import (
     MemberBatchChannel,
     MemberBatchUnit,
@@ -77,7 +79,11 @@ class UnrolledGradient:
             masks=masks,
             state_noise=state_noise,
         )
-        size = (self.shape.steps, len(weights), branched, forecaster.channels)
+        # Positions are those of segments from here on, as they are walked over.
+        self.segment = self.shape.segment
+        self.warm_up = self.shape.warm_up // self.segment
+        positions = self.shape.whole_steps // self.segment
+        size = (positions, len(weights), branched, forecaster.width)
         self.reads: TimeMemberBatchChannel = torch.empty(size, device=weights.device)
         self.outputs: TimeMemberBatchChannel = torch.zeros(size, device=weights.device)
         self.walk = Walk(self.unroll, steps, self.reads, self.outputs)
@@ -88,9 +94,9 @@ class UnrolledGradient:
 
     def add(self, batch: Batch, objective: Objective, step: int) -> None:
         """Add the gradient of the batch of optimiser step `step`."""
-        self._by_branch(self.reads).copy_(batch.reads.unsqueeze(2))
+        self._by_branch(self.reads).copy_(fold(batch.reads, self.segment).unsqueeze(2))
         self._forward(batch)
-        outputs = self._by_branch(self.outputs)
+        outputs = self._by_branch(unfold(self.outputs, self.segment))
         grads = (outputs - batch.targets.unsqueeze(2)).mul_(objective.error_weights(step))
         rollout = slice(self.shape.warm_up, None)
         run, free = outputs[rollout], grads[rollout]
@@ -103,9 +109,9 @@ class UnrolledGradient:
             free[:, :, 1] += growth
         match = objective.match_weights(step)
         self.walk.backward(
-            grads.flatten(2, 3),
+            fold(grads.flatten(2, 3), self.segment).contiguous(),
             self._gates(batch.forced) if self.feeds_back else None,
-            warm_up=self.shape.warm_up,
+            warm_up=self.warm_up,
             fed_back=self.own,
             grad_top=lambda index, emits: self._matched(index, emits, match),
             cuts=self.cuts,
@@ -114,18 +120,24 @@ class UnrolledGradient:
 
     def _forward(self, batch: Batch) -> None:
         self.unroll.begin()
-        self.unroll.adapt(self.reads[: self.shape.warm_up])
+        self.unroll.adapt(unfold(self.reads[: self.warm_up], self.segment))
         if self.is_displaced:
             # After the units are taken: in others, the two runs would not be those of one network.
-            self._by_branch(self.reads)[self.shape.warm_up - 1, :, 1] += DISPLACEMENT
+            last = self._by_branch(self.reads)[self.warm_up - 1, :, 1]
+            last[..., -self.unroll.channels :] += DISPLACEMENT
         if self.stream_state is not None:
             self._resume(self.stream_state, batch.fresh)
 
+        output_noise, feedback_noise = (
+            None if noise is None else fold(noise, self.segment)
+            for noise in (batch.output_noise, batch.feedback_noise)
+        )
+
         def on_forecast(position: int, output: MemberBatchChannel) -> None:
-            if batch.output_noise is not None:
-                self._by_branch(output).add_(batch.output_noise[position].unsqueeze(1))
-            if position >= self.shape.warm_up:
-                self._feed_back(position, batch)
+            if output_noise is not None:
+                self._by_branch(output).add_(output_noise[position].unsqueeze(1))
+            if position >= self.warm_up:
+                self._feed_back(position, feedback_noise, batch.forced)
 
         self.walk.forward(on_forecast)
         if self.stream_state is not None:
@@ -138,24 +150,24 @@ class UnrolledGradient:
         for layer, states in enumerate(self.unroll.states):
             self._by_branch(states[0]).copy_(start[:, layer].unsqueeze(1))
 
-    def _feed_back(self, position: int, batch: Batch) -> None:
+    def _feed_back(self, position: int, noise: Tensor | None, forced: Tensor | None) -> None:
         """Put what the free runs read at a position in the truth's place."""
         read = self.reads[position][:, self.own]
         if not self.feeds_back:
             read.copy_(self.unroll.nothing[:, self.own])
             return
-        fed_back = read if batch.forced is None else torch.empty_like(read)
+        fed_back = read if forced is None else torch.empty_like(read)
         torch.clamp(self.outputs[position][:, self.own], -CLIP_STD, CLIP_STD, out=fed_back)
-        if batch.feedback_noise is not None:
-            self._by_free_run(fed_back).add_(batch.feedback_noise[position].unsqueeze(1))
-        if batch.forced is not None:
-            share = batch.forced[position - self.shape.warm_up].unsqueeze(1)
+        if noise is not None:
+            self._by_free_run(fed_back).add_(noise[position].unsqueeze(1))
+        if forced is not None:
+            share = forced[position - self.warm_up].unsqueeze(1)
             mixed = self._by_free_run(read).mul_(share)
             mixed.addcmul_(self._by_free_run(fed_back), 1.0 - share)
 
     def _gates(self, forced: Tensor | None) -> TimeMemberBatchChannel:
         """What the gradient of a value fed back is multiplied by, from the warm-up's end on."""
-        outputs = self.outputs[self.shape.warm_up :, :, self.own]
+        outputs = self.outputs[self.warm_up :, :, self.own]
         # Beyond the clip the fed-back value is a constant.
         gates = (outputs.abs() < CLIP_STD).to(outputs.dtype).mul_(self.passes)
         if forced is not None:
@@ -168,7 +180,7 @@ class UnrolledGradient:
         They read the last value that was forecast without a gradient.
         """
         return {
-            self.shape.warm_up - 1 + steps: (pushforward != steps).to(self.outputs).view(-1, 1, 1)
+            self.warm_up - 1 + steps: (pushforward != steps).to(self.outputs).view(-1, 1, 1)
             for steps in set(pushforward.tolist())
             if steps > 0
         }

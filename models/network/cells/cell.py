@@ -88,7 +88,8 @@ class Cell(Core):
     ) -> None:
         """Change one member's initial parameters `[1, *shape]` of a layer as its settings say.
 
-        series: what the member trains on, `[time, channel]`. Called after all layers and the head
+        series: what the member trains on, `[time, channel]`, or its segments `[position, width]`,
+        which the bottom layer reads step by step. Called after all layers and the head
         are initialised; most cells have nothing to change.
         """
 

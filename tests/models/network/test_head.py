@@ -10,8 +10,8 @@ from models.network.parameters import Layout
 MEMBERS, BATCH, SLOTS, INPUTS, OUTPUTS = 3, 4, 2, 5, 3
 
 
-@pytest.mark.parametrize("squash", [False, True])
-def test_output_and_gradients_are_those_of_torch(squash: bool) -> None:
+@pytest.mark.parametrize("activation", ["linear", "tanh", "relu"])
+def test_output_and_gradients_are_those_of_torch(activation: str) -> None:
     generator = Generator().manual_seed(1)
     layout = Layout.of(Dense.shapes(INPUTS, OUTPUTS))
     weights = torch.stack(
@@ -19,7 +19,11 @@ def test_output_and_gradients_are_those_of_torch(squash: bool) -> None:
     )
     gradients = torch.zeros_like(weights)
     layer = Dense(
-        layout.views(weights), layout.views(gradients), slots=SLOTS, batch=BATCH, squash=squash
+        layout.views(weights),
+        layout.views(gradients),
+        slots=SLOTS,
+        batch=BATCH,
+        activation=activation,
     )
     inputs = torch.randn(SLOTS, MEMBERS, BATCH, INPUTS, generator=generator)
     grads = torch.randn(SLOTS, MEMBERS, BATCH, OUTPUTS, generator=generator)
@@ -33,7 +37,7 @@ def test_output_and_gradients_are_those_of_torch(squash: bool) -> None:
             linear.weight.copy_(layout.views(weights)["weight"][member].T)
             linear.bias.copy_(layout.views(weights)["bias"][member, 0])
         x = inputs[:, member].clone().requires_grad_()
-        y = torch.tanh(linear(x)) if squash else linear(x)
+        y = linear(x) if activation == "linear" else getattr(torch, activation)(linear(x))
         y.backward(grads[:, member])
         assert x.grad is not None
         assert linear.weight.grad is not None

@@ -3,7 +3,7 @@
 import torch
 
 from models.network.architecture import Architecture
-from models.network.walk import Step, plan
+from models.network.plan import Step, plan
 
 WINDOW, STATE, WHOLE_WINDOW = (
     Architecture.of({"cell": cell, "hidden_units": 1, "context": context, **steps})

@@ -1,0 +1,142 @@
+"""Segments: one recurrent step reads several values at once, and writes as many.
+
+Lin et al. (2023), "SegRNN: segment recurrent neural network for long-term time series forecasting".
+"""
+
+from __future__ import annotations
+
+from models.methods import (
+    Ablation,
+    Above,
+    AllOf,
+    Choices,
+    Is,
+    IsNot,
+    Method,
+    MethodSet,
+    Stage,
+    Whole,
+    choice,
+    setting,
+)
+from models.methods.when import READS, RECURRENT, TRAINED
+from models.network.options.context import WarmedUpState
+from models.tensors import Tensor
+
+
+class Segments(
+    Method,
+    name="segments",
+    source="Lin et al. (2023), arXiv 2308.11200",
+    rank=113,
+):
+    """Segments: a recurrent step reads several values at once and forecasts as many.
+
+    The loop over time is shorter by their number: gradients live longer, training is cheaper, and
+    the noise of the values averages out. A network reads the whole segments that fit into its
+    context, at least one; the last segment of a free run is cut where the horizon ends.
+
+    Recurrent decoding feeds each forecast segment back. Parallel decoding makes several segments
+    from one state: for each of them the cell takes one step from that state, and reads a trained
+    embedding of its place instead of values. Further segments follow once those have been read.
+    """
+
+    kind = "segments"
+    stage = Stage.CONTEXT
+    applies = AllOf(TRAINED, READS)
+    shapes_forecast = True
+
+    segment_steps: int = setting(
+        Whole(1, 100_000),
+        Choices((1, 4, 16)),
+        "Values, of all channels, that a recurrent step reads and forecasts at once.",
+        neutral=1,
+        shared=True,
+        without=Ablation("value by value", name="segments"),
+    )
+    read_in: str = choice(
+        ("none", "linear", "relu"),
+        "The layer that a segment passes on its way to the cell: none, linear, or with ReLU.",
+        shared=True,
+        searched=False,
+        when=AllOf(RECURRENT, Above("segment_steps", 1)),
+        without="none",
+    )
+    decoding: str = choice(
+        ("recurrent", "parallel"),
+        "How a free run goes on: segment by segment, or with several segments from one state.",
+        shared=True,
+        searched=False,
+        when=AllOf(RECURRENT, Above("segment_steps", 1), IsNot("autonomous", (True,))),
+        without="recurrent decoding",
+    )
+    parallel_segments: int = setting(
+        Whole(1, 10_000),
+        Choices((4, 16)),
+        "Segments that parallel decoding makes from one state.",
+        neutral=1,
+        shared=True,
+        searched=False,
+        when=Is("decoding", ("parallel",)),
+    )
+
+    @property
+    def is_parallel(self) -> bool:
+        """Whether several segments are decoded from one state."""
+        return self.decoding == "parallel"
+
+    def needs_loop(self) -> bool:
+        return self.segment_steps > 1
+
+    def is_nonlinear_part(self) -> bool:
+        return self.read_in == "relu"
+
+    def check(self, others: MethodSet) -> None:
+        if self.segment_steps == 1 and (self.read_in != "none" or self.is_parallel):
+            raise ValueError(
+                f"read_in and parallel decoding need segment_steps above 1, but got {others}"
+            )
+        state = others.find(WarmedUpState)
+        if state is None:
+            return
+        if self.segment_steps > 1 and state.state_estimate == "least-squares":
+            raise ValueError(
+                'state_estimate "least-squares" reads value by value, so that segment_steps must '
+                f"be 1, but got {others}"
+            )
+        if self.is_parallel and state.autonomous:
+            raise ValueError(f"parallel decoding must not go with autonomous, but got {others}")
+
+    def phrase(self) -> str:
+        if self.segment_steps == 1:
+            return ""
+        words = [f"segments of {self.segment_steps}"]
+        if self.read_in != "none":
+            words.append(f"{'ReLU' if self.read_in == 'relu' else 'linear'} read-in")
+        if self.is_parallel:
+            words.append(f"{self.parallel_segments} decoded in parallel")
+        return ", ".join(words)
+
+
+def fold(values: Tensor, segment: int) -> Tensor:
+    """Values `[time, ..., channel]` as segments `[time / segment, ..., segment * channel]`.
+
+    The numbers of a segment lie value by value, oldest first. `time` is a multiple of `segment`.
+    """
+    if segment == 1:
+        return values
+    folded: Tensor = values.unflatten(0, (-1, segment)).movedim(1, -2).flatten(-2)
+    return folded
+
+
+def unfold(segments: Tensor, segment: int) -> Tensor:
+    """The inverse of `fold`."""
+    if segment == 1:
+        return segments
+    values: Tensor = segments.unflatten(-1, (segment, -1)).movedim(-2, 1).flatten(0, 1)
+    return values
+
+
+def padded(steps: int, segment: int) -> int:
+    """Steps up to the end of the last segment that is begun."""
+    return -(-steps // segment) * segment
