@@ -96,13 +96,14 @@ def growth_of_errors(
     context: MemberBatchTimeChannel,
     steps: int,
 ) -> Tensor:
-    """The factor by which an error grows with each step, `[member]`.
+    """The factor by which an error grows with each forecast that is fed back, `[member]`.
 
     Two free runs of `steps` after `context`, whose last value is displaced in one of them: with E
     the mean square of their difference, over the early half of the steps and over the late one, it
-    is (E_late / E_early)^(1 / steps), as the halves' middles lie half of the steps apart. It is
-    infinite where a run reaches the clip, beyond which all differences end, and one for less than
-    two steps; of several runs of a member, the largest counts.
+    is (E_late / E_early)^(1 / forecasts), as the halves' middles lie half of the run apart. A
+    forecast is a segment, of a single value where it has one step. The factor is infinite where a
+    run reaches the clip, beyond which all differences end, and one for less than two steps; of
+    several runs of a member, the largest counts.
     """
     members = len(weights)
     if steps < 2:
@@ -113,6 +114,7 @@ def growth_of_errors(
     half = steps // 2 * run.shape[3]
     energies = [squares[:, :, :half], squares[:, :, half:]]
     early, late = (e.contiguous().mean(2) + LEAST_ENERGY for e in energies)
-    factor = torch.exp(torch.log(late / early) / steps).amax(1)
+    forecasts = steps / forecaster.architecture.segment_steps
+    factor = torch.exp(torch.log(late / early) / forecasts).amax(1)
     ends = torch.maximum(run.abs(), other.abs()).flatten(1).amax(1) >= CLIP_STD
     return torch.where(ends, torch.inf, factor)

@@ -1,7 +1,7 @@
 """Which parts of the training span a cohort trains on, step by step of the optimiser."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from torch import Generator, Tensor
@@ -39,10 +39,7 @@ class SubsequenceShape:
         Its state comes from the chunk before, and one true segment leads on from there.
         """
         if candidate.carries_state:
-            segment = candidate.architecture.segment_steps
-            whole = cls._of(candidate, segment)
-            # Chunks of whole segments, so that the next one reads on where this one ends.
-            return replace(whole, rollout=padded(whole.rollout, segment))
+            return cls._of(candidate, candidate.architecture.segment_steps)
         return cls.of_free_run(candidate)
 
     @classmethod

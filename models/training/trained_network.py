@@ -11,6 +11,7 @@ from typing import Generic, TypeVar
 from models.methods import Method, MethodSet
 from models.network.architecture import Architecture
 from models.network.cells.cell import Cell
+from models.network.options.segments import padded
 from models.training.losses.growth import GrowthPenalty
 from models.training.losses.squared_error import Rollout, SquaredError, Stateful
 from models.training.options.optimiser import Optimiser, Restarts
@@ -56,6 +57,15 @@ class TrainedNetwork(BaseCandidate):
                 'state_estimate "least-squares" needs training that runs freely without a loop '
                 f"over time (no second branch, forcing, dropout or state noise), but got {self}"
             )
+        if self.architecture.parallel_segments is not None:
+            # Architecture and noise aside, what needs a loop over time is about single steps of it.
+            training = [m for m in self if not m.shapes_forecast and m.kind != "noise"]
+            refused = [m.label for m in training if m.needs_loop()]
+            if refused:
+                raise ValueError(
+                    f"parallel decoding must not go with {', '.join(refused)}, since it does not "
+                    f"feed back one segment after another, but got {self}"
+                )
 
     @property
     def cell(self) -> Cell:
@@ -69,8 +79,13 @@ class TrainedNetwork(BaseCandidate):
 
     @property
     def rollout_steps(self) -> int:
-        """Steps that training runs freely: those of one segment at least."""
-        return max(self._rollout.steps, self.architecture.segment_steps)
+        """Steps that training runs freely: those of one segment at least.
+
+        Chunks that carry a state consist of whole segments: the next one reads on from there.
+        """
+        segment = self.architecture.segment_steps
+        steps = max(self._rollout.steps, segment)
+        return padded(steps, segment) if self.carries_state else steps
 
     @property
     def feeds_back_in_training(self) -> bool:

@@ -98,7 +98,7 @@ class UnrolledGradient:
         self._forward(batch)
         outputs = self._by_branch(unfold(self.outputs, self.segment))
         grads = (outputs - batch.targets.unsqueeze(2)).mul_(objective.error_weights(step))
-        rollout = slice(self.shape.warm_up, None)
+        rollout = slice(self.shape.warm_up, self.shape.steps)
         run, free = outputs[rollout], grads[rollout]
         further = objective.further_gradient(run[:, :, 0], batch.targets[rollout], step)
         if further is not None:

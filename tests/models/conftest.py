@@ -31,6 +31,13 @@ ARCHITECTURE: dict[str, Any] = {
     "delay_stride": 1,
     "degree": 1,
 }
+# Settings that came later, under their own names.
+LATER: dict[str, Any] = {
+    "segment_steps": 1,
+    "read_in": "none",
+    "decoding": "recurrent",
+    "parallel_segments": 1,
+}
 STRATEGY: dict[str, Any] = {
     "rollout_steps": 1,
     "teacher_weight": 1.0,
@@ -91,7 +98,7 @@ def make_candidate() -> Callable[..., Candidate]:
     """A candidate from the fields that matter to a test; all others are small and plain."""
 
     def make(**chosen: Any) -> Candidate:
-        unknown = chosen.keys() - ARCHITECTURE.keys() - STRATEGY.keys()
+        unknown = chosen.keys() - ARCHITECTURE.keys() - STRATEGY.keys() - LATER.keys()
         assert not unknown, f"no such field: {unknown}"
         architecture, strategy = (
             {name: chosen.get(name, default) for name, default in part.items()}
@@ -100,7 +107,8 @@ def make_candidate() -> Callable[..., Candidate]:
         core = method_named("cell", architecture["cell"])
         if core is not None and issubclass(core, ClosedForm):
             architecture["context"] = "state"  # as version 0.1.0 wrote it
-        return candidate_of(settings_of(architecture, strategy, restarts=1))
+        later = {name: chosen.get(name, default) for name, default in LATER.items()}
+        return candidate_of({**settings_of(architecture, strategy, restarts=1), **later})
 
     return make
 

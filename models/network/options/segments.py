@@ -19,6 +19,7 @@ from models.methods import (
     choice,
     setting,
 )
+from models.methods.core import Core
 from models.methods.when import READS, RECURRENT, TRAINED
 from models.network.options.context import WarmedUpState
 from models.tensors import Tensor
@@ -95,6 +96,12 @@ class Segments(
         if self.segment_steps == 1 and (self.read_in != "none" or self.is_parallel):
             raise ValueError(
                 f"read_in and parallel decoding need segment_steps above 1, but got {others}"
+            )
+        core = others.find(Core)
+        if core and core.reads_whole_window and (self.read_in != "none" or self.is_parallel):
+            raise ValueError(
+                "read_in and parallel decoding need a cell that reads segment by segment, but got "
+                f"{others}"
             )
         state = others.find(WarmedUpState)
         if state is None:

@@ -24,7 +24,6 @@ from models.methods.values import SHARE, STEPS, WEIGHT
 from models.methods.when import (
     BRANCHES,
     HAS_STATE,
-    READS,
     READS_WINDOW,
     RECURRENT,
     TRAINED,
@@ -191,7 +190,7 @@ class Stateful(
         "Whether the state is carried from chunk to chunk of the training span.",
         shared=True,
         searched=False,
-        when=AllOf(Above("rollout_steps", 1), READS, IsNot("instance_norm", (True,))),
+        when=AllOf(Above("rollout_steps", 1), BRANCHES, IsNot("instance_norm", (True,))),
     )
 
     def needs_loop(self) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from models.methods import Ablation, AllOf, Choices, Method, MethodSet, Real, Stage, setting
 from models.methods.values import NOISE
-from models.methods.when import FEEDS_BACK, LOOPS, NONLINEAR, RECURRENT, TRAINED, UNROLLS
+from models.methods.when import FEEDS_BACK_IN_TRAINING, LOOPS, NONLINEAR, RECURRENT, TRAINED
 from models.tensors import Generator, Tensor, TimeMemberBatchChannel, torch
 
 STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
@@ -43,7 +43,7 @@ class FeedbackNoise(Noise, name="feedback_noise", label="feedback noise", rank=5
         STDS,
         "Noise on what is fed back.",
         neutral=0.0,
-        when=AllOf(UNROLLS, FEEDS_BACK),
+        when=FEEDS_BACK_IN_TRAINING,
         without=Ablation("none", name="feedback noise"),
         name="feedback_noise_std",
     )

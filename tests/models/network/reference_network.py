@@ -69,8 +69,20 @@ class Network:
         self.is_fresh = True
 
     def __call__(self, value: Tensor) -> Tensor:
-        """Read a value `[batch, channel]`, or a window of them, and forecast the next one."""
-        a, x = self.architecture, value
+        """Read a segment `[batch, number]`, or a window of them, and forecast the next one."""
+        if self.architecture.read_in == "none":
+            return self.step(value, value)
+        x = value @ self.weights["read_in.weight"] + self.weights["read_in.bias"]
+        return self.step(torch.relu(x) if self.architecture.read_in == "relu" else x, value)
+
+    def decode(self, number: int, newest: Tensor) -> Tensor:
+        """Forecast the segment `number` after the newest one that was read."""
+        embedding = self.weights["decoder.embedding"][number]
+        return self.step(embedding.expand(self.batch, -1), newest)
+
+    def step(self, x: Tensor, value: Tensor) -> Tensor:
+        """Read x `[batch, number]`; an increment is added to the end of the value."""
+        a = self.architecture
         fixed = {k.split(".")[1]: w.detach() for k, w in self.weights.items() if "fixed." in k}
         outputs: list[Tensor] = []
         for i in range(a.layers):
@@ -92,7 +104,10 @@ class Network:
             x = torch.tanh(x) if i < a.head_layers else x
         if a.scaled_increments:
             x = x * fixed["increment_std"]
-        return x + value[:, -x.shape[1] :] if a.residual else x
+        if not a.residual:
+            return x
+        channels = x.shape[1] // a.segment_steps
+        return x + value[:, -channels:].repeat(1, a.segment_steps)
 
     def of(self, prefix: str) -> Weights:
         """The weights whose names begin so."""
@@ -112,7 +127,7 @@ class Found:
 
 @dataclass
 class Forced:
-    """How much of the truth `[time, batch, channel]` a free run reads, `[rollout, batch, 1]`.
+    """How much of the truth `[time, batch, channel]` a free run reads, `[segment, batch, 1]`.
 
     Its first `pushforward` steps are without a gradient; or all that is fed back, if `detached`.
     """
@@ -135,39 +150,70 @@ def run_network(
 ) -> Found:
     """Free run after a context `[time, batch, channel]`; with the truth, teacher forcing.
 
-    Noise and truth `[time, batch, channel]` are over warm-up and rollout. The displacement is that
-    of the last value read before the rollout; units are those of the context as it was.
+    Noise and truth `[time, batch, channel]` are over warm-up and rollout, in whole segments. The
+    displacement is that of the last value read before the rollout; units are those of the context
+    as it was.
     """
-    architecture, warm_up = network.architecture, len(context)
-    known, found = list(context), Found({}, {})
-    mean, std = torch.zeros(()), torch.ones(())
+    architecture, segment = network.architecture, network.architecture.segment_steps
+
+    def folded(values: Tensor) -> list[Tensor]:
+        return [torch.cat(list(part), dim=1) for part in values.split(segment)]
+
+    found, mean, std = Found({}, {}), torch.zeros(()), torch.ones(())
     if architecture.has_instance_norm:
-        mean, std = context.mean(0), (context.var(0, correction=0) + 1e-5).sqrt()
-    known[-1] = known[-1] + displacement
+        mean = context.mean(0).repeat(1, segment)
+        std = (context.var(0, correction=0) + 1e-5).sqrt().repeat(1, segment)
+    context = torch.cat([context[:-1], context[-1:] + displacement])
+    known, warm_up = folded(context), len(context) // segment
+    truths = None if truth is None else folded(truth)
+    forced_truths = None if forced is None else folded(forced.truth)
+    on_output, on_feedback = (
+        None if noise is None else folded(noise) for noise in (output_noise, feedback_noise)
+    )
 
     def scaled(values: list[Tensor]) -> Tensor:
         return torch.cat([(value - mean) / std for value in values], dim=1)
 
     def emit(position: int, forecast: Tensor) -> None:
         forecast = forecast * std + mean
-        forecast = forecast if output_noise is None else forecast + output_noise[position]
-        found.forecasts[position], found.tops[position] = forecast, network.tops[-1]
+        forecast = forecast if on_output is None else forecast + on_output[position]
+        # A single value is kept as it is, so that later ones can be differentiated by it.
+        parts = [forecast] if segment == 1 else forecast.chunk(segment, dim=1)
+        for number, value in enumerate(parts):
+            found.forecasts[position * segment + number] = value
+            found.tops[position * segment + number] = network.tops[-1]
         if position < warm_up:
             return
         fed_back = forecast.clamp(-CLIP_STD, CLIP_STD)
-        if feedback_noise is not None:
-            fed_back = fed_back + feedback_noise[position]
-        if forced is not None:
+        if on_feedback is not None:
+            fed_back = fed_back + on_feedback[position]
+        if forced is not None and forced_truths is not None:
             step = position - warm_up
             if forced.detached or step < forced.pushforward:
                 fed_back = fed_back.detach()
             share = forced.shares[step]
-            fed_back = (1 - share) * fed_back + share * forced.truth[position]
+            fed_back = (1 - share) * fed_back + share * forced_truths[position]
         if architecture.autonomous:
             fed_back = torch.zeros_like(forecast) + mean  # what is read as zero
-        known.append(fed_back if truth is None else truth[position])
+        known.append(fed_back if truths is None else truths[position])
 
-    for position in range(1, warm_up + steps):
+    rollout = -(-steps // segment)
+    if architecture.parallel_segments is not None:
+        for done in range(0, rollout, architecture.parallel_segments):
+            end, first = warm_up + done, done
+            if architecture.has_state and done > 0:
+                first = end - architecture.parallel_segments
+            else:
+                network.forget()
+            for position in range(first, end):
+                network(scaled([known[position]]))
+            states = network.states
+            for number in range(min(architecture.parallel_segments, rollout - done)):
+                network.states = list(states)
+                emit(end + number, network.decode(number, scaled([known[end - 1]])))
+            network.states = list(states)
+        return found
+    for position in range(1, warm_up + rollout):
         window = known[max(position - warm_up, 0) : position]
         if architecture.has_state:
             if forced is not None and position == warm_up + forced.pushforward > warm_up:

@@ -15,7 +15,9 @@ from tests.models.network.reference_network import Found
 
 def run_steps(candidate: TrainedNetwork, warm_up: int, horizon: int) -> range:
     """Positions of the free run that its losses are taken over."""
-    pushforward = min(candidate[Pushforward].steps, candidate.rollout_steps - 1)
+    segment = candidate.architecture.segment_steps
+    segments = -(-candidate.rollout_steps // segment)
+    pushforward = min(candidate[Pushforward].steps, segments - 1) * segment
     return range(warm_up + pushforward, warm_up + max(horizon, pushforward + 1))
 
 
@@ -38,9 +40,12 @@ def loss_of(
     if squared.teacher_span == "rollout":
         teacher = error(forced, rollout)
     else:
-        washout = warm_up // 2 + 1 if candidate.architecture.has_state else warm_up
-        teacher = error(free, range(washout, warm_up + 1))
-    share = squared.teacher_weight if candidate.rollout_steps > 1 else 1.0
+        architecture = candidate.architecture
+        segment, washout = architecture.segment_steps, warm_up
+        if architecture.has_state and architecture.parallel_segments is None:
+            washout = (warm_up // segment // 2 + 1) * segment
+        teacher = error(free, range(washout, warm_up + segment))
+    share = squared.teacher_weight if candidate.feeds_back_in_training else 1.0
     return share * teacher + (1 - share) * error(free, run)
 
 

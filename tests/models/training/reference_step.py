@@ -25,6 +25,7 @@ from models.training.options.noise import (
 from models.training.options.optimiser import AdamW
 from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
+from models.training.unrolled_gradient import training_plan
 from tests.models.network.reference_network import Forced, Network, Weights, run_network
 from tests.models.training.reference_loss import further_of, growth_of, loss_of, match_of
 
@@ -97,7 +98,9 @@ def drawn_for(training: Trainer, member: int, slots: int) -> Drawn:
     for batch in range(batch_size):
         start = int(subsequences.starts[member, step, batch])
         part = training.values[member, start : start + subsequences.shape.steps]
-        values.append(part.flip(0) if subsequences.backwards[member, step, batch] else part)
+        part = part.flip(0) if subsequences.backwards[member, step, batch] else part
+        missing = subsequences.shape.whole_steps - len(part)
+        values.append(torch.cat([part, part[-1:].expand(missing, -1)]))
     truth = torch.stack(values, dim=1).double()
     factor = training.factors.of_step(step)
     if factor is not None:
@@ -109,7 +112,8 @@ def drawn_for(training: Trainer, member: int, slots: int) -> Drawn:
         std = candidate[kind].std
         drawn = torch.randn(truth.shape, generator=generator) if std else torch.zeros(1)
         noise[name] = (std * drawn).double().expand(truth.shape)
-    size = (candidate.rollout_steps, batch_size)
+    segment = candidate.architecture.segment_steps
+    size = (-(-candidate.rollout_steps // segment), batch_size)
     schedule, shares = training.forcing.schedules[member], torch.zeros(size)
     if schedule is not None:
         share = torch.as_tensor(schedule.share(step)).view(-1, 1).expand(size)
@@ -140,10 +144,8 @@ def reference_step(training: Trainer, member: int) -> tuple[Weights, Tensor]:
     candidate = training.members[member].candidate
     architecture, batch_size = candidate.architecture, candidate.optimiser.batch_size
     shape = training.subsequences.shape
-    slots = shape.steps - 1
-    if not architecture.has_state:
-        slots = shape.rollout * (1 if candidate.cell.name == "mlp" else shape.warm_up)
-    drawn = drawn_for(training, member, slots)
+    segments = -(-shape.rollout // shape.segment)
+    drawn = drawn_for(training, member, len(training_plan(candidate)))
     weights = weights_of(training, member)
     reads, targets = drawn.values + drawn.noise["input"], drawn.values + drawn.noise["label"]
     networks = [
@@ -156,7 +158,7 @@ def reference_step(training: Trainer, member: int) -> tuple[Weights, Tensor]:
             states = training.stream_state[member].double()
             network.states = [torch.where(fresh, 0.0, state) for state in states]
             network.is_fresh = False
-    pushforward = min(candidate[Pushforward].steps, shape.rollout - 1)
+    pushforward = min(candidate[Pushforward].steps, segments - 1)
     detached = candidate[DataAsDemonstrator].data_as_demonstrator
     own: dict[str, Any] = {
         "feedback_noise": drawn.noise["feedback"],
@@ -187,7 +189,11 @@ def check_next_gradient(training: Trainer, tolerance: float = 1e-5) -> None:
         largest = tolerance * max(float(g.abs().max()) for g in gradients.values())
         for name, gradient in gradients.items():
             torch.testing.assert_close(
-                ours[name][member], gradient, rtol=0.0, atol=largest, msg=f"{member} {name}"
+                ours[name][member],
+                gradient,
+                rtol=0.0,
+                atol=largest,
+                msg=f"{member} {name}",
             )
         if training.members[member].candidate.carries_state:
             left = training.stream_state[member].double()

@@ -43,6 +43,17 @@ LEAST_SQUARES: dict[str, Any] = {
 }
 # What makes a linear candidate train in a loop over time, apart from those that do without.
 LOOPING = ("dropout", "state_noise_std", "forcing", "pushforward_steps", "data_as_demonstrator")
+VALUE_BY_VALUE: dict[str, Any] = {"read_in": "none", "decoding": "recurrent"}
+# What goes with parallel decoding.
+DECODED_IN_PARALLEL: dict[str, Any] = {
+    "autonomous": False,
+    "stateful": False,
+    "growth_penalty": False,
+    "teacher_span": "warm-up",
+    "forcing": "none",
+    "pushforward_steps": 0,
+    "data_as_demonstrator": False,
+}
 WHOLE_WINDOW: dict[str, Any] = {"cell": "mlp", "context": "window"}
 shapes = st.fixed_dictionaries(
     {
@@ -64,6 +75,10 @@ shapes = st.fixed_dictionaries(
         "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
         "instance_norm": st.booleans(),
         "scaled_increments": st.booleans(),
+        "segment_steps": st.sampled_from([1, 1, 2, 3, 7]),
+        "read_in": st.sampled_from(["none", "linear", "relu"]),
+        "decoding": st.sampled_from(["recurrent", "parallel"]),
+        "parallel_segments": st.integers(1, 3),
     }
 )
 
@@ -72,7 +87,14 @@ def possible(chosen: dict[str, Any]) -> dict[str, Any]:
     """The same without what can't go together."""
     increments = chosen["scaled_increments"] and chosen["residual"]
     carried = chosen["stateful"] and not chosen["instance_norm"]
-    return chosen | {"scaled_increments": increments, "stateful": carried}
+    possible = chosen | {"scaled_increments": increments, "stateful": carried}
+    if chosen.get("state_estimate") == "least-squares":
+        return possible | {"segment_steps": 1} | VALUE_BY_VALUE
+    if chosen["segment_steps"] == 1 or chosen["cell"] == "mlp":
+        return possible | VALUE_BY_VALUE
+    if chosen["decoding"] == "parallel":
+        return possible | DECODED_IN_PARALLEL
+    return possible
 
 
 architectures = st.one_of(
@@ -172,6 +194,8 @@ def members_of(
     shared = {"training_steps": STEPS} | architecture
     if shared.get("state_estimate") == "least-squares":
         chosen = [strategy | LEAST_SQUARES for strategy in chosen]
+    if shared.get("decoding") == "parallel":
+        chosen = [strategy | DECODED_IN_PARALLEL for strategy in chosen]
     candidates = [make_candidate(**(shared | strategy)) for strategy in chosen]
     if len({c.cohort_key() for c in candidates}) > 1:
         shared |= {name: chosen[0][name] for name in LOOPING if name in chosen[0]}
@@ -229,10 +253,19 @@ NORMS: dict[str, Any] = {
             for cell in ("cornn", "lem", "antisymmetric", "orthogonal", "shplrnn")
         ),
         WHOLE_WINDOW | {"rollout_steps": 3, "layers": 2} | NORMS | WIDE | {"context_steps": 9},
+        {"cell": "gru", "context": "state", "rollout_steps": 13, "read_in": "relu"}
+        | {"residual": True, "instance_norm": True}
+        | WIDE
+        | {"segment_steps": 5, "context_steps": 10},
+        {"cell": "lstm", "context": "window", "rollout_steps": 15, "decoding": "parallel"}
+        | DECODED_IN_PARALLEL
+        | WIDE
+        | {"segment_steps": 5, "context_steps": 10, "parallel_segments": 2},
     ],
     ids=[
         *("rnn", "gru", "lstm", "least-squares", "lru", "linear", "recipe"),
         *("cornn", "lem", "antisymmetric", "orthogonal", "shplrnn", "mlp"),
+        *("segments", "parallel"),
     ],
 )
 def test_threads_and_a_large_cohort_change_nothing(
