@@ -6,10 +6,13 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, auto
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.methods.condition import ALWAYS, Condition
 from models.methods.values import OFF_ON, Choices, Domain, Flag, Names, Scalar, Values
+
+if TYPE_CHECKING:
+    from models.diagnostics.properties import SeriesProperties
 
 
 class Stage(IntEnum):
@@ -62,6 +65,8 @@ class Setting:
     is_stored: whether a forecaster computes with it: then it is kept among the weights.
     most: the largest value that fits a training span of so many steps, given the domains of the
         settings before; None where it takes no part of the span, or where that is no rule of its.
+    suits: where the default space of a task searches it, given what is known of the series; it may
+        return None for not at all. None where that does not depend on the series.
     """
 
     name: str
@@ -77,6 +82,7 @@ class Setting:
     ablation: Ablation | None
     is_stored: bool
     most: Callable[[int, Mapping[str, Domain]], int] | None
+    suits: Callable[[SeriesProperties], Domain | None] | None
 
 
 def setting(
@@ -93,6 +99,7 @@ def setting(
     without: Ablation | str | None = None,
     is_stored: bool = False,
     most: Callable[[int, Mapping[str, Domain]], int] | None = None,
+    suits: Callable[[SeriesProperties], Domain | None] | None = None,
 ) -> Any:
     """Declare a field of a method's class as a setting; see `Setting` for the arguments.
 
@@ -114,6 +121,7 @@ def setting(
         ablation=ablation,
         is_stored=is_stored,
         most=most,
+        suits=suits,
     )
     default_value: Any = dataclasses.MISSING if neutral is None else neutral
     return dataclasses.field(default=default_value, metadata={Setting: declared}, kw_only=True)

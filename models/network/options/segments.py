@@ -5,6 +5,8 @@ Lin et al. (2023), "SegRNN: segment recurrent neural network for long-term time 
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from models.methods import (
     Ablation,
     Above,
@@ -23,6 +25,31 @@ from models.methods.core import Core
 from models.methods.when import READS, RECURRENT, TRAINED
 from models.network.options.context import WarmedUpState
 from models.tensors import Tensor
+
+if TYPE_CHECKING:
+    from models.diagnostics.properties import SeriesProperties
+
+# Segments of a wave whose period is hardly seen, as shares of it: long enough to average noise out,
+# short enough to show its direction. Of seasons, which are seen often, the larger shares.
+WAVE_SHARES = (1 / 64, 1 / 32, 1 / 16)
+SEASON_SHARES = (1 / 4, 1 / 2, 1.0)
+POWERS_OF_TWO = (2, 4, 8, 16)
+# A segment takes at most this share of the training span.
+LARGEST_SHARE = 1 / 16
+
+
+def suited_segments(series: SeriesProperties) -> Choices:
+    """The default choices of `segment_steps`: single values, and shares of the period.
+
+    Where the series has none, powers of two.
+    """
+    most = series.train_steps * LARGEST_SHARE
+    if series.period is None:
+        steps = set(POWERS_OF_TWO)
+    else:
+        shares = WAVE_SHARES if series.is_wave else SEASON_SHARES
+        steps = {round(series.period * share) for share in shares}
+    return Choices((1, *sorted(length for length in steps if 1 < length <= most)))
 
 
 class Segments(
@@ -53,7 +80,9 @@ class Segments(
         "Values, of all channels, that a recurrent step reads and forecasts at once.",
         neutral=1,
         shared=True,
+        searched=False,
         without=Ablation("value by value", name="segments"),
+        suits=suited_segments,
     )
     read_in: str = choice(
         ("none", "linear", "relu"),

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.methods import Ablation, Choices, Method, MethodSet, Real, Stage, flag, setting
+from models.methods.values import OFF_ON
 from models.methods.when import DEPENDS_ON_SIGN, TRAINED
 from models.per_member import PerMember
 from models.tensors import Generator, Tensor, torch
@@ -22,6 +23,7 @@ class TimeReversal(Method, name="time_reversal", label="time reversal", rank=400
 
     time_reversal: bool = flag(
         "Whether the training span is read in both directions of time.",
+        suits=lambda series: OFF_ON if series.is_reversible else Choices((False,)),
         without=Ablation("read forwards only", name="both ways"),
     )
 
@@ -80,6 +82,7 @@ class SignAugmentation(Augmentation, name="sign_augmentation", label="sign augme
     sign_augmentation: bool = flag(
         "Whether half of the subsequences are read upside down.",
         searched=False,
+        suits=lambda series: OFF_ON if series.is_sign_symmetric else None,
         when=DEPENDS_ON_SIGN,
     )
 

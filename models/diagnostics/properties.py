@@ -1,0 +1,174 @@
+"""What a training span tells of its series: periods, and the symmetries that it may have."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from models.diagnostics.frequency import FloatArray, dominant_frequency
+
+# A season repeats at least this often in the record; a wave may be seen for a part of its period.
+LEAST_SEASONS = 3
+# A season's autocorrelation is at least this many standard deviations of that of white noise.
+SEASON_SIGMAS = 4.0
+# The smallest lag whose autocorrelation is at least this share of the best is the season: the
+# others are its multiples. A longer season has to be better by the second factor.
+NEAR_BEST, BETTER = 0.8, 1.05
+# A wave explains this share of the variance, and by that much more than a straight line; a wave
+# that was seen for several periods needs less, since chance rarely looks like it.
+WAVE_SHARE, WAVE_GAIN, SEEN_WAVE_SHARE = 0.5, 0.15, 0.2
+# Tests of symmetry have a level of 5 %. Critical value of |t|: Kiefer & Vogelsang (2005), "A new
+# asymptotic theory for heteroskedasticity-autocorrelation robust tests", table 1, Bartlett's
+# kernel, b = 1.
+LEVEL, CRITICAL = 0.05, 4.771
+
+
+@dataclass(frozen=True)
+class SeriesProperties:
+    """What the default space follows.
+
+    train_steps: the length of the training span. periods: in steps, the one of the shortest season
+    first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
+    fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
+    series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
+    """
+
+    train_steps: int
+    periods: tuple[float, ...] = ()
+    is_sign_symmetric: bool = True
+    is_reversible: bool = True
+
+    @property
+    def period(self) -> float | None:
+        """The first period, None where there is none."""
+        return self.periods[0] if self.periods else None
+
+    @property
+    def is_wave(self) -> bool:
+        """Whether less than a few periods are seen."""
+        return self.period is not None and self.train_steps < LEAST_SEASONS * self.period
+
+
+def properties_of(
+    spans: Sequence[FloatArray], periods: Sequence[float] | None = None
+) -> SeriesProperties:
+    """The properties of a series from the training spans `[time, channel]` of its realisations.
+
+    periods: those that are known; None to look for them. Of several realisations, the periods are
+    those of the first, with waves at their median; a symmetry is refused where most refuse it.
+    """
+    first = spans[0]
+    found = tuple(periods) if periods is not None else _periods(spans)
+    lag = max(1, round(found[0] / 8)) if found else 1
+
+    def mostly(tests: list[bool]) -> bool:
+        return 2 * sum(tests) >= len(tests)
+
+    return SeriesProperties(
+        train_steps=len(first),
+        periods=found,
+        is_sign_symmetric=mostly([is_symmetric(span) for span in spans]),
+        is_reversible=mostly([is_symmetric(span[lag:] - span[:-lag]) for span in spans]),
+    )
+
+
+def _periods(spans: Sequence[FloatArray]) -> tuple[float, ...]:
+    seasons = seasons_of(spans[0])
+    if seasons:
+        return tuple(float(season) for season in seasons)
+    waves = [wave for wave in map(wave_of, spans) if wave is not None]
+    return (float(np.median(waves)),) if 2 * len(waves) > len(spans) else ()
+
+
+def seasons_of(values: FloatArray) -> list[int]:
+    """At most two seasons of a series `[time, channel]`, in steps, the shorter one first.
+
+    By the autocorrelation of first differences, in which a slow change of level shows little: a
+    season is a peak that recurs at twice its lag. Of all channels, the mean.
+    """
+    steps = len(values)
+    most = steps // LEAST_SEASONS
+    if most < 2:
+        return []
+    correlation = _autocorrelation(np.diff(values, axis=0), 2 * most + 2)
+    scores = {
+        lag: min(correlation[lag], correlation[2 * lag - 1 : 2 * lag + 2].max())
+        for lag in range(2, most)
+        if correlation[lag - 1] < correlation[lag] >= correlation[lag + 1]
+    }
+    threshold = SEASON_SIGMAS / math.sqrt(steps * values.shape[1])
+    scores = {lag: score for lag, score in scores.items() if score > threshold}
+    if not scores:
+        return []
+    best = max(scores.values())
+    shortest = min(lag for lag, score in scores.items() if score >= NEAR_BEST * best)
+    if best <= BETTER * scores[shortest]:
+        return [shortest]
+    nearly = best - 0.1 * (best - scores[shortest])
+    return [shortest, min(lag for lag, score in scores.items() if score >= nearly)]
+
+
+def wave_of(values: FloatArray) -> float | None:
+    """The period in steps of the wave that a series `[time, channel]` consists of; None for none.
+
+    A trend is none: a wave explains clearly more than a straight line does.
+    """
+    centred = values - values.mean(axis=0)
+    frequency = dominant_frequency(centred)
+    if frequency is None or not (centred**2).sum() > 0:
+        return None
+    time = np.arange(len(values))
+    ones = np.ones(len(values))
+    sinusoid = np.stack([np.cos(frequency * time), np.sin(frequency * time), ones], axis=1)
+    explained = _explained(centred, sinusoid)
+    gain = explained - _explained(centred, np.stack([ones, time], axis=1))
+    is_seen = frequency * len(values) >= LEAST_SEASONS * 2 * math.pi
+    least = SEEN_WAVE_SHARE if is_seen else WAVE_SHARE
+    return 2 * math.pi / frequency if explained >= least and gain >= WAVE_GAIN else None
+
+
+def is_symmetric(values: FloatArray) -> bool:
+    """Whether values `[time, channel]` may be distributed evenly around their mean, by skewness.
+
+    Their third moment is tested against zero, at `LEVEL` over all channels (Bonferroni), with
+    standard errors that hold for dependent values: of partial sums over the whole record (Kiefer
+    & Vogelsang 2005). So a record that shows less than one period of a wave refuses nothing.
+    """
+    refused = 0
+    for channel in values.T:
+        deviations = channel - channel.mean()
+        std = deviations.std()
+        if not std > 0:
+            continue
+        scaled = deviations / std
+        # Less what the estimated mean takes with it.
+        moments = scaled**3 - 3 * scaled
+        partial = np.cumsum(moments - moments.mean())
+        variance = 2 * (partial**2).sum() / len(moments) ** 2
+        refused += bool(abs(moments.sum()) > CRITICAL * math.sqrt(len(moments) * variance))
+    return 2 * refused <= values.shape[1]
+
+
+def _autocorrelation(values: FloatArray, lags: int) -> FloatArray:
+    """The mean over channels of the autocorrelation at lags below `lags`."""
+    steps = len(values)
+    centred = values - values.mean(axis=0)
+    spectrum = np.abs(np.fft.rfft(centred, 2 * steps, axis=0)) ** 2
+    products = np.fft.irfft(spectrum, axis=0)[:lags]
+    of_lag = products / np.arange(steps, steps - lags, -1)[:, np.newaxis]
+    power = of_lag[0]
+    varies = power > 0
+    correlation: FloatArray = np.zeros(lags)
+    if varies.any():
+        correlation = (of_lag[:, varies] / power[varies]).mean(axis=1)
+    return correlation
+
+
+def _explained(values: FloatArray, regressors: FloatArray) -> float:
+    """The share of the variance of `[time, channel]` that a linear regression explains."""
+    coefficients, *_ = np.linalg.lstsq(regressors, values, rcond=None)
+    rest = ((values - regressors @ coefficients) ** 2).sum()
+    return float(1 - rest / (values**2).sum())
