@@ -133,7 +133,7 @@ def wave_of(values: FloatArray) -> float | None:
 def is_symmetric(values: FloatArray) -> bool:
     """Whether values `[time, channel]` may be distributed evenly around their mean, by skewness.
 
-    Their third moment is tested against zero, at `LEVEL` over all channels (Bonferroni), with
+    The third moment of each channel is tested against zero at `LEVEL`, and most have to refuse, with
     standard errors that hold for dependent values: of partial sums over the whole record (Kiefer
     & Vogelsang 2005). So a record that shows less than one period of a wave refuses nothing.
     """
@@ -149,7 +149,7 @@ def is_symmetric(values: FloatArray) -> bool:
         partial = np.cumsum(moments - moments.mean())
         variance = 2 * (partial**2).sum() / len(moments) ** 2
         refused += bool(abs(moments.sum()) > CRITICAL * math.sqrt(len(moments) * variance))
-    return 2 * refused <= values.shape[1]
+    return bool(2 * refused <= values.shape[1])
 
 
 def _autocorrelation(values: FloatArray, lags: int) -> FloatArray:
