@@ -5,8 +5,6 @@ scaling of each member's series. One metadata entry holds JSON with the format's
 version, the settings of the architecture, the channels, and a checksum over all of it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
@@ -20,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.candidate import forecaster_of
-from models.methods.method import check_names
+from models.methods.registry import check_names
 from models.network.architecture import Architecture
 from models.tensors import MemberParameter
 from models.version_1 import settings_of

@@ -1,13 +1,11 @@
 """Linear autoregression by least squares, its order chosen by free-running on the training span."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import numpy as np
 
 from models.baselines.baseline import Baseline, FloatArray
-from models.clip import CLIP_STD
+from models.tensors import CLIP_STD
 
 ORDERS = (1, 2, 4, 8, 16, 32, 64, 128)
 # The orders are fitted on the first part of the training span and compared on the rest.

@@ -1,7 +1,5 @@
 """Seasonal naive: the last period again and again."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import numpy as np

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clip import CLIP_STD
+from models.tensors import CLIP_STD
 
 FloatArray = NDArray[np.float64]
 PerChannel = FloatArray | float  # [channel], or one number for all channels

@@ -6,9 +6,9 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clip import CLIP_STD
 from models.diagnostics.frequency import dominant_frequency
 from models.diagnostics.scores import PerChannel
+from models.tensors import CLIP_STD
 
 FloatArray = NDArray[np.float64]
 

@@ -1,7 +1,5 @@
 """One setting of a method: what a study file may give it, and what is derived from it."""
 
-from __future__ import annotations
-
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -64,19 +62,19 @@ class Setting:
         settings before; None where it takes no part of the span, or where that is no rule of its.
     """
 
-    name: str
-    field: str
     values: Values
     default: Domain
     description: str
-    neutral: Scalar | None
-    shared: bool
-    searched: bool
-    when: Condition
-    stage: Stage | None
-    ablation: Ablation | None
-    is_stored: bool
-    most: Callable[[int, Mapping[str, Domain]], int] | None
+    name: str = ""
+    field: str = ""
+    neutral: Scalar | None = None
+    shared: bool = False
+    searched: bool = True
+    when: Condition = ALWAYS
+    stage: Stage | None = None
+    ablation: Ablation | None = None
+    is_stored: bool = False
+    most: Callable[[int, Mapping[str, Domain]], int] | None = None
 
 
 def setting(
@@ -84,38 +82,17 @@ def setting(
     default: Domain,
     description: str,
     *,
-    name: str = "",
-    neutral: Scalar | None = None,
-    shared: bool = False,
-    searched: bool = True,
-    when: Condition = ALWAYS,
-    stage: Stage | None = None,
     without: Ablation | str | None = None,
-    is_stored: bool = False,
-    most: Callable[[int, Mapping[str, Domain]], int] | None = None,
+    **more: Any,
 ) -> Any:
-    """Declare a field of a method's class as a setting; see `Setting` for the arguments.
+    """Declare a field of a method's class as a setting; `more` are further fields of `Setting`.
 
-    name: "" for that of the field. stage: None for that of the method's kind. without: an ablation,
-    or what is done instead where the setting has its neutral value.
+    Without a `name` it has the field's, without a `stage` that of the method's kind. without: an
+    ablation, or what is done instead where the setting has its neutral value.
     """
     ablation = Ablation(without) if isinstance(without, str) else without
-    declared = Setting(
-        name=name,
-        field="",
-        values=values,
-        default=default,
-        description=description,
-        neutral=neutral,
-        shared=shared,
-        searched=searched,
-        when=when,
-        stage=stage,
-        ablation=ablation,
-        is_stored=is_stored,
-        most=most,
-    )
-    default_value: Any = dataclasses.MISSING if neutral is None else neutral
+    declared = Setting(values, default, description, ablation=ablation, **more)
+    default_value: Any = dataclasses.MISSING if declared.neutral is None else declared.neutral
     return dataclasses.field(default=default_value, metadata={Setting: declared}, kw_only=True)
 
 

@@ -1,13 +1,11 @@
 """An architecture: those methods of a candidate that a free run depends on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Self
 
 from models.methods import MethodSet, Scalar
-from models.methods.core import Core
-from models.methods.method import configure
+from models.methods.method import Core
+from models.methods.registry import configure
 from models.network.cells.cell import Cell
 from models.network.options.context import Context, WarmedUpState
 from models.network.options.instance_norm import InstanceNorm

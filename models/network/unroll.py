@@ -1,15 +1,13 @@
 """A population bound to its weights: one step forwards, one step back."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from models.network.cells.cell import BackwardStep
-from models.network.forecaster import Forecaster
-from models.network.head import Dense
+from models.network.cells.cell import BackwardStep, Part
+from models.network.forecaster import Dense, Forecaster
 from models.network.options.instance_norm import InstanceScale
 from models.network.options.layer_norm import NormedOutput
 from models.network.parameters import FIXED, INCREMENT_STD, under
@@ -19,6 +17,8 @@ from models.tensors import (
     MemberParameter,
     TimeMemberBatchChannel,
 )
+
+P = TypeVar("P", bound=Part)
 
 
 class Unroll:
@@ -47,7 +47,7 @@ class Unroll:
         architecture = forecaster.architecture
         layout = forecaster.layout()
         weight_views = layout.views(weights)
-        # Gathered in memory of their own, see `Cell`, and added to the flat rows at the end.
+        # Gathered in memory of their own, see `Part`, and added to the flat rows at the end.
         self.gathered = {
             name: torch.zeros(view.shape, device=weights.device)
             for name, view in weight_views.items()
@@ -62,38 +62,19 @@ class Unroll:
         self.channels = forecaster.channels
         self.members, self.batch, self.slots = weights.shape[0], batch, slots
         stored = under(weight_views, FIXED)
-        self.cells = [
-            forecaster.cell.layer(
-                under(weight_views, f"cell.{i}.") | stored,
-                under(grad_views, f"cell.{i}."),
-                slots=slots,
-                batch=batch,
-            )
-            for i in range(architecture.layers)
-        ]
-        norms = [
-            NormedOutput(
-                under(weight_views, f"norm.{i}."),
-                under(grad_views, f"norm.{i}."),
-                slots=slots,
-                batch=batch,
-            )
-            for i in range(architecture.layers if architecture.has_layer_norm else 0)
-        ]
-        self.head = [
-            Dense(
-                under(weight_views, f"head.{i}."),
-                under(grad_views, f"head.{i}."),
-                slots=slots,
-                batch=batch,
-                squash=i < architecture.head_layers,
-            )
-            for i in range(architecture.head_layers + 1)
-        ]
+
+        def part(kind: type[P], prefix: str) -> P:
+            own, gradients = under(weight_views, prefix), under(grad_views, prefix)
+            return kind(own | stored, gradients, slots=slots, batch=batch)
+
+        layers = range(architecture.layers)
+        self.cells = [part(forecaster.cell.layer, f"cell.{i}.") for i in layers]
+        norms = [part(NormedOutput, f"norm.{i}.") for i in layers if architecture.has_layer_norm]
+        self.head = [part(Dense, f"head.{i}.") for i in range(architecture.head_layers + 1)]
+        self.head[-1].squash = False
         self.output_units = forecaster.cell.output_units
         size = (self.members, batch, forecaster.cell.state_units)
         device = weights.device
-        layers = range(architecture.layers)
         # One state more than slots where gradients are wanted: backward reads the state before.
         self.states = [torch.empty(slots + 1, *size, device=device) for _ in layers]
         self.zero_state = torch.zeros(size, device=device)

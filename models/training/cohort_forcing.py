@@ -1,17 +1,14 @@
 """What a cohort's free runs read at each position, and where the gradient flows through it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from copy import copy
 
 import torch
 from torch import Generator, Tensor
 
-from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
-from models.network.free_run import free_run
-from models.tensors import MemberBatchTimeChannel, MemberParameter
+from models.network.walk import free_run
+from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter
 from models.training.forcing.forcing import DataAsDemonstrator, Forcing, Pushforward
 from models.training.losses.growth import DISPLACEMENT, LEAST_ENERGY
 from models.training.trained_network import TrainedNetwork

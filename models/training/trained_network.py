@@ -1,7 +1,5 @@
 """A candidate that is a network: an architecture, and how it is trained."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass

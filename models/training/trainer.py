@@ -1,7 +1,5 @@
 """Training of a cohort: members of one architecture, each with its own data, settings and seed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import prod
 
@@ -9,22 +7,19 @@ import torch
 from torch import Generator, Tensor
 
 from models.network.forecaster import Forecaster
-from models.network.free_run import free_run
 from models.network.options.shape import Scaling
 from models.network.parameters import FIXED, INCREMENT_STD, under
-from models.per_member import in_company
-from models.tensors import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel
-from models.training.batches import Batches
+from models.network.walk import free_run
+from models.tensors import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel, in_company
+from models.training.batches import Batches, Subsequences, SubsequenceShape
 from models.training.cohort_forcing import CohortForcing, growth_of_errors
-from models.training.linear_gradient import LinearGradient
+from models.training.gradient import LinearGradient, UnrolledGradient, training_plan
 from models.training.objective import Objective
 from models.training.options.augmentation import Factors
 from models.training.options.averaging import Averages
 from models.training.options.noise import Dropout, DropoutMasks, MemberNoise, StateNoise
 from models.training.options.optimiser import AdamW
-from models.training.subsequences import Subsequences, SubsequenceShape
 from models.training.trained_network import Member, TrainedNetwork, checked_cohort
-from models.training.unrolled_gradient import UnrolledGradient, training_plan
 
 # Subsequences on which the training loss is measured when restarts are compared.
 LOSS_SUBSEQUENCES = 16

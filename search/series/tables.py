@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from models.methods.words import nearest
+from models.methods.values import nearest
 from search.errors import SeriesError
 from search.series.even_steps import Interval, TimeLabelError
 from search.series.source import FloatArray

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pydantic import ValidationError
 
-from models.methods.words import nearest
+from models.methods.values import nearest
 from search.errors import SeriesError, StudyFileError
 from search.plugins import check_plugins
 from search.series import Table, TableSeries

@@ -25,7 +25,7 @@ WAVES = dedent(
     import numpy as np
 
     from models.methods import Flag, Method, Stage, flag
-    from models.methods.when import TRAINED
+    from models.methods.condition import TRAINED
     from search.series import Draw, GeneratedSource
 
 

@@ -1,16 +1,17 @@
 """Linear autoregression by ridge regression."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from models.closed_form.closed_form import Fixed, FloatArray, RidgeForm, Solutions, half_of_span
-from models.closed_form.lagged import Lagged, Ridge
+from models.closed_form.closed_form import (
+    FittedForm,
+    Fixed,
+    FloatArray,
+    Lagged,
+    Ridge,
+    RidgeForm,
+    Solutions,
+    half_of_span,
+)
 from models.methods import Choices, Whole, setting
 from models.network.options.shape import Residual
-
-if TYPE_CHECKING:
-    from models.closed_form.closed_form import FittedForm
 
 
 class LaggedRidge(Lagged, RidgeForm):

@@ -1,7 +1,5 @@
 """The next-generation reservoir: nonlinear vector autoregression on polynomial features."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from itertools import combinations_with_replacement

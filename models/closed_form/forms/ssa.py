@@ -1,19 +1,21 @@
 """Singular spectrum analysis: the linear recurrence of a rank-truncated Hankel matrix."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.closed_form.closed_form import Fixed, FloatArray, Solutions, half_of_span, one_thread
-from models.closed_form.lagged import Lagged, lagged
+from models.closed_form.closed_form import (
+    FittedForm,
+    Fixed,
+    FloatArray,
+    Lagged,
+    Solutions,
+    half_of_span,
+    lagged,
+    one_thread,
+)
 from models.methods import Choices, Is, Stage, Whole, setting
 from models.tensors import Tensor, torch
-
-if TYPE_CHECKING:
-    from models.closed_form.closed_form import FittedForm
 
 # Ranks that a held-out span chooses from.
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)

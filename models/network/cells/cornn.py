@@ -1,7 +1,5 @@
 """The coupled oscillatory recurrent network (Rusch & Mishra 2021)."""
 
-from __future__ import annotations
-
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch

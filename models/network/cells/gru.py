@@ -1,7 +1,5 @@
 """The gated recurrent unit (Cho et al. 2014)."""
 
-from __future__ import annotations
-
 from models.network.cells.cell import (
     BackwardStep,
     Layer,

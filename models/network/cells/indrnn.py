@@ -1,7 +1,5 @@
 """The independently recurrent network (Li et al. 2018)."""
 
-from __future__ import annotations
-
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 

@@ -1,7 +1,5 @@
 """Long expressive memory (Rusch, Mishra, Erichson & Mahoney 2022)."""
 
-from __future__ import annotations
-
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import (
     BackwardStep,

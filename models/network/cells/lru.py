@@ -3,8 +3,6 @@
 Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequences".
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 

@@ -1,7 +1,5 @@
 """The long short-term memory (Hochreiter & Schmidhuber 1997)."""
 
-from __future__ import annotations
-
 from models.network.cells.cell import (
     BackwardStep,
     Layer,

@@ -3,8 +3,6 @@
 Lapedes & Farber (1987), "Nonlinear signal processing using neural networks".
 """
 
-from __future__ import annotations
-
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 

@@ -1,7 +1,5 @@
 """Orthogonal recurrence by Householder reflections (Mhammedi et al. 2017)."""
 
-from __future__ import annotations
-
 import math
 
 from models.methods import Choices, Whole, counted, setting

@@ -1,7 +1,5 @@
 """The plain recurrent cell with tanh (Elman 1990)."""
 
-from __future__ import annotations
-
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope
 from models.tensors import MemberBatchUnit, torch
 

@@ -1,7 +1,5 @@
 """What a free run starts from: a window that is read anew for each forecast, or a state."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
 from models.methods import (
@@ -18,8 +16,8 @@ from models.methods import (
     flag,
     setting,
 )
+from models.methods.condition import LINEAR, READS_WINDOW, RECURRENT, RUNS_ON_STATE, TRAINED
 from models.methods.values import STEPS
-from models.methods.when import LINEAR, READS_WINDOW, RECURRENT, RUNS_ON_STATE, TRAINED
 from models.network.options.shape import Residual
 
 

@@ -1,7 +1,5 @@
 """The shape of a network around its cell: layers, head, and what the output means."""
 
-from __future__ import annotations
-
 from models.methods import (
     Ablation,
     AllOf,
@@ -15,7 +13,7 @@ from models.methods import (
     flag,
     setting,
 )
-from models.methods.when import FEEDS_BACK, TRAINED
+from models.methods.condition import FEEDS_BACK, TRAINED
 
 
 class Residual(Method, name="residual", rank=120, source="Gauthier et al. (2021)"):
@@ -89,6 +87,3 @@ class Size(Method, name="size", rank=100):
 
     def is_nonlinear_part(self) -> bool:
         return self.head_layers > 0
-
-    def needs_loop(self) -> bool:
-        return self.is_nonlinear_part()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from models.methods import AllOf, Choices, IsNot, Method, Selector, Stage, Whole, flag, setting
-from models.methods.when import LOOPS_AND_FEEDS_BACK, TRAINED
+from models.methods.condition import LOOPS_AND_FEEDS_BACK, TRAINED
 from models.tensors import Tensor
 
 

@@ -1,7 +1,5 @@
 """Generalised teacher forcing: a mixture of forecast and truth, constant or as errors grow."""
 
-from __future__ import annotations
-
 from models.methods import FloatRange, setting
 from models.methods.values import SHARE
 from models.training.forcing.forcing import Forcing, Schedule

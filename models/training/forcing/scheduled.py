@@ -1,7 +1,5 @@
 """Shares of the truth that fall or rise over training: scheduled sampling, and its reverse."""
 
-from __future__ import annotations
-
 import math
 from functools import cache
 

@@ -1,7 +1,5 @@
 """Sparse teacher forcing: the truth every few steps."""
 
-from __future__ import annotations
-
 from models.methods import Choices, Whole, setting
 from models.tensors import Tensor, torch
 from models.training.forcing.forcing import Forcing

@@ -1,10 +1,8 @@
 """The growth penalty: errors in the free run should neither grow nor die away."""
 
-from __future__ import annotations
-
 from models.methods import FloatRange, Is, Method, Stage, flag, setting
+from models.methods.condition import BRANCHES, TRAINED
 from models.methods.values import WEIGHT
-from models.methods.when import BRANCHES, TRAINED
 from models.tensors import MemberBatchChannelTime
 from models.training.losses.loss import CountedSteps, per_member
 

@@ -1,7 +1,5 @@
 """The spectral loss: errors of Fourier coefficients, which an oscillation can't hide from."""
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 

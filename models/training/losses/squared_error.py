@@ -1,7 +1,5 @@
 """The squared error: one-step forecasts on true inputs, and the free run, in shares."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
 from models.methods import (
@@ -20,8 +18,7 @@ from models.methods import (
     flag,
     setting,
 )
-from models.methods.values import SHARE, STEPS, WEIGHT
-from models.methods.when import (
+from models.methods.condition import (
     BRANCHES,
     HAS_STATE,
     READS,
@@ -30,6 +27,7 @@ from models.methods.when import (
     TRAINED,
     UNROLLS,
 )
+from models.methods.values import SHARE, STEPS, WEIGHT
 from models.network.options.context import Context, WarmedUpState, Window
 from models.network.options.instance_norm import InstanceNorm
 

@@ -6,12 +6,11 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.methods import Ablation, Choices, Method, MethodSet, Real, Stage, flag, setting
-from models.methods.when import DEPENDS_ON_SIGN, TRAINED
-from models.per_member import PerMember
-from models.tensors import Generator, Tensor, torch
+from models.methods.condition import DEPENDS_ON_SIGN, TRAINED
+from models.tensors import Generator, PerMember, Tensor, torch
 
 if TYPE_CHECKING:
-    from models.training.subsequences import Subsequences
+    from models.training.batches import Subsequences
 
 
 class TimeReversal(Method, name="time_reversal", label="time reversal", rank=400):

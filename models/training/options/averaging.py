@@ -1,15 +1,12 @@
 """Averages of weights over training, which are scored and exported instead of the last ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 from typing import Any, ClassVar
 
 from models.methods import FloatRange, Method, MethodSet, Selector, Stage, setting
+from models.methods.condition import TRAINED
 from models.methods.values import SHARE
-from models.methods.when import TRAINED
-from models.per_member import PerMember
-from models.tensors import MemberParameter, torch
+from models.tensors import MemberParameter, PerMember, torch
 from models.training.options.optimiser import Optimiser
 
 

@@ -1,12 +1,10 @@
 """Noise and dropout in training: each member draws its own, from its own generator."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from models.methods import Ablation, AllOf, Choices, Method, MethodSet, Real, Stage, setting
+from models.methods.condition import FEEDS_BACK, LOOPS, NONLINEAR, RECURRENT, TRAINED, UNROLLS
 from models.methods.values import NOISE
-from models.methods.when import FEEDS_BACK, LOOPS, NONLINEAR, RECURRENT, TRAINED, UNROLLS
 from models.tensors import Generator, Tensor, TimeMemberBatchChannel, torch
 
 STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
@@ -111,7 +109,7 @@ class MemberNoise:
         kind: type[Noise],
         shape: tuple[int, ...],
         axis: int,
-        device: torch.device,
+        device: "torch.device",
         shared: int = 0,
     ) -> None:
         self.stds = [candidate[kind].std for candidate in candidates]
@@ -173,7 +171,7 @@ class DropoutMasks:
         candidates: Sequence[MethodSet],
         shape: tuple[int, int, int, int],
         branches: int,
-        device: torch.device,
+        device: "torch.device",
     ) -> None:
         """shape: (slots, layers, batch, units)."""
         self.rates = [candidate[Dropout].rate for candidate in candidates]

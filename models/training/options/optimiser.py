@@ -1,7 +1,5 @@
 """AdamW for a population: every member has its own rate, decay, clipping and schedule."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 from models.methods import (
@@ -17,10 +15,9 @@ from models.methods import (
     choice,
     setting,
 )
+from models.methods.condition import TRAINED
 from models.methods.values import STEPS
-from models.methods.when import TRAINED
-from models.per_member import PerMember
-from models.tensors import MemberParameter, torch
+from models.tensors import MemberParameter, PerMember, Tensor, torch
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -91,7 +88,7 @@ class AdamW(PerMember):
     def __init__(
         self, candidates: Sequence[MethodSet], weights: MemberParameter, trained: MemberParameter
     ) -> None:
-        def column(values: list[float]) -> torch.Tensor:
+        def column(values: list[float]) -> Tensor:
             return torch.tensor(values, dtype=weights.dtype, device=weights.device).unsqueeze(1)
 
         own = [candidate[Optimiser] for candidate in candidates]

@@ -23,7 +23,7 @@ from models.methods import (
     methods,
 )
 from models.methods.condition import ALWAYS
-from models.methods.method import selector_values
+from models.methods.registry import selector_values
 from search.plugins import PluginError, load_plugins
 
 

@@ -25,7 +25,7 @@ from models.methods import (
     methods,
     setting,
 )
-from models.methods.method import check_names, configure
+from models.methods.registry import check_names, configure
 from models.network.cells.cell import UnitCell
 from models.network.cells.gru import GRU
 from models.network.cells.rnn import RNN

@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
-from models.network.free_run import free_run
+from models.network.walk import free_run
+from models.tensors import CLIP_STD
 from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 

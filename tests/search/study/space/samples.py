@@ -9,7 +9,7 @@ from optuna.samplers import RandomSampler
 
 from models.candidate import Candidate
 from models.methods import Choices, Domain, Scalar
-from models.methods.method import selector_values, selectors
+from models.methods.registry import selector_values, selectors
 from search.study.space import Space, complete_space, parameters
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)

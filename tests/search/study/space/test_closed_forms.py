@@ -11,7 +11,7 @@ from models.closed_form.forms.esn import ESN
 from models.closed_form.forms.nvar import NVAR
 from models.closed_form.forms.ssa import SSA
 from models.methods import Choices, Domain, Scalar, SettingError
-from models.methods.when import TRAINED
+from models.methods.condition import TRAINED
 from models.network.options.shape import Residual, Scaling
 from models.training.options.augmentation import TimeReversal
 from search.errors import UsageError

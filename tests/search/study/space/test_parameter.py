@@ -2,7 +2,7 @@
 
 from models.methods import Choices, Condition, Is, IsNot, methods
 from models.methods.condition import Above, AllOf, AnyOf, Selects
-from models.methods.method import selector_values, selectors
+from models.methods.registry import selector_values, selectors
 from search.study.space import Parameter, parameter_named, parameters, read_domain
 
 PARAMETERS = parameters()

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.methods import Choices, FloatRange, IntRange, SettingError, largest
-from models.methods.when import TRAINED
+from models.methods.condition import TRAINED
 from models.network.options.context import Window
 from models.training.trained_network import TrainedNetwork
 from search.study.space import (

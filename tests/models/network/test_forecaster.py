@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, nn
 
-from models.network.head import Dense
+from models.network.forecaster import Dense
 from models.network.parameters import Layout
 
 MEMBERS, BATCH, SLOTS, INPUTS, OUTPUTS = 3, 4, 2, 5, 3
