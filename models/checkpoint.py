@@ -9,7 +9,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -83,8 +83,9 @@ def load(content: bytes) -> Checkpoint:
         tensors = load_tensors(content)
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint is damaged: {error}") from error
-    architecture = _architecture(description, version)
-    channels = _channels(description)
+    architecture, channels = _architecture(description, version), description.get("channels")
+    if type(channels) is not int or channels < 1:
+        raise CheckpointError(f"the checkpoint's channels must be at least 1, but got {channels}")
     forecaster = forecaster_of(architecture, channels)
     layout = forecaster.layout()
     expected = {_PARAMETER + name: shape for name, shape in layout.shapes.items()}
@@ -139,17 +140,6 @@ def _architecture(description: Mapping[str, Any], version: int) -> Architecture:
         raise CheckpointError(f"the checkpoint's architecture lacks {error}") from error
     except ValueError as error:
         raise CheckpointError(f"the checkpoint's architecture can't be: {error}") from error
-
-
-def _channels(description: Mapping[str, Any]) -> int:
-    channels = description.get("channels")
-    if not _is_count(channels, least=1):
-        raise CheckpointError(f"the checkpoint's channels must be at least 1, but got {channels}")
-    return channels
-
-
-def _is_count(value: object, least: int) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

@@ -153,7 +153,8 @@ class Batches:
         steps, batch = subsequences.shape.steps, candidates[0].optimiser.batch_size
         size = (steps, batch, channels)
         self.noises = [
-            MemberNoise(candidates, kind, size, axis=1, device=values.device) for kind in _NOISES
+            MemberNoise([c[kind].std for c in candidates], size, axis=1, device=values.device)
+            for kind in _NOISES
         ]
         shape = (steps, members, batch, channels)
         self.reads = torch.empty(shape, device=values.device)

@@ -93,13 +93,7 @@ class Trainer:
         # Copies, since a twin that drew from its member's own generator would change its numbers.
         self.members = [self.members[i] for i in rows]
         self.generators = [_copy(self.generators[i]) for i in rows]
-        for part in (
-            self.subsequences,
-            self.factors,
-            self.forcing,
-            self.averages,
-            self.optimiser,
-        ):
+        for part in (self.subsequences, self.factors, self.forcing, self.averages, self.optimiser):
             part.keep(rows)
         self.values = self.values[rows].clone()
         self.stream_state = self.stream_state[rows].clone()
@@ -159,11 +153,8 @@ class Trainer:
         return torch.stack([values[:, s : s + steps] for s in starts.tolist()], dim=1)
 
     def _initialise(self, member: Member[TrainedNetwork], generator: Generator) -> Tensor:
-        row, forecaster, candidate = (
-            self.forecaster.initialise(generator),
-            self.forecaster,
-            member.candidate,
-        )
+        candidate, forecaster = member.candidate, self.forecaster
+        row = forecaster.initialise(generator)
         named = forecaster.layout().views(row.unsqueeze(0))
         if not candidate[Scaling].offset:
             named[forecaster.output_bias].zero_()
@@ -207,15 +198,19 @@ class Trainer:
         batch, branches, cell = candidate.optimiser.batch_size, candidate.branches, candidate.cell
         hidden = (slots, layers, batch, cell.output_units)
         state = (slots, layers, batch, cell.state_units)
-        self.dropout = DropoutMasks(candidates, hidden, branches, device)
-        self.state_noise = MemberNoise(candidates, StateNoise, state, 2, device, shared=branches)
+        rates = [c[Dropout].rate for c in candidates]
+        self.dropout = DropoutMasks(rates, hidden, 2, device, shared=branches)
+        stds = [c[StateNoise].std for c in candidates]
+        self.state_noise = MemberNoise(stds, state, 2, device, shared=branches)
         self.gradient: LinearGradient | UnrolledGradient
         if candidate.is_linear and (channels == 1 or candidate.architecture.estimates_state):
             self.gradient = LinearGradient(forecaster, self.weights, self.grads, shape)
         else:
             # Views, which the next draws change.
-            masks = self.dropout.masks.flatten(3, 4) if self.dropout.is_used else None
-            noise = self.state_noise.values.flatten(3, 4) if self.state_noise.is_used else None
+            masks, state_noise = (
+                drawn.values.flatten(3, 4) if drawn.is_used else None
+                for drawn in (self.dropout, self.state_noise)
+            )
             self.gradient = UnrolledGradient(
                 forecaster,
                 candidate,
@@ -223,7 +218,7 @@ class Trainer:
                 self.grads,
                 forcing=self.forcing,
                 masks=masks,
-                state_noise=noise,
+                state_noise=state_noise,
                 stream_state=self.stream_state if candidate.carries_state else None,
             )
 

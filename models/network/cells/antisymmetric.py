@@ -17,7 +17,6 @@ class Antisymmetric(
     h' = h + step * tanh(h (W - W^T - diffusion I) + x V + b): the paper's AntisymmetricRNN without
     gates, one step of Euler's method for an equation whose Jacobian has eigenvalues with a small
     negative real part. Step and diffusion are ε and γ of the paper.
-
     """
 
     runs_on_state = True

@@ -21,7 +21,6 @@ class Cell(Core):
 
     Settings that are marked `is_stored` are numbers that the cell computes with and that are not
     trained; a layer finds them among its weights as `[member, 1, 1]`, by the setting's name.
-
     """
 
     kind = "cell"
@@ -252,6 +251,5 @@ def sigmoid_(x: Tensor) -> Tensor:
     """Logistic function in place.
 
     torch's own vectorised sigmoid rounds differently at a buffer's end; tanh does not.
-
     """
     return x.mul_(0.5).tanh_().mul_(0.5).add_(0.5)

@@ -18,7 +18,6 @@ class CoRNN(
     paper with the damping taken implicitly (its n' = n), so that no damping is too strong for the
     step s. A unit turns by about s sqrt(stiffness) radians a step, and loses half of s times the
     damping. The three are Δt, γ and ε of the paper. The state holds y, then z.
-
     """
 
     gates = 2

@@ -24,7 +24,6 @@ class LEM(
     z' = z + p (tanh(y W_z + x V_z + b_z) - z); y' = y + q (tanh(z' W_y + x V_y + b_y) - y):
     eq. 3 of the paper. p = s sigmoid(y W_p + x V_p + b_p) and q likewise, with s the longest step
     (Δt of the paper). The state holds y, then z.
-
     """
 
     gates = 4

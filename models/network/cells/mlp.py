@@ -12,7 +12,6 @@ class MLP(UnitCell, name="mlp", label="window MLP", source="Lapedes & Farber (19
 
     h' = tanh(x W + b). It is a cell so that layers, head, options and training are those of the
     others; the state is written and never read.
-
     """
 
     reads_whole_window = True

@@ -24,7 +24,6 @@ class Orthogonal(
     unit (Arjovsky et al. 2016; for real numbers Helfrich et al. 2018): at b = 0 it does nothing. Q
     is exactly orthogonal whatever its vectors are, by products and sums alone: a factorisation or a
     matrix exponential may round differently for other cohorts.
-
     """
 
     runs_on_state = True
@@ -109,7 +108,6 @@ def _slow_rotations(count: int, units: int, generator: Generator) -> Tensor:
 
     Two reflections turn by twice the angle between their vectors. The planes are random, the angles
     those at which the linear recurrent unit starts; an odd last vector is a reflection.
-
     """
     low, high = (math.log(bound) for bound in PHASE_RANGE)
     first = torch.randn(-(-count // 2), units, generator=generator)

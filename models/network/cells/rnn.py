@@ -8,7 +8,6 @@ class RNN(UnitCell, name="rnn", label="RNN", source="Elman (1990)", rank=1, sear
     """The plain recurrent cell with tanh, as `torch.nn.RNN` with its two biases as one.
 
     h' = tanh(x W + h U + b).
-
     """
 
     def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:

@@ -1,24 +1,13 @@
 """Averages of weights over training, which are scored and exported instead of the last ones."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from models.methods import FloatRange, Method, MethodSet, Selector, Stage, setting
 from models.methods.condition import TRAINED
 from models.methods.values import SHARE
 from models.tensors import MemberParameter, PerMember, torch
 from models.training.options.optimiser import Optimiser
-
-
-def _fraction() -> Any:
-    return setting(
-        SHARE,
-        FloatRange(0.02, 0.5, log=True),
-        "The share of training that weights are averaged over.",
-        neutral=0.1,
-        searched=False,
-        name="average_fraction",
-    )
 
 
 class WeightAverage(Method):
@@ -38,7 +27,14 @@ class WeightAverage(Method):
     applies = TRAINED
     is_tail: ClassVar[bool] = False
 
-    fraction: float
+    fraction: float = setting(
+        SHARE,
+        FloatRange(0.02, 0.5, log=True),
+        "The share of training that weights are averaged over.",
+        neutral=0.1,
+        searched=False,
+        name="average_fraction",
+    )
 
 
 class ExponentialAverage(
@@ -50,8 +46,6 @@ class ExponentialAverage(
     never count.
     """
 
-    fraction: float = _fraction()
-
 
 class TailAverage(
     WeightAverage,
@@ -62,8 +56,6 @@ class TailAverage(
     """The mean of the weights over the end of training; before that, the weights themselves."""
 
     is_tail = True
-
-    fraction: float = _fraction()
 
 
 class Averages(PerMember):
