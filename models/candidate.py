@@ -77,11 +77,9 @@ def free_run(
     steps: int,
     truth: MemberBatchTimeChannel | None = None,
 ) -> MemberBatchTimeChannel:
-    """Forecast `steps` values after `context`, each from the forecaster's own earlier ones.
+    """Free runs of `steps` values after `context`, of a network or of a closed form.
 
-    `context` is `[member, batch, warm-up time, channel]` in training standard deviations from the
-    training mean; the result `[member, batch, steps, channel]` is in the same units, within
-    +-CLIP_STD. With `truth`, shaped like the result, its values are read in place of the forecasts.
+    For shapes, units and `truth` see `models.network.walk.free_run`.
     """
     if isinstance(forecaster, FormForecaster):
         if truth is None:

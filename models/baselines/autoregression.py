@@ -16,10 +16,7 @@ RIDGE = 1e-12
 
 
 class Autoregression(
-    Baseline,
-    name="ar",
-    label="autoregression (AR, order chosen on the training span)",
-    rank=802,
+    Baseline, name="ar", label="autoregression (AR, order chosen on the training span)", rank=802
 ):
     """Least-squares autoregression whose order is chosen by free runs on the training span.
 

@@ -5,7 +5,7 @@ from typing import Self
 import numpy as np
 
 from models.baselines.baseline import Baseline, FloatArray
-from models.diagnostics.frequency import dominant_frequency
+from models.diagnostics.verdict import dominant_frequency
 
 # A period that is repeated has been seen as often in the training span.
 LEAST_PERIODS = 2

@@ -70,10 +70,6 @@ class ClosedForm(Core):
         raise NotImplementedError
 
     @property
-    def own_context_steps(self) -> int:
-        return self.context_steps
-
-    @property
     def given_level(self) -> float:
         """The level of regularisation that the settings give."""
         raise NotImplementedError
@@ -186,7 +182,6 @@ class FittedForm(BaseCandidate):
 
     @property
     def form(self) -> ClosedForm:
-        """The closed form."""
         form = self.find(ClosedForm)
         assert form is not None
         return form

@@ -77,8 +77,8 @@ class FormForecaster:
 class Fitting:
     """Fits the members of one cohort; a member's numbers are as if it were alone.
 
-    `values` `[series, time, channel]` are training spans, scaled. It has the surface of `Trainer`,
-    and one step: iterating yields 0 whenever some members are fitted
+    `values` `[series, time, channel]` are training spans, scaled. It has the surface of `Trainer`
+    and raises what that does, and has one step: iterating yields 0 whenever some members are fitted
     and others are not, and 1 at the end. In between, members may be dropped with `keep`.
 
     Members that differ by their level of regularisation alone share one factorisation; reservoirs,
@@ -86,8 +86,6 @@ class Fitting:
     quarters of the span, to run freely over the held-out rest, whose mean squared error is its
     loss; and on all of it, which gives its numbers. A level that is not given is the one of the
     least such loss. Everything is done on the CPU.
-
-    Raises ValueError where the members can't form a cohort or the span is too short for them.
     """
 
     total_steps = 1

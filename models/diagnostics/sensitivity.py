@@ -24,10 +24,7 @@ from models.tensors import (
 
 @torch.no_grad()
 def sensitivity(
-    forecaster: Forecaster,
-    weights: MemberParameter,
-    context: MemberBatchTimeChannel,
-    steps: int,
+    forecaster: Forecaster, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
 ) -> Tensor:
     """Norms `[member, lag]` of d(last forecast) / d(forecast lag + 1 steps before), for all lags.
 

@@ -137,10 +137,6 @@ class Method:
                 )
         return cls(**values)
 
-    def values(self) -> dict[str, Scalar]:
-        """The values of the settings, by name."""
-        return {own.name: getattr(self, own.field) for own in self.settings}
-
     def is_neutral(self) -> bool:
         """Whether every setting has its neutral value."""
         return all(getattr(self, own.field) == own.neutral for own in self.settings)
@@ -165,6 +161,7 @@ class Method:
         return ""
 
 
+@dataclass(frozen=True, repr=False)
 class MethodSet:
     """The configured methods of something, at most one of each class.
 
@@ -172,16 +169,11 @@ class MethodSet:
     is none: `candidate[Dropout].rate` is 0 for a candidate without dropout.
     """
 
-    def __init__(self, methods: tuple[Method, ...]) -> None:
-        self.methods = methods
-        for method in methods:
+    methods: tuple[Method, ...]
+
+    def __post_init__(self) -> None:
+        for method in self.methods:
             method.check(self)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.methods == other.methods
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.methods))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.methods))})"
@@ -261,7 +253,7 @@ class Core(Method):
         return not self.is_linear
 
     @property
-    def own_context_steps(self) -> int | None:
+    def context_steps(self) -> int | None:
         """True values that are read before a free run; None where a context says so."""
         return None
 

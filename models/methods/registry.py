@@ -97,8 +97,7 @@ def check_names(names: Iterable[str]) -> None:
 
 
 def configure(
-    params: Mapping[str, Scalar | None],
-    wanted: Callable[[type[Method]], bool] | None = None,
+    params: Mapping[str, Scalar | None], wanted: Callable[[type[Method]], bool] | None = None
 ) -> tuple[Method, ...]:
     """The methods that the values of settings ask for, in the order of all methods.
 

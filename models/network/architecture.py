@@ -34,7 +34,6 @@ class Architecture(MethodSet):
 
     @property
     def cell(self) -> Cell:
-        """The cell of a network."""
         assert isinstance(self.core, Cell)
         return self.core
 
@@ -46,7 +45,7 @@ class Architecture(MethodSet):
     @property
     def context_steps(self) -> int:
         """True values that are read before a free run."""
-        own = self.core.own_context_steps
+        own = self.core.context_steps
         if own is not None:
             return own
         context = self.find(Context)
@@ -55,7 +54,6 @@ class Architecture(MethodSet):
 
     @property
     def layers(self) -> int:
-        """Recurrent layers."""
         return self[Size].layers
 
     @property

@@ -33,7 +33,6 @@ class Forecaster:
 
     @property
     def cell(self) -> Cell:
-        """The recurrent cell."""
         return self.architecture.cell
 
     @property

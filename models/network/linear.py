@@ -243,16 +243,9 @@ def _series(spectrum: Tensor, steps: int) -> Tensor:
 
 
 def _product(one: Tensor, other: Tensor) -> Tensor:
-    """Complex product in real arithmetic."""
-    real, imaginary = one.unbind(-1)
-    other_real, other_imaginary = other.unbind(-1)
-    return torch.stack(
-        [
-            real * other_real - imaginary * other_imaginary,
-            real * other_imaginary + imaginary * other_real,
-        ],
-        dim=-1,
-    )
+    """Complex product (a + bi) (c + di) in real arithmetic."""
+    (a, b), (c, d) = one.unbind(-1), other.unbind(-1)
+    return torch.stack([a * c - b * d, a * d + b * c], dim=-1)
 
 
 def _conjugate(spectrum: Tensor) -> Tensor:

@@ -82,11 +82,7 @@ def plan(
             for i in range(warm_up + rollout_steps - 1)
         ]
     return [
-        Step(
-            reads=start + i,
-            reset=i == 0,
-            emits=start + warm_up if i == warm_up - 1 else None,
-        )
+        Step(reads=start + i, reset=i == 0, emits=start + warm_up if i == warm_up - 1 else None)
         for start in range(rollout_steps)
         for i in range(warm_up)
     ]

@@ -86,10 +86,7 @@ class CohortForcing:
 
 
 def growth_of_errors(
-    forecaster: Forecaster,
-    weights: MemberParameter,
-    context: MemberBatchTimeChannel,
-    steps: int,
+    forecaster: Forecaster, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
 ) -> Tensor:
     """The factor by which an error grows with each step, `[member]`.
 

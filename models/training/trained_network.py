@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from models.methods import Method, MethodSet
+from models.methods import MethodSet
 from models.network.architecture import Architecture
 from models.network.cells.cell import Cell
 from models.training.losses.growth import GrowthPenalty
@@ -47,8 +47,8 @@ class TrainedNetwork(BaseCandidate):
     Raises ValueError where methods contradict each other.
     """
 
-    def __init__(self, methods: tuple[Method, ...]) -> None:
-        super().__init__(methods)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.architecture.estimates_state and not self.is_linear:
             raise ValueError(
                 'state_estimate "least-squares" needs training that runs freely without a loop '
@@ -57,12 +57,10 @@ class TrainedNetwork(BaseCandidate):
 
     @property
     def cell(self) -> Cell:
-        """The recurrent cell."""
         return self.architecture.cell
 
     @property
     def optimiser(self) -> Optimiser:
-        """The settings of the optimiser."""
         return self[Optimiser]
 
     @property

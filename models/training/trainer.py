@@ -92,7 +92,7 @@ class Trainer:
         self.count = len(members)
         # Copies, since a twin that drew from its member's own generator would change its numbers.
         self.members = [self.members[i] for i in rows]
-        self.generators = [_copy(self.generators[i]) for i in rows]
+        self.generators = [self.generators[i].clone_state() for i in rows]
         for part in (self.subsequences, self.factors, self.forcing, self.averages, self.optimiser):
             part.keep(rows)
         self.values = self.values[rows].clone()
@@ -265,9 +265,3 @@ def _squares(forecast: MemberBatchTimeChannel, truth: MemberBatchTimeChannel) ->
     squared = (forecast - truth) ** 2
     members, _, steps, _ = squared.shape
     return squared.transpose(1, 2).reshape(members, steps, -1).mean(2)
-
-
-def _copy(generator: Generator) -> Generator:
-    copied = Generator()
-    copied.set_state(generator.get_state())
-    return copied

@@ -31,18 +31,17 @@ class AR(LaggedRidge, name="ar", label="ridge AR", rank=13):
     increments are fitted, so that a ridge draws the forecast to persistence instead of zero.
     """
 
-    order_steps: int = setting(
+    ar_order: int = setting(
         Whole(1, 4096),
         Choices((16, 32, 64, 128, 256)),
         "Past values that an autoregression reads.",
         shared=True,
         most=half_of_span,
-        name="ar_order",
     )
 
     @property
     def context_steps(self) -> int:
-        return self.order_steps
+        return self.ar_order
 
     def size(self) -> str:
-        return f"order {self.order_steps}"
+        return f"order {self.ar_order}"

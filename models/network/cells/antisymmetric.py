@@ -21,21 +21,19 @@ class Antisymmetric(
 
     runs_on_state = True
 
-    step: float = setting(
+    antisymmetric_step: float = setting(
         Real(1e-6, 10),
         FloatRange(0.01, 1.0, log=True),
         "The time step of an antisymmetric RNN.",
         neutral=0.1,
         is_stored=True,
-        name="antisymmetric_step",
     )
-    diffusion: float = setting(
+    antisymmetric_diffusion: float = setting(
         Real(0, 1000),
         FloatRange(0.001, 1.0, log=True),
         "The diffusion of an antisymmetric RNN.",
         neutral=0.01,
         is_stored=True,
-        name="antisymmetric_diffusion",
     )
 
     def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:

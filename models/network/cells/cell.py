@@ -79,11 +79,7 @@ class Cell(Core):
         return {n: uniform(shape, bound, generator) for n, shape in self.shapes(inputs).items()}
 
     def adjust(
-        self,
-        parameters: Mapping[str, Tensor],
-        layer: int,
-        series: Tensor,
-        generator: Generator,
+        self, parameters: Mapping[str, Tensor], layer: int, series: Tensor, generator: Generator
     ) -> None:
         """Change one member's initial parameters `[1, *shape]` of a layer as its settings say.
 

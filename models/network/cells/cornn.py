@@ -23,29 +23,26 @@ class CoRNN(
     gates = 2
     runs_on_state = True
 
-    step: float = setting(
+    cornn_step: float = setting(
         Real(1e-6, 10),
         FloatRange(0.01, 0.1, log=True),
         "The time step of coupled oscillators.",
         neutral=0.06,
         is_stored=True,
-        name="cornn_step",
     )
-    stiffness: float = setting(
+    cornn_stiffness: float = setting(
         Real(0, 1e6),
         FloatRange(0.1, 100.0, log=True),
         "The stiffness of coupled oscillators.",
         neutral=10.0,
         is_stored=True,
-        name="cornn_stiffness",
     )
-    damping: float = setting(
+    cornn_damping: float = setting(
         Real(0, 1e6),
         FloatRange(0.01, 30.0, log=True),
         "The damping of coupled oscillators.",
         neutral=1.0,
         is_stored=True,
-        name="cornn_damping",
     )
 
     @property
@@ -63,8 +60,6 @@ class CoRNN(
 
 
 class CoRNNLayer(Layer, cell=CoRNN):
-    """See `CoRNN`."""
-
     products = ("input", "recurrent")
 
     def allocate(self) -> None:

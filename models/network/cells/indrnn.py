@@ -31,8 +31,6 @@ class IndRNN(
 
 
 class IndRNNLayer(Layer, cell=IndRNN):
-    """See `IndRNN`."""
-
     def allocate(self) -> None:
         units = self.weights["bias"].shape[-1]
         self.grad_sum, self.scratch = self._buffer(units), self._buffer(units)

@@ -29,13 +29,12 @@ class LEM(
     gates = 4
     runs_on_state = True
 
-    step: float = setting(
+    lem_step: float = setting(
         Real(1e-6, 1),
         FloatRange(0.05, 1.0, log=True),
         "The longest time step of a long expressive memory.",
         neutral=1.0,
         is_stored=True,
-        name="lem_step",
     )
 
     @property
@@ -94,11 +93,8 @@ class LEMLayer(Layer, cell=LEM):
     def backward(self, at: BackwardStep) -> None:
         g, units = self.gradients, self.units
         of_memory, of_hidden, new_content = self.gates[at.slot].split(units, dim=-1)
-        hidden, memory, content = (
-            at.state[..., :units],
-            at.state[..., units:],
-            self.content[at.slot],
-        )
+        hidden, memory = at.state[..., :units], at.state[..., units:]
+        content = self.content[at.slot]
         upper = self.grad_gates[..., : 3 * units]
         grad_of_memory, grad_of_hidden, grad_new_content = upper.split(units, dim=-1)
 

@@ -25,8 +25,6 @@ class MLP(UnitCell, name="mlp", label="window MLP", source="Lapedes & Farber (19
 
 
 class MLPLayer(Layer, cell=MLP):
-    """See `MLP`."""
-
     def allocate(self) -> None:
         self.grad_sum = self._buffer(self.weights["bias"].shape[-1])
 

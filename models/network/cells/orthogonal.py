@@ -61,8 +61,6 @@ class Orthogonal(
 
 
 class OrthogonalLayer(Layer, cell=Orthogonal):
-    """See `Orthogonal`."""
-
     def allocate(self) -> None:
         units = self.weights["threshold"].shape[-1]
         self.from_input, self.grad_sum = self._buffer(units), self._buffer(units)

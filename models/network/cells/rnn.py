@@ -16,8 +16,6 @@ class RNN(UnitCell, name="rnn", label="RNN", source="Elman (1990)", rank=1, sear
 
 
 class RNNLayer(Layer, cell=RNN):
-    """See `RNN`."""
-
     products = ("input", "recurrent")
 
     def allocate(self) -> None:

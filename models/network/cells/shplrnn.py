@@ -72,8 +72,6 @@ class ShPLRNN(
 
 
 class ShPLRNNLayer(Layer, cell=ShPLRNN):
-    """See `ShPLRNN`."""
-
     products = ("input", "expand", "contract")
 
     def allocate(self) -> None:

@@ -12,11 +12,7 @@ EPSILON = 1e-5
 
 
 class InstanceNorm(
-    Method,
-    name="instance_norm",
-    label="instance norm",
-    source="Kim et al. (2022)",
-    rank=112,
+    Method, name="instance_norm", label="instance norm", source="Kim et al. (2022)", rank=112
 ):
     """Instance norm: values are read and forecast in standard deviations of their own context.
 

@@ -63,15 +63,12 @@ class Schedule:
     def observe(self, growth: float, step: int) -> None:
         """Take in by how much an error in the free run grows with each of its steps.
 
-        Measured before optimiser step `step`, see `models.training.growth`.
+        Measured before optimiser step `step`, see `growth_of_errors`.
         """
 
 
 class Pushforward(
-    Method,
-    name="pushforward",
-    source="Brandstetter et al. (2022), arXiv 2202.03376",
-    rank=610,
+    Method, name="pushforward", source="Brandstetter et al. (2022), arXiv 2202.03376", rank=610
 ):
     """Pushforward: the first steps of the free run have no gradient, and do not count."""
 

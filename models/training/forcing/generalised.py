@@ -20,17 +20,16 @@ class Generalised(Forcing, name="generalised", source=_HESS, rank=604):
     of the observed part of the state alone. Gradients through that value shrink by 1 - a a step.
     """
 
-    strength: float = setting(
+    forcing_strength: float = setting(
         SHARE,
         FloatRange(0.02, 0.5, log=True),
         "The share of the truth in generalised teacher forcing.",
         neutral=0.2,
         searched=False,
-        name="forcing_strength",
     )
 
     def share(self, step: int, training_steps: int, rollout: int) -> float:
-        return self.strength
+        return self.forcing_strength
 
 
 class Adaptive(Forcing, name="adaptive", source=_HESS, rank=605):

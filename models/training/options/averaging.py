@@ -104,7 +104,6 @@ class Averages(PerMember):
         return scored
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with the members at these positions only, in this order."""
         position = {int(row): place for place, row in enumerate(self.rows)}
         kept = [(new, position[old]) for new, old in enumerate(rows) if old in position]
         self.average = self.average[[place for _, place in kept]]

@@ -18,9 +18,8 @@ def test_output_and_gradients_are_those_of_torch(squash: bool) -> None:
         [layout.pack(Dense.initialise(INPUTS, OUTPUTS, generator)) for _ in range(MEMBERS)]
     )
     gradients = torch.zeros_like(weights)
-    layer = Dense(
-        layout.views(weights), layout.views(gradients), slots=SLOTS, batch=BATCH, squash=squash
-    )
+    layer = Dense(layout.views(weights), layout.views(gradients), slots=SLOTS, batch=BATCH)
+    layer.squash = squash
     inputs = torch.randn(SLOTS, MEMBERS, BATCH, INPUTS, generator=generator)
     grads = torch.randn(SLOTS, MEMBERS, BATCH, OUTPUTS, generator=generator)
     outputs = [layer.forward(slot, inputs[slot].clone()).clone() for slot in range(SLOTS)]
