@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from models.methods import Domain, FloatRange, Is, Real, Stage, choice, setting
 from models.methods.method import Core
-from models.network.options.shape import Scaling
+from models.network.options.shape import Residual, Scaling
 from models.tensors import CLIP_STD, Generator, Tensor, torch
 from models.training.options.augmentation import TimeReversal
 from models.training.trained_network import BaseCandidate
@@ -175,6 +175,14 @@ class Lagged(ClosedForm):
                 held = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
                 values[:, start + known : start + known + width] = held
         return values[:, known:].reshape(runs, steps, width)
+
+
+class LaggedRidge(Lagged, RidgeForm):
+    """Ridge regression on what is made of the last values."""
+
+    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
+        latest = self.latest(series.shape[1]) if candidate[Residual].residual else None
+        return Ridge.of(self.blocks(series, candidate), latest)
 
 
 class FittedForm(BaseCandidate):

@@ -139,6 +139,8 @@ RECURRENT = Selects("cell", "is_recurrent")
 # What a free run starts from.
 READS_WINDOW = AnyOf(Is("context", ("window",)), Selects("cell", "reads_whole_window"))
 HAS_STATE = Is("context", ("state",))
+WITH_WINDOW = AllOf(TRAINED, READS_WINDOW)
+WITH_STATE = AllOf(RECURRENT, HAS_STATE)
 RUNS_ON_STATE = AllOf(Selects("cell", "runs_on_state"), HAS_STATE)
 FEEDS_BACK = IsNot("autonomous", (True,))
 READS = IsNot("state_estimate", ("least-squares",))

@@ -1,6 +1,7 @@
 """A population bound to its weights: one step forwards, one step back."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TypeVar
 
 import torch
@@ -226,6 +227,7 @@ class Unroll:
         return torch.add(carried, self.state_noise[step, layer], out=self.disturbed)
 
 
+@dataclass(frozen=True, eq=False)
 class BetweenLayers:
     """What a layer's output passes on its way to the next layer or to the head: norm, then dropout.
 
@@ -233,10 +235,9 @@ class BetweenLayers:
     for none. buffer: where a masked output is put, `[member, batch, unit]`; used again and again.
     """
 
-    def __init__(
-        self, norms: Sequence[NormedOutput], masks: Tensor | None, buffer: MemberBatchUnit
-    ) -> None:
-        self.norms, self.masks, self.buffer = norms, masks, buffer
+    norms: Sequence[NormedOutput]
+    masks: Tensor | None
+    buffer: MemberBatchUnit
 
     def forward(self, slot: int, layer: int, output: MemberBatchUnit) -> MemberBatchUnit:
         """A layer's output as the layer above, or the head, reads it."""

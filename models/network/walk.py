@@ -88,21 +88,17 @@ def plan(
     ]
 
 
+@dataclass(frozen=True, eq=False)
 class Walk:
     """A population that reads values and forecasts others, step by step.
 
     values, outputs: what is read and what is forecast, by position.
     """
 
-    def __init__(
-        self,
-        unroll: Unroll,
-        steps: Sequence[Step],
-        values: TimeMemberBatchChannel,
-        outputs: TimeMemberBatchChannel,
-    ) -> None:
-        self.unroll, self.steps = unroll, steps
-        self.values, self.outputs = values, outputs
+    unroll: Unroll
+    steps: Sequence[Step]
+    values: TimeMemberBatchChannel
+    outputs: TimeMemberBatchChannel
 
     def forward(self, on_forecast: OnForecast) -> None:
         """Walk over all steps; what `on_forecast` puts among the values is read later."""

@@ -11,17 +11,8 @@ from models.tensors import MemberTimeChannel, PerMember, TimeMemberBatchChannel
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.squared_error import SquaredError
 from models.training.options.augmentation import Factors, TimeReversal
-from models.training.options.noise import (
-    FeedbackNoise,
-    InputNoise,
-    LabelNoise,
-    MemberNoise,
-    OutputNoise,
-)
+from models.training.options.noise import VALUE_NOISES, MemberNoise
 from models.training.trained_network import TrainedNetwork
-
-# In the order in which each member's generator draws them.
-_NOISES = (InputNoise, FeedbackNoise, OutputNoise, LabelNoise)
 
 
 @dataclass(frozen=True)
@@ -154,7 +145,7 @@ class Batches:
         size = (steps, batch, channels)
         self.noises = [
             MemberNoise([c[kind].std for c in candidates], size, axis=1, device=values.device)
-            for kind in _NOISES
+            for kind in VALUE_NOISES
         ]
         shape = (steps, members, batch, channels)
         self.reads = torch.empty(shape, device=values.device)

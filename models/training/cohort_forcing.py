@@ -30,7 +30,7 @@ class CohortForcing:
         ]
         # Steps of the rollout that are run without a gradient, `[member]`; one at least counts.
         self.pushforward = torch.tensor(
-            [min(c[Pushforward].steps, self.rollout - 1) for c in candidates]
+            [min(c[Pushforward].pushforward_steps, self.rollout - 1) for c in candidates]
         )
         self.stops_gradient = torch.tensor(
             [c[DataAsDemonstrator].data_as_demonstrator for c in candidates]

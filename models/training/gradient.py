@@ -1,6 +1,7 @@
 """The gradient of a cohort's objective: by a walk over time, or without one where all is linear."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -201,21 +202,17 @@ class UnrolledGradient:
 MEMBERS_TOGETHER = 32
 
 
+@dataclass(frozen=True, eq=False)
 class LinearGradient:
     """The same forecasts as `UnrolledGradient` has, but for the clip, and their gradient.
 
     For candidates that are linear (`TrainedNetwork.is_linear`): they have one branch.
     """
 
-    def __init__(
-        self,
-        forecaster: Forecaster,
-        weights: MemberParameter,
-        grads: MemberParameter,
-        shape: SubsequenceShape,
-    ) -> None:
-        self.forecaster, self.shape = forecaster, shape
-        self.weights, self.grads = weights, grads
+    forecaster: Forecaster
+    weights: MemberParameter
+    grads: MemberParameter
+    shape: SubsequenceShape
 
     def add(self, batch: Batch, objective: Objective, step: int) -> None:
         """Add the gradient of the batch of optimiser step `step`."""

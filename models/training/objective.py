@@ -57,11 +57,11 @@ class Objective:
             if weights.any():
                 self.loss_weights[loss] = weights
         growth = [c[GrowthPenalty] for c in candidates]
-        self.growth_weight = row([g.weight * g.growth_penalty for g in growth])
+        self.growth_weight = row([g.growth_weight * g.growth_penalty for g in growth])
         match = [c[ProfessorForcing] for c in candidates]
         moves = [
-            row([m.weight * (m.detach != "free") for m in match]),
-            row([m.weight * (m.detach != "teacher") for m in match]),
+            row([m.professor_weight * (m.professor_detach != "free") for m in match]),
+            row([m.professor_weight * (m.professor_detach != "teacher") for m in match]),
         ]
         # [member, branch]; the displaced run matches nothing
         self.match = torch.stack(

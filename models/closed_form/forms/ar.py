@@ -1,25 +1,7 @@
 """Linear autoregression by ridge regression."""
 
-from models.closed_form.closed_form import (
-    FittedForm,
-    Fixed,
-    FloatArray,
-    Lagged,
-    Ridge,
-    RidgeForm,
-    Solutions,
-    half_of_span,
-)
+from models.closed_form.closed_form import LaggedRidge, half_of_span
 from models.methods import Choices, Whole, setting
-from models.network.options.shape import Residual
-
-
-class LaggedRidge(Lagged, RidgeForm):
-    """Ridge regression on what is made of the last values."""
-
-    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
-        latest = self.latest(series.shape[1]) if candidate[Residual].residual else None
-        return Ridge.of(self.blocks(series, candidate), latest)
 
 
 class AR(LaggedRidge, name="ar", label="ridge AR", rank=13):

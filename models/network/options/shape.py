@@ -1,19 +1,8 @@
 """The shape of a network around its cell: layers, head, and what the output means."""
 
-from models.methods import (
-    Ablation,
-    AllOf,
-    Choices,
-    Is,
-    Method,
-    MethodSet,
-    Selects,
-    Stage,
-    Whole,
-    flag,
-    setting,
-)
-from models.methods.condition import FEEDS_BACK, TRAINED
+from models.methods import Ablation, Method, MethodSet, Stage, flag, setting
+from models.methods.condition import FEEDS_BACK, TRAINED, AllOf, Is, Selects
+from models.methods.values import Choices, Whole
 
 
 class Residual(Method, name="residual", rank=120, source="Gauthier et al. (2021)"):

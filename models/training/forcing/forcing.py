@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from models.methods import AllOf, Choices, IsNot, Method, Selector, Stage, Whole, flag, setting
@@ -46,11 +47,13 @@ class Forcing(Method):
         return Schedule(self, training_steps, rollout)
 
 
+@dataclass(eq=False)
 class Schedule:
     """The shares of one member as its training goes on."""
 
-    def __init__(self, forcing: Forcing, training_steps: int, rollout: int) -> None:
-        self.forcing, self.training_steps, self.rollout = forcing, training_steps, rollout
+    forcing: Forcing
+    training_steps: int
+    rollout: int
 
     def share(self, step: int) -> float | Tensor:
         """See `Forcing.share`."""
@@ -76,7 +79,7 @@ class Pushforward(
     stage = Stage.FORCING
     applies = TRAINED
 
-    steps: int = setting(
+    pushforward_steps: int = setting(
         Whole(0, 1_000_000),
         Choices((0, 1, 2)),
         "First steps of the free run without a gradient; at least one step is left to count.",
@@ -84,11 +87,10 @@ class Pushforward(
         searched=False,
         when=LOOPS_AND_FEEDS_BACK,
         without="none",
-        name="pushforward_steps",
     )
 
     def needs_loop(self) -> bool:
-        return self.steps > 0
+        return self.pushforward_steps > 0
 
 
 class DataAsDemonstrator(

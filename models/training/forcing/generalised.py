@@ -1,5 +1,7 @@
 """Generalised teacher forcing: a mixture of forecast and truth, constant or as errors grow."""
 
+from dataclasses import dataclass
+
 from models.methods import FloatRange, setting
 from models.methods.values import SHARE
 from models.training.forcing.forcing import Forcing, Schedule
@@ -44,12 +46,12 @@ class Adaptive(Forcing, name="adaptive", source=_HESS, rank=605):
         return AdaptiveSchedule(self, training_steps, rollout)
 
 
+@dataclass(eq=False)
 class AdaptiveSchedule(Schedule):
     """The share of one member, which the growth of its errors moves."""
 
-    def __init__(self, forcing: Forcing, training_steps: int, rollout: int) -> None:
-        super().__init__(forcing, training_steps, rollout)
-        self.now, self.observed_at = 1.0, 0
+    now: float = 1.0
+    observed_at: int = 0
 
     def share(self, step: int) -> float:
         return self.now

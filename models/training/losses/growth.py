@@ -37,14 +37,13 @@ class GrowthPenalty(Method, name="growth_penalty", label="growth penalty", rank=
         searched=False,
         when=BRANCHES,
     )
-    weight: float = setting(
+    growth_weight: float = setting(
         WEIGHT,
         FloatRange(1e-4, 0.1, log=True),
         "The weight of the squared growth.",
         neutral=0.0,
         searched=False,
         when=Is("growth_penalty", (True,)),
-        name="growth_weight",
     )
 
     def needs_loop(self) -> bool:

@@ -2,32 +2,21 @@
 
 from typing import ClassVar
 
-from models.methods import (
-    Ablation,
-    Above,
-    AllOf,
-    Choices,
-    Condition,
-    FloatRange,
-    Is,
-    IsNot,
-    Method,
-    MethodSet,
-    Stage,
-    choice,
-    flag,
-    setting,
-)
+from models.methods import Ablation, Method, MethodSet, Stage, choice, flag, setting
 from models.methods.condition import (
     BRANCHES,
-    HAS_STATE,
     READS,
-    READS_WINDOW,
-    RECURRENT,
     TRAINED,
     UNROLLS,
+    WITH_STATE,
+    WITH_WINDOW,
+    Above,
+    AllOf,
+    Condition,
+    Is,
+    IsNot,
 )
-from models.methods.values import SHARE, STEPS, WEIGHT
+from models.methods.values import SHARE, STEPS, WEIGHT, Choices, FloatRange
 from models.network.options.context import Context, WarmedUpState, Window
 from models.network.options.instance_norm import InstanceNorm
 
@@ -59,7 +48,7 @@ _ONE_STEP = Ablation(
 class StateRollout(Rollout, name="state_rollout", rank=200):
     """The rollout of a network with a warmed-up state."""
 
-    applies = AllOf(RECURRENT, HAS_STATE)
+    applies = WITH_STATE
     context = WarmedUpState
 
     steps: int = setting(
@@ -75,7 +64,7 @@ class StateRollout(Rollout, name="state_rollout", rank=200):
 class WindowRollout(Rollout, name="window_rollout", rank=201):
     """The rollout of a network that reads windows."""
 
-    applies = AllOf(TRAINED, READS_WINDOW)
+    applies = WITH_WINDOW
     context = Window
 
     steps: int = setting(
@@ -149,7 +138,7 @@ class ProfessorForcing(
     stage = Stage.LOSS
     applies = TRAINED
 
-    weight: float = setting(
+    professor_weight: float = setting(
         WEIGHT,
         FloatRange(0.01, 10.0, log=True),
         "The weight of the match between hidden values; it is added, and no share.",
@@ -157,14 +146,12 @@ class ProfessorForcing(
         searched=False,
         when=Is("teacher_span", ("rollout",)),
         without="none",
-        name="professor_weight",
     )
-    detach: str = choice(
+    professor_detach: str = choice(
         ("teacher", "free", "none"),
         "Which branch is held fixed in the match: teacher forcing, the free run, or none.",
         searched=False,
         when=Is("teacher_span", ("rollout",)),
-        name="professor_detach",
     )
 
 
@@ -183,7 +170,7 @@ class Stateful(
 
     kind = "loss"
     stage = Stage.LOSS
-    applies = AllOf(RECURRENT, HAS_STATE)
+    applies = WITH_STATE
 
     stateful: bool = flag(
         "Whether the state is carried from chunk to chunk of the training span.",

@@ -27,13 +27,12 @@ class WeightAverage(Method):
     applies = TRAINED
     is_tail: ClassVar[bool] = False
 
-    fraction: float = setting(
+    average_fraction: float = setting(
         SHARE,
         FloatRange(0.02, 0.5, log=True),
         "The share of training that weights are averaged over.",
         neutral=0.1,
         searched=False,
-        name="average_fraction",
     )
 
 
@@ -69,7 +68,7 @@ class Averages(PerMember):
     def __init__(self, candidates: Sequence[MethodSet], weights: MemberParameter) -> None:
         self.training_steps = candidates[0][Optimiser].training_steps
         own = [candidate.find(WeightAverage) for candidate in candidates]
-        fractions = [average.fraction if average else 0.0 for average in own]
+        fractions = [average.average_fraction if average else 0.0 for average in own]
         spans = torch.tensor([fraction * self.training_steps for fraction in fractions])
         self.spans = spans.to(weights.device).clamp(min=1.0)
         is_tail = torch.tensor([average is not None and average.is_tail for average in own])

@@ -57,6 +57,10 @@ class LabelNoise(Noise, name="label_noise", label="label noise", rank=503):
     std: float = _std("label_noise_std", "Noise on targets.", "label noise")
 
 
+# In the order in which each member's generator draws them.
+VALUE_NOISES = (InputNoise, FeedbackNoise, OutputNoise, LabelNoise)
+
+
 class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger (2001)", rank=505):
     """Noise on the state when the next step reads it, in units of the state.
 
@@ -123,7 +127,7 @@ class MemberDraws(ABC):
         amounts: Sequence[float],
         shape: tuple[int, ...],
         axis: int,
-        device: torch.device,
+        device: "torch.device",
         shared: int = 0,
     ) -> None:
         self.amounts, self.shape, self.axis, self.shared = amounts, shape, axis, shared

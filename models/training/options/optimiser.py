@@ -2,21 +2,9 @@
 
 from collections.abc import Sequence
 
-from models.methods import (
-    Ablation,
-    Choices,
-    FloatRange,
-    Method,
-    MethodSet,
-    Real,
-    Selects,
-    Stage,
-    Whole,
-    choice,
-    setting,
-)
-from models.methods.condition import TRAINED
-from models.methods.values import STEPS
+from models.methods import Ablation, Method, MethodSet, Stage, choice, setting
+from models.methods.condition import TRAINED, Selects
+from models.methods.values import STEPS, Choices, FloatRange, Real, Whole
 from models.tensors import MemberParameter, PerMember, Tensor, torch
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8

@@ -156,7 +156,7 @@ def reference_step(training: Trainer, member: int) -> tuple[Weights, Tensor]:
             states = training.stream_state[member].double()
             network.states = [torch.where(fresh, 0.0, state) for state in states]
             network.is_fresh = False
-    pushforward = min(candidate[Pushforward].steps, shape.rollout - 1)
+    pushforward = min(candidate[Pushforward].pushforward_steps, shape.rollout - 1)
     detached = candidate[DataAsDemonstrator].data_as_demonstrator
     own: dict[str, Any] = {
         "feedback_noise": drawn.noise["feedback"],

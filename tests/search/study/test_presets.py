@@ -162,7 +162,7 @@ def test_the_recipe_has_its_numbers_and_may_have_its_learning_rate() -> None:
     assert network.optimiser.batch_size * network.rollout_steps == 600
     # Free-running, teacher-forced and matching loss, 1 : 1 : 1.
     share = network[SquaredError].teacher_weight
-    assert 1 - share == share == network[ProfessorForcing].weight
+    assert 1 - share == share == network[ProfessorForcing].professor_weight
     definition = read_study_file(STUDIES / "report.toml").definition
     assert definition.space["learning_rate"].contains(2e-4)
     assert definition.space["hidden_units"].contains(32)
@@ -171,7 +171,7 @@ def test_the_recipe_has_its_numbers_and_may_have_its_learning_rate() -> None:
 def test_professor_forcing_adds_only_the_match_to_teacher_forcing() -> None:
     network = network_of("professor-forcing")
     error = network[SquaredError]
-    assert (error.teacher_weight, network[ProfessorForcing].weight) == (1.0, 1.0)
+    assert (error.teacher_weight, network[ProfessorForcing].professor_weight) == (1.0, 1.0)
     assert error.teacher_span == "rollout"
 
 
