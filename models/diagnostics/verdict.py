@@ -10,10 +10,8 @@ from enum import StrEnum
 import numpy as np
 from numpy.typing import NDArray
 
-from models.diagnostics.scores import PerChannel
+from models.diagnostics.scores import FloatArray, PerChannel
 from models.tensors import CLIP_STD
-
-FloatArray = NDArray[np.float64]
 
 # A stretch of a forecast whose standard deviation is below this share of the truth's is level.
 LEVEL_STD_RATIO = 0.1
@@ -141,11 +139,9 @@ def _decays(
     forecast: FloatArray, truth: FloatArray, frequency: float, true_frequency: float
 ) -> bool:
     quarter = len(forecast) // 4
-    first, last = forecast[:quarter], forecast[-quarter:]
-    left = amplitude(last, frequency)
-    return left < DECAY_RATIO * amplitude(first, frequency) and left < DECAY_RATIO * amplitude(
-        truth[-quarter:], true_frequency
-    )
+    left = amplitude(forecast[-quarter:], frequency)
+    before = amplitude(forecast[:quarter], frequency)
+    return left < DECAY_RATIO * min(before, amplitude(truth[-quarter:], true_frequency))
 
 
 def _is_level(forecast: FloatArray, truth: FloatArray, since: float) -> bool:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from typing import Any
 
@@ -119,7 +119,7 @@ class IntRange:
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def to_plain(self) -> Any:
-        return {"low": self.low, "high": self.high, "log": self.log, "step": self.step}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -140,8 +140,7 @@ class FloatRange:
         return abs(steps - round(steps)) < 1e-8  # as Optuna compares on a grid
 
     def to_plain(self) -> Any:
-        bounds = {"low": self.low, "high": self.high, "log": self.log}
-        return bounds if self.step is None else bounds | {"step": self.step}
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
 # Each says whether it `contains` a value, and gives itself as a study file or JSON holds it.

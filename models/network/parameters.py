@@ -30,7 +30,7 @@ class Layout:
         end = 0
         for name, shape in shapes.items():
             offsets[name] = end
-            end += -(-prod(shape) // ALIGNMENT) * ALIGNMENT
+            end += aligned(prod(shape))
         return cls(dict(shapes), offsets, end)
 
     @property
@@ -55,6 +55,11 @@ class Layout:
             offset = self.offsets[name]
             row[offset : offset + value.numel()] = value.flatten()
         return row
+
+
+def aligned(length: int) -> int:
+    """The length with padding behind it, so that what follows is aligned."""
+    return -(-length // ALIGNMENT) * ALIGNMENT
 
 
 def under(views: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
