@@ -164,8 +164,7 @@ class Stateful(
 ):
     """Stateful training: the span is read chunk by chunk, and the state is carried between chunks.
 
-    Truncated back-propagation through time with non-overlapping chunks of the rollout's length, see
-    `Subsequences`.
+    Truncated back-propagation through time with non-overlapping chunks of the rollout's length.
     """
 
     kind = "loss"
