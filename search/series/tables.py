@@ -16,9 +16,8 @@ import numpy as np
 
 from models.methods.words import nearest
 from search.errors import SeriesError
-from search.series.even_steps import Interval, TimeLabelError
 from search.series.source import FloatArray
-from search.series.time_column import read_interval
+from search.series.time_column import Interval, TimeLabelError, read_interval
 
 MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the study's database
 
@@ -51,7 +50,7 @@ class Table:
 
     @cached_property
     def interval(self) -> Interval:
-        """The step of the time column; `str` of it reads "1", "3 months" or "1 day, 0:00:00"."""
+        """The step of the time column."""
         return read_interval(self.times)
 
     def continue_time(self, steps: int) -> list[str]:
