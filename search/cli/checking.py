@@ -104,8 +104,7 @@ def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> No
 
 
 def _presets_of(definition: StudyDefinition) -> dict[str, dict[str, Any]]:
-    from search.study.preset_quotas import open_names
-    from search.study.presets import BY_NAME
+    from search.study.presets import BY_NAME, open_names
 
     return {
         name: {
@@ -119,8 +118,7 @@ def _presets_of(definition: StudyDefinition) -> dict[str, dict[str, Any]]:
 
 
 def _known_presets() -> dict[str, dict[str, Any]]:
-    from search.study.preset_quotas import open_names
-    from search.study.presets import PRESETS
+    from search.study.presets import PRESETS, open_names
     from search.study.space import parameters
 
     defaults = {row.name: row.default for row in parameters() if row.searched}

@@ -47,7 +47,7 @@ def limit(
 
 def _limits(file: "StudyFile", samples: list[int]) -> dict[str, Any]:
     from search.series import SineSeries
-    from search.study.limit.limit import FEWEST_DRAWS, sine_limit
+    from search.study.limit import FEWEST_DRAWS, sine_limit
 
     series, task = file.definition.series, file.definition.task
     assert isinstance(series, SineSeries)
@@ -79,7 +79,7 @@ def _limits(file: "StudyFile", samples: list[int]) -> dict[str, Any]:
 
 def _baselines(file: "StudyFile", samples: list[int]) -> dict[str, Any]:
     from search.evaluation.baselines import baseline_results
-    from search.study.limit.limit import checked_samples
+    from search.study.limit import checked_samples
     from search.study.task_data import TaskData
 
     definition, table = file

@@ -84,7 +84,7 @@ def _print_one(method: type[Method]) -> None:
         neutral = "" if own.neutral is None else f" Neutral: {shown(own.neutral)}."
         searched = "Searched" if own.searched else "Searched where a study file names it,"
         default = shown(own.default.to_plain())
-        where = str(parameter.condition)
+        where = str(parameter.when)
         sampled = f" Sampled where {where}." if where else ""
         about = f"{own.description} {searched} over {default}.{neutral}{sampled}"
         _print_row(own.name, about)

@@ -4,16 +4,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from models.diagnostics.scores import ERROR_HORIZONS
-from models.methods import Domain, Scalar, SettingError, shown
+from models.methods import Domain, Scalar, SettingError, shown, smallest
 from search.plugins import plugins_of
 from search.series import Section
 from search.series.source import Series
-from search.study.preset_quotas import (
+from search.study.presets import (
     PresetQuota,
     complete_open_space,
     read_quotas,
@@ -21,14 +22,7 @@ from search.study.preset_quotas import (
     sum_of_quotas,
     within,
 )
-from search.study.space import (
-    Space,
-    check_complete,
-    complete_space,
-    least_training_steps,
-    parameter_named,
-    read_space,
-)
+from search.study.space import Space, check_complete, complete_space, parameter_named, read_space
 
 ScoreAgainst = Literal["signal", "observations"]
 
@@ -91,6 +85,14 @@ class Task(Section):
                 "fewer",
             )
         return self
+
+
+def _section(raw: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise ValueError(
+            f"must be a section of keys, but got {shown(raw)}; write [{name}] above its keys"
+        )
+    return raw
 
 
 def _require_room(span: str, steps: int, horizon: str, horizon_steps: int) -> None:
@@ -179,15 +181,12 @@ class StudyDefinition(Section):
     @field_validator("presets", mode="plain")
     @classmethod
     def _read_presets(cls, raw: object, info: ValidationInfo) -> Mapping[str, PresetQuota]:
-        if not isinstance(raw, Mapping):
-            raise ValueError(
-                f"must be a section of keys, but got {shown(raw)}; write [presets] above its keys"
-            )
-        return read_stored_quotas(raw) if info.mode == "json" else read_quotas(raw)
+        section = _section(raw, "presets")
+        return read_stored_quotas(section) if info.mode == "json" else read_quotas(section)
 
     @field_serializer("presets")
     def _plain_presets(self, presets: Mapping[str, PresetQuota]) -> dict[str, Any]:
-        return {name: preset.to_plain() for name, preset in presets.items()}
+        return {name: asdict(preset) for name, preset in presets.items()}
 
     @field_validator("search", mode="before")
     @classmethod
@@ -203,11 +202,7 @@ class StudyDefinition(Section):
     @field_validator("space", mode="plain")
     @classmethod
     def _read_space(cls, raw: object, info: ValidationInfo) -> Mapping[str, Domain]:
-        if not isinstance(raw, Mapping):
-            raise ValueError(
-                f"must be a section of keys, but got {shown(raw)}; write [space] above its keys"
-            )
-        named = read_space(raw)
+        named = read_space(_section(raw, "space"))
         task, presets = info.data.get("task"), info.data.get("presets")
         if info.mode == "json":
             for fixed in [preset.fixed for preset in (presets or {}).values()] or [{}]:
@@ -244,13 +239,13 @@ class StudyDefinition(Section):
                 "must be left out for a generated series, whose test is made of fresh draws, "
                 f"but got {self.task.test_steps}; remove the key",
             )
-        fewest = least_training_steps(self.space)
-        if fewest is not None and fewest < 2 ** (self.search.rungs - 1):
+        steps = self.space.get("training_steps")
+        if steps is not None and smallest(steps) < 2 ** (self.search.rungs - 1):
             raise SettingError(
                 "search.rungs",
                 f"must leave a training step before the first report, which comes after "
                 f"1/{2 ** (self.search.rungs - 1)} of training, but got {self.search.rungs} with "
-                f"{fewest} training_steps; take fewer rungs or more steps",
+                f"{smallest(steps)} training_steps; take fewer rungs or more steps",
             )
         return self
 

@@ -11,7 +11,6 @@ from search.study.space.space import (
     check_complete,
     complete_space,
     distribution_of,
-    least_training_steps,
     read_space,
     resolve_params,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "check_complete",
     "complete_space",
     "distribution_of",
-    "least_training_steps",
     "parameter_named",
     "parameters",
     "read_domain",

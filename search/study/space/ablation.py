@@ -97,6 +97,6 @@ def _applying(params: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The parameters whose conditions hold, given those before them."""
     kept: dict[str, Scalar] = {}
     for parameter in parameters():
-        if parameter.name in params and parameter.applies(kept):
+        if parameter.name in params and parameter.when.holds(kept):
             kept[parameter.name] = params[parameter.name]
     return kept

@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse, context_limit
+from search.study.limit import attainable_nmse, context_limit
 
 SINE: dict[str, Any] = {
     "name": "waves",

@@ -15,8 +15,8 @@ import numpy as np
 
 from search.errors import UsageError
 from search.series import FloatArray, SineSeries
+from search.study.cramer_rao import cramer_rao_nmse
 from search.study.definition import StudyDefinition
-from search.study.limit.cramer_rao import cramer_rao_nmse
 
 DEFAULT_SAMPLES = (4, 16, 64, 256)
 # With fewer draws, a mean of these long-tailed errors says little.
@@ -81,11 +81,7 @@ class Limit:
 
 
 def sine_limit(
-    series: SineSeries,
-    *,
-    train_steps: int,
-    horizon_steps: int,
-    samples: Sequence[int] = (),
+    series: SineSeries, *, train_steps: int, horizon_steps: int, samples: Sequence[int] = ()
 ) -> Limit:
     """Compute the limits of a sine for a training span and a free run right behind it.
 
@@ -115,6 +111,8 @@ def checked_samples(samples: Sequence[int], train_steps: int) -> list[int]:
     return sorted(set(samples or default))
 
 
+# A fifth of a second each, and a study has a handful of contexts for thousands of trials.
+@cache
 def context_limit(series: SineSeries, samples: int, horizon_steps: int) -> ContextLimit:
     """Return the least mean NMSE of free runs over `horizon_steps` after `samples` noisy samples.
 
@@ -264,10 +262,4 @@ def attainable_nmse(
     series, task = definition.series, definition.task
     if not isinstance(series, SineSeries) or task.score_against != "signal":
         return None
-    return _nmse(series, context_steps, horizon_steps or task.horizon_steps)
-
-
-# A fifth of a second each, and a study has a handful of contexts for thousands of trials.
-@cache
-def _nmse(series: SineSeries, context_steps: int, horizon_steps: int) -> float:
-    return context_limit(series, context_steps, horizon_steps).nmse
+    return context_limit(series, context_steps, horizon_steps or task.horizon_steps).nmse
