@@ -19,7 +19,7 @@ from search.study.space import complete_space, parameter_named, parameters
 REPORT_STD = math.sqrt(0.5 + 0.2**2)
 
 
-_TRIALS = Whole(1, 1_000_000)
+TRIALS = Whole(1, 1_000_000)
 
 
 def _noise_std(in_series_units: float) -> float:
@@ -242,7 +242,7 @@ def sum_of_quotas(presets: Presets, trials: object) -> object:
 
 def _trials(name: str, raw: object) -> int:
     try:
-        return _TRIALS.check(name, raw)
+        return TRIALS.check(name, raw)
     except SettingError as problem:
         raise SettingError(
             name, f"{problem.rule}; write how many trials it gets, for example {name} = 50"
