@@ -92,8 +92,16 @@ def print_json(plain: Mapping[str, Any]) -> None:
     sys.stdout.write("\n")
 
 
+def print_result(plain: Mapping[str, Any], as_json: bool, message: str, err: bool = False) -> None:
+    """Print what a command did, as JSON or as a message; err: the latter on standard error."""
+    if as_json:
+        print_json(plain)
+    else:
+        typer.echo(message, err=err)
+
+
 class StopFlag:
-    """Which signal asked to stop, if any."""
+    """Which signal asked to stop, if any; called, whether one did."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -101,12 +109,13 @@ class StopFlag:
     def __call__(self) -> bool:
         return self.signal is not None
 
-    @property
-    def exit_code(self) -> int:
-        """The code of a process that a signal ended, as shells count: 130 after Ctrl-C, 143 after
-        SIGTERM. A scheduler that saw 0 would take the work for done."""
-        assert self.signal is not None, "nobody asked to stop"
-        return 128 + self.signal
+    def exit(self) -> None:
+        """End as a process that the signal ended, as shells count: 130 for Ctrl-C, 143 for SIGTERM.
+
+        A scheduler that saw 0 would take the work for done. Without a signal, do nothing.
+        """
+        if self.signal is not None:
+            raise typer.Exit(128 + self.signal)
 
 
 @contextmanager
@@ -125,10 +134,6 @@ def stop_flag() -> Iterator[StopFlag]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-# How soon Ctrl-C is noticed.
-_NAP_SECONDS = 0.1
 
 
 def watch_lines(look: Callable[[], Sequence[str]], every_seconds: float) -> None:
@@ -150,4 +155,4 @@ def _rounds(stopped: StopFlag, every_seconds: float) -> Iterator[None]:
         yield
         ends = monotonic() + every_seconds
         while monotonic() < ends and not stopped():
-            sleep(min(_NAP_SECONDS, every_seconds))
+            sleep(0.1)  # how soon Ctrl-C is noticed
