@@ -3,10 +3,10 @@
 Start at `Space`: it samples trials and resolves their parameters to candidates.
 """
 
+from search.plugins import PRESET
 from search.study.space.parameter import Parameter, parameter_named, parameters
 from search.study.space.reading import read_domain
 from search.study.space.space import (
-    PRESET,
     Space,
     check_complete,
     complete_space,

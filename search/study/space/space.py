@@ -20,6 +20,7 @@ from models.methods import (
 )
 from models.training.losses.squared_error import Rollout
 from search.errors import UsageError
+from search.plugins import PRESET
 from search.study.space.parameter import parameter_named, parameters
 from search.study.space.reading import read_domain
 
@@ -28,9 +29,6 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
     from models.candidate import Candidate
-
-# The parameter that names a trial's preset, in studies that have presets.
-PRESET = "preset"
 
 
 class Space:
