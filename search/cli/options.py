@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from search.storage import Storage, StudyStore
     from search.study.definition import StudyDefinition
 
-DEFAULT_STORAGE = "sqlite:///freerun.db"
-
 StorageOption = Annotated[
     str | None,
     typer.Option(
@@ -44,14 +42,11 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a stu
 
 def storage_url(url: str | None) -> str:
     """The storage that an option or the environment names."""
-    return url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE
+    return url or os.environ.get("FREERUN_STORAGE") or "sqlite:///freerun.db"
 
 
 def storage_at(
-    url: str | None,
-    *,
-    create: bool = False,
-    stop_requested: Callable[[], bool] = lambda: False,
+    url: str | None, *, create: bool = False, stop_requested: Callable[[], bool] = lambda: False
 ) -> Storage:
     """Open the storage that an option or the environment names."""
     from search.storage import open_storage
@@ -69,10 +64,10 @@ def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:
     return read_stored_definition(store.definition), table
 
 
-def checked_device(device: str) -> str:
-    """The device, if torch can use it here; raises UsageError."""
+def check_device(device: str) -> None:
+    """Raise UsageError for a device that torch can't use here."""
     if device == "cpu":
-        return device
+        return
     import torch
 
     try:
@@ -83,7 +78,6 @@ def checked_device(device: str) -> str:
             f"--device must be one that torch can use here, but got {device!r} ({reason}); "
             "use cpu, or a torch build for that device"
         ) from error
-    return device
 
 
 def print_json(plain: Mapping[str, Any]) -> None:

@@ -13,7 +13,7 @@ from search.cli.options import (
     JsonOption,
     NameArgument,
     StorageOption,
-    checked_device,
+    check_device,
     print_result,
     stop_flag,
     storage_at,
@@ -93,7 +93,7 @@ def retrain(
 
     torch.set_num_threads(1)
     exported = read_export(folder)
-    checked_device(device)
+    check_device(device)
     with stop_flag() as stopped:
 
         def tick() -> None:

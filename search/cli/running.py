@@ -14,7 +14,7 @@ from search.cli.options import (
     JsonOption,
     NameArgument,
     StorageOption,
-    checked_device,
+    check_device,
     print_json,
     print_result,
     stop_flag,
@@ -61,7 +61,7 @@ def run(
     Example: freerun run studies/sine.toml --minutes 3
     """
     _check_counts(trials, minutes, workers)
-    checked_device(device)
+    check_device(device)
     began = monotonic()
     from search.cli import resuming
 
@@ -107,7 +107,7 @@ def work(
 
     Example: FREERUN_STORAGE=postgresql://user@host/db freerun work sine
     """
-    checked_device(device)
+    check_device(device)
     with stop_flag() as stopped, storage_at(storage, stop_requested=stopped) as opened:
         store = opened.study(name)
         import torch
@@ -159,7 +159,7 @@ def launch(
     """
     _check_shares(workers, cpus_per_worker, gpus_per_worker)
     if address is None:
-        checked_device(device)
+        check_device(device)
     with stop_flag() as stopped, storage_at(storage, stop_requested=stopped) as opened:
         store = opened.study(name)
         from search.analysis.status import trial_counts

@@ -72,10 +72,17 @@ class Task(Section):
 
     @model_validator(mode="after")
     def _check_spans(self) -> Self:
-        _require_room(
-            "validation_steps", self.validation_steps, "horizon_steps", self.horizon_steps
-        )
-        _require_room("test_steps", self.test_steps, "test_horizon_steps", self.test_horizon_steps)
+        for span, horizon in (
+            ("validation_steps", "horizon_steps"),
+            ("test_steps", "test_horizon_steps"),
+        ):
+            steps, least = getattr(self, span), getattr(self, horizon)
+            if steps < least:
+                raise SettingError(
+                    span,
+                    f"must be at least {horizon} = {least}, but got {steps}; "
+                    f"lengthen {span} or shorten {horizon}",
+                )
         most = self.validation_steps - self.horizon_steps + 1
         if self.start_points > most:
             raise SettingError(
@@ -95,25 +102,16 @@ def _section(raw: object, name: str) -> Mapping[str, Any]:
     return raw
 
 
-def _require_room(span: str, steps: int, horizon: str, horizon_steps: int) -> None:
-    if steps < horizon_steps:
-        raise SettingError(
-            span,
-            f"must be at least {horizon} = {horizon_steps}, but got {steps}; "
-            f"lengthen {span} or shorten {horizon}",
-        )
-
-
 class Search(Section):
     """How the space is searched, and what may be spent on it.
 
     trials: complete, pruned and finally failed ones, over all resumes; with presets, the sum of
     their quotas. minutes: summed running time. workers: processes here; None for one per CPU.
-    replicas: training runs of a candidate.
-    rungs: points of report per trial, the last one at the end of training. cohort_members: about
-    how many networks train as one at most. finalists: candidates of the final, each trained
-    `final_replicas` times. test_draws: fresh draws for the winner's test. artifact_kib_per_trial,
-    artifact_mib: bounds on pictures and tables, per trial and for the whole study.
+    replicas: training runs of a candidate. rungs: points of report per trial, the last one at the
+    end of training. cohort_members: about how many networks train as one at most. finalists:
+    candidates of the final, each trained `final_replicas` times. test_draws: fresh draws for the
+    winner's test. artifact_kib_per_trial, artifact_mib: bounds on pictures and tables, per trial
+    and for the whole study.
     """
 
     trials: int = Field(default=200, ge=1, le=1_000_000)
@@ -283,10 +281,8 @@ def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:
     """The plug-ins behind a series and a space that are already read."""
     source, space = earlier.get("series"), earlier.get("space", {})
     used: list[type[object]] = [] if source is None else [type(source)]
-    for name in space:
-        parameter = parameter_named(name)
-        owners = () if parameter is None else parameter.owners
-        used += [method for method in owners if method.presence().can_hold(space)]
+    for parameter in filter(None, map(parameter_named, space)):
+        used += [own for own in parameter.owners if own.presence().can_hold(space)]
     return plugins_of(used)
 
 
@@ -295,12 +291,11 @@ def _without_neutral(fixed: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
     So a preset stays what it is when a later version, or a plug-in, has more methods.
     """
-    kept = {}
-    for name, value in fixed.items():
-        parameter = parameter_named(name)
-        if parameter is None or parameter.searched or value != parameter.neutral:
-            kept[name] = value
-    return kept
+    return {
+        name: value
+        for name, value in fixed.items()
+        if (own := parameter_named(name)) is None or own.searched or value != own.neutral
+    }
 
 
 def differing_keys(one: StudyDefinition, other: StudyDefinition) -> list[str]:

@@ -48,8 +48,7 @@ class Space:
     ) -> None:
         self.domains = dict(domains)
         self.presets = dict(presets or {})
-        known = map(parameter_named, self.domains)
-        self._sampled = tuple(parameter for parameter in known if parameter is not None)
+        self._sampled = tuple(filter(None, map(parameter_named, self.domains)))
         self.cohort_names = tuple(p.name for p in self._sampled if p.shared)
         if self.presets:
             self.domains[PRESET] = Choices(tuple(self.presets))
@@ -119,11 +118,7 @@ def _suggest(domain: Domain, trial: BaseTrial, name: str) -> Scalar:
 
 def distribution_of(domain: Domain) -> BaseDistribution:
     """The same domain in Optuna's terms."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     match domain:
         case IntRange(low, high, log, step):
@@ -169,10 +164,9 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
         for parameter in parameters()
         if parameter.name in named or parameter.searched
     }
-    for rollout in (method for method in methods() if issubclass(method, Rollout)):
-        if rollout.presence().can_hold(space):
-            context_name, rollout_name = rollout.context.settings[0].name, rollout.settings[0].name
-            _fit_rollout(space, named, train_steps, context_name, rollout_name)
+    for method in methods():
+        if issubclass(method, Rollout) and method.presence().can_hold(space):
+            _fit_rollout(space, named, train_steps, method)
     _fit_contexts(space, named, train_steps)
     reachable: dict[str, Domain] = {}
     for parameter in parameters():
@@ -190,13 +184,10 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
 
 
 def _fit_rollout(
-    space: dict[str, Domain],
-    named: Mapping[str, Domain],
-    train_steps: int,
-    context: str,
-    rollout: str,
+    space: dict[str, Domain], named: Mapping[str, Domain], train_steps: int, method: type[Rollout]
 ) -> None:
     """Let context and rollout fit into the training span together."""
+    context, rollout = method.context.settings[0].name, method.settings[0].name
     if context not in named:
         # Half of the span for the context leaves room for rollouts of different lengths.
         taken = int(largest(space[rollout])) if rollout in named else train_steps // 2
