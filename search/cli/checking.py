@@ -120,8 +120,8 @@ def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> No
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"
     )
-    limit = "" if search.minutes is None else f" or {search.minutes:g} minutes"
-    typer.echo(f"  budget   {search.trials} trials{limit}, each on {search.replicas} replicas")
+    minutes = "" if search.minutes is None else f" or {search.minutes:g} minutes"
+    typer.echo(f"  budget   {search.trials} trials{minutes}, each on {search.replicas} replicas")
     if definition.presets:
         typer.echo("  presets, with their trials")
         _print_presets(_presets_of(definition))
@@ -206,16 +206,14 @@ def _limits(file: StudyFile, samples: list[int]) -> dict[str, Any]:
     if not isinstance(series, SineSeries):
         checked_samples(samples, task.train_steps)
         return {**plain, "baselines": _baselines(file)}
+    horizon_steps = task.test_horizon_steps
     found = sine_limit(
-        series,
-        train_steps=task.train_steps,
-        horizon_steps=task.test_horizon_steps,
-        samples=samples,
+        series, train_steps=task.train_steps, horizon_steps=horizon_steps, samples=samples
     )
     return {
         **plain,
         "against": "signal",
-        "horizon_steps": found.horizon_steps,
+        "horizon_steps": horizon_steps,
         "contexts": [asdict(context) for context in found.contexts],
         "floor": found.floor.nmse,
         "floor_standard_error": found.floor.standard_error,
@@ -242,10 +240,8 @@ def _print_limits(found: dict[str, Any]) -> None:
     )
     typer.echo(f"\n  {'samples seen':>12}  {'least mean NMSE':>15}  {'standard error':>14}")
     for context in found["contexts"]:
-        typer.echo(
-            f"  {context['samples']:>12}  {context['nmse']:>15.4g}  "
-            f"{context['standard_error']:>14.1g}"
-        )
+        samples, nmse, error = context.values()
+        typer.echo(f"  {samples:>12}  {nmse:>15.4g}  {error:>14.1g}")
     reference = "unknown"
     meaning = "too little is seen to tell amplitude, frequency and phase apart"
     if found["reference"] is not None:

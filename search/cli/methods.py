@@ -38,16 +38,16 @@ def methods(
 
     parameters()  # loads plug-ins, and refuses those that declare a setting in another way
     sources, found = known_sources(), all_methods()
+    chosen = [method for method in found if method.name == name]
+    if name is not None and not chosen and name not in sources:
+        hint = nearest(name, [*(method.name for method in found), *sources])
+        raise UsageError(f"there is no method {name!r}.{hint} `freerun methods` lists all")
     if as_json:
         print_json(study_schema())
         return
     if name is None:
         _print_all(found, sources)
         return
-    chosen = [method for method in found if method.name == name]
-    if not chosen and name not in sources:
-        hint = nearest(name, [*(method.name for method in found), *sources])
-        raise UsageError(f"there is no method {name!r}.{hint} `freerun methods` lists all")
     for method in chosen:
         _print_one(method)
     if name in sources:

@@ -237,5 +237,4 @@ def _example(section: type[BaseModel], key: str) -> str:
 
 
 def _keys(section: type[BaseModel]) -> list[str]:
-    """The keys that a study file may give to a section."""
     return [key for key in section.model_fields if key != "plugins"]

@@ -191,9 +191,10 @@ def _fit_rollout(
     if context not in named:
         # Half of the span for the context leaves room for rollouts of different lengths.
         taken = int(largest(space[rollout])) if rollout in named else train_steps // 2
-        space[context] = _fitting(context, train_steps, rollout, taken)
+        space[context] = _fitting(context, space[context], train_steps, rollout, taken)
     if rollout not in named:
-        space[rollout] = _fitting(rollout, train_steps, context, int(largest(space[context])))
+        taken = int(largest(space[context]))
+        space[rollout] = _fitting(rollout, space[rollout], train_steps, context, taken)
     context_steps, rollout_steps = largest(space[context]), largest(space[rollout])
     if context_steps + rollout_steps > train_steps:
         raise SettingError(
@@ -204,11 +205,8 @@ def _fit_rollout(
         )
 
 
-def _fitting(name: str, train_steps: int, neighbour: str, taken: int) -> Choices:
+def _fitting(name: str, default: Domain, train_steps: int, neighbour: str, taken: int) -> Choices:
     """The default choices that fit into the training span beside its neighbour's `taken` steps."""
-    parameter = parameter_named(name)
-    assert parameter is not None
-    default = parameter.default
     assert isinstance(default, Choices)
     room = train_steps - taken
     if room < 1:
