@@ -125,37 +125,34 @@ def _text(path: Path) -> str:
 def complaints(error: ValidationError) -> list[str]:
     """Return one line for each problem: "[search] trials must be at least 1, but got 0; ..."."""
     details = error.errors(include_url=False)
-    misspelt = {_meant(detail) for detail in details if detail["type"] == "extra_forbidden"}
+    misspelt = [_meant(detail) for detail in details if detail["type"] == "extra_forbidden"]
     return [
         _line(detail)
         for detail in details
         # These two follow from another problem, which has its own line.
         if detail["type"] != "default_factory_not_called"
-        and not (detail["type"] == "missing" and tuple(_path(detail)) in misspelt)
+        and not (detail["type"] == "missing" and _place(detail)[0] in misspelt)
     ]
 
 
-def _source(detail: ErrorDetails) -> str | None:
-    """The source of the series where the problem is inside of it; it is no key of the file."""
-    is_inside = detail["loc"][:1] == ("series",) and len(detail["loc"]) > 1
-    return str(detail["loc"][1]) if is_inside else None
+def _place(detail: ErrorDetails) -> tuple[list[str], type[BaseModel]]:
+    """The keys that lead to the problem, and the section that has the last of them."""
+    path = [part for part in detail["loc"] if isinstance(part, str)]
+    if path[:1] == ["series"] and len(path) > 2:
+        return ["series", *path[2:]], known_sources()[path[1]]  # the source is no key of the file
+    if path[:1] == ["series"] or len(path) < 2:
+        return path[:1], StudyDefinition
+    return path, Task if path[0] == "task" else Search
 
 
-def _path(detail: ErrorDetails) -> list[str]:
-    """The keys that lead to the problem."""
-    keys = [part for part in detail["loc"] if isinstance(part, str)]
-    return keys[:1] + keys[2:] if _source(detail) else keys
-
-
-def _meant(detail: ErrorDetails) -> tuple[str, ...]:
+def _meant(detail: ErrorDetails) -> list[str]:
     """The keys that lead to what an unknown key was probably meant to be."""
-    *section_path, key = _path(detail)
-    known = _section([*section_path, key], _source(detail)).model_fields
-    return (*section_path, *get_close_matches(key, list(known), n=1))
+    (*above, key), section = _place(detail)
+    return [*above, *get_close_matches(key, list(section.model_fields), n=1)]
 
 
 def _line(detail: ErrorDetails) -> str:
-    path, source = _path(detail), _source(detail)
+    path, section = _place(detail)
     cause = detail.get("ctx", {}).get("error")
     if isinstance(cause, SettingError):
         return f"{_key(path + cause.key.split('.'))} {cause.rule}"
@@ -165,7 +162,7 @@ def _line(detail: ErrorDetails) -> str:
         return f"{_key(path)} {cause}"
     if detail["type"].startswith("union_tag"):
         return _source_line(detail)
-    return f"{_key(path)} {_rule(detail, path, _section(path, source))}"
+    return f"{_key(path)} {_rule(detail, path, section)}"
 
 
 def _key(path: Sequence[str]) -> str:
@@ -215,14 +212,6 @@ def _source_line(detail: ErrorDetails) -> str:
     source = detail["input"]["source"]
     hint = nearest(str(source), known_sources())
     return f"[series] source must be {either(known_sources())}, but got {shown(source)}.{hint}"
-
-
-def _section(path: Sequence[str], source: str | None) -> type[BaseModel]:
-    if len(path) < 2:
-        return StudyDefinition
-    if source is not None:
-        return known_sources()[source]
-    return Task if path[0] == "task" else Search
 
 
 def _example(section: type[BaseModel], key: str) -> str:
