@@ -87,36 +87,49 @@ class DateFormat:
 
 
 @dataclass(frozen=True)
-class ClockInterval:
-    """An equal duration between instants: seconds, hours, days, weeks."""
+class DateInterval:
+    """An equal step between instants."""
 
     last: datetime
-    step: timedelta
     date_format: DateFormat
 
-    def __str__(self) -> str:
-        return str(self.step)
+    def after(self, steps: int) -> datetime:
+        """Return the instant so many steps behind the last; an error where the calendar ends."""
+        raise NotImplementedError
 
     def continue_time(self, steps: int) -> list[str]:
         """Return the next `steps` instants; SeriesError where they leave the calendar."""
         try:
-            instants = [self.last + self.step * ahead for ahead in range(1, steps + 1)]
-        except OverflowError:
-            raise _past_the_calendar(steps) from None
-        return [self.date_format.label(instant) for instant in instants]
+            return [self.date_format.label(self.after(ahead)) for ahead in range(1, steps + 1)]
+        except (OverflowError, ValueError):
+            raise SeriesError(
+                f"{steps} steps more would lead past the year 9999, where the calendar of freerun "
+                "ends; forecast fewer steps"
+            ) from None
 
 
 @dataclass(frozen=True)
-class MonthInterval:
-    """An equal number of calendar months between instants: months, quarters, years.
+class ClockInterval(DateInterval):
+    """An equal duration: seconds, hours, days, weeks."""
+
+    step: timedelta
+
+    def __str__(self) -> str:
+        return str(self.step)
+
+    def after(self, steps: int) -> datetime:
+        return self.last + self.step * steps
+
+
+@dataclass(frozen=True)
+class MonthInterval(DateInterval):
+    """An equal number of calendar months: months, quarters, years.
 
     day: the day of the month where the month has it, else its last day.
     """
 
-    last: datetime
     months: int
     day: int
-    date_format: DateFormat
 
     def __str__(self) -> str:
         count, unit = (
@@ -124,23 +137,14 @@ class MonthInterval:
         )
         return f"{count} {unit}{'s' if count > 1 else ''}"
 
-    def continue_time(self, steps: int) -> list[str]:
-        """Return the next `steps` instants; SeriesError where they leave the calendar."""
-        first = _month_number(self.last) + self.months
-        months = range(first, first + steps * self.months, self.months)
-        try:
-            instants = [self._instant(*divmod(month, 12)) for month in months]
-        except ValueError:
-            raise _past_the_calendar(steps) from None
-        return [self.date_format.label(instant) for instant in instants]
-
-    def _instant(self, year: int, months: int) -> datetime:
-        day = min(self.day, monthrange(year, months + 1)[1])
-        return self.last.replace(year=year, month=months + 1, day=day)
+    def after(self, steps: int) -> datetime:
+        year, month = divmod(_month_number(self.last) + self.months * steps, 12)
+        day = min(self.day, monthrange(year, month + 1)[1])
+        return self.last.replace(year=year, month=month + 1, day=day)
 
 
 # By `str` the step: "1", "3 months" or "1 day, 0:00:00".
-Interval = NumberInterval | ClockInterval | MonthInterval
+Interval = NumberInterval | DateInterval
 
 
 def read_interval(labels: Sequence[str]) -> Interval:
@@ -220,7 +224,7 @@ def _read_numbers(labels: Sequence[str]) -> NumberInterval:
     )
 
 
-def _read_dates(labels: Sequence[str], written: DateFormat) -> ClockInterval | MonthInterval:
+def _read_dates(labels: Sequence[str], written: DateFormat) -> DateInterval:
     """The interval of dates: calendar months between the same days of months, else a duration."""
     instants = [_instant(row, label, written, labels[0]) for row, label in enumerate(labels)]
     _check_increasing(labels, instants)
@@ -229,11 +233,11 @@ def _read_dates(labels: Sequence[str], written: DateFormat) -> ClockInterval | M
     if min(months) > 0 and _share_day_and_clock(instants, day):
         usual_months = median_low(months)
         _check_even(labels, months, usual_months, 0, unit=" month(s)")
-        return MonthInterval(instants[-1], usual_months, day, written)
+        return MonthInterval(instants[-1], written, usual_months, day)
     steps = [later - earlier for earlier, later in itertools.pairwise(instants)]
     usual = median_low(steps)
     _check_even(labels, steps, usual, timedelta(0))
-    return ClockInterval(instants[-1], usual, written)
+    return ClockInterval(instants[-1], written, usual)
 
 
 def _format_of(parts: re.Match[str]) -> DateFormat:
@@ -276,10 +280,3 @@ def _share_day_and_clock(instants: Sequence[datetime], day: int) -> bool:
 
 def _month_number(instant: datetime) -> int:
     return instant.year * 12 + instant.month - 1
-
-
-def _past_the_calendar(steps: int) -> SeriesError:
-    return SeriesError(
-        f"{steps} steps more would lead past the year 9999, where the calendar of freerun ends; "
-        "forecast fewer steps"
-    )
