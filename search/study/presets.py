@@ -269,9 +269,9 @@ def complete_open_space(
 ) -> dict[str, Domain]:
     """Return the domains of all parameters that a preset leaves open: named ones, and defaults.
 
-    Defaults fit the task. All presets sample a
-    parameter from one domain, since Optuna allows no other choices in the same study. Raises
-    SettingError where a preset does not fit the task, and for a name that every preset fixes.
+    Defaults fit the task. All presets sample a parameter from one domain, since Optuna allows no
+    other choices in the same study. Raises SettingError where a preset does not fit the task, and
+    for a name that every preset fixes.
     """
     space: dict[str, Domain] = {}
     everything = {row.name: named.get(row.name, row.default) for row in parameters()}
