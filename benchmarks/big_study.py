@@ -45,7 +45,7 @@ from search.storage import (
     open_storage,
 )
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse
+from search.study.limit import attainable_nmse
 from search.study.space import Space
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View

@@ -12,7 +12,7 @@ from models.methods import largest, smallest
 from search.analysis.wording import commands, counted, scale_of, shown_score
 from search.storage import Storage
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse
+from search.study.limit import attainable_nmse
 
 
 def save_study_note(storage: Storage, definition: StudyDefinition) -> None:

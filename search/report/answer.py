@@ -15,7 +15,7 @@ from search.analysis.wording import (
 from search.records import BaselineRecord, FinalRecord
 from search.storage import Counts
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse
+from search.study.limit import attainable_nmse
 
 
 @dataclass(frozen=True)

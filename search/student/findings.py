@@ -13,7 +13,7 @@ from search.evaluation.diagnostics import OneStep, Sensitivity, Transfer
 from search.plotting.artifacts import ROLLOUT
 from search.series import SineSeries
 from search.student.jobs import DIAGNOSIS, REPLAY, WITHOUT, Diagnosis, Replay, Without
-from search.study.limit.limit import ContextLimit, Limit, sine_limit
+from search.study.limit import ContextLimit, Limit, sine_limit
 from search.study.presets import BY_NAME as PRESETS
 from search.study.presets import Preset
 from search.study.space import Space

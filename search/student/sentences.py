@@ -7,7 +7,7 @@ import numpy as np
 from search.analysis.importances import Importance
 from search.analysis.wording import counted, shown_score
 from search.student.findings import Attempt, ComponentEffect, StudyFindings
-from search.study.limit.limit import FEWEST_DRAWS, compared_with_floor
+from search.study.limit import FEWEST_DRAWS, compared_with_floor
 from search.study.presets import BASELINE_NAME
 
 _Z = 1.96  # of a 95 % interval around a mean

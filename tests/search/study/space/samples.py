@@ -66,7 +66,7 @@ def other_values(name: str, params: Mapping[str, Scalar]) -> list[Scalar]:
         value
         for value in values
         if value != params[name]
-        and set(params) == {r.name for r in parameters() if r.applies({**params, name: value})}
+        and set(params) == {r.name for r in parameters() if r.when.holds({**params, name: value})}
     ]
 
 

@@ -51,7 +51,7 @@ def default_of(name: str) -> Domain:
 
 def test_training_has_no_part_in_a_space_of_closed_forms() -> None:
     space = space_of(cell=FORMS)
-    assert set(space) == {p.name for p in parameters() if p.can_apply(space)}
+    assert set(space) == {p.name for p in parameters() if p.when.can_hold(space)}
     for name in space:
         parameter = parameter_named(name)
         assert parameter is not None
