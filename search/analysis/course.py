@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from search.analysis.trials import Trial
 from search.storage import WorkerStatus
@@ -108,11 +108,16 @@ def rate_of(trials: Sequence[Trial]) -> Rate | None:
     if width <= timedelta(0):
         return None
     minutes = width.total_seconds() / 60
+
+    def rates(state: str) -> list[float]:
+        bins = Counter(min(_BINS - 1, int((end - first) / width)) for end in ends[state])
+        return [_short(bins[i] / minutes) for i in range(_BINS)]
+
     return Rate(
         span_minutes=_BINS * minutes,
         minutes=[_short((i + 0.5) * minutes) for i in range(_BINS)],
-        complete=[_short(n / minutes) for n in _counts(ends["complete"], first, width)],
-        pruned=[_short(n / minutes) for n in _counts(ends["pruned"], first, width)],
+        complete=rates("complete"),
+        pruned=rates("pruned"),
     )
 
 
@@ -151,7 +156,7 @@ def crews_of(trials: Sequence[Trial], workers: Sequence[WorkerStatus]) -> list[C
 
 
 def failures_of(trials: Sequence[Trial]) -> Failures:
-    """Return why trials failed."""
+    """Count the messages of failed trials."""
     messages = Counter(
         trial.record.message or "no message" for trial in trials if trial.state == "failed"
     )
@@ -166,13 +171,17 @@ def _best(scored: Iterable[tuple[int, float]], trials: int) -> Points:
             steps.append((number, score))
     if steps and steps[-1][0] < trials - 1:
         steps.append((trials - 1, steps[-1][1]))
-    return Points([n for n, _ in steps], [s for _, s in steps], [1] * len(steps))
+    return _points(steps)
+
+
+def _points(scored: Sequence[tuple[int, float]]) -> Points:
+    return Points([n for n, _ in scored], [s for _, s in scored], [1] * len(scored))
 
 
 def _thinned(scored: Sequence[tuple[int, float]]) -> Points:
     """All points where there are few; else one for each cell of the picture that has any."""
     if len(scored) <= _MOST_TRIALS:
-        return Points([n for n, _ in scored], [s for _, s in scored], [1] * len(scored))
+        return _points(scored)
     width = max(1, scored[-1][0] // _COLUMNS)
     cells: dict[tuple[int, int], list[tuple[int, float]]] = {}
     for number, score in scored:
@@ -184,13 +193,6 @@ def _thinned(scored: Sequence[tuple[int, float]]) -> Points:
         [_short(s) for _, s in first],
         [len(members) for members in cells.values()],
     )
-
-
-def _counts(ends: Sequence[datetime], first: datetime, width: timedelta) -> list[int]:
-    counts = [0] * _BINS
-    for end in ends:
-        counts[min(_BINS - 1, int((end - first) / width))] += 1
-    return counts
 
 
 def _short(value: float) -> float:

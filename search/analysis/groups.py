@@ -87,21 +87,12 @@ def _group(key: Key, trials: int, tracking: int, scores: list[float]) -> Group:
 
 
 def _effect(trials: Sequence[Trial], name: str, domain: Domain) -> ParameterEffect:
-    part: Callable[[ParamValue], Key] = _as_key
-    label: Callable[[Key], str] = _shown
-    if not isinstance(domain, Choices):
-        part, label = _parts(domain.low, domain.high, log=domain.log)
-
-    def key(trial: Trial) -> Key | None:
-        value = trial.params.get(name)
-        return None if value is None else part(value)
-
-    return ParameterEffect(name, [Value(label(group.key), group) for group in grouped(trials, key)])
-
-
-def _as_key(value: ParamValue) -> Key:
-    assert value is not None
-    return value
+    if isinstance(domain, Choices):
+        groups = grouped(trials, lambda trial: trial.params.get(name))
+        return ParameterEffect(name, [Value(_shown(group.key), group) for group in groups])
+    part, label = _parts(domain.low, domain.high, log=domain.log)
+    groups = grouped(trials, lambda trial: part(trial.params.get(name)))
+    return ParameterEffect(name, [Value(label(group.key), group) for group in groups])
 
 
 def _shown(value: Key) -> str:
@@ -110,15 +101,17 @@ def _shown(value: Key) -> str:
 
 def _parts(
     low: float, high: float, *, log: bool
-) -> tuple[Callable[[ParamValue], Key], Callable[[Key], str]]:
-    """Return how a number is put into a part of its range, and how that part is shown."""
+) -> tuple[Callable[[ParamValue], int | None], Callable[[Key], str]]:
+    """How a number is put into a part of its range, and how that part is shown."""
 
     def scale(number: float) -> float:
         return math.log(number) if log else number
 
     first, width = scale(low), (scale(high) - scale(low)) / _PARTS
 
-    def part(value: ParamValue) -> Key:
+    def part(value: ParamValue) -> int | None:
+        if value is None:
+            return None
         assert isinstance(value, int | float)
         return min(_PARTS - 1, max(0, int((scale(value) - first) / width))) if width else 0
 

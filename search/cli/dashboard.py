@@ -51,13 +51,13 @@ def dashboard(
     Example: freerun dashboard --port 8081
     """
     if make_login is not None:
-        from search.dashboard.passwords import Credentials
+        from search.dashboard.credentials import Credentials
 
         typer.echo(Credentials.of(make_login, _new_password()).to_line())
         return
-    from search.dashboard.passwords import credentials_of_process
+    from search.dashboard.credentials import credentials_of
 
-    credentials = credentials_of_process(login_file)
+    credentials = credentials_of(login_file)
     with storage_at(storage) as opened:
         from search.dashboard.serving import serve_dashboard
 

@@ -9,7 +9,7 @@ no intermediate values; one of its figures summarises them.
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from http import HTTPStatus
 from threading import Lock
@@ -23,11 +23,11 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs
 from optuna_dashboard._serializer import serialize_study_detail
 
+from search.analysis.groups import grouped
 from search.analysis.importances import FEWEST_TRIALS, importances
-from search.dashboard.study_figures import study_figures
-from search.dashboard.study_trials import StudyTrials
-from search.dashboard.wsgi import (
-    LEVEL,
+from search.analysis.trials import Trial, best_first, verdict_counts
+from search.dashboard.layers import (
+    GZIP_LEVEL,
     App,
     Body,
     Environ,
@@ -37,12 +37,18 @@ from search.dashboard.wsgi import (
     path,
     takes_gzip,
 )
+from search.dashboard.study_trials import StudyTrials
 from search.errors import UnknownStudyError
+from search.plotting.charts import Figure, on_either_page
+from search.plotting.study import limits_chart, presets_chart, reports_chart, verdicts_chart
 from search.storage import Storage, StudyReader
+from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
 
 # Up to so many trials, the page draws a line of intermediate values for each of them.
 MOST_LINES = 300
+# In larger studies, one figure draws the reports of the best trials.
+_MOST_REPORTS = 40
 
 _STUDY = re.compile(r"/api/studies/(\d+)")
 _IMPORTANCES = re.compile(r"/api/studies/(\d+)/param_importances")
@@ -146,7 +152,7 @@ class _Pages:
             content = b'{"trials":[' + texts + b"]," + envelope
             if not compress:
                 return content, []
-            packed = gzip.compress(content, LEVEL, mtime=0)
+            packed = gzip.compress(content, GZIP_LEVEL, mtime=0)
             if after == 0:
                 self._whole = key, packed
             return packed, kind
@@ -203,3 +209,57 @@ def _notes(attributes: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
     """The notes on trials that a study's system attributes hold, by trial id."""
     ids = [int(found[1]) for key in attributes if (found := _NOTE_KEY.fullmatch(key))]
     return {trial_id: get_note_from_system_attrs(attributes, trial_id) for trial_id in ids}
+
+
+def study_figures(
+    definition: StudyDefinition,
+    trials: Mapping[int, Trial],
+    contexts: Mapping[int, int | None],
+    *,
+    has_lines: bool,
+) -> list[dict[str, Any]]:
+    """Return what the study can show: {"id", "graph_object"} each, the latter JSON text.
+
+    Figures are made when the page asks and never stored: a stored one would be out of date as soon
+    as a worker finished the next trial. They travel with every poll, so each is a few kilobytes.
+
+    trials, contexts: by number; contexts: how many values each trial reads. has_lines: whether to
+    draw the reports of the best trials, which the page itself draws for small studies.
+    """
+    rows = [trials[number] for number in sorted(trials)]
+    against = definition.task.score_against
+    verdicts, presets = verdict_counts(rows), grouped(rows, lambda trial: trial.preset)
+    best = [row for row in best_first(rows) if row.reports][:_MOST_REPORTS] if has_lines else []
+    figures: dict[str, tuple[str, Figure | None]] = {
+        "verdicts": (
+            "What free runs do (verdicts)",
+            verdicts_chart(verdicts) if verdicts else None,
+        ),
+        "presets": (
+            "Score by preset",
+            presets_chart(presets, against) if any(group.complete for group in presets) else None,
+        ),
+        "limit": ("Score against the attainable limit", _limits(rows, contexts)),
+        "reports": (
+            f"Reports of the best {len(best)} trials",
+            reports_chart([row.reports for row in best], against) if best else None,
+        ),
+    }
+    return [
+        {
+            "id": f"freerun-{name}",
+            "graph_object": json.dumps(on_either_page(figure, title), separators=(",", ":")),
+        }
+        for name, (title, figure) in figures.items()
+        if figure is not None
+    ]
+
+
+def _limits(rows: Sequence[Trial], contexts: Mapping[int, int | None]) -> Figure | None:
+    limits = {
+        contexts[row.number]: row.record.limit for row in rows if row.record.limit is not None
+    }
+    groups = [g for g in grouped(rows, lambda row: contexts[row.number]) if g.complete]
+    if not limits or not groups:
+        return None
+    return limits_chart([(group, limits.get(int(group.key))) for group in groups])

@@ -19,8 +19,7 @@ from pydantic import (
 from models.candidate import Candidate, from_plain, to_plain
 from search.analysis.wording import shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import Export, export_of
-from search.export.manifest import MANIFEST, Manifest, first_fault
+from search.export.content import MANIFEST, Export, Manifest, export_of, first_fault
 from search.files import template
 from search.plugins import check_plugins
 from search.series import Purpose, Table
@@ -132,11 +131,7 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
         described=export.candidate.description(),
         shown_score=shown_score,
     )
-    files = {
-        CANDIDATE: _json(described),
-        STUDY: _json(export.definition),
-        README: readme.encode(),
-    }
+    files = {CANDIDATE: _json(described), STUDY: _json(export.definition), README: readme.encode()}
     if export.table is not None:
         files[DATA] = export.table.to_bytes()
     if export.weights is not None:

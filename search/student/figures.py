@@ -19,8 +19,7 @@ from search.plotting.charts import (
     short,
     stroke,
 )
-from search.plotting.drawing import LEAST_ERROR, Axis, Drawing, Line
-from search.plotting.palette import Dash, Role
+from search.plotting.drawing import LEAST_ERROR, Axis, Dash, Drawing, Line, Role
 from search.series import FloatArray
 
 _LEAST_SCORE = 1e-6

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.analysis.study_results import StudyResults
+from search.analysis.study_results import StudyResults, Winner
 from search.analysis.trials import Trial, context_steps
-from search.analysis.winner import Winner
 from search.evaluation.diagnostics import OneStep, Sensitivity, Transfer
 from search.plotting.artifacts import ROLLOUT
 from search.series import SineSeries

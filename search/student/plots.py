@@ -8,9 +8,9 @@ from search.analysis.importances import Importance
 from search.analysis.wording import shown_score
 from search.plotting.charts import chart, short
 from search.plotting.drawing import Line
-from search.plotting.errors import error_drawing, error_line
+from search.plotting.free_runs import error_drawing, error_line
 from search.plotting.study import importances_chart
-from search.report.parts import Plot
+from search.report.figures import Plot
 from search.series import FloatArray
 from search.student.figures import (
     Interval,

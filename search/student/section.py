@@ -10,8 +10,8 @@ from search.analysis.importances import importances
 from search.analysis.study_results import StudyResults
 from search.analysis.wording import counted, shown_score
 from search.files import template
-from search.report.figures import data_url
-from search.report.parts import Block, Picture, Section
+from search.report.figures import Picture, data_url
+from search.report.page import Block, Section
 from search.student import plots, sentences
 from search.student.findings import Attempt, ExampleRun, StudyFindings, study_findings
 

@@ -10,18 +10,19 @@ from urllib.parse import urlencode
 import pytest
 from optuna.artifacts import upload_artifact
 
-from search.dashboard.app import Access, dashboard_app
-from search.dashboard.guards import CostlyPlots
-from search.dashboard.login import OneTimeLink
-from search.dashboard.passwords import Credentials, credentials_of
-from search.dashboard.sessions import (
+from search.dashboard.credentials import (
     OF_ALL,
     PER_ADDRESS,
     SESSION_SECONDS,
     WINDOW_SECONDS,
+    Credentials,
     LoginLimit,
+    OneTimeLink,
     Sessions,
+    credentials_of,
 )
+from search.dashboard.layers import without_costly_plots
+from search.dashboard.serving import Access, dashboard_app
 from search.errors import UsageError
 from search.storage import Storage
 from tests.search.dashboard.client import HOST, Client
@@ -301,7 +302,7 @@ def test_plots_of_too_many_trials_are_refused_and_others_drawn() -> None:
         return [b"drawn"]
 
     sizes = {1: 150, 2: 300, 3: 10_000, 4: None}
-    client = Client(CostlyPlots(app, sizes.get))
+    client = Client(without_costly_plots(app, sizes.get))
     statuses = {
         (plot, study): client.get(f"/api/studies/{study}/plot/{plot}").status
         for plot in ("contour", "rank", "slice")

@@ -12,9 +12,8 @@ from search.analysis.groups import Group
 from search.analysis.importances import Importance
 from search.plotting import study
 from search.plotting.charts import add_vertical_line, chart, log_axis, on_either_page
-from search.plotting.drawing import Axis, Drawing, Line
-from search.plotting.errors import baseline_lines, error_drawing, error_line
-from search.plotting.palette import COLOURS
+from search.plotting.drawing import COLOURS, Axis, Drawing, Line
+from search.plotting.free_runs import baseline_lines, error_drawing, error_line
 from search.student.figures import (
     Interval,
     LimitCurves,

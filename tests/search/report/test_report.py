@@ -17,8 +17,7 @@ from search.analysis.wording import (
     shown_score,
 )
 from search.errors import UnknownStudyError, UsageError
-from search.report.page import write_report
-from search.report.study_section import StudyReport, study_report
+from search.report.page import StudyReport, study_report, write_report
 from search.storage import Storage
 
 if TYPE_CHECKING:

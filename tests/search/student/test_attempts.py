@@ -15,8 +15,7 @@ import pytest
 from search.analysis.study_results import StudyResults
 from search.plotting.artifacts import trial_artifacts
 from search.records import Record
-from search.report.page import write_report
-from search.report.parts import Section
+from search.report.page import Section, write_report
 from search.running.worker import Worker
 from search.storage import Storage, StudyReader, StudyStore, open_storage
 from search.student.findings import ComponentEffect, StudyFindings, study_findings
