@@ -6,6 +6,7 @@ from http import HTTPStatus
 from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote
 
+from search.dashboard import layers
 from search.dashboard.credentials import (
     LOGIN_PATH,
     SESSION_SECONDS,
@@ -14,18 +15,7 @@ from search.dashboard.credentials import (
     OneTimeLink,
     Sessions,
 )
-from search.dashboard.layers import (
-    App,
-    Body,
-    Environ,
-    Start,
-    answer,
-    header,
-    is_same_origin,
-    method,
-    path,
-    refusal,
-)
+from search.dashboard.layers import App, Body, Environ, Start
 from search.files import template
 
 _PACKAGE = "search.dashboard"
@@ -56,9 +46,9 @@ class Login:
 
     def __call__(self, environ: Environ, start: Start) -> Body:
         is_known = self._sessions.is_valid(_cookie(environ))
-        if path(environ) != LOGIN_PATH:
+        if layers.path(environ) != LOGIN_PATH:
             return self._app(environ, start) if is_known else self._refused(environ, start)
-        if method(environ) == "POST":
+        if layers.method(environ) == "POST":
             return self._by_password(environ, start)
         token, wanted = _query(environ, "token"), _query(environ, "next")
         if token:
@@ -70,8 +60,8 @@ class Login:
         wanted = form.get("next", "")
         if not isinstance(self._key, Credentials):
             return self._page(start, wanted)
-        if not is_same_origin(environ):
-            return refusal(start, HTTPStatus.FORBIDDEN, "log in on the dashboard's own page")
+        if not layers.is_same_origin(environ):
+            return layers.refusal(start, HTTPStatus.FORBIDDEN, "log in on the dashboard's own page")
         if (wait := self._limit.wait_seconds(_address(environ))) > 0:
             return self._too_many(start, wait, wanted)
         if not self._key.matches(form.get("user", ""), form.get("password", "")):
@@ -89,13 +79,13 @@ class Login:
         # go on without the cookie, which is for requests of our own pages only.
         page = template(_PACKAGE, "entered.html").render(home=_HOME).encode()
         headers = [*_PAGE_HEADERS, ("Referrer-Policy", "no-referrer"), self._opened(environ)]
-        return answer(start, HTTPStatus.OK, page, "text/html; charset=utf-8", headers)
+        return layers.answer(start, HTTPStatus.OK, page, "text/html; charset=utf-8", headers)
 
     def _refused(self, environ: Environ, start: Start) -> Body:
-        if method(environ) == "GET" and "text/html" in header(environ, "Accept"):
+        if layers.method(environ) == "GET" and "text/html" in layers.header(environ, "Accept"):
             query = environ.get("QUERY_STRING", "")
-            return self._page(start, quote(path(environ)) + (f"?{query}" if query else ""))
-        return refusal(start, HTTPStatus.UNAUTHORIZED, "log in first", [_CHALLENGE])
+            return self._page(start, quote(layers.path(environ)) + (f"?{query}" if query else ""))
+        return layers.refusal(start, HTTPStatus.UNAUTHORIZED, "log in first", [_CHALLENGE])
 
     def _too_many(self, start: Start, wait: float, wanted: str = "") -> Body:
         seconds = math.ceil(wait)
@@ -115,7 +105,7 @@ class Login:
             wanted=wanted, problem=problem, has_password=isinstance(self._key, Credentials)
         )
         headers = [*_PAGE_HEADERS, told]
-        return answer(start, status, page.encode(), "text/html; charset=utf-8", headers)
+        return layers.answer(start, status, page.encode(), "text/html; charset=utf-8", headers)
 
     def _opened(self, environ: Environ) -> tuple[str, str]:
         """The cookie of a new session, for an address whose tries are forgotten."""
@@ -133,7 +123,7 @@ def _cookie_name(environ: Environ) -> str:
 
 def _cookie(environ: Environ) -> str:
     try:
-        found = SimpleCookie(header(environ, "Cookie")).get(_cookie_name(environ))
+        found = SimpleCookie(layers.header(environ, "Cookie")).get(_cookie_name(environ))
     except CookieError:
         return ""
     return "" if found is None else found.value

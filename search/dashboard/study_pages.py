@@ -26,17 +26,8 @@ from optuna_dashboard._serializer import serialize_study_detail
 from search.analysis.groups import grouped
 from search.analysis.importances import FEWEST_TRIALS, importances
 from search.analysis.trials import Trial, best_first, verdict_counts
-from search.dashboard.layers import (
-    GZIP_LEVEL,
-    App,
-    Body,
-    Environ,
-    Start,
-    answer,
-    method,
-    path,
-    takes_gzip,
-)
+from search.dashboard import layers
+from search.dashboard.layers import App, Body, Environ, Start
 from search.dashboard.study_trials import StudyTrials
 from search.errors import UnknownStudyError
 from search.plotting.charts import Figure, on_either_page
@@ -65,10 +56,10 @@ class StudyPages:
         self._known: dict[int, _Pages] = {}
 
     def __call__(self, environ: Environ, start: Start) -> Body:
-        if method(environ) == "GET":
-            if found := _STUDY.fullmatch(path(environ)):
+        if layers.method(environ) == "GET":
+            if found := _STUDY.fullmatch(layers.path(environ)):
                 return self._study(environ, start, int(found[1]))
-            if found := _IMPORTANCES.fullmatch(path(environ)):
+            if found := _IMPORTANCES.fullmatch(layers.path(environ)):
                 return self._importances(environ, start, int(found[1]))
         return self._app(environ, start)
 
@@ -93,8 +84,8 @@ class StudyPages:
         after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
         if pages is None or frozen is None or not after.isdecimal():
             return self._app(environ, start)
-        content, headers = pages.detail(frozen, int(after), compress=takes_gzip(environ))
-        return answer(start, HTTPStatus.OK, content, "application/json", headers)
+        content, headers = pages.detail(frozen, int(after), compress=layers.takes_gzip(environ))
+        return layers.answer(start, HTTPStatus.OK, content, "application/json", headers)
 
     def _importances(self, environ: Environ, start: Start, study_id: int) -> Body:
         pages = self._pages(study_id)
@@ -102,7 +93,7 @@ class StudyPages:
         if found is None:
             return self._app(environ, start)
         content = json.dumps({"param_importances": [found]}).encode()
-        return answer(start, HTTPStatus.OK, content, "application/json")
+        return layers.answer(start, HTTPStatus.OK, content, "application/json")
 
     def _pages(self, study_id: int) -> "_Pages | None":
         with suppress(KeyError, UnknownStudyError):
@@ -152,7 +143,7 @@ class _Pages:
             content = b'{"trials":[' + texts + b"]," + envelope
             if not compress:
                 return content, []
-            packed = gzip.compress(content, GZIP_LEVEL, mtime=0)
+            packed = gzip.compress(content, layers.GZIP_LEVEL, mtime=0)
             if after == 0:
                 self._whole = key, packed
             return packed, kind

@@ -1,4 +1,4 @@
-"""The export of a candidate: a folder with all that is needed to train it again, and its networks."""
+"""The export of a candidate: a folder with all that a retraining needs, and its networks."""
 
 from search.export.content import Claim, Export, export_of
 from search.export.folder import export_study, read_export, write_export

@@ -29,18 +29,9 @@ from search.analysis.wording import (
 from search.files import template, write_file
 from search.plotting.drawing import COLOURS
 from search.records import BaselineRecord, FinalRecord, TrialRecord
+from search.report import figures
 from search.report.answer import Answer, study_answer
-from search.report.figures import (
-    Picture,
-    Plot,
-    VerdictRow,
-    error_plot,
-    history_plot,
-    importances_plot,
-    rate_plot,
-    rollout_plot,
-    verdict_rows,
-)
+from search.report.figures import Picture, Plot, VerdictRow
 from search.storage import Storage
 
 _SHOWN_TRIALS = 10
@@ -146,20 +137,20 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
     return StudyReport(
         name=results.study.name,
         answer=study_answer(results, baselines),
-        rollout=rollout_plot(results),
+        rollout=figures.rollout_plot(results),
         scale=scale_of(results.definition.task.score_against),
         groups=_groups(results, baselines),
-        errors=error_plot(results, baselines),
-        importances=importances_plot(found),
+        errors=figures.error_plot(results, baselines),
+        importances=figures.importances_plot(found),
         importances_note=""
         if found
         else f"Importances need {counted(FEWEST_TRIALS, 'complete trial')}; the study has "
         f"{results.counts.complete:,}.",
         effects=shown[:_OPEN_EFFECTS],
         more_effects=shown[_OPEN_EFFECTS:],
-        verdicts=verdict_rows(results),
-        history=history_plot(results),
-        rate=rate_plot(results),
+        verdicts=figures.verdict_rows(results),
+        history=figures.history_plot(results),
+        rate=figures.rate_plot(results),
         rungs=rungs_of(results.trials),
         crews=crews_of(results.trials, results.workers),
         failures=failures_of(results.trials),

@@ -21,6 +21,7 @@ from search.plotting.charts import (
 )
 from search.plotting.drawing import LEAST_ERROR, Axis, Dash, Drawing, Line, Role
 from search.series import FloatArray
+from search.study.limit.limit import Limit
 
 _LEAST_SCORE = 1e-6
 # Role and pattern of each verdict.
@@ -47,19 +48,6 @@ class Interval:
     low: float
     high: float
     place: float = 0.0
-
-
-@dataclass(frozen=True)
-class LimitCurves:
-    """Points (context steps, NMSE): of the limit over the horizons of the test and of the search,
-    and of trials; networks: on draws that they were not trained on, placed by their context."""
-
-    limit: Sequence[tuple[int, float]]
-    horizon_steps: int
-    short_limit: Sequence[tuple[int, float]]
-    short_horizon_steps: int
-    trials: Sequence[tuple[int, float]]
-    networks: Sequence[Interval]
 
 
 def spreads_chart(families: Sequence[tuple[str, Role, Sequence[float]]]) -> Figure:
@@ -104,44 +92,42 @@ def verdict_shares_chart(families: Sequence[tuple[str, Mapping[str, int]]]) -> F
     return figure(traces, x, names_axis(), height, barmode="stack", bargap=0.25)
 
 
-def limits_chart(curves: LimitCurves) -> Figure:
-    """Draw the limits as lines, trials as small points, networks on other draws with intervals."""
-    trials = [nmse for _, nmse in curves.trials]
-    traces = [
-        points(
-            "pruned",
-            f"a trial: mean of its replicas over {curves.short_horizon_steps} steps",
-            [steps for steps, _ in curves.trials],
-            [short(nmse) for nmse in trials],
-            "circle-open",
-            5,
-            opacity=0.7,
-        )
-    ]
-    lines: tuple[tuple[Sequence[tuple[int, float]], int, float, Dash], ...] = (
-        (curves.short_limit, curves.short_horizon_steps, 1.5, "dot"),
-        (curves.limit, curves.horizon_steps, 3, "solid"),
-    )
-    for limits, horizon, width, dash in lines:
-        x, y = [samples for samples, _ in limits], [short(nmse) for _, nmse in limits]
-        name = f"limit in the mean over {horizon} steps"
+def limits_chart(
+    limit: Limit,
+    short_limit: Limit,
+    trials: Sequence[tuple[int, float]],
+    networks: Sequence[Interval],
+) -> Figure:
+    """Draw the limits over the horizons of the test and of the search as lines.
+
+    trials: (context steps, NMSE) over the short horizon, drawn as small points. networks: on draws
+    that they were not trained on, placed by their context, with their intervals.
+    """
+    x, y = [steps for steps, _ in trials], [short(nmse) for _, nmse in trials]
+    name = f"a trial: mean of its replicas over {short_limit.horizon_steps} steps"
+    traces = [points("pruned", name, x, y, "circle-open", 5, opacity=0.7)]
+    looks: tuple[tuple[Limit, float, Dash], ...] = ((short_limit, 1.5, "dot"), (limit, 3, "solid"))
+    for of, width, dash in looks:
+        x, y = [c.samples for c in of.contexts], [short(c.nmse) for c in of.contexts]
+        name = f"limit in the mean over {of.horizon_steps} steps"
         traces.append(line("truth", name, x, y, line=stroke(width, dash)))
-    margins = [short(each.high - each.value) for each in curves.networks]
+    margins = [short(each.high - each.value) for each in networks]
     traces.append(
         points(
             "free-run",
-            f"a preset's best, on other draws, {curves.horizon_steps} steps",
-            [each.place for each in curves.networks],
-            [short(each.value) for each in curves.networks],
+            f"a preset's best, on other draws, {limit.horizon_steps} steps",
+            [each.place for each in networks],
+            [short(each.value) for each in networks],
             "diamond",
             8,
             error_y={"array": margins, "thickness": 1.5},
-            text=[each.name for each in curves.networks],
+            text=[each.name for each in networks],
             hovertemplate="%{text}: %{y:.3g}<extra></extra>",
         )
     )
-    x_axis = log_axis("context (samples)", [samples for samples, _ in curves.limit])
-    y_axis = log_axis("NMSE against the signal", [*trials, *(n for _, n in curves.limit)])
+    x_axis = log_axis("context (samples)", [c.samples for c in limit.contexts])
+    shown = [*(nmse for _, nmse in trials), *(c.nmse for c in limit.contexts)]
+    y_axis = log_axis("NMSE against the signal", shown)
     legend = {"orientation": "v", "x": 0, "y": 1.02, "yanchor": "bottom"}
     margin = {"l": 70, "r": 20, "t": 110, "b": 55}
     return figure(traces, x_axis, y_axis, height=520, legend=legend, margin=margin)

@@ -12,20 +12,11 @@ from search.plotting.free_runs import error_drawing, error_line
 from search.plotting.study import importances_chart
 from search.report.figures import Plot
 from search.series import FloatArray
-from search.student.figures import (
-    Interval,
-    LimitCurves,
-    limits_chart,
-    ratios_chart,
-    sensitivity_chart,
-    series_chart,
-    spreads_chart,
-    verdict_shares_chart,
-)
-from search.student.findings import StudyFindings
+from search.student import figures
+from search.student.figures import Interval
+from search.student.findings import StudyFindings, margin
 from search.study.presets import BASELINE_NAME
 
-Z = 1.96  # of a 95 % interval around a mean
 # The attempts that blame vanishing gradients, and what they are compared with.
 _BLAMED = (
     BASELINE_NAME,
@@ -53,7 +44,7 @@ def scores(found: StudyFindings) -> Plot:
             "the error of a constant."
         ),
         alternative=f"Scores by preset, best to worst. {in_words}.",
-        figure=spreads_chart(
+        figure=figures.spreads_chart(
             [
                 (a.name, "free-run" if a.preset.is_attempt else "good", a.scores)
                 for a in found.attempts
@@ -75,7 +66,7 @@ def verdicts(found: StudyFindings) -> Plot:
         caption="What the free runs of each preset do: the most frequent verdict of each trial's "
         "replicas.",
         alternative=f"Trials by verdict. {in_words}.",
-        figure=verdict_shares_chart(families),
+        figure=figures.verdict_shares_chart(families),
     )
 
 
@@ -84,18 +75,11 @@ def limits(found: StudyFindings) -> list[Plot]:
     if found.limit is None or found.short_limit is None or found.limit.reason:
         return []
     networks = [
-        Interval(a.name, t.mean, t.mean - margin, t.mean + margin, t.context_steps)
+        Interval(a.name, t.mean, t.mean - margin(t), t.mean + margin(t), t.context_steps)
         for a in found.attempts
-        if (t := a.transfer) is not None and (margin := Z * t.standard_error) is not None
+        if (t := a.transfer) is not None
     ]
-    curves = LimitCurves(
-        limit=[(c.samples, c.nmse) for c in found.limit.contexts],
-        horizon_steps=found.limit.horizon_steps,
-        short_limit=[(c.samples, c.nmse) for c in found.short_limit.contexts],
-        short_horizon_steps=found.short_limit.horizon_steps,
-        trials=[point for a in found.attempts for point in a.contexts],
-        networks=networks,
-    )
+    trials = [point for a in found.attempts for point in a.contexts]
     return [
         Plot(
             key="limit",
@@ -109,7 +93,7 @@ def limits(found: StudyFindings) -> list[Plot]:
             ),
             alternative="Limit in the mean by samples seen: "
             + ", ".join(f"{c.samples}: {shown_score(c.nmse)}" for c in found.limit.contexts),
-            figure=limits_chart(curves),
+            figure=figures.limits_chart(found.limit, found.short_limit, trials, networks),
         )
     ]
 
@@ -167,7 +151,7 @@ def sensitivity(found: StudyFindings) -> list[Plot]:
             ),
             alternative="Gradient norm by lag. "
             + "; ".join(f"{name}: {n[0]:.2g} to {n[-1]:.2g}" for name, _, n in curves),
-            figure=sensitivity_chart(curves),
+            figure=figures.sensitivity_chart(curves),
         )
     ]
 
@@ -192,7 +176,7 @@ def components(found: StudyFindings) -> list[Plot]:
                 f"{r.name}: {shown_score(r.value)} ({shown_score(r.low)} to {shown_score(r.high)})"
                 for r in ratios
             ),
-            figure=ratios_chart(ratios, "error without it / error with it"),
+            figure=figures.ratios_chart(ratios, "error without it / error with it"),
         )
     ]
 
@@ -249,7 +233,7 @@ def replay(found: StudyFindings) -> list[Plot]:
             title=title,
             caption=caption,
             alternative=f"{title} of phase 0; {', '.join(line.name for line in lines)}.",
-            figure=series_chart(lines, train, run.values),
+            figure=figures.series_chart(lines, train, run.values),
         )
         for key, title, lines, caption in panels
     ]

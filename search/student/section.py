@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from PIL import Image
 
@@ -13,23 +12,11 @@ from search.files import template
 from search.report.figures import Picture, data_url
 from search.report.page import Block, Section
 from search.student import plots, sentences
-from search.student.findings import Attempt, ExampleRun, StudyFindings, study_findings
+from search.student.findings import Attempt, ExampleRun, margin, study_findings
 
 _PACKAGE = "search.student"
 # Pictures of examples within the page: half of what a trial keeps, since there are many.
 _EXAMPLE_PIXELS = (600, 253)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One preset in the table; limit, transfer and one_step as text, "" where there is none."""
-
-    attempt: Attempt
-    study: str
-    limit: str
-    transfer: str
-    one_step: str
-    examples: Sequence[Picture]
 
 
 def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
@@ -49,12 +36,12 @@ def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
             "Did any of the attempts work?",
             sentences.did_they_work(noisy),
             [*map(plots.scores, found), *map(plots.verdicts, found)],
-            _table([row for f in found for row in _rows(f)]),
+            template(_PACKAGE, "attempts.html").render(
+                found=found, picture=_picture, margin=margin, shown_score=shown_score
+            ),
         ),
         Block(
-            "What could they have reached?",
-            sentences.what_was_possible(noisy),
-            plots.limits(noisy),
+            "What could they have reached?", sentences.what_was_possible(noisy), plots.limits(noisy)
         ),
         Block(
             "Why did the one-step forecast look good?",
@@ -86,31 +73,7 @@ def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
     ]
 
 
-def _table(rows: Sequence[Row]) -> str:
-    return template(_PACKAGE, "attempts.html").render(rows=rows, shown_score=shown_score)
-
-
-def _rows(found: StudyFindings) -> list[Row]:
-    rows = []
-    for attempt in found.attempts:
-        limit, transfer = found.limit_at(attempt.context_steps), attempt.transfer
-        rows.append(
-            Row(
-                attempt=attempt,
-                study=found.name,
-                limit="" if limit is None else shown_score(limit.nmse),
-                transfer=""
-                if transfer is None
-                else f"{shown_score(transfer.mean)} ± "
-                f"{shown_score(plots.Z * transfer.standard_error)}",
-                one_step="" if attempt.one_step is None else shown_score(attempt.one_step.nmse),
-                examples=[_example(attempt, example) for example in attempt.examples],
-            )
-        )
-    return rows
-
-
-def _example(attempt: Attempt, example: ExampleRun) -> Picture:
+def _picture(attempt: Attempt, example: ExampleRun) -> Picture:
     with Image.open(io.BytesIO(example.picture)) as picture:
         small = picture.convert("RGB").resize(_EXAMPLE_PIXELS, Image.Resampling.LANCZOS)
     content = io.BytesIO()

@@ -1,16 +1,14 @@
 """What studies of presets found, in sentences that claim no more than the numbers show."""
 
+from collections import Counter
 from collections.abc import Sequence
-
-import numpy as np
+from statistics import median
 
 from search.analysis.importances import Importance
 from search.analysis.wording import counted, shown_score
-from search.student.findings import Attempt, ComponentEffect, StudyFindings
+from search.student.findings import Attempt, ComponentEffect, StudyFindings, margin
 from search.study.limit.limit import FEWEST_DRAWS, compared_with_floor
 from search.study.presets import BASELINE_NAME
-
-_Z = 1.96  # of a 95 % interval around a mean
 
 
 def headline(found: StudyFindings) -> str:
@@ -34,19 +32,16 @@ def did_they_work(found: StudyFindings) -> list[str]:
     others = [a for a in found.attempts if not a.preset.is_attempt]
     scores = [score for a in attempts for score in a.scores]
     best = min(attempts, key=lambda a: a.scores[0])
-    verdicts: dict[str, int] = {}
+    verdicts: Counter[str] = Counter()
     for attempt in attempts:
-        for verdict, count in attempt.verdicts.items():
-            verdicts[verdict] = verdicts.get(verdict, 0) + count
-    ranked = sorted(verdicts.items(), key=lambda pair: -pair[1])
+        verdicts.update(attempt.verdicts)
+    shares = [f"{verdict} {100 * n / len(scores):.1f} %" for verdict, n in verdicts.most_common()]
     sentences = [
         f"{counted(len(scores), 'complete attempt')} of {counted(len(attempts), 'kind')} have a "
-        f"median score of {shown_score(float(np.median(scores)))}; a constant at the mean of the "
+        f"median score of {shown_score(median(scores))}; a constant at the mean of the "
         f"wave scores about 1. The best is trial {best.best_trial} ({best.name}) with "
         f"{shown_score(best.scores[0])}. As the minimum of many scores, this flatters it.",
-        "Their verdicts: "
-        + ", ".join(f"{verdict} {100 * n / len(scores):.1f} %" for verdict, n in ranked)
-        + ".",
+        f"Their verdicts: {', '.join(shares)}.",
     ]
     sentences += [
         f"For comparison, {a.name} ({a.preset.change}): {counted(len(a.scores), 'trial')}, median "
@@ -67,7 +62,7 @@ def what_was_possible(found: StudyFindings) -> list[str]:
     least = None if shortest is None else found.limit_at(shortest.context_steps)
     if shortest is not None and least is not None and not found.limit.reason:
         longest = max(
-            (c for c in found.limit.contexts if c.samples <= found.limit.floor.samples),
+            (c for c in found.limit.contexts if c.samples <= floor.samples),
             key=lambda c: c.samples,
         )
         sentences.append(
@@ -97,22 +92,19 @@ def what_was_possible(found: StudyFindings) -> list[str]:
 
 def _transfers(windows: Sequence[Attempt], samples: int, limit: float) -> list[str]:
     measured = [
-        a
+        (a.name, a.transfer)
         for a in windows
         if a.context_steps == samples and a.transfer and a.transfer.draws >= FEWEST_DRAWS
     ]
     if not measured:
         return []
-    best = min(measured, key=lambda a: a.transfer.mean if a.transfer else np.inf)
-    transfer = best.transfer
-    assert transfer is not None
-    margin = _Z * transfer.standard_error
-    low, high = transfer.mean - margin, transfer.mean + margin
+    name, transfer = min(measured, key=lambda pair: pair[1].mean)
+    low, high = transfer.mean - margin(transfer), transfer.mean + margin(transfer)
     side = "above" if low > limit else "not distinguishable from" if high >= limit else "below"
     return [
         f"The best trial of each preset that reads {samples} samples was trained again, and its "
         f"networks were run on {counted(transfer.draws, 'other draw')}. The least mean is that "
-        f"of {best.name}, {shown_score(transfer.mean)} (95 % interval {shown_score(low)} to "
+        f"of {name}, {shown_score(transfer.mean)} (95 % interval {shown_score(low)} to "
         f"{shown_score(high)}), {side} the limit of {shown_score(limit)}. The score of a trial "
         "can be lower: its networks were trained on the same draw and have seen more than their "
         "window."

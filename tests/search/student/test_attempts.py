@@ -202,9 +202,9 @@ def test_what_goes_along_with_a_component_is_said(found: StudyFindings) -> None:
     assert any(effect.along for effect in found.effects)
     chosen = [
         ComponentEffect(
-            "context", "windows of 4", ("autonomous", "state estimate"), 1234.0, 2.0, 2e4, 0.1, 16
+            "context", "windows of 4", ("autonomous", "state estimate"), 1234.0, 2.0, 2e4, 16
         ),
-        ComponentEffect("schedule", "a constant learning rate", (), 1.5, 1.1, 2.0, 0.1, 16),
+        ComponentEffect("schedule", "a constant learning rate", (), 1.5, 1.1, 2.0, 16),
     ]
     said = " ".join(what_the_winner_needs(chosen))
     assert (
