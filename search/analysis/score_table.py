@@ -48,7 +48,6 @@ class Row:
 
     @property
     def mean_score(self) -> float:
-        """The mean of the scores."""
         return float(np.mean(self.scores)) if self.scores else self.score
 
 
@@ -113,6 +112,11 @@ def span(
 
 def _free_runs(number: int, steps: int) -> str:
     return f"{counted(number, 'free run')} of {counted(steps, 'step')}"
+
+
+def by_score(baselines: Mapping[str, BaselineRecord]) -> list[str]:
+    """The names of baselines, the best first."""
+    return sorted(baselines, key=lambda name: baselines[name].score)
 
 
 def pairs(scores: Sequence[float], opponent: Sequence[float]) -> tuple[int, int] | None:

@@ -97,7 +97,6 @@ class StudyResults:
 
     @classmethod
     def read(cls, study: StudyReader) -> Self:
-        """Read a study's results."""
         data, jobs = study.data(), study.final_jobs()
         trials = [Trial.of(trial) for trial in study.frozen_trials()]
         return cls(
@@ -119,5 +118,9 @@ class StudyResults:
         return self.definition.full_space().resolve(trial.params)
 
     def trial(self, trial_id: int) -> Trial:
-        """The trial of an id."""
         return next(trial for trial in self.trials if trial.trial_id == trial_id)
+
+    def artifact(self, trial: Trial, filename: str) -> bytes | None:
+        """What a trial keeps under a name, None where it does not."""
+        kept = self.study.artifacts(trial.trial_id)
+        return next((file.content for file in kept if file.filename == filename), None)

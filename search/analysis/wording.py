@@ -17,7 +17,6 @@ def shown_score(score: float) -> str:
 
 
 def shown_scores(scores: Sequence[float]) -> str:
-    """Scores side by side, in their order."""
     return ", ".join(shown_score(score) for score in scores)
 
 

@@ -9,6 +9,7 @@ import ipaddress
 import json
 import re
 from collections.abc import Callable, Collection, Iterable, Sequence
+from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any, TypeAlias
 from urllib.parse import urlsplit
@@ -54,7 +55,6 @@ def header(environ: Environ, name: str) -> str:
 
 
 def takes_gzip(environ: Environ) -> bool:
-    """Whether the answer may be compressed."""
     return "gzip" in header(environ, "Accept-Encoding").lower()
 
 
@@ -185,7 +185,17 @@ def with_safe_artifacts(app: App) -> App:
 
 def with_framing(app: App) -> App:
     """No other site shows it in a frame, and nothing guesses types."""
-    return _with_headers(app, _framing)
+    wanted = {
+        "X-Frame-Options": "DENY",
+        "X-Content-Type-Options": "nosniff",
+        "Referrer-Policy": "same-origin",
+    }
+
+    def framed(headers: Headers) -> Headers:
+        own = {name.lower() for name, _ in headers}
+        return headers + [pair for pair in wanted.items() if pair[0].lower() not in own]
+
+    return _with_headers(app, framed)
 
 
 def compressed(app: App) -> App:
@@ -204,7 +214,10 @@ def compressed(app: App) -> App:
         if not _is_text(headers):
             start(status, headers)
             return body
-        content = _read(body)
+        with ExitStack() as stack:
+            if hasattr(body, "close"):
+                stack.callback(body.close)
+            content = b"".join(body)
         if len(content) >= _LEAST_BYTES:
             content = gzip.compress(content, GZIP_LEVEL, mtime=0)
             headers.append(("Content-Encoding", "gzip"))
@@ -252,16 +265,6 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return None
 
 
-def _framing(headers: Headers) -> Headers:
-    own = {name.lower() for name, _ in headers}
-    wanted = [
-        ("X-Frame-Options", "DENY"),
-        ("X-Content-Type-Options", "nosniff"),
-        ("Referrer-Policy", "same-origin"),
-    ]
-    return headers + [(name, value) for name, value in wanted if name.lower() not in own]
-
-
 def _safe_headers(headers: Headers) -> Headers:
     kept = [(name, value) for name, value in headers if name.lower() not in _OURS]
     types = [value for name, value in headers if name.lower() == "content-type"]
@@ -273,12 +276,3 @@ def _safe_headers(headers: Headers) -> Headers:
 def _is_text(headers: Headers) -> bool:
     names = {name.lower(): value for name, value in headers}
     return "content-encoding" not in names and names.get("content-type", "").startswith(_TEXTS)
-
-
-def _read(body: Body) -> bytes:
-    try:
-        return b"".join(body)
-    finally:
-        close = getattr(body, "close", None)
-        if close is not None:
-            close()

@@ -5,7 +5,6 @@ import socket
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from threading import Thread
 from types import FrameType
 from typing import NoReturn
@@ -29,33 +28,30 @@ _BACKLOG = 128
 _MOST_BODY_BYTES = 16 * 2**20
 
 
-@dataclass(frozen=True)
-class Access:
-    """Who may do what.
+def dashboard_app(
+    storage: Storage,
+    key: Credentials | OneTimeLink,
+    names: Collection[str] = (),
+    *,
+    any_address: bool = False,
+    writable: bool = False,
+) -> layers.App:
+    """The whole application, from the inside out; a thread begins to read the studies.
 
     key: credentials, or a link that works once. names: of hosts that the dashboard is reached by,
     beside loopback; any_address: by any address as well. writable: whether changes are let through.
     """
-
-    key: Credentials | OneTimeLink
-    names: Collection[str] = ()
-    any_address: bool = False
-    writable: bool = False
-
-
-def dashboard_app(storage: Storage, access: Access) -> layers.App:
-    """The whole application, from the inside out; a thread begins to read the studies."""
     # Given the storage, it reads through the cache; given a URL, it would read each study again.
     app: layers.App = optuna_dashboard.wsgi(storage.optuna, artifact_store=storage.artifacts)
     pages = StudyPages(app, storage)
     Thread(target=pages.warm_up, name="warm-up", daemon=True).start()
     app = layers.with_safe_artifacts(pages)
     app = layers.without_costly_plots(app, pages.trials_of)
-    app = layers.with_changes(app, writable=access.writable)
-    app = Login(app, access.key)
+    app = layers.with_changes(app, writable=writable)
+    app = Login(app, key)
     app = layers.with_health(app)
     app = layers.compressed(app)
-    app = layers.with_known_hosts(app, access.names, any_address=access.any_address)
+    app = layers.with_known_hosts(app, names, any_address=any_address)
     return layers.with_framing(app)
 
 
@@ -85,10 +81,9 @@ def serve_dashboard(
     with listening, _noted_signals(came), suppress(_Ended):
         _say(_invitation(url, host, writable=writable))
         key = credentials or OneTimeLink(lambda link: _say(f"Log in, once: {url}{link}"))
-        own_name = socket.gethostname() if any_address else host
-        access = Access(key, {own_name, *allowed_hosts}, any_address, writable)
+        names = {socket.gethostname() if any_address else host, *allowed_hosts}
         server = create_server(
-            dashboard_app(storage, access),
+            dashboard_app(storage, key, names, any_address=any_address, writable=writable),
             sockets=[listening],
             threads=_THREADS,
             ident="freerun",

@@ -189,10 +189,8 @@ class _Pages:
             )
             self._figures = trials.version, figures
         plain["plotly_graph_objects"] += self._figures[1]
-        best = trials.best()
-        head = (
-            b'"best_trials":[' + trials.texts([] if best is None else [best.number], notes) + b"],"
-        )
+        best = [trial.number for trial in best_first(trials.rows.values())[:1]]
+        head = b'"best_trials":[' + trials.texts(best, notes) + b"],"
         return head + json.dumps(plain, separators=(",", ":")).encode()[1:]
 
 
@@ -221,28 +219,22 @@ def study_figures(
     against = definition.task.score_against
     verdicts, presets = verdict_counts(rows), grouped(rows, lambda trial: trial.preset)
     best = [row for row in best_first(rows) if row.reports][:_MOST_REPORTS] if has_lines else []
-    figures: dict[str, tuple[str, Figure | None]] = {
-        "verdicts": (
-            "What free runs do (verdicts)",
-            verdicts_chart(verdicts) if verdicts else None,
-        ),
-        "presets": (
-            "Score by preset",
-            presets_chart(presets, against) if any(group.complete for group in presets) else None,
-        ),
-        "limit": ("Score against the attainable limit", _limits(rows, contexts)),
-        "reports": (
-            f"Reports of the best {len(best)} trials",
-            reports_chart([row.reports for row in best], against) if best else None,
-        ),
-    }
+    shown: list[tuple[str, str, Figure]] = []
+    if verdicts:
+        shown.append(("verdicts", "What free runs do (verdicts)", verdicts_chart(verdicts)))
+    if any(group.complete for group in presets):
+        shown.append(("presets", "Score by preset", presets_chart(presets, against)))
+    if (limits := _limits(rows, contexts)) is not None:
+        shown.append(("limit", "Score against the attainable limit", limits))
+    if best:
+        reports = reports_chart([row.reports for row in best], against)
+        shown.append(("reports", f"Reports of the best {len(best)} trials", reports))
     return [
         {
             "id": f"freerun-{name}",
             "graph_object": json.dumps(on_either_page(figure, title), separators=(",", ":")),
         }
-        for name, (title, figure) in figures.items()
-        if figure is not None
+        for name, title, figure in shown
     ]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.analysis.trials import Trial, best_first, context_steps
+from search.analysis.trials import Trial, context_steps
 from search.storage import StudyReader
 from search.study.space import Space
 
@@ -24,6 +24,7 @@ from search.study.space import Space
 REFRESH_SECONDS = 1.0
 
 _ARTIFACTS = "artifacts:"
+_NO_NOTE = b'{"version": 0, "body": ""}'
 # As optuna-dashboard cuts attributes that are neither texts nor numbers.
 _MOST_SIGNS = 1024
 
@@ -82,13 +83,8 @@ class StudyTrials:
             for number in numbers
         )
 
-    def best(self) -> Trial | None:
-        """The complete trial of the least value, the first of several."""
-        return next(iter(best_first(self.rows.values())), None)
-
     @property
     def complete(self) -> int:
-        """How many trials are complete."""
         return sum(row.state == "complete" for row in self.rows.values())
 
     @property
@@ -153,14 +149,9 @@ def trial_json(trial: FrozenTrial, study_id: int) -> bytes:
 
 def with_note(trial: bytes, note: Mapping[str, Any] | None) -> bytes:
     """The whole JSON object. Notes are the study's, and may be written after the trial's end."""
-    return trial + (_NO_NOTE if note is None else _note(note))
-
-
-def _note(note: Mapping[str, Any]) -> bytes:
-    return b',"note":' + json.dumps(dict(note)).encode() + b"}"
-
-
-_NO_NOTE = _note({"version": 0, "body": ""})
+    return (
+        trial + b',"note":' + (_NO_NOTE if note is None else json.dumps(dict(note)).encode()) + b"}"
+    )
 
 
 def _rounded(value: Any) -> Any:

@@ -54,7 +54,6 @@ class Claim:
 
     @property
     def mean_score(self) -> float:
-        """The mean of the replicas' scores."""
         return float(np.mean(self.replica_scores))
 
 

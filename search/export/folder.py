@@ -175,6 +175,10 @@ def _read(folder: Path) -> Export:
     check_plugins(named_plugins(files[STUDY].decode(errors="replace")))
     definition = _parsed(STUDY, files[STUDY], TypeAdapter(StudyDefinition))
     described = _parsed(CANDIDATE, files[CANDIDATE], TypeAdapter(_CandidateFile))
+    try:
+        table = Table.from_bytes(files[DATA]) if DATA in files else None
+    except SeriesError as error:
+        raise ExportError(f"{DATA} can't be read: {error}") from error
     export = Export(
         study=manifest.study,
         trial=manifest.trial,
@@ -183,13 +187,13 @@ def _read(folder: Path) -> Export:
         definition=definition,
         claim=manifest.claim,
         test=manifest.test,
-        table=_table(files[DATA]) if DATA in files else None,
+        table=table,
         weights=files.get(WEIGHTS),
         weights_purpose=manifest.weights_purpose,
         versions=manifest.versions,
         machine=manifest.machine,
     )
-    if export.table is None and not export.definition.series.is_generated:
+    if table is None and not definition.series.is_generated:
         raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")
     _ = export.checkpoint  # raises where it is damaged
     return export
@@ -211,10 +215,3 @@ def _parsed(name: str, content: bytes, adapter: TypeAdapter[Read]) -> Read:
         return adapter.validate_json(content)
     except ValidationError as error:
         raise ExportError(f"{name} is damaged: {first_fault(error)}; export again") from None
-
-
-def _table(content: bytes) -> Table:
-    try:
-        return Table.from_bytes(content)
-    except SeriesError as error:
-        raise ExportError(f"{DATA} can't be read: {error}") from error

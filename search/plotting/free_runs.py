@@ -49,7 +49,9 @@ def rollout_drawing(
     baselines: (name, forecast `[time]` from the same start, whether to show it at first).
     positions: of every row of the series on the x axis; its steps 0, 1, ... where None.
     """
-    first, context = example.first_step, _shown_context(example)
+    # So few of the observed values that they do not dwarf the free run.
+    wanted = max(_SHOWN_HORIZONS * len(example.truth), _SHOWN_STEPS)
+    first, context = example.first_step, min(len(example.observed), wanted)
     observed = example.observed[len(example.observed) - context :]
 
     def at(step: int) -> Position:
@@ -135,12 +137,6 @@ def replicas_drawing(
     ]
     limits = _error_range(shown[np.isfinite(shown)])
     return Drawing(drawn, x_axis, Axis(y_title, is_log=True, limits=limits))
-
-
-def _shown_context(example: Example) -> int:
-    """How many of the observed values to show, so that they do not dwarf the free run."""
-    wanted = max(_SHOWN_HORIZONS * len(example.truth), _SHOWN_STEPS)
-    return min(len(example.observed), wanted)
 
 
 def _value_range(observed: FloatArray, example: Example) -> tuple[float, float]:

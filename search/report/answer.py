@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.candidate import Candidate
-from search.analysis.score_table import OPPONENT, pairs
+from search.analysis.score_table import OPPONENT, by_score, pairs
 from search.analysis.study_results import StudyResults, Winner
 from search.analysis.wording import counted, short_baseline_name, shown_score
 from search.records import BaselineRecord, FinalRecord
@@ -124,8 +124,8 @@ def _trainings(found: FinalRecord, definition: StudyDefinition) -> str:
 
 def _opponents(baselines: Mapping[str, BaselineRecord]) -> list[str]:
     """Return AR, and the best of the baselines if that is another one."""
-    best = sorted(baselines, key=lambda name: baselines[name].score)[:1]
-    return list(dict.fromkeys([name for name in baselines if name == OPPONENT] + best))
+    own = [name for name in baselines if name == OPPONENT]
+    return list(dict.fromkeys(own + by_score(baselines)[:1]))
 
 
 def _comparison(found: FinalRecord, name: str) -> str:

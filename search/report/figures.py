@@ -7,7 +7,7 @@ from typing import Any
 
 from search.analysis.course import history_of, rate_of
 from search.analysis.importances import Importance
-from search.analysis.score_table import OPPONENT
+from search.analysis.score_table import OPPONENT, by_score
 from search.analysis.study_results import StudyResults
 from search.analysis.trials import Trial, verdict_counts
 from search.analysis.wording import VERDICTS, counted, short_baseline_name, shown_score, truth_name
@@ -60,7 +60,6 @@ class VerdictRow:
 
     @property
     def count(self) -> int:
-        """Complete and pruned trials."""
         return self.complete + self.pruned
 
 
@@ -74,7 +73,7 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
         return _best_picture(results)
     found, where = winner.last.found, winner.last.purpose
     example, table = found.example, results.table
-    drawn = _by_score(found.baselines)
+    drawn = by_score(found.baselines)
     shown = {OPPONENT, *drawn[:1]}
     drawing = rollout_drawing(
         example,
@@ -122,12 +121,12 @@ def error_plot(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -
         where, errors = winner.last.purpose, winner.last.found.curve
         baselines = winner.last.found.baselines
     else:
-        content = _artifact(results, trial, CURVE)
+        content = results.artifact(trial, CURVE)
         if content is None:
             return None
         errors = read_curve_csv(content)
     lines = [error_line(f"trial {trial.number}", errors, "free-run")]
-    lines += baseline_lines([(name, baselines[name].curve) for name in _by_score(baselines)])
+    lines += baseline_lines([(name, baselines[name].curve) for name in by_score(baselines)])
     return Plot(
         key="error-by-horizon",
         title=f"Error by horizon in the {where}",
@@ -229,10 +228,6 @@ def _axis_positions(table: Table) -> list[float | str]:
         return [label.replace("/", "-") for label in table.times]
 
 
-def _by_score(baselines: Mapping[str, BaselineRecord]) -> list[str]:
-    return sorted(baselines, key=lambda name: baselines[name].score)
-
-
 def _best_picture(results: StudyResults) -> Picture | None:
     if not results.complete:
         return None
@@ -265,16 +260,11 @@ def _example(results: StudyResults, verdict: str) -> Picture | None:
 def _picture(
     results: StudyResults, trial: Trial, title: str, caption: str, what: str
 ) -> Picture | None:
-    content = _artifact(results, trial, ROLLOUT)
+    content = results.artifact(trial, ROLLOUT)
     if content is None:
         return None
     shown = f"Observed values, the truth and the free run of trial {trial.number}, {what}."
     return Picture(title, caption, alternative=shown, url=data_url(content))
-
-
-def _artifact(results: StudyResults, trial: Trial, filename: str) -> bytes | None:
-    kept = results.study.artifacts(trial.trial_id)
-    return next((file.content for file in kept if file.filename == filename), None)
 
 
 def _line_in_words(line: Line) -> str:

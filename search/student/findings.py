@@ -116,7 +116,6 @@ class StudyFindings:
     short_limit: Limit | None
     effects: tuple[ComponentEffect, ...]
     replay: Replay | None
-    winner: Winner | None
 
     @property
     def name(self) -> str:
@@ -167,7 +166,6 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
         short_limit=_limit(results, contexts, definition.task.horizon_steps),
         effects=() if winner is None else _effects(definition.full_space(), winner, texts),
         replay=replays[0] if replays else None,
-        winner=winner,
     )
 
 
@@ -205,11 +203,8 @@ def _examples(results: StudyResults, complete: Sequence[Trial]) -> tuple[Example
         # The picture is of one replica, which may do something else than most of them.
         typical = [trial for trial in trials if trial.record.shown_verdict == verdict] or trials
         middle = typical[(len(typical) - 1) // 2]
-        examples += [
-            ExampleRun(verdict, len(trials), middle.number, middle.score, artifact.content)
-            for artifact in results.study.artifacts(middle.trial_id)
-            if artifact.filename == ROLLOUT
-        ]
+        if (picture := results.artifact(middle, ROLLOUT)) is not None:
+            examples.append(ExampleRun(verdict, len(trials), middle.number, middle.score, picture))
     return tuple(examples)
 
 

@@ -16,7 +16,7 @@ def headline(found: StudyFindings) -> str:
     attempts = [a for a in found.attempts if a.preset.is_attempt]
     complete, tracking = sum(len(a.scores) for a in attempts), sum(a.tracking for a in attempts)
     text = f"{tracking:,} of {counted(complete, 'attempt')} at the report's recipes track the wave"
-    winner = found.winner
+    winner = found.results.winner
     if winner is None or winner.tested is None:
         return text
     verdicts = winner.tested.verdicts
@@ -171,10 +171,14 @@ def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
         "depend on it are removed too, and the ratio is then that of all of them."
     ]
     if needed:
+
+        def along(e: ComponentEffect) -> str:
+            return f"; with it go {', '.join(e.along)}" if e.along else ""
+
         sentences.append(
             "The error is larger without: "
             + "; ".join(
-                f"{e.component} (instead: {e.without}{_along(e)}) {shown_score(e.ratio)} times, "
+                f"{e.component} (instead: {e.without}{along(e)}) {shown_score(e.ratio)} times, "
                 f"{shown_score(e.low)} to {shown_score(e.high)}"
                 for e in needed
             )
@@ -192,10 +196,6 @@ def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
             "effect if another one can take its place."
         )
     return sentences
-
-
-def _along(effect: ComponentEffect) -> str:
-    return f"; with it go {', '.join(effect.along)}" if effect.along else ""
 
 
 def what_decides(rows: Sequence[Importance]) -> list[str]:

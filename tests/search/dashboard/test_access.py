@@ -22,7 +22,7 @@ from search.dashboard.credentials import (
     credentials_of,
 )
 from search.dashboard.layers import without_costly_plots
-from search.dashboard.serving import Access, dashboard_app
+from search.dashboard.serving import dashboard_app
 from search.errors import UsageError
 from search.storage import Storage
 from tests.search.dashboard.client import HOST, Client
@@ -66,7 +66,7 @@ def form(user: str, password: str, wanted: str = "") -> bytes:
 def entered(storage: Storage, *, writable: bool = False) -> Client:
     """A client that has used the one-time link."""
     links: list[str] = []
-    app = dashboard_app(storage, Access(OneTimeLink(links.append), writable=writable))
+    app = dashboard_app(storage, OneTimeLink(links.append), writable=writable)
     client = Client(app)
     assert client.get(links[0]).status == 200
     return client
@@ -74,7 +74,7 @@ def entered(storage: Storage, *, writable: bool = False) -> Client:
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_without_a_login_everything_but_health_is_401(storage: Storage, route: str) -> None:
-    client = Client(dashboard_app(storage, Access(OneTimeLink(lambda _: None))))
+    client = Client(dashboard_app(storage, OneTimeLink(lambda _: None)))
     assert client.get(route).status == 401
     assert client.post(route).status == 401
     assert b"<form" not in client.get(route, Accept="text/html").content
@@ -96,20 +96,19 @@ def test_without_a_login_everything_but_health_is_401(storage: Storage, route: s
     ],
 )
 def test_a_foreign_host_is_400(storage: Storage, host: str, status: int) -> None:
-    access = Access(OneTimeLink(lambda _: None), names=["board.example"])
-    assert Client(dashboard_app(storage, access)).get("/health", Host=host).status == status
+    app = dashboard_app(storage, OneTimeLink(lambda _: None), ["board.example"])
+    assert Client(app).get("/health", Host=host).status == status
 
 
 def test_any_address_by_number_is_known_where_all_are_listened_on(storage: Storage) -> None:
-    access = Access(OneTimeLink(lambda _: None), any_address=True)
-    client = Client(dashboard_app(storage, access))
+    client = Client(dashboard_app(storage, OneTimeLink(lambda _: None), any_address=True))
     assert client.get("/health", Host="192.0.2.7:8080").status == 200
     assert client.get("/health", Host="evil.example").status == 400
 
 
 def test_a_link_logs_in_once_and_is_followed_by_another(storage: Storage) -> None:
     links: list[str] = []
-    app = dashboard_app(storage, Access(OneTimeLink(links.append)))
+    app = dashboard_app(storage, OneTimeLink(links.append))
     first, second, third = Client(app), Client(app), Client(app)
     answer = first.get(links[0])
     assert answer.status == 200
@@ -125,7 +124,7 @@ def test_a_link_logs_in_once_and_is_followed_by_another(storage: Storage) -> Non
 def test_a_password_logs_in_and_leads_where_one_wanted_to_go(
     storage: Storage, ada: Credentials
 ) -> None:
-    client = Client(dashboard_app(storage, Access(ada)))
+    client = Client(dashboard_app(storage, ada))
     page = client.get("/dashboard/studies/1", Accept="text/html")
     assert page.status == 401
     assert b'value="/dashboard/studies/1"' in page.content
@@ -141,16 +140,14 @@ def test_a_password_logs_in_and_leads_where_one_wanted_to_go(
     "wanted", ["//evil.example", "https://evil.example", "/\\evil", "/a\r\nX: y"]
 )
 def test_a_login_leads_to_no_other_site(storage: Storage, ada: Credentials, wanted: str) -> None:
-    answer = Client(dashboard_app(storage, Access(ada))).post(
-        "/login", form("ada", "lovelace", wanted)
-    )
+    answer = Client(dashboard_app(storage, ada)).post("/login", form("ada", "lovelace", wanted))
     assert answer.headers["location"] == "/dashboard"
 
 
 def test_logins_are_limited_even_with_the_right_password(
     storage: Storage, ada: Credentials
 ) -> None:
-    app = dashboard_app(storage, Access(ada))
+    app = dashboard_app(storage, ada)
     client = Client(app)
     statuses = [client.post("/login", form("eve", "x")).status for _ in range(PER_ADDRESS + 1)]
     assert statuses == [401] * PER_ADDRESS + [429]
@@ -171,7 +168,7 @@ def test_logins_are_free_again_after_a_while_and_limited_over_all_addresses() ->
 
 
 def test_a_login_that_another_site_sends_is_refused(storage: Storage, ada: Credentials) -> None:
-    client = Client(dashboard_app(storage, Access(ada)))
+    client = Client(dashboard_app(storage, ada))
     answer = client.post("/login", form("ada", "lovelace"), Origin="https://evil.example")
     assert (answer.status, "set-cookie" in answer.headers) == (403, False)
 
@@ -331,7 +328,7 @@ def test_no_other_site_may_frame_the_page(finished: Invented, finished_storage: 
 
 
 def test_a_long_form_is_no_login(storage: Storage, ada: Credentials) -> None:
-    client = Client(dashboard_app(storage, Access(ada)))
+    client = Client(dashboard_app(storage, ada))
     assert client.post("/login", b"user=ada&password=" + b"x" * 10_000).status == 401
 
 
