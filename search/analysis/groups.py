@@ -1,7 +1,7 @@
 """Trials side by side: by any key, and by the value of a parameter."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -53,18 +53,12 @@ class ParameterEffect:
 
 def grouped(trials: Iterable[Trial], key: Callable[[Trial], Key | None]) -> list[Group]:
     """Return the groups in the order of their keys; trials without a key are in none."""
-    ended: Counter[Key] = Counter()
-    tracking: Counter[Key] = Counter()
-    scores: defaultdict[Key, list[float]] = defaultdict(list)
+    ended: defaultdict[Key, list[Trial]] = defaultdict(list)
     for trial in trials:
-        if trial.state not in ("complete", "pruned") or (value := key(trial)) is None:
-            continue
-        ended[value] += 1
-        tracking[value] += trial.record.verdict == "tracks"
-        if trial.is_scored:
-            scores[value].append(trial.score)
+        if trial.state in ("complete", "pruned") and (value := key(trial)) is not None:
+            ended[value].append(trial)
     keys = sorted(ended, key=lambda value: (isinstance(value, str), value))
-    return [_group(value, ended[value], tracking[value], scores[value]) for value in keys]
+    return [_group(value, ended[value]) for value in keys]
 
 
 def effects(
@@ -79,11 +73,13 @@ def effects(
     return [effect for effect in shown if len(effect.values) > 1]
 
 
-def _group(key: Key, trials: int, tracking: int, scores: list[float]) -> Group:
+def _group(key: Key, trials: Sequence[Trial]) -> Group:
+    tracking = sum(trial.record.verdict == "tracks" for trial in trials)
+    scores = [trial.score for trial in trials if trial.is_scored]
     if not scores:
-        return Group(key, trials, tracking, 0, None, None, None)
+        return Group(key, len(trials), tracking, 0, None, None, None)
     low, middle, high = np.percentile(scores, [25, 50, 75]).tolist()
-    return Group(key, trials, tracking, len(scores), min(scores), middle, (low, high))
+    return Group(key, len(trials), tracking, len(scores), min(scores), middle, (low, high))
 
 
 def _effect(trials: Sequence[Trial], name: str, domain: Domain) -> ParameterEffect:

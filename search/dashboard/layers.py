@@ -1,7 +1,7 @@
 """Layers of WSGI before optuna-dashboard, and the few words of WSGI that they share.
 
-A layer takes an application and returns one. Most refuse or disarm what a visitor's browser may
-have been misled to do.
+A layer takes an application and returns one. Guards refuse what a visitor's browser may have been
+misled to ask for.
 """
 
 import gzip
@@ -20,6 +20,8 @@ Environ: TypeAlias = WSGIEnvironment
 Start: TypeAlias = StartResponse
 Headers: TypeAlias = list[tuple[str, str]]
 Body: TypeAlias = Iterable[bytes]
+# Status and reason.
+Refused: TypeAlias = tuple[HTTPStatus, str]
 
 _HEALTH_PATH = "/health"
 _SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
@@ -102,25 +104,32 @@ def with_health(app: App) -> App:
     return healthy
 
 
-def with_known_hosts(app: App, names: Collection[str], *, any_address: bool) -> App:
-    """400 where the Host header is none of `names`.
+def guarded(app: App, refused: Callable[[Environ], Refused | None]) -> App:
+    """The application behind a guard, which returns what it refuses."""
+
+    def guard(environ: Environ, start: Start) -> Body:
+        found = refused(environ)
+        return app(environ, start) if found is None else refusal(start, *found)
+
+    return guard
+
+
+def unknown_host(environ: Environ, names: Collection[str], *, any_address: bool) -> Refused | None:
+    """Refuse a Host header that is none of `names`.
 
     A page of another name, whose address was changed to ours (DNS rebinding), would reach the
     dashboard through a visitor's browser. names: of hosts, without ports, which a proxy or a
     container may have changed. Loopback addresses are always known. any_address: whether every
     address is, since a browser that was asked for an address by number was not misled.
     """
-    known = {"localhost", *(name.lower().rstrip(".") for name in names)}
-
-    def refused(environ: Environ) -> tuple[HTTPStatus, str] | None:
-        host = _host_name(header(environ, "Host"))
-        address = _address(host)
-        if host in known or (address is not None and (any_address or address.is_loopback)):
-            return None
-        reason = f"the dashboard is not known as {host!r}; --allow-host names it so"
-        return HTTPStatus.BAD_REQUEST, reason
-
-    return _guarded(app, refused)
+    host = _host_name(header(environ, "Host"))
+    address = _address(host)
+    if address is not None and (any_address or address.is_loopback):
+        return None
+    if host in {"localhost", *(name.lower().rstrip(".") for name in names)}:
+        return None
+    reason = f"the dashboard is not known as {host!r}; --allow-host names it so"
+    return HTTPStatus.BAD_REQUEST, reason
 
 
 def is_wildcard(host: str) -> bool:
@@ -135,42 +144,34 @@ def is_loopback(host: str) -> bool:
     return host == "localhost" if address is None else address.is_loopback
 
 
-def with_changes(app: App, *, writable: bool) -> App:
-    """403 for what may change something, unless `writable` and our own page sent it."""
-
-    def refused(environ: Environ) -> tuple[HTTPStatus, str] | None:
-        if method(environ) in _SAFE_METHODS:
-            return None
-        if not writable:
-            reason = "this dashboard is read-only; `freerun dashboard --writable` allows changes"
-            return HTTPStatus.FORBIDDEN, reason
-        if not is_same_origin(environ):
-            return HTTPStatus.FORBIDDEN, "a change must be asked for by the dashboard's own page"
+def forbidden_change(environ: Environ, *, writable: bool) -> Refused | None:
+    """Refuse what may change something, unless `writable` and our own page sent it."""
+    if method(environ) in _SAFE_METHODS:
         return None
+    if not writable:
+        reason = "this dashboard is read-only; `freerun dashboard --writable` allows changes"
+        return HTTPStatus.FORBIDDEN, reason
+    if not is_same_origin(environ):
+        return HTTPStatus.FORBIDDEN, "a change must be asked for by the dashboard's own page"
+    return None
 
-    return _guarded(app, refused)
 
-
-def without_costly_plots(app: App, trials_of: Callable[[int], int | None]) -> App:
-    """403 for plots that the server would draw of too many trials.
+def costly_plot(environ: Environ, trials_of: Callable[[int], int | None]) -> Refused | None:
+    """Refuse a plot that the server would draw of too many trials.
 
     trials_of: how many a study has, by its id; None where that is not known.
     """
-
-    def refused(environ: Environ) -> tuple[HTTPStatus, str] | None:
-        found = _PLOT.fullmatch(path(environ))
-        if found is None:
-            return None
-        most = _MOST_TRIALS.get(found[2], _MOST_TRIALS_OTHERWISE)
-        trials = trials_of(int(found[1]))
-        if trials is None or trials <= most:
-            return None
-        return HTTPStatus.FORBIDDEN, (
-            f"the plot {found[2]} is drawn up to {most:,} trials, but the study has "
-            f"{trials:,}; see `freerun report`"
-        )
-
-    return _guarded(app, refused)
+    found = _PLOT.fullmatch(path(environ))
+    if found is None:
+        return None
+    most = _MOST_TRIALS.get(found[2], _MOST_TRIALS_OTHERWISE)
+    trials = trials_of(int(found[1]))
+    if trials is None or trials <= most:
+        return None
+    return HTTPStatus.FORBIDDEN, (
+        f"the plot {found[2]} is drawn up to {most:,} trials, but the study has {trials:,}; "
+        "see `freerun report`"
+    )
 
 
 def with_safe_artifacts(app: App) -> App:
@@ -226,16 +227,6 @@ def compressed(app: App) -> App:
         return [content]
 
     return packed
-
-
-def _guarded(app: App, refused: Callable[[Environ], tuple[HTTPStatus, str] | None]) -> App:
-    """The application behind a guard, which returns status and reason of what it refuses."""
-
-    def guard(environ: Environ, start: Start) -> Body:
-        found = refused(environ)
-        return app(environ, start) if found is None else refusal(start, *found)
-
-    return guard
 
 
 def _with_headers(app: App, change: Callable[[Headers], Headers]) -> App:

@@ -5,6 +5,7 @@ import socket
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from threading import Thread
 from types import FrameType
 from typing import NoReturn
@@ -46,12 +47,13 @@ def dashboard_app(
     pages = StudyPages(app, storage)
     Thread(target=pages.warm_up, name="warm-up", daemon=True).start()
     app = layers.with_safe_artifacts(pages)
-    app = layers.without_costly_plots(app, pages.trials_of)
-    app = layers.with_changes(app, writable=writable)
+    app = layers.guarded(app, partial(layers.costly_plot, trials_of=pages.trials_of))
+    app = layers.guarded(app, partial(layers.forbidden_change, writable=writable))
     app = Login(app, key)
     app = layers.with_health(app)
     app = layers.compressed(app)
-    app = layers.with_known_hosts(app, names, any_address=any_address)
+    known = partial(layers.unknown_host, names=names, any_address=any_address)
+    app = layers.guarded(app, known)
     return layers.with_framing(app)
 
 

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -15,18 +14,8 @@ from search.files import write_file
 from search.series import FloatArray, Table
 
 
-@dataclass(frozen=True, eq=False)
-class Forecast:
-    """Values `[time, channel]` at the times after a table's last row, in the table's units."""
-
-    time_column: str
-    times: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: FloatArray
-
-
-def forecast(export: Export, table: Table, horizon_steps: int) -> Forecast:
-    """Warm up on the table's last rows, then run freely for `horizon_steps` steps.
+def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
+    """Warm up on the table's last rows, then run freely: return the rows that come after it.
 
     Each network reads the values scaled by the mean and the standard deviation of its own training
     span, and runs alone; the forecast is their median, step by step.
@@ -44,7 +33,7 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Forecast:
         )
     _check_table(checkpoint, table)
     runs = _free_runs(checkpoint, table.values, horizon_steps)
-    return Forecast(
+    return Table(
         time_column=table.time_column,
         times=tuple(table.continue_time(horizon_steps)),
         columns=table.columns,
@@ -52,7 +41,7 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Forecast:
     )
 
 
-def write_forecast_csv(forecast: Forecast, path: Path) -> None:
+def write_forecast_csv(forecast: Table, path: Path) -> None:
     """Write the time column and one column per channel, all or nothing.
 
     Raises UsageError where the file can't be written.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
@@ -21,7 +22,7 @@ from search.dashboard.credentials import (
     Sessions,
     credentials_of,
 )
-from search.dashboard.layers import without_costly_plots
+from search.dashboard.layers import costly_plot, guarded
 from search.dashboard.serving import dashboard_app
 from search.errors import UsageError
 from search.storage import Storage
@@ -299,7 +300,7 @@ def test_plots_of_too_many_trials_are_refused_and_others_drawn() -> None:
         return [b"drawn"]
 
     sizes = {1: 150, 2: 300, 3: 10_000, 4: None}
-    client = Client(without_costly_plots(app, sizes.get))
+    client = Client(guarded(app, partial(costly_plot, trials_of=sizes.get)))
     statuses = {
         (plot, study): client.get(f"/api/studies/{study}/plot/{plot}").status
         for plot in ("contour", "rank", "slice")
