@@ -36,19 +36,14 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Value:
-    """A value of a parameter, or a part of its range, as it is shown, and its trials."""
-
-    shown: str
-    trials: Group
-
-
-@dataclass(frozen=True)
 class ParameterEffect:
-    """A parameter of which trials sampled several values."""
+    """A parameter of which trials sampled several values.
+
+    values: each, or a part of their range, as it is shown, with its trials.
+    """
 
     parameter: str
-    values: Sequence[Value]
+    values: Sequence[tuple[str, Group]]
 
 
 def grouped(trials: Iterable[Trial], key: Callable[[Trial], Key | None]) -> list[Group]:
@@ -85,10 +80,10 @@ def _group(key: Key, trials: Sequence[Trial]) -> Group:
 def _effect(trials: Sequence[Trial], name: str, domain: Domain) -> ParameterEffect:
     if isinstance(domain, Choices):
         groups = grouped(trials, lambda trial: trial.params.get(name))
-        return ParameterEffect(name, [Value(_shown(group.key), group) for group in groups])
+        return ParameterEffect(name, [(_shown(group.key), group) for group in groups])
     part, label = _parts(domain.low, domain.high, log=domain.log)
     groups = grouped(trials, lambda trial: part(trial.params.get(name)))
-    return ParameterEffect(name, [Value(label(group.key), group) for group in groups])
+    return ParameterEffect(name, [(label(group.key), group) for group in groups])
 
 
 def _shown(value: Key) -> str:

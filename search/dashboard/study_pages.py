@@ -9,8 +9,8 @@ no intermediate values; one of its figures summarises them.
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
@@ -68,7 +68,7 @@ class StudyPages:
         pages = self._pages(study_id)
         if pages is None:
             return None
-        with pages.fresh() as trials:
+        with pages.trials.fresh() as trials:
             return len(trials.rows)
 
     def warm_up(self) -> None:
@@ -76,7 +76,7 @@ class StudyPages:
         for study in self._storage.optuna.get_all_studies():
             pages = self._pages(study._study_id)
             if pages is not None:
-                with pages.fresh():
+                with pages.trials.fresh():
                     pass
 
     def _study(self, environ: Environ, start: Start, study_id: int) -> Body:
@@ -117,23 +117,16 @@ class _Pages:
     def __init__(self, study: StudyReader) -> None:
         self.created = study.created
         self._definition = read_stored_definition(study.definition)
-        self._trials = StudyTrials(study, self._definition.full_space())
+        self.trials = StudyTrials(study, self._definition.full_space())
         self._figures: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._importances: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._whole: tuple[tuple[int, bytes], bytes] = ((-1, b""), b"")
-
-    @contextmanager
-    def fresh(self) -> Iterator[StudyTrials]:
-        """The trials as they are now, for the block alone."""
-        with self._trials.lock:
-            self._trials.refresh()
-            yield self._trials
 
     def detail(
         self, study: FrozenStudy, after: int, *, compress: bool
     ) -> tuple[bytes, list[tuple[str, str]]]:
         """The study with its trials from a number on, and the headers that go with it."""
-        with self.fresh() as trials:
+        with self.trials.fresh() as trials:
             notes = _notes(study.system_attrs)
             envelope = self._envelope(study, trials, notes)
             kind, key = [("Content-Encoding", "gzip")], (trials.version, envelope)
@@ -150,7 +143,7 @@ class _Pages:
 
     def importances(self) -> list[dict[str, Any]] | None:
         """As the page takes them; None where the trials are too few for ours."""
-        with self.fresh() as trials:
+        with self.trials.fresh() as trials:
             if trials.complete < FEWEST_TRIALS:
                 return None
             if self._importances[0] != trials.complete:

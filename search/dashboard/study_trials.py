@@ -8,10 +8,11 @@ numbers of six significant digits. A test compares the rest with what optuna-das
 import json
 import math
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
@@ -34,13 +35,13 @@ class StudyTrials:
 
     rows, contexts: by trial number; contexts: how many true values a trial's networks read.
     version: changes when anything changes. distributions: of every parameter of a trial that did
-    not fail. Whoever uses them holds `lock`.
+    not fail. All are to be read in a block of `fresh`.
     """
 
     def __init__(self, study: StudyReader, space: Space) -> None:
         self.study = study
         self._space = space
-        self.lock = Lock()
+        self._lock = Lock()
         self.version = 0
         self.rows: dict[int, Trial] = {}
         self.contexts: dict[int, int | None] = {}
@@ -54,10 +55,15 @@ class StudyTrials:
         self._unfinished: set[int] = set()
         self._looked_at = -REFRESH_SECONDS
 
-    def refresh(self) -> None:
-        """Read what is new, at most once in `REFRESH_SECONDS`. The caller holds the lock."""
-        if monotonic() - self._looked_at < REFRESH_SECONDS:
-            return
+    @contextmanager
+    def fresh(self) -> Iterator[Self]:
+        """The trials as they are now, or were `REFRESH_SECONDS` ago, for the block alone."""
+        with self._lock:
+            if monotonic() - self._looked_at >= REFRESH_SECONDS:
+                self._refresh()
+            yield self
+
+    def _refresh(self) -> None:
         finished, unfinished = self.study.news()
         self._looked_at = monotonic()
         was_unfinished, self._unfinished = self._unfinished, {t.number for t in unfinished}
@@ -149,9 +155,8 @@ def trial_json(trial: FrozenTrial, study_id: int) -> bytes:
 
 def with_note(trial: bytes, note: Mapping[str, Any] | None) -> bytes:
     """The whole JSON object. Notes are the study's, and may be written after the trial's end."""
-    return (
-        trial + b',"note":' + (_NO_NOTE if note is None else json.dumps(dict(note)).encode()) + b"}"
-    )
+    shown = _NO_NOTE if note is None else json.dumps(dict(note)).encode()
+    return trial + b',"note":' + shown + b"}"
 
 
 def _rounded(value: Any) -> Any:

@@ -18,7 +18,7 @@ from search.analysis.importances import FEWEST_TRIALS, importances
 from search.analysis.score_table import Row, ScoreGroup, score_group, search_baselines, span
 from search.analysis.study_results import Outcome, StudyResults
 from search.analysis.trials import Trial
-from search.analysis.wording import Command, commands, counted, scale_of, shown_score, shown_scores
+from search.analysis.wording import commands, counted, scale_of, shown_score, shown_scores
 from search.files import template, write_file
 from search.plotting.drawing import COLOURS
 from search.records import BaselineRecord, FinalRecord, TrialRecord
@@ -91,7 +91,7 @@ class StudyReport:
     crews: Sequence[Crew]
     failures: Failures
     facts: Sequence[tuple[str, str]]
-    commands: Sequence[Command]
+    commands: Sequence[tuple[str, str]]
     provenance: Sequence[tuple[str, str]]
     definition: str
 

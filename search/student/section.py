@@ -9,7 +9,7 @@ from search.analysis.importances import importances
 from search.analysis.study_results import StudyResults
 from search.analysis.wording import counted, shown_score
 from search.files import template
-from search.report.figures import Picture, data_url
+from search.report.figures import Picture, Plot, data_url
 from search.report.page import Block, Section
 from search.student import plots, sentences
 from search.student.findings import Attempt, ExampleRun, margin, study_findings
@@ -31,36 +31,38 @@ def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
     noisy = next((f for f in found if f.noise_std != 0), found[0])
     clean = next((f for f in found if f is not noisy and f.noise_std == 0), None)
     rows = importances(noisy.results.trials, noisy.results.definition)
+    table = template(_PACKAGE, "attempts.html").render(
+        found=found, picture=_picture, margin=margin, shown_score=shown_score
+    )
     blocks = [
-        Block(
+        _block(
             "Did any of the attempts work?",
             sentences.did_they_work(noisy),
-            [*map(plots.scores, found), *map(plots.verdicts, found)],
-            template(_PACKAGE, "attempts.html").render(
-                found=found, picture=_picture, margin=margin, shown_score=shown_score
-            ),
+            *map(plots.scores, found),
+            *map(plots.verdicts, found),
+            html=table,
         ),
-        Block(
+        _block(
             "What could they have reached?", sentences.what_was_possible(noisy), plots.limits(noisy)
         ),
-        Block(
+        _block(
             "Why did the one-step forecast look good?",
             sentences.why_one_step_looks_good(noisy),
             plots.one_step(noisy),
         ),
-        Block(
+        _block(
             "What does a free run do with its error?",
             sentences.what_becomes_of_an_error(noisy),
             plots.sensitivity(noisy),
         ),
-        Block(
+        _block(
             "What does the winner do differently?",
             sentences.what_the_winner_needs(noisy.effects),
             plots.components(noisy),
         ),
-        Block("Which parameters decide?", sentences.what_decides(rows), plots.parameters(rows)),
-        Block("And without noise?", [] if clean is None else sentences.without_noise(noisy, clean)),
-        Block("The report's own series, phase 0", sentences.replayed(noisy), plots.replay(noisy)),
+        _block("Which parameters decide?", sentences.what_decides(rows), plots.parameters(rows)),
+        _block("And without noise?", sentences.without_noise(noisy, clean)),
+        _block("The report's own series, phase 0", sentences.replayed(noisy), *plots.replay(noisy)),
     ]
     return [
         Section(
@@ -71,6 +73,10 @@ def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
             style=template(_PACKAGE, "attempts.css").render(),
         )
     ]
+
+
+def _block(question: str, said: Sequence[str], *drawn: Plot | None, html: str = "") -> Block:
+    return Block(question, said, [plot for plot in drawn if plot is not None], html)
 
 
 def _picture(attempt: Attempt, example: ExampleRun) -> Picture:

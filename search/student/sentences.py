@@ -210,8 +210,10 @@ def what_decides(rows: Sequence[Importance]) -> list[str]:
     ]
 
 
-def without_noise(noisy: StudyFindings, clean: StudyFindings) -> list[str]:
+def without_noise(noisy: StudyFindings, clean: StudyFindings | None) -> list[str]:
     """What changes where the same attempts get the wave without its noise."""
+    if clean is None:
+        return []
     sentences = []
     for name in (BASELINE_NAME, "multi-step", "recursive-three-loss"):
         one, other = noisy.attempt(name), clean.attempt(name)

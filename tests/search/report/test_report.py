@@ -135,8 +135,8 @@ def test_every_trial_counts_for_each_of_its_parameters(finished: Invented) -> No
     assert report.importances is None
     assert "50 complete trials" in report.importances_note
     found = {e.parameter: e.values for e in [*report.effects, *report.more_effects]}
-    assert sum(value.trials.trials for value in found["cell"]) == 5
-    assert sum(value.trials.complete for value in found["learning_rate"]) == 3
+    assert sum(group.trials for _, group in found["cell"]) == 5
+    assert sum(group.complete for _, group in found["learning_rate"]) == 3
     assert "modes" not in found  # of one value
 
 
