@@ -174,8 +174,8 @@ def _best(scored: Iterable[tuple[int, float]], trials: int) -> Points:
     return _points(steps)
 
 
-def _points(scored: Sequence[tuple[int, float]]) -> Points:
-    return Points([n for n, _ in scored], [s for _, s in scored], [1] * len(scored))
+def _points(scored: Sequence[tuple[int, float]], counts: Sequence[int] = ()) -> Points:
+    return Points([n for n, _ in scored], [s for _, s in scored], counts or [1] * len(scored))
 
 
 def _thinned(scored: Sequence[tuple[int, float]]) -> Points:
@@ -187,12 +187,8 @@ def _thinned(scored: Sequence[tuple[int, float]]) -> Points:
     for number, score in scored:
         cell = (number // width, math.floor(math.log10(score) * _ROWS_PER_DECADE))
         cells.setdefault(cell, []).append((number, score))
-    first = [members[0] for members in cells.values()]
-    return Points(
-        [n for n, _ in first],
-        [_short(s) for _, s in first],
-        [len(members) for members in cells.values()],
-    )
+    first = [(number, _short(score)) for (number, score), *_ in cells.values()]
+    return _points(first, [len(members) for members in cells.values()])
 
 
 def _short(value: float) -> float:

@@ -49,12 +49,11 @@ def importances(trials: Sequence[Trial], definition: StudyDefinition) -> list[Im
     space = definition.full_space()
     # Made once for a name: thousands of trials share them, and are told apart by them.
     distributions = {name: distribution_of(domain) for name, domain in space.domains.items()}
-    counts = {
-        name: sum(name in trial.params for trial in scored)
+    known = {
+        name: count
         for name, distribution in distributions.items()
-        if not distribution.single()
+        if not distribution.single() and (count := sum(name in trial.params for trial in scored))
     }
-    known = {name: count for name, count in counts.items() if count}
     if not known:
         return []
     mirror = _Mirror([_frozen(trial, distributions) for trial in scored])

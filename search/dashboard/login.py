@@ -21,13 +21,8 @@ from search.files import template
 _PACKAGE = "search.dashboard"
 _HOME = "/dashboard"
 _MOST_FORM_BYTES = 4096
-_PAGE_HEADERS = (
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    ),
-    ("Cache-Control", "no-store"),
-)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
+_PAGE_HEADERS = (("Content-Security-Policy", _POLICY), ("Cache-Control", "no-store"))
 # Browsers don't know this scheme, and so show our page instead of a password prompt of their own.
 _CHALLENGE = ("WWW-Authenticate", 'Form realm="freerun dashboard"')
 

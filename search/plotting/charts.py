@@ -111,11 +111,9 @@ def add_vertical_line(
     made["layout"].setdefault("shapes", []).append({**shape, "line": stroke(1.2, "dot")})
     if not text:
         return
-    corner = (
-        {"y": 0.02, "yanchor": "bottom", "xanchor": "right", "xshift": -3}
-        if at_bottom
-        else {"y": 1.0, "yanchor": "bottom"}
-    )
+    corner: dict[str, Any] = {"y": 1.0, "yanchor": "bottom"}
+    if at_bottom:
+        corner = {"y": 0.02, "yanchor": "bottom", "xanchor": "right", "xshift": -3}
     # On a logarithmic axis plotly places shapes by their value, annotations by its logarithm.
     at = math.log10(float(place)) if is_log else place
     note = {"x": at, "yref": "paper", "text": text, "showarrow": False, **corner}

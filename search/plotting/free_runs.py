@@ -1,6 +1,7 @@
 """The drawings of free runs, for the report's page and a trial's pictures: values and errors."""
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,7 +14,6 @@ from search.plotting.drawing import (
     Line,
     Position,
     Role,
-    Symbol,
     baseline_look,
     logarithmic_means,
     visible,
@@ -77,18 +77,12 @@ def rollout_drawing(
 
 
 def error_line(
-    name: str,
-    errors: FloatArray,
-    role: Role,
-    width: float = 3.0,
-    dash: Dash = "solid",
-    symbol: Symbol = "circle",
-    marked: Sequence[int] = (),
+    name: str, errors: FloatArray, role: Role, width: float = 3.0, dash: Dash = "solid"
 ) -> Line:
     """Return NMSE by horizon step `[horizon]` as a line that a logarithmic axis can show."""
     steps, means = logarithmic_means(np.asarray(errors, dtype=float))
     y = [float(f"{max(error, LEAST_ERROR):.5g}") for error in means]
-    return Line(name, role, np.round(steps, 2).tolist(), y, width, dash, symbol, marked)
+    return Line(name, role, np.round(steps, 2).tolist(), y, width, dash)
 
 
 def baseline_lines(curves: Sequence[tuple[str, FloatArray]]) -> list[Line]:
@@ -102,8 +96,8 @@ def baseline_lines(curves: Sequence[tuple[str, FloatArray]]) -> list[Line]:
         points = len(logarithmic_means(errors)[0])
         places = np.linspace(0, points - 1, _SYMBOLS * len(curves)).round().astype(int)
         marked = sorted({int(place) for place in places[i :: len(curves)]})
-        shown = short_baseline_name(name)
-        lines.append(error_line(shown, errors, look.role, 1.6, look.dash, look.symbol, marked))
+        line = error_line(short_baseline_name(name), errors, look.role, 1.6, look.dash)
+        lines.append(replace(line, symbol=look.symbol, marked=marked))
     return lines
 
 

@@ -52,9 +52,11 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
     definition, candidate = results.definition, results.candidate(winner.trial)
     final, test, number = winner.final.found, winner.tested, winner.trial.number
     scored = test or final
+    kind = "fresh draw" if definition.series.is_generated else "training"
+    trainings = counted(len(final.replica_scores), kind)
     sentences = [
         f"The winner is trial {number}: {candidate.description()}.",
-        f"In the final, on {_trainings(final, definition)}, its NMSE over "
+        f"In the final, on {trainings}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
         f"{shown_score(final.score)} in the median and {shown_score(final.geometric_mean)} in the "
         f"geometric mean, the least of {counted(len(results.finals), 'finalist')}.",
@@ -115,11 +117,6 @@ def _limit_sentences(
         f"{shown_score(scored.mean_score)}"
         + (f", which {counted(draws, 'draw')} estimate only roughly." if draws < 100 else "."),
     ]
-
-
-def _trainings(found: FinalRecord, definition: StudyDefinition) -> str:
-    kind = "fresh draw" if definition.series.is_generated else "training"
-    return counted(len(found.replica_scores), kind)
 
 
 def _opponents(baselines: Mapping[str, BaselineRecord]) -> list[str]:

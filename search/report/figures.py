@@ -151,8 +151,8 @@ def history_plot(results: StudyResults) -> Plot | None:
         title="Score history",
         caption=(
             "Each trial's score in the search. A pruned trial is shown by its last report, of a "
-            "network that was not trained to the end. Where points would lie on each other, one "
-            "is drawn."
+            "network that was not trained to the end. Where points would lie on each other, one is "
+            "drawn."
         ),
         alternative=f"Scores of {counted(results.counts.complete, 'complete trial')} and "
         f"{counted(results.counts.pruned, 'pruned trial')} by trial number"

@@ -158,14 +158,14 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
     if not any(attempt.preset.is_attempt for attempt in attempts):
         return None
     contexts = {a.context_steps for a in attempts if a.context_steps is not None}
-    replays = [Replay.from_json(text) for (purpose, _), text in texts.items() if purpose == REPLAY]
+    replay = next((text for (purpose, _), text in texts.items() if purpose == REPLAY), None)
     return StudyFindings(
         results=results,
         attempts=tuple(attempts),
         limit=_limit(results, contexts, definition.task.test_horizon_steps),
         short_limit=_limit(results, contexts, definition.task.horizon_steps),
         effects=() if winner is None else _effects(definition.full_space(), winner, texts),
-        replay=replays[0] if replays else None,
+        replay=None if replay is None else Replay.from_json(replay),
     )
 
 

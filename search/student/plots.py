@@ -84,11 +84,11 @@ def limits(found: StudyFindings) -> Plot | None:
         key="limit",
         title="The limit by context",
         caption=(
-            "The least mean error that any forecaster with weights that do not depend on the "
-            "draw could reach from so many noisy samples before the free run. Only means over "
-            "many draws on which nothing was trained compare with it, the diamonds. Trials "
-            "(circles) are means over a few draws of networks that were trained on those very "
-            "draws, and may lie below."
+            "The least mean error that any forecaster with weights that do not depend on the draw "
+            "could reach from so many noisy samples before the free run. Only means over many "
+            "draws on which nothing was trained compare with it, the diamonds. Trials (circles) "
+            "are means over a few draws of networks that were trained on those very draws, and may "
+            "lie below."
         ),
         alternative="Limit in the mean by samples seen: "
         + ", ".join(f"{c.samples}: {shown_score(c.nmse)}" for c in found.limit.contexts),
@@ -117,8 +117,8 @@ def one_step(found: StudyFindings) -> Plot | None:
         key="one-step",
         title="One step ahead, and on its own",
         caption=(
-            "NMSE by horizon step, the median over draws. The level lines read the truth at "
-            "every step; the other two read it for the last time before step 1."
+            "NMSE by horizon step, the median over draws. The level lines read the truth at every "
+            "step; the other two read it for the last time before step 1."
         ),
         alternative=f"One-step NMSE {shown_score(nmse)}, free run "
         f"{shown_score(baseline.diagnosis.result.score)} over {horizon} steps.",
@@ -139,10 +139,9 @@ def sensitivity(found: StudyFindings) -> Plot | None:
         key="sensitivity",
         title="Sensitivity to a displaced value",
         caption=(
-            "The derivative of the last forecast of a free run with respect to a forecast so "
-            "many steps before, by the best trial of each preset, the median over networks: "
-            "the gradient through the rollout. A line that falls steeply forgets; above 1 it "
-            "blows up."
+            "The derivative of the last forecast of a free run with respect to a forecast so many "
+            "steps before, by the best trial of each preset, the median over networks: the "
+            "gradient through the rollout. A line that falls steeply forgets; above 1 it blows up."
         ),
         alternative="Gradient norm by lag. "
         + "; ".join(f"{name}: {n[0]:.2g} to {n[-1]:.2g}" for name, _, n in curves),
@@ -161,9 +160,9 @@ def components(found: StudyFindings) -> Plot | None:
         key="components",
         title="The winner without each of its components",
         caption=(
-            "Error without the component over error with it: geometric mean over the draws of "
-            "the final, with a 95 % interval (bootstrap over draws). Right of 1, it is needed. "
-            "What rests on a component goes with it, as the text says."
+            "Error without the component over error with it: geometric mean over the draws of the "
+            "final, with a 95 % interval (bootstrap over draws). Right of 1, it is needed. What "
+            "rests on a component goes with it, as the text says."
         ),
         alternative="; ".join(
             f"{r.name}: {shown_score(r.value)} ({shown_score(r.low)} to {shown_score(r.high)})"

@@ -58,13 +58,10 @@ def what_was_possible(found: StudyFindings) -> list[str]:
     floor = found.limit.floor
     sentences = []
     windows = [a for a in found.attempts if a.preset.is_attempt and found.limit_at(a.context_steps)]
-    shortest = min(windows, key=lambda a: a.context_steps or 0, default=None)
-    least = None if shortest is None else found.limit_at(shortest.context_steps)
-    if shortest is not None and least is not None and not found.limit.reason:
-        longest = max(
-            (c for c in found.limit.contexts if c.samples <= floor.samples),
-            key=lambda c: c.samples,
-        )
+    read = {a.context_steps for a in windows}
+    least = next((c for c in found.limit.contexts if c.samples in read), None)
+    if least is not None and not found.limit.reason:
+        longest = found.limit.contexts[-1]
         sentences.append(
             f"No forecaster that reads {least.samples} noisy samples, with weights that do not "
             f"depend on the draw, has a mean NMSE below {shown_score(least.nmse)} over "

@@ -197,11 +197,11 @@ def test_a_study_in_which_nothing_is_complete_has_a_report(
 
 
 def test_commands_name_the_study_and_hide_the_password() -> None:
-    lines = [command.line for command in commands("x", "postgresql://me:***@host/db")]
+    lines = [line for line, _ in commands("x", "postgresql://me:***@host/db")]
     assert lines[0] == "export FREERUN_STORAGE='postgresql://me:***@host/db'"
     for command in ("run x", "export x", "retrain x-export", "forecast x-export"):
         assert any(f"freerun {command}" in line for line in lines)
-    assert "password" in commands("x", "postgresql://me:***@host/db")[0].purpose
+    assert "password" in commands("x", "postgresql://me:***@host/db")[0][1]
 
 
 class _References(HTMLParser):
