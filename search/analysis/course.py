@@ -96,21 +96,18 @@ def history_of(trials: Sequence[Trial]) -> History:
 def rate_of(trials: Sequence[Trial]) -> Rate | None:
     """Return the rate over the whole study; None where nothing ended, or all at one moment."""
     starts = [trial.started for trial in trials if trial.started is not None]
-    ends = {
-        state: [t.completed for t in trials if t.completed is not None and t.state == state]
-        for state in ("complete", "pruned", "failed")
-    }
-    all_ends = [end for of_state in ends.values() for end in of_state]
-    if not starts or not all_ends:
+    ends = [(trial.state, trial.completed) for trial in trials if trial.completed is not None]
+    if not starts or not ends:
         return None
     first = min(starts)
-    width = (max(all_ends) - first) / _BINS
+    width = (max(end for _, end in ends) - first) / _BINS
     if width <= timedelta(0):
         return None
     minutes = width.total_seconds() / 60
 
     def rates(state: str) -> list[float]:
-        bins = Counter(min(_BINS - 1, int((end - first) / width)) for end in ends[state])
+        own = (end for ended, end in ends if ended == state)
+        bins = Counter(min(_BINS - 1, int((end - first) / width)) for end in own)
         return [_short(bins[i] / minutes) for i in range(_BINS)]
 
     return Rate(

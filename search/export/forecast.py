@@ -11,7 +11,7 @@ from search.errors import SeriesError, UsageError
 from search.evaluation import run_networks
 from search.export import Export
 from search.files import write_file
-from search.series import FloatArray, Table
+from search.series import Table
 
 
 def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
@@ -32,7 +32,14 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
             "`freerun retrain` writes an export with networks, which forecasts"
         )
     _check_table(checkpoint, table)
-    runs = _free_runs(checkpoint, table.values, horizon_steps)
+    context = table.values[table.rows - checkpoint.architecture.context_steps :]
+    try:
+        runs = run_networks(checkpoint, context[np.newaxis, np.newaxis], horizon_steps)[:, 0]
+    except OverflowError as error:
+        raise SeriesError(
+            "the table's values must be of the size that the exported networks were trained on, "
+            f"but reach {np.abs(table.values).max():g}; check the units of the column"
+        ) from error
     return Table(
         time_column=table.time_column,
         times=tuple(table.continue_time(horizon_steps)),
@@ -66,15 +73,3 @@ def _check_table(checkpoint: Checkpoint, table: Table) -> None:
             f"the table must have at least {needed} rows, on which the exported networks warm up, "
             f"but has {table.rows}; give a longer table"
         )
-
-
-def _free_runs(checkpoint: Checkpoint, values: FloatArray, steps: int) -> FloatArray:
-    """The free run of every network after `values` `[time, channel]`: `[member, step, channel]`."""
-    context = values[len(values) - checkpoint.architecture.context_steps :]
-    try:
-        return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
-    except OverflowError as error:
-        raise SeriesError(
-            "the table's values must be of the size that the exported networks were trained on, "
-            f"but reach {np.abs(values).max():g}; check the units of the column"
-        ) from error

@@ -58,10 +58,6 @@ class VerdictRow:
     share: float
     example: Picture | None
 
-    @property
-    def count(self) -> int:
-        return self.complete + self.pruned
-
 
 def rollout_plot(results: StudyResults) -> Plot | Picture | None:
     """The free run of the winner's test, else of its final, else the best trial's picture.

@@ -28,8 +28,6 @@ from search.report.figures import Picture, Plot, VerdictRow
 from search.storage import Storage
 
 _SHOWN_TRIALS = 10
-# The values of so many parameters are shown at once, the others on demand.
-_OPEN_EFFECTS = 6
 
 
 @dataclass(frozen=True)
@@ -69,9 +67,9 @@ SectionMaker = Callable[[Sequence[StudyResults]], Sequence[Section]]
 class StudyReport:
     """The report on one study, in the order in which it is shown.
 
-    effects: parameters by their values, the most important first; more_effects: the rest, on
-    demand. importances_note: why there are no importances, "" where there are. facts, provenance:
-    names and values.
+    effects: parameters by their values, the most important first. importances_note: why there are
+    no importances, "" where there are. facts, provenance: names and values. commands: with what
+    each does.
     """
 
     name: str
@@ -83,7 +81,6 @@ class StudyReport:
     importances: Plot | None
     importances_note: str
     effects: Sequence[ParameterEffect]
-    more_effects: Sequence[ParameterEffect]
     verdicts: Sequence[VerdictRow]
     history: Plot | None
     rate: Plot | None
@@ -126,7 +123,6 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
     baselines = search_baselines(results.definition, results.table) if results.complete else {}
     found = importances(results.trials, results.definition)
     names = [row.parameter for row in found] or list(results.definition.full_space().domains)
-    shown = effects(results.trials, results.definition, names)
     return StudyReport(
         name=results.study.name,
         answer=study_answer(results, baselines),
@@ -139,8 +135,7 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         if found
         else f"Importances need {counted(FEWEST_TRIALS, 'complete trial')}; the study has "
         f"{results.counts.complete:,}.",
-        effects=shown[:_OPEN_EFFECTS],
-        more_effects=shown[_OPEN_EFFECTS:],
+        effects=effects(results.trials, results.definition, names),
         verdicts=figures.verdict_rows(results),
         history=figures.history_plot(results),
         rate=figures.rate_plot(results),

@@ -58,11 +58,8 @@ def spreads_chart(families: Sequence[tuple[str, Role, Sequence[float]]]) -> Figu
         held = np.maximum(np.asarray(scores, dtype=float), _LEAST_SCORE)
         least, low, median, high, greatest = np.quantile(held, [0, 0.25, 0.5, 0.75, 1]).tolist()
         label = f"{name} ({len(held)})"
-        common = {
-            "showlegend": False,
-            "hovertemplate": f"{label}: best {least:.3g}, median {median:.3g}, "
-            f"mean {held.mean():.3g}<extra></extra>",
-        }
+        hover = f"{label}: best {least:.3g}, median {median:.3g}, mean {held.mean():.3g}"
+        common = {"showlegend": False, "hovertemplate": f"{hover}<extra></extra>"}
         for ends, width in (([least, greatest], 1.5), ([low, high], 9)):
             shown = [short(end) for end in ends]
             traces.append(line(role, name, shown, [label, label], line=stroke(width), **common))
@@ -135,17 +132,11 @@ def limits_chart(
 
 def sensitivity_chart(curves: Sequence[tuple[str, Sequence[int], Sequence[float]]]) -> Figure:
     """Draw (name, lags, gradient norms) each; dashes and colours differ together."""
-    lines = [
-        Line(
-            name,
-            _ROLES[i % len(_ROLES)],
-            lags,
-            [max(norm, LEAST_ERROR) for norm in norms],
-            2.0,
-            _DASHES[(i + i // len(_ROLES)) % len(_DASHES)],
-        )
-        for i, (name, lags, norms) in enumerate(curves)
-    ]
+    lines = []
+    for i, (name, lags, norms) in enumerate(curves):
+        shown = [max(norm, LEAST_ERROR) for norm in norms]
+        dash = _DASHES[(i + i // len(_ROLES)) % len(_DASHES)]
+        lines.append(Line(name, _ROLES[i % len(_ROLES)], lags, shown, 2.0, dash))
     x = Axis("steps of the free run that have passed", is_log=True)
     y = Axis("what is left of a displacement (gradient norm)", is_log=True)
     return chart(Drawing(list(reversed(lines)), x, y), height=420)

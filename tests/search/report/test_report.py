@@ -116,7 +116,7 @@ def test_every_baseline_is_drawn_and_the_best_one_at_once(finished: Invented) ->
 
 def test_verdicts_and_states_are_counted(finished: Invented) -> None:
     report = report_on(finished)
-    counts = {verdict.verdict: verdict.count for verdict in report.verdicts}
+    counts = {row.verdict: row.complete + row.pruned for row in report.verdicts}
     assert sum(counts.values()) == 5  # the failed trial has none
     assert sum(verdict.share for verdict in report.verdicts) == pytest.approx(1)
     facts = dict(report.facts)
@@ -134,7 +134,7 @@ def test_every_trial_counts_for_each_of_its_parameters(finished: Invented) -> No
     report = report_on(finished)
     assert report.importances is None
     assert "50 complete trials" in report.importances_note
-    found = {e.parameter: e.values for e in [*report.effects, *report.more_effects]}
+    found = {e.parameter: e.values for e in report.effects}
     assert sum(group.trials for _, group in found["cell"]) == 5
     assert sum(group.complete for _, group in found["learning_rate"]) == 3
     assert "modes" not in found  # of one value
@@ -142,7 +142,6 @@ def test_every_trial_counts_for_each_of_its_parameters(finished: Invented) -> No
 
 def test_every_verdict_of_a_complete_trial_has_an_example(finished: Invented) -> None:
     for verdict in report_on(finished).verdicts:
-        assert verdict.count == verdict.complete + verdict.pruned
         assert (verdict.example is not None) == (verdict.complete > 0)
         if verdict.example is not None:
             assert verdict.example.url.startswith("data:image/png;base64,")
