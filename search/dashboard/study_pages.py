@@ -74,13 +74,11 @@ class StudyPages:
     def warm_up(self) -> None:
         """Read all studies, so that the first visitor need not wait for it."""
         for study in self._storage.optuna.get_all_studies():
-            pages = self._pages(study._study_id)
-            if pages is not None:
-                with pages.trials.fresh():
-                    pass
+            self.trials_of(study._study_id)
 
     def _study(self, environ: Environ, start: Start, study_id: int) -> Body:
-        pages, frozen = self._pages(study_id), self._frozen(study_id)
+        pages, studies = self._pages(study_id), self._storage.optuna.get_all_studies()
+        frozen = next((study for study in studies if study._study_id == study_id), None)
         after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
         if pages is None or frozen is None or not after.isdecimal():
             return self._app(environ, start)
@@ -105,10 +103,6 @@ class StudyPages:
                     known = self._known[study_id] = _Pages(study)
                 return known
         return None
-
-    def _frozen(self, study_id: int) -> FrozenStudy | None:
-        studies = self._storage.optuna.get_all_studies()
-        return next((study for study in studies if study._study_id == study_id), None)
 
 
 class _Pages:

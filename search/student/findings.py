@@ -26,12 +26,11 @@ _RESAMPLES, _TAILS = 10_000, ((1 - 0.95) / 2, (1 + 0.95) / 2)
 
 @dataclass(frozen=True)
 class ExampleRun:
-    """The picture (PNG) of the free run of the trial with the median score of a verdict."""
+    """The picture (PNG) of the free run of a verdict's middle trial by score."""
 
     verdict: str
     trials: int
-    number: int
-    score: float
+    middle: Trial
     picture: bytes
 
 
@@ -204,7 +203,7 @@ def _examples(results: StudyResults, complete: Sequence[Trial]) -> tuple[Example
         typical = [trial for trial in trials if trial.record.shown_verdict == verdict] or trials
         middle = typical[(len(typical) - 1) // 2]
         if (picture := results.artifact(middle, ROLLOUT)) is not None:
-            examples.append(ExampleRun(verdict, len(trials), middle.number, middle.score, picture))
+            examples.append(ExampleRun(verdict, len(trials), middle, picture))
     return tuple(examples)
 
 

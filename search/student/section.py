@@ -86,11 +86,11 @@ def _picture(attempt: Attempt, example: ExampleRun) -> Picture:
     small.quantize(16, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
         content, "PNG", optimize=True
     )
-    score = shown_score(example.score)
+    number, score = example.middle.number, shown_score(example.middle.score)
     return Picture(
         title=f"{example.verdict} ({counted(example.trials, 'trial')})",
-        caption=f"Trial {example.number}, score {score}: the middle one.",
-        alternative=f"Free run of trial {example.number} of {attempt.name}, verdict "
+        caption=f"Trial {number}, score {score}: the middle one.",
+        alternative=f"Free run of trial {number} of {attempt.name}, verdict "
         f"{example.verdict}, score {score}.",
         url=data_url(content.getvalue()),
     )
