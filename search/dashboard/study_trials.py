@@ -126,12 +126,12 @@ def trial_json(trial: FrozenTrial, study_id: int) -> bytes:
             {
                 "name": name,
                 "param_internal_value": _rounded(trial.distributions[name].to_internal_repr(value)),
-                "param_external_value": _shown(value),
+                "param_external_value": str(_rounded(value)),
             }
             for name, value in trial.params.items()
         ],
         "fixed_params": [
-            {"name": name, "param_external_value": _shown(value)}
+            {"name": name, "param_external_value": str(_rounded(value))}
             for name, value in trial.system_attrs.get("fixed_params", {}).items()
         ],
         "user_attrs": [
@@ -170,15 +170,11 @@ def _number(value: float) -> float | str:
     return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
 
 
-def _shown(value: Any) -> str:
-    return str(_rounded(value))
-
-
 def _attribute(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, numbers.Real):
-        return _shown(value)
+        return str(_rounded(value))
     listed = [_rounded(each) for each in value] if isinstance(value, list) else value
     return json.dumps(listed)[:_MOST_SIGNS]
 

@@ -158,9 +158,15 @@ def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
     """Which components of the winner matter, by intervals that leave out 1."""
     if not effects:
         return []
-    needed = [effect for effect in effects if effect.low > 1]
-    harmful = [effect for effect in effects if effect.high < 1]
-    unclear = [effect.component for effect in effects if effect.low <= 1 <= effect.high]
+    needed = [
+        f"{e.component} (instead: {e.without}"
+        + (f"; with it go {', '.join(e.along)}" if e.along else "")
+        + f") {shown_score(e.ratio)} times, {shown_score(e.low)} to {shown_score(e.high)}"
+        for e in effects
+        if e.low > 1
+    ]
+    harmful = [f"{e.component} {shown_score(e.ratio)} times" for e in effects if e.high < 1]
+    unclear = [e.component for e in effects if e.low <= 1 <= e.high]
     sentences = [
         f"Each component was removed from the winner, one at a time, and the rest was trained "
         f"again on the {counted(effects[0].pairs, 'draw')} of its final. The ratio is the "
@@ -168,25 +174,9 @@ def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
         "depend on it are removed too, and the ratio is then that of all of them."
     ]
     if needed:
-
-        def along(e: ComponentEffect) -> str:
-            return f"; with it go {', '.join(e.along)}" if e.along else ""
-
-        sentences.append(
-            "The error is larger without: "
-            + "; ".join(
-                f"{e.component} (instead: {e.without}{along(e)}) {shown_score(e.ratio)} times, "
-                f"{shown_score(e.low)} to {shown_score(e.high)}"
-                for e in needed
-            )
-            + "."
-        )
+        sentences.append(f"The error is larger without: {'; '.join(needed)}.")
     if harmful:
-        sentences.append(
-            "It is smaller without: "
-            + "; ".join(f"{e.component} {shown_score(e.ratio)} times" for e in harmful)
-            + "."
-        )
+        sentences.append(f"It is smaller without: {'; '.join(harmful)}.")
     if unclear:
         sentences.append(
             f"Not distinguishable from no effect here: {', '.join(unclear)}. A component shows no "
