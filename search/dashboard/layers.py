@@ -63,7 +63,8 @@ def takes_gzip(environ: Environ) -> bool:
 def is_same_origin(environ: Environ) -> bool:
     """Whether the browser says that a page of this dashboard sent the request.
 
-    Browsers say so of each request that may change something, in Sec-Fetch-Site or in Origin.
+    Browsers say so of each request that may change something, in Sec-Fetch-Site or in Origin; one
+    that says neither did not come from there.
     """
     site = header(environ, "Sec-Fetch-Site")
     if site:
