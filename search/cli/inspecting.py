@@ -184,12 +184,12 @@ def dashboard(
 
     Example: freerun dashboard --port 8081
     """
-    from search.dashboard.passwords import Credentials, credentials_of_process
+    from search.dashboard.credentials import Credentials, credentials_of
 
     if make_login is not None:
         typer.echo(Credentials.of(make_login, _new_password()).to_line())
         return
-    credentials = credentials_of_process(login_file)
+    credentials = credentials_of(login_file)
     with storage_at(storage) as opened:
         from search.dashboard.serving import serve_dashboard
 

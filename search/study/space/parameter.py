@@ -83,7 +83,6 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         ablation = Ablation(selector.none)
     return Parameter(
         name=selector.name,
-        field="",
         values=values,
         default=Choices(default),
         description=selector.description,
@@ -93,8 +92,6 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         when=selector.when,
         stage=selector.stage,
         ablation=ablation,
-        is_stored=False,
-        most=None,
         owners=tuple(chosen),
     )
 
