@@ -7,7 +7,7 @@ ARGS ?=
 # Passed on to pip, for example --extra-index-url with the index of torch's CPU builds.
 PIP_ARGS ?=
 # What `mutants` changes, the tests that may detect it (else those of its folder), and how long it may take.
-FILE ?= models/scores.py
+FILE ?= models/diagnostics/scores.py
 TESTS ?=
 MINUTES ?= 10
 

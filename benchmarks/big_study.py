@@ -25,7 +25,7 @@ from models.candidate import Candidate
 from models.diagnostics.scores import score
 from models.diagnostics.verdict import verdict
 from models.network.forecaster import Forecaster
-from search.analysis.winner import winner_of
+from search.analysis.study_results import winner_of
 from search.errors import UserError
 from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.artifacts import trial_artifacts
@@ -45,7 +45,7 @@ from search.storage import (
     open_storage,
 )
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse
+from search.study.limit import attainable_nmse
 from search.study.space import Space
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View

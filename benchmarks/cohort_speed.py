@@ -22,7 +22,7 @@ import torch
 from torch import Generator, Tensor, nn
 
 from models.candidate import candidate_of
-from models.network.free_run import free_run
+from models.network.walk import free_run
 from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 from search.cli.options import storage_at

@@ -1,22 +1,19 @@
 """Candidates, and what can be done with one without knowing whether it is trained or fitted."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
-from models.clip import clipped
-from models.closed_form.closed_form import ClosedForm, FittedForm, FormForecaster
-from models.closed_form.fitting import Fitting
+from models.closed_form.closed_form import ClosedForm, FittedForm
+from models.closed_form.fitting import Fitting, FormForecaster
 from models.methods import Scalar
-from models.methods.core import Core
-from models.methods.method import check_names, configure
-from models.network import free_run as network_run
+from models.methods.method import Core
+from models.methods.registry import check_names, configure
+from models.network import walk
 from models.network.architecture import Architecture
 from models.network.forecaster import Forecaster
-from models.tensors import MemberBatchTimeChannel, MemberParameter
+from models.tensors import MemberBatchTimeChannel, MemberParameter, clipped
 from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer, training_bytes
 from models.version_1 import settings_of
@@ -80,18 +77,16 @@ def free_run(
     steps: int,
     truth: MemberBatchTimeChannel | None = None,
 ) -> MemberBatchTimeChannel:
-    """Forecast `steps` values after `context`, each from the forecaster's own earlier ones.
+    """Free runs of `steps` values after `context`, of a network or of a closed form.
 
-    `context` is `[member, batch, warm-up time, channel]` in training standard deviations from the
-    training mean; the result `[member, batch, steps, channel]` is in the same units, within
-    +-CLIP_STD. With `truth`, shaped like the result, its values are read in place of the forecasts.
+    For shapes, units and `truth` see `models.network.walk.free_run`.
     """
     if isinstance(forecaster, FormForecaster):
         if truth is None:
             return clipped(forecaster.free_run(weights, context, steps))
         return clipped(forecaster.one_step(weights, context, truth))
     read = None if truth is None else truth.to(weights)
-    return network_run.free_run(forecaster, weights, context.to(weights), steps, truth=read)
+    return walk.free_run(forecaster, weights, context.to(weights), steps, truth=read)
 
 
 def member_bytes(candidate: Candidate) -> int:

@@ -5,13 +5,11 @@ scaling of each member's series. One metadata entry holds JSON with the format's
 version, the settings of the architecture, the channels, and a checksum over all of it.
 """
 
-from __future__ import annotations
-
 import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeGuard
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +18,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.candidate import forecaster_of
-from models.methods.method import check_names
+from models.methods.registry import check_names
 from models.network.architecture import Architecture
 from models.tensors import MemberParameter
 from models.version_1 import settings_of
@@ -85,8 +83,9 @@ def load(content: bytes) -> Checkpoint:
         tensors = load_tensors(content)
     except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint is damaged: {error}") from error
-    architecture = _architecture(description, version)
-    channels = _channels(description)
+    architecture, channels = _architecture(description, version), description.get("channels")
+    if type(channels) is not int or channels < 1:
+        raise CheckpointError(f"the checkpoint's channels must be at least 1, but got {channels}")
     forecaster = forecaster_of(architecture, channels)
     layout = forecaster.layout()
     expected = {_PARAMETER + name: shape for name, shape in layout.shapes.items()}
@@ -141,17 +140,6 @@ def _architecture(description: Mapping[str, Any], version: int) -> Architecture:
         raise CheckpointError(f"the checkpoint's architecture lacks {error}") from error
     except ValueError as error:
         raise CheckpointError(f"the checkpoint's architecture can't be: {error}") from error
-
-
-def _channels(description: Mapping[str, Any]) -> int:
-    channels = description.get("channels")
-    if not _is_count(channels, least=1):
-        raise CheckpointError(f"the checkpoint's channels must be at least 1, but got {channels}")
-    return channels
-
-
-def _is_count(value: object, least: int) -> TypeGuard[int]:
-    return isinstance(value, int) and not isinstance(value, bool) and value >= least
 
 
 def _check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:

@@ -1,4 +1,4 @@
-"""Names of tensor axes, and torch, imported when it is first used.
+"""Names of tensor axes, torch when it is first used, members as rows, and the clip.
 
 Every docstring in `models` uses these axes:
 
@@ -13,31 +13,14 @@ seconds that torch needs to start. They import torch and its types from here; a 
 torch itself.
 """
 
-from __future__ import annotations
-
 import importlib
-from typing import TYPE_CHECKING, Any, TypeAlias
-
-if TYPE_CHECKING:
-    from torch import Generator as Generator
-    from torch import Tensor as Tensor
-else:
-    # Types alone: files that declare methods are read without torch, see `models.tensors`.
-    Generator = Tensor = Any
-
-MemberParameter: TypeAlias = "Tensor"  # [member, parameter]
-MemberTimeChannel: TypeAlias = "Tensor"  # [member, time, channel]
-MemberBatchUnit: TypeAlias = "Tensor"  # [member, batch, unit]
-MemberBatchChannel: TypeAlias = "Tensor"  # [member, batch, channel]
-MemberBatchTimeChannel: TypeAlias = "Tensor"  # [member, batch, time, channel]
-# Contiguous rows over time.
-MemberBatchChannelTime: TypeAlias = "Tensor"  # [member, batch, channel, time]
-# Contiguous steps for unrolling.
-TimeMemberBatchChannel: TypeAlias = "Tensor"  # [time, member, batch, channel]
-
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
     import torch as torch
+    from torch import Generator as Generator
+    from torch import Tensor as Tensor
 else:
 
     class _Later:
@@ -50,3 +33,41 @@ else:
             return value
 
     torch = _Later("torch")
+    Generator = Tensor = Any
+
+MemberParameter: TypeAlias = Tensor  # [member, parameter]
+MemberTimeChannel: TypeAlias = Tensor  # [member, time, channel]
+MemberBatchUnit: TypeAlias = Tensor  # [member, batch, unit]
+MemberBatchChannel: TypeAlias = Tensor  # [member, batch, channel]
+MemberBatchTimeChannel: TypeAlias = Tensor  # [member, batch, time, channel]
+# Contiguous rows over time.
+MemberBatchChannelTime: TypeAlias = Tensor  # [member, batch, channel, time]
+# Contiguous steps for unrolling.
+TimeMemberBatchChannel: TypeAlias = Tensor  # [time, member, batch, channel]
+
+# A fed-back value is held within this many training standard deviations of the training mean:
+# scores clip the forecast there, and finite inputs keep every later number finite.
+CLIP_STD = 10.0
+
+
+def clipped(forecast: Tensor) -> Tensor:
+    """The forecast itself, held in place within the clip, where it was not a number, too."""
+    forecast.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
+    return forecast.clamp_(-CLIP_STD, CLIP_STD)
+
+
+class PerMember:
+    """Tensors whose first axis is the member; `by_member` names the attributes that hold them."""
+
+    by_member: ClassVar[tuple[str, ...]] = ()
+
+    def keep(self, rows: Sequence[int]) -> None:
+        """Go on with the members at these positions only, in this order."""
+        for name in self.by_member:
+            own: Tensor = getattr(self, name)
+            setattr(self, name, own[torch.tensor(rows, dtype=torch.long)].clone())
+
+
+def in_company(rows: Sequence[int]) -> list[int]:
+    """The rows, a single one twice: products of one network alone round differently."""
+    return list(rows) * 2 if len(rows) == 1 else list(rows)

@@ -1,71 +1,72 @@
 """Methods and sources of series that other distributions add, by the entry points of a group."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from models.methods import load_methods
+from models.methods import load_methods, methods
+from models.methods.registry import selectors
 from search.errors import FreerunError, UsageError
 
 GROUP = "freerun.methods"
+# The parameter that names a trial's preset, in studies that have presets.
+PRESET = "preset"
 
 
 class PluginError(FreerunError):
     """A plug-in that is installed can't be imported, or declares something wrong."""
 
 
-@dataclass(frozen=True)
-class Plugin:
-    """A distribution that adds methods or sources: its name and version."""
-
-    distribution: str
-    version: str
-
-
 @cache
-def load_plugins() -> Mapping[str, Plugin]:
+def load_plugins() -> Mapping[str, tuple[str, str]]:
     """Import what the entry points of all installed distributions name, once.
 
-    An entry point names a module; importing it registers its methods. Returns the plug-ins by the
-    modules that they name. Raises PluginError where one can't be imported.
+    An entry point names a module; importing it registers its methods. Returns the distributions,
+    by name and version, of the modules. Raises PluginError where one can't be imported, or has a
+    setting with the name of what selects a method or a preset.
     """
     load_methods()
-    found: dict[str, Plugin] = {}
-    for point in sorted(entry_points(group=GROUP), key=lambda point: point.value):
-        found[point.module] = _loaded(point)
-    return found
+    points = sorted(entry_points(group=GROUP), key=lambda point: point.value)
+    return {point.module: _loaded(point) for point in points}
 
 
-def _loaded(point: EntryPoint) -> Plugin:
+def _loaded(point: EntryPoint) -> tuple[str, str]:
     distribution = point.dist
     name = "an unknown distribution" if distribution is None else distribution.name
     version = "" if distribution is None else distribution.version
     try:
         point.load()
+        _check_setting_names()
     except Exception as error:
         raise PluginError(
             f"the plug-in {name} {version} can't be used: {point.value} raises "
             f"{type(error).__name__}: {error}; mend it, or uninstall {name}"
         ) from error
-    return Plugin(name, version)
+    return name, version
+
+
+def _check_setting_names() -> None:
+    taken = [PRESET, *selectors()]
+    for method in methods():
+        for own in method.settings:
+            if own.name in taken:
+                raise ValueError(
+                    f"a setting must not have the name of a parameter that selects a method or a "
+                    f"preset ({', '.join(taken)}), but {method.name} has {own.name!r}"
+                )
 
 
 def plugins_of(used: Iterable[type[object]]) -> dict[str, str]:
     """The plug-ins, by distribution and version, whose modules define some classes."""
-    found = {}
-    for module, plugin in load_plugins().items():
-        package = module.split(".")[0]
-        if any(cls.__module__.split(".")[0] == package for cls in used):
-            found[plugin.distribution] = plugin.version
-    return dict(sorted(found.items()))
+    packages = {cls.__module__.split(".")[0] for cls in used}
+    loaded = load_plugins().items()
+    return dict(sorted(of for module, of in loaded if module.split(".")[0] in packages))
 
 
 def check_plugins(needed: Mapping[str, str]) -> None:
     """Raise UsageError where one of some plug-ins (distribution: version) is not installed."""
-    installed = {plugin.distribution for plugin in load_plugins().values()}
     for name, version in needed.items():
-        if name not in installed:
+        if name not in plugin_versions():
             raise UsageError(
                 f"this needs the plug-in {name} (version {version}), which is not installed here; "
                 f"install it into the environment of freerun, for example by pip install {name}"
@@ -74,4 +75,4 @@ def check_plugins(needed: Mapping[str, str]) -> None:
 
 def plugin_versions() -> dict[str, str]:
     """All plug-ins that are installed, by distribution and version."""
-    return {plugin.distribution: plugin.version for plugin in load_plugins().values()}
+    return dict(load_plugins().values())

@@ -1,13 +1,11 @@
 """Linear autoregression by least squares, its order chosen by free-running on the training span."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import numpy as np
 
 from models.baselines.baseline import Baseline, FloatArray
-from models.clip import CLIP_STD
+from models.tensors import CLIP_STD
 
 ORDERS = (1, 2, 4, 8, 16, 32, 64, 128)
 # The orders are fitted on the first part of the training span and compared on the rest.
@@ -18,10 +16,7 @@ RIDGE = 1e-12
 
 
 class Autoregression(
-    Baseline,
-    name="ar",
-    label="autoregression (AR, order chosen on the training span)",
-    rank=802,
+    Baseline, name="ar", label="autoregression (AR, order chosen on the training span)", rank=802
 ):
     """Least-squares autoregression whose order is chosen by free runs on the training span.
 

@@ -1,7 +1,5 @@
 """What every baseline provides: a fit on the training span, and a free run."""
 
-from __future__ import annotations
-
 from typing import ClassVar, Self
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Forecasts that stay where they are: at the mean of the training span, or at the last value."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import numpy as np

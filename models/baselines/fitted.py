@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING, ClassVar, Self
 import numpy as np
 
 from models.baselines.baseline import Baseline, FloatArray
-from models.clip import clipped
 from models.methods import Scalar
-from models.tensors import Tensor, torch
+from models.tensors import Tensor, clipped, torch
 
 if TYPE_CHECKING:
-    from models.closed_form.closed_form import FormForecaster
+    from models.closed_form.fitting import FormForecaster
 
 # What is read takes a third of the training span, as far as that is quickly factorised.
 CONTEXT_SHARE = 3
@@ -40,7 +39,7 @@ class FittedBaseline(Baseline):
         # Fitting needs torch, which those who only look at what baselines there are do without.
         from models.closed_form.closed_form import FittedForm
         from models.closed_form.fitting import Fitting
-        from models.methods.method import configure
+        from models.methods.registry import configure
         from models.training.trained_network import Member
 
         power = np.sqrt(np.mean(training**2, axis=0))

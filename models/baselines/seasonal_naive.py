@@ -1,13 +1,11 @@
 """Seasonal naive: the last period again and again."""
 
-from __future__ import annotations
-
 from typing import Self
 
 import numpy as np
 
 from models.baselines.baseline import Baseline, FloatArray
-from models.diagnostics.frequency import dominant_frequency
+from models.diagnostics.properties import dominant_frequency
 
 # A period that is repeated has been seen as often in the training span.
 LEAST_PERIODS = 2

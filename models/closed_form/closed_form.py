@@ -1,25 +1,28 @@
-"""What every closed form provides: a fit by one factorisation, and a free run."""
+"""What every closed form provides: a fit by one factorisation, and a free run.
+
+Most forecast from the last few values, or by ridge regression for any number of strengths.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.methods import Domain, FloatRange, Is, Real, Stage, choice, setting
-from models.methods.core import Core
-from models.network.options.shape import Scaling
-from models.network.parameters import Layout
-from models.tensors import Generator, MemberBatchTimeChannel, MemberParameter, Tensor, torch
+from models.methods.method import Core
+from models.network.options.shape import Residual, Scaling
+from models.tensors import CLIP_STD, Generator, Tensor, torch
 from models.training.options.augmentation import TimeReversal
 from models.training.trained_network import BaseCandidate
 
 FloatArray = NDArray[np.float64]
 Fixed = Mapping[str, FloatArray]  # what is not fitted, by name
+Block = tuple[FloatArray, FloatArray]  # features [row, feature], targets [row, channel]
 
 # Rows of features that are made and factorised at a time: a long series needs no more memory.
 BLOCK_ROWS = 4096
@@ -65,10 +68,6 @@ class ClosedForm(Core):
     def context_steps(self) -> int:
         """True values that a free run starts from."""
         raise NotImplementedError
-
-    @property
-    def own_context_steps(self) -> int:
-        return self.context_steps
 
     @property
     def given_level(self) -> float:
@@ -132,74 +131,58 @@ class RidgeForm(ClosedForm):
         return self.ridge
 
 
-@dataclass(frozen=True)
-class FormForecaster:
-    """A closed form for `channels` value columns, without any numbers in it.
-
-    A member's numbers are what is `fixed` beforehand (most have nothing) and the `coefficients`
-    `[feature, channel]`, which are fitted.
-    """
-
-    form: ClosedForm
-    channels: int = 1
+class Lagged(ClosedForm):
+    """Features are the values of the context, or what `expand` makes of them."""
 
     @property
-    def dtype(self) -> torch.dtype:
-        """The precision of a member's numbers."""
-        return torch.float64
+    def lags(self) -> int:
+        """How many values a forecast is made from."""
+        return self.context_steps
 
-    @property
-    def features(self) -> int:
-        """Numbers that a forecast is a linear function of."""
-        return self.form.features(self.channels)
+    def latest(self, channels: int) -> slice:
+        """Where the last values stand among the features."""
+        features = self.features(channels)
+        return slice(features - channels, features)
 
-    def layout(self) -> Layout:
-        """Names and shapes of one member's numbers."""
-        fixed = self.form.fixed_shapes(self.channels)
-        return Layout.of({**fixed, "coefficients": (self.features, self.channels)})
+    def features(self, channels: int) -> int:
+        return self.lags * channels
 
-    def pack(self, fixed: Fixed, coefficients: FloatArray) -> Tensor:
-        """One member's row `[parameter]`."""
-        named = {**fixed, "coefficients": coefficients}
-        tensors = {name: torch.from_numpy(value) for name, value in named.items()}
-        return self.layout().pack(tensors, self.dtype)
+    def expand(self, values: FloatArray, channels: int, constant: float) -> FloatArray:
+        """Features `[row, feature]` of values `[row, lag * channel]`, the oldest first.
 
-    def free_run(
-        self, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
-    ) -> MemberBatchTimeChannel:
-        """Forecast `steps` values after `context` `[member, batch, time, channel]`."""
-        named = {name: v.numpy() for name, v in self.layout().views(weights.contiguous()).items()}
-        runs = []
-        for member, known in enumerate(context.double().numpy()):
-            own = {name: values[member] for name, values in named.items()}
-            coefficients = own.pop("coefficients")
-            shared = np.broadcast_to(coefficients, (len(known), *coefficients.shape))
-            runs.append(self.form.run(own, shared, known, steps))
-        return torch.from_numpy(np.stack(runs))
+        constant: the value of a feature that is the same in all rows, for those that have one.
+        """
+        return values
 
-    def one_step(
-        self,
-        weights: MemberParameter,
-        context: MemberBatchTimeChannel,
-        truth: MemberBatchTimeChannel,
-    ) -> MemberBatchTimeChannel:
-        """Forecast each value of `truth` from as many true values before it as a context has."""
-        known = torch.cat([context, truth], dim=2)[:, :, :-1]
-        # [member, batch, start, channel, time]
-        windows = known.unfold(2, context.shape[2], 1).transpose(3, 4)
-        forecasts = self.free_run(weights, windows.flatten(1, 2), steps=1)
-        return forecasts.view(truth.shape)
+    def blocks(self, series: FloatArray, candidate: FittedForm) -> Iterator[Block]:
+        """Features and targets of all values that have enough others before them."""
+        for direction in candidate.directions(series):
+            for values, targets in lagged(direction, self.lags):
+                yield self.expand(values, series.shape[1], candidate.constant), targets
+
+    def run(
+        self, fixed: Fixed, coefficients: FloatArray, context: FloatArray, steps: int
+    ) -> FloatArray:
+        runs, width = len(context), context.shape[2]
+        known = self.lags * width
+        values = np.empty((runs, known + steps * width))
+        values[:, :known] = context[:, -self.lags :].reshape(runs, -1)
+        by_channel = np.ascontiguousarray(coefficients.transpose(0, 2, 1))
+        with np.errstate(over="ignore", invalid="ignore"):
+            for start in range(0, steps * width, width):
+                features = self.expand(values[:, start : start + known], width, 1.0)
+                forecast = np.vecdot(features[:, np.newaxis], by_channel)
+                held = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
+                values[:, start + known : start + known + width] = held
+        return values[:, known:].reshape(runs, steps, width)
 
 
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let linear algebra round as on one thread: several would share its sums out otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
+class LaggedRidge(Lagged, RidgeForm):
+    """Ridge regression on what is made of the last values."""
+
+    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
+        latest = self.latest(series.shape[1]) if candidate[Residual].residual else None
+        return Ridge.of(self.blocks(series, candidate), latest)
 
 
 class FittedForm(BaseCandidate):
@@ -207,7 +190,6 @@ class FittedForm(BaseCandidate):
 
     @property
     def form(self) -> ClosedForm:
-        """The closed form."""
         form = self.find(ClosedForm)
         assert form is not None
         return form
@@ -230,3 +212,78 @@ class FittedForm(BaseCandidate):
         others = [method.phrase() for method in self if method is not self.form]
         parts = [self.form.name, self.form.size(), *others, self.form.phrase()]
         return ", ".join(part for part in parts if part)
+
+
+def lagged(series: FloatArray, lags: int) -> Iterator[Block]:
+    """Blocks of rows: the `lags` values before each value `[row, lag * channel]`, and it."""
+    for first in range(lags, len(series), BLOCK_ROWS):
+        targets = series[first : first + BLOCK_ROWS]
+        part = series[first - lags : first + len(targets) - 1]
+        windows = np.lib.stride_tricks.sliding_window_view(part, lags, axis=0)
+        yield windows.transpose(0, 2, 1).reshape(len(targets), -1), targets
+
+
+@dataclass(frozen=True, eq=False)
+class Ridge:
+    """min over w of mean |y - F w|^2 + strength |w|^2, for rows of features F and targets y.
+
+    With F = U diag(s) V' the solution is V diag(s / (s^2 + rows * strength)) U' y, so that another
+    strength costs one product (Hoerl & Kennard 1970; Golub & Van Loan, section 6.1). The factors
+    are those of the triangle of a QR decomposition, not of the normal equations, whose condition is
+    the square: on clean chaos, strengths near 1e-13 are the best ones.
+
+    left: U' y. values: s. right: V. rows: of F. latest: features that a fitted increment is added
+    to, None where values are fitted.
+    """
+
+    left: Tensor
+    values: Tensor
+    right: Tensor
+    rows: int
+    latest: slice | None
+
+    @classmethod
+    def of(cls, blocks: Iterable[Block], latest: slice | None = None) -> Self:
+        """From blocks of rows, at least one row in all.
+
+        latest: where the last values stand among the features, to fit the increments to them.
+        """
+        with one_thread():
+            triangle, rows, features = torch.empty(0), 0, 0
+            for block, targets in blocks:
+                rows, features = rows + len(block), block.shape[1]
+                fitted = targets if latest is None else targets - block[:, latest]
+                stacked = torch.from_numpy(np.concatenate([block, fitted], axis=1))
+                if rows > len(block):
+                    stacked = torch.cat([triangle, stacked])
+                triangle = torch.linalg.qr(stacked, mode="r").R
+            of_features = triangle[:, :features]
+            u, values, vh = torch.linalg.svd(of_features, full_matrices=False)
+            # A feature that is always zero has no coefficient, not even by rounding.
+            right = torch.where((of_features == 0.0).all(0).unsqueeze(1), 0.0, vh.T)
+            return cls(u.T @ triangle[:, features:], values, right, rows, latest)
+
+    def at(self, level: float) -> FloatArray:
+        """Coefficients `[feature, channel]` of a strength, at least 0.
+
+        Directions that the features do not have, to rounding, get no coefficient.
+        """
+        s = self.values
+        least = s[0] * max(self.rows, len(self.right)) * torch.finfo(s.dtype).eps
+        damped = torch.where(s > least, s / (s.square() + self.rows * level), 0.0)
+        with one_thread():
+            solution: Tensor = self.right @ (damped.unsqueeze(1) * self.left)
+        if self.latest is not None:
+            solution[self.latest] += torch.eye(solution.shape[1], dtype=solution.dtype)
+        return solution.numpy()
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Let linear algebra round as on one thread: several would share its sums out otherwise."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -1,37 +1,84 @@
 """Fitting of a cohort: members of one closed form, each with its own data, settings and seed."""
 
-from __future__ import annotations
-
 from collections.abc import Hashable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from models.clip import CLIP_STD
-from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, FormForecaster, Solutions
+from models.closed_form.closed_form import ClosedForm, FittedForm, Fixed, FloatArray
 from models.methods import Stage
-from models.tensors import MemberParameter
+from models.network.parameters import Layout
+from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter
 from models.training.trained_network import Member, checked_cohort
 
 # The share of the training span that is fitted first; the rest is held out.
 FITTED_SHARE = 0.75
 
 
-@dataclass(frozen=True, eq=False)
-class _Fit:
-    """A member's numbers `[parameter]`, and its loss."""
+@dataclass(frozen=True)
+class FormForecaster:
+    """A closed form for `channels` value columns, without any numbers in it.
 
-    row: Tensor
-    loss: float
+    A member's numbers are what is `fixed` beforehand (most have nothing) and the `coefficients`
+    `[feature, channel]`, which are fitted.
+    """
+
+    form: ClosedForm
+    channels: int = 1
+
+    dtype: ClassVar[torch.dtype] = torch.float64
+
+    @property
+    def features(self) -> int:
+        """Numbers that a forecast is a linear function of."""
+        return self.form.features(self.channels)
+
+    def layout(self) -> Layout:
+        """Names and shapes of one member's numbers."""
+        fixed = self.form.fixed_shapes(self.channels)
+        return Layout.of({**fixed, "coefficients": (self.features, self.channels)})
+
+    def pack(self, fixed: Fixed, coefficients: FloatArray) -> Tensor:
+        """One member's row `[parameter]`."""
+        named = {**fixed, "coefficients": coefficients}
+        tensors = {name: torch.from_numpy(value) for name, value in named.items()}
+        return self.layout().pack(tensors, self.dtype)
+
+    def free_run(
+        self, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
+    ) -> MemberBatchTimeChannel:
+        """Forecast `steps` values after `context` `[member, batch, time, channel]`."""
+        named = {name: v.numpy() for name, v in self.layout().views(weights.contiguous()).items()}
+        runs = []
+        for member, known in enumerate(context.double().numpy()):
+            own = {name: values[member] for name, values in named.items()}
+            coefficients = own.pop("coefficients")
+            shared = np.broadcast_to(coefficients, (len(known), *coefficients.shape))
+            runs.append(self.form.run(own, shared, known, steps))
+        return torch.from_numpy(np.stack(runs))
+
+    def one_step(
+        self,
+        weights: MemberParameter,
+        context: MemberBatchTimeChannel,
+        truth: MemberBatchTimeChannel,
+    ) -> MemberBatchTimeChannel:
+        """Forecast each value of `truth` from as many true values before it as a context has."""
+        known = torch.cat([context, truth], dim=2)[:, :, :-1]
+        # [member, batch, start, channel, time]
+        windows = known.unfold(2, context.shape[2], 1).transpose(3, 4)
+        forecasts = self.free_run(weights, windows.flatten(1, 2), steps=1)
+        return forecasts.view(truth.shape)
 
 
 class Fitting:
     """Fits the members of one cohort; a member's numbers are as if it were alone.
 
-    `values` `[series, time, channel]` are training spans, scaled. It has the surface of `Trainer`,
-    and one step: iterating yields 0 whenever some members are fitted
+    `values` `[series, time, channel]` are training spans, scaled. It has the surface of `Trainer`
+    and raises what that does, and has one step: iterating yields 0 whenever some members are fitted
     and others are not, and 1 at the end. In between, members may be dropped with `keep`.
 
     Members that differ by their level of regularisation alone share one factorisation; reservoirs,
@@ -39,8 +86,6 @@ class Fitting:
     quarters of the span, to run freely over the held-out rest, whose mean squared error is its
     loss; and on all of it, which gives its numbers. A level that is not given is the one of the
     least such loss. Everything is done on the CPU.
-
-    Raises ValueError where the members can't form a cohort or the span is too short for them.
     """
 
     total_steps = 1
@@ -57,7 +102,8 @@ class Fitting:
         self.device = torch.device("cpu")
         self.members: list[Member[FittedForm]] = list(members)
         self.values: FloatArray = values.cpu().double().numpy()
-        self.fits: dict[Member[FittedForm], _Fit] = {}
+        # Numbers `[parameter]` and loss of each member that is fitted.
+        self.fits: dict[Member[FittedForm], tuple[Tensor, float]] = {}
 
     def __iter__(self) -> Iterator[int]:
         problems: dict[Hashable, list[Member[FittedForm]]] = {}
@@ -79,14 +125,14 @@ class Fitting:
 
     def loss(self) -> Tensor:
         """The error of each member's free run over the held-out rest; infinite before its fit."""
-        losses = [self.fits[m].loss if m in self.fits else torch.inf for m in self.members]
+        losses = [self.fits[m][1] if m in self.fits else torch.inf for m in self.members]
         return torch.tensor(losses, dtype=self.forecaster.dtype)
 
     @property
     def scored_weights(self) -> MemberParameter:
         """The numbers of each member; zeros before its fit."""
         blank = torch.zeros(self.forecaster.layout().size, dtype=self.forecaster.dtype)
-        return torch.stack([self.fits[m].row if m in self.fits else blank for m in self.members])
+        return torch.stack([self.fits[m][0] if m in self.fits else blank for m in self.members])
 
     @property
     def warm_up(self) -> int:
@@ -109,34 +155,30 @@ class Fitting:
         return member.series, tuple(of_any_level), seed
 
 
-@dataclass(eq=False)
 class _Problem:
-    """The problem of fitting one series, factorised once for its first part and once for all."""
+    """The problem of fitting one series, factorised once for its first part and once for all.
 
-    forecaster: FormForecaster
-    series: FloatArray
-    first: Member[FittedForm]  # whose settings the others share, but for its level
-    fixed: Fixed = field(init=False)
-    of_part: Solutions = field(init=False)
-    of_whole: Solutions = field(init=False)
+    first: a member whose settings the others share, but for the level.
+    """
 
-    def __post_init__(self) -> None:
-        candidate, channels = self.first.candidate, self.forecaster.channels
-        form = candidate.form
-        self.fixed = form.fix(channels, Generator().manual_seed(self.first.seed))
-        self.split = int(FITTED_SHARE * len(self.series))
-        part = self.series[: self.split]
-        self.of_part = form.factorise(part, candidate, self.fixed)
-        self.of_whole = form.factorise(self.series, candidate, self.fixed)
+    def __init__(
+        self, forecaster: FormForecaster, series: FloatArray, first: Member[FittedForm]
+    ) -> None:
+        candidate, form = first.candidate, first.candidate.form
+        self.forecaster, self.series = forecaster, series
+        self.fixed = form.fix(forecaster.channels, Generator().manual_seed(first.seed))
+        self.split = int(FITTED_SHARE * len(series))
+        self.of_part = form.factorise(series[: self.split], candidate, self.fixed)
+        self.of_whole = form.factorise(series, candidate, self.fixed)
 
-    def fit(self, member: Member[FittedForm]) -> _Fit:
+    def fit(self, member: Member[FittedForm]) -> tuple[Tensor, float]:
         form = member.candidate.form
         is_given = form.regularisation == "given"
         levels = (form.given_level,) if is_given else form.levels
         errors = self._errors(levels)
         best = int(np.argmin(errors))
         row = self.forecaster.pack(self.fixed, self.of_whole.at(levels[best]))
-        return _Fit(row, float(errors[best]))
+        return row, float(errors[best])
 
     def _errors(self, levels: Sequence[float]) -> FloatArray:
         """Mean squared error of the free run over the held-out rest, for each level."""

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clip import CLIP_STD
+from models.tensors import CLIP_STD
 
 FloatArray = NDArray[np.float64]
 PerChannel = FloatArray | float  # [channel], or one number for all channels
@@ -82,14 +82,10 @@ def clip(forecast: FloatArray, mean: PerChannel, std: PerChannel) -> FloatArray:
     return np.asarray(np.clip(np.where(np.isnan(forecast), high, forecast), low, high))
 
 
-def squared_error_by_step(forecast: FloatArray, truth: FloatArray) -> FloatArray:
-    """Squared error by horizon step, `[time, channel]`, the mean over start points."""
-    return np.asarray(np.mean((forecast - truth) ** 2, axis=0))
-
-
 def nmse_curve(forecast: FloatArray, truth: FloatArray, variance: PerChannel) -> FloatArray:
     """Squared error over variance by horizon step, `[time]`: mean over start points, channels."""
-    return np.asarray(np.mean(squared_error_by_step(forecast, truth) / variance, axis=1))
+    squared_error = np.mean((forecast - truth) ** 2, axis=0)
+    return np.asarray(np.mean(squared_error / variance, axis=1))
 
 
 def nmse(curve: FloatArray) -> float:

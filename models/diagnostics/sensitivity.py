@@ -7,26 +7,26 @@ work with: where it vanishes, errors are forgotten and nothing can be learned fr
 grows, the run loses its way and gradients explode (Bengio, Simard & Frasconi 1994).
 """
 
-from __future__ import annotations
-
 import torch
 from torch import Tensor
 
-from models.clip import CLIP_STD, clipped
 from models.network.forecaster import Forecaster
 from models.network.options.segments import fold, padded
 from models.network.plan import plan
 from models.network.unroll import Unroll
 from models.network.walk import Walk
-from models.tensors import MemberBatchChannel, MemberBatchTimeChannel, MemberParameter
+from models.tensors import (
+    CLIP_STD,
+    MemberBatchChannel,
+    MemberBatchTimeChannel,
+    MemberParameter,
+    clipped,
+)
 
 
 @torch.no_grad()
 def sensitivity(
-    forecaster: Forecaster,
-    weights: MemberParameter,
-    context: MemberBatchTimeChannel,
-    steps: int,
+    forecaster: Forecaster, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
 ) -> Tensor:
     """Norms `[member, lag]` of d(last forecast) / d(forecast lag + 1 before it), for all lags.
 

@@ -1,16 +1,17 @@
-"""The verdict on a free run: in which of a few ways it succeeds or fails, by rules on numbers."""
+"""The verdict on a free run: in which of a few ways it succeeds or fails, by rules on numbers.
+
+Some rules compare the dominant frequencies of forecast and truth, which may hold less than one
+period.
+"""
 
 from collections import Counter
 from enum import StrEnum
 
 import numpy as np
-from numpy.typing import NDArray
 
-from models.clip import CLIP_STD
-from models.diagnostics.frequency import dominant_frequency
-from models.diagnostics.scores import PerChannel
-
-FloatArray = NDArray[np.float64]
+from models.diagnostics.properties import dominant_frequency
+from models.diagnostics.scores import FloatArray, PerChannel
+from models.tensors import CLIP_STD
 
 # A stretch of a forecast whose standard deviation is below this share of the truth's is level.
 LEVEL_STD_RATIO = 0.1
@@ -127,11 +128,9 @@ def _decays(
     forecast: FloatArray, truth: FloatArray, frequency: float, true_frequency: float
 ) -> bool:
     quarter = len(forecast) // 4
-    first, last = forecast[:quarter], forecast[-quarter:]
-    left = amplitude(last, frequency)
-    return left < DECAY_RATIO * amplitude(first, frequency) and left < DECAY_RATIO * amplitude(
-        truth[-quarter:], true_frequency
-    )
+    left = amplitude(forecast[-quarter:], frequency)
+    before = amplitude(forecast[:quarter], frequency)
+    return left < DECAY_RATIO * min(before, amplitude(truth[-quarter:], true_frequency))
 
 
 def _is_level(forecast: FloatArray, truth: FloatArray, since: float) -> bool:

@@ -6,62 +6,39 @@ The search space, cohorts, seeds, ablations, costs, wording and tables of the do
 derived from these declarations.
 """
 
-from models.methods.condition import Above, AllOf, AnyOf, Condition, Is, IsNot, Selects
-from models.methods.method import Method, MethodSet, Selector
-from models.methods.registry import load_methods, method_named, methods
-from models.methods.setting import Ablation, Setting, Stage, choice, flag, setting
-from models.methods.values import (
-    Choices,
-    Domain,
-    Flag,
-    FloatRange,
-    IntRange,
-    Names,
-    Real,
-    Scalar,
-    SettingError,
-    Values,
-    Whole,
-    largest,
-    smallest,
-)
-from models.methods.words import counted, either, nearest, shown
-
-__all__ = [
-    "Ablation",
-    "Above",
-    "AllOf",
-    "AnyOf",
-    "Choices",
-    "Condition",
-    "Domain",
-    "Flag",
-    "FloatRange",
-    "IntRange",
-    "Is",
-    "IsNot",
-    "Method",
-    "MethodSet",
-    "Names",
-    "Real",
-    "Scalar",
-    "Selector",
-    "Selects",
-    "Setting",
-    "SettingError",
-    "Stage",
-    "Values",
-    "Whole",
-    "choice",
-    "counted",
-    "either",
-    "flag",
-    "largest",
-    "load_methods",
-    "method_named",
-    "methods",
-    "nearest",
-    "setting",
-    "shown",
-    "smallest",
-]
+from models.methods.condition import Above as Above
+from models.methods.condition import AllOf as AllOf
+from models.methods.condition import AnyOf as AnyOf
+from models.methods.condition import Condition as Condition
+from models.methods.condition import Is as Is
+from models.methods.condition import IsNot as IsNot
+from models.methods.condition import Selects as Selects
+from models.methods.method import Method as Method
+from models.methods.method import MethodSet as MethodSet
+from models.methods.method import Selector as Selector
+from models.methods.registry import load_methods as load_methods
+from models.methods.registry import method_named as method_named
+from models.methods.registry import methods as methods
+from models.methods.setting import Ablation as Ablation
+from models.methods.setting import Setting as Setting
+from models.methods.setting import Stage as Stage
+from models.methods.setting import choice as choice
+from models.methods.setting import flag as flag
+from models.methods.setting import setting as setting
+from models.methods.values import Choices as Choices
+from models.methods.values import Domain as Domain
+from models.methods.values import Flag as Flag
+from models.methods.values import FloatRange as FloatRange
+from models.methods.values import IntRange as IntRange
+from models.methods.values import Names as Names
+from models.methods.values import Real as Real
+from models.methods.values import Scalar as Scalar
+from models.methods.values import SettingError as SettingError
+from models.methods.values import Values as Values
+from models.methods.values import Whole as Whole
+from models.methods.values import counted as counted
+from models.methods.values import either as either
+from models.methods.values import largest as largest
+from models.methods.values import nearest as nearest
+from models.methods.values import shown as shown
+from models.methods.values import smallest as smallest

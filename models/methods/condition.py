@@ -1,12 +1,14 @@
-"""When a setting is sampled: a rule on settings that were sampled before it."""
+"""When a setting is sampled: a rule on settings that were sampled before it.
+
+The rules at the end are those that the settings of several methods share.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Protocol
 
 from models.methods.registry import method_named, methods_of
-from models.methods.values import Choices, Domain, Scalar, largest
-from models.methods.words import either
+from models.methods.values import Choices, Domain, Scalar, either, largest
 
 
 class Condition(Protocol):
@@ -30,11 +32,9 @@ class Is:
         return f"{self.name} is {either(self.values)}"
 
     def holds(self, params: Mapping[str, Scalar]) -> bool:
-        """Whether the sampled value is one of the values."""
         return self.name in params and params[self.name] in self.values
 
     def can_hold(self, space: Mapping[str, Domain]) -> bool:
-        """Whether the domain has one of the values."""
         return self.name in space and any(space[self.name].contains(v) for v in self.values)
 
 
@@ -49,12 +49,10 @@ class IsNot:
         return f"{self.name} is not {either(self.values)}"
 
     def holds(self, params: Mapping[str, Scalar]) -> bool:
-        """Whether the setting is missing or has another value."""
         return params.get(self.name) not in self.values
 
     def can_hold(self, space: Mapping[str, Domain]) -> bool:
-        """True: where the domain has no other value, a candidate may still not sample it."""
-        return True
+        return True  # where the domain has no other value, a candidate may still not sample it
 
 
 @dataclass(frozen=True)
@@ -72,11 +70,9 @@ class Selects:
         return f"{self.selector} is {either(able) if able else 'none of those that exist'}"
 
     def holds(self, params: Mapping[str, Scalar]) -> bool:
-        """Whether the named method can."""
         return self.selector in params and self._is_able(params[self.selector])
 
     def can_hold(self, space: Mapping[str, Domain]) -> bool:
-        """Whether one of the methods in the selector's domain can."""
         domain = space.get(self.selector)
         return isinstance(domain, Choices) and any(self._is_able(v) for v in domain.values)
 
@@ -96,12 +92,10 @@ class Above:
         return f"{self.name} is above {self.bound:g}"
 
     def holds(self, params: Mapping[str, Scalar]) -> bool:
-        """Whether the sampled value exceeds the bound."""
         value = params.get(self.name)
         return isinstance(value, int | float) and value > self.bound
 
     def can_hold(self, space: Mapping[str, Domain]) -> bool:
-        """Whether the domain reaches above the bound."""
         return self.name in space and largest(space[self.name]) > self.bound
 
 
@@ -115,11 +109,9 @@ class AnyOf:
         return " or ".join(str(condition) for condition in self.conditions)
 
     def holds(self, params: Mapping[str, Scalar]) -> bool:
-        """Whether one of the conditions holds."""
         return any(condition.holds(params) for condition in self.conditions)
 
     def can_hold(self, space: Mapping[str, Domain]) -> bool:
-        """Whether one of the conditions can hold."""
         return any(condition.can_hold(space) for condition in self.conditions)
 
 
@@ -133,12 +125,55 @@ class AllOf:
         return " and ".join(str(condition) for condition in self.conditions)
 
     def holds(self, params: Mapping[str, Scalar]) -> bool:
-        """Whether all of the conditions hold."""
         return all(condition.holds(params) for condition in self.conditions)
 
     def can_hold(self, space: Mapping[str, Domain]) -> bool:
-        """Whether each of the conditions can hold."""
         return all(condition.can_hold(space) for condition in self.conditions)
 
 
 ALWAYS = AllOf()
+
+TRAINED = Selects("cell", "is_trained")
+RECURRENT = Selects("cell", "is_recurrent")
+
+# What a free run starts from.
+READS_WINDOW = AnyOf(Is("context", ("window",)), Selects("cell", "reads_whole_window"))
+HAS_STATE = Is("context", ("state",))
+WITH_WINDOW = AllOf(TRAINED, READS_WINDOW)
+WITH_STATE = AllOf(RECURRENT, HAS_STATE)
+RUNS_ON_STATE = AllOf(Selects("cell", "runs_on_state"), HAS_STATE)
+FEEDS_BACK = IsNot("autonomous", (True,))
+READS = IsNot("state_estimate", ("least-squares",))
+_FEEDS_BACK_EACH = IsNot("decoding", ("parallel",))
+
+# What is between the value that is read and the forecast.
+_HAS_HEAD = Above("head_layers", 0)
+_HAS_LAYER_NORM = Is("layer_norm", (True,))
+_HAS_NONLINEAR_READ_IN = Is("read_in", ("relu",))
+LINEAR = AllOf(Selects("cell", "is_linear"), Is("head_layers", (0,)), IsNot("layer_norm", (True,)))
+NONLINEAR = AnyOf(
+    Selects("cell", "is_nonlinear"),
+    READS_WINDOW,
+    _HAS_HEAD,
+    _HAS_LAYER_NORM,
+    _HAS_NONLINEAR_READ_IN,
+)
+# Without an offset, a linear forecaster makes the same errors on a series and on its negative.
+DEPENDS_ON_SIGN = AnyOf(
+    Selects("cell", "is_nonlinear"),
+    _HAS_HEAD,
+    _HAS_LAYER_NORM,
+    _HAS_NONLINEAR_READ_IN,
+    Is("offset", (True,)),
+)
+
+# Whether training runs freely, and whether it walks over time step by step. Where it does so
+# anyway, members with strategies that need it train in the cohort of all others.
+UNROLLS = AnyOf(Above("rollout_steps", 1), Above("window_rollout_steps", 1))
+# A state by least squares is estimated anew from each warm-up, and reads nothing else.
+BRANCHES = AllOf(UNROLLS, READS, _FEEDS_BACK_EACH)
+LOOPS = AnyOf(
+    NONLINEAR, Above("segment_steps", 1), Is("teacher_span", ("rollout",)), Is("stateful", (True,))
+)
+FEEDS_BACK_IN_TRAINING = AllOf(UNROLLS, FEEDS_BACK, _FEEDS_BACK_EACH)
+LOOPS_AND_FEEDS_BACK = AllOf(FEEDS_BACK_IN_TRAINING, LOOPS)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from models.methods import registry
 from models.methods.condition import ALWAYS, AllOf, Condition, Is
-from models.methods.registry import methods, methods_of
 from models.methods.setting import Ablation, Setting, Stage
-from models.methods.values import Domain, Names, Scalar, SettingError
-from models.methods.words import nearest
+from models.methods.values import Domain, Scalar, SettingError
 
 M = TypeVar("M", bound="Method")
 
@@ -139,10 +137,6 @@ class Method:
                 )
         return cls(**values)
 
-    def values(self) -> dict[str, Scalar]:
-        """The values of the settings, by name."""
-        return {own.name: getattr(self, own.field) for own in self.settings}
-
     def is_neutral(self) -> bool:
         """Whether every setting has its neutral value."""
         return all(getattr(self, own.field) == own.neutral for own in self.settings)
@@ -154,19 +148,20 @@ class Method:
     def check(self, others: MethodSet) -> None:
         """Raise ValueError where the method can't go with others of a candidate."""
 
-    def needs_loop(self) -> bool:
-        """Whether training with it has to walk over time step by step, even for a linear cell."""
-        return False
-
     def is_nonlinear_part(self) -> bool:
         """Whether it makes the forecast a nonlinear function of what is read."""
         return False
+
+    def needs_loop(self) -> bool:
+        """Whether training with it has to walk over time step by step, even for a linear cell."""
+        return self.is_nonlinear_part()
 
     def phrase(self) -> str:
         """The method in the description of a candidate, a few words, or ""."""
         return ""
 
 
+@dataclass(frozen=True, repr=False)
 class MethodSet:
     """The configured methods of something, at most one of each class.
 
@@ -174,16 +169,11 @@ class MethodSet:
     is none: `candidate[Dropout].rate` is 0 for a candidate without dropout.
     """
 
-    def __init__(self, methods: tuple[Method, ...]) -> None:
-        self.methods = methods
-        for method in methods:
+    methods: tuple[Method, ...]
+
+    def __post_init__(self) -> None:
+        for method in self.methods:
             method.check(self)
-
-    def __eq__(self, other: object) -> bool:
-        return type(self) is type(other) and self.methods == other.methods
-
-    def __hash__(self) -> int:
-        return hash((type(self), self.methods))
 
     def __repr__(self) -> str:
         return f"{type(self).__name__}({', '.join(map(repr, self.methods))})"
@@ -221,56 +211,52 @@ class MethodSet:
         return tuple(found)
 
 
-def selectors() -> dict[str, Selector]:
-    """The selectors of all methods, by name, in the order of their methods."""
-    return {m.selector.name: m.selector for m in methods() if m.selector is not None}
+class Core(Method):
+    """A cell or a closed form; a candidate has exactly one, which the setting `cell` names.
 
-
-def selector_values(selector: Selector) -> Names:
-    """What a selector can say: the names of its methods, and its name for none of them."""
-    names = tuple(method.name for method in methods_of(selector.name))
-    return Names(names if selector.none is None else (selector.none, *names))
-
-
-def check_names(names: Iterable[str]) -> None:
-    """Raise SettingError for a name that is neither a setting nor a selector of any method.
-
-    A network is another one without what it names, so that nothing may be left out in silence.
+    The attributes say what it can do; conditions ask for them by their names, see `Selects`.
     """
-    known = {own.name for method in methods() for own in method.settings} | selectors().keys()
-    for name in names:
-        if name not in known:
-            raise SettingError(
-                name,
-                f"is a setting of no method here.{nearest(name, known)} "
-                "Install the plug-in or the version of freerun that has it",
-            )
 
+    selector: ClassVar[Selector] = Selector(
+        name="cell",
+        stage=Stage.CELL,
+        description="The recurrent cell of a network, or the closed form that is fitted.",
+        ablation=Ablation("RNN cells of 16 units", {"cell": "rnn", "hidden_units": 16}),
+    )
+    shapes_forecast = True
 
-def configure(
-    params: Mapping[str, Scalar | None],
-    wanted: Callable[[type[Method]], bool] | None = None,
-) -> tuple[Method, ...]:
-    """The methods that the values of settings ask for, in the order of all methods.
+    # It is trained by gradient descent, and not fitted.
+    is_trained: ClassVar[bool] = False
+    # Its state and its output are linear functions of what it reads.
+    is_linear: ClassVar[bool] = False
+    # It is trained, and not linear.
+    is_nonlinear: ClassVar[bool] = False
+    # It is trained, and reads value by value; one that is not reads a whole window in one step.
+    is_recurrent: ClassVar[bool] = False
+    reads_whole_window: ClassVar[bool] = False
+    # Its state goes on by itself when nothing is read; that of a gated cell fades.
+    runs_on_state: ClassVar[bool] = False
+    # It is warmed up on the values before a free run, as a state is.
+    is_warmed_up: ClassVar[bool] = False
+    # Two initialisations of the same settings differ.
+    is_random: ClassVar[bool] = False
+    # It can forecast changes from the last value instead of values.
+    can_add_to_last: ClassVar[bool] = False
 
-    params: values by the names of settings; those of methods that do not apply are not looked at,
-    and what is missing is neutral. wanted: which methods to look at,
-    None for all.
-    Raises SettingError for a value that is missing and needed, or outside its bounds.
-    """
-    known = {name: value for name, value in params.items() if value is not None}
-    for name, selector in selectors().items():
-        if name in known:
-            selector_values(selector).check(name, known[name])
-        elif selector.none is None and selector.when.holds(known):
-            raise SettingError(name, f"is missing; there are only {', '.join(known) or 'none'}")
-    found: list[Method] = []
-    for method in methods():
-        if wanted is not None and not wanted(method):
-            continue
-        if method.is_of_candidates and method.presence().holds(known):
-            configured = method.of(known)
-            is_chosen = method.selector is not None or method.is_always_there
-            if is_chosen or not configured.is_neutral():
-                found.append(configured)
-    return tuple(found)
+    def __init_subclass__(cls, **keywords: Any) -> None:
+        super().__init_subclass__(**keywords)
+        if cls.is_trained:
+            cls.is_nonlinear = not cls.is_linear
+            cls.is_recurrent = not cls.reads_whole_window
+
+    def is_nonlinear_part(self) -> bool:
+        return not self.is_linear
+
+    @property
+    def context_steps(self) -> int | None:
+        """True values that are read before a free run; None where a context says so."""
+        return None
+
+    def size(self) -> str:
+        """The size in words: "16 units"."""
+        raise NotImplementedError

@@ -69,20 +69,20 @@ class Setting:
         return None for not at all. None where that does not depend on the series.
     """
 
-    name: str
-    field: str
     values: Values
     default: Domain
     description: str
-    neutral: Scalar | None
-    shared: bool
-    searched: bool
-    when: Condition
-    stage: Stage | None
-    ablation: Ablation | None
-    is_stored: bool
-    most: Callable[[int, Mapping[str, Domain]], int] | None
-    suits: Callable[[SeriesProperties], Domain | None] | None
+    name: str = ""
+    field: str = ""
+    neutral: Scalar | None = None
+    shared: bool = False
+    searched: bool = True
+    when: Condition = ALWAYS
+    stage: Stage | None = None
+    ablation: Ablation | None = None
+    is_stored: bool = False
+    most: Callable[[int, Mapping[str, Domain]], int] | None = None
+    suits: Callable[[SeriesProperties], Domain | None] | None = None
 
 
 def setting(
@@ -90,40 +90,17 @@ def setting(
     default: Domain,
     description: str,
     *,
-    name: str = "",
-    neutral: Scalar | None = None,
-    shared: bool = False,
-    searched: bool = True,
-    when: Condition = ALWAYS,
-    stage: Stage | None = None,
     without: Ablation | str | None = None,
-    is_stored: bool = False,
-    most: Callable[[int, Mapping[str, Domain]], int] | None = None,
-    suits: Callable[[SeriesProperties], Domain | None] | None = None,
+    **more: Any,
 ) -> Any:
-    """Declare a field of a method's class as a setting; see `Setting` for the arguments.
+    """Declare a field of a method's class as a setting; `more` are further fields of `Setting`.
 
-    name: "" for that of the field. stage: None for that of the method's kind. without: an ablation,
-    or what is done instead where the setting has its neutral value.
+    Without a `name` it has the field's, without a `stage` that of the method's kind. without: an
+    ablation, or what is done instead where the setting has its neutral value.
     """
     ablation = Ablation(without) if isinstance(without, str) else without
-    declared = Setting(
-        name=name,
-        field="",
-        values=values,
-        default=default,
-        description=description,
-        neutral=neutral,
-        shared=shared,
-        searched=searched,
-        when=when,
-        stage=stage,
-        ablation=ablation,
-        is_stored=is_stored,
-        most=most,
-        suits=suits,
-    )
-    default_value: Any = dataclasses.MISSING if neutral is None else neutral
+    declared = Setting(values, default, description, ablation=ablation, **more)
+    default_value: Any = dataclasses.MISSING if declared.neutral is None else declared.neutral
     return dataclasses.field(default=default_value, metadata={Setting: declared}, kw_only=True)
 
 

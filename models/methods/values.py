@@ -1,10 +1,12 @@
-"""What a setting can be at all, and among which values a study searches it."""
+"""What a setting can be at all, among which values a study searches it, and how messages say so."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from difflib import get_close_matches
 from typing import Any
 
-from models.methods.words import either, nearest, shown
+_SHOWN_CHARACTERS = 60
 
 
 class SettingError(ValueError):
@@ -27,7 +29,6 @@ class Names:
     names: tuple[str, ...]
 
     def check(self, key: str, raw: object) -> str:
-        """Return one of the names; SettingError for anything else."""
         if isinstance(raw, str) and raw in self.names:
             return raw
         hint = nearest(raw, self.names) if isinstance(raw, str) else ""
@@ -39,7 +40,6 @@ class Flag:
     """True or false."""
 
     def check(self, key: str, raw: object) -> bool:
-        """Return a bool; SettingError for anything else."""
         if isinstance(raw, bool):
             return raw
         raise SettingError(key, f"must be true or false, without quotes, but got {shown(raw)}")
@@ -53,7 +53,6 @@ class Whole:
     high: int
 
     def check(self, key: str, raw: object) -> int:
-        """Return an int; SettingError for anything else."""
         if not isinstance(raw, int) or isinstance(raw, bool):
             raise SettingError(key, f"must be a whole number, but got {shown(raw)}")
         if not self.low <= raw <= self.high:
@@ -69,7 +68,6 @@ class Real:
     high: float
 
     def check(self, key: str, raw: object) -> float:
-        """Return a float; SettingError for anything else."""
         if not isinstance(raw, int | float) or isinstance(raw, bool):
             raise SettingError(key, f"must be a number, but got {shown(raw)}")
         if isinstance(raw, float) and not math.isfinite(raw):
@@ -81,13 +79,13 @@ class Real:
         return float(raw)
 
 
+# Each checks a raw value, and returns it or raises SettingError.
 Values = Names | Flag | Whole | Real
 
 STEPS = Whole(1, 1_000_000)
 SHARE = Real(0, 1)
 WEIGHT = Real(0, 1000)
 NOISE = Real(0, 100)  # in standard deviations of the training span
-
 
 Scalar = bool | int | float | str
 
@@ -99,11 +97,10 @@ class Choices:
     values: tuple[Scalar, ...]
 
     def contains(self, value: Scalar) -> bool:
-        """Whether `value` may be sampled; true is not 1 here."""
+        # True is not 1 here.
         return any(value == choice and type(value) is type(choice) for choice in self.values)
 
     def to_plain(self) -> Any:
-        """The domain as a study file or JSON holds it."""
         return list(self.values)
 
 
@@ -117,14 +114,12 @@ class IntRange:
     step: int = 1
 
     def contains(self, value: Scalar) -> bool:
-        """Whether `value` may be sampled."""
         if not isinstance(value, int) or isinstance(value, bool):
             return False
         return self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def to_plain(self) -> Any:
-        """The domain as a study file or JSON holds it."""
-        return {"low": self.low, "high": self.high, "log": self.log, "step": self.step}
+        return asdict(self)
 
 
 @dataclass(frozen=True)
@@ -137,7 +132,6 @@ class FloatRange:
     step: float | None = None
 
     def contains(self, value: Scalar) -> bool:
-        """Whether `value` may be sampled."""
         if isinstance(value, bool | str) or not self.low <= value <= self.high:
             return False
         if self.step is None:
@@ -146,11 +140,10 @@ class FloatRange:
         return abs(steps - round(steps)) < 1e-8  # as Optuna compares on a grid
 
     def to_plain(self) -> Any:
-        """The domain as a study file or JSON holds it."""
-        bounds = {"low": self.low, "high": self.high, "log": self.log}
-        return bounds if self.step is None else bounds | {"step": self.step}
+        return {key: value for key, value in asdict(self).items() if value is not None}
 
 
+# Each says whether it `contains` a value, and gives itself as a study file or JSON holds it.
 Domain = Choices | IntRange | FloatRange
 
 OFF_ON = Choices((False, True))
@@ -168,3 +161,44 @@ def largest(domain: Domain) -> int | float:
 
 def _numbers(choices: Choices) -> list[int | float]:
     return [value for value in choices.values if not isinstance(value, str)]
+
+
+def shown(value: object) -> str:
+    """A value as a study file would hold it, shortened where it is long."""
+    text = _toml(value)
+    return text if len(text) <= _SHOWN_CHARACTERS else text[:_SHOWN_CHARACTERS] + "..."
+
+
+def either(options: Iterable[object]) -> str:
+    """Return "a, b or c", each as a study file would hold it."""
+    *first, last = [shown(option) for option in options]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def nearest(word: str, known: Iterable[str]) -> str:
+    """Return " Did you mean 'x'?" for the known name closest to `word`, or "" if none is close."""
+    matches = get_close_matches(word, list(known), n=1)
+    return f" Did you mean '{matches[0]}'?" if matches else ""
+
+
+def counted(number: int, singular: str) -> str:
+    """A number with its noun: 1 draw, 2 draws."""
+    return f"{number:,} {singular}" if number == 1 else f"{number:,} {singular}s"
+
+
+def _toml(value: object) -> str:
+    match value:
+        case bool():
+            return "true" if value else "false"
+        case str():
+            return f'"{value}"'
+        case int() if value.bit_length() > 100:
+            return f"a number of {value.bit_length()} bits"  # str() refuses the longest
+        case float() if math.isinf(value):
+            return "inf" if value > 0 else "-inf"
+        case list() | tuple():
+            return "[" + ", ".join(_toml(item) for item in value) + "]"
+        case dict():
+            pairs = (f"{key} = {_toml(item)}" for key, item in value.items())
+            return "{ " + ", ".join(pairs) + " }" if value else "an empty table"
+    return str(value)

@@ -1,13 +1,11 @@
 """An architecture: those methods of a candidate that a free run depends on."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from typing import Self
 
 from models.methods import MethodSet, Scalar
-from models.methods.core import Core
-from models.methods.method import configure
+from models.methods.method import Core
+from models.methods.registry import configure
 from models.network.cells.cell import Cell
 from models.network.options.context import Context, WarmedUpState
 from models.network.options.instance_norm import InstanceNorm
@@ -37,7 +35,6 @@ class Architecture(MethodSet):
 
     @property
     def cell(self) -> Cell:
-        """The cell of a network."""
         assert isinstance(self.core, Cell)
         return self.core
 
@@ -49,7 +46,7 @@ class Architecture(MethodSet):
     @property
     def context_steps(self) -> int:
         """True values that are read before a free run: whole segments, at least one."""
-        own = self.core.own_context_steps
+        own = self.core.context_steps
         if own is not None:
             return own
         context = self.find(Context)
@@ -74,7 +71,6 @@ class Architecture(MethodSet):
 
     @property
     def layers(self) -> int:
-        """Recurrent layers."""
         return self[Size].layers
 
     @property

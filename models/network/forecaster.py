@@ -1,4 +1,4 @@
-"""A population of forecasters of one architecture: which parameters it has, and how they begin."""
+"""A population of forecasters of one architecture: its parameters, how they begin, and the head."""
 
 from dataclasses import dataclass
 from typing import ClassVar
@@ -7,11 +7,11 @@ import torch
 from torch import Generator, Tensor
 
 from models.network.architecture import Architecture
-from models.network.cells.cell import Cell
-from models.network.estimated_state import initial_log_ridge
-from models.network.head import Dense
+from models.network.cells.cell import Cell, Part, times_tanh_slope, uniform
+from models.network.linear import INITIAL_LOG_RIDGE
 from models.network.options.layer_norm import NormedOutput
 from models.network.parameters import EMBEDDING, FIXED, INCREMENT_STD, Layout
+from models.tensors import MemberBatchUnit
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,6 @@ class Forecaster:
 
     @property
     def cell(self) -> Cell:
-        """The recurrent cell."""
         return self.architecture.cell
 
     @property
@@ -105,7 +104,7 @@ class Forecaster:
                     named[f"norm.{i}.{name}"] = value
         if self.architecture.estimates_state:
             del named["cell.0.input"]
-            named["state.log_ridge"] = initial_log_ridge()
+            named["state.log_ridge"] = torch.full((1, 1), INITIAL_LOG_RIDGE)
         if self.architecture.read_in != "none":
             read_in = Dense.initialise(self.width, self.layer_inputs[0], generator)
             named |= {f"read_in.{name}": value for name, value in read_in.items()}
@@ -121,3 +120,50 @@ class Forecaster:
         if self.architecture.scaled_increments:
             named[INCREMENT_STD] = torch.ones(1, self.width)
         return self.layout().pack(named)
+
+
+class Dense(Part):
+    """A layer of the head, or the read-in: y = x W + b as `torch.nn.Linear`, then an activation."""
+
+    # "tanh", "relu", or "linear" for none.
+    activation = "tanh"
+
+    def allocate(self) -> None:
+        inputs, outputs = self.weights["weight"].shape[1:]
+        self.inputs, self.outputs = self._slots(inputs), self._slots(outputs)
+        self.grad_input, self.grad_sum = self._buffer(inputs), self._buffer(outputs)
+
+    @staticmethod
+    def shapes(inputs: int, outputs: int) -> dict[str, tuple[int, ...]]:
+        """Shapes of one member's parameters."""
+        return {"weight": (inputs, outputs), "bias": (1, outputs)}
+
+    @staticmethod
+    def initialise(inputs: int, outputs: int, generator: Generator) -> dict[str, Tensor]:
+        """One member's initial parameters, U(-1/sqrt(inputs), 1/sqrt(inputs)) as torch.nn's."""
+        return {
+            name: uniform(shape, inputs**-0.5, generator)
+            for name, shape in Dense.shapes(inputs, outputs).items()
+        }
+
+    def forward(self, slot: int, x: MemberBatchUnit) -> MemberBatchUnit:
+        """The layer's output, kept in `slot` together with a copy of its input."""
+        out = self.outputs[slot]
+        kept = self.inputs[slot].copy_(x)
+        torch.baddbmm(self.weights["bias"], kept, self.weights["weight"], out=out)
+        if self.activation == "tanh":
+            out.tanh_()
+        elif self.activation == "relu":
+            out.relu_()
+        return out
+
+    def backward(self, slot: int, grad_output: MemberBatchUnit) -> MemberBatchUnit:
+        """The gradient of the input; the weights' gradients are added to."""
+        grad_sum = grad_output
+        if self.activation == "tanh":
+            grad_sum = times_tanh_slope(grad_output, self.outputs[slot], out=self.grad_sum)
+        elif self.activation == "relu":
+            grad_sum = torch.mul(grad_output, self.outputs[slot] > 0.0, out=self.grad_sum)
+        self.gradients["weight"].baddbmm_(self.inputs[slot].transpose(1, 2), grad_sum)
+        self.gradients["bias"].baddbmm_(self.ones, grad_sum)
+        return torch.bmm(grad_sum, self.weights["weight"].transpose(1, 2), out=self.grad_input)

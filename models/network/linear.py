@@ -9,13 +9,19 @@ the loop takes T times a dozen. Random errors enter linearly, too.
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import torch
 from torch import Tensor
 
 from models.network.architecture import Architecture
 from models.network.parameters import INCREMENT_STD, under
+from models.tensors import MemberBatchTimeChannel
+
+# The logarithm of the ridge of an estimated state before training: enough to tell modes of one
+# frequency apart. The least ridge is added, so that the equations for the state stay solvable.
+INITIAL_LOG_RIDGE = math.log(1e-3)
+LEAST_RIDGE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -33,7 +39,7 @@ class LinearRun:
     autonomous: bool  # whether the free run reads zeros instead of its own forecasts
 
     @classmethod
-    def of(cls, architecture: Architecture, parameters: Mapping[str, Tensor]) -> "LinearRun":
+    def of(cls, architecture: Architecture, parameters: Mapping[str, Tensor]) -> Self:
         """From a population's named parameters `[member, *shape]`; differentiable."""
         transition, readout, offset = autonomous_system(architecture, parameters)
         injection = parameters["cell.0.input"]
@@ -107,6 +113,55 @@ class LinearRun:
         return powers_after(columns.transpose(1, 2), matrix.transpose(1, 2), steps).transpose(1, 2)
 
 
+@dataclass(frozen=True)
+class EstimatedRun:
+    """The matrices of a population whose state is estimated by least squares; all differentiable.
+
+    An autonomous linear forecaster puts out y_t = s A^t H + d, which is linear in the state s in
+    which it starts. Instead of reading its warm-up from a state of zero, whose echo takes long to
+    die away where modes live long, it takes the state whose outputs lie closest to the warm-up's
+    values, and runs on. Training then moves the modes alone, the states being projected out: the
+    method of variable projection (Golub & Pereyra 1973).
+    """
+
+    transition: Tensor  # A [member, state, state]
+    readout: Tensor  # H [member, state, channel]
+    offset: Tensor  # d [member, 1, channel]
+    # [member, 1, 1], relative to the mean square of what the state's numbers put out in a warm-up
+    ridge: Tensor
+
+    @classmethod
+    def of(cls, architecture: Architecture, parameters: Mapping[str, Tensor]) -> Self:
+        """From a population's named parameters `[member, *shape]`."""
+        transition, readout, offset = autonomous_system(architecture, parameters)
+        ridge = torch.exp(parameters["state.log_ridge"]) + LEAST_RIDGE
+        return cls(transition, readout, offset, ridge)
+
+    def outputs(
+        self, context: MemberBatchTimeChannel, steps: int, first: int
+    ) -> MemberBatchTimeChannel:
+        """Outputs from position `first` of the context to `steps` after it.
+
+        Those within the context are the fit to it, the others the free run.
+        """
+        members, batch, warm_up, channels = context.shape
+        # Row t * channels + c is what the state is multiplied with for channel c of position t.
+        rows = powers_after(
+            self.readout.transpose(1, 2), self.transition.transpose(1, 2), warm_up + steps
+        )
+        # Products of the rows lose half of their digits: they are taken in double precision.
+        seen = rows[:, : warm_up * channels].double()
+        deviations = (context - self.offset.unsqueeze(1)).reshape(members, batch, -1).double()
+        gram = seen.transpose(1, 2) @ seen
+        power = gram.diagonal(dim1=1, dim2=2).mean(1).view(-1, 1, 1)
+        gram = gram + self.ridge * power * torch.eye(gram.shape[1], device=gram.device)
+        moments = seen.transpose(1, 2) @ deviations.transpose(1, 2)
+        states: Tensor = _Solve.apply(gram, moments)  # type: ignore[no-untyped-call]
+        fitted = states.float().transpose(1, 2) @ rows[:, first * channels :].transpose(1, 2)
+        outputs: Tensor = fitted.unflatten(2, (-1, channels))
+        return outputs + self.offset.unsqueeze(1)
+
+
 def autonomous_system(
     architecture: Architecture, parameters: Mapping[str, Tensor]
 ) -> tuple[Tensor, Tensor, Tensor]:
@@ -162,9 +217,8 @@ class _Convolve(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, Tensor]:
         x_spectrum, spectrum = ctx.saved_tensors
-        (grad,) = grads
-        steps = grad.shape[2]
-        grad_spectrum = _spectrum(grad)
+        steps = grads[0].shape[2]
+        grad_spectrum = _spectrum(grads[0])
         grad_x = None
         if ctx.needs_input_grad[0]:
             grad_x = _series(_product(grad_spectrum, _conjugate(spectrum)), steps)
@@ -189,17 +243,31 @@ def _series(spectrum: Tensor, steps: int) -> Tensor:
 
 
 def _product(one: Tensor, other: Tensor) -> Tensor:
-    """Complex product in real arithmetic."""
-    real, imaginary = one.unbind(-1)
-    other_real, other_imaginary = other.unbind(-1)
-    return torch.stack(
-        [
-            real * other_real - imaginary * other_imaginary,
-            real * other_imaginary + imaginary * other_real,
-        ],
-        dim=-1,
-    )
+    """Complex product (a + bi) (c + di) in real arithmetic."""
+    (a, b), (c, d) = one.unbind(-1), other.unbind(-1)
+    return torch.stack([a * c - b * d, a * d + b * c], dim=-1)
 
 
 def _conjugate(spectrum: Tensor) -> Tensor:
     return torch.stack([spectrum[..., 0], -spectrum[..., 1]], dim=-1)
+
+
+class _Solve(torch.autograd.Function):
+    """X with G X = R, for positive definite G `[member, n, n]` and R `[member, n, right side]`.
+
+    By Cholesky's factors, which the backward step uses once more. What has no factors (weights that
+    are not finite) gives numbers that are not finite either, and no error.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, gram: Tensor, right: Tensor) -> Tensor:
+        factor = torch.linalg.cholesky_ex(gram).L
+        solution = torch.cholesky_solve(right, factor)
+        ctx.save_for_backward(factor, solution)
+        return solution
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor, Tensor]:
+        factor, solution = ctx.saved_tensors
+        grad_right = torch.cholesky_solve(grads[0].contiguous(), factor)
+        return -grad_right @ solution.transpose(1, 2), grad_right

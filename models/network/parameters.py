@@ -1,10 +1,9 @@
 """The parameters of a population: one flat row per member, and named views into it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import prod
+from typing import Self
 
 from models.tensors import Tensor, torch
 
@@ -27,13 +26,13 @@ class Layout:
     size: int
 
     @classmethod
-    def of(cls, shapes: Mapping[str, tuple[int, ...]]) -> Layout:
+    def of(cls, shapes: Mapping[str, tuple[int, ...]]) -> Self:
         """Lay out the named shapes one after another, each aligned."""
         offsets: dict[str, int] = {}
         end = 0
         for name, shape in shapes.items():
             offsets[name] = end
-            end += -(-prod(shape) // ALIGNMENT) * ALIGNMENT
+            end += aligned(prod(shape))
         return cls(dict(shapes), offsets, end)
 
     @property
@@ -48,7 +47,7 @@ class Layout:
             for name, shape in self.shapes.items()
         }
 
-    def pack(self, named: Mapping[str, Tensor], dtype: torch.dtype | None = None) -> Tensor:
+    def pack(self, named: Mapping[str, Tensor], dtype: "torch.dtype | None" = None) -> Tensor:
         """One member's row `[parameter]` from its named parameters; padding is zero.
 
         dtype: None for single precision.
@@ -58,6 +57,11 @@ class Layout:
             offset = self.offsets[name]
             row[offset : offset + value.numel()] = value.flatten()
         return row
+
+
+def aligned(length: int) -> int:
+    """The length with padding behind it, so that what follows is aligned."""
+    return -(-length // ALIGNMENT) * ALIGNMENT
 
 
 def under(views: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:

@@ -1,15 +1,14 @@
 """A population bound to its weights: one step forwards, one step back."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
-from models.network.cells.cell import BackwardStep
-from models.network.forecaster import Forecaster
-from models.network.head import Dense
+from models.network.cells.cell import BackwardStep, Part
+from models.network.forecaster import Dense, Forecaster
 from models.network.options.instance_norm import InstanceScale
 from models.network.options.layer_norm import NormedOutput
 from models.network.parameters import EMBEDDING, FIXED, INCREMENT_STD, under
@@ -20,6 +19,8 @@ from models.tensors import (
     MemberParameter,
     TimeMemberBatchChannel,
 )
+
+P = TypeVar("P", bound=Part)
 
 
 class Unroll:
@@ -48,7 +49,7 @@ class Unroll:
         architecture = forecaster.architecture
         layout = forecaster.layout()
         weight_views = layout.views(weights)
-        # Gathered in memory of their own, see `Cell`, and added to the flat rows at the end.
+        # Gathered in memory of their own, see `Part`, and added to the flat rows at the end.
         self.gathered = {
             name: torch.zeros(view.shape, device=weights.device)
             for name, view in weight_views.items()
@@ -63,48 +64,24 @@ class Unroll:
         self.channels, self.width = forecaster.channels, forecaster.width
         self.members, self.batch, self.slots = weights.shape[0], batch, slots
         stored = under(weight_views, FIXED)
-        self.cells = [
-            forecaster.cell.layer(
-                under(weight_views, f"cell.{i}.") | stored,
-                under(grad_views, f"cell.{i}."),
-                slots=slots,
-                batch=batch,
-            )
-            for i in range(architecture.layers)
-        ]
-        norms = [
-            NormedOutput(
-                under(weight_views, f"norm.{i}."),
-                under(grad_views, f"norm.{i}."),
-                slots=slots,
-                batch=batch,
-            )
-            for i in range(architecture.layers if architecture.has_layer_norm else 0)
-        ]
-        self.head = [
-            Dense(
-                under(weight_views, f"head.{i}."),
-                under(grad_views, f"head.{i}."),
-                slots=slots,
-                batch=batch,
-                activation="tanh" if i < architecture.head_layers else "linear",
-            )
-            for i in range(architecture.head_layers + 1)
-        ]
+
+        def part(kind: type[P], prefix: str) -> P:
+            own, gradients = under(weight_views, prefix), under(grad_views, prefix)
+            return kind(own | stored, gradients, slots=slots, batch=batch)
+
+        layers = range(architecture.layers)
+        self.cells = [part(forecaster.cell.layer, f"cell.{i}.") for i in layers]
+        norms = [part(NormedOutput, f"norm.{i}.") for i in layers if architecture.has_layer_norm]
+        self.head = [part(Dense, f"head.{i}.") for i in range(architecture.head_layers + 1)]
+        self.head[-1].activation = "linear"
         self.read_in: Dense | None = None
         if architecture.read_in != "none":
-            self.read_in = Dense(
-                under(weight_views, "read_in."),
-                under(grad_views, "read_in."),
-                slots=slots,
-                batch=batch,
-                activation=architecture.read_in,
-            )
+            self.read_in = part(Dense, "read_in.")
+            self.read_in.activation = architecture.read_in
         self.embedding, self.grad_embedding = weight_views.get(EMBEDDING), grad_views.get(EMBEDDING)
         self.output_units = forecaster.cell.output_units
         size = (self.members, batch, forecaster.cell.state_units)
         device = weights.device
-        layers = range(architecture.layers)
         # One state more than slots where gradients are wanted: backward reads the state before.
         self.states = [torch.empty(slots + 1, *size, device=device) for _ in layers]
         self.zero_state = torch.zeros(size, device=device)
@@ -327,6 +304,7 @@ class Unroll:
         return torch.add(carried, self.state_noise[index, layer], out=self.disturbed)
 
 
+@dataclass(frozen=True, eq=False)
 class BetweenLayers:
     """What a layer's output passes on its way to the next layer or to the head: norm, then dropout.
 
@@ -334,10 +312,9 @@ class BetweenLayers:
     for none. buffer: where a masked output is put, `[member, batch, unit]`; used again and again.
     """
 
-    def __init__(
-        self, norms: Sequence[NormedOutput], masks: Tensor | None, buffer: MemberBatchUnit
-    ) -> None:
-        self.norms, self.masks, self.buffer = norms, masks, buffer
+    norms: Sequence[NormedOutput]
+    masks: Tensor | None
+    buffer: MemberBatchUnit
 
     def forward(self, slot: int, layer: int, output: MemberBatchUnit) -> MemberBatchUnit:
         """A layer's output as the layer above, or the head, reads it."""

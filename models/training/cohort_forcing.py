@@ -1,18 +1,15 @@
 """What a cohort's free runs read at each position, and where the gradient flows through it."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping, Sequence
 from copy import copy
 
 import torch
 from torch import Generator, Tensor
 
-from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
-from models.network.free_run import free_run
 from models.network.options.segments import padded
-from models.tensors import MemberBatchTimeChannel, MemberParameter
+from models.network.walk import free_run
+from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter
 from models.training.forcing.forcing import DataAsDemonstrator, Forcing, Pushforward
 from models.training.losses.growth import DISPLACEMENT, LEAST_ENERGY
 from models.training.trained_network import TrainedNetwork
@@ -35,7 +32,7 @@ class CohortForcing:
         ]
         # Steps of the rollout that are run without a gradient, `[member]`; one at least counts.
         self.pushforward = torch.tensor(
-            [min(c[Pushforward].steps, self.rollout - 1) for c in candidates]
+            [min(c[Pushforward].pushforward_steps, self.rollout - 1) for c in candidates]
         )
         self.stops_gradient = torch.tensor(
             [c[DataAsDemonstrator].data_as_demonstrator for c in candidates]
@@ -91,10 +88,7 @@ class CohortForcing:
 
 
 def growth_of_errors(
-    forecaster: Forecaster,
-    weights: MemberParameter,
-    context: MemberBatchTimeChannel,
-    steps: int,
+    forecaster: Forecaster, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
 ) -> Tensor:
     """The factor by which an error grows with each forecast that is fed back, `[member]`.
 

@@ -1,7 +1,5 @@
 """What training minimises: the terms of the loss, and how much each error of a step counts."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
 import torch
@@ -9,11 +7,11 @@ from torch import Tensor
 
 from models.methods import methods
 from models.tensors import MemberBatchChannelTime, TimeMemberBatchChannel
+from models.training.batches import SubsequenceShape
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.growth import GrowthPenalty
 from models.training.losses.loss import CountedSteps, Loss
 from models.training.losses.squared_error import ProfessorForcing, SquaredError
-from models.training.subsequences import SubsequenceShape
 from models.training.trained_network import TrainedNetwork
 
 
@@ -59,11 +57,11 @@ class Objective:
             if weights.any():
                 self.loss_weights[loss] = weights
         growth = [c[GrowthPenalty] for c in candidates]
-        self.growth_weight = row([g.weight * g.growth_penalty for g in growth])
+        self.growth_weight = row([g.growth_weight * g.growth_penalty for g in growth])
         match = [c[ProfessorForcing] for c in candidates]
         moves = [
-            row([m.weight * (m.detach != "free") for m in match]),
-            row([m.weight * (m.detach != "teacher") for m in match]),
+            row([m.professor_weight * (m.professor_detach != "free") for m in match]),
+            row([m.professor_weight * (m.professor_detach != "teacher") for m in match]),
         ]
         # [member, branch]; the displaced run matches nothing
         self.match = torch.stack(

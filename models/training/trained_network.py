@@ -1,14 +1,12 @@
 """A candidate that is a network: an architecture, and how it is trained."""
 
-from __future__ import annotations
-
 from abc import abstractmethod
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Generic, TypeVar
 
-from models.methods import Method, MethodSet
+from models.methods import MethodSet
 from models.network.architecture import Architecture
 from models.network.cells.cell import Cell
 from models.network.options.segments import padded
@@ -50,8 +48,8 @@ class TrainedNetwork(BaseCandidate):
     Raises ValueError where methods contradict each other.
     """
 
-    def __init__(self, methods: tuple[Method, ...]) -> None:
-        super().__init__(methods)
+    def __post_init__(self) -> None:
+        super().__post_init__()
         if self.architecture.estimates_state and not self.is_linear:
             raise ValueError(
                 'state_estimate "least-squares" needs training that runs freely without a loop '
@@ -69,12 +67,10 @@ class TrainedNetwork(BaseCandidate):
 
     @property
     def cell(self) -> Cell:
-        """The recurrent cell."""
         return self.architecture.cell
 
     @property
     def optimiser(self) -> Optimiser:
-        """The settings of the optimiser."""
         return self[Optimiser]
 
     @property

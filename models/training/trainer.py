@@ -1,7 +1,5 @@
 """Training of a cohort: members of one architecture, each with its own data, settings and seed."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator, Sequence
 from math import prod
 
@@ -9,23 +7,20 @@ import torch
 from torch import Generator, Tensor
 
 from models.network.forecaster import Forecaster
-from models.network.free_run import free_run
 from models.network.options.segments import fold
 from models.network.options.shape import Scaling
 from models.network.parameters import FIXED, INCREMENT_STD, under
-from models.per_member import in_company
-from models.tensors import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel
-from models.training.batches import Batches
+from models.network.walk import free_run
+from models.tensors import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel, in_company
+from models.training.batches import Batches, Subsequences, SubsequenceShape
 from models.training.cohort_forcing import CohortForcing, growth_of_errors
-from models.training.linear_gradient import LinearGradient
+from models.training.gradient import LinearGradient, UnrolledGradient, training_plan
 from models.training.objective import Objective
 from models.training.options.augmentation import Factors
 from models.training.options.averaging import Averages
 from models.training.options.noise import Dropout, DropoutMasks, MemberNoise, StateNoise
 from models.training.options.optimiser import AdamW
-from models.training.subsequences import Subsequences, SubsequenceShape
 from models.training.trained_network import Member, TrainedNetwork, checked_cohort
-from models.training.unrolled_gradient import UnrolledGradient, training_plan
 
 # Subsequences on which the training loss is measured when restarts are compared.
 LOSS_SUBSEQUENCES = 16
@@ -98,14 +93,8 @@ class Trainer:
         self.count = len(members)
         # Copies, since a twin that drew from its member's own generator would change its numbers.
         self.members = [self.members[i] for i in rows]
-        self.generators = [_copy(self.generators[i]) for i in rows]
-        for part in (
-            self.subsequences,
-            self.factors,
-            self.forcing,
-            self.averages,
-            self.optimiser,
-        ):
+        self.generators = [self.generators[i].clone_state() for i in rows]
+        for part in (self.subsequences, self.factors, self.forcing, self.averages, self.optimiser):
             part.keep(rows)
         self.values = self.values[rows].clone()
         self.stream_state = self.stream_state[rows].clone()
@@ -166,11 +155,8 @@ class Trainer:
         return torch.stack([values[:, s : s + steps] for s in starts.tolist()], dim=1)
 
     def _initialise(self, member: Member[TrainedNetwork], generator: Generator) -> Tensor:
-        row, forecaster, candidate = (
-            self.forecaster.initialise(generator),
-            self.forecaster,
-            member.candidate,
-        )
+        candidate, forecaster = member.candidate, self.forecaster
+        row = forecaster.initialise(generator)
         named = forecaster.layout().views(row.unsqueeze(0))
         if not candidate[Scaling].offset:
             named[forecaster.output_bias].zero_()
@@ -218,8 +204,10 @@ class Trainer:
         batch, branches, cell = candidate.optimiser.batch_size, candidate.branches, candidate.cell
         hidden = (slots, layers, batch, cell.output_units)
         state = (slots, layers, batch, cell.state_units)
-        self.dropout = DropoutMasks(candidates, hidden, branches, device)
-        self.state_noise = MemberNoise(candidates, StateNoise, state, 2, device, shared=branches)
+        rates = [c[Dropout].rate for c in candidates]
+        self.dropout = DropoutMasks(rates, hidden, 2, device, shared=branches)
+        stds = [c[StateNoise].std for c in candidates]
+        self.state_noise = MemberNoise(stds, state, 2, device, shared=branches)
         self.gradient: LinearGradient | UnrolledGradient
         if candidate.is_linear and (
             forecaster.width == 1 or candidate.architecture.estimates_state
@@ -227,8 +215,10 @@ class Trainer:
             self.gradient = LinearGradient(forecaster, self.weights, self.grads, shape)
         else:
             # Views, which the next draws change.
-            masks = self.dropout.masks.flatten(3, 4) if self.dropout.is_used else None
-            noise = self.state_noise.values.flatten(3, 4) if self.state_noise.is_used else None
+            masks, state_noise = (
+                drawn.values.flatten(3, 4) if drawn.is_used else None
+                for drawn in (self.dropout, self.state_noise)
+            )
             self.gradient = UnrolledGradient(
                 forecaster,
                 candidate,
@@ -236,7 +226,7 @@ class Trainer:
                 self.grads,
                 forcing=self.forcing,
                 masks=masks,
-                state_noise=noise,
+                state_noise=state_noise,
                 stream_state=self.stream_state if candidate.carries_state else None,
             )
 
@@ -283,9 +273,3 @@ def _squares(forecast: MemberBatchTimeChannel, truth: MemberBatchTimeChannel) ->
     squared = (forecast - truth) ** 2
     members, _, steps, _ = squared.shape
     return squared.transpose(1, 2).reshape(members, steps, -1).mean(2)
-
-
-def _copy(generator: Generator) -> Generator:
-    copied = Generator()
-    copied.set_state(generator.get_state())
-    return copied

@@ -4,7 +4,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from search.analysis.trials import Trial
 from search.storage import WorkerStatus
@@ -96,23 +96,25 @@ def history_of(trials: Sequence[Trial]) -> History:
 def rate_of(trials: Sequence[Trial]) -> Rate | None:
     """Return the rate over the whole study; None where nothing ended, or all at one moment."""
     starts = [trial.started for trial in trials if trial.started is not None]
-    ends = {
-        state: [t.completed for t in trials if t.completed is not None and t.state == state]
-        for state in ("complete", "pruned", "failed")
-    }
-    all_ends = [end for of_state in ends.values() for end in of_state]
-    if not starts or not all_ends:
+    ends = [(trial.state, trial.completed) for trial in trials if trial.completed is not None]
+    if not starts or not ends:
         return None
     first = min(starts)
-    width = (max(all_ends) - first) / _BINS
+    width = (max(end for _, end in ends) - first) / _BINS
     if width <= timedelta(0):
         return None
     minutes = width.total_seconds() / 60
+
+    def rates(state: str) -> list[float]:
+        own = (end for ended, end in ends if ended == state)
+        bins = Counter(min(_BINS - 1, int((end - first) / width)) for end in own)
+        return [_short(bins[i] / minutes) for i in range(_BINS)]
+
     return Rate(
         span_minutes=_BINS * minutes,
         minutes=[_short((i + 0.5) * minutes) for i in range(_BINS)],
-        complete=[_short(n / minutes) for n in _counts(ends["complete"], first, width)],
-        pruned=[_short(n / minutes) for n in _counts(ends["pruned"], first, width)],
+        complete=rates("complete"),
+        pruned=rates("pruned"),
     )
 
 
@@ -151,7 +153,7 @@ def crews_of(trials: Sequence[Trial], workers: Sequence[WorkerStatus]) -> list[C
 
 
 def failures_of(trials: Sequence[Trial]) -> Failures:
-    """Return why trials failed."""
+    """Count the messages of failed trials."""
     messages = Counter(
         trial.record.message or "no message" for trial in trials if trial.state == "failed"
     )
@@ -166,31 +168,24 @@ def _best(scored: Iterable[tuple[int, float]], trials: int) -> Points:
             steps.append((number, score))
     if steps and steps[-1][0] < trials - 1:
         steps.append((trials - 1, steps[-1][1]))
-    return Points([n for n, _ in steps], [s for _, s in steps], [1] * len(steps))
+    return _points(steps)
+
+
+def _points(scored: Sequence[tuple[int, float]], counts: Sequence[int] = ()) -> Points:
+    return Points([n for n, _ in scored], [s for _, s in scored], counts or [1] * len(scored))
 
 
 def _thinned(scored: Sequence[tuple[int, float]]) -> Points:
     """All points where there are few; else one for each cell of the picture that has any."""
     if len(scored) <= _MOST_TRIALS:
-        return Points([n for n, _ in scored], [s for _, s in scored], [1] * len(scored))
+        return _points(scored)
     width = max(1, scored[-1][0] // _COLUMNS)
     cells: dict[tuple[int, int], list[tuple[int, float]]] = {}
     for number, score in scored:
         cell = (number // width, math.floor(math.log10(score) * _ROWS_PER_DECADE))
         cells.setdefault(cell, []).append((number, score))
-    first = [members[0] for members in cells.values()]
-    return Points(
-        [n for n, _ in first],
-        [_short(s) for _, s in first],
-        [len(members) for members in cells.values()],
-    )
-
-
-def _counts(ends: Sequence[datetime], first: datetime, width: timedelta) -> list[int]:
-    counts = [0] * _BINS
-    for end in ends:
-        counts[min(_BINS - 1, int((end - first) / width))] += 1
-    return counts
+    first = [(number, _short(score)) for (number, score), *_ in cells.values()]
+    return _points(first, [len(members) for members in cells.values()])
 
 
 def _short(value: float) -> float:

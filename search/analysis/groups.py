@@ -1,7 +1,7 @@
 """Trials side by side: by any key, and by the value of a parameter."""
 
 import math
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -36,35 +36,24 @@ class Group:
 
 
 @dataclass(frozen=True)
-class Value:
-    """A value of a parameter, or a part of its range, as it is shown, and its trials."""
-
-    shown: str
-    trials: Group
-
-
-@dataclass(frozen=True)
 class ParameterEffect:
-    """A parameter of which trials sampled several values."""
+    """A parameter of which trials sampled several values.
+
+    values: each, or a part of their range, as it is shown, with its trials.
+    """
 
     parameter: str
-    values: Sequence[Value]
+    values: Sequence[tuple[str, Group]]
 
 
 def grouped(trials: Iterable[Trial], key: Callable[[Trial], Key | None]) -> list[Group]:
     """Return the groups in the order of their keys; trials without a key are in none."""
-    ended: Counter[Key] = Counter()
-    tracking: Counter[Key] = Counter()
-    scores: defaultdict[Key, list[float]] = defaultdict(list)
+    ended: defaultdict[Key, list[Trial]] = defaultdict(list)
     for trial in trials:
-        if trial.state not in ("complete", "pruned") or (value := key(trial)) is None:
-            continue
-        ended[value] += 1
-        tracking[value] += trial.record.verdict == "tracks"
-        if trial.is_scored:
-            scores[value].append(trial.score)
+        if trial.state in ("complete", "pruned") and (value := key(trial)) is not None:
+            ended[value].append(trial)
     keys = sorted(ended, key=lambda value: (isinstance(value, str), value))
-    return [_group(value, ended[value], tracking[value], scores[value]) for value in keys]
+    return [_group(value, ended[value]) for value in keys]
 
 
 def effects(
@@ -79,29 +68,22 @@ def effects(
     return [effect for effect in shown if len(effect.values) > 1]
 
 
-def _group(key: Key, trials: int, tracking: int, scores: list[float]) -> Group:
+def _group(key: Key, trials: Sequence[Trial]) -> Group:
+    tracking = sum(trial.record.verdict == "tracks" for trial in trials)
+    scores = [trial.score for trial in trials if trial.is_scored]
     if not scores:
-        return Group(key, trials, tracking, 0, None, None, None)
+        return Group(key, len(trials), tracking, 0, None, None, None)
     low, middle, high = np.percentile(scores, [25, 50, 75]).tolist()
-    return Group(key, trials, tracking, len(scores), min(scores), middle, (low, high))
+    return Group(key, len(trials), tracking, len(scores), min(scores), middle, (low, high))
 
 
 def _effect(trials: Sequence[Trial], name: str, domain: Domain) -> ParameterEffect:
-    part: Callable[[ParamValue], Key] = _as_key
-    label: Callable[[Key], str] = _shown
-    if not isinstance(domain, Choices):
-        part, label = _parts(domain.low, domain.high, log=domain.log)
-
-    def key(trial: Trial) -> Key | None:
-        value = trial.params.get(name)
-        return None if value is None else part(value)
-
-    return ParameterEffect(name, [Value(label(group.key), group) for group in grouped(trials, key)])
-
-
-def _as_key(value: ParamValue) -> Key:
-    assert value is not None
-    return value
+    if isinstance(domain, Choices):
+        groups = grouped(trials, lambda trial: trial.params.get(name))
+        return ParameterEffect(name, [(_shown(group.key), group) for group in groups])
+    part, label = _parts(domain.low, domain.high, log=domain.log)
+    groups = grouped(trials, lambda trial: part(trial.params.get(name)))
+    return ParameterEffect(name, [(label(group.key), group) for group in groups])
 
 
 def _shown(value: Key) -> str:
@@ -110,15 +92,17 @@ def _shown(value: Key) -> str:
 
 def _parts(
     low: float, high: float, *, log: bool
-) -> tuple[Callable[[ParamValue], Key], Callable[[Key], str]]:
-    """Return how a number is put into a part of its range, and how that part is shown."""
+) -> tuple[Callable[[ParamValue], int | None], Callable[[Key], str]]:
+    """How a number is put into a part of its range, and how that part is shown."""
 
     def scale(number: float) -> float:
         return math.log(number) if log else number
 
     first, width = scale(low), (scale(high) - scale(low)) / _PARTS
 
-    def part(value: ParamValue) -> Key:
+    def part(value: ParamValue) -> int | None:
+        if value is None:
+            return None
         assert isinstance(value, int | float)
         return min(_PARTS - 1, max(0, int((scale(value) - first) / width))) if width else 0
 

@@ -49,15 +49,20 @@ def importances(trials: Sequence[Trial], definition: StudyDefinition) -> list[Im
     space = definition.full_space()
     # Made once for a name: thousands of trials share them, and are told apart by them.
     distributions = {name: distribution_of(domain) for name, domain in space.domains.items()}
-    counts = {
-        name: sum(name in trial.params for trial in scored)
+    known = {
+        name: count
         for name, distribution in distributions.items()
-        if not distribution.single()
+        if not distribution.single() and (count := sum(name in trial.params for trial in scored))
     }
-    known = {name: count for name, count in counts.items() if count}
     if not known:
         return []
-    shares = _shares(scored, distributions, list(known))
+    mirror = _Mirror([_frozen(trial, distributions) for trial in scored])
+    with warnings.catch_warnings():
+        # A condition that held for one trial only: that one trial is left out.
+        warnings.filterwarnings("ignore", message="Some regimes for parameter")
+        shares = get_param_importances(
+            mirror, evaluator=PedAnovaImportanceEvaluator(), params=list(known)
+        )
     rows = [Importance(name, shares[name], count) for name, count in known.items()]
     return sorted(rows, key=lambda row: (-row.share, row.parameter))
 
@@ -75,21 +80,6 @@ class _Mirror(Study):
         self, deepcopy: bool = True, states: Container[TrialState] | None = None
     ) -> list[FrozenTrial]:
         return [trial for trial in self._given if states is None or trial.state in states]
-
-
-def _shares(
-    trials: Sequence[Trial],
-    distributions: Mapping[str, BaseDistribution],
-    names: Sequence[str],
-) -> dict[str, float]:
-    """Optuna's importances of the named parameters in these trials."""
-    mirror = _Mirror([_frozen(trial, distributions) for trial in trials])
-    with warnings.catch_warnings():
-        # A condition that held for one trial only: that one trial is left out.
-        warnings.filterwarnings("ignore", message="Some regimes for parameter")
-        return get_param_importances(
-            mirror, evaluator=PedAnovaImportanceEvaluator(), params=list(names)
-        )
 
 
 def _frozen(trial: Trial, distributions: Mapping[str, BaseDistribution]) -> FrozenTrial:

@@ -4,14 +4,12 @@ Scores are comparable within a group: same purpose, hence same draws, same span,
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 import numpy as np
 
-from models.candidate import Candidate
 from models.diagnostics.scores import geometric_mean
-from search.analysis.trials import Trial
 from search.analysis.wording import baseline_name, counted
 from search.evaluation import baseline_results
 from search.records import BaselineRecord
@@ -30,18 +28,18 @@ class Row:
 
     scores: NMSE of each draw, or of each training where the series is a table; score: their
     median. is_winner: of the final. better_than_ar: on how many of the scores it is below AR's, as
-    (how many, of), None for AR itself.
+    (how many, of); None for AR itself, and for a row that is in no group yet.
     """
 
     name: str
     kind: Literal["candidate", "baseline"]
-    described: str
     score: float
     scores: tuple[float, ...]
-    verdict: str | None
-    params: Mapping[str, ParamValue]
-    is_winner: bool
-    better_than_ar: tuple[int, int] | None
+    described: str = ""
+    verdict: str | None = None
+    params: Mapping[str, ParamValue] = field(default_factory=dict)
+    is_winner: bool = False
+    better_than_ar: tuple[int, int] | None = None
 
     @property
     def geometric_mean(self) -> float:
@@ -50,7 +48,6 @@ class Row:
 
     @property
     def mean_score(self) -> float:
-        """The mean of the scores."""
         return float(np.mean(self.scores)) if self.scores else self.score
 
 
@@ -63,18 +60,6 @@ class ScoreGroup:
     rows: Sequence[Row]
 
 
-@dataclass(frozen=True)
-class Entrant:
-    """A trial's candidate in a group; score: the median of scores; is_winner: of the final."""
-
-    trial: Trial
-    candidate: Candidate
-    score: float
-    scores: tuple[float, ...]
-    verdict: str | None
-    is_winner: bool
-
-
 def search_baselines(definition: StudyDefinition, table: Table | None) -> dict[str, BaselineRecord]:
     """Fit and score the baselines on the draws of the search, which no trial did."""
     data = TaskData(definition, table)
@@ -84,12 +69,15 @@ def search_baselines(definition: StudyDefinition, table: Table | None) -> dict[s
 
 
 def score_group(
-    title: str, note: str, entrants: Sequence[Entrant], baselines: Mapping[str, BaselineRecord]
+    title: str, note: str, candidates: Sequence[Row], baselines: Mapping[str, BaselineRecord]
 ) -> ScoreGroup:
     """Return candidates and baselines as one list by their scores, with AR as the measure."""
     opponent = baselines[OPPONENT].draw_scores if OPPONENT in baselines else ()
-    rows = [_candidate_row(entrant, opponent) for entrant in entrants]
-    rows += [_baseline_row(name, found, opponent) for name, found in baselines.items()]
+    rows = [replace(row, better_than_ar=pairs(row.scores, opponent)) for row in candidates]
+    for name, found in baselines.items():
+        better = None if name == OPPONENT else pairs(found.draw_scores, opponent)
+        row = Row(baseline_name(name), "baseline", found.score, found.draw_scores)
+        rows.append(replace(row, better_than_ar=better))
     return ScoreGroup(title, note, sorted(rows, key=lambda row: row.score))
 
 
@@ -126,32 +114,9 @@ def _free_runs(number: int, steps: int) -> str:
     return f"{counted(number, 'free run')} of {counted(steps, 'step')}"
 
 
-def _candidate_row(entrant: Entrant, opponent: Sequence[float]) -> Row:
-    return Row(
-        name=f"trial {entrant.trial.number}",
-        kind="candidate",
-        described=entrant.candidate.description(),
-        score=entrant.score,
-        scores=entrant.scores,
-        verdict=entrant.verdict,
-        params=entrant.trial.params,
-        is_winner=entrant.is_winner,
-        better_than_ar=pairs(entrant.scores, opponent),
-    )
-
-
-def _baseline_row(name: str, baseline: BaselineRecord, opponent: Sequence[float]) -> Row:
-    return Row(
-        name=baseline_name(name),
-        kind="baseline",
-        described="",
-        score=baseline.score,
-        scores=baseline.draw_scores,
-        verdict=None,
-        params={},
-        is_winner=False,
-        better_than_ar=None if name == OPPONENT else pairs(baseline.draw_scores, opponent),
-    )
+def by_score(baselines: Mapping[str, BaselineRecord]) -> list[str]:
+    """The names of baselines, the best first."""
+    return sorted(baselines, key=lambda name: baselines[name].score)
 
 
 def pairs(scores: Sequence[float], opponent: Sequence[float]) -> tuple[int, int] | None:

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.analysis.winner import winner_of
+from search.analysis.study_results import winner_of
 from search.records import TrialRecord
 from search.storage import Counts, StudyReader
 

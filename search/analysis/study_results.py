@@ -1,16 +1,78 @@
-"""Everything that is stored of one study and is shown in its report, read once."""
+"""What is stored of one study, read once: its trials, its winner, and all that its report shows."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
-from models.candidate import Candidate
 from search.analysis.trials import Trial, best_first
-from search.analysis.winner import Outcome, Winner, outcomes, winner_of
+from search.records import FinalRecord, ranked
 from search.series import Table
-from search.storage import Budget, Counts, StudyReader, WorkerStatus
+from search.storage import Budget, Counts, FinalJob, StudyReader, WorkerStatus
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
+
+if TYPE_CHECKING:
+    # `freerun status` reads results, and need not wait for torch.
+    from models.candidate import Candidate
+
+FinalPurpose: TypeAlias = Literal["final", "test"]
+
+
+@dataclass(frozen=True, eq=False)
+class Outcome:
+    """A final or a test that is done: whose, what it found, and whether its networks are kept."""
+
+    job_id: int
+    purpose: FinalPurpose
+    trial_id: int
+    has_weights: bool
+    found: FinalRecord
+
+
+@dataclass(frozen=True, eq=False)
+class Winner:
+    """The winner of the final, and its test where that is done."""
+
+    trial: Trial
+    final: Outcome
+    test: Outcome | None
+
+    @property
+    def last(self) -> Outcome:
+        """The test, or the final as long as the test is not done."""
+        return self.test or self.final
+
+    @property
+    def tested(self) -> FinalRecord | None:
+        """What the test found, None where it is not done."""
+        return None if self.test is None else self.test.found
+
+
+def winner_of(study: StudyReader) -> Winner | None:
+    """Return the winner of the finals that are done, None without one."""
+    jobs = study.final_jobs()
+    final = next(iter(outcomes(jobs, "final")), None)
+    if final is None:
+        return None
+    tests = outcomes(jobs, "test")
+    test = next((test for test in tests if test.trial_id == final.trial_id), None)
+    (trial,) = study.frozen_trials([final.trial_id])
+    return Winner(Trial.of(trial), final, test)
+
+
+def outcomes(jobs: Iterable[FinalJob], purpose: FinalPurpose) -> list[Outcome]:
+    """Return the jobs of a purpose that are done, the best candidate first."""
+    done = {
+        job.trial_id: Outcome(
+            job.job_id, purpose, job.trial_id, job.has_weights, FinalRecord.from_json(job.result)
+        )
+        for job in jobs
+        if job.purpose == purpose and job.result is not None
+    }
+    order = ranked({trial_id: outcome.found for trial_id, outcome in done.items()})
+    return [done[trial_id] for trial_id in order]
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,7 +97,6 @@ class StudyResults:
 
     @classmethod
     def read(cls, study: StudyReader) -> Self:
-        """Read a study's results."""
         data, jobs = study.data(), study.final_jobs()
         trials = [Trial.of(trial) for trial in study.frozen_trials()]
         return cls(
@@ -57,5 +118,9 @@ class StudyResults:
         return self.definition.full_space().resolve(trial.params)
 
     def trial(self, trial_id: int) -> Trial:
-        """The trial of an id."""
         return next(trial for trial in self.trials if trial.trial_id == trial_id)
+
+    def artifact(self, trial: Trial, filename: str) -> bytes | None:
+        """What a trial keeps under a name, None where it does not."""
+        kept = self.study.artifacts(trial.trial_id)
+        return next((file.content for file in kept if file.filename == filename), None)

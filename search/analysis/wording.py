@@ -2,7 +2,6 @@
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from models.baselines.baseline import baselines
 from models.methods import counted as counted
@@ -17,7 +16,6 @@ def shown_score(score: float) -> str:
 
 
 def shown_scores(scores: Sequence[float]) -> str:
-    """Scores side by side, in their order."""
     return ", ".join(shown_score(score) for score in scores)
 
 
@@ -64,29 +62,21 @@ VERDICTS = {
 }
 
 
-@dataclass(frozen=True)
-class Command:
-    """A command line, and what it does."""
-
-    line: str
-    purpose: str
-
-
-def commands(name: str, storage_url: str) -> list[Command]:
-    """Return what can be done next. storage_url: without its password."""
+def commands(name: str, storage_url: str) -> list[tuple[str, str]]:
+    """What can be done next: command lines, and what each does. storage_url: without password."""
     study, folder = shlex.quote(name), shlex.quote(f"{name}-export")
     hidden = ", with the password in place of ***" if "***" in storage_url else ""
     return [
-        Command(f"export FREERUN_STORAGE={shlex.quote(storage_url)}", f"where it is kept{hidden}"),
-        Command(f"freerun run {study}", "resumes; --trials and --minutes raise the budget"),
-        Command("freerun dashboard", "shows every trial in the browser"),
-        Command(f"freerun report {study} -o report.html", "writes the report again"),
-        Command(
+        (f"export FREERUN_STORAGE={shlex.quote(storage_url)}", f"where it is kept{hidden}"),
+        (f"freerun run {study}", "resumes; --trials and --minutes raise the budget"),
+        ("freerun dashboard", "shows every trial in the browser"),
+        (f"freerun report {study} -o report.html", "writes the report again"),
+        (
             f"freerun export {study} -o {folder}",
             "exports the winner; --trial N exports another trial",
         ),
-        Command(f"freerun retrain {folder} -o retrained", "trains it again and proves its score"),
-        Command(
+        (f"freerun retrain {folder} -o retrained", "trains it again and proves its score"),
+        (
             f"freerun forecast {folder} --series FILE.csv --horizon 100 -o forecast.csv",
             "forecasts what comes after a table's last row",
         ),

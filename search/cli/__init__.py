@@ -9,7 +9,7 @@ import sys
 
 import typer
 
-from search.cli import checking, dashboard, inspecting, launching, limit, methods, results, running
+from search.cli import checking, inspecting, methods, results, running
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
@@ -27,16 +27,16 @@ app = typer.Typer(
 for command in (
     checking.check,
     methods.methods,
-    limit.limit,
+    checking.limit,
     running.run,
     running.work,
-    launching.launch,
+    running.launch,
     inspecting.list_studies,
     inspecting.status,
     inspecting.stop,
     inspecting.sweep,
     inspecting.upgrade,
-    dashboard.dashboard,
+    inspecting.dashboard,
     results.report,
     results.export,
     results.retrain,

@@ -1,8 +1,9 @@
-"""`freerun check`: what a study file would run, and which presets there are."""
+"""`freerun check` and `freerun limit`: what a study file would run, and could reach at best."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,10 @@ from search.cli.options import JsonOption, print_json
 from search.errors import UsageError
 
 if TYPE_CHECKING:
+    from models.methods import Domain, Scalar
     from search.running.estimate import Estimate
     from search.study.definition import StudyDefinition
+    from search.study.study_file import StudyFile
 
 _LINE = 100
 
@@ -60,6 +63,34 @@ def check(
         _print(definition, rows, found)
 
 
+def limit(
+    study_file: Annotated[Path, typer.Argument(metavar="STUDY_FILE", help="A study file (TOML).")],
+    samples: Annotated[
+        list[int] | None,
+        typer.Option(
+            "--samples",
+            metavar="N",
+            help="Noisy samples that the forecaster sees; repeat it for several. "
+            "Else 4, 16, 64, 256 and train_steps.",
+        ),
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Compute the least mean NMSE that any forecaster could reach, by how much it sees.
+
+    Example: freerun limit studies/sine.toml --samples 4 --samples 600
+    """
+    from search.study.study_file import read_study_file
+
+    found = _limits(read_study_file(study_file), samples or [])
+    if as_json:
+        print_json(found)
+    elif found["contexts"]:
+        _print_limits(found)
+    else:
+        _print_baselines(found)
+
+
 def _plain(definition: StudyDefinition, rows: int | None, found: Estimate) -> dict[str, Any]:
     search, task = definition.search, definition.task
     return {
@@ -89,8 +120,8 @@ def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> No
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"
     )
-    limit = "" if search.minutes is None else f" or {search.minutes:g} minutes"
-    typer.echo(f"  budget   {search.trials} trials{limit}, each on {search.replicas} replicas")
+    minutes = "" if search.minutes is None else f" or {search.minutes:g} minutes"
+    typer.echo(f"  budget   {search.trials} trials{minutes}, each on {search.replicas} replicas")
     if definition.presets:
         typer.echo("  presets, with their trials")
         _print_presets(_presets_of(definition))
@@ -104,34 +135,25 @@ def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> No
 
 
 def _presets_of(definition: StudyDefinition) -> dict[str, dict[str, Any]]:
-    from search.study.preset_quotas import open_names
-    from search.study.presets import BY_NAME
-
     return {
-        name: {
-            "trials": preset.trials,
-            "change": BY_NAME[name].change,
-            "fixed": dict(preset.fixed),
-            "open": open_names(definition.space, preset.fixed),
-        }
+        name: {"trials": preset.trials, **_preset(name, preset.fixed, definition.space)}
         for name, preset in definition.presets.items()
     }
 
 
 def _known_presets() -> dict[str, dict[str, Any]]:
-    from search.study.preset_quotas import open_names
     from search.study.presets import PRESETS
     from search.study.space import parameters
 
     defaults = {row.name: row.default for row in parameters() if row.searched}
-    return {
-        preset.name: {
-            "change": preset.change,
-            "fixed": dict(preset.fixed),
-            "open": open_names(defaults, preset.fixed),
-        }
-        for preset in PRESETS
-    }
+    return {preset.name: _preset(preset.name, preset.fixed, defaults) for preset in PRESETS}
+
+
+def _preset(name: str, fixed: Mapping[str, Scalar], space: Mapping[str, Domain]) -> dict[str, Any]:
+    from search.study.presets import BY_NAME, open_names
+
+    change, opened = BY_NAME[name].change, open_names(space, fixed)
+    return {"change": change, "fixed": dict(fixed), "open": opened}
 
 
 def _print_presets(presets: Mapping[str, Mapping[str, Any]]) -> None:
@@ -157,3 +179,103 @@ def _values(name: str, fixed: Mapping[str, Any], opened: list[str]) -> list[str]
     more = [key for key in opened if not (is_change and key in VARIED)]
     lines.append(f"open{', too' if is_change else ''}: {', '.join(more)}" if more else "")
     return [line for line in lines if line]
+
+
+def _limits(file: StudyFile, samples: list[int]) -> dict[str, Any]:
+    """The limits of a sine; of another series nothing is known but what baselines reach."""
+    from search.series import SineSeries
+    from search.study.limit import FEWEST_DRAWS, checked_samples, sine_limit
+
+    definition, task, series = file.definition, file.definition.task, file.definition.series
+    plain: dict[str, Any] = {
+        "study": definition.name,
+        "series": series.source,
+        "against": task.score_against,
+        "score_against": task.score_against,
+        "train_steps": task.train_steps,
+        "horizon_steps": task.horizon_steps,
+        "contexts": [],
+        "floor": None,
+        "floor_standard_error": None,
+        "reference": None,
+        "baselines": None,
+        "fewest_draws": None,
+        "reason": f"No limit is known for a {series.source}: it is computed from the equation that "
+        "makes a series, and nobody knows this one's.",
+    }
+    if not isinstance(series, SineSeries):
+        checked_samples(samples, task.train_steps)
+        return {**plain, "baselines": _baselines(file)}
+    horizon_steps = task.test_horizon_steps
+    found = sine_limit(
+        series, train_steps=task.train_steps, horizon_steps=horizon_steps, samples=samples
+    )
+    return {
+        **plain,
+        "against": "signal",
+        "horizon_steps": horizon_steps,
+        "contexts": [asdict(context) for context in found.contexts],
+        "floor": found.floor.nmse,
+        "floor_standard_error": found.floor.standard_error,
+        "reference": found.reference,
+        "fewest_draws": FEWEST_DRAWS,
+        "reason": found.reason,
+    }
+
+
+def _baselines(file: StudyFile) -> dict[str, float]:
+    from search.evaluation.baselines import baseline_results
+    from search.study.task_data import TaskData
+
+    data = TaskData(file.definition, file.table)
+    views = [data.view("search", replica) for replica in range(file.definition.search.replicas)]
+    return {result.name: result.record().score for result in baseline_results(views)}
+
+
+def _print_limits(found: dict[str, Any]) -> None:
+    _say(
+        f"{found['study']}: the least mean NMSE against the signal, over draws and free runs of "
+        f"{found['horizon_steps']} steps, for a forecaster that knows amplitude, frequency and "
+        "noise, and sees the last so many noisy samples"
+    )
+    typer.echo(f"\n  {'samples seen':>12}  {'least mean NMSE':>15}  {'standard error':>14}")
+    for context in found["contexts"]:
+        samples, nmse, error = context.values()
+        typer.echo(f"  {samples:>12}  {nmse:>15.4g}  {error:>14.1g}")
+    reference = "unknown"
+    meaning = "too little is seen to tell amplitude, frequency and phase apart"
+    if found["reference"] is not None:
+        reference = f"{found['reference']:.4g}"
+        meaning = "Cramér-Rao with amplitude, frequency and phase unknown; no floor"
+    typer.echo(
+        f"\n  floor      {found['floor']:<9.4g}  all {found['train_steps']} training samples; "
+        f"binds trained weights, too\n  reference  {reference:<9}  {meaning}\n"
+    )
+    _say(
+        found["reason"]
+        or "A row binds forecasters whose weights come from other draws; weights trained on the "
+        "same draw have seen more than their window, and only the floor binds them. Compare with "
+        f"a mean over at least {found['fewest_draws']} draws, never with a median (such as a "
+        "trial's score) or a single draw: those may be lower by luck. A mean below the floor is "
+        "a leak of data, no success."
+    )
+    if found["score_against"] != found["against"]:
+        _say(
+            "This study scores against the observations: its scores also hold the noise, and are "
+            "divided by the variance of each training span, so that they can't be compared with "
+            "these figures."
+        )
+
+
+def _print_baselines(found: dict[str, Any]) -> None:
+    _say(f"{found['study']}: {found['reason']}")
+    _say(
+        f"What a candidate has to beat on the validation span, NMSE against the "
+        f"{found['against']} over free runs of {found['horizon_steps']} steps:"
+    )
+    for name, score in found["baselines"].items():
+        typer.echo(f"  {name:12} {score:.4g}")
+
+
+def _say(text: str) -> None:
+    typer.echo(fill(text, width=88))

@@ -1,6 +1,9 @@
-"""`freerun list, status, stop, sweep, upgrade`: what is done with a storage beside the search."""
+"""`freerun list, status, stop, sweep, upgrade, dashboard`: a storage, beside the search."""
 
+import sys
 from dataclasses import asdict
+from getpass import getpass
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -10,8 +13,10 @@ from search.cli.options import (
     NameArgument,
     StorageOption,
     print_json,
+    print_result,
     storage_at,
     storage_url,
+    watch_lines,
 )
 from search.errors import UsageError
 
@@ -22,8 +27,7 @@ def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> 
     Example: freerun list --storage sqlite:///freerun.db
     """
     with storage_at(storage) as opened:
-        summaries = opened.studies()
-        shown = opened.shown_url
+        summaries, shown = opened.studies(), opened.shown_url
     if as_json:
         from search.analysis.status import trial_counts
 
@@ -77,8 +81,6 @@ def status(
             return study_status.summary()
 
         if watch:
-            from search.cli.options import watch_lines
-
             watch_lines(lambda: status_lines(look()), every)
         elif as_json:
             print_json(look())
@@ -95,10 +97,9 @@ def stop(name: NameArgument, storage: StorageOption = None, as_json: JsonOption 
         store = opened.study(name)
         store.request_stop()
         alive = sum(worker.alive for worker in store.workers())
-    if as_json:
-        print_json({"study": name, "stop_requested": True, "workers": alive})
-    else:
-        typer.echo(f"{name}: asked {alive} workers to end; resume with: freerun run {name}")
+    plain = {"study": name, "stop_requested": True, "workers": alive}
+    said = f"{name}: asked {alive} workers to end; resume with: freerun run {name}"
+    print_result(plain, as_json, said)
 
 
 def sweep(name: NameArgument, storage: StorageOption = None, as_json: JsonOption = False) -> None:
@@ -108,11 +109,10 @@ def sweep(name: NameArgument, storage: StorageOption = None, as_json: JsonOption
     """
     with storage_at(storage) as opened:
         swept = opened.study(name).sweep()
-    if as_json:
-        counts = {"given_back": len(swept.given_back), "failed": len(swept.failed)}
-        print_json({"study": name, **counts, "final_jobs": len(swept.final_jobs)})
-    else:
-        typer.echo(f"{name}: {len(swept.given_back)} trials given back, {len(swept.failed)} failed")
+    back, failed = len(swept.given_back), len(swept.failed)
+    plain = {"given_back": back, "failed": failed, "final_jobs": len(swept.final_jobs)}
+    said = f"{name}: {back} trials given back, {failed} failed"
+    print_result({"study": name, **plain}, as_json, said)
 
 
 def upgrade(
@@ -142,3 +142,72 @@ def upgrade(
     typer.echo(f"{verb} {done.storage} from {versions}:")
     for version, step in enumerate(done.steps, start=done.from_version + 1):
         typer.echo(f"  {version}: {step}")
+
+
+def dashboard(
+    storage: StorageOption = None,
+    host: Annotated[
+        str, typer.Option(help="Address to listen on; loopback unless others may reach it.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.")] = 8080,
+    writable: Annotated[
+        bool, typer.Option("--writable", help="Allow changes: notes, artifacts, deleted studies.")
+    ] = False,
+    login_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--login-file",
+            metavar="FILE",
+            help="Who may log in, one line as --make-login prints it; else "
+            "FREERUN_DASHBOARD_LOGIN_FILE, else the line itself in FREERUN_DASHBOARD_LOGIN. "
+            "Without any, a link is printed that logs in once.",
+        ),
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--allow-host",
+            metavar="NAME",
+            help="A name by which it is reached, of a proxy perhaps; repeat it for several.",
+        ),
+    ] = None,
+    make_login: Annotated[
+        str | None,
+        typer.Option(
+            "--make-login",
+            metavar="USER",
+            help="Ask for a password, print the line that lets USER log in, and end.",
+        ),
+    ] = None,
+) -> None:
+    """Serve optuna-dashboard for a storage until Ctrl-C: read-only, behind a login.
+
+    Example: freerun dashboard --port 8081
+    """
+    from search.dashboard.credentials import Credentials, credentials_of
+
+    if make_login is not None:
+        typer.echo(Credentials.of(make_login, _new_password()).to_line())
+        return
+    credentials = credentials_of(login_file)
+    with storage_at(storage) as opened:
+        from search.dashboard.serving import serve_dashboard
+
+        serve_dashboard(
+            opened,
+            host=host,
+            port=port,
+            credentials=credentials,
+            allowed_hosts=allow_host or (),
+            writable=writable,
+        )
+
+
+def _new_password() -> str:
+    """Asked for twice at a terminal, else the first line of standard input."""
+    if not sys.stdin.isatty():
+        return sys.stdin.readline().rstrip("\n")
+    password = getpass("Password: ")
+    if getpass("The same again: ") != password:
+        raise UsageError("both passwords must be the same, but they differ; try again")
+    return password

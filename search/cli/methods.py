@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterable
+from collections.abc import Mapping, Sequence
 from textwrap import fill
 from typing import TYPE_CHECKING, Annotated
 
@@ -36,37 +36,33 @@ def methods(
     from search.study.schema import study_schema
     from search.study.space import parameters
 
+    parameters()  # loads plug-ins, and refuses those that declare a setting in another way
+    sources, found = known_sources(), all_methods()
+    chosen = [method for method in found if method.name == name]
+    if name is not None and not chosen and name not in sources:
+        hint = nearest(name, [*(method.name for method in found), *sources])
+        raise UsageError(f"there is no method {name!r}.{hint} `freerun methods` lists all")
     if as_json:
         print_json(study_schema())
         return
-    parameters()  # loads plug-ins
     if name is None:
-        _print_all(all_methods())
+        _print_all(found, sources)
         return
-    chosen = [method for method in all_methods() if method.name == name]
-    source = known_sources().get(name)
-    if not chosen and source is None:
-        hint = nearest(name, [*(method.name for method in all_methods()), *known_sources()])
-        raise UsageError(f"there is no method {name!r}.{hint} `freerun methods` lists all")
     for method in chosen:
         _print_one(method)
-    if source is not None:
-        _print_source(source)
+    if name in sources:
+        _print_source(name, sources[name])
 
 
-def _print_all(found: Iterable[type[Method]]) -> None:
-    from search.series import known_sources
-
-    by_kind: dict[str, list[type[Method]]] = {}
-    for method in found:
-        by_kind.setdefault(method.kind, []).append(method)
-    for kind, own in by_kind.items():
+def _print_all(found: Sequence[type[Method]], sources: Mapping[str, type[Source]]) -> None:
+    for kind in dict.fromkeys(method.kind for method in found):
         typer.echo(kind)
-        for method in own:
-            _print_row(method.name, method.description())
+        for method in found:
+            if method.kind == kind:
+                _print_row(method.name, method.description())
     typer.echo("source of series")
-    for source_name, source in known_sources().items():
-        _print_row(source_name, inspect.cleandoc(source.__doc__ or "").split("\n\n")[0])
+    for name, source in sources.items():
+        _print_row(name, _about(source).split("\n\n")[0])
     typer.echo("`freerun methods NAME` shows the settings of a method.")
 
 
@@ -75,7 +71,7 @@ def _print_one(method: type[Method]) -> None:
     from search.study.space import parameter_named
 
     typer.echo(f"{method.label} ({method.kind})")
-    typer.echo(inspect.cleandoc(method.__doc__ or ""))
+    typer.echo(_about(method))
     if method.source:
         typer.echo(f"Source: {method.source}")
     for own in method.settings:
@@ -83,23 +79,24 @@ def _print_one(method: type[Method]) -> None:
         assert parameter is not None
         neutral = "" if own.neutral is None else f" Neutral: {shown(own.neutral)}."
         searched = "Searched" if own.searched else "Searched where a study file names it,"
-        default = shown(own.default.to_plain())
-        where = str(parameter.condition)
+        default, where = shown(own.default.to_plain()), str(parameter.when)
         sampled = f" Sampled where {where}." if where else ""
-        about = f"{own.description} {searched} over {default}.{neutral}{sampled}"
-        _print_row(own.name, about)
+        _print_row(own.name, f"{own.description} {searched} over {default}.{neutral}{sampled}")
 
 
-def _print_source(source: type[Source]) -> None:
+def _print_source(name: str, source: type[Source]) -> None:
     from models.methods import shown
 
-    typer.echo(f"{source.model_fields['source'].default} (source of series)")
-    typer.echo(inspect.cleandoc(source.__doc__ or ""))
-    for name, field in source.model_fields.items():
-        if name == "source":
-            continue
-        given = "Required." if field.is_required() else f"Default: {shown(field.default)}."
-        _print_row(name, given)
+    typer.echo(f"{name} (source of series)")
+    typer.echo(_about(source))
+    for key, field in source.model_fields.items():
+        if key != "source":
+            given = "Required." if field.is_required() else f"Default: {shown(field.default)}."
+            _print_row(key, given)
+
+
+def _about(described: type) -> str:
+    return inspect.cleandoc(described.__doc__ or "")
 
 
 def _print_row(name: str, text: str) -> None:

@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from search.storage import Storage, StudyStore
     from search.study.definition import StudyDefinition
 
-DEFAULT_STORAGE = "sqlite:///freerun.db"
-
 StorageOption = Annotated[
     str | None,
     typer.Option(
@@ -44,14 +42,11 @@ NameArgument = Annotated[str, typer.Argument(metavar="NAME", help="Name of a stu
 
 def storage_url(url: str | None) -> str:
     """The storage that an option or the environment names."""
-    return url or os.environ.get("FREERUN_STORAGE") or DEFAULT_STORAGE
+    return url or os.environ.get("FREERUN_STORAGE") or "sqlite:///freerun.db"
 
 
 def storage_at(
-    url: str | None,
-    *,
-    create: bool = False,
-    stop_requested: Callable[[], bool] = lambda: False,
+    url: str | None, *, create: bool = False, stop_requested: Callable[[], bool] = lambda: False
 ) -> Storage:
     """Open the storage that an option or the environment names."""
     from search.storage import open_storage
@@ -69,10 +64,10 @@ def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:
     return read_stored_definition(store.definition), table
 
 
-def checked_device(device: str) -> str:
-    """The device, if torch can use it here; raises UsageError."""
+def check_device(device: str) -> None:
+    """Raise UsageError for a device that torch can't use here."""
     if device == "cpu":
-        return device
+        return
     import torch
 
     try:
@@ -83,7 +78,6 @@ def checked_device(device: str) -> str:
             f"--device must be one that torch can use here, but got {device!r} ({reason}); "
             "use cpu, or a torch build for that device"
         ) from error
-    return device
 
 
 def print_json(plain: Mapping[str, Any]) -> None:
@@ -92,8 +86,16 @@ def print_json(plain: Mapping[str, Any]) -> None:
     sys.stdout.write("\n")
 
 
+def print_result(plain: Mapping[str, Any], as_json: bool, message: str, err: bool = False) -> None:
+    """Print what a command did, as JSON or as a message; err: the latter on standard error."""
+    if as_json:
+        print_json(plain)
+    else:
+        typer.echo(message, err=err)
+
+
 class StopFlag:
-    """Which signal asked to stop, if any."""
+    """Which signal asked to stop, if any; called, whether one did."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -101,12 +103,13 @@ class StopFlag:
     def __call__(self) -> bool:
         return self.signal is not None
 
-    @property
-    def exit_code(self) -> int:
-        """The code of a process that a signal ended, as shells count: 130 after Ctrl-C, 143 after
-        SIGTERM. A scheduler that saw 0 would take the work for done."""
-        assert self.signal is not None, "nobody asked to stop"
-        return 128 + self.signal
+    def exit(self) -> None:
+        """End as a process that the signal ended, as shells count: 130 for Ctrl-C, 143 for SIGTERM.
+
+        A scheduler that saw 0 would take the work for done. Without a signal, do nothing.
+        """
+        if self.signal is not None:
+            raise typer.Exit(128 + self.signal)
 
 
 @contextmanager
@@ -125,10 +128,6 @@ def stop_flag() -> Iterator[StopFlag]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-# How soon Ctrl-C is noticed.
-_NAP_SECONDS = 0.1
 
 
 def watch_lines(look: Callable[[], Sequence[str]], every_seconds: float) -> None:
@@ -150,4 +149,4 @@ def _rounds(stopped: StopFlag, every_seconds: float) -> Iterator[None]:
         yield
         ends = monotonic() + every_seconds
         while monotonic() < ends and not stopped():
-            sleep(min(_NAP_SECONDS, every_seconds))
+            sleep(0.1)  # how soon Ctrl-C is noticed

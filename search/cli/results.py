@@ -13,8 +13,8 @@ from search.cli.options import (
     JsonOption,
     NameArgument,
     StorageOption,
-    checked_device,
-    print_json,
+    check_device,
+    print_result,
     stop_flag,
     storage_at,
 )
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
     from search.series import Table
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="An export folder.")]
-SeriesOption = Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")]
 
 
 def report(
@@ -44,7 +43,7 @@ def report(
         from search.student.section import report_sections
 
         write_report(opened, names, output, report_sections)
-    _done({"studies": names, "report": str(output)}, as_json, f"report: {output}")
+    print_result({"studies": names, "report": str(output)}, as_json, f"report: {output}")
 
 
 def export(
@@ -66,7 +65,7 @@ def export(
         exported = export_study(opened.study(name), output, trial=trial)
     claimed = None if exported.claim is None else exported.claim.score
     plain = {"study": name, "trial": exported.trial, "claimed": claimed, "export": str(output)}
-    _done(plain, as_json, f"export: {output} (trial {exported.trial}, score {claimed})")
+    print_result(plain, as_json, f"export: {output} (trial {exported.trial}, score {claimed})")
 
 
 def retrain(
@@ -94,66 +93,58 @@ def retrain(
 
     torch.set_num_threads(1)
     exported = read_export(folder)
-    checked_device(device)
+    check_device(device)
     with stop_flag() as stopped:
 
         def tick() -> None:
             if stopped():
                 raise KeyboardInterrupt
 
-        if series is None:
-            claim = exported.claim
-            if claim is None:
-                raise ExportError(
-                    f"{folder} claims no score, since it was trained on all rows of a file; "
-                    "give that file with --series"
-                )
+        claim, table = exported.claim, exported.table
+        found: dict[str, Any]
+        if series is not None:
+            claim, table = None, _read_series(exported, series)
+            again = retrain_on(
+                exported.candidate,
+                table,
+                hold_out,
+                exported.study_seed,
+                exported.definition.search.final_replicas,
+                device=device,
+                tick=tick,
+            )
+            found = {"reproduced": None, "rows": table.rows, "hold_out": hold_out}
+        elif claim is None:
+            raise ExportError(
+                f"{folder} claims no score, since it was trained on all rows of a file; "
+                "give that file with --series"
+            )
+        else:
             again = retrain_same(
                 exported.candidate,
                 exported.definition,
-                exported.table,
+                table,
                 claim.purpose,
                 claim.replicas,
                 device=device,
                 tick=tick,
             )
             assert again.result is not None
-            new = _retrained(exported, again, exported.table, exported.claim)
             is_same = reproduces(claim.replica_scores, again.result)
-            plain = {
-                "claimed": claim.score,
-                "obtained": again.result.score,
-                "reproduced": is_same,
-                "differs": [] if is_same else _differences(exported),
-            }
-        else:
-            table = _read_series(exported, series)
-            replicas = exported.definition.search.final_replicas
-            again = retrain_on(
-                exported.candidate,
-                table,
-                hold_out,
-                exported.study_seed,
-                replicas,
-                device=device,
-                tick=tick,
-            )
-            new = _retrained(exported, again, table, None)
-            obtained = None if again.result is None else again.result.score
-            plain = {
-                "claimed": None,
-                "obtained": obtained,
-                "reproduced": None,
-                "rows": table.rows,
-                "hold_out": hold_out,
-            }
-    write_export(new, output)
-    _done({**plain, "export": str(output)}, as_json, _retrain_message(plain, output))
+            found = {"reproduced": is_same, "differs": [] if is_same else _differences(exported)}
+    write_export(_retrained(exported, again, table, claim), output)
+    plain = {
+        "claimed": None if claim is None else claim.score,
+        "obtained": None if again.result is None else again.result.score,
+        **found,
+        "export": str(output),
+    }
+    print_result(plain, as_json, _retrain_message(plain))
 
 
 def forecast(
     folder: FolderArgument,
-    series: SeriesOption,
+    series: Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")],
     horizon: Annotated[int, typer.Option(help="Steps to forecast after the last row.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")],
     as_json: JsonOption = False,
@@ -170,7 +161,8 @@ def forecast(
     exported = read_export(folder)
     made = make_forecast(exported, _read_series(exported, series), horizon)
     write_forecast_csv(made, output)
-    _done({"forecast": str(output), "horizon": horizon}, as_json, f"forecast: {output}")
+    plain = {"forecast": str(output), "horizon": horizon}
+    print_result(plain, as_json, f"forecast: {output}")
 
 
 def _read_series(exported: Export, path: Path) -> Table:
@@ -206,7 +198,7 @@ def _retrained(
     return replace(
         exported,
         claim=claim,
-        test=exported.test if claim is not None else None,
+        test=None if claim is None else exported.test,
         table=table,
         weights=checkpoint.save(again.checkpoint),
         weights_purpose=purpose,
@@ -228,18 +220,12 @@ def _differences(exported: Export) -> list[str]:
     ]
 
 
-def _retrain_message(plain: dict[str, Any], output: Path) -> str:
-    if plain["claimed"] is None:
-        score = "" if plain["obtained"] is None else f", held-out NMSE {plain['obtained']:.6g}"
+def _retrain_message(plain: dict[str, Any]) -> str:
+    claimed, obtained, output = plain["claimed"], plain["obtained"], plain["export"]
+    if claimed is None:
+        score = "" if obtained is None else f", held-out NMSE {obtained:.6g}"
         return f"retrained on {plain['rows'] - plain['hold_out']} rows{score}: {output}"
     if plain["reproduced"]:
-        return f"reproduced: claimed {plain['claimed']!r}, obtained the same; {output}"
+        return f"reproduced: claimed {claimed!r}, obtained the same; {output}"
     why = "; ".join(plain["differs"]) or "no version or hardware that is recorded differs"
-    return f"not reproduced: claimed {plain['claimed']!r}, obtained {plain['obtained']!r} ({why})"
-
-
-def _done(plain: dict[str, Any], as_json: bool, message: str) -> None:
-    if as_json:
-        print_json(plain)
-    else:
-        typer.echo(message)
+    return f"not reproduced: claimed {claimed!r}, obtained {obtained!r} ({why})"

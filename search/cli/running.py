@@ -1,7 +1,8 @@
-"""`freerun run` and `freerun work`: spend a study's budget, here or as one more worker."""
+"""`freerun run, work, launch`: spend a study's budget, here, as one more worker or on a cluster."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -13,8 +14,9 @@ from search.cli.options import (
     JsonOption,
     NameArgument,
     StorageOption,
-    checked_device,
+    check_device,
     print_json,
+    print_result,
     stop_flag,
     storage_at,
     stored_study,
@@ -59,7 +61,7 @@ def run(
     Example: freerun run studies/sine.toml --minutes 3
     """
     _check_counts(trials, minutes, workers)
-    checked_device(device)
+    check_device(device)
     began = monotonic()
     from search.cli import resuming
 
@@ -84,13 +86,13 @@ def run(
                 f"freerun: stopped; finished trials are kept. Resume: freerun run {store.name}",
                 err=True,
             )
-            raise typer.Exit(stopped.exit_code)
+            stopped.exit()
         summary = _results(opened, store, output or Path("results") / store.name)
     summary["seconds"] = round(monotonic() - began, 1)
     if as_json:
         print_json(summary)
     else:
-        _print_summary(summary)
+        typer.echo("\n".join(_summary_lines(summary)))
 
 
 def work(
@@ -105,11 +107,12 @@ def work(
 
     Example: FREERUN_STORAGE=postgresql://user@host/db freerun work sine
     """
-    checked_device(device)
+    check_device(device)
     with stop_flag() as stopped, storage_at(storage, stop_requested=stopped) as opened:
         store = opened.study(name)
         import torch
 
+        from search.analysis.status import trial_counts
         from search.plotting.artifacts import trial_artifacts
         from search.running.fleet import parent_is_gone
         from search.running.worker import Worker
@@ -128,13 +131,50 @@ def work(
             further_jobs=ExplainingJobs(),
         )
         worker.run()
-        counts = store.counts()
-    if as_json:
-        print_json({"study": name, "worker": worker.worker_id, "trials": _finished(counts)})
-    elif not quiet:
-        typer.echo(f"{name}: {counts.complete} complete, {counts.pruned} pruned", err=True)
-    if stopped():
-        raise typer.Exit(stopped.exit_code)
+        trials = trial_counts(store.counts())
+    if as_json or not quiet:
+        plain = {"study": name, "worker": worker.worker_id, "trials": trials}
+        print_result(plain, as_json, _said(name, trials), err=True)
+    stopped.exit()
+
+
+def launch(
+    name: NameArgument,
+    workers: Annotated[int, typer.Option(help="How many workers.")],
+    storage: StorageOption = None,
+    address: Annotated[
+        str | None,
+        typer.Option(help="Address of the Ray cluster; without one, a local one is started."),
+    ] = None,
+    cpus_per_worker: Annotated[float, typer.Option(help="CPUs that Ray keeps for each.")] = 1.0,
+    gpus_per_worker: Annotated[
+        float, typer.Option(help="GPUs that Ray keeps for each; 0.25 lets four share one.")
+    ] = 0.0,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Work on a stored study with workers on a Ray cluster; ends with the budget.
+
+    Example: freerun launch sine --workers 16 --address ray-head:6379
+    """
+    _check_shares(workers, cpus_per_worker, gpus_per_worker)
+    if address is None:
+        check_device(device)
+    with stop_flag() as stopped, storage_at(storage, stop_requested=stopped) as opened:
+        store = opened.study(name)
+        from search.analysis.status import trial_counts
+        from search.cli.progress import shown_progress
+        from search.running.ray_fleet import RayFleet
+
+        fleet = RayFleet(
+            store, opened.url, workers, address, cpus_per_worker, gpus_per_worker, device
+        )
+        with shown_progress(store.name) as show:
+            fleet.run(show, stopped)
+        trials = trial_counts(store.counts())
+    plain = {"study": name, "trials": trials, "deaths": fleet.deaths}
+    print_result(plain, as_json, _said(name, trials), err=True)
+    stopped.exit()
 
 
 def _check_counts(trials: int | None, minutes: float | None, workers: int | None) -> None:
@@ -144,6 +184,15 @@ def _check_counts(trials: int | None, minutes: float | None, workers: int | None
         raise UsageError(f"--minutes must be a number above 0, but got {minutes}")
     if workers is not None and workers < 0:
         raise UsageError(f"--workers must be at least 0, but got {workers}")
+
+
+def _check_shares(workers: int, cpus: float, gpus: float) -> None:
+    if workers < 1:
+        raise UsageError(f"--workers must be at least 1, but got {workers}")
+    if not 0 < cpus < float("inf"):
+        raise UsageError(f"--cpus-per-worker must be a number above 0, but got {cpus}")
+    if not 0 <= gpus < float("inf"):
+        raise UsageError(f"--gpus-per-worker must be 0 or a number above it, but got {gpus}")
 
 
 def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]:
@@ -167,33 +216,26 @@ def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]
     return summary
 
 
-def _finished(counts: Any) -> dict[str, int]:
-    return {"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed}
+def _said(name: str, trials: dict[str, int]) -> str:
+    return f"{name}: {trials['complete']} complete, {trials['pruned']} pruned"
 
 
-def _print_summary(summary: dict[str, Any]) -> None:
+def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     trials, final, test = summary["trials"], summary["final"], summary["test"]
-    typer.echo(
-        f"{summary['study']}: {trials['complete']} complete, {trials['pruned']} pruned, "
-        f"{trials['failed']} failed trials in {summary['storage']}"
-    )
+    counts = f"{_said(summary['study'], trials)}, {trials['failed']} failed trials"
+    yield f"{counts} in {summary['storage']}"
     if final is None:
-        typer.echo(
-            "no trial completed, so there is no winner yet; give it more --minutes or --trials"
-        )
+        yield "no trial completed, so there is no winner yet; give it more --minutes or --trials"
     else:
-        typer.echo(
-            f"winner: trial {final['trial']}, final NMSE {final['score']:.4g} (median of replicas)"
-        )
+        score = f"final NMSE {final['score']:.4g} (median of replicas)"
+        yield f"winner: trial {final['trial']}, {score}"
     if test is not None:
-        typer.echo(
+        yield (
             f"test: NMSE {test['score']:.4g} over {test['horizon_steps']} free-running steps, "
             f"median of {test['draws']} draws, scored against the {test['scored_against']}"
         )
         for name, baseline in summary["baselines"].items():
-            typer.echo(f"  baseline {name}: {baseline['test']:.4g}")
-    typer.echo(f"report: {summary['report']}")
-    if summary["export"]:
-        typer.echo(
-            f"export: {summary['export']}   (freerun retrain {summary['export']} -o retrained)"
-        )
+            yield f"  baseline {name}: {baseline['test']:.4g}"
+    yield f"report: {summary['report']}"
+    if folder := summary["export"]:
+        yield f"export: {folder}   (freerun retrain {folder} -o retrained)"

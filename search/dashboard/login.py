@@ -1,66 +1,30 @@
-"""The login: by name and password, or by a link that works once. Nothing is shown without one."""
+"""The login page: by name and password, or by a link that works once. Nothing is shown without."""
 
-import hmac
 import math
-import secrets
-from collections.abc import Callable
+from collections.abc import Sequence
 from http import HTTPStatus
-from threading import Lock
+from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, quote
 
-from search.dashboard.guards import is_same_origin
-from search.dashboard.passwords import Credentials
-from search.dashboard.sessions import SESSION_SECONDS, LoginLimit, Sessions, cookie_value
-from search.dashboard.wsgi import (
-    App,
-    Body,
-    Environ,
-    Start,
-    answer,
-    header,
-    method,
-    path,
-    refusal,
+from search.dashboard import layers
+from search.dashboard.credentials import (
+    LOGIN_PATH,
+    SESSION_SECONDS,
+    Credentials,
+    LoginLimit,
+    OneTimeLink,
+    Sessions,
 )
+from search.dashboard.layers import App, Body, Environ, Start
 from search.files import template
 
-LOGIN_PATH = "/login"
 _PACKAGE = "search.dashboard"
 _HOME = "/dashboard"
 _MOST_FORM_BYTES = 4096
-_PAGE_HEADERS = (
-    (
-        "Content-Security-Policy",
-        "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'",
-    ),
-    ("Cache-Control", "no-store"),
-)
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; form-action 'self'"
+_PAGE_HEADERS = (("Content-Security-Policy", _POLICY), ("Cache-Control", "no-store"))
 # Browsers don't know this scheme, and so show our page instead of a password prompt of their own.
 _CHALLENGE = ("WWW-Authenticate", 'Form realm="freerun dashboard"')
-
-
-class OneTimeLink:
-    """A secret that logs in whoever shows it first; a new one is announced when it is used.
-
-    announce: called with the path and query of the link.
-    """
-
-    def __init__(self, announce: Callable[[str], None]) -> None:
-        self._announce = announce
-        self._lock = Lock()
-        self._renew()
-
-    def take(self, token: str) -> bool:
-        """Whether this is the secret, which then is used up."""
-        with self._lock:
-            is_right = hmac.compare_digest(token.encode(), self._token.encode())
-            if is_right:
-                self._renew()
-            return is_right
-
-    def _renew(self) -> None:
-        self._token = secrets.token_urlsafe(24)
-        self._announce(f"{LOGIN_PATH}?token={self._token}")
 
 
 class Login:
@@ -69,107 +33,95 @@ class Login:
     key: the user's credentials, or the one-time link where there are none.
     """
 
-    def __init__(
-        self,
-        app: App,
-        key: Credentials | OneTimeLink,
-        sessions: Sessions | None = None,
-        limit: LoginLimit | None = None,
-    ) -> None:
+    def __init__(self, app: App, key: Credentials | OneTimeLink) -> None:
         self._app = app
         self._key = key
-        self._sessions = sessions or Sessions()
-        self._limit = limit or LoginLimit()
+        self._sessions = Sessions()
+        self._limit = LoginLimit()
 
     def __call__(self, environ: Environ, start: Start) -> Body:
-        is_known = self._sessions.is_valid(
-            cookie_value(header(environ, "Cookie"), cookie_name(environ))
-        )
-        if path(environ) != LOGIN_PATH:
+        is_known = self._sessions.is_valid(_cookie(environ))
+        if layers.path(environ) != LOGIN_PATH:
             return self._app(environ, start) if is_known else self._refused(environ, start)
-        if method(environ) == "POST":
+        if layers.method(environ) == "POST":
             return self._by_password(environ, start)
-        token = _query(environ, "token")
+        token, wanted = _query(environ, "token"), _query(environ, "next")
         if token:
             return self._by_link(environ, start, token)
-        if is_known:
-            return _redirect(start, _query(environ, "next"))
-        return self._page(environ, start, HTTPStatus.UNAUTHORIZED, _query(environ, "next"))
+        return _redirect(start, wanted) if is_known else self._page(start, wanted)
 
     def _by_password(self, environ: Environ, start: Start) -> Body:
         form = _form(environ)
         wanted = form.get("next", "")
         if not isinstance(self._key, Credentials):
-            return self._page(environ, start, HTTPStatus.UNAUTHORIZED, wanted)
-        if not is_same_origin(environ):
-            return refusal(start, HTTPStatus.FORBIDDEN, "log in on the dashboard's own page")
-        if (wait := self._wait(environ)) > 0:
-            return self._too_many(environ, start, wait, wanted)
+            return self._page(start, wanted)
+        if not layers.is_same_origin(environ):
+            return layers.refusal(start, HTTPStatus.FORBIDDEN, "log in on the dashboard's own page")
+        if (wait := self._limit.wait_seconds(_address(environ))) > 0:
+            return self._too_many(start, wait, wanted)
         if not self._key.matches(form.get("user", ""), form.get("password", "")):
-            problem = "Name or password is wrong."
-            return self._page(environ, start, HTTPStatus.UNAUTHORIZED, wanted, problem)
-        self._limit.forget(_address(environ))
-        return _redirect(start, wanted, [self._cookie(environ)])
+            return self._page(start, wanted, "Name or password is wrong.")
+        return _redirect(start, wanted, [self._opened(environ)])
 
     def _by_link(self, environ: Environ, start: Start, token: str) -> Body:
         if not isinstance(self._key, OneTimeLink):
-            return self._page(environ, start, HTTPStatus.UNAUTHORIZED, "")
-        if (wait := self._wait(environ)) > 0:
-            return self._too_many(environ, start, wait, "")
+            return self._page(start)
+        if (wait := self._limit.wait_seconds(_address(environ))) > 0:
+            return self._too_many(start, wait)
         if not self._key.take(token):
-            problem = "This link was used before, or never was one."
-            return self._page(environ, start, HTTPStatus.UNAUTHORIZED, "", problem)
-        self._limit.forget(_address(environ))
+            return self._page(start, problem="This link was used before, or never was one.")
         # A page instead of a redirect: where the link was clicked on another site, a redirect would
         # go on without the cookie, which is for requests of our own pages only.
         page = template(_PACKAGE, "entered.html").render(home=_HOME).encode()
-        headers = [*_PAGE_HEADERS, ("Referrer-Policy", "no-referrer"), self._cookie(environ)]
-        return answer(start, HTTPStatus.OK, page, "text/html; charset=utf-8", headers)
-
-    def _wait(self, environ: Environ) -> float:
-        return self._limit.wait_seconds(_address(environ))
+        headers = [*_PAGE_HEADERS, ("Referrer-Policy", "no-referrer"), self._opened(environ)]
+        return layers.answer(start, HTTPStatus.OK, page, "text/html; charset=utf-8", headers)
 
     def _refused(self, environ: Environ, start: Start) -> Body:
-        is_page = method(environ) == "GET" and "text/html" in header(environ, "Accept")
-        if is_page:
+        if layers.method(environ) == "GET" and "text/html" in layers.header(environ, "Accept"):
             query = environ.get("QUERY_STRING", "")
-            wanted = quote(path(environ)) + (f"?{query}" if query else "")
-            return self._page(environ, start, HTTPStatus.UNAUTHORIZED, wanted)
-        return refusal(start, HTTPStatus.UNAUTHORIZED, "log in first", [_CHALLENGE])
+            return self._page(start, quote(layers.path(environ)) + (f"?{query}" if query else ""))
+        return layers.refusal(start, HTTPStatus.UNAUTHORIZED, "log in first", [_CHALLENGE])
 
-    def _too_many(self, environ: Environ, start: Start, wait: float, wanted: str) -> Body:
+    def _too_many(self, start: Start, wait: float, wanted: str = "") -> Body:
         seconds = math.ceil(wait)
         problem = f"Too many logins were tried; try again in {seconds} seconds."
-        retry = [("Retry-After", str(seconds))]
-        return self._page(environ, start, HTTPStatus.TOO_MANY_REQUESTS, wanted, problem, retry)
+        retry = ("Retry-After", str(seconds))
+        return self._page(start, wanted, problem, HTTPStatus.TOO_MANY_REQUESTS, retry)
 
     def _page(
         self,
-        environ: Environ,
         start: Start,
-        status: HTTPStatus,
-        wanted: str,
+        wanted: str = "",
         problem: str = "",
-        headers: list[tuple[str, str]] | None = None,
+        status: HTTPStatus = HTTPStatus.UNAUTHORIZED,
+        told: tuple[str, str] = _CHALLENGE,
     ) -> Body:
-        has_password = isinstance(self._key, Credentials)
         page = template(_PACKAGE, "login.html").render(
-            wanted=wanted, problem=problem, has_password=has_password
+            wanted=wanted, problem=problem, has_password=isinstance(self._key, Credentials)
         )
-        challenge = [_CHALLENGE] if status == HTTPStatus.UNAUTHORIZED else []
-        more = [*_PAGE_HEADERS, *challenge, *(headers or [])]
-        return answer(start, status, page.encode(), "text/html; charset=utf-8", more)
+        headers = [*_PAGE_HEADERS, told]
+        return layers.answer(start, status, page.encode(), "text/html; charset=utf-8", headers)
 
-    def _cookie(self, environ: Environ) -> tuple[str, str]:
-        value = f"{cookie_name(environ)}={self._sessions.issue()}"
+    def _opened(self, environ: Environ) -> tuple[str, str]:
+        """The cookie of a new session, for an address whose tries are forgotten."""
+        self._limit.forget(_address(environ))
+        value = f"{_cookie_name(environ)}={self._sessions.issue()}"
         secure = "; Secure" if environ.get("wsgi.url_scheme") == "https" else ""
         limits = f"Path=/; Max-Age={SESSION_SECONDS}; HttpOnly; SameSite=Strict{secure}"
         return ("Set-Cookie", f"{value}; {limits}")
 
 
-def cookie_name(environ: Environ) -> str:
+def _cookie_name(environ: Environ) -> str:
     """A name for each port, since the browser sends a host's cookies to all of its ports."""
     return f"freerun-dashboard-{environ['SERVER_PORT']}"
+
+
+def _cookie(environ: Environ) -> str:
+    try:
+        found = SimpleCookie(layers.header(environ, "Cookie")).get(_cookie_name(environ))
+    except CookieError:
+        return ""
+    return "" if found is None else found.value
 
 
 def _address(environ: Environ) -> str:
@@ -190,9 +142,9 @@ def _form(environ: Environ) -> dict[str, str]:
     return {name: values[0] for name, values in fields.items()}
 
 
-def _redirect(start: Start, wanted: str, headers: list[tuple[str, str]] | None = None) -> Body:
+def _redirect(start: Start, wanted: str, headers: Sequence[tuple[str, str]] = ()) -> Body:
     """Redirect to the wanted page if it belongs to this dashboard, else to the first one."""
     is_here = wanted.startswith("/") and not wanted.startswith(("//", "/\\", LOGIN_PATH))
     place = wanted if is_here and wanted.isascii() and wanted.isprintable() else _HOME
-    start("303 See Other", [("Location", place), ("Content-Length", "0"), *(headers or [])])
+    start("303 See Other", [("Location", place), ("Content-Length", "0"), *headers])
     return [b""]

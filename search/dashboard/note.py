@@ -12,7 +12,7 @@ from models.methods import largest, smallest
 from search.analysis.wording import commands, counted, scale_of, shown_score
 from search.storage import Storage
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse
+from search.study.limit import attainable_nmse
 
 
 def save_study_note(storage: Storage, definition: StudyDefinition) -> None:
@@ -66,6 +66,6 @@ def _limits(definition: StudyDefinition) -> list[tuple[int, float]]:
 
 def _commands(name: str, storage_url: str) -> list[str]:
     wanted = ("export ", "freerun run", "freerun report", "freerun export", "freerun retrain")
-    found = [c for c in commands(name, storage_url) if c.line.startswith(wanted)]
-    width = max(len(command.line) for command in found)
-    return [f"{command.line:{width}}  # {command.purpose}" for command in found]
+    found = [each for each in commands(name, storage_url) if each[0].startswith(wanted)]
+    width = max(len(line) for line, _ in found)
+    return [f"{line:{width}}  # {purpose}" for line, purpose in found]

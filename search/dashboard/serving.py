@@ -1,19 +1,22 @@
-"""The dashboard's server: it listens, says where, and ends with a signal."""
+"""The dashboard's server: optuna-dashboard behind our layers, until a signal comes."""
 
 import signal
 import socket
 import sys
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
+from threading import Thread
 from types import FrameType
 from typing import NoReturn
 
+import optuna_dashboard
 from waitress.server import create_server
 
-from search.dashboard.app import Access, dashboard_app
-from search.dashboard.guards import is_loopback, is_wildcard, own_names
-from search.dashboard.login import OneTimeLink
-from search.dashboard.passwords import Credentials
+from search.dashboard import layers
+from search.dashboard.credentials import Credentials, OneTimeLink
+from search.dashboard.login import Login
+from search.dashboard.study_pages import StudyPages
 from search.errors import UsageError
 from search.storage import Storage
 
@@ -24,6 +27,34 @@ _THREADS = 8
 _BACKLOG = 128
 # The server reads a whole request before any layer runs, so its size is bounded here.
 _MOST_BODY_BYTES = 16 * 2**20
+
+
+def dashboard_app(
+    storage: Storage,
+    key: Credentials | OneTimeLink,
+    names: Collection[str] = (),
+    *,
+    any_address: bool = False,
+    writable: bool = False,
+) -> layers.App:
+    """The whole application, from the inside out; a thread begins to read the studies.
+
+    key: credentials, or a link that works once. names: of hosts that the dashboard is reached by,
+    beside loopback; any_address: by any address as well. writable: whether changes are let through.
+    """
+    # Given the storage, it reads through the cache; given a URL, it would read each study again.
+    app: layers.App = optuna_dashboard.wsgi(storage.optuna, artifact_store=storage.artifacts)
+    pages = StudyPages(app, storage)
+    Thread(target=pages.warm_up, name="warm-up", daemon=True).start()
+    app = layers.with_safe_artifacts(pages)
+    app = layers.guarded(app, partial(layers.costly_plot, trials_of=pages.trials_of))
+    app = layers.guarded(app, partial(layers.forbidden_change, writable=writable))
+    app = Login(app, key)
+    app = layers.with_health(app)
+    app = layers.compressed(app)
+    known = partial(layers.unknown_host, names=names, any_address=any_address)
+    app = layers.guarded(app, known)
+    return layers.with_framing(app)
 
 
 def serve_dashboard(
@@ -46,15 +77,15 @@ def serve_dashboard(
     Raises UsageError where the address can't be had.
     """
     listening = _listen(host, port)
-    url = _url("127.0.0.1" if is_wildcard(host) else host, listening.getsockname()[1])
+    any_address = layers.is_wildcard(host)
+    url = _url("127.0.0.1" if any_address else host, listening.getsockname()[1])
     came: list[signal.Signals] = []
     with listening, _noted_signals(came), suppress(_Ended):
         _say(_invitation(url, host, writable=writable))
         key = credentials or OneTimeLink(lambda link: _say(f"Log in, once: {url}{link}"))
-        names = {*own_names(host), *allowed_hosts}
-        access = Access(key, names, any_address=is_wildcard(host), writable=writable)
+        names = {socket.gethostname() if any_address else host, *allowed_hosts}
         server = create_server(
-            dashboard_app(storage, access),
+            dashboard_app(storage, key, names, any_address=any_address, writable=writable),
             sockets=[listening],
             threads=_THREADS,
             ident="freerun",
@@ -105,7 +136,7 @@ def _noted_signals(came: list[signal.Signals]) -> Iterator[None]:
 def _invitation(url: str, host: str, *, writable: bool) -> str:
     changes = "changes are allowed" if writable else "read-only"
     text = f"Dashboard on {url} ({changes}; Ctrl-C ends it)"
-    if not is_loopback(host):
+    if not layers.is_loopback(host):
         text += (
             "\nOther machines reach it, over a connection that is not encrypted: put a proxy with "
             "HTTPS before it where the network is not your own."

@@ -9,8 +9,8 @@ no intermediate values; one of its figures summarises them.
 import gzip
 import json
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from http import HTTPStatus
 from threading import Lock
 from typing import Any
@@ -23,26 +23,23 @@ from optuna_dashboard._custom_plot_data import get_plotly_graph_objects
 from optuna_dashboard._note import get_note_from_system_attrs
 from optuna_dashboard._serializer import serialize_study_detail
 
+from search.analysis.groups import grouped
 from search.analysis.importances import FEWEST_TRIALS, importances
-from search.dashboard.study_figures import study_figures
+from search.analysis.trials import Trial, best_first, verdict_counts
+from search.dashboard import layers
+from search.dashboard.layers import App, Body, Environ, Start
 from search.dashboard.study_trials import StudyTrials
-from search.dashboard.wsgi import (
-    LEVEL,
-    App,
-    Body,
-    Environ,
-    Start,
-    answer,
-    method,
-    path,
-    takes_gzip,
-)
 from search.errors import UnknownStudyError
+from search.plotting.charts import Figure, on_either_page
+from search.plotting.study import limits_chart, presets_chart, reports_chart, verdicts_chart
 from search.storage import Storage, StudyReader
+from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
 
 # Up to so many trials, the page draws a line of intermediate values for each of them.
 MOST_LINES = 300
+# In larger studies, one figure draws the reports of the best trials.
+_MOST_REPORTS = 40
 
 _STUDY = re.compile(r"/api/studies/(\d+)")
 _IMPORTANCES = re.compile(r"/api/studies/(\d+)/param_importances")
@@ -59,10 +56,10 @@ class StudyPages:
         self._known: dict[int, _Pages] = {}
 
     def __call__(self, environ: Environ, start: Start) -> Body:
-        if method(environ) == "GET":
-            if found := _STUDY.fullmatch(path(environ)):
+        if layers.method(environ) == "GET":
+            if found := _STUDY.fullmatch(layers.path(environ)):
                 return self._study(environ, start, int(found[1]))
-            if found := _IMPORTANCES.fullmatch(path(environ)):
+            if found := _IMPORTANCES.fullmatch(layers.path(environ)):
                 return self._importances(environ, start, int(found[1]))
         return self._app(environ, start)
 
@@ -71,24 +68,22 @@ class StudyPages:
         pages = self._pages(study_id)
         if pages is None:
             return None
-        with pages.fresh() as trials:
+        with pages.trials.fresh() as trials:
             return len(trials.rows)
 
     def warm_up(self) -> None:
         """Read all studies, so that the first visitor need not wait for it."""
         for study in self._storage.optuna.get_all_studies():
-            pages = self._pages(study._study_id)
-            if pages is not None:
-                with pages.fresh():
-                    pass
+            self.trials_of(study._study_id)
 
     def _study(self, environ: Environ, start: Start, study_id: int) -> Body:
-        pages, frozen = self._pages(study_id), self._frozen(study_id)
+        pages, studies = self._pages(study_id), self._storage.optuna.get_all_studies()
+        frozen = next((study for study in studies if study._study_id == study_id), None)
         after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
         if pages is None or frozen is None or not after.isdecimal():
             return self._app(environ, start)
-        content, headers = pages.detail(frozen, int(after), compress=takes_gzip(environ))
-        return answer(start, HTTPStatus.OK, content, "application/json", headers)
+        content, headers = pages.detail(frozen, int(after), compress=layers.takes_gzip(environ))
+        return layers.answer(start, HTTPStatus.OK, content, "application/json", headers)
 
     def _importances(self, environ: Environ, start: Start, study_id: int) -> Body:
         pages = self._pages(study_id)
@@ -96,7 +91,7 @@ class StudyPages:
         if found is None:
             return self._app(environ, start)
         content = json.dumps({"param_importances": [found]}).encode()
-        return answer(start, HTTPStatus.OK, content, "application/json")
+        return layers.answer(start, HTTPStatus.OK, content, "application/json")
 
     def _pages(self, study_id: int) -> "_Pages | None":
         with suppress(KeyError, UnknownStudyError):
@@ -109,10 +104,6 @@ class StudyPages:
                 return known
         return None
 
-    def _frozen(self, study_id: int) -> FrozenStudy | None:
-        studies = self._storage.optuna.get_all_studies()
-        return next((study for study in studies if study._study_id == study_id), None)
-
 
 class _Pages:
     """The answers about one study, kept as long as they are true."""
@@ -120,23 +111,16 @@ class _Pages:
     def __init__(self, study: StudyReader) -> None:
         self.created = study.created
         self._definition = read_stored_definition(study.definition)
-        self._trials = StudyTrials(study, self._definition.full_space())
+        self.trials = StudyTrials(study, self._definition.full_space())
         self._figures: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._importances: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._whole: tuple[tuple[int, bytes], bytes] = ((-1, b""), b"")
-
-    @contextmanager
-    def fresh(self) -> Iterator[StudyTrials]:
-        """The trials as they are now, for the block alone."""
-        with self._trials.lock:
-            self._trials.refresh()
-            yield self._trials
 
     def detail(
         self, study: FrozenStudy, after: int, *, compress: bool
     ) -> tuple[bytes, list[tuple[str, str]]]:
         """The study with its trials from a number on, and the headers that go with it."""
-        with self.fresh() as trials:
+        with self.trials.fresh() as trials:
             notes = _notes(study.system_attrs)
             envelope = self._envelope(study, trials, notes)
             kind, key = [("Content-Encoding", "gzip")], (trials.version, envelope)
@@ -146,14 +130,14 @@ class _Pages:
             content = b'{"trials":[' + texts + b"]," + envelope
             if not compress:
                 return content, []
-            packed = gzip.compress(content, LEVEL, mtime=0)
+            packed = gzip.compress(content, layers.GZIP_LEVEL, mtime=0)
             if after == 0:
                 self._whole = key, packed
             return packed, kind
 
     def importances(self) -> list[dict[str, Any]] | None:
         """As the page takes them; None where the trials are too few for ours."""
-        with self.fresh() as trials:
+        with self.trials.fresh() as trials:
             if trials.complete < FEWEST_TRIALS:
                 return None
             if self._importances[0] != trials.complete:
@@ -192,10 +176,8 @@ class _Pages:
             )
             self._figures = trials.version, figures
         plain["plotly_graph_objects"] += self._figures[1]
-        best = trials.best()
-        head = (
-            b'"best_trials":[' + trials.texts([] if best is None else [best.number], notes) + b"],"
-        )
+        best = [trial.number for trial in best_first(trials.rows.values())[:1]]
+        head = b'"best_trials":[' + trials.texts(best, notes) + b"],"
         return head + json.dumps(plain, separators=(",", ":")).encode()[1:]
 
 
@@ -203,3 +185,51 @@ def _notes(attributes: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:
     """The notes on trials that a study's system attributes hold, by trial id."""
     ids = [int(found[1]) for key in attributes if (found := _NOTE_KEY.fullmatch(key))]
     return {trial_id: get_note_from_system_attrs(attributes, trial_id) for trial_id in ids}
+
+
+def study_figures(
+    definition: StudyDefinition,
+    trials: Mapping[int, Trial],
+    contexts: Mapping[int, int | None],
+    *,
+    has_lines: bool,
+) -> list[dict[str, Any]]:
+    """Return what the study can show: {"id", "graph_object"} each, the latter JSON text.
+
+    Figures are made when the page asks and never stored: a stored one would be out of date as soon
+    as a worker finished the next trial. They travel with every poll, so each is a few kilobytes.
+
+    trials, contexts: by number; contexts: how many values each trial reads. has_lines: whether to
+    draw the reports of the best trials, which the page itself draws for small studies.
+    """
+    rows = [trials[number] for number in sorted(trials)]
+    against = definition.task.score_against
+    verdicts, presets = verdict_counts(rows), grouped(rows, lambda trial: trial.preset)
+    best = [row for row in best_first(rows) if row.reports][:_MOST_REPORTS] if has_lines else []
+    shown: list[tuple[str, str, Figure]] = []
+    if verdicts:
+        shown.append(("verdicts", "What free runs do (verdicts)", verdicts_chart(verdicts)))
+    if any(group.complete for group in presets):
+        shown.append(("presets", "Score by preset", presets_chart(presets, against)))
+    if (limits := _limits(rows, contexts)) is not None:
+        shown.append(("limit", "Score against the attainable limit", limits))
+    if best:
+        reports = reports_chart([row.reports for row in best], against)
+        shown.append(("reports", f"Reports of the best {len(best)} trials", reports))
+    return [
+        {
+            "id": f"freerun-{name}",
+            "graph_object": json.dumps(on_either_page(figure, title), separators=(",", ":")),
+        }
+        for name, title, figure in shown
+    ]
+
+
+def _limits(rows: Sequence[Trial], contexts: Mapping[int, int | None]) -> Figure | None:
+    limits = {
+        contexts[row.number]: row.record.limit for row in rows if row.record.limit is not None
+    }
+    groups = [g for g in grouped(rows, lambda row: contexts[row.number]) if g.complete]
+    if not limits or not groups:
+        return None
+    return limits_chart([(group, limits.get(int(group.key))) for group in groups])

@@ -8,15 +8,16 @@ numbers of six significant digits. A test compares the rest with what optuna-das
 import json
 import math
 import numbers
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from threading import Lock
 from time import monotonic
-from typing import Any
+from typing import Any, Self
 
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.analysis.trials import Trial, best_first, context_steps
+from search.analysis.trials import Trial, context_steps
 from search.storage import StudyReader
 from search.study.space import Space
 
@@ -24,6 +25,7 @@ from search.study.space import Space
 REFRESH_SECONDS = 1.0
 
 _ARTIFACTS = "artifacts:"
+_NO_NOTE = b'{"version": 0, "body": ""}'
 # As optuna-dashboard cuts attributes that are neither texts nor numbers.
 _MOST_SIGNS = 1024
 
@@ -33,13 +35,13 @@ class StudyTrials:
 
     rows, contexts: by trial number; contexts: how many true values a trial's networks read.
     version: changes when anything changes. distributions: of every parameter of a trial that did
-    not fail. Whoever uses them holds `lock`.
+    not fail. All are to be read in a block of `fresh`.
     """
 
     def __init__(self, study: StudyReader, space: Space) -> None:
         self.study = study
         self._space = space
-        self.lock = Lock()
+        self._lock = Lock()
         self.version = 0
         self.rows: dict[int, Trial] = {}
         self.contexts: dict[int, int | None] = {}
@@ -53,10 +55,15 @@ class StudyTrials:
         self._unfinished: set[int] = set()
         self._looked_at = -REFRESH_SECONDS
 
-    def refresh(self) -> None:
-        """Read what is new, at most once in `REFRESH_SECONDS`. The caller holds the lock."""
-        if monotonic() - self._looked_at < REFRESH_SECONDS:
-            return
+    @contextmanager
+    def fresh(self) -> Iterator[Self]:
+        """The trials as they are now, or were `REFRESH_SECONDS` ago, for the block alone."""
+        with self._lock:
+            if monotonic() - self._looked_at >= REFRESH_SECONDS:
+                self._refresh()
+            yield self
+
+    def _refresh(self) -> None:
         finished, unfinished = self.study.news()
         self._looked_at = monotonic()
         was_unfinished, self._unfinished = self._unfinished, {t.number for t in unfinished}
@@ -82,13 +89,8 @@ class StudyTrials:
             for number in numbers
         )
 
-    def best(self) -> Trial | None:
-        """The complete trial of the least value, the first of several."""
-        return next(iter(best_first(self.rows.values())), None)
-
     @property
     def complete(self) -> int:
-        """How many trials are complete."""
         return sum(row.state == "complete" for row in self.rows.values())
 
     @property
@@ -124,12 +126,12 @@ def trial_json(trial: FrozenTrial, study_id: int) -> bytes:
             {
                 "name": name,
                 "param_internal_value": _rounded(trial.distributions[name].to_internal_repr(value)),
-                "param_external_value": _shown(value),
+                "param_external_value": str(_rounded(value)),
             }
             for name, value in trial.params.items()
         ],
         "fixed_params": [
-            {"name": name, "param_external_value": _shown(value)}
+            {"name": name, "param_external_value": str(_rounded(value))}
             for name, value in trial.system_attrs.get("fixed_params", {}).items()
         ],
         "user_attrs": [
@@ -153,14 +155,8 @@ def trial_json(trial: FrozenTrial, study_id: int) -> bytes:
 
 def with_note(trial: bytes, note: Mapping[str, Any] | None) -> bytes:
     """The whole JSON object. Notes are the study's, and may be written after the trial's end."""
-    return trial + (_NO_NOTE if note is None else _note(note))
-
-
-def _note(note: Mapping[str, Any]) -> bytes:
-    return b',"note":' + json.dumps(dict(note)).encode() + b"}"
-
-
-_NO_NOTE = _note({"version": 0, "body": ""})
+    shown = _NO_NOTE if note is None else json.dumps(dict(note)).encode()
+    return trial + b',"note":' + shown + b"}"
 
 
 def _rounded(value: Any) -> Any:
@@ -174,15 +170,11 @@ def _number(value: float) -> float | str:
     return "nan" if math.isnan(value) else "inf" if value > 0 else "-inf"
 
 
-def _shown(value: Any) -> str:
-    return str(_rounded(value))
-
-
 def _attribute(value: Any) -> str:
     if isinstance(value, str):
         return value
     if isinstance(value, numbers.Real):
-        return _shown(value)
+        return str(_rounded(value))
     listed = [_rounded(each) for each in value] if isinstance(value, list) else value
     return json.dumps(listed)[:_MOST_SIGNS]
 

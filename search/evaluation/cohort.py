@@ -14,7 +14,7 @@ from models.checkpoint import Checkpoint
 from models.diagnostics.scores import score
 from models.diagnostics.verdict import verdict
 from models.network.options.shape import Scaling
-from models.per_member import in_company
+from models.tensors import in_company
 from models.training.trained_network import Member
 from search.evaluation.baselines import truth_of
 from search.evaluation.reproduction import initialisation_seed

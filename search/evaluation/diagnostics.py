@@ -15,7 +15,7 @@ from models.checkpoint import Checkpoint
 from models.diagnostics.scores import Scores, score
 from models.diagnostics.sensitivity import sensitivity as sensitivity_of
 from models.network.forecaster import Forecaster
-from models.per_member import in_company
+from models.tensors import in_company
 from search.evaluation.baselines import truth_of
 from search.evaluation.networks import run_networks
 from search.records import Array, Record

@@ -5,7 +5,7 @@ import torch
 
 from models.candidate import forecaster_of, free_run
 from models.checkpoint import Checkpoint
-from models.per_member import in_company
+from models.tensors import in_company
 from search.series import FloatArray
 
 

@@ -1,10 +1,4 @@
-"""The export of a candidate: a folder with all that is needed to train it again, and its networks.
-
-content     Export, export_of: what a folder holds, as one value
-folder      export_study, write_export, read_export: the value as files
-manifest    the format, the claims, and the checksums of the files
-forecast    forecast, write_forecast_csv: what comes after the last row of a table
-"""
+"""The export of a candidate: a folder with all that a retraining needs, and its networks."""
 
 from search.export.content import Claim, Export, export_of
 from search.export.folder import export_study, read_export, write_export

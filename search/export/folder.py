@@ -19,8 +19,7 @@ from pydantic import (
 from models.candidate import Candidate, from_plain, to_plain
 from search.analysis.wording import shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import Export, export_of
-from search.export.manifest import MANIFEST, Manifest, first_fault
+from search.export.content import MANIFEST, Export, Manifest, export_of, first_fault
 from search.files import template
 from search.plugins import check_plugins
 from search.series import Purpose, Table
@@ -132,11 +131,7 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
         described=export.candidate.description(),
         shown_score=shown_score,
     )
-    files = {
-        CANDIDATE: _json(described),
-        STUDY: _json(export.definition),
-        README: readme.encode(),
-    }
+    files = {CANDIDATE: _json(described), STUDY: _json(export.definition), README: readme.encode()}
     if export.table is not None:
         files[DATA] = export.table.to_bytes()
     if export.weights is not None:
@@ -180,6 +175,10 @@ def _read(folder: Path) -> Export:
     check_plugins(named_plugins(files[STUDY].decode(errors="replace")))
     definition = _parsed(STUDY, files[STUDY], TypeAdapter(StudyDefinition))
     described = _parsed(CANDIDATE, files[CANDIDATE], TypeAdapter(_CandidateFile))
+    try:
+        table = Table.from_bytes(files[DATA]) if DATA in files else None
+    except SeriesError as error:
+        raise ExportError(f"{DATA} can't be read: {error}") from error
     export = Export(
         study=manifest.study,
         trial=manifest.trial,
@@ -188,13 +187,13 @@ def _read(folder: Path) -> Export:
         definition=definition,
         claim=manifest.claim,
         test=manifest.test,
-        table=_table(files[DATA]) if DATA in files else None,
+        table=table,
         weights=files.get(WEIGHTS),
         weights_purpose=manifest.weights_purpose,
         versions=manifest.versions,
         machine=manifest.machine,
     )
-    if export.table is None and not export.definition.series.is_generated:
+    if table is None and not definition.series.is_generated:
         raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")
     _ = export.checkpoint  # raises where it is damaged
     return export
@@ -216,10 +215,3 @@ def _parsed(name: str, content: bytes, adapter: TypeAdapter[Read]) -> Read:
         return adapter.validate_json(content)
     except ValidationError as error:
         raise ExportError(f"{name} is damaged: {first_fault(error)}; export again") from None
-
-
-def _table(content: bytes) -> Table:
-    try:
-        return Table.from_bytes(content)
-    except SeriesError as error:
-        raise ExportError(f"{DATA} can't be read: {error}") from error

@@ -2,7 +2,6 @@
 
 import csv
 import io
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -12,21 +11,11 @@ from search.errors import SeriesError, UsageError
 from search.evaluation import run_networks
 from search.export import Export
 from search.files import write_file
-from search.series import FloatArray, Table
+from search.series import Table
 
 
-@dataclass(frozen=True, eq=False)
-class Forecast:
-    """Values `[time, channel]` at the times after a table's last row, in the table's units."""
-
-    time_column: str
-    times: tuple[str, ...]
-    columns: tuple[str, ...]
-    values: FloatArray
-
-
-def forecast(export: Export, table: Table, horizon_steps: int) -> Forecast:
-    """Warm up on the table's last rows, then run freely for `horizon_steps` steps.
+def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
+    """Warm up on the table's last rows, then run freely: return the rows that come after it.
 
     Each network reads the values scaled by the mean and the standard deviation of its own training
     span, and runs alone; the forecast is their median, step by step.
@@ -43,8 +32,15 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Forecast:
             "`freerun retrain` writes an export with networks, which forecasts"
         )
     _check_table(checkpoint, table)
-    runs = _free_runs(checkpoint, table.values, horizon_steps)
-    return Forecast(
+    context = table.values[table.rows - checkpoint.architecture.context_steps :]
+    try:
+        runs = run_networks(checkpoint, context[np.newaxis, np.newaxis], horizon_steps)[:, 0]
+    except OverflowError as error:
+        raise SeriesError(
+            "the table's values must be of the size that the exported networks were trained on, "
+            f"but reach {np.abs(table.values).max():g}; check the units of the column"
+        ) from error
+    return Table(
         time_column=table.time_column,
         times=tuple(table.continue_time(horizon_steps)),
         columns=table.columns,
@@ -52,7 +48,7 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Forecast:
     )
 
 
-def write_forecast_csv(forecast: Forecast, path: Path) -> None:
+def write_forecast_csv(forecast: Table, path: Path) -> None:
     """Write the time column and one column per channel, all or nothing.
 
     Raises UsageError where the file can't be written.
@@ -77,15 +73,3 @@ def _check_table(checkpoint: Checkpoint, table: Table) -> None:
             f"the table must have at least {needed} rows, on which the exported networks warm up, "
             f"but has {table.rows}; give a longer table"
         )
-
-
-def _free_runs(checkpoint: Checkpoint, values: FloatArray, steps: int) -> FloatArray:
-    """The free run of every network after `values` `[time, channel]`: `[member, step, channel]`."""
-    context = values[len(values) - checkpoint.architecture.context_steps :]
-    try:
-        return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
-    except OverflowError as error:
-        raise SeriesError(
-            "the table's values must be of the size that the exported networks were trained on, "
-            f"but reach {np.abs(values).max():g}; check the units of the column"
-        ) from error

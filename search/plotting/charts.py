@@ -9,8 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from search.plotting.drawing import Axis, Drawing, Line, Position
-from search.plotting.palette import COLOURS, Dash, Role
+from search.plotting.drawing import COLOURS, Axis, Dash, Drawing, Line, Position, Role
 
 Figure: TypeAlias = dict[str, Any]
 Trace: TypeAlias = dict[str, Any]
@@ -34,11 +33,7 @@ def chart(drawing: Drawing, height: int) -> Figure:
 
 
 def figure(
-    traces: Sequence[Trace],
-    x: Mapping[str, Any],
-    y: Mapping[str, Any],
-    height: int,
-    **layout: Any,
+    traces: Sequence[Trace], x: Mapping[str, Any], y: Mapping[str, Any], height: int, **layout: Any
 ) -> Figure:
     """Return a figure with a transparent background."""
     return {
@@ -112,24 +107,13 @@ def add_vertical_line(
 ) -> None:
     """Add a dashed vertical line to a figure, named above it or, left of it, at the bottom."""
     is_log = made["layout"]["xaxis"].get("type") == "log"
-    made["layout"].setdefault("shapes", []).append(
-        {
-            "type": "line",
-            "x0": place,
-            "x1": place,
-            "yref": "paper",
-            "y0": 0,
-            "y1": 1,
-            "line": stroke(1.2, "dot"),
-        }
-    )
+    shape = {"type": "line", "x0": place, "x1": place, "yref": "paper", "y0": 0, "y1": 1}
+    made["layout"].setdefault("shapes", []).append({**shape, "line": stroke(1.2, "dot")})
     if not text:
         return
-    corner = (
-        {"y": 0.02, "yanchor": "bottom", "xanchor": "right", "xshift": -3}
-        if at_bottom
-        else {"y": 1.0, "yanchor": "bottom"}
-    )
+    corner: dict[str, Any] = {"y": 1.0, "yanchor": "bottom"}
+    if at_bottom:
+        corner = {"y": 0.02, "yanchor": "bottom", "xanchor": "right", "xshift": -3}
     # On a logarithmic axis plotly places shapes by their value, annotations by its logarithm.
     at = math.log10(float(place)) if is_log else place
     note = {"x": at, "yref": "paper", "text": text, "showarrow": False, **corner}

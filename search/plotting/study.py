@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-from search.analysis.course import History, Rate
+from search.analysis.course import History, Points, Rate
 from search.analysis.groups import Group
 from search.analysis.importances import Importance
 from search.plotting.charts import (
     Figure,
+    Trace,
     axis,
     bars,
     figure,
@@ -17,6 +18,7 @@ from search.plotting.charts import (
     short,
     stroke,
 )
+from search.plotting.drawing import Role
 
 _MOST_PARAMETERS, _ROW_PIXELS = 15, 26
 
@@ -25,27 +27,14 @@ def history_chart(history: History, scored_against: str) -> Figure:
     """Draw each trial's score, the pruned ones apart, and the best so far."""
     hover = "trial %{x}: %{y:.4g} (%{customdata} here)<extra></extra>"
     best, complete, pruned = history.best, history.complete, history.pruned
+
+    def trials(role: Role, name: str, of: Points, symbol: str, size: float) -> Trace:
+        more = {"customdata": of.counts, "hovertemplate": hover}
+        return points(role, name, of.numbers, of.scores, symbol, size, **more)
+
     traces = [
-        points(
-            "pruned",
-            "pruned (last report)",
-            pruned.numbers,
-            pruned.scores,
-            "x-thin",
-            6,
-            customdata=pruned.counts,
-            hovertemplate=hover,
-        ),
-        points(
-            "complete",
-            "complete",
-            complete.numbers,
-            complete.scores,
-            "circle-open",
-            7,
-            customdata=complete.counts,
-            hovertemplate=hover,
-        ),
+        trials("pruned", "pruned (last report)", pruned, "x-thin", 6),
+        trials("complete", "complete", complete, "circle-open", 7),
         line("free-run", "best so far", best.numbers, best.scores, line=stroke(2.5, shape="hv")),
     ]
     x = axis("trial number", rangemode="tozero", tickformat="d")
@@ -125,12 +114,8 @@ def limits_chart(groups: Sequence[tuple[Group, float | None]]) -> Figure:
         points("complete", "median trial", x, median, "circle-open", 9),
         points("free-run", "best trial", x, best, "diamond", 9),
     ]
-    return figure(
-        traces,
-        log_axis("true values read before the free run", x),
-        log_axis("NMSE", [*limits, *median, *best]),
-        height=400,
-    )
+    x_axis = log_axis("true values read before the free run", x)
+    return figure(traces, x_axis, log_axis("NMSE", [*limits, *median, *best]), height=400)
 
 
 def reports_chart(reports: Sequence[Mapping[int, float]], scored_against: str) -> Figure:
@@ -140,16 +125,7 @@ def reports_chart(reports: Sequence[Mapping[int, float]], scored_against: str) -
     for report in reports:
         x += [*sorted(report), None]
         y += [*(short(report[rung]) for rung in sorted(report)), None]
-    trace = line(
-        "complete",
-        "trials",
-        x,
-        y,
-        mode="lines+markers",
-        opacity=0.6,
-        line=stroke(1),
-        marker={"size": 4},
-        connectgaps=False,
-    )
+    look = {"opacity": 0.6, "line": stroke(1), "marker": {"size": 4}, "connectgaps": False}
+    trace = line("complete", "trials", x, y, mode="lines+markers", **look)
     rungs = axis("rung (each at twice the training of the one before)", dtick=1)
     return figure([trace], rungs, log_axis(f"NMSE against the {scored_against}", y), height=400)

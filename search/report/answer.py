@@ -4,18 +4,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.candidate import Candidate
-from search.analysis.score_table import OPPONENT, pairs
-from search.analysis.trials import Trial
-from search.analysis.winner import Winner
-from search.analysis.wording import (
-    counted,
-    short_baseline_name,
-    shown_score,
-)
+from search.analysis.score_table import OPPONENT, by_score, pairs
+from search.analysis.study_results import StudyResults, Winner
+from search.analysis.wording import counted, short_baseline_name, shown_score
 from search.records import BaselineRecord, FinalRecord
 from search.storage import Counts
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse
+from search.study.limit import attainable_nmse
 
 
 @dataclass(frozen=True)
@@ -26,18 +21,45 @@ class Answer:
     sentences: Sequence[str]
 
 
-def winner_answer(
-    winner: Winner, candidate: Candidate, finalists: int, definition: StudyDefinition
-) -> Answer:
-    """Return the answer of a study of which at least one final is done."""
+def study_answer(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> Answer:
+    """Return the answer of a study: its winner, else the best trial so far, if there is any.
+
+    baselines: on the draws of the search, for a study without a final.
+    """
+    if results.winner is not None:
+        return _winner_answer(results, results.winner)
+    if not results.complete:
+        return Answer("No trial is complete yet", [f"So far: {_shown_counts(results.counts)}."])
+    best, task = results.complete[0], results.definition.task
+    return Answer(
+        f"Best so far: trial {best.number}, NMSE {shown_score(best.score)} in the search",
+        [
+            f"Trial {best.number} is {results.candidate(best).description()}.",
+            f"Its score, against the {task.score_against} over "
+            f"{counted(task.horizon_steps, 'step')}, is the least of "
+            f"{counted(results.counts.complete, 'complete trial')}; as a minimum it looks better "
+            "than it is. The final, which trains the best candidates again and tests the winner, "
+            "is not done.",
+            *(
+                f"On the same data {_the(name)} has {shown_score(baselines[name].score)}."
+                for name in _opponents(baselines)
+            ),
+        ],
+    )
+
+
+def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
+    definition, candidate = results.definition, results.candidate(winner.trial)
     final, test, number = winner.final.found, winner.tested, winner.trial.number
     scored = test or final
+    kind = "fresh draw" if definition.series.is_generated else "training"
+    trainings = counted(len(final.replica_scores), kind)
     sentences = [
         f"The winner is trial {number}: {candidate.description()}.",
-        f"In the final, on {_trainings(final, definition)}, its NMSE over "
+        f"In the final, on {trainings}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
         f"{shown_score(final.score)} in the median and {shown_score(final.geometric_mean)} in the "
-        f"geometric mean, the least of {counted(finalists, 'finalist')}.",
+        f"geometric mean, the least of {counted(len(results.finals), 'finalist')}.",
     ]
     if test is None:
         sentences.append("The test has not been done yet, so this score may flatter the winner.")
@@ -55,38 +77,7 @@ def winner_answer(
     return Answer(f"{headline}, verdict “{scored.verdict}”", sentences)
 
 
-def search_answer(
-    best: Trial | None,
-    candidate: Candidate | None,
-    counts: Counts,
-    definition: StudyDefinition,
-    baselines: Mapping[str, BaselineRecord],
-) -> Answer:
-    """Return the answer of a study without a final: the best trial so far, if there is any.
-
-    baselines: on the draws of the search.
-    """
-    if best is None or candidate is None:
-        return Answer("No trial is complete yet", [f"So far: {shown_counts(counts)}."])
-    return Answer(
-        f"Best so far: trial {best.number}, NMSE {shown_score(best.score)} in the search",
-        [
-            f"Trial {best.number} is {candidate.description()}.",
-            f"Its score, against the {definition.task.score_against} over "
-            f"{counted(definition.task.horizon_steps, 'step')}, is the least of "
-            f"{counted(counts.complete, 'complete trial')}; as a minimum it looks better than it "
-            "is. The final, which trains the best candidates again and tests the winner, is not "
-            "done.",
-            *(
-                f"On the same data {_the(name)} has {shown_score(baselines[name].score)}."
-                for name in _opponents(baselines)
-            ),
-        ],
-    )
-
-
-def shown_counts(counts: Counts) -> str:
-    """How many trials are in each state that has any."""
+def _shown_counts(counts: Counts) -> str:
     states = ("complete", "pruned", "failed", "running", "waiting")
     found = [f"{getattr(counts, state):,} {state}" for state in states if getattr(counts, state)]
     return ", ".join(found) or "no trial"
@@ -128,15 +119,10 @@ def _limit_sentences(
     ]
 
 
-def _trainings(found: FinalRecord, definition: StudyDefinition) -> str:
-    kind = "fresh draw" if definition.series.is_generated else "training"
-    return counted(len(found.replica_scores), kind)
-
-
 def _opponents(baselines: Mapping[str, BaselineRecord]) -> list[str]:
     """Return AR, and the best of the baselines if that is another one."""
-    best = sorted(baselines, key=lambda name: baselines[name].score)[:1]
-    return list(dict.fromkeys([name for name in baselines if name == OPPONENT] + best))
+    own = [name for name in baselines if name == OPPONENT]
+    return list(dict.fromkeys(own + by_score(baselines)[:1]))
 
 
 def _comparison(found: FinalRecord, name: str) -> str:

@@ -3,28 +3,45 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from search.analysis.course import history_of, rate_of
 from search.analysis.importances import Importance
-from search.analysis.score_table import OPPONENT
+from search.analysis.score_table import OPPONENT, by_score
 from search.analysis.study_results import StudyResults
 from search.analysis.trials import Trial, verdict_counts
-from search.analysis.wording import (
-    VERDICTS,
-    counted,
-    short_baseline_name,
-    shown_score,
-    truth_name,
-)
+from search.analysis.wording import VERDICTS, counted, short_baseline_name, shown_score, truth_name
 from search.plotting.artifacts import CURVE, ROLLOUT, read_curve_csv
 from search.plotting.charts import chart
 from search.plotting.drawing import Line
-from search.plotting.errors import baseline_lines, error_drawing, error_line
-from search.plotting.rollout import rollout_drawing
+from search.plotting.free_runs import baseline_lines, error_drawing, error_line, rollout_drawing
 from search.plotting.study import history_chart, importances_chart, rate_chart
 from search.records import BaselineRecord
-from search.report.parts import Picture, Plot
 from search.series import Table
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A figure of plotly as JSON values; `alternative` describes it for readers who can't see it.
+
+    key: unique within its section.
+    """
+
+    key: str
+    title: str
+    caption: str
+    alternative: str
+    figure: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A PNG within the page, as a data URL."""
+
+    title: str
+    caption: str
+    alternative: str
+    url: str
 
 
 @dataclass(frozen=True)
@@ -40,11 +57,6 @@ class VerdictRow:
     pruned: int
     share: float
     example: Picture | None
-
-    @property
-    def count(self) -> int:
-        """Complete and pruned trials."""
-        return self.complete + self.pruned
 
 
 def rollout_plot(results: StudyResults) -> Plot | Picture | None:
@@ -68,7 +80,7 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
             for name in reversed(drawn)
             if (forecast := found.baselines[name].forecast) is not None
         ],
-        positions=None if table is None else axis_positions(table),
+        positions=None if table is None else _axis_positions(table),
         x_title="step of the series" if table is None else table.time_column,
         y_title=results.definition.series.channels[0],
     )
@@ -105,7 +117,7 @@ def error_plot(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -
         where, errors = winner.last.purpose, winner.last.found.curve
         baselines = winner.last.found.baselines
     else:
-        content = _artifact(results, trial, CURVE)
+        content = results.artifact(trial, CURVE)
         if content is None:
             return None
         errors = read_curve_csv(content)
@@ -135,8 +147,8 @@ def history_plot(results: StudyResults) -> Plot | None:
         title="Score history",
         caption=(
             "Each trial's score in the search. A pruned trial is shown by its last report, of a "
-            "network that was not trained to the end. Where points would lie on each other, one "
-            "is drawn."
+            "network that was not trained to the end. Where points would lie on each other, one is "
+            "drawn."
         ),
         alternative=f"Scores of {counted(results.counts.complete, 'complete trial')} and "
         f"{counted(results.counts.pruned, 'pruned trial')} by trial number"
@@ -199,37 +211,30 @@ def verdict_rows(results: StudyResults) -> list[VerdictRow]:
     ]
 
 
-def axis_positions(table: Table) -> list[float | str]:
-    """Return the time labels as positions: numbers, or dates as plotly reads them."""
+def data_url(png: bytes) -> str:
+    """Return a PNG as an address that needs no other file."""
+    return "data:image/png;base64," + base64.b64encode(png).decode()
+
+
+def _axis_positions(table: Table) -> list[float | str]:
+    """The time labels as positions: numbers, or dates as plotly reads them."""
     try:
         return [float(label) for label in table.times]
     except ValueError:
         return [label.replace("/", "-") for label in table.times]
 
 
-def by_score(baselines: Mapping[str, BaselineRecord]) -> list[str]:
-    """Return the names of baselines, the best first."""
-    return sorted(baselines, key=lambda name: baselines[name].score)
-
-
-def data_url(png: bytes) -> str:
-    """Return a PNG as an address that needs no other file."""
-    return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
 def _best_picture(results: StudyResults) -> Picture | None:
-    for trial in results.complete[:1]:
-        content = _artifact(results, trial, ROLLOUT)
-        if content is not None:
-            return Picture(
-                title="The best trial's free run in the search",
-                caption="The network reads observed values up to the vertical line, then its own "
-                "output.",
-                alternative=f"Observed values, the truth and the free run of trial {trial.number}, "
-                f"whose score is {shown_score(trial.score)}.",
-                url=data_url(content),
-            )
-    return None
+    if not results.complete:
+        return None
+    best = results.complete[0]
+    return _picture(
+        results,
+        best,
+        title="The best trial's free run in the search",
+        caption="The network reads observed values up to the vertical line, then its own output.",
+        what=f"whose score is {shown_score(best.score)}",
+    )
 
 
 def _example(results: StudyResults, verdict: str) -> Picture | None:
@@ -237,23 +242,25 @@ def _example(results: StudyResults, verdict: str) -> Picture | None:
     ended = [trial for trial in results.complete if trial.record.verdict == verdict]
     if not ended:
         return None
-    trial = ended[(len(ended) - 1) // 2]
-    content = _artifact(results, trial, ROLLOUT)
-    if content is None:
-        return None
-    score = shown_score(trial.score)
-    return Picture(
-        title=f"“{verdict}”: trial {trial.number}",
+    middle = ended[(len(ended) - 1) // 2]
+    score = shown_score(middle.score)
+    return _picture(
+        results,
+        middle,
+        title=f"“{verdict}”: trial {middle.number}",
         caption=f"The middle one, by score, of {len(ended):,} complete trials: NMSE {score}.",
-        alternative=f"Observed values, the truth and the free run of trial {trial.number}, which "
-        f"{VERDICTS.get(verdict, verdict)}; NMSE {score}.",
-        url=data_url(content),
+        what=f"which {VERDICTS.get(verdict, verdict)}; NMSE {score}",
     )
 
 
-def _artifact(results: StudyResults, trial: Trial, filename: str) -> bytes | None:
-    kept = results.study.artifacts(trial.trial_id)
-    return next((file.content for file in kept if file.filename == filename), None)
+def _picture(
+    results: StudyResults, trial: Trial, title: str, caption: str, what: str
+) -> Picture | None:
+    content = results.artifact(trial, ROLLOUT)
+    if content is None:
+        return None
+    shown = f"Observed values, the truth and the free run of trial {trial.number}, {what}."
+    return Picture(title, caption, alternative=shown, url=data_url(content))
 
 
 def _line_in_words(line: Line) -> str:

@@ -2,20 +2,101 @@
 
 import base64
 import gzip
-from collections.abc import Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 
 from plotly.offline import get_plotlyjs
 
 import search
-from search.analysis.study_results import StudyResults
-from search.analysis.wording import shown_score, shown_scores
+from search.analysis.course import Crew, Failures, Rung, crews_of, failures_of, rungs_of
+from search.analysis.groups import ParameterEffect, effects
+from search.analysis.importances import FEWEST_TRIALS, importances
+from search.analysis.score_table import Row, ScoreGroup, score_group, search_baselines, span
+from search.analysis.study_results import Outcome, StudyResults
+from search.analysis.trials import Trial
+from search.analysis.wording import commands, counted, scale_of, shown_score, shown_scores
 from search.files import template, write_file
-from search.plotting.palette import COLOURS
-from search.report.parts import Section, SectionMaker
-from search.report.study_section import StudyReport, study_report
+from search.plotting.drawing import COLOURS
+from search.records import BaselineRecord, FinalRecord, TrialRecord
+from search.report import figures
+from search.report.answer import Answer, study_answer
+from search.report.figures import Picture, Plot, VerdictRow
 from search.storage import Storage
+
+_SHOWN_TRIALS = 10
+
+
+@dataclass(frozen=True)
+class Block:
+    """A heading, then sentences, then HTML that is trusted (a table perhaps), then figures."""
+
+    heading: str
+    sentences: Sequence[str]
+    plots: Sequence[Plot] = ()
+    html: str = ""
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page above the studies.
+
+    anchor: its HTML id, which no other section has. style: CSS of its own.
+    """
+
+    anchor: str
+    title: str
+    headline: str
+    blocks: Sequence[Block]
+    style: str = ""
+
+    @property
+    def plots(self) -> list[Plot]:
+        """The figures that plotly draws."""
+        return [plot for block in self.blocks for plot in block.plots]
+
+
+# Given the studies of a report, returns the sections to show above them.
+SectionMaker = Callable[[Sequence[StudyResults]], Sequence[Section]]
+
+
+@dataclass(frozen=True)
+class StudyReport:
+    """The report on one study, in the order in which it is shown.
+
+    effects: parameters by their values, the most important first. importances_note: why there are
+    no importances, "" where there are. facts, provenance: names and values. commands: with what
+    each does.
+    """
+
+    name: str
+    answer: Answer
+    rollout: Plot | Picture | None
+    scale: str
+    groups: Sequence[ScoreGroup]
+    errors: Plot | None
+    importances: Plot | None
+    importances_note: str
+    effects: Sequence[ParameterEffect]
+    verdicts: Sequence[VerdictRow]
+    history: Plot | None
+    rate: Plot | None
+    rungs: Sequence[Rung]
+    crews: Sequence[Crew]
+    failures: Failures
+    facts: Sequence[tuple[str, str]]
+    commands: Sequence[tuple[str, str]]
+    provenance: Sequence[tuple[str, str]]
+    definition: str
+
+    @property
+    def plots(self) -> list[Plot]:
+        """The figures that plotly draws."""
+        shown = (self.rollout, self.errors, self.importances, self.history, self.rate)
+        return [plot for plot in shown if isinstance(plot, Plot)]
 
 
 def write_report(
@@ -35,6 +116,118 @@ def write_report(
     studies = [StudyResults.read(storage.study(name)) for name in names]
     reports = [study_report(results, storage.shown_url) for results in studies]
     write_file(path, _html(reports, make_sections(studies)).encode())
+
+
+def study_report(results: StudyResults, storage_url: str) -> StudyReport:
+    """Say what a study found; storage_url: without its password."""
+    baselines = search_baselines(results.definition, results.table) if results.complete else {}
+    found = importances(results.trials, results.definition)
+    names = [row.parameter for row in found] or list(results.definition.full_space().domains)
+    return StudyReport(
+        name=results.study.name,
+        answer=study_answer(results, baselines),
+        rollout=figures.rollout_plot(results),
+        scale=scale_of(results.definition.task.score_against),
+        groups=_groups(results, baselines),
+        errors=figures.error_plot(results, baselines),
+        importances=figures.importances_plot(found),
+        importances_note=""
+        if found
+        else f"Importances need {counted(FEWEST_TRIALS, 'complete trial')}; the study has "
+        f"{results.counts.complete:,}.",
+        effects=effects(results.trials, results.definition, names),
+        verdicts=figures.verdict_rows(results),
+        history=figures.history_plot(results),
+        rate=figures.rate_plot(results),
+        rungs=rungs_of(results.trials),
+        crews=crews_of(results.trials, results.workers),
+        failures=failures_of(results.trials),
+        facts=_facts(results),
+        commands=commands(results.study.name, storage_url),
+        provenance=_provenance(results),
+        definition=json.dumps(results.definition.model_dump(mode="json"), indent=2),
+    )
+
+
+def _groups(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> list[ScoreGroup]:
+    groups = [_final_group(results, "Test of the winner", results.tests)] if results.tests else []
+    if results.finals:
+        groups.append(_final_group(results, "Final", results.finals))
+    best = results.complete[:_SHOWN_TRIALS]
+    if best:
+        complete = counted(results.counts.complete, "complete trial")
+        rows = [_row(results, trial, trial.score, trial.record) for trial in best]
+        note = span(results.definition, "search", results.definition.search.replicas)
+        title = f"Search: the best {len(best)} of {complete}"
+        groups.append(score_group(title, note, rows, baselines))
+    return groups
+
+
+def _final_group(results: StudyResults, title: str, done: Sequence[Outcome]) -> ScoreGroup:
+    rows = [_row(results, results.trial(of.trial_id), of.found.score, of.found) for of in done]
+    first = done[0]
+    note = span(results.definition, first.purpose, len(first.found.replica_scores))
+    return score_group(title, note, rows, first.found.baselines)
+
+
+def _row(
+    results: StudyResults, trial: Trial, score: float, found: TrialRecord | FinalRecord
+) -> Row:
+    return Row(
+        f"trial {trial.number}",
+        "candidate",
+        score,
+        found.replica_scores or (),
+        described=results.candidate(trial).description(),
+        verdict=found.verdict,
+        params=trial.params,
+        is_winner=results.winner is not None and results.winner.trial.trial_id == trial.trial_id,
+    )
+
+
+def _facts(results: StudyResults) -> list[tuple[str, str]]:
+    counts, budget, search = results.counts, results.budget, results.definition.search
+    limit = "no limit" if budget.trials is None else f"of {budget.trials:,}"
+    minutes = "" if budget.minutes is None else f" of {budget.minutes:g}"
+    created = datetime.fromtimestamp(results.study.created, UTC)
+    states = ("complete", "pruned", "failed", "running", "waiting")
+    return [
+        ("Trials", f"{counts.total:,} ({limit})"),
+        *((state.capitalize(), f"{getattr(counts, state):,}") for state in states),
+        ("Running time", f"{budget.spent_seconds / 60:.1f}{minutes} minutes"),
+        ("Workers so far", f"{len(results.workers):,}"),
+        ("Sampler, pruner", f"{search.sampler}, {search.pruner}"),
+        ("Series", _series(results)),
+        ("Created", f"{created:%Y-%m-%d %H:%M} UTC"),
+    ]
+
+
+def _provenance(results: StudyResults) -> list[tuple[str, str]]:
+    """What a score that is claimed here depends on."""
+    study = results.study
+    keys = ("freerun", "torch", "python", "architecture", "cpu_capability", "device")
+    found = {
+        key: sorted({str(worker.machine.get(key, "?")) for worker in results.workers})
+        for key in keys
+    }
+    data = [("Rows of the table, SHA-256", study.data_hash)] if study.data_hash else []
+    return [
+        ("Seed", str(results.definition.seed)),
+        ("Definition, SHA-256", study.definition_hash),
+        *data,
+        *((key.replace("_", " ").capitalize(), ", ".join(kinds)) for key, kinds in found.items()),
+    ]
+
+
+def _series(results: StudyResults) -> str:
+    table = results.table
+    if table is None:
+        values = results.definition.series.model_dump(mode="json")
+        return ", ".join(f"{name} {value}" for name, value in values.items())
+    return (
+        f"table of {counted(table.rows, 'row')}, {table.time_column} {table.times[0]} to "
+        f"{table.times[-1]}, column {', '.join(table.columns)}"
+    )
 
 
 def _html(reports: Sequence[StudyReport], sections: Sequence[Section]) -> str:

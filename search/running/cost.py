@@ -7,9 +7,9 @@ from statistics import median
 
 from models.candidate import Candidate
 from models.closed_form.closed_form import FittedForm
+from models.training.gradient import training_plan
 from models.training.options.augmentation import TimeReversal
 from models.training.trained_network import TrainedNetwork
-from models.training.unrolled_gradient import training_plan
 from search.study.definition import Search
 
 # Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in

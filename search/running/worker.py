@@ -31,7 +31,7 @@ from search.storage import (
     StudyStore,
 )
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse
+from search.study.limit import attainable_nmse
 from search.study.task_data import TaskData
 
 # A worker beats far more often than a lease lasts, so that a long optimiser step loses nothing; and

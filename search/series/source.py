@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +16,8 @@ from search.plugins import load_plugins
 
 FloatArray = NDArray[np.float64]  # [time, channel] wherever it holds a series
 
+# The place of a purpose is part of every seed: new ones come last.
 Purpose = Literal["search", "final", "test", "benchmark", "transfer"]
-
-# Part of every seed: a number, once given to a purpose, stays.
-_PURPOSE_KEYS: dict[Purpose, int] = {
-    "search": 0,
-    "final": 1,
-    "test": 2,
-    "benchmark": 3,
-    "transfer": 4,
-}
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,7 +37,9 @@ def random_generator(study_seed: int, purpose: Purpose, index: int) -> np.random
 
     study_seed, index: at least 0. The stream depends on nothing else.
     """
-    sequence = np.random.SeedSequence(study_seed, spawn_key=(_PURPOSE_KEYS[purpose], index))
+    sequence = np.random.SeedSequence(
+        study_seed, spawn_key=(get_args(Purpose).index(purpose), index)
+    )
     # PCG64 by name: numpy may change what default_rng() returns.
     return np.random.Generator(np.random.PCG64(sequence))
 

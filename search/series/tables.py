@@ -10,15 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
-from models.methods.words import nearest
+from models.methods.values import nearest
 from search.errors import SeriesError
-from search.series.even_steps import Interval, TimeLabelError
 from search.series.source import FloatArray
-from search.series.time_column import read_interval
+from search.series.time_column import Interval, TimeLabelError, read_interval
 
 MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the study's database
 
@@ -51,7 +49,7 @@ class Table:
 
     @cached_property
     def interval(self) -> Interval:
-        """The step of the time column; `str` of it reads "1", "3 months" or "1 day, 0:00:00"."""
+        """The step of the time column."""
         return read_interval(self.times)
 
     def continue_time(self, steps: int) -> list[str]:
@@ -81,7 +79,9 @@ class Table:
             header_line, _, numbers = zlib.decompress(compressed).partition(b"\n")
             header = json.loads(header_line)
             if header["format"] == _FORMAT:
-                return cls._from_parts(header, numbers)
+                times, columns = tuple(header["times"]), tuple(header["columns"])
+                values = np.frombuffer(numbers, dtype="<f8").reshape(len(times), len(columns))
+                return cls(header["time_column"], times, columns, values)
         except (zlib.error, ValueError, KeyError, TypeError) as error:
             raise SeriesError(
                 f"the stored table is damaged ({error}); start a new study from the study file"
@@ -90,12 +90,6 @@ class Table:
             f"the stored table has format {header['format']}, but this version of freerun reads "
             f"format {_FORMAT}; update freerun"
         )
-
-    @classmethod
-    def _from_parts(cls, header: Mapping[str, Any], numbers: bytes) -> "Table":
-        times, columns = tuple(header["times"]), tuple(header["columns"])
-        values = np.frombuffer(numbers, dtype="<f8").reshape(len(times), len(columns))
-        return cls(header["time_column"], times, columns, values.astype(np.float64))
 
     def _content(self) -> bytes:
         header = {
@@ -110,13 +104,8 @@ class Table:
 # float() alone would also take "nan", "infinity" and "1_000".
 _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 
-
-@dataclass(frozen=True)
-class _Cells:
-    """The wanted columns of a file as text, and where each row stands ("line 7", "row 6")."""
-
-    places: Sequence[str]
-    columns: Mapping[str, Sequence[str]]
+# Where each row stands ("line 7", "row 6"), and the wanted columns as text.
+_Cells = tuple[Sequence[str], Mapping[str, Sequence[str]]]
 
 
 def read_table(path: Path, time: str, columns: Sequence[str]) -> Table:
@@ -134,23 +123,19 @@ def read_table(path: Path, time: str, columns: Sequence[str]) -> Table:
     wanted = [time, *columns]
     try:
         is_parquet = path.suffix.lower() == ".parquet"
-        cells = _read_parquet(path, wanted) if is_parquet else _read_csv(path, wanted)
+        places, cells = _read_parquet(path, wanted) if is_parquet else _read_csv(path, wanted)
     except OSError as error:
         raise SeriesError(f"the table {path} can't be read: {error.strerror or error}") from error
-    if len(cells.places) < 2:
+    if len(places) < 2:
         raise SeriesError(
-            f"{path}: a table must have at least 2 rows of data, but has {len(cells.places)}"
+            f"{path}: a table must have at least 2 rows of data, but has {len(places)}"
         )
-    table = Table(
-        time_column=time,
-        times=tuple(cells.columns[time]),
-        columns=tuple(columns),
-        values=np.column_stack([_numbers(path, cells, name) for name in columns]),
-    )
+    values = np.column_stack([_numbers(path, places, name, cells[name]) for name in columns])
+    table = Table(time, tuple(cells[time]), tuple(columns), values)
     try:
         _ = table.interval  # is computed here, where the lines are known
     except TimeLabelError as problem:
-        raise SeriesError(f"{path}, {cells.places[problem.row]}: {problem.rule}") from None
+        raise SeriesError(f"{path}, {places[problem.row]}: {problem.rule}") from None
     return table
 
 
@@ -180,7 +165,7 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> _Cells:
                 f"{path}, line {reader.line_num}: not CSV ({error}); correct the quotes there"
             ) from error
     columns = zip(*rows, strict=True) if rows else ([] for _ in wanted)
-    return _Cells(places, dict(zip(wanted, columns, strict=True)))
+    return places, dict(zip(wanted, columns, strict=True))
 
 
 def _read_parquet(path: Path, wanted: Sequence[str]) -> _Cells:
@@ -197,7 +182,7 @@ def _read_parquet(path: Path, wanted: Sequence[str]) -> _Cells:
             f"{path} can't be read as Parquet ({error}); write plain columns, or save it as CSV"
         ) from error
     places = [f"row {row}" for row in range(1, texts.height + 1)]
-    return _Cells(places, {name: texts[name].to_list() for name in wanted})
+    return places, {name: texts[name].to_list() for name in wanted}
 
 
 def _positions(path: Path, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
@@ -220,9 +205,9 @@ def _contents(header: Sequence[str]) -> str:
     return "It has: " + ", ".join(header)
 
 
-def _numbers(path: Path, cells: _Cells, name: str) -> FloatArray:
-    texts = [text.strip() for text in cells.columns[name]]
-    for place, text in zip(cells.places, texts, strict=True):
+def _numbers(path: Path, places: Sequence[str], name: str, cells: Sequence[str]) -> FloatArray:
+    texts = [text.strip() for text in cells]
+    for place, text in zip(places, texts, strict=True):
         if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
             got = f"'{text}'" if text else "an empty cell"
             raise SeriesError(

@@ -11,7 +11,7 @@ from optuna.trial import TrialState
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 from sqlalchemy.engine import URL
 
-from models.methods.words import nearest
+from models.methods.values import nearest
 from search.errors import StorageError, UnknownStudyError
 from search.storage import budgets
 from search.storage.artifacts import DatabaseArtifactStore

@@ -19,9 +19,9 @@ from search.plotting.charts import (
     short,
     stroke,
 )
-from search.plotting.drawing import LEAST_ERROR, Axis, Drawing, Line
-from search.plotting.palette import Dash, Role
+from search.plotting.drawing import LEAST_ERROR, Axis, Dash, Drawing, Line, Role
 from search.series import FloatArray
+from search.study.limit import Limit
 
 _LEAST_SCORE = 1e-6
 # Role and pattern of each verdict.
@@ -50,19 +50,6 @@ class Interval:
     place: float = 0.0
 
 
-@dataclass(frozen=True)
-class LimitCurves:
-    """Points (context steps, NMSE): of the limit over the horizons of the test and of the search,
-    and of trials; networks: on draws that they were not trained on, placed by their context."""
-
-    limit: Sequence[tuple[int, float]]
-    horizon_steps: int
-    short_limit: Sequence[tuple[int, float]]
-    short_horizon_steps: int
-    trials: Sequence[tuple[int, float]]
-    networks: Sequence[Interval]
-
-
 def spreads_chart(families: Sequence[tuple[str, Role, Sequence[float]]]) -> Figure:
     """Draw the scores of each family: thick from quartile to quartile, thin from the least to the
     greatest, a tick at the median; and a line at 1, the score of a constant."""
@@ -71,11 +58,8 @@ def spreads_chart(families: Sequence[tuple[str, Role, Sequence[float]]]) -> Figu
         held = np.maximum(np.asarray(scores, dtype=float), _LEAST_SCORE)
         least, low, median, high, greatest = np.quantile(held, [0, 0.25, 0.5, 0.75, 1]).tolist()
         label = f"{name} ({len(held)})"
-        common = {
-            "showlegend": False,
-            "hovertemplate": f"{label}: best {least:.3g}, median {median:.3g}, "
-            f"mean {held.mean():.3g}<extra></extra>",
-        }
+        hover = f"{label}: best {least:.3g}, median {median:.3g}, mean {held.mean():.3g}"
+        common = {"showlegend": False, "hovertemplate": f"{hover}<extra></extra>"}
         for ends, width in (([least, greatest], 1.5), ([low, high], 9)):
             shown = [short(end) for end in ends]
             traces.append(line(role, name, shown, [label, label], line=stroke(width), **common))
@@ -105,44 +89,42 @@ def verdict_shares_chart(families: Sequence[tuple[str, Mapping[str, int]]]) -> F
     return figure(traces, x, names_axis(), height, barmode="stack", bargap=0.25)
 
 
-def limits_chart(curves: LimitCurves) -> Figure:
-    """Draw the limits as lines, trials as small points, networks on other draws with intervals."""
-    trials = [nmse for _, nmse in curves.trials]
-    traces = [
-        points(
-            "pruned",
-            f"a trial: mean of its replicas over {curves.short_horizon_steps} steps",
-            [steps for steps, _ in curves.trials],
-            [short(nmse) for nmse in trials],
-            "circle-open",
-            5,
-            opacity=0.7,
-        )
-    ]
-    lines: tuple[tuple[Sequence[tuple[int, float]], int, float, Dash], ...] = (
-        (curves.short_limit, curves.short_horizon_steps, 1.5, "dot"),
-        (curves.limit, curves.horizon_steps, 3, "solid"),
-    )
-    for limits, horizon, width, dash in lines:
-        x, y = [samples for samples, _ in limits], [short(nmse) for _, nmse in limits]
-        name = f"limit in the mean over {horizon} steps"
+def limits_chart(
+    limit: Limit,
+    short_limit: Limit,
+    trials: Sequence[tuple[int, float]],
+    networks: Sequence[Interval],
+) -> Figure:
+    """Draw the limits over the horizons of the test and of the search as lines.
+
+    trials: (context steps, NMSE) over the short horizon, drawn as small points. networks: on draws
+    that they were not trained on, placed by their context, with their intervals.
+    """
+    x, y = [steps for steps, _ in trials], [short(nmse) for _, nmse in trials]
+    name = f"a trial: mean of its replicas over {short_limit.horizon_steps} steps"
+    traces = [points("pruned", name, x, y, "circle-open", 5, opacity=0.7)]
+    looks: tuple[tuple[Limit, float, Dash], ...] = ((short_limit, 1.5, "dot"), (limit, 3, "solid"))
+    for of, width, dash in looks:
+        x, y = [c.samples for c in of.contexts], [short(c.nmse) for c in of.contexts]
+        name = f"limit in the mean over {of.horizon_steps} steps"
         traces.append(line("truth", name, x, y, line=stroke(width, dash)))
-    margins = [short(each.high - each.value) for each in curves.networks]
+    margins = [short(each.high - each.value) for each in networks]
     traces.append(
         points(
             "free-run",
-            f"a preset's best, on other draws, {curves.horizon_steps} steps",
-            [each.place for each in curves.networks],
-            [short(each.value) for each in curves.networks],
+            f"a preset's best, on other draws, {limit.horizon_steps} steps",
+            [each.place for each in networks],
+            [short(each.value) for each in networks],
             "diamond",
             8,
             error_y={"array": margins, "thickness": 1.5},
-            text=[each.name for each in curves.networks],
+            text=[each.name for each in networks],
             hovertemplate="%{text}: %{y:.3g}<extra></extra>",
         )
     )
-    x_axis = log_axis("context (samples)", [samples for samples, _ in curves.limit])
-    y_axis = log_axis("NMSE against the signal", [*trials, *(n for _, n in curves.limit)])
+    x_axis = log_axis("context (samples)", [c.samples for c in limit.contexts])
+    shown = [*(nmse for _, nmse in trials), *(c.nmse for c in limit.contexts)]
+    y_axis = log_axis("NMSE against the signal", shown)
     legend = {"orientation": "v", "x": 0, "y": 1.02, "yanchor": "bottom"}
     margin = {"l": 70, "r": 20, "t": 110, "b": 55}
     return figure(traces, x_axis, y_axis, height=520, legend=legend, margin=margin)
@@ -150,17 +132,11 @@ def limits_chart(curves: LimitCurves) -> Figure:
 
 def sensitivity_chart(curves: Sequence[tuple[str, Sequence[int], Sequence[float]]]) -> Figure:
     """Draw (name, lags, gradient norms) each; dashes and colours differ together."""
-    lines = [
-        Line(
-            name,
-            _ROLES[i % len(_ROLES)],
-            lags,
-            [max(norm, LEAST_ERROR) for norm in norms],
-            2.0,
-            _DASHES[(i + i // len(_ROLES)) % len(_DASHES)],
-        )
-        for i, (name, lags, norms) in enumerate(curves)
-    ]
+    lines = []
+    for i, (name, lags, norms) in enumerate(curves):
+        shown = [max(norm, LEAST_ERROR) for norm in norms]
+        dash = _DASHES[(i + i // len(_ROLES)) % len(_DASHES)]
+        lines.append(Line(name, _ROLES[i % len(_ROLES)], lags, shown, 2.0, dash))
     x = Axis("steps of the free run that have passed", is_log=True)
     y = Axis("what is left of a displacement (gradient norm)", is_log=True)
     return chart(Drawing(list(reversed(lines)), x, y), height=420)

@@ -6,14 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.analysis.study_results import StudyResults
+from search.analysis.study_results import StudyResults, Winner
 from search.analysis.trials import Trial, context_steps
-from search.analysis.winner import Winner
 from search.evaluation.diagnostics import OneStep, Sensitivity, Transfer
 from search.plotting.artifacts import ROLLOUT
 from search.series import SineSeries
 from search.student.jobs import DIAGNOSIS, REPLAY, WITHOUT, Diagnosis, Replay, Without
-from search.study.limit.limit import ContextLimit, Limit, sine_limit
+from search.study.limit import ContextLimit, Limit, sine_limit
 from search.study.presets import BY_NAME as PRESETS
 from search.study.presets import Preset
 from search.study.space import Space
@@ -21,30 +20,29 @@ from search.study.space.ablation import components, taken_along
 
 # Context lengths at which the limit is drawn, up to the training span.
 _CONTEXTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
-_RESAMPLES, _CONFIDENCE = 10_000, 0.95
+# Of the bootstrap: resamples, and where an interval of 95 % begins and ends.
+_RESAMPLES, _TAILS = 10_000, ((1 - 0.95) / 2, (1 + 0.95) / 2)
 
 
 @dataclass(frozen=True)
 class ExampleRun:
-    """The picture (PNG) of the free run of the trial with the median score of a verdict."""
+    """The picture (PNG) of the free run of a verdict's middle trial by score."""
 
     verdict: str
     trials: int
-    number: int
-    score: float
+    middle: Trial
     picture: bytes
 
 
 @dataclass(frozen=True, eq=False)
 class Attempt:
-    """The trials of one preset of one study.
+    """The trials of one preset.
 
     context_steps: None where the preset leaves them open. scores: of its complete trials, the least
     first; others: trials of any other state. contexts: (context steps, mean over replicas) of each
     complete trial. diagnosis: of the best trial; None where it is not done.
     """
 
-    study: str
     preset: Preset
     context_steps: int | None
     scores: tuple[float, ...]
@@ -57,17 +55,14 @@ class Attempt:
 
     @property
     def name(self) -> str:
-        """The preset's name."""
         return self.preset.name
 
     @property
     def median(self) -> float:
-        """The median score of its complete trials."""
         return float(np.median(self.scores))
 
     @property
     def mean(self) -> float:
-        """Their mean score."""
         return float(np.mean(self.scores))
 
     @property
@@ -77,17 +72,14 @@ class Attempt:
 
     @property
     def one_step(self) -> OneStep | None:
-        """The one-step forecasts of its best trial."""
         return None if self.diagnosis is None else self.diagnosis.one_step
 
     @property
     def sensitivity(self) -> Sensitivity | None:
-        """What its best trial's free runs leave of a displaced value."""
         return None if self.diagnosis is None else self.diagnosis.sensitivity
 
     @property
     def transfer(self) -> Transfer | None:
-        """How its best networks do on draws that they were not trained on."""
         return None if self.diagnosis is None else self.diagnosis.transfer
 
 
@@ -96,8 +88,8 @@ class ComponentEffect:
     """How many times as large the error is without a component of the winner: low <= ratio <= high.
 
     The geometric mean over pairs of networks of the same draw, without it and with it; low and high
-    bound it with 95 % confidence (bootstrap over the pairs). score: the median without it.
-    along: components that depend on it and were removed with it; the ratio is of all of them.
+    bound it with 95 % confidence (bootstrap over the pairs). along: components that depend on it
+    and were removed with it; the ratio is of all of them.
     """
 
     component: str
@@ -106,7 +98,6 @@ class ComponentEffect:
     ratio: float
     low: float
     high: float
-    score: float
     pairs: int
 
 
@@ -124,11 +115,9 @@ class StudyFindings:
     short_limit: Limit | None
     effects: tuple[ComponentEffect, ...]
     replay: Replay | None
-    winner: Winner | None
 
     @property
     def name(self) -> str:
-        """The study's name."""
         return self.results.study.name
 
     @property
@@ -148,6 +137,11 @@ class StudyFindings:
         return next((c for c in self.limit.contexts if c.samples == context_steps), None)
 
 
+def margin(transfer: Transfer) -> float:
+    """Half of the 95 % interval around the mean of a transfer."""
+    return 1.96 * transfer.standard_error
+
+
 def study_findings(results: StudyResults) -> StudyFindings | None:
     """Return what a study found; None for one without a complete trial of the report's attempts."""
     definition, winner = results.definition, results.winner
@@ -163,15 +157,14 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
     if not any(attempt.preset.is_attempt for attempt in attempts):
         return None
     contexts = {a.context_steps for a in attempts if a.context_steps is not None}
-    replays = [Replay.from_json(text) for (purpose, _), text in texts.items() if purpose == REPLAY]
+    replay = next((text for (purpose, _), text in texts.items() if purpose == REPLAY), None)
     return StudyFindings(
         results=results,
         attempts=tuple(attempts),
         limit=_limit(results, contexts, definition.task.test_horizon_steps),
         short_limit=_limit(results, contexts, definition.task.horizon_steps),
         effects=() if winner is None else _effects(definition.full_space(), winner, texts),
-        replay=replays[0] if replays else None,
-        winner=winner,
+        replay=None if replay is None else Replay.from_json(replay),
     )
 
 
@@ -187,7 +180,6 @@ def _attempt(
     diagnoses = (texts.get((DIAGNOSIS, trial.trial_id)) for trial in complete)
     diagnosis = next((text for text in diagnoses if text is not None), None)
     return Attempt(
-        study=results.study.name,
         preset=preset,
         context_steps=None if window is None else int(window),
         scores=tuple(trial.score for trial in complete),
@@ -210,11 +202,8 @@ def _examples(results: StudyResults, complete: Sequence[Trial]) -> tuple[Example
         # The picture is of one replica, which may do something else than most of them.
         typical = [trial for trial in trials if trial.record.shown_verdict == verdict] or trials
         middle = typical[(len(typical) - 1) // 2]
-        examples += [
-            ExampleRun(verdict, len(trials), middle.number, middle.score, artifact.content)
-            for artifact in results.study.artifacts(middle.trial_id)
-            if artifact.filename == ROLLOUT
-        ]
+        if (picture := results.artifact(middle, ROLLOUT)) is not None:
+            examples.append(ExampleRun(verdict, len(trials), middle, picture))
     return tuple(examples)
 
 
@@ -231,17 +220,14 @@ def _limit(results: StudyResults, contexts: set[int], horizon_steps: int) -> Lim
         return None
     samples = {n for n in (*_CONTEXTS, *contexts, task.train_steps) if n <= task.train_steps}
     return sine_limit(
-        series,
-        train_steps=task.train_steps,
-        horizon_steps=horizon_steps,
-        samples=sorted(samples),
+        series, train_steps=task.train_steps, horizon_steps=horizon_steps, samples=sorted(samples)
     )
 
 
 def _effects(
     space: Space, winner: Winner, texts: Mapping[tuple[str, int], str]
 ) -> tuple[ComponentEffect, ...]:
-    """The effect of each component of the winner, the largest first."""
+    """The largest effect first."""
     along = taken_along(space, winner.trial.params)
     whole = np.log(np.maximum(winner.final.found.replica_scores, 1e-300))
     generator = np.random.Generator(np.random.PCG64(0))
@@ -255,9 +241,7 @@ def _effects(
             continue
         ratios = np.log(np.maximum(found.replica_scores, 1e-300)) - whole
         picked = generator.integers(0, len(ratios), (_RESAMPLES, len(ratios)))
-        low, high = np.quantile(
-            ratios[picked].mean(axis=1), [(1 - _CONFIDENCE) / 2, (1 + _CONFIDENCE) / 2]
-        )
+        low, high = np.quantile(ratios[picked].mean(axis=1), _TAILS)
         effects.append(
             ComponentEffect(
                 component=name,
@@ -266,7 +250,6 @@ def _effects(
                 ratio=float(np.exp(ratios.mean())),
                 low=float(np.exp(low)),
                 high=float(np.exp(high)),
-                score=found.score,
                 pairs=len(ratios),
             )
         )

@@ -8,24 +8,15 @@ from search.analysis.importances import Importance
 from search.analysis.wording import shown_score
 from search.plotting.charts import chart, short
 from search.plotting.drawing import Line
-from search.plotting.errors import error_drawing, error_line
+from search.plotting.free_runs import error_drawing, error_line
 from search.plotting.study import importances_chart
-from search.report.parts import Plot
+from search.report.figures import Plot
 from search.series import FloatArray
-from search.student.figures import (
-    Interval,
-    LimitCurves,
-    limits_chart,
-    ratios_chart,
-    sensitivity_chart,
-    series_chart,
-    spreads_chart,
-    verdict_shares_chart,
-)
-from search.student.findings import StudyFindings
+from search.student import figures
+from search.student.figures import Interval
+from search.student.findings import StudyFindings, margin
 from search.study.presets import BASELINE_NAME
 
-Z = 1.96  # of a 95 % interval around a mean
 # The attempts that blame vanishing gradients, and what they are compared with.
 _BLAMED = (
     BASELINE_NAME,
@@ -53,7 +44,7 @@ def scores(found: StudyFindings) -> Plot:
             "the error of a constant."
         ),
         alternative=f"Scores by preset, best to worst. {in_words}.",
-        figure=spreads_chart(
+        figure=figures.spreads_chart(
             [
                 (a.name, "free-run" if a.preset.is_attempt else "good", a.scores)
                 for a in found.attempts
@@ -75,50 +66,41 @@ def verdicts(found: StudyFindings) -> Plot:
         caption="What the free runs of each preset do: the most frequent verdict of each trial's "
         "replicas.",
         alternative=f"Trials by verdict. {in_words}.",
-        figure=verdict_shares_chart(families),
+        figure=figures.verdict_shares_chart(families),
     )
 
 
-def limits(found: StudyFindings) -> list[Plot]:
+def limits(found: StudyFindings) -> Plot | None:
     """The limit by context length, with trials and networks on other draws."""
     if found.limit is None or found.short_limit is None or found.limit.reason:
-        return []
+        return None
     networks = [
-        Interval(a.name, t.mean, t.mean - margin, t.mean + margin, t.context_steps)
+        Interval(a.name, t.mean, t.mean - margin(t), t.mean + margin(t), t.context_steps)
         for a in found.attempts
-        if (t := a.transfer) is not None and (margin := Z * t.standard_error) is not None
+        if (t := a.transfer) is not None
     ]
-    curves = LimitCurves(
-        limit=[(c.samples, c.nmse) for c in found.limit.contexts],
-        horizon_steps=found.limit.horizon_steps,
-        short_limit=[(c.samples, c.nmse) for c in found.short_limit.contexts],
-        short_horizon_steps=found.short_limit.horizon_steps,
-        trials=[point for a in found.attempts for point in a.contexts],
-        networks=networks,
+    trials = [point for a in found.attempts for point in a.contexts]
+    return Plot(
+        key="limit",
+        title="The limit by context",
+        caption=(
+            "The least mean error that any forecaster with weights that do not depend on the draw "
+            "could reach from so many noisy samples before the free run. Only means over many "
+            "draws on which nothing was trained compare with it, the diamonds. Trials (circles) "
+            "are means over a few draws of networks that were trained on those very draws, and may "
+            "lie below."
+        ),
+        alternative="Limit in the mean by samples seen: "
+        + ", ".join(f"{c.samples}: {shown_score(c.nmse)}" for c in found.limit.contexts),
+        figure=figures.limits_chart(found.limit, found.short_limit, trials, networks),
     )
-    return [
-        Plot(
-            key="limit",
-            title="The limit by context",
-            caption=(
-                "The least mean error that any forecaster with weights that do not depend on the "
-                "draw could reach from so many noisy samples before the free run. Only means over "
-                "many draws on which nothing was trained compare with it, the diamonds. Trials "
-                "(circles) are means over a few draws of networks that were trained on those very "
-                "draws, and may lie below."
-            ),
-            alternative="Limit in the mean by samples seen: "
-            + ", ".join(f"{c.samples}: {shown_score(c.nmse)}" for c in found.limit.contexts),
-            figure=limits_chart(curves),
-        )
-    ]
 
 
-def one_step(found: StudyFindings) -> list[Plot]:
+def one_step(found: StudyFindings) -> Plot | None:
     """The baseline's one-step forecasts beside its free run, and persistence both ways."""
     baseline = found.attempt(BASELINE_NAME)
     if baseline is None or baseline.diagnosis is None or baseline.one_step is None:
-        return []
+        return None
     free_run, persistence = baseline.diagnosis.result.curve, baseline.diagnosis.persistence
     horizon, nmse = len(persistence), baseline.one_step.nmse
     last_value = np.full(horizon, baseline.one_step.persistence)
@@ -131,22 +113,20 @@ def one_step(found: StudyFindings) -> list[Plot]:
         error_line("the last true value, step by step", last_value, "mean", 1.8, "dashdot"),
     ]
     against = found.results.definition.task.score_against
-    return [
-        Plot(
-            key="one-step",
-            title="One step ahead, and on its own",
-            caption=(
-                "NMSE by horizon step, the median over draws. The level lines read the truth at "
-                "every step; the other two read it for the last time before step 1."
-            ),
-            alternative=f"One-step NMSE {shown_score(nmse)}, free run "
-            f"{shown_score(baseline.diagnosis.result.score)} over {horizon} steps.",
-            figure=chart(error_drawing(lines, against), height=380),
-        )
-    ]
+    return Plot(
+        key="one-step",
+        title="One step ahead, and on its own",
+        caption=(
+            "NMSE by horizon step, the median over draws. The level lines read the truth at every "
+            "step; the other two read it for the last time before step 1."
+        ),
+        alternative=f"One-step NMSE {shown_score(nmse)}, free run "
+        f"{shown_score(baseline.diagnosis.result.score)} over {horizon} steps.",
+        figure=chart(error_drawing(lines, against), height=380),
+    )
 
 
-def sensitivity(found: StudyFindings) -> list[Plot]:
+def sensitivity(found: StudyFindings) -> Plot | None:
     """What is left of a displaced value later in the free run."""
     curves = [
         (attempt.name, attempt.sensitivity.lags, attempt.sensitivity.norms)
@@ -154,65 +134,58 @@ def sensitivity(found: StudyFindings) -> list[Plot]:
         if attempt is not None and attempt.sensitivity is not None
     ]
     if not curves:
-        return []
-    return [
-        Plot(
-            key="sensitivity",
-            title="Sensitivity to a displaced value",
-            caption=(
-                "The derivative of the last forecast of a free run with respect to a forecast so "
-                "many steps before, by the best trial of each preset, the median over networks: "
-                "the gradient through the rollout. A line that falls steeply forgets; above 1 it "
-                "blows up."
-            ),
-            alternative="Gradient norm by lag. "
-            + "; ".join(f"{name}: {n[0]:.2g} to {n[-1]:.2g}" for name, _, n in curves),
-            figure=sensitivity_chart(curves),
-        )
-    ]
+        return None
+    return Plot(
+        key="sensitivity",
+        title="Sensitivity to a displaced value",
+        caption=(
+            "The derivative of the last forecast of a free run with respect to a forecast so many "
+            "steps before, by the best trial of each preset, the median over networks: the "
+            "gradient through the rollout. A line that falls steeply forgets; above 1 it blows up."
+        ),
+        alternative="Gradient norm by lag. "
+        + "; ".join(f"{name}: {n[0]:.2g} to {n[-1]:.2g}" for name, _, n in curves),
+        figure=figures.sensitivity_chart(curves),
+    )
 
 
-def components(found: StudyFindings) -> list[Plot]:
+def components(found: StudyFindings) -> Plot | None:
     """How much larger the error is without each component of the winner."""
     if not found.effects:
-        return []
+        return None
     ratios = [
         Interval(f"{e.component} → {e.without}", e.ratio, e.low, e.high) for e in found.effects
     ]
-    return [
-        Plot(
-            key="components",
-            title="The winner without each of its components",
-            caption=(
-                "Error without the component over error with it: geometric mean over the draws of "
-                "the final, with a 95 % interval (bootstrap over draws). Right of 1, it is needed. "
-                "What rests on a component goes with it, as the text says."
-            ),
-            alternative="; ".join(
-                f"{r.name}: {shown_score(r.value)} ({shown_score(r.low)} to {shown_score(r.high)})"
-                for r in ratios
-            ),
-            figure=ratios_chart(ratios, "error without it / error with it"),
-        )
-    ]
+    return Plot(
+        key="components",
+        title="The winner without each of its components",
+        caption=(
+            "Error without the component over error with it: geometric mean over the draws of the "
+            "final, with a 95 % interval (bootstrap over draws). Right of 1, it is needed. What "
+            "rests on a component goes with it, as the text says."
+        ),
+        alternative="; ".join(
+            f"{r.name}: {shown_score(r.value)} ({shown_score(r.low)} to {shown_score(r.high)})"
+            for r in ratios
+        ),
+        figure=figures.ratios_chart(ratios, "error without it / error with it"),
+    )
 
 
-def parameters(rows: Sequence[Importance]) -> list[Plot]:
+def parameters(rows: Sequence[Importance]) -> Plot | None:
     """The importances over all presets."""
     if not rows:
-        return []
-    return [
-        Plot(
-            key="importances",
-            title="Importance of parameters",
-            caption=(
-                "PED-ANOVA: how differently a parameter is distributed among the best tenth of all "
-                "complete trials and among all of them; shares of the sum over parameters."
-            ),
-            alternative="Shares: " + ", ".join(f"{r.parameter} {r.share:.3f}" for r in rows),
-            figure=importances_chart(rows),
-        )
-    ]
+        return None
+    return Plot(
+        key="importances",
+        title="Importance of parameters",
+        caption=(
+            "PED-ANOVA: how differently a parameter is distributed among the best tenth of all "
+            "complete trials and among all of them; shares of the sum over parameters."
+        ),
+        alternative="Shares: " + ", ".join(f"{r.parameter} {r.share:.3f}" for r in rows),
+        figure=importances_chart(rows),
+    )
 
 
 def replay(found: StudyFindings) -> list[Plot]:
@@ -249,7 +222,7 @@ def replay(found: StudyFindings) -> list[Plot]:
             title=title,
             caption=caption,
             alternative=f"{title} of phase 0; {', '.join(line.name for line in lines)}.",
-            figure=series_chart(lines, train, run.values),
+            figure=figures.series_chart(lines, train, run.values),
         )
         for key, title, lines, caption in panels
     ]

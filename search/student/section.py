@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from PIL import Image
 
@@ -10,26 +9,14 @@ from search.analysis.importances import importances
 from search.analysis.study_results import StudyResults
 from search.analysis.wording import counted, shown_score
 from search.files import template
-from search.report.figures import data_url
-from search.report.parts import Block, Picture, Section
+from search.report.figures import Picture, Plot, data_url
+from search.report.page import Block, Section
 from search.student import plots, sentences
-from search.student.findings import Attempt, ExampleRun, StudyFindings, study_findings
+from search.student.findings import Attempt, ExampleRun, margin, study_findings
 
 _PACKAGE = "search.student"
 # Pictures of examples within the page: half of what a trial keeps, since there are many.
 _EXAMPLE_PIXELS = (600, 253)
-
-
-@dataclass(frozen=True)
-class Row:
-    """One preset in the table; limit, transfer and one_step as text, "" where there is none."""
-
-    attempt: Attempt
-    study: str
-    limit: str
-    transfer: str
-    one_step: str
-    examples: Sequence[Picture]
 
 
 def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
@@ -44,36 +31,38 @@ def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
     noisy = next((f for f in found if f.noise_std != 0), found[0])
     clean = next((f for f in found if f is not noisy and f.noise_std == 0), None)
     rows = importances(noisy.results.trials, noisy.results.definition)
+    table = template(_PACKAGE, "attempts.html").render(
+        found=found, picture=_picture, margin=margin, shown_score=shown_score
+    )
     blocks = [
-        Block(
+        _block(
             "Did any of the attempts work?",
             sentences.did_they_work(noisy),
-            [*map(plots.scores, found), *map(plots.verdicts, found)],
-            _table([row for f in found for row in _rows(f)]),
+            *map(plots.scores, found),
+            *map(plots.verdicts, found),
+            html=table,
         ),
-        Block(
-            "What could they have reached?",
-            sentences.what_was_possible(noisy),
-            plots.limits(noisy),
+        _block(
+            "What could they have reached?", sentences.what_was_possible(noisy), plots.limits(noisy)
         ),
-        Block(
+        _block(
             "Why did the one-step forecast look good?",
             sentences.why_one_step_looks_good(noisy),
             plots.one_step(noisy),
         ),
-        Block(
+        _block(
             "What does a free run do with its error?",
             sentences.what_becomes_of_an_error(noisy),
             plots.sensitivity(noisy),
         ),
-        Block(
+        _block(
             "What does the winner do differently?",
             sentences.what_the_winner_needs(noisy.effects),
             plots.components(noisy),
         ),
-        Block("Which parameters decide?", sentences.what_decides(rows), plots.parameters(rows)),
-        Block("And without noise?", [] if clean is None else sentences.without_noise(noisy, clean)),
-        Block("The report's own series, phase 0", sentences.replayed(noisy), plots.replay(noisy)),
+        _block("Which parameters decide?", sentences.what_decides(rows), plots.parameters(rows)),
+        _block("And without noise?", sentences.without_noise(noisy, clean)),
+        _block("The report's own series, phase 0", sentences.replayed(noisy), *plots.replay(noisy)),
     ]
     return [
         Section(
@@ -86,42 +75,22 @@ def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
     ]
 
 
-def _table(rows: Sequence[Row]) -> str:
-    return template(_PACKAGE, "attempts.html").render(rows=rows, shown_score=shown_score)
+def _block(question: str, said: Sequence[str], *drawn: Plot | None, html: str = "") -> Block:
+    return Block(question, said, [plot for plot in drawn if plot is not None], html)
 
 
-def _rows(found: StudyFindings) -> list[Row]:
-    rows = []
-    for attempt in found.attempts:
-        limit, transfer = found.limit_at(attempt.context_steps), attempt.transfer
-        rows.append(
-            Row(
-                attempt=attempt,
-                study=found.name,
-                limit="" if limit is None else shown_score(limit.nmse),
-                transfer=""
-                if transfer is None
-                else f"{shown_score(transfer.mean)} ± "
-                f"{shown_score(plots.Z * transfer.standard_error)}",
-                one_step="" if attempt.one_step is None else shown_score(attempt.one_step.nmse),
-                examples=[_example(attempt, example) for example in attempt.examples],
-            )
-        )
-    return rows
-
-
-def _example(attempt: Attempt, example: ExampleRun) -> Picture:
+def _picture(attempt: Attempt, example: ExampleRun) -> Picture:
     with Image.open(io.BytesIO(example.picture)) as picture:
         small = picture.convert("RGB").resize(_EXAMPLE_PIXELS, Image.Resampling.LANCZOS)
     content = io.BytesIO()
     small.quantize(16, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(
         content, "PNG", optimize=True
     )
-    score = shown_score(example.score)
+    number, score = example.middle.number, shown_score(example.middle.score)
     return Picture(
         title=f"{example.verdict} ({counted(example.trials, 'trial')})",
-        caption=f"Trial {example.number}, score {score}: the middle one.",
-        alternative=f"Free run of trial {example.number} of {attempt.name}, verdict "
+        caption=f"Trial {number}, score {score}: the middle one.",
+        alternative=f"Free run of trial {number} of {attempt.name}, verdict "
         f"{example.verdict}, score {score}.",
         url=data_url(content.getvalue()),
     )

@@ -1,16 +1,14 @@
 """What studies of presets found, in sentences that claim no more than the numbers show."""
 
+from collections import Counter
 from collections.abc import Sequence
-
-import numpy as np
+from statistics import median
 
 from search.analysis.importances import Importance
 from search.analysis.wording import counted, shown_score
-from search.student.findings import Attempt, ComponentEffect, StudyFindings
-from search.study.limit.limit import FEWEST_DRAWS, compared_with_floor
+from search.student.findings import Attempt, ComponentEffect, StudyFindings, margin
+from search.study.limit import FEWEST_DRAWS, compared_with_floor
 from search.study.presets import BASELINE_NAME
-
-_Z = 1.96  # of a 95 % interval around a mean
 
 
 def headline(found: StudyFindings) -> str:
@@ -18,7 +16,7 @@ def headline(found: StudyFindings) -> str:
     attempts = [a for a in found.attempts if a.preset.is_attempt]
     complete, tracking = sum(len(a.scores) for a in attempts), sum(a.tracking for a in attempts)
     text = f"{tracking:,} of {counted(complete, 'attempt')} at the report's recipes track the wave"
-    winner = found.winner
+    winner = found.results.winner
     if winner is None or winner.tested is None:
         return text
     verdicts = winner.tested.verdicts
@@ -34,19 +32,16 @@ def did_they_work(found: StudyFindings) -> list[str]:
     others = [a for a in found.attempts if not a.preset.is_attempt]
     scores = [score for a in attempts for score in a.scores]
     best = min(attempts, key=lambda a: a.scores[0])
-    verdicts: dict[str, int] = {}
+    verdicts: Counter[str] = Counter()
     for attempt in attempts:
-        for verdict, count in attempt.verdicts.items():
-            verdicts[verdict] = verdicts.get(verdict, 0) + count
-    ranked = sorted(verdicts.items(), key=lambda pair: -pair[1])
+        verdicts.update(attempt.verdicts)
+    shares = [f"{verdict} {100 * n / len(scores):.1f} %" for verdict, n in verdicts.most_common()]
     sentences = [
         f"{counted(len(scores), 'complete attempt')} of {counted(len(attempts), 'kind')} have a "
-        f"median score of {shown_score(float(np.median(scores)))}; a constant at the mean of the "
+        f"median score of {shown_score(median(scores))}; a constant at the mean of the "
         f"wave scores about 1. The best is trial {best.best_trial} ({best.name}) with "
         f"{shown_score(best.scores[0])}. As the minimum of many scores, this flatters it.",
-        "Their verdicts: "
-        + ", ".join(f"{verdict} {100 * n / len(scores):.1f} %" for verdict, n in ranked)
-        + ".",
+        f"Their verdicts: {', '.join(shares)}.",
     ]
     sentences += [
         f"For comparison, {a.name} ({a.preset.change}): {counted(len(a.scores), 'trial')}, median "
@@ -63,13 +58,10 @@ def what_was_possible(found: StudyFindings) -> list[str]:
     floor = found.limit.floor
     sentences = []
     windows = [a for a in found.attempts if a.preset.is_attempt and found.limit_at(a.context_steps)]
-    shortest = min(windows, key=lambda a: a.context_steps or 0, default=None)
-    least = None if shortest is None else found.limit_at(shortest.context_steps)
-    if shortest is not None and least is not None and not found.limit.reason:
-        longest = max(
-            (c for c in found.limit.contexts if c.samples <= found.limit.floor.samples),
-            key=lambda c: c.samples,
-        )
+    read = {a.context_steps for a in windows}
+    least = next((c for c in found.limit.contexts if c.samples in read), None)
+    if least is not None and not found.limit.reason:
+        longest = found.limit.contexts[-1]
         sentences.append(
             f"No forecaster that reads {least.samples} noisy samples, with weights that do not "
             f"depend on the draw, has a mean NMSE below {shown_score(least.nmse)} over "
@@ -97,22 +89,19 @@ def what_was_possible(found: StudyFindings) -> list[str]:
 
 def _transfers(windows: Sequence[Attempt], samples: int, limit: float) -> list[str]:
     measured = [
-        a
+        (a.name, a.transfer)
         for a in windows
         if a.context_steps == samples and a.transfer and a.transfer.draws >= FEWEST_DRAWS
     ]
     if not measured:
         return []
-    best = min(measured, key=lambda a: a.transfer.mean if a.transfer else np.inf)
-    transfer = best.transfer
-    assert transfer is not None
-    margin = _Z * transfer.standard_error
-    low, high = transfer.mean - margin, transfer.mean + margin
+    name, transfer = min(measured, key=lambda pair: pair[1].mean)
+    low, high = transfer.mean - margin(transfer), transfer.mean + margin(transfer)
     side = "above" if low > limit else "not distinguishable from" if high >= limit else "below"
     return [
         f"The best trial of each preset that reads {samples} samples was trained again, and its "
         f"networks were run on {counted(transfer.draws, 'other draw')}. The least mean is that "
-        f"of {best.name}, {shown_score(transfer.mean)} (95 % interval {shown_score(low)} to "
+        f"of {name}, {shown_score(transfer.mean)} (95 % interval {shown_score(low)} to "
         f"{shown_score(high)}), {side} the limit of {shown_score(limit)}. The score of a trial "
         "can be lower: its networks were trained on the same draw and have seen more than their "
         "window."
@@ -169,9 +158,15 @@ def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
     """Which components of the winner matter, by intervals that leave out 1."""
     if not effects:
         return []
-    needed = [effect for effect in effects if effect.low > 1]
-    harmful = [effect for effect in effects if effect.high < 1]
-    unclear = [effect.component for effect in effects if effect.low <= 1 <= effect.high]
+    needed = [
+        f"{e.component} (instead: {e.without}"
+        + (f"; with it go {', '.join(e.along)}" if e.along else "")
+        + f") {shown_score(e.ratio)} times, {shown_score(e.low)} to {shown_score(e.high)}"
+        for e in effects
+        if e.low > 1
+    ]
+    harmful = [f"{e.component} {shown_score(e.ratio)} times" for e in effects if e.high < 1]
+    unclear = [e.component for e in effects if e.low <= 1 <= e.high]
     sentences = [
         f"Each component was removed from the winner, one at a time, and the rest was trained "
         f"again on the {counted(effects[0].pairs, 'draw')} of its final. The ratio is the "
@@ -179,31 +174,15 @@ def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
         "depend on it are removed too, and the ratio is then that of all of them."
     ]
     if needed:
-        sentences.append(
-            "The error is larger without: "
-            + "; ".join(
-                f"{e.component} (instead: {e.without}{_along(e)}) {shown_score(e.ratio)} times, "
-                f"{shown_score(e.low)} to {shown_score(e.high)}"
-                for e in needed
-            )
-            + "."
-        )
+        sentences.append(f"The error is larger without: {'; '.join(needed)}.")
     if harmful:
-        sentences.append(
-            "It is smaller without: "
-            + "; ".join(f"{e.component} {shown_score(e.ratio)} times" for e in harmful)
-            + "."
-        )
+        sentences.append(f"It is smaller without: {'; '.join(harmful)}.")
     if unclear:
         sentences.append(
             f"Not distinguishable from no effect here: {', '.join(unclear)}. A component shows no "
             "effect if another one can take its place."
         )
     return sentences
-
-
-def _along(effect: ComponentEffect) -> str:
-    return f"; with it go {', '.join(effect.along)}" if effect.along else ""
 
 
 def what_decides(rows: Sequence[Importance]) -> list[str]:
@@ -218,8 +197,10 @@ def what_decides(rows: Sequence[Importance]) -> list[str]:
     ]
 
 
-def without_noise(noisy: StudyFindings, clean: StudyFindings) -> list[str]:
+def without_noise(noisy: StudyFindings, clean: StudyFindings | None) -> list[str]:
     """What changes where the same attempts get the wave without its noise."""
+    if clean is None:
+        return []
     sentences = []
     for name in (BASELINE_NAME, "multi-step", "recursive-three-loss"):
         one, other = noisy.attempt(name), clean.attempt(name)

@@ -4,16 +4,17 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from models.diagnostics.scores import ERROR_HORIZONS
-from models.methods import Domain, Scalar, SettingError, shown
+from models.methods import Domain, Scalar, SettingError, shown, smallest
 from search.plugins import plugins_of
 from search.series import Section
 from search.series.source import Series
-from search.study.preset_quotas import (
+from search.study.presets import (
     PresetQuota,
     complete_open_space,
     read_quotas,
@@ -21,14 +22,7 @@ from search.study.preset_quotas import (
     sum_of_quotas,
     within,
 )
-from search.study.space import (
-    Space,
-    check_complete,
-    complete_space,
-    least_training_steps,
-    parameter_named,
-    read_space,
-)
+from search.study.space import Space, check_complete, complete_space, parameter_named, read_space
 
 ScoreAgainst = Literal["signal", "observations"]
 
@@ -78,10 +72,17 @@ class Task(Section):
 
     @model_validator(mode="after")
     def _check_spans(self) -> Self:
-        _require_room(
-            "validation_steps", self.validation_steps, "horizon_steps", self.horizon_steps
-        )
-        _require_room("test_steps", self.test_steps, "test_horizon_steps", self.test_horizon_steps)
+        for span, horizon in (
+            ("validation_steps", "horizon_steps"),
+            ("test_steps", "test_horizon_steps"),
+        ):
+            steps, least = getattr(self, span), getattr(self, horizon)
+            if steps < least:
+                raise SettingError(
+                    span,
+                    f"must be at least {horizon} = {least}, but got {steps}; "
+                    f"lengthen {span} or shorten {horizon}",
+                )
         most = self.validation_steps - self.horizon_steps + 1
         if self.start_points > most:
             raise SettingError(
@@ -93,13 +94,12 @@ class Task(Section):
         return self
 
 
-def _require_room(span: str, steps: int, horizon: str, horizon_steps: int) -> None:
-    if steps < horizon_steps:
-        raise SettingError(
-            span,
-            f"must be at least {horizon} = {horizon_steps}, but got {steps}; "
-            f"lengthen {span} or shorten {horizon}",
+def _section(raw: object, name: str) -> Mapping[str, Any]:
+    if not isinstance(raw, Mapping):
+        raise ValueError(
+            f"must be a section of keys, but got {shown(raw)}; write [{name}] above its keys"
         )
+    return raw
 
 
 class Search(Section):
@@ -107,11 +107,11 @@ class Search(Section):
 
     trials: complete, pruned and finally failed ones, over all resumes; with presets, the sum of
     their quotas. minutes: summed running time. workers: processes here; None for one per CPU.
-    replicas: training runs of a candidate.
-    rungs: points of report per trial, the last one at the end of training. cohort_members: about
-    how many networks train as one at most. finalists: candidates of the final, each trained
-    `final_replicas` times. test_draws: fresh draws for the winner's test. artifact_kib_per_trial,
-    artifact_mib: bounds on pictures and tables, per trial and for the whole study.
+    replicas: training runs of a candidate. rungs: points of report per trial, the last one at the
+    end of training. cohort_members: about how many networks train as one at most. finalists:
+    candidates of the final, each trained `final_replicas` times. test_draws: fresh draws for the
+    winner's test. artifact_kib_per_trial, artifact_mib: bounds on pictures and tables, per trial
+    and for the whole study.
     """
 
     trials: int = Field(default=200, ge=1, le=1_000_000)
@@ -179,15 +179,12 @@ class StudyDefinition(Section):
     @field_validator("presets", mode="plain")
     @classmethod
     def _read_presets(cls, raw: object, info: ValidationInfo) -> Mapping[str, PresetQuota]:
-        if not isinstance(raw, Mapping):
-            raise ValueError(
-                f"must be a section of keys, but got {shown(raw)}; write [presets] above its keys"
-            )
-        return read_stored_quotas(raw) if info.mode == "json" else read_quotas(raw)
+        section = _section(raw, "presets")
+        return read_stored_quotas(section) if info.mode == "json" else read_quotas(section)
 
     @field_serializer("presets")
     def _plain_presets(self, presets: Mapping[str, PresetQuota]) -> dict[str, Any]:
-        return {name: preset.to_plain() for name, preset in presets.items()}
+        return {name: asdict(preset) for name, preset in presets.items()}
 
     @field_validator("search", mode="before")
     @classmethod
@@ -203,11 +200,7 @@ class StudyDefinition(Section):
     @field_validator("space", mode="plain")
     @classmethod
     def _read_space(cls, raw: object, info: ValidationInfo) -> Mapping[str, Domain]:
-        if not isinstance(raw, Mapping):
-            raise ValueError(
-                f"must be a section of keys, but got {shown(raw)}; write [space] above its keys"
-            )
-        named = read_space(raw)
+        named = read_space(_section(raw, "space"))
         task, presets = info.data.get("task"), info.data.get("presets")
         if info.mode == "json":
             for fixed in [preset.fixed for preset in (presets or {}).values()] or [{}]:
@@ -244,13 +237,13 @@ class StudyDefinition(Section):
                 "must be left out for a generated series, whose test is made of fresh draws, "
                 f"but got {self.task.test_steps}; remove the key",
             )
-        fewest = least_training_steps(self.space)
-        if fewest is not None and fewest < 2 ** (self.search.rungs - 1):
+        steps = self.space.get("training_steps")
+        if steps is not None and smallest(steps) < 2 ** (self.search.rungs - 1):
             raise SettingError(
                 "search.rungs",
                 f"must leave a training step before the first report, which comes after "
                 f"1/{2 ** (self.search.rungs - 1)} of training, but got {self.search.rungs} with "
-                f"{fewest} training_steps; take fewer rungs or more steps",
+                f"{smallest(steps)} training_steps; take fewer rungs or more steps",
             )
         return self
 
@@ -288,10 +281,8 @@ def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:
     """The plug-ins behind a series and a space that are already read."""
     source, space = earlier.get("series"), earlier.get("space", {})
     used: list[type[object]] = [] if source is None else [type(source)]
-    for name in space:
-        parameter = parameter_named(name)
-        owners = () if parameter is None else parameter.owners
-        used += [method for method in owners if method.presence().can_hold(space)]
+    for parameter in filter(None, map(parameter_named, space)):
+        used += [own for own in parameter.owners if own.presence().can_hold(space)]
     return plugins_of(used)
 
 
@@ -300,12 +291,11 @@ def _without_neutral(fixed: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
     So a preset stays what it is when a later version, or a plug-in, has more methods.
     """
-    kept = {}
-    for name, value in fixed.items():
-        parameter = parameter_named(name)
-        if parameter is None or parameter.searched or value != parameter.neutral:
-            kept[name] = value
-    return kept
+    return {
+        name: value
+        for name, value in fixed.items()
+        if (own := parameter_named(name)) is None or own.searched or value != own.neutral
+    }
 
 
 def differing_keys(one: StudyDefinition, other: StudyDefinition) -> list[str]:

@@ -2,21 +2,11 @@
 
 from typing import Any
 
-from models.methods import (
-    Choices,
-    Domain,
-    Flag,
-    IntRange,
-    Names,
-    Values,
-    Whole,
-)
+from models.methods import Choices, Domain, Flag, IntRange, Names, Values, Whole
 from search.series import known_sources
 from search.study.definition import Search, StudyDefinition, Task
-from search.study.presets import PRESETS
+from search.study.presets import PRESETS, TRIALS
 from search.study.space import Parameter, parameters
-
-_TRIALS = {"type": "integer", "minimum": 1, "maximum": 1_000_000}
 
 
 def study_schema() -> dict[str, Any]:
@@ -32,32 +22,27 @@ def study_schema() -> dict[str, Any]:
     series = [section(source) for source in known_sources().values()]
     for schema in series:
         schema["required"] = sorted({"source", *schema.get("required", [])})
+    presets = {p.name: {**_value(TRIALS), "description": p.change} for p in PRESETS}
+    sections = {
+        "name": top["name"],
+        "seed": top["seed"],
+        "series": {"oneOf": series},
+        # These have defaults that depend on other keys.
+        "task": {**section(Task), "required": ["train_steps", "horizon_steps"]},
+        "search": section(Search),
+        "presets": _object(presets),
+        "space": _object({own.name: _parameter(own) for own in parameters()}),
+    }
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "A study file of freerun",
-        "type": "object",
-        "additionalProperties": False,
-        "required": ["name", "series", "task"],
-        "properties": {
-            "name": top["name"],
-            "seed": top["seed"],
-            "series": {"oneOf": series},
-            # These have defaults that depend on other keys.
-            "task": {**section(Task), "required": ["train_steps", "horizon_steps"]},
-            "search": section(Search),
-            "presets": {
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {p.name: {**_TRIALS, "description": p.change} for p in PRESETS},
-            },
-            "space": {
-                "type": "object",
-                "additionalProperties": False,
-                "properties": {own.name: _parameter(own) for own in parameters()},
-            },
-        },
+        **_object(sections, required=["name", "series", "task"]),
         "$defs": definitions,
     }
+
+
+def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:
+    return {"type": "object", "additionalProperties": False, **more, "properties": properties}
 
 
 def _parameter(own: Parameter) -> dict[str, Any]:
@@ -65,15 +50,8 @@ def _parameter(own: Parameter) -> dict[str, Any]:
     value = _value(own.values)
     kinds: list[dict[str, Any]] = [value, {"type": "array", "items": value, "minItems": 1}]
     if not isinstance(own.values, Names | Flag):
-        bounds = dict.fromkeys(("low", "high"), value)
-        kinds.append(
-            {
-                "type": "object",
-                "additionalProperties": False,
-                "required": ["low", "high"],
-                "properties": {**bounds, "log": {"type": "boolean"}, "step": {"type": "number"}},
-            }
-        )
+        form = {"log": {"type": "boolean"}, "step": {"type": "number"}}
+        kinds.append(_object({"low": value, "high": value, **form}, required=["low", "high"]))
     schema = {"description": own.description, "anyOf": kinds}
     return {**schema, "default": _default(own.default)} if own.searched else schema
 

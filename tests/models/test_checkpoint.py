@@ -18,7 +18,7 @@ from models.methods.registry import methods_of
 from models.network.architecture import Architecture
 from models.network.cells.cell import Cell
 from models.network.forecaster import Forecaster
-from models.network.free_run import free_run
+from models.network.walk import free_run
 from models.training.trained_network import TrainedNetwork
 
 DATA = Path(__file__).parents[1] / "data" / "0.1.0"

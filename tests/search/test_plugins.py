@@ -25,7 +25,7 @@ WAVES = dedent(
     import numpy as np
 
     from models.methods import Flag, Method, Stage, flag
-    from models.methods.when import TRAINED
+    from models.methods.condition import TRAINED
     from search.series import Draw, GeneratedSource
 
 
@@ -140,6 +140,15 @@ class Wide(Cell, name="wide"):
     hidden_units: int = setting(Whole(1, 10), Choices((8,)), "Hidden units.", shared=True)
 """
 
+TAKEN_NAME = """
+from models.methods import Choices, Real, setting
+from models.training.losses.loss import Loss
+
+class Taken(Loss, name="taken"):
+    weight: float = setting(Real(0, 1), Choices((0.5,)), "A weight.", name="NAME", neutral=0.0)
+"""
+TAKEN = "a setting must not have the name of a parameter that selects a method or a preset"
+
 
 @pytest.mark.parametrize(
     ("module", "words"),
@@ -149,8 +158,20 @@ class Wide(Cell, name="wide"):
         ("def", "broken raises SyntaxError"),
         (SAME_NAME, "a cell must have a name of its own, but broken.Other has the name 'gru'"),
         (OTHER_BOUNDS, "the setting 'hidden_units' must be declared alike"),
+        (TAKEN_NAME.replace("NAME", "cell"), TAKEN),
+        (TAKEN_NAME.replace("NAME", "forcing"), "but taken has 'forcing'"),
+        (TAKEN_NAME.replace("NAME", "preset"), f"{NAME} 1.2 can't be used: broken raises ValueErr"),
     ],
-    ids=["missing", "raising", "no Python", "same name", "other bounds"],
+    ids=[
+        "missing",
+        "raising",
+        "no Python",
+        "same name",
+        "other bounds",
+        "setting cell",
+        "setting forcing",
+        "setting preset",
+    ],
 )
 def test_a_broken_plugin_is_one_clear_message(tmp_path: Path, module: str, words: str) -> None:
     folder = install(tmp_path, {"broken": module})

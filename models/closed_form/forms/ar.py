@@ -1,24 +1,7 @@
 """Linear autoregression by ridge regression."""
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING
-
-from models.closed_form.closed_form import Fixed, FloatArray, RidgeForm, Solutions, half_of_span
-from models.closed_form.lagged import Lagged, Ridge
+from models.closed_form.closed_form import LaggedRidge, half_of_span
 from models.methods import Choices, Whole, setting
-from models.network.options.shape import Residual
-
-if TYPE_CHECKING:
-    from models.closed_form.closed_form import FittedForm
-
-
-class LaggedRidge(Lagged, RidgeForm):
-    """Ridge regression on what is made of the last values."""
-
-    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
-        latest = self.latest(series.shape[1]) if candidate[Residual].residual else None
-        return Ridge.of(self.blocks(series, candidate), latest)
 
 
 class AR(LaggedRidge, name="ar", label="ridge AR", rank=13):
@@ -30,18 +13,17 @@ class AR(LaggedRidge, name="ar", label="ridge AR", rank=13):
     increments are fitted, so that a ridge draws the forecast to persistence instead of zero.
     """
 
-    order_steps: int = setting(
+    ar_order: int = setting(
         Whole(1, 4096),
         Choices((16, 32, 64, 128, 256)),
         "Past values that an autoregression reads.",
         shared=True,
         most=half_of_span,
-        name="ar_order",
     )
 
     @property
     def context_steps(self) -> int:
-        return self.order_steps
+        return self.ar_order
 
     def size(self) -> str:
-        return f"order {self.order_steps}"
+        return f"order {self.ar_order}"

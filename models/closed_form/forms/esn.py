@@ -1,32 +1,26 @@
 """The echo state network: a fixed random recurrent network with a fitted readout."""
 
-from __future__ import annotations
-
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.clip import CLIP_STD
 from models.closed_form.closed_form import (
     BLOCK_ROWS,
+    Block,
+    FittedForm,
     Fixed,
     FloatArray,
+    Ridge,
     RidgeForm,
     Solutions,
     half_of_span,
 )
-from models.closed_form.lagged import Block, Ridge
 from models.methods import Choices, FloatRange, Real, Stage, Whole, counted, setting
 from models.methods.values import SHARE
 from models.network.options.context import warm_up_steps
 from models.network.options.shape import Residual
-from models.tensors import Generator, torch
-
-if TYPE_CHECKING:
-    from models.closed_form.closed_form import FittedForm
-
+from models.tensors import CLIP_STD, Generator, torch
 
 IndexArray = NDArray[np.intp]
 

@@ -1,7 +1,5 @@
 """The next-generation reservoir: nonlinear vector autoregression on polynomial features."""
 
-from __future__ import annotations
-
 from collections.abc import Mapping
 from functools import cache
 from itertools import combinations_with_replacement
@@ -9,8 +7,7 @@ from math import comb
 
 import numpy as np
 
-from models.closed_form.closed_form import FloatArray, half_of_span
-from models.closed_form.forms.ar import LaggedRidge
+from models.closed_form.closed_form import FloatArray, LaggedRidge, half_of_span
 from models.methods import Choices, Domain, SettingError, Whole, counted, largest, setting
 
 # Features are factorised in their third power.
@@ -36,22 +33,20 @@ class NVAR(
     there is no constant feature.
     """
 
-    delays: int = setting(
+    nvar_delays: int = setting(
         Whole(1, 4096),
         Choices((2, 4, 8)),
         "Delayed values that a next-generation reservoir reads.",
         shared=True,
         most=half_of_span,
-        name="nvar_delays",
     )
-    stride: int = setting(
+    delay_stride: int = setting(
         Whole(1, 4096),
         Choices((1, 2, 4, 8)),
         "Steps from one delayed value to the next.",
         neutral=1,
         shared=True,
         most=_longest_stride,
-        name="delay_stride",
     )
     degree: int = setting(
         Whole(1, 8),
@@ -75,21 +70,22 @@ class NVAR(
 
     @property
     def context_steps(self) -> int:
-        return (self.delays - 1) * self.stride + 1
+        return (self.nvar_delays - 1) * self.delay_stride + 1
 
     def features(self, channels: int) -> int:
         # As many as there are monomials of so many variables up to a degree.
-        return comb(self.delays * channels + self.degree, self.degree)
+        return comb(self.nvar_delays * channels + self.degree, self.degree)
 
     def latest(self, channels: int) -> slice:
-        variables = self.delays * channels
+        variables = self.nvar_delays * channels
         return slice(1 + variables - channels, 1 + variables)
 
     def expand(self, values: FloatArray, channels: int, constant: float) -> FloatArray:
         rows = len(values)
-        delayed = values.reshape(rows, self.lags, channels)[:, :: self.stride].reshape(rows, -1)
+        lags = values.reshape(rows, self.lags, channels)
+        delayed = lags[:, :: self.delay_stride].reshape(rows, -1)
         monomials = [np.full((rows, 1), constant), delayed]
-        for factors in _factors(self.delays * channels, self.degree):
+        for factors in _factors(self.nvar_delays * channels, self.degree):
             product = delayed[:, factors[0]]
             for factor in factors[1:]:
                 product = product * delayed[:, factor]
@@ -97,8 +93,8 @@ class NVAR(
         return np.concatenate(monomials, axis=1)
 
     def size(self) -> str:
-        stride = counted(self.stride, "step")
-        return f"{counted(self.delays, 'delay')} of {stride}, degree {self.degree}"
+        stride = counted(self.delay_stride, "step")
+        return f"{counted(self.nvar_delays, 'delay')} of {stride}, degree {self.degree}"
 
 
 @cache

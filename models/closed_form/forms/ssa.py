@@ -1,19 +1,21 @@
 """Singular spectrum analysis: the linear recurrence of a rank-truncated Hankel matrix."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from models.closed_form.closed_form import Fixed, FloatArray, Solutions, half_of_span, one_thread
-from models.closed_form.lagged import Lagged, lagged
+from models.closed_form.closed_form import (
+    FittedForm,
+    Fixed,
+    FloatArray,
+    Lagged,
+    Solutions,
+    half_of_span,
+    lagged,
+    one_thread,
+)
 from models.methods import Choices, Is, Stage, Whole, setting
 from models.tensors import Tensor, torch
-
-if TYPE_CHECKING:
-    from models.closed_form.closed_form import FittedForm
 
 # Ranks that a held-out span chooses from.
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)
@@ -39,35 +41,33 @@ class SSA(
     levels = tuple(float(rank) for rank in RANKS)
     level_name = "rank"
 
-    window: int = setting(
+    ssa_window: int = setting(
         Whole(1, 4096),
         Choices((50, 100, 200, 300)),
         "The window of a singular spectrum analysis.",
         shared=True,
         most=half_of_span,
-        name="ssa_window",
     )
-    components: int = setting(
+    ssa_rank: int = setting(
         Whole(1, 4096),
         Choices((1, 2, 3, 4, 6, 8, 12)),
         "Components that a singular spectrum analysis keeps.",
         neutral=1,
         stage=Stage.REGULARISATION,
         when=Is("regularisation", ("given",)),
-        name="ssa_rank",
     )
 
     @property
     def context_steps(self) -> int:
-        return self.window
+        return self.ssa_window
 
     @property
     def lags(self) -> int:
-        return max(1, self.window - 1)
+        return max(1, self.ssa_window - 1)
 
     @property
     def given_level(self) -> float:
-        return self.components
+        return self.ssa_rank
 
     def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
         window, channels = self.lags + 1, series.shape[1]
@@ -83,7 +83,7 @@ class SSA(
         return Subspaces(vectors, channels)
 
     def size(self) -> str:
-        return f"window of {self.window}"
+        return f"window of {self.ssa_window}"
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,7 +1,5 @@
 """The antisymmetric recurrent network (Chang, Chen, Haber & Chi 2019)."""
 
-from __future__ import annotations
-
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
@@ -19,26 +17,23 @@ class Antisymmetric(
     h' = h + step * tanh(h (W - W^T - diffusion I) + x V + b): the paper's AntisymmetricRNN without
     gates, one step of Euler's method for an equation whose Jacobian has eigenvalues with a small
     negative real part. Step and diffusion are ε and γ of the paper.
-
     """
 
     runs_on_state = True
 
-    step: float = setting(
+    antisymmetric_step: float = setting(
         Real(1e-6, 10),
         FloatRange(0.01, 1.0, log=True),
         "The time step of an antisymmetric RNN.",
         neutral=0.1,
         is_stored=True,
-        name="antisymmetric_step",
     )
-    diffusion: float = setting(
+    antisymmetric_diffusion: float = setting(
         Real(0, 1000),
         FloatRange(0.001, 1.0, log=True),
         "The diffusion of an antisymmetric RNN.",
         neutral=0.01,
         is_stored=True,
-        name="antisymmetric_diffusion",
     )
 
     def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:

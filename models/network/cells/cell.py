@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 from models.methods import Choices, Setting, Stage, Whole, counted, setting
-from models.methods.core import Core
+from models.methods.method import Core
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
 
@@ -21,7 +21,6 @@ class Cell(Core):
 
     Settings that are marked `is_stored` are numbers that the cell computes with and that are not
     trained; a layer finds them among its weights as `[member, 1, 1]`, by the setting's name.
-
     """
 
     kind = "cell"
@@ -80,11 +79,7 @@ class Cell(Core):
         return {n: uniform(shape, bound, generator) for n, shape in self.shapes(inputs).items()}
 
     def adjust(
-        self,
-        parameters: Mapping[str, Tensor],
-        layer: int,
-        series: Tensor,
-        generator: Generator,
+        self, parameters: Mapping[str, Tensor], layer: int, series: Tensor, generator: Generator
     ) -> None:
         """Change one member's initial parameters `[1, *shape]` of a layer as its settings say.
 
@@ -142,21 +137,17 @@ class BackwardStep:
     grad_x: MemberBatchUnit | None
 
 
-class Layer(ABC):
-    """One recurrent layer of a population, unrolled step by step through `slots` of memory.
+class Part:
+    """A part of a population's networks, unrolled step by step through `slots` of memory.
 
     The backward step is written by hand and all buffers are made once: with networks this small,
     autograd's bookkeeping and fresh memory would cost more than the arithmetic. Weights are views
     into the population's flat rows. Gradients are added to; theirs is contiguous memory, since a
     product that is added to a strided view takes four times as long.
-
     """
 
     # Weights whose transposes the backward step multiplies with, see `transposed`.
-    products: ClassVar[tuple[str, ...]] = ("input",)
-
-    def __init_subclass__(cls, *, cell: type[Cell]) -> None:
-        cell.layer = cls
+    products: ClassVar[tuple[str, ...]] = ()
 
     def __init__(
         self,
@@ -166,13 +157,10 @@ class Layer(ABC):
         slots: int,
         batch: int,
     ) -> None:
-        self.weights = weights
-        self.gradients = gradients
+        self.weights, self.gradients = weights, gradients
         first = next(iter(weights.values()))
-        self.members = first.shape[0]
-        self.device = first.device
-        self.batch = batch
-        self.slots = slots
+        self.members, self.device = first.shape[0], first.device
+        self.slots, self.batch = slots, batch
         # Sums over the batch are products with ones: a plain reduction may group its terms by
         # where a member lies, a matrix product does not.
         self.ones = torch.ones(self.members, 1, batch, device=self.device)
@@ -184,10 +172,27 @@ class Layer(ABC):
         }
         self.allocate()
 
-    def allocate(self) -> None:  # noqa: B027 (some cells need none)
-        """Make the memory that the layer needs, once, see `_buffer` and `_slots`."""
+    def allocate(self) -> None:
+        """Make the memory that the part needs, once, see `_buffer` and `_slots`."""
 
-    def begin(self) -> None:  # noqa: B027 (most cells have none)
+    def _buffer(self, *units: int) -> Tensor:
+        """Memory for one step, `[member, batch, *units]`."""
+        return torch.empty(self.members, self.batch, *units, device=self.device)
+
+    def _slots(self, *units: int) -> Tensor:
+        """Memory for each step of the unroll, `[slot, member, batch, *units]`."""
+        return torch.empty(self.slots, self.members, self.batch, *units, device=self.device)
+
+
+class Layer(Part, ABC):
+    """One recurrent layer of a population."""
+
+    products: ClassVar[tuple[str, ...]] = ("input",)
+
+    def __init_subclass__(cls, *, cell: type[Cell]) -> None:
+        cell.layer = cls
+
+    def begin(self) -> None:
         """Compute what depends on the weights alone, once per unroll."""
 
     def begin_backward(self) -> None:
@@ -218,16 +223,8 @@ class Layer(ABC):
         if bias is not None:
             self.gradients[bias].baddbmm_(self.ones, grad)
 
-    def end(self) -> None:  # noqa: B027
+    def end(self) -> None:
         """Finish gradients that were gathered for derived weights, once per unroll."""
-
-    def _buffer(self, *units: int) -> Tensor:
-        """Memory for one step, `[member, batch, *units]`."""
-        return torch.empty(self.members, self.batch, *units, device=self.device)
-
-    def _slots(self, *units: int) -> Tensor:
-        """Memory for each step of the unroll, `[slot, member, batch, *units]`."""
-        return torch.empty(self.slots, self.members, self.batch, *units, device=self.device)
 
 
 def uniform(shape: tuple[int, ...], bound: float, generator: Generator) -> Tensor:
@@ -251,6 +248,5 @@ def sigmoid_(x: Tensor) -> Tensor:
     """Logistic function in place.
 
     torch's own vectorised sigmoid rounds differently at a buffer's end; tanh does not.
-
     """
     return x.mul_(0.5).tanh_().mul_(0.5).add_(0.5)

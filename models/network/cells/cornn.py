@@ -1,7 +1,5 @@
 """The coupled oscillatory recurrent network (Rusch & Mishra 2021)."""
 
-from __future__ import annotations
-
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
@@ -20,35 +18,31 @@ class CoRNN(
     paper with the damping taken implicitly (its n' = n), so that no damping is too strong for the
     step s. A unit turns by about s sqrt(stiffness) radians a step, and loses half of s times the
     damping. The three are Δt, γ and ε of the paper. The state holds y, then z.
-
     """
 
     gates = 2
     runs_on_state = True
 
-    step: float = setting(
+    cornn_step: float = setting(
         Real(1e-6, 10),
         FloatRange(0.01, 0.1, log=True),
         "The time step of coupled oscillators.",
         neutral=0.06,
         is_stored=True,
-        name="cornn_step",
     )
-    stiffness: float = setting(
+    cornn_stiffness: float = setting(
         Real(0, 1e6),
         FloatRange(0.1, 100.0, log=True),
         "The stiffness of coupled oscillators.",
         neutral=10.0,
         is_stored=True,
-        name="cornn_stiffness",
     )
-    damping: float = setting(
+    cornn_damping: float = setting(
         Real(0, 1e6),
         FloatRange(0.01, 30.0, log=True),
         "The damping of coupled oscillators.",
         neutral=1.0,
         is_stored=True,
-        name="cornn_damping",
     )
 
     @property
@@ -66,8 +60,6 @@ class CoRNN(
 
 
 class CoRNNLayer(Layer, cell=CoRNN):
-    """See `CoRNN`."""
-
     products = ("input", "recurrent")
 
     def allocate(self) -> None:

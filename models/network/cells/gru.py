@@ -1,7 +1,5 @@
 """The gated recurrent unit (Cho et al. 2014)."""
 
-from __future__ import annotations
-
 from models.network.cells.cell import (
     BackwardStep,
     Layer,
@@ -17,7 +15,6 @@ class GRU(UnitCell, name="gru", label="GRU", source="Cho et al. (2014)", rank=2,
     """The gated recurrent unit, in the variant of cuDNN and `torch.nn.GRU`.
 
     r, z = sigmoid(x W + h U + b); n = tanh(x W_n + b_n + r (h U_n + c_n)); h' = n + z (h - n).
-
     """
 
     gates = 3

@@ -1,7 +1,5 @@
 """The independently recurrent network (Li et al. 2018)."""
 
-from __future__ import annotations
-
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
@@ -33,8 +31,6 @@ class IndRNN(
 
 
 class IndRNNLayer(Layer, cell=IndRNN):
-    """See `IndRNN`."""
-
     def allocate(self) -> None:
         units = self.weights["bias"].shape[-1]
         self.grad_sum, self.scratch = self._buffer(units), self._buffer(units)

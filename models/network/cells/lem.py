@@ -1,7 +1,5 @@
 """Long expressive memory (Rusch, Mishra, Erichson & Mahoney 2022)."""
 
-from __future__ import annotations
-
 from models.methods import FloatRange, Real, setting
 from models.network.cells.cell import (
     BackwardStep,
@@ -26,19 +24,17 @@ class LEM(
     z' = z + p (tanh(y W_z + x V_z + b_z) - z); y' = y + q (tanh(z' W_y + x V_y + b_y) - y):
     eq. 3 of the paper. p = s sigmoid(y W_p + x V_p + b_p) and q likewise, with s the longest step
     (Δt of the paper). The state holds y, then z.
-
     """
 
     gates = 4
     runs_on_state = True
 
-    step: float = setting(
+    lem_step: float = setting(
         Real(1e-6, 1),
         FloatRange(0.05, 1.0, log=True),
         "The longest time step of a long expressive memory.",
         neutral=1.0,
         is_stored=True,
-        name="lem_step",
     )
 
     @property
@@ -97,11 +93,8 @@ class LEMLayer(Layer, cell=LEM):
     def backward(self, at: BackwardStep) -> None:
         g, units = self.gradients, self.units
         of_memory, of_hidden, new_content = self.gates[at.slot].split(units, dim=-1)
-        hidden, memory, content = (
-            at.state[..., :units],
-            at.state[..., units:],
-            self.content[at.slot],
-        )
+        hidden, memory = at.state[..., :units], at.state[..., units:]
+        content = self.content[at.slot]
         upper = self.grad_gates[..., : 3 * units]
         grad_of_memory, grad_of_hidden, grad_new_content = upper.split(units, dim=-1)
 

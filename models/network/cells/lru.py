@@ -3,8 +3,6 @@
 Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequences".
 """
 
-from __future__ import annotations
-
 import math
 from collections.abc import Mapping
 
@@ -33,7 +31,6 @@ class LRU(
 
     h' = lambda h + gamma B x, lambda = exp(-exp(nu) + i exp(theta)); the output is (Re h, Im h).
     The paper's direct term D x is left to the residual output.
-
     """
 
     is_linear = True
@@ -168,7 +165,6 @@ def phases_of_spectrum(values: Tensor, modes: int, generator: Generator) -> Tens
     density, from half a cycle in the record up to half the sampling rate. A mode that starts
     within about one cycle per record of a frequency finds it by descent; one that starts further
     away rarely does (Rife & Boorstyn 1974 on the threshold of frequency estimation).
-
     """
     size = 4 * len(values)
     power = torch.fft.rfft(values.double(), n=size, dim=0).abs().square().sum(1)

@@ -1,7 +1,5 @@
 """The long short-term memory (Hochreiter & Schmidhuber 1997)."""
 
-from __future__ import annotations
-
 from models.network.cells.cell import (
     BackwardStep,
     Layer,
@@ -24,7 +22,6 @@ class LSTM(
     """The long short-term memory, as `torch.nn.LSTM` with its two biases as one.
 
     i, f, o = sigmoid(.); g = tanh(.); c' = f c + i g; h' = o tanh(c'). The state holds h, then c.
-
     """
 
     gates = 4

@@ -3,8 +3,6 @@
 Lapedes & Farber (1987), "Nonlinear signal processing using neural networks".
 """
 
-from __future__ import annotations
-
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
@@ -14,7 +12,6 @@ class MLP(UnitCell, name="mlp", label="window MLP", source="Lapedes & Farber (19
 
     h' = tanh(x W + b). It is a cell so that layers, head, options and training are those of the
     others; the state is written and never read.
-
     """
 
     reads_whole_window = True
@@ -28,8 +25,6 @@ class MLP(UnitCell, name="mlp", label="window MLP", source="Lapedes & Farber (19
 
 
 class MLPLayer(Layer, cell=MLP):
-    """See `MLP`."""
-
     def allocate(self) -> None:
         self.grad_sum = self._buffer(self.weights["bias"].shape[-1])
 

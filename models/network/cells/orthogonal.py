@@ -1,7 +1,5 @@
 """Orthogonal recurrence by Householder reflections (Mhammedi et al. 2017)."""
 
-from __future__ import annotations
-
 import math
 
 from models.methods import Choices, Whole, counted, setting
@@ -26,7 +24,6 @@ class Orthogonal(
     unit (Arjovsky et al. 2016; for real numbers Helfrich et al. 2018): at b = 0 it does nothing. Q
     is exactly orthogonal whatever its vectors are, by products and sums alone: a factorisation or a
     matrix exponential may round differently for other cohorts.
-
     """
 
     runs_on_state = True
@@ -64,8 +61,6 @@ class Orthogonal(
 
 
 class OrthogonalLayer(Layer, cell=Orthogonal):
-    """See `Orthogonal`."""
-
     def allocate(self) -> None:
         units = self.weights["threshold"].shape[-1]
         self.from_input, self.grad_sum = self._buffer(units), self._buffer(units)
@@ -111,7 +106,6 @@ def _slow_rotations(count: int, units: int, generator: Generator) -> Tensor:
 
     Two reflections turn by twice the angle between their vectors. The planes are random, the angles
     those at which the linear recurrent unit starts; an odd last vector is a reflection.
-
     """
     low, high = (math.log(bound) for bound in PHASE_RANGE)
     first = torch.randn(-(-count // 2), units, generator=generator)

@@ -1,7 +1,5 @@
 """The plain recurrent cell with tanh (Elman 1990)."""
 
-from __future__ import annotations
-
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, times_tanh_slope
 from models.tensors import MemberBatchUnit, torch
 
@@ -10,7 +8,6 @@ class RNN(UnitCell, name="rnn", label="RNN", source="Elman (1990)", rank=1, sear
     """The plain recurrent cell with tanh, as `torch.nn.RNN` with its two biases as one.
 
     h' = tanh(x W + h U + b).
-
     """
 
     def shapes(self, inputs: int) -> dict[str, tuple[int, ...]]:
@@ -19,8 +16,6 @@ class RNN(UnitCell, name="rnn", label="RNN", source="Elman (1990)", rank=1, sear
 
 
 class RNNLayer(Layer, cell=RNN):
-    """See `RNN`."""
-
     products = ("input", "recurrent")
 
     def allocate(self) -> None:

@@ -1,7 +1,5 @@
 """The shallow piecewise-linear recurrent network (Hess et al. 2023)."""
 
-from __future__ import annotations
-
 from models.methods import Choices, Whole, setting
 from models.network.cells.cell import BackwardStep, Layer, UnitCell, uniform
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
@@ -74,8 +72,6 @@ class ShPLRNN(
 
 
 class ShPLRNNLayer(Layer, cell=ShPLRNN):
-    """See `ShPLRNN`."""
-
     products = ("input", "expand", "contract")
 
     def allocate(self) -> None:

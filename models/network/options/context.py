@@ -1,25 +1,10 @@
 """What a free run starts from: a window that is read anew for each forecast, or a state."""
 
-from __future__ import annotations
-
 from typing import Any, ClassVar
 
-from models.methods import (
-    Ablation,
-    AllOf,
-    Choices,
-    Condition,
-    Is,
-    Method,
-    MethodSet,
-    Selector,
-    Stage,
-    choice,
-    flag,
-    setting,
-)
-from models.methods.values import STEPS
-from models.methods.when import LINEAR, READS_WINDOW, RECURRENT, RUNS_ON_STATE, TRAINED
+from models.methods import Ablation, Method, MethodSet, Selector, Stage, choice, flag, setting
+from models.methods.condition import LINEAR, RECURRENT, RUNS_ON_STATE, WITH_WINDOW, AllOf, Is
+from models.methods.values import STEPS, Choices
 from models.network.options.shape import Residual
 
 
@@ -117,8 +102,8 @@ class Window(Context, name="window", rank=111, searched=True):
     )
 
     @classmethod
-    def presence(cls) -> Condition:
-        return AllOf(TRAINED, READS_WINDOW)
+    def presence(cls) -> AllOf:
+        return WITH_WINDOW
 
     def needs_loop(self) -> bool:
         return True

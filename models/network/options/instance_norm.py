@@ -1,11 +1,10 @@
 """Instance normalisation: each subsequence in units of its own context."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
+from typing import Self
 
 from models.methods import Method, Stage, flag
-from models.methods.when import TRAINED
+from models.methods.condition import TRAINED
 from models.tensors import MemberBatchChannel, Tensor, TimeMemberBatchChannel, torch
 
 # Added to the variance, as RevIN does: a context of equal values has none.
@@ -13,15 +12,12 @@ EPSILON = 1e-5
 
 
 class InstanceNorm(
-    Method,
-    name="instance_norm",
-    label="instance norm",
-    source="Kim et al. (2022)",
-    rank=112,
+    Method, name="instance_norm", label="instance norm", source="Kim et al. (2022)", rank=112
 ):
     """Instance norm: values are read and forecast in standard deviations of their own context.
 
-    They are counted from the context's mean. See `InstanceScale`.
+    They are counted from the context's mean; mean and standard deviation are those of the values
+    that are read before the free run, and stay as they are during it.
     """
 
     kind = "norm"
@@ -53,7 +49,7 @@ class InstanceScale:
     std: MemberBatchChannel
 
     @classmethod
-    def of(cls, context: TimeMemberBatchChannel) -> InstanceScale:
+    def of(cls, context: TimeMemberBatchChannel) -> Self:
         """From the values of the warm-up."""
         steps = context.shape[0]
         # torch's layer norm takes row by row, so that a member's place does not matter.

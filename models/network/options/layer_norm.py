@@ -1,11 +1,8 @@
 """Layer normalisation of a layer's output, forward and back step by step like the cells."""
 
-from __future__ import annotations
-
-from collections.abc import Mapping
-
 from models.methods import Method, Stage, flag
-from models.methods.when import TRAINED
+from models.methods.condition import TRAINED
+from models.network.cells.cell import Part
 from models.tensors import MemberBatchUnit, Tensor, torch
 
 # Added to the variance, as torch.nn.LayerNorm does.
@@ -34,38 +31,22 @@ class LayerNorm(
     def is_nonlinear_part(self) -> bool:
         return self.layer_norm
 
-    def needs_loop(self) -> bool:
-        return self.layer_norm
-
     def phrase(self) -> str:
         return "layer norm"
 
 
-class NormedOutput:
+class NormedOutput(Part):
     """y = (x - mean) / sqrt(variance + EPSILON) * gain + bias, over the units of each step.
 
     Ba, Kiros & Hinton (2016), eq. 4, for one layer of a population.
     """
 
-    def __init__(
-        self,
-        weights: Mapping[str, Tensor],
-        gradients: Mapping[str, Tensor],
-        *,
-        slots: int,
-        batch: int,
-    ) -> None:
-        self.weights, self.gradients = weights, gradients
-        members, _, units = weights["gain"].shape
-        device = weights["gain"].device
+    def allocate(self) -> None:
+        units = self.weights["gain"].shape[2]
         self.units = [units]
-        self.normalised = torch.empty(slots, members, batch, units, device=device)
-        self.inverse_stds = torch.empty(slots, members, batch, 1, device=device)
-        self.output = torch.empty(members, batch, units, device=device)
-        self.scratch = torch.empty_like(self.output)
-        self.mean = torch.zeros(members, batch, 1, device=device)
-        self.inverse_std = torch.ones(members, batch, 1, device=device)
-        self.ones = torch.ones(members, 1, batch, device=device)
+        self.normalised, self.inverse_stds = self._slots(units), self._slots(1)
+        self.output, self.scratch = self._buffer(units), self._buffer(units)
+        self.mean, self.inverse_std = self._buffer(1).zero_(), self._buffer(1).fill_(1.0)
 
     @staticmethod
     def shapes(units: int) -> dict[str, tuple[int, ...]]:

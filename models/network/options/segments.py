@@ -21,8 +21,8 @@ from models.methods import (
     choice,
     setting,
 )
-from models.methods.core import Core
-from models.methods.when import READS, RECURRENT, TRAINED
+from models.methods.condition import READS, RECURRENT, TRAINED
+from models.methods.method import Core
 from models.network.options.context import WarmedUpState
 from models.tensors import Tensor
 

@@ -1,21 +1,8 @@
 """The shape of a network around its cell: layers, head, and what the output means."""
 
-from __future__ import annotations
-
-from models.methods import (
-    Ablation,
-    AllOf,
-    Choices,
-    Is,
-    Method,
-    MethodSet,
-    Selects,
-    Stage,
-    Whole,
-    flag,
-    setting,
-)
-from models.methods.when import FEEDS_BACK, TRAINED
+from models.methods import Ablation, Method, MethodSet, Stage, flag, setting
+from models.methods.condition import FEEDS_BACK, TRAINED, AllOf, Is, Selects
+from models.methods.values import Choices, Whole
 
 
 class Residual(Method, name="residual", rank=120, source="Gauthier et al. (2021)"):
@@ -89,6 +76,3 @@ class Size(Method, name="size", rank=100):
 
     def is_nonlinear_part(self) -> bool:
         return self.head_layers > 0
-
-    def needs_loop(self) -> bool:
-        return self.is_nonlinear_part()

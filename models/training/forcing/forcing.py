@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import ClassVar
 
 from models.methods import AllOf, Choices, IsNot, Method, Selector, Stage, Whole, flag, setting
-from models.methods.when import LOOPS_AND_FEEDS_BACK, TRAINED
+from models.methods.condition import LOOPS_AND_FEEDS_BACK, TRAINED
 from models.tensors import Tensor
 
 
@@ -46,11 +47,13 @@ class Forcing(Method):
         return Schedule(self, training_steps, rollout)
 
 
+@dataclass(eq=False)
 class Schedule:
     """The shares of one member as its training goes on."""
 
-    def __init__(self, forcing: Forcing, training_steps: int, rollout: int) -> None:
-        self.forcing, self.training_steps, self.rollout = forcing, training_steps, rollout
+    forcing: Forcing
+    training_steps: int
+    rollout: int
 
     def share(self, step: int) -> float | Tensor:
         """See `Forcing.share`."""
@@ -63,15 +66,12 @@ class Schedule:
     def observe(self, growth: float, step: int) -> None:
         """Take in by how much an error in the free run grows with each of its steps.
 
-        Measured before optimiser step `step`, see `models.training.growth`.
+        Measured before optimiser step `step`, see `growth_of_errors`.
         """
 
 
 class Pushforward(
-    Method,
-    name="pushforward",
-    source="Brandstetter et al. (2022), arXiv 2202.03376",
-    rank=610,
+    Method, name="pushforward", source="Brandstetter et al. (2022), arXiv 2202.03376", rank=610
 ):
     """Pushforward: the first steps of the free run have no gradient, and do not count."""
 
@@ -79,7 +79,7 @@ class Pushforward(
     stage = Stage.FORCING
     applies = TRAINED
 
-    steps: int = setting(
+    pushforward_steps: int = setting(
         Whole(0, 1_000_000),
         Choices((0, 1, 2)),
         "First steps of the free run without a gradient; at least one step is left to count.",
@@ -87,11 +87,10 @@ class Pushforward(
         searched=False,
         when=LOOPS_AND_FEEDS_BACK,
         without="none",
-        name="pushforward_steps",
     )
 
     def needs_loop(self) -> bool:
-        return self.steps > 0
+        return self.pushforward_steps > 0
 
 
 class DataAsDemonstrator(

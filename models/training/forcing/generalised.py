@@ -1,6 +1,6 @@
 """Generalised teacher forcing: a mixture of forecast and truth, constant or as errors grow."""
 
-from __future__ import annotations
+from dataclasses import dataclass
 
 from models.methods import FloatRange, setting
 from models.methods.values import SHARE
@@ -22,17 +22,16 @@ class Generalised(Forcing, name="generalised", source=_HESS, rank=604):
     of the observed part of the state alone. Gradients through that value shrink by 1 - a a step.
     """
 
-    strength: float = setting(
+    forcing_strength: float = setting(
         SHARE,
         FloatRange(0.02, 0.5, log=True),
         "The share of the truth in generalised teacher forcing.",
         neutral=0.2,
         searched=False,
-        name="forcing_strength",
     )
 
     def share(self, step: int, training_steps: int, rollout: int) -> float:
-        return self.strength
+        return self.forcing_strength
 
 
 class Adaptive(Forcing, name="adaptive", source=_HESS, rank=605):
@@ -47,12 +46,12 @@ class Adaptive(Forcing, name="adaptive", source=_HESS, rank=605):
         return AdaptiveSchedule(self, training_steps, rollout)
 
 
+@dataclass(eq=False)
 class AdaptiveSchedule(Schedule):
     """The share of one member, which the growth of its errors moves."""
 
-    def __init__(self, forcing: Forcing, training_steps: int, rollout: int) -> None:
-        super().__init__(forcing, training_steps, rollout)
-        self.now, self.observed_at = 1.0, 0
+    now: float = 1.0
+    observed_at: int = 0
 
     def share(self, step: int) -> float:
         return self.now

@@ -1,7 +1,5 @@
 """Shares of the truth that fall or rise over training: scheduled sampling, and its reverse."""
 
-from __future__ import annotations
-
 import math
 from functools import cache
 
@@ -19,17 +17,16 @@ class Scheduled(Forcing):
 
     draws = True
 
-    midpoint: float = setting(
+    forcing_midpoint: float = setting(
         SHARE,
         FloatRange(0.05, 0.5),
         "The share of training after which half of what is read is the truth.",
         neutral=0.25,
         searched=False,
-        name="forcing_midpoint",
     )
 
     def share(self, step: int, training_steps: int, rollout: int) -> float:
-        return self.share_at(step, self.midpoint * training_steps)
+        return self.share_at(step, self.forcing_midpoint * training_steps)
 
     def share_at(self, step: int, middle: float) -> float:
         """The share at a step, which is one half at the step `middle`."""

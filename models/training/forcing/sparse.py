@@ -1,7 +1,5 @@
 """Sparse teacher forcing: the truth every few steps."""
 
-from __future__ import annotations
-
 from models.methods import Choices, Whole, setting
 from models.tensors import Tensor, torch
 from models.training.forcing.forcing import Forcing
@@ -16,17 +14,16 @@ class Sparse(Forcing, name="sparse", source="Mikhaeil et al. (2022)", rank=606):
     that is, at which the truth is read once.
     """
 
-    interval: int = setting(
+    forcing_interval: int = setting(
         Whole(2, 1_000_000),
         Choices((4, 8, 16, 32)),
         "Steps from one true value to the next in sparse teacher forcing.",
         neutral=16,
         searched=False,
-        name="forcing_interval",
     )
 
     def share(self, step: int, training_steps: int, rollout: int) -> Tensor:
-        every = min(self.interval, max(1, rollout - 1))
+        every = min(self.forcing_interval, max(1, rollout - 1))
         forced = torch.zeros(rollout)
         forced[every - 1 :: every] = 1.0
         return forced

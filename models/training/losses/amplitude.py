@@ -1,7 +1,5 @@
 """The amplitude loss: a flat line pays for what it lacks."""
 
-from __future__ import annotations
-
 from models.tensors import MemberBatchChannelTime, Tensor
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 

@@ -1,10 +1,8 @@
 """The growth penalty: errors in the free run should neither grow nor die away."""
 
-from __future__ import annotations
-
 from models.methods import FloatRange, Is, Method, Stage, flag, setting
+from models.methods.condition import BRANCHES, TRAINED
 from models.methods.values import WEIGHT
-from models.methods.when import BRANCHES, TRAINED
 from models.tensors import MemberBatchChannelTime
 from models.training.losses.loss import CountedSteps, per_member
 
@@ -39,14 +37,13 @@ class GrowthPenalty(Method, name="growth_penalty", label="growth penalty", rank=
         searched=False,
         when=BRANCHES,
     )
-    weight: float = setting(
+    growth_weight: float = setting(
         WEIGHT,
         FloatRange(1e-4, 0.1, log=True),
         "The weight of the squared growth.",
         neutral=0.0,
         searched=False,
         when=Is("growth_penalty", (True,)),
-        name="growth_weight",
     )
 
     def needs_loop(self) -> bool:

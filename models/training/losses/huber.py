@@ -1,7 +1,5 @@
 """The Huber loss: squared where errors are small, absolute where they are large."""
 
-from __future__ import annotations
-
 from models.tensors import MemberBatchChannelTime
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 

@@ -1,14 +1,38 @@
 """What every loss provides: its weight, and the gradient of a free run's forecasts."""
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from typing import Any
 
 from models.methods import FloatRange, Method, Stage, setting
+from models.methods.condition import TRAINED, UNROLLS
 from models.methods.values import WEIGHT
-from models.methods.when import TRAINED, UNROLLS
 from models.tensors import MemberBatchChannelTime, Tensor, torch
+
+
+@dataclass(frozen=True, eq=False)
+class CountedSteps:
+    """Which steps of the rollout count: from `first` to before `end`, both `[member]`, some."""
+
+    first: Tensor
+    end: Tensor
+
+    @property
+    def number(self) -> Tensor:
+        """How many steps count, `[member]`."""
+        return self.end - self.first
+
+    def cover(self, time: Tensor) -> Tensor:
+        """Whether steps `time` `[time, 1]` of the rollout count, `[time, member]`."""
+        return (time >= self.first) & (time < self.end)
+
+    def mask(self, steps: int) -> Tensor:
+        """One for the steps of a rollout that count, else zero, `[member, 1, 1, time]`."""
+        time = torch.arange(steps, device=self.first.device).unsqueeze(1)
+        return self.cover(time).t().contiguous().to(torch.float32).unsqueeze(1).unsqueeze(1)
+
+    def of(self, part: slice) -> "CountedSteps":
+        """The same for some members."""
+        return CountedSteps(self.first[part], self.end[part])
 
 
 class Loss(Method):
@@ -45,32 +69,6 @@ def loss_weight(name: str, description: str) -> Any:
         without="none",
         name=name,
     )
-
-
-@dataclass(frozen=True, eq=False)
-class CountedSteps:
-    """Which steps of the rollout count: from `first` to before `end`, both `[member]`, some."""
-
-    first: Tensor
-    end: Tensor
-
-    @property
-    def number(self) -> Tensor:
-        """How many steps count, `[member]`."""
-        return self.end - self.first
-
-    def cover(self, time: Tensor) -> Tensor:
-        """Whether steps `time` `[time, 1]` of the rollout count, `[time, member]`."""
-        return (time >= self.first) & (time < self.end)
-
-    def mask(self, steps: int) -> Tensor:
-        """One for the steps of a rollout that count, else zero, `[member, 1, 1, time]`."""
-        time = torch.arange(steps, device=self.first.device).unsqueeze(1)
-        return self.cover(time).t().contiguous().to(torch.float32).unsqueeze(1).unsqueeze(1)
-
-    def of(self, part: slice) -> CountedSteps:
-        """The same for some members."""
-        return CountedSteps(self.first[part], self.end[part])
 
 
 def per_member(values: Tensor) -> Tensor:

@@ -1,11 +1,9 @@
 """The spectral loss: errors of Fourier coefficients, which an oscillation can't hide from."""
 
-from __future__ import annotations
-
 import math
 from functools import lru_cache
 
-from models.network.parameters import ALIGNMENT
+from models.network.parameters import aligned
 from models.tensors import MemberBatchChannelTime, Tensor, torch
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 
@@ -57,16 +55,12 @@ def tables(steps: int) -> tuple[Tensor, Tensor]:
 
     And the same transposed. All members read the same memory, so that a long rollout costs no more
     of it for many. Both axes are padded by zeros, so that every member's errors and coefficients
-    are aligned alike: see ALIGNMENT.
+    are aligned alike: see `models.network.parameters`.
     """
     frequencies = steps // 2 + 1
     turns = torch.outer(torch.arange(steps), torch.arange(frequencies)) % steps
     angle = turns.double() * (2.0 * math.pi / steps)
-    waves = torch.zeros(_padded(steps), 2, _padded(frequencies))
+    waves = torch.zeros(aligned(steps), 2, aligned(frequencies))
     waves[:steps, 0, :frequencies], waves[:steps, 1, :frequencies] = angle.cos(), -angle.sin()
     by_time = waves.flatten(1)
     return by_time, by_time.t().contiguous()
-
-
-def _padded(length: int) -> int:
-    return -(-length // ALIGNMENT) * ALIGNMENT

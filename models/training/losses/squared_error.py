@@ -1,34 +1,21 @@
 """The squared error: one-step forecasts on true inputs, and the free run, in shares."""
 
-from __future__ import annotations
-
 from typing import ClassVar
 
-from models.methods import (
-    Ablation,
-    Above,
-    AllOf,
-    Choices,
-    Condition,
-    FloatRange,
-    Is,
-    IsNot,
-    Method,
-    MethodSet,
-    Stage,
-    choice,
-    flag,
-    setting,
-)
-from models.methods.values import SHARE, STEPS, WEIGHT
-from models.methods.when import (
+from models.methods import Ablation, Method, MethodSet, Stage, choice, flag, setting
+from models.methods.condition import (
     BRANCHES,
-    HAS_STATE,
-    READS_WINDOW,
-    RECURRENT,
     TRAINED,
     UNROLLS,
+    WITH_STATE,
+    WITH_WINDOW,
+    Above,
+    AllOf,
+    Condition,
+    Is,
+    IsNot,
 )
+from models.methods.values import SHARE, STEPS, WEIGHT, Choices, FloatRange
 from models.network.options.context import Context, WarmedUpState, Window
 from models.network.options.instance_norm import InstanceNorm
 
@@ -60,7 +47,7 @@ _ONE_STEP = Ablation(
 class StateRollout(Rollout, name="state_rollout", rank=200):
     """The rollout of a network with a warmed-up state."""
 
-    applies = AllOf(RECURRENT, HAS_STATE)
+    applies = WITH_STATE
     context = WarmedUpState
 
     steps: int = setting(
@@ -76,7 +63,7 @@ class StateRollout(Rollout, name="state_rollout", rank=200):
 class WindowRollout(Rollout, name="window_rollout", rank=201):
     """The rollout of a network that reads windows."""
 
-    applies = AllOf(TRAINED, READS_WINDOW)
+    applies = WITH_WINDOW
     context = Window
 
     steps: int = setting(
@@ -150,7 +137,7 @@ class ProfessorForcing(
     stage = Stage.LOSS
     applies = TRAINED
 
-    weight: float = setting(
+    professor_weight: float = setting(
         WEIGHT,
         FloatRange(0.01, 10.0, log=True),
         "The weight of the match between hidden values; it is added, and no share.",
@@ -158,14 +145,12 @@ class ProfessorForcing(
         searched=False,
         when=Is("teacher_span", ("rollout",)),
         without="none",
-        name="professor_weight",
     )
-    detach: str = choice(
+    professor_detach: str = choice(
         ("teacher", "free", "none"),
         "Which branch is held fixed in the match: teacher forcing, the free run, or none.",
         searched=False,
         when=Is("teacher_span", ("rollout",)),
-        name="professor_detach",
     )
 
 
@@ -178,13 +163,12 @@ class Stateful(
 ):
     """Stateful training: the span is read chunk by chunk, and the state is carried between chunks.
 
-    Truncated back-propagation through time with non-overlapping chunks of the rollout's length, see
-    `Subsequences`.
+    Truncated back-propagation through time with non-overlapping chunks of the rollout's length.
     """
 
     kind = "loss"
     stage = Stage.LOSS
-    applies = AllOf(RECURRENT, HAS_STATE)
+    applies = WITH_STATE
 
     stateful: bool = flag(
         "Whether the state is carried from chunk to chunk of the training span.",

@@ -1,7 +1,5 @@
 """The velocity loss: errors of first differences, so that a forecast moves as the truth does."""
 
-from __future__ import annotations
-
 from models.tensors import MemberBatchChannelTime
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 

@@ -6,13 +6,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.methods import Ablation, Choices, Method, MethodSet, Real, Stage, flag, setting
+from models.methods.condition import DEPENDS_ON_SIGN, TRAINED
 from models.methods.values import OFF_ON
-from models.methods.when import DEPENDS_ON_SIGN, TRAINED
-from models.per_member import PerMember
-from models.tensors import Generator, Tensor, torch
+from models.tensors import Generator, PerMember, Tensor, torch
 
 if TYPE_CHECKING:
-    from models.training.subsequences import Subsequences
+    from models.training.batches import Subsequences
 
 
 class TimeReversal(Method, name="time_reversal", label="time reversal", rank=400):
@@ -54,19 +53,19 @@ class ScaleAugmentation(
 ):
     """Scale augmentation: a subsequence is multiplied by exp(std * z), z standard normal."""
 
-    std: float = setting(
+    scale_augmentation_std: float = setting(
         Real(0, 3),
         Choices((0.0, 0.1, 0.3)),
         "The standard deviation of the logarithm of a random factor.",
         neutral=0.0,
         searched=False,
         without="none",
-        name="scale_augmentation_std",
     )
 
     def factors(self, of: Subsequences, member: int, generator: Generator) -> Tensor:
         fresh = of.fresh[member]
-        drawn = torch.randn(fresh.shape, generator=generator).mul_(self.std).exp_()
+        normal = torch.randn(fresh.shape, generator=generator)
+        drawn = normal.mul_(self.scale_augmentation_std).exp_()
         step = torch.arange(len(fresh)).unsqueeze(1)
         set_out = torch.where(fresh, step, 0).cummax(0).values
         return drawn.gather(0, set_out)

@@ -1,27 +1,13 @@
 """Averages of weights over training, which are scored and exported instead of the last ones."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from models.methods import FloatRange, Method, MethodSet, Selector, Stage, setting
+from models.methods.condition import TRAINED
 from models.methods.values import SHARE
-from models.methods.when import TRAINED
-from models.per_member import PerMember
-from models.tensors import MemberParameter, torch
+from models.tensors import MemberParameter, PerMember, torch
 from models.training.options.optimiser import Optimiser
-
-
-def _fraction() -> Any:
-    return setting(
-        SHARE,
-        FloatRange(0.02, 0.5, log=True),
-        "The share of training that weights are averaged over.",
-        neutral=0.1,
-        searched=False,
-        name="average_fraction",
-    )
 
 
 class WeightAverage(Method):
@@ -41,7 +27,13 @@ class WeightAverage(Method):
     applies = TRAINED
     is_tail: ClassVar[bool] = False
 
-    fraction: float
+    average_fraction: float = setting(
+        SHARE,
+        FloatRange(0.02, 0.5, log=True),
+        "The share of training that weights are averaged over.",
+        neutral=0.1,
+        searched=False,
+    )
 
 
 class ExponentialAverage(
@@ -53,8 +45,6 @@ class ExponentialAverage(
     never count.
     """
 
-    fraction: float = _fraction()
-
 
 class TailAverage(
     WeightAverage,
@@ -65,8 +55,6 @@ class TailAverage(
     """The mean of the weights over the end of training; before that, the weights themselves."""
 
     is_tail = True
-
-    fraction: float = _fraction()
 
 
 class Averages(PerMember):
@@ -80,7 +68,7 @@ class Averages(PerMember):
     def __init__(self, candidates: Sequence[MethodSet], weights: MemberParameter) -> None:
         self.training_steps = candidates[0][Optimiser].training_steps
         own = [candidate.find(WeightAverage) for candidate in candidates]
-        fractions = [average.fraction if average else 0.0 for average in own]
+        fractions = [average.average_fraction if average else 0.0 for average in own]
         spans = torch.tensor([fraction * self.training_steps for fraction in fractions])
         self.spans = spans.to(weights.device).clamp(min=1.0)
         is_tail = torch.tensor([average is not None and average.is_tail for average in own])
@@ -115,7 +103,6 @@ class Averages(PerMember):
         return scored
 
     def keep(self, rows: Sequence[int]) -> None:
-        """Go on with the members at these positions only, in this order."""
         position = {int(row): place for place, row in enumerate(self.rows)}
         kept = [(new, position[old]) for new, old in enumerate(rows) if old in position]
         self.average = self.average[[place for _, place in kept]]

@@ -1,15 +1,21 @@
 """Noise and dropout in training: each member draws its own, from its own generator."""
 
-from __future__ import annotations
-
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from typing import Any, ClassVar
 
-from models.methods import Ablation, AllOf, Choices, Method, MethodSet, Real, Stage, setting
+from models.methods import Ablation, AllOf, Choices, Method, Real, Stage, setting
+from models.methods.condition import FEEDS_BACK_IN_TRAINING, LOOPS, NONLINEAR, RECURRENT, TRAINED
 from models.methods.values import NOISE
-from models.methods.when import FEEDS_BACK_IN_TRAINING, LOOPS, NONLINEAR, RECURRENT, TRAINED
-from models.tensors import Generator, Tensor, TimeMemberBatchChannel, torch
+from models.tensors import Generator, Tensor, torch
 
 STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
+
+
+def _std(name: str, description: str, noise: str, **more: Any) -> Any:
+    """The standard deviation of a noise, 0 for a candidate without it."""
+    without = Ablation("none", name=noise)
+    return setting(NOISE, STDS, description, name=name, neutral=0.0, without=without, **more)
 
 
 class Noise(Method):
@@ -25,54 +31,34 @@ class Noise(Method):
 class InputNoise(Noise, name="input_noise", label="input noise", rank=500):
     """Noise on every true value that is read."""
 
-    std: float = setting(
-        NOISE,
-        STDS,
-        "Noise on what is read.",
-        neutral=0.0,
-        without=Ablation("none", name="input noise"),
-        name="input_noise_std",
-    )
+    std: float = _std("input_noise_std", "Noise on what is read.", "input noise")
 
 
 class FeedbackNoise(Noise, name="feedback_noise", label="feedback noise", rank=501):
     """Noise on every forecast that is fed back."""
 
-    std: float = setting(
-        NOISE,
-        STDS,
+    std: float = _std(
+        "feedback_noise_std",
         "Noise on what is fed back.",
-        neutral=0.0,
+        "feedback noise",
         when=FEEDS_BACK_IN_TRAINING,
-        without=Ablation("none", name="feedback noise"),
-        name="feedback_noise_std",
     )
 
 
 class OutputNoise(Noise, name="output_noise", label="output noise", rank=502):
     """Noise on every forecast, whether it is scored or fed back."""
 
-    std: float = setting(
-        NOISE,
-        STDS,
-        "Noise on forecasts.",
-        neutral=0.0,
-        without=Ablation("none", name="output noise"),
-        name="output_noise_std",
-    )
+    std: float = _std("output_noise_std", "Noise on forecasts.", "output noise")
 
 
 class LabelNoise(Noise, name="label_noise", label="label noise", rank=503):
     """Noise on every value that a forecast is compared with."""
 
-    std: float = setting(
-        NOISE,
-        STDS,
-        "Noise on targets.",
-        neutral=0.0,
-        without=Ablation("none", name="label noise"),
-        name="label_noise_std",
-    )
+    std: float = _std("label_noise_std", "Noise on targets.", "label noise")
+
+
+# In the order in which each member's generator draws them.
+VALUE_NOISES = (InputNoise, FeedbackNoise, OutputNoise, LabelNoise)
 
 
 class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger (2001)", rank=505):
@@ -95,42 +81,6 @@ class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger 
 
     def needs_loop(self) -> bool:
         return self.std > 0.0
-
-
-class MemberNoise:
-    """Draws Gaussian noise of one kind for a cohort.
-
-    shape: of the noise without the member axis, which stands at `axis` in what is drawn. shared:
-    an axis behind the member's, along which members' noise is repeated, such as branches; 0 for
-    none.
-    """
-
-    def __init__(
-        self,
-        candidates: Sequence[MethodSet],
-        kind: type[Noise],
-        shape: tuple[int, ...],
-        axis: int,
-        device: torch.device,
-        shared: int = 0,
-    ) -> None:
-        self.stds = [candidate[kind].std for candidate in candidates]
-        self.is_used = any(std > 0.0 for std in self.stds)
-        self.shape, self.axis, self.shared = shape, axis, shared
-        repeated = (shared,) if shared else ()
-        size = (*shape[:axis], len(self.stds), *repeated, *shape[axis:])
-        self.values: Tensor = torch.zeros(size if self.is_used else (0,), device=device)
-
-    def draw(self, generators: Sequence[Generator]) -> TimeMemberBatchChannel | None:
-        """Fresh noise, which the next call overwrites; None where no member uses this kind."""
-        if not self.is_used:
-            return None
-        for member, std in enumerate(self.stds):
-            if std > 0.0:
-                drawn = torch.randn(self.shape, generator=generators[member]).mul_(std)
-                own = self.values.select(self.axis, member)
-                own.copy_(drawn.unsqueeze(self.axis) if self.shared else drawn)
-        return self.values
 
 
 class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=504):
@@ -161,33 +111,63 @@ class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=50
         return self.rate > 0.0
 
 
-class DropoutMasks:
-    """Masks of a cohort: 0 with the member's rate, else 1 / (1 - rate).
+class MemberDraws(ABC):
+    """Draws random numbers for a cohort: each member's from its own generator.
+
+    amounts: how much each member has of it; one with none takes no random number. shape: of what is
+    drawn without the member axis, which stands at `axis` in `values`. shared: an axis behind the
+    member's, along which a member's numbers are repeated, such as branches; 0 for none.
+    """
+
+    # What a member has that draws nothing.
+    neutral: ClassVar[float] = 0.0
+
+    def __init__(
+        self,
+        amounts: Sequence[float],
+        shape: tuple[int, ...],
+        axis: int,
+        device: "torch.device",
+        shared: int = 0,
+    ) -> None:
+        self.amounts, self.shape, self.axis, self.shared = amounts, shape, axis, shared
+        self.is_used = any(amount > 0.0 for amount in amounts)
+        repeated = (shared,) if shared else ()
+        size = (*shape[:axis], len(amounts), *repeated, *shape[axis:]) if self.is_used else (0,)
+        self.values: Tensor = torch.full(size, self.neutral, device=device)
+
+    def draw(self, generators: Sequence[Generator]) -> Tensor | None:
+        """Fresh numbers, which the next call overwrites; None where no member has any."""
+        if not self.is_used:
+            return None
+        for member, amount in enumerate(self.amounts):
+            if amount > 0.0:
+                drawn = self.of_member(amount, generators[member])
+                own = self.values.select(self.axis, member)
+                own.copy_(drawn.unsqueeze(self.axis) if self.shared else drawn)
+        return self.values
+
+    @abstractmethod
+    def of_member(self, amount: float, generator: Generator) -> Tensor:
+        """What one member draws, of the shape without the member axis."""
+
+
+class MemberNoise(MemberDraws):
+    """Gaussian noise; the amounts are standard deviations."""
+
+    def of_member(self, amount: float, generator: Generator) -> Tensor:
+        return torch.randn(self.shape, generator=generator).mul_(amount)
+
+
+class DropoutMasks(MemberDraws):
+    """Masks: 0 with the member's rate, else 1 / (1 - rate).
 
     They are scaled in training so that the free run needs no scaling. Branches share their masks:
     what is matched between them should differ by what they read alone.
     """
 
-    def __init__(
-        self,
-        candidates: Sequence[MethodSet],
-        shape: tuple[int, int, int, int],
-        branches: int,
-        device: torch.device,
-    ) -> None:
-        """shape: (slots, layers, batch, units)."""
-        self.rates = [candidate[Dropout].rate for candidate in candidates]
-        self.is_used = any(rate > 0.0 for rate in self.rates)
-        self.shape = shape
-        slots, layers, batch, units = shape
-        size = (slots, layers, len(self.rates), branches, batch, units)
-        # [slot, layer, member, branch, batch, unit]; a member without dropout multiplies by one
-        self.masks: Tensor = torch.ones(size if self.is_used else (0,), device=device)
+    neutral = 1.0
 
-    def draw(self, generators: Sequence[Generator]) -> None:
-        """Fresh masks; a member without dropout takes no random number."""
-        for member, rate in enumerate(self.rates):
-            if rate > 0.0:
-                drawn = torch.rand(self.shape, generator=generators[member])
-                kept = (drawn >= rate).to(drawn.dtype) / (1.0 - rate)
-                self.masks[:, :, member] = kept.unsqueeze(2)
+    def of_member(self, amount: float, generator: Generator) -> Tensor:
+        drawn = torch.rand(self.shape, generator=generator)
+        return (drawn >= amount).to(drawn.dtype) / (1.0 - amount)

@@ -1,26 +1,11 @@
 """AdamW for a population: every member has its own rate, decay, clipping and schedule."""
 
-from __future__ import annotations
-
 from collections.abc import Sequence
 
-from models.methods import (
-    Ablation,
-    Choices,
-    FloatRange,
-    Method,
-    MethodSet,
-    Real,
-    Selects,
-    Stage,
-    Whole,
-    choice,
-    setting,
-)
-from models.methods.values import STEPS
-from models.methods.when import TRAINED
-from models.per_member import PerMember
-from models.tensors import MemberParameter, torch
+from models.methods import Ablation, Method, MethodSet, Stage, choice, setting
+from models.methods.condition import TRAINED, Selects
+from models.methods.values import STEPS, Choices, FloatRange, Real, Whole
+from models.tensors import MemberParameter, PerMember, Tensor, torch
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
@@ -91,7 +76,7 @@ class AdamW(PerMember):
     def __init__(
         self, candidates: Sequence[MethodSet], weights: MemberParameter, trained: MemberParameter
     ) -> None:
-        def column(values: list[float]) -> torch.Tensor:
+        def column(values: list[float]) -> Tensor:
             return torch.tensor(values, dtype=weights.dtype, device=weights.device).unsqueeze(1)
 
         own = [candidate[Optimiser] for candidate in candidates]

@@ -62,10 +62,6 @@ class MackeyGlassSeries(GeneratedSource):
         )
 
     def draw(self, study_seed: int, purpose: Purpose, index: int, steps: int) -> Draw:
-        """Return draw `index` of a purpose: values and signal, [steps, 1] each.
-
-        A longer draw begins with the shorter one of the same seed, purpose and index.
-        """
         generator = random_generator(study_seed, purpose, index)
         signal = self.signal(generator.uniform(*HISTORY_RANGE), steps)[:, np.newaxis]
         noise = self.noise_std * generator.standard_normal((steps, 1))
@@ -76,7 +72,8 @@ class MackeyGlassSeries(GeneratedSource):
         pieces = self._pieces
         times = self.washout + self.sample_step * np.arange(steps)
         piece = np.floor(times / pieces.length).astype(np.intp)
-        nodes, start = self._history(history), history
+        # The nodes of as many pieces as the delay has, the oldest of which is always replaced.
+        nodes, start = np.full((pieces.per_delay, DEGREE + 1), history), history
         coefficients = np.empty((steps, DEGREE + 1))
         done = 0
         for number in range(int(piece[-1]) + 1):
@@ -93,10 +90,6 @@ class MackeyGlassSeries(GeneratedSource):
         # Row by row: a matrix product would round a row by how many there are.
         samples: FloatArray = (chebyshev.chebvander(place, DEGREE) * coefficients).sum(axis=1)
         return samples
-
-    def _history(self, value: float) -> FloatArray:
-        """The nodes of as many pieces as the delay has, the oldest of which is always replaced."""
-        return np.full((self._pieces.per_delay, DEGREE + 1), value)
 
     @cached_property
     def _pieces(self) -> "_Pieces":

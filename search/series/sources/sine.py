@@ -38,10 +38,9 @@ class SineSeries(GeneratedSource):
         return self.amplitude**2 / 2
 
     def draw(self, study_seed: int, purpose: Purpose, index: int, steps: int) -> Draw:
-        """Return draw `index` of a purpose: values and signal, [steps, 1] each.
+        """Return a draw; see `GeneratedSource`.
 
-        A longer draw begins with the shorter one of the same seed, purpose and index. Draws of
-        series that differ only in amplitude, frequency, noise_std or a fixed phase use the same
+        Series that differ only in amplitude, frequency, noise_std or a fixed phase use the same
         random numbers.
         """
         generator = random_generator(study_seed, purpose, index)

@@ -3,15 +3,14 @@
 Start at `Space`: it samples trials and resolves their parameters to candidates.
 """
 
+from search.plugins import PRESET
 from search.study.space.parameter import Parameter, parameter_named, parameters
 from search.study.space.reading import read_domain
 from search.study.space.space import (
-    PRESET,
     Space,
     check_complete,
     complete_space,
     distribution_of,
-    least_training_steps,
     read_space,
     resolve_params,
 )
@@ -23,7 +22,6 @@ __all__ = [
     "check_complete",
     "complete_space",
     "distribution_of",
-    "least_training_steps",
     "parameter_named",
     "parameters",
     "read_domain",

@@ -29,11 +29,9 @@ def components() -> dict[str, Component]:
     """All components by their names, in the order of the parameters that have an ablation."""
     found = {}
     for parameter in parameters():
-        ablation = parameter.ablation
-        if ablation is None:
+        if (ablation := parameter.ablation) is None:
             continue
-        name = ablation.name or parameter.name.replace("_", " ")
-        values = ablation.values
+        name, values = ablation.name or parameter.name.replace("_", " "), ablation.values
         if values is None:
             assert parameter.neutral is not None
             values = {parameter.name: parameter.neutral}
@@ -97,6 +95,6 @@ def _applying(params: Mapping[str, Scalar]) -> dict[str, Scalar]:
     """The parameters whose conditions hold, given those before them."""
     kept: dict[str, Scalar] = {}
     for parameter in parameters():
-        if parameter.name in params and parameter.applies(kept):
+        if parameter.name in params and parameter.when.holds(kept):
             kept[parameter.name] = params[parameter.name]
     return kept

@@ -13,46 +13,26 @@ from models.methods import (
     AnyOf,
     Choices,
     Condition,
-    Domain,
     Is,
     Method,
-    Scalar,
     Selector,
     Setting,
-    Values,
     methods,
 )
 from models.methods.condition import ALWAYS
-from models.methods.method import selector_values
+from models.methods.registry import selector_values
 from search.plugins import PluginError, load_plugins
 
 
-@dataclass(frozen=True)
-class Parameter:
-    """One parameter of a space.
+@dataclass(frozen=True, eq=False)
+class Parameter(Setting):
+    """One parameter of a space: a selector, or the settings of one name of all methods.
 
-    owners: the methods that have it as a setting, or that it selects. condition: when a trial
-    samples it. Other fields are those of `models.methods.Setting`.
+    owners: the methods that have it as a setting, or that it selects. when: the whole condition for
+    a trial to sample it, that one of its methods applies included.
     """
 
-    name: str
-    values: Values
-    default: Domain
-    description: str
-    neutral: Scalar | None
-    shared: bool
-    searched: bool
-    condition: Condition
-    ablation: Ablation | None
-    owners: tuple[type[Method], ...]
-
-    def applies(self, params: Mapping[str, Scalar]) -> bool:
-        """Whether a trial samples it, given the parameters that were sampled before it."""
-        return self.condition.holds(params)
-
-    def can_apply(self, space: Mapping[str, Domain]) -> bool:
-        """Whether any trial of a space samples it."""
-        return self.condition.can_hold(space)
+    owners: tuple[type[Method], ...] = ()
 
 
 def parameters() -> Sequence[Parameter]:
@@ -69,10 +49,9 @@ def parameter_named(name: str) -> Parameter | None:
 def _by_name() -> Mapping[str, Parameter]:
     load_plugins()
     placed: list[tuple[tuple[int, int, int], Parameter]] = []
-    searched = [method for method in methods() if method.is_of_candidates]
     selected: dict[str, list[type[Method]]] = {}
     owners: dict[str, list[tuple[type[Method], Setting]]] = {}
-    for method in searched:
+    for method in (method for method in methods() if method.is_of_candidates):
         if method.selector is not None:
             selected.setdefault(method.selector.name, []).append(method)
         for own in method.settings:
@@ -110,7 +89,8 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         neutral=selector.none,
         shared=selector.shared,
         searched=selector.searched,
-        condition=selector.when,
+        when=selector.when,
+        stage=selector.stage,
         ablation=ablation,
         owners=tuple(chosen),
     )
@@ -126,19 +106,8 @@ def _of_settings(owners: Sequence[tuple[type[Method], Setting]]) -> Parameter:
                 f"but {method.name} and {other.name} ({other.__module__}) do not; give one of "
                 "them another name"
             )
-    conditions = [_both(m.presence(), own.when) for m, own in owners]
-    return Parameter(
-        name=first.name,
-        values=first.values,
-        default=first.default,
-        description=first.description,
-        neutral=first.neutral,
-        shared=first.shared,
-        searched=first.searched,
-        condition=_any(conditions),
-        ablation=first.ablation,
-        owners=tuple(m for m, _ in owners),
-    )
+    when = _any([_both(m.presence(), own.when) for m, own in owners])
+    return Parameter(**{**vars(first), "when": when}, owners=tuple(m for m, _ in owners))
 
 
 def _shape(own: Setting) -> tuple[object, ...]:

@@ -30,16 +30,12 @@ def read_domain(name: str, raw: object, values: Values) -> Domain:
 
     raw: a list of choices, a table with low and high (and log, step), or one value.
     """
-    if isinstance(raw, Choices | IntRange | FloatRange):
+    if isinstance(raw, Domain):
         raw = raw.to_plain()
     if isinstance(raw, Mapping):
         return _read_range(name, raw, values)
-    if isinstance(raw, Sequence) and not isinstance(raw, str):
-        return _read_choices(name, raw, values)
-    return Choices((values.check(name, raw),))
-
-
-def _read_choices(name: str, raw: Sequence[object], values: Values) -> Choices:
+    if not isinstance(raw, Sequence) or isinstance(raw, str):
+        return Choices((values.check(name, raw),))
     if not raw:
         raise SettingError(
             name, "must hold at least one choice, but is empty; remove the key for the default"
@@ -59,9 +55,10 @@ def _read_range(name: str, raw: Mapping[str, object], values: Values) -> Domain:
     high = values.check(f"{name}.high", raw["high"])
     log = Flag().check(f"{name}.log", raw.get("log", False))
     step = raw.get("step")
+    span: IntRange | FloatRange
     if isinstance(values, Whole):
         whole_step = 1 if step is None else Whole(1, values.high).check(f"{name}.step", step)
-        span: IntRange | FloatRange = IntRange(int(low), int(high), log, whole_step)
+        span = IntRange(int(low), int(high), log, whole_step)
     else:
         real_step = None if step is None else Real(1e-9, 1e9).check(f"{name}.step", step)
         span = FloatRange(low, high, log, real_step)
@@ -107,20 +104,17 @@ def _check_step(name: str, span: IntRange | FloatRange, step: int | float) -> No
         raise SettingError(
             f"{name}.step", f"must be left out where log = true, but got {shown(step)}"
         )
+    got = f"low = {shown(span.low)}, high = {shown(span.high)}, step = {shown(step)}"
     if not 1 <= (span.high - span.low) / step <= _MOST_STEPS:
         raise SettingError(
-            f"{name}.step",
-            f"must lead from low to high in 1 to {_MOST_STEPS} steps, but got "
-            f"low = {shown(span.low)}, high = {shown(span.high)}, step = {shown(step)}",
+            f"{name}.step", f"must lead from low to high in 1 to {_MOST_STEPS} steps, but got {got}"
         )
     # In decimals, as it is written: in binary, 0.3 is no multiple of 0.1.
     length = Decimal(str(span.high)) - Decimal(str(span.low))
     left_over = length % Decimal(str(step))
     if left_over:
-        fitting = Decimal(str(span.high)) - left_over
         raise SettingError(
             f"{name}.high",
-            f"must be low plus a whole number of steps, but got low = {shown(span.low)}, "
-            f"high = {shown(span.high)}, step = {shown(step)}; write high = {fitting} "
-            "or another step",
+            f"must be low plus a whole number of steps, but got {got}; "
+            f"write high = {Decimal(str(span.high)) - left_over} or another step",
         )

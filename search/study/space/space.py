@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from types import MappingProxyType
 from typing import TYPE_CHECKING, cast
 
 from models.methods import (
@@ -18,11 +17,11 @@ from models.methods import (
     methods,
     nearest,
     shown,
-    smallest,
 )
 from models.training.losses.squared_error import Rollout
 from search.errors import UsageError
-from search.study.space.parameter import Parameter, parameter_named, parameters
+from search.plugins import PRESET
+from search.study.space.parameter import parameter_named, parameters
 from search.study.space.reading import read_domain
 
 if TYPE_CHECKING:
@@ -30,10 +29,6 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
     from models.candidate import Candidate
-
-# The parameter that names a trial's preset, in studies that have presets.
-PRESET = "preset"
-NO_PRESETS: Mapping[str, Mapping[str, Scalar]] = MappingProxyType({})
 
 
 class Space:
@@ -49,12 +44,11 @@ class Space:
     def __init__(
         self,
         domains: Mapping[str, Domain],
-        presets: Mapping[str, Mapping[str, Scalar]] = NO_PRESETS,
+        presets: Mapping[str, Mapping[str, Scalar]] | None = None,
     ) -> None:
         self.domains = dict(domains)
-        self.presets = dict(presets)
-        known = [parameter_named(name) for name in self.domains]
-        self._sampled = tuple(parameter for parameter in known if parameter is not None)
+        self.presets = dict(presets or {})
+        self._sampled = tuple(filter(None, map(parameter_named, self.domains)))
         self.cohort_names = tuple(p.name for p in self._sampled if p.shared)
         if self.presets:
             self.domains[PRESET] = Choices(tuple(self.presets))
@@ -68,7 +62,7 @@ class Space:
         known = {**self.fixed(params), **params}
         for parameter in self._sampled:
             name = parameter.name
-            if name not in known and parameter.applies(known):
+            if name not in known and parameter.when.holds(known):
                 params[name] = known[name] = _suggest(self.domains[name], trial, name)
         return params
 
@@ -124,11 +118,7 @@ def _suggest(domain: Domain, trial: BaseTrial, name: str) -> Scalar:
 
 def distribution_of(domain: Domain) -> BaseDistribution:
     """The same domain in Optuna's terms."""
-    from optuna.distributions import (
-        CategoricalDistribution,
-        FloatDistribution,
-        IntDistribution,
-    )
+    from optuna.distributions import CategoricalDistribution, FloatDistribution, IntDistribution
 
     match domain:
         case IntRange(low, high, log, step):
@@ -156,7 +146,7 @@ def read_space(raw: Mapping[str, object]) -> dict[str, Domain]:
 def check_complete(space: Mapping[str, Domain]) -> None:
     """Raise SettingError where a candidate of a stored space would lack what it needs."""
     for parameter in parameters():
-        is_needed = parameter.neutral is None and parameter.can_apply(space)
+        is_needed = parameter.neutral is None and parameter.when.can_hold(space)
         if is_needed and parameter.name not in space:
             raise SettingError(parameter.name, "is missing from a space that should be complete")
 
@@ -174,40 +164,37 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
         for parameter in parameters()
         if parameter.name in named or parameter.searched
     }
-    for rollout in (method for method in methods() if issubclass(method, Rollout)):
-        if rollout.presence().can_hold(space):
-            context_name, rollout_name = rollout.context.settings[0].name, rollout.settings[0].name
-            _fit_rollout(space, named, train_steps, context_name, rollout_name)
+    for method in methods():
+        if issubclass(method, Rollout) and method.presence().can_hold(space):
+            _fit_rollout(space, named, train_steps, method)
     _fit_contexts(space, named, train_steps)
     reachable: dict[str, Domain] = {}
     for parameter in parameters():
         if parameter.name not in space:
             continue
-        if parameter.can_apply(reachable):  # as the ones it depends on come before it
+        if parameter.when.can_hold(reachable):  # as the ones it depends on come before it
             reachable[parameter.name] = space[parameter.name]
         elif not parameter.searched:
             raise SettingError(
                 parameter.name,
-                f"is sampled where {parameter.condition}, but no candidate of this space is like "
+                f"is sampled where {parameter.when}, but no candidate of this space is like "
                 "that; name what it rests on as well, or remove the key",
             )
     return reachable
 
 
 def _fit_rollout(
-    space: dict[str, Domain],
-    named: Mapping[str, Domain],
-    train_steps: int,
-    context: str,
-    rollout: str,
+    space: dict[str, Domain], named: Mapping[str, Domain], train_steps: int, method: type[Rollout]
 ) -> None:
     """Let context and rollout fit into the training span together."""
+    context, rollout = method.context.settings[0].name, method.settings[0].name
     if context not in named:
         # Half of the span for the context leaves room for rollouts of different lengths.
         taken = int(largest(space[rollout])) if rollout in named else train_steps // 2
-        space[context] = _fitting(context, train_steps, rollout, taken)
+        space[context] = _fitting(context, space[context], train_steps, rollout, taken)
     if rollout not in named:
-        space[rollout] = _fitting(rollout, train_steps, context, int(largest(space[context])))
+        taken = int(largest(space[context]))
+        space[rollout] = _fitting(rollout, space[rollout], train_steps, context, taken)
     context_steps, rollout_steps = largest(space[context]), largest(space[rollout])
     if context_steps + rollout_steps > train_steps:
         raise SettingError(
@@ -218,9 +205,8 @@ def _fit_rollout(
         )
 
 
-def _fitting(name: str, train_steps: int, neighbour: str, taken: int) -> Choices:
+def _fitting(name: str, default: Domain, train_steps: int, neighbour: str, taken: int) -> Choices:
     """The default choices that fit into the training span beside its neighbour's `taken` steps."""
-    default = _parameter(name).default
     assert isinstance(default, Choices)
     room = train_steps - taken
     if room < 1:
@@ -268,14 +254,3 @@ def _at_most(
         f"must be at most {most}, so that what is read takes half of train_steps = {train_steps}, "
         f"but got {shown(domain.to_plain())}; {remedy}lengthen train_steps",
     )
-
-
-def least_training_steps(space: Mapping[str, Domain]) -> int | None:
-    """The fewest training steps that a candidate of the space can have; None without training."""
-    return int(smallest(space["training_steps"])) if "training_steps" in space else None
-
-
-def _parameter(name: str) -> Parameter:
-    found = parameter_named(name)
-    assert found is not None
-    return found

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.diagnostics.frequency import LEAST_STEPS, dominant_frequency
+from models.diagnostics.properties import LEAST_STEPS, dominant_frequency
 
 PHASES = st.floats(0.0, 2 * np.pi)
 

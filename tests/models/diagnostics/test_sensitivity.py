@@ -11,7 +11,7 @@ from models.diagnostics.sensitivity import sensitivity
 from models.network.forecaster import Forecaster
 from models.training.trained_network import TrainedNetwork
 from tests.models.network.reference_network import Network, run_network
-from tests.models.network.test_free_run import population
+from tests.models.network.test_walk import population
 
 FORECASTERS: list[dict[str, Any]] = [
     *(

@@ -16,8 +16,7 @@ from torch import Tensor
 from models import checkpoint
 from models.candidate import Candidate, candidate_of, free_run, from_plain, learner_of, to_plain
 from models.checkpoint import Checkpoint, CheckpointError
-from models.closed_form.closed_form import half_of_span
-from models.closed_form.forms.ar import LaggedRidge
+from models.closed_form.closed_form import LaggedRidge, half_of_span
 from models.methods import (
     Choices,
     FloatRange,

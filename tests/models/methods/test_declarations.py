@@ -8,8 +8,8 @@ import pytest
 
 from models.methods import Choices, Condition, Method, Names, Setting, methods
 from models.methods.condition import Above, AllOf, AnyOf, Is, IsNot, Selects
-from models.methods.core import Core
-from models.methods.method import selector_values, selectors
+from models.methods.method import Core
+from models.methods.registry import selector_values, selectors
 from models.network.cells.cell import Cell, Layer
 from search.study.space import read_domain
 from search.study.space.ablation import components

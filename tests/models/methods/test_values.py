@@ -135,3 +135,16 @@ def test_words() -> None:
     assert [counted(n, "draw") for n in (0, 1, 2, 1000)] == [
         *("0 draws", "1 draw", "2 draws", "1,000 draws")
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "hint"),
+    [
+        ("trails", " Did you mean 'trials'?"),
+        ("trials", " Did you mean 'trials'?"),
+        ("zebra", ""),
+        ("", ""),
+    ],
+)
+def test_nearest_offers_a_close_name_or_nothing(word: str, hint: str) -> None:
+    assert nearest(word, ["minutes", "trials", "workers"]) == hint

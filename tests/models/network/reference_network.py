@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn.functional import layer_norm
 
-from models.clip import CLIP_STD
 from models.network.architecture import Architecture
+from models.tensors import CLIP_STD
 from tests.models.network.cells.reference_cells import FURTHER_CELLS
 
 Weights = dict[str, Tensor]  # one member's parameters by name, without a member axis

@@ -17,7 +17,7 @@ def run_steps(candidate: TrainedNetwork, warm_up: int, horizon: int) -> range:
     """Positions of the free run that its losses are taken over."""
     segment = candidate.architecture.segment_steps
     segments = -(-candidate.rollout_steps // segment)
-    pushforward = min(candidate[Pushforward].steps, segments - 1) * segment
+    pushforward = min(candidate[Pushforward].pushforward_steps, segments - 1) * segment
     return range(warm_up + pushforward, warm_up + max(horizon, pushforward + 1))
 
 
@@ -58,12 +58,12 @@ def match_of(
     match, apart = candidate[ProfessorForcing], []
     for t in run_steps(candidate, warm_up, horizon):
         own, others = free.tops[t], forced.tops[t]
-        if match.detach == "free":
+        if match.professor_detach == "free":
             own = own.detach()
-        if match.detach == "teacher":
+        if match.professor_detach == "teacher":
             others = others.detach()
         apart.append(((own - others) ** 2).mean())
-    return match.weight * torch.stack(apart).mean()
+    return match.professor_weight * torch.stack(apart).mean()
 
 
 def further_of(
@@ -114,4 +114,4 @@ def growth_of(
     squares = [(displaced.forecasts[t] - free.forecasts[t]) ** 2 for t in run]
     halves = squares[: len(run) // 2], squares[len(run) // 2 :]
     early, late = (torch.stack(half).mean((0, 2)) + LEAST_ENERGY for half in halves)
-    return penalty.weight * (torch.log(late / early) ** 2).mean()
+    return penalty.growth_weight * (torch.log(late / early) ** 2).mean()

@@ -11,6 +11,7 @@ from models.methods import MethodSet
 from models.network.options.shape import Scaling
 from models.tensors import MemberParameter
 from models.training.forcing.forcing import DataAsDemonstrator, Pushforward
+from models.training.gradient import training_plan
 from models.training.losses.growth import DISPLACEMENT
 from models.training.losses.squared_error import SquaredError
 from models.training.options.noise import (
@@ -25,7 +26,6 @@ from models.training.options.noise import (
 from models.training.options.optimiser import AdamW
 from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
-from models.training.unrolled_gradient import training_plan
 from tests.models.network.reference_network import Forced, Network, Weights, run_network
 from tests.models.training.reference_loss import further_of, growth_of, loss_of, match_of
 
@@ -158,7 +158,7 @@ def reference_step(training: Trainer, member: int) -> tuple[Weights, Tensor]:
             states = training.stream_state[member].double()
             network.states = [torch.where(fresh, 0.0, state) for state in states]
             network.is_fresh = False
-    pushforward = min(candidate[Pushforward].steps, segments - 1)
+    pushforward = min(candidate[Pushforward].pushforward_steps, segments - 1)
     detached = candidate[DataAsDemonstrator].data_as_demonstrator
     own: dict[str, Any] = {
         "feedback_noise": drawn.noise["feedback"],
@@ -189,11 +189,7 @@ def check_next_gradient(training: Trainer, tolerance: float = 1e-5) -> None:
         largest = tolerance * max(float(g.abs().max()) for g in gradients.values())
         for name, gradient in gradients.items():
             torch.testing.assert_close(
-                ours[name][member],
-                gradient,
-                rtol=0.0,
-                atol=largest,
-                msg=f"{member} {name}",
+                ours[name][member], gradient, rtol=0.0, atol=largest, msg=f"{member} {name}"
             )
         if training.members[member].candidate.carries_state:
             left = training.stream_state[member].double()

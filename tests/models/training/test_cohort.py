@@ -12,7 +12,7 @@ from torch import Generator, Tensor
 
 from models.methods.registry import methods_of
 from models.network.cells.cell import Cell
-from models.network.free_run import free_run
+from models.network.walk import free_run
 from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer
 

@@ -34,7 +34,7 @@ def test_shares_are_drawn_from_each_members_own_generator(
     assert not shares[:, 0].any()
     assert set(shares[:, 1].unique().tolist()) == {0.0, 1.0}
     assert shares[:, 1].mean() == pytest.approx(0.5, abs=0.05)
-    assert (shares[:, 2] == candidates[2][Generalised].strength).all()
+    assert (shares[:, 2] == candidates[2][Generalised].forcing_strength).all()
     assert torch.equal(shares[:, 1], shares[:, 3])
     untouched = Generator().manual_seed(0).get_state()
     assert torch.equal(generators[0].get_state(), untouched)

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from models.clip import CLIP_STD
-from models.network.estimated_state import LEAST_RIDGE
 from models.network.forecaster import Forecaster
-from models.network.free_run import free_run
+from models.network.linear import LEAST_RIDGE
 from models.network.options.shape import Scaling
+from models.network.walk import free_run
+from models.tensors import CLIP_STD
 from models.training.losses.squared_error import SquaredError
 from models.training.trained_network import Member, TrainedNetwork
 from models.training.trainer import Trainer

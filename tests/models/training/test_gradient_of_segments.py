@@ -7,9 +7,9 @@ import pytest
 import torch
 from torch import Generator
 
-from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
-from models.network.free_run import free_run
+from models.network.walk import free_run
+from models.tensors import CLIP_STD
 from models.training.trained_network import TrainedNetwork
 from tests.models.network.cells.reference_cells import FURTHER_CELLS
 from tests.models.network.reference_network import Network, run_network

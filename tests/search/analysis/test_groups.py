@@ -54,7 +54,7 @@ TRIALS = [
 
 def test_a_choice_has_a_row_for_each_value_that_was_tried() -> None:
     (effect,) = effects(TRIALS, StudyDefinition.model_validate(RAW), ["cell"])
-    rows = {value.shown: value.trials for value in effect.values}
+    rows = dict(effect.values)
     assert list(rows) == ["gru", "rnn"]  # the failed trial says nothing
     assert (rows["rnn"].trials, rows["rnn"].complete, rows["rnn"].tracking) == (3, 2, 1)
     assert (rows["rnn"].best, rows["rnn"].median) == (0.4, 0.5)
@@ -63,13 +63,13 @@ def test_a_choice_has_a_row_for_each_value_that_was_tried() -> None:
 
 def test_a_range_is_cut_into_parts_of_equal_width_on_its_scale() -> None:
     (effect,) = effects(TRIALS, StudyDefinition.model_validate(RAW), ["learning_rate"])
-    counts = {value.shown: value.trials.trials for value in effect.values}
+    counts = {shown: group.trials for shown, group in effect.values}
     assert counts == {"0.0001 to 0.001": 1, "0.001 to 0.01": 1, "0.1 to 1": 2}
 
 
 def test_numbers_are_in_their_order_and_trials_without_a_value_in_no_group() -> None:
     (effect,) = effects(TRIALS, StudyDefinition.model_validate(RAW), ["layers"])
-    assert [(value.shown, value.trials.trials) for value in effect.values] == [("1", 1), ("2", 1)]
+    assert [(shown, group.trials) for shown, group in effect.values] == [("1", 1), ("2", 1)]
 
 
 def test_a_component_of_one_value_has_no_effect() -> None:

@@ -5,6 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+from typer.core import TyperGroup
+from typer.main import get_command
+
+from search.cli import app
 from tests.search.cli.conftest import REPOSITORY, STUDIES, freerun_anew
 
 # Runs commands after each other, and prints what of some modules each had imported at its end.
@@ -103,3 +107,15 @@ def test_help_shows_every_command_with_an_example(tmp_path: Path) -> None:
     assert shown.err == ""
     for command in ("run", "work", "status", "retrain", "forecast"):
         assert f"\n  {command} " in shown.out
+
+
+def test_all_commands_but_the_dashboard_take_json_as_the_readme_says() -> None:
+    group = get_command(app)
+    assert isinstance(group, TyperGroup)
+    options = {
+        name: {option for parameter in command.params for option in parameter.opts}
+        for name, command in group.commands.items()
+    }
+    assert [name for name, own in options.items() if "--json" not in own] == ["dashboard"]
+    readme = (REPOSITORY / "README.md").read_text()
+    assert "All commands but `dashboard` take `--json`." in readme

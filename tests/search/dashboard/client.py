@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from search.dashboard.wsgi import App
+from search.dashboard.layers import App
 
 HOST = "127.0.0.1:8080"
 

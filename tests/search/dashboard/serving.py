@@ -7,7 +7,7 @@ The URL goes to standard error; at the end, the signal's name goes to standard o
 
 import sys
 
-from search.dashboard.passwords import Credentials
+from search.dashboard.credentials import Credentials
 from search.dashboard.serving import serve_dashboard
 from search.storage import open_storage
 

@@ -4,24 +4,26 @@ from __future__ import annotations
 
 import re
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING
 from urllib.parse import urlencode
 
 import pytest
 from optuna.artifacts import upload_artifact
 
-from search.dashboard.app import Access, dashboard_app
-from search.dashboard.guards import CostlyPlots
-from search.dashboard.login import OneTimeLink
-from search.dashboard.passwords import Credentials, credentials_of
-from search.dashboard.sessions import (
+from search.dashboard.credentials import (
     OF_ALL,
     PER_ADDRESS,
     SESSION_SECONDS,
     WINDOW_SECONDS,
+    Credentials,
     LoginLimit,
+    OneTimeLink,
     Sessions,
+    credentials_of,
 )
+from search.dashboard.layers import costly_plot, guarded
+from search.dashboard.serving import dashboard_app
 from search.errors import UsageError
 from search.storage import Storage
 from tests.search.dashboard.client import HOST, Client
@@ -65,7 +67,7 @@ def form(user: str, password: str, wanted: str = "") -> bytes:
 def entered(storage: Storage, *, writable: bool = False) -> Client:
     """A client that has used the one-time link."""
     links: list[str] = []
-    app = dashboard_app(storage, Access(OneTimeLink(links.append), writable=writable))
+    app = dashboard_app(storage, OneTimeLink(links.append), writable=writable)
     client = Client(app)
     assert client.get(links[0]).status == 200
     return client
@@ -73,7 +75,7 @@ def entered(storage: Storage, *, writable: bool = False) -> Client:
 
 @pytest.mark.parametrize("route", ROUTES)
 def test_without_a_login_everything_but_health_is_401(storage: Storage, route: str) -> None:
-    client = Client(dashboard_app(storage, Access(OneTimeLink(lambda _: None))))
+    client = Client(dashboard_app(storage, OneTimeLink(lambda _: None)))
     assert client.get(route).status == 401
     assert client.post(route).status == 401
     assert b"<form" not in client.get(route, Accept="text/html").content
@@ -95,20 +97,19 @@ def test_without_a_login_everything_but_health_is_401(storage: Storage, route: s
     ],
 )
 def test_a_foreign_host_is_400(storage: Storage, host: str, status: int) -> None:
-    access = Access(OneTimeLink(lambda _: None), names=["board.example"])
-    assert Client(dashboard_app(storage, access)).get("/health", Host=host).status == status
+    app = dashboard_app(storage, OneTimeLink(lambda _: None), ["board.example"])
+    assert Client(app).get("/health", Host=host).status == status
 
 
 def test_any_address_by_number_is_known_where_all_are_listened_on(storage: Storage) -> None:
-    access = Access(OneTimeLink(lambda _: None), any_address=True)
-    client = Client(dashboard_app(storage, access))
+    client = Client(dashboard_app(storage, OneTimeLink(lambda _: None), any_address=True))
     assert client.get("/health", Host="192.0.2.7:8080").status == 200
     assert client.get("/health", Host="evil.example").status == 400
 
 
 def test_a_link_logs_in_once_and_is_followed_by_another(storage: Storage) -> None:
     links: list[str] = []
-    app = dashboard_app(storage, Access(OneTimeLink(links.append)))
+    app = dashboard_app(storage, OneTimeLink(links.append))
     first, second, third = Client(app), Client(app), Client(app)
     answer = first.get(links[0])
     assert answer.status == 200
@@ -124,7 +125,7 @@ def test_a_link_logs_in_once_and_is_followed_by_another(storage: Storage) -> Non
 def test_a_password_logs_in_and_leads_where_one_wanted_to_go(
     storage: Storage, ada: Credentials
 ) -> None:
-    client = Client(dashboard_app(storage, Access(ada)))
+    client = Client(dashboard_app(storage, ada))
     page = client.get("/dashboard/studies/1", Accept="text/html")
     assert page.status == 401
     assert b'value="/dashboard/studies/1"' in page.content
@@ -140,16 +141,14 @@ def test_a_password_logs_in_and_leads_where_one_wanted_to_go(
     "wanted", ["//evil.example", "https://evil.example", "/\\evil", "/a\r\nX: y"]
 )
 def test_a_login_leads_to_no_other_site(storage: Storage, ada: Credentials, wanted: str) -> None:
-    answer = Client(dashboard_app(storage, Access(ada))).post(
-        "/login", form("ada", "lovelace", wanted)
-    )
+    answer = Client(dashboard_app(storage, ada)).post("/login", form("ada", "lovelace", wanted))
     assert answer.headers["location"] == "/dashboard"
 
 
 def test_logins_are_limited_even_with_the_right_password(
     storage: Storage, ada: Credentials
 ) -> None:
-    app = dashboard_app(storage, Access(ada))
+    app = dashboard_app(storage, ada)
     client = Client(app)
     statuses = [client.post("/login", form("eve", "x")).status for _ in range(PER_ADDRESS + 1)]
     assert statuses == [401] * PER_ADDRESS + [429]
@@ -170,7 +169,7 @@ def test_logins_are_free_again_after_a_while_and_limited_over_all_addresses() ->
 
 
 def test_a_login_that_another_site_sends_is_refused(storage: Storage, ada: Credentials) -> None:
-    client = Client(dashboard_app(storage, Access(ada)))
+    client = Client(dashboard_app(storage, ada))
     answer = client.post("/login", form("ada", "lovelace"), Origin="https://evil.example")
     assert (answer.status, "set-cookie" in answer.headers) == (403, False)
 
@@ -301,7 +300,7 @@ def test_plots_of_too_many_trials_are_refused_and_others_drawn() -> None:
         return [b"drawn"]
 
     sizes = {1: 150, 2: 300, 3: 10_000, 4: None}
-    client = Client(CostlyPlots(app, sizes.get))
+    client = Client(guarded(app, partial(costly_plot, trials_of=sizes.get)))
     statuses = {
         (plot, study): client.get(f"/api/studies/{study}/plot/{plot}").status
         for plot in ("contour", "rank", "slice")
@@ -330,7 +329,7 @@ def test_no_other_site_may_frame_the_page(finished: Invented, finished_storage: 
 
 
 def test_a_long_form_is_no_login(storage: Storage, ada: Credentials) -> None:
-    client = Client(dashboard_app(storage, Access(ada)))
+    client = Client(dashboard_app(storage, ada))
     assert client.post("/login", b"user=ada&password=" + b"x" * 10_000).status == 401
 
 

@@ -15,7 +15,7 @@ import pytest
 from optuna.artifacts import upload_artifact
 from playwright.sync_api import Browser, Page, expect
 
-from search.dashboard.passwords import Credentials
+from search.dashboard.credentials import Credentials
 from search.dashboard.serving import serve_dashboard
 from search.errors import UsageError
 from search.storage import Storage

@@ -11,8 +11,7 @@ import pytest
 
 from search.analysis.trials import Trial
 from search.dashboard import study_pages, study_trials
-from search.dashboard.study_figures import study_figures
-from search.dashboard.study_pages import StudyPages
+from search.dashboard.study_pages import StudyPages, study_figures
 from search.records import TrialRecord
 from search.storage import FinishedTrial, Storage
 from tests.search.dashboard.client import Client

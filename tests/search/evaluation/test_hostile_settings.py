@@ -8,7 +8,7 @@ import pytest
 from optuna.samplers import RandomSampler
 
 from models.methods import Real, Whole, method_named
-from models.methods.when import TRAINED
+from models.methods.condition import TRAINED
 from search.evaluation import Cohort
 from search.records import CandidateRecord
 from search.study.definition import StudyDefinition

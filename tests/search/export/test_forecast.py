@@ -11,7 +11,7 @@ from models import checkpoint
 from models.checkpoint import Checkpoint
 from search.errors import SeriesError, UsageError
 from search.export import Export
-from search.export.forecast import Forecast, forecast, write_forecast_csv
+from search.export.forecast import forecast, write_forecast_csv
 from search.series import Table, read_table
 
 
@@ -112,14 +112,14 @@ def test_a_forecast_file_reads_back_as_the_table_that_continues(
 
 
 def test_names_with_commas_and_quotes_are_kept(tmp_path: Path) -> None:
-    made = Forecast("t, in s", ("1", "2"), ('the "x"',), np.array([[1.5], [2.5]]))
+    made = Table("t, in s", ("1", "2"), ('the "x"',), np.array([[1.5], [2.5]]))
     write_forecast_csv(made, tmp_path / "forecast.csv")
     read = read_table(tmp_path / "forecast.csv", "t, in s", ['the "x"'])
     np.testing.assert_array_equal(read.values, made.values)
 
 
 def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Path) -> None:
-    made = Forecast("t", ("1",), ("x",), np.ones((1, 1)))
+    made = Table("t", ("1",), ("x",), np.ones((1, 1)))
     (tmp_path / "folder").mkdir()
     with pytest.raises(UsageError, match=r"folder can't be written"):
         write_forecast_csv(made, tmp_path / "folder")

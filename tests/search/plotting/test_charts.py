@@ -12,12 +12,10 @@ from search.analysis.groups import Group
 from search.analysis.importances import Importance
 from search.plotting import study
 from search.plotting.charts import add_vertical_line, chart, log_axis, on_either_page
-from search.plotting.drawing import Axis, Drawing, Line
-from search.plotting.errors import baseline_lines, error_drawing, error_line
-from search.plotting.palette import COLOURS
+from search.plotting.drawing import COLOURS, Axis, Drawing, Line
+from search.plotting.free_runs import baseline_lines, error_drawing, error_line
 from search.student.figures import (
     Interval,
-    LimitCurves,
     limits_chart,
     ratios_chart,
     sensitivity_chart,
@@ -25,6 +23,13 @@ from search.student.figures import (
     spreads_chart,
     verdict_shares_chart,
 )
+from search.study.limit import ContextLimit, Limit
+
+
+def limit(horizon_steps: int, nmse: float) -> Limit:
+    context = ContextLimit(1, nmse, 0.01)
+    return Limit(horizon_steps, (context,), context, None, "")
+
 
 POINTS = Points([0, 3], [0.5, 0.02], [1, 4])
 GROUPS = [Group(key, 3, 1, 2, 0.1 * key, 0.2 * key, (0.1, 0.3)) for key in (4, 64)]
@@ -47,7 +52,7 @@ FIGURES = {
     "errors": chart(ERRORS, height=400),
     "spreads": spreads_chart([("gru", "good", [0.1, 0.4, 2.0]), ("lstm", "bad", [0.3])]),
     "verdict shares": verdict_shares_chart([("gru", {"flat": 2, "tracks": 1})]),
-    "limits": limits_chart(LimitCurves([(1, 0.5)], 60, [(1, 0.4)], 40, [(4, 0.9)], [INTERVAL])),
+    "limits": limits_chart(limit(60, 0.5), limit(40, 0.4), [(4, 0.9)], [INTERVAL]),
     "sensitivity": sensitivity_chart([("gru", [1, 2], [0.5, 0.0]), ("lstm", [1, 2], [1.0, 2.0])]),
     "ratios": ratios_chart([INTERVAL], "error without it / error with it"),
     "series": series_chart(

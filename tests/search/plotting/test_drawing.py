@@ -6,10 +6,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.baselines.baseline import baselines
-from search.plotting.drawing import Drawing, Line, logarithmic_means, visible
-from search.plotting.errors import baseline_lines, error_line
-from search.plotting.palette import COLOURS, baseline_look
-from search.plotting.rollout import rollout_drawing
+from search.plotting.drawing import (
+    COLOURS,
+    Drawing,
+    Line,
+    baseline_look,
+    logarithmic_means,
+    visible,
+)
+from search.plotting.free_runs import baseline_lines, error_line, rollout_drawing
 from search.records import Example
 
 

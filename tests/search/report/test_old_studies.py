@@ -9,7 +9,7 @@ import pytest
 
 from search.analysis.status import run_summary
 from search.analysis.study_results import StudyResults
-from search.dashboard.study_figures import study_figures
+from search.dashboard.study_pages import study_figures
 from search.export import export_of, read_export
 from search.report.page import write_report
 from search.storage import Storage, open_storage, upgrade_storage

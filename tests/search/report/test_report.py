@@ -17,8 +17,7 @@ from search.analysis.wording import (
     shown_score,
 )
 from search.errors import UnknownStudyError, UsageError
-from search.report.page import write_report
-from search.report.study_section import StudyReport, study_report
+from search.report.page import StudyReport, study_report, write_report
 from search.storage import Storage
 
 if TYPE_CHECKING:
@@ -117,7 +116,7 @@ def test_every_baseline_is_drawn_and_the_best_one_at_once(finished: Invented) ->
 
 def test_verdicts_and_states_are_counted(finished: Invented) -> None:
     report = report_on(finished)
-    counts = {verdict.verdict: verdict.count for verdict in report.verdicts}
+    counts = {row.verdict: row.complete + row.pruned for row in report.verdicts}
     assert sum(counts.values()) == 5  # the failed trial has none
     assert sum(verdict.share for verdict in report.verdicts) == pytest.approx(1)
     facts = dict(report.facts)
@@ -135,15 +134,14 @@ def test_every_trial_counts_for_each_of_its_parameters(finished: Invented) -> No
     report = report_on(finished)
     assert report.importances is None
     assert "50 complete trials" in report.importances_note
-    found = {e.parameter: e.values for e in [*report.effects, *report.more_effects]}
-    assert sum(value.trials.trials for value in found["cell"]) == 5
-    assert sum(value.trials.complete for value in found["learning_rate"]) == 3
+    found = {e.parameter: e.values for e in report.effects}
+    assert sum(group.trials for _, group in found["cell"]) == 5
+    assert sum(group.complete for _, group in found["learning_rate"]) == 3
     assert "modes" not in found  # of one value
 
 
 def test_every_verdict_of_a_complete_trial_has_an_example(finished: Invented) -> None:
     for verdict in report_on(finished).verdicts:
-        assert verdict.count == verdict.complete + verdict.pruned
         assert (verdict.example is not None) == (verdict.complete > 0)
         if verdict.example is not None:
             assert verdict.example.url.startswith("data:image/png;base64,")
@@ -198,11 +196,11 @@ def test_a_study_in_which_nothing_is_complete_has_a_report(
 
 
 def test_commands_name_the_study_and_hide_the_password() -> None:
-    lines = [command.line for command in commands("x", "postgresql://me:***@host/db")]
+    lines = [line for line, _ in commands("x", "postgresql://me:***@host/db")]
     assert lines[0] == "export FREERUN_STORAGE='postgresql://me:***@host/db'"
     for command in ("run x", "export x", "retrain x-export", "forecast x-export"):
         assert any(f"freerun {command}" in line for line in lines)
-    assert "password" in commands("x", "postgresql://me:***@host/db")[0].purpose
+    assert "password" in commands("x", "postgresql://me:***@host/db")[0][1]
 
 
 class _References(HTMLParser):

@@ -5,8 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.errors import SeriesError
-from search.series.even_steps import TimeLabelError
-from search.series.time_column import read_interval
+from search.series.time_column import TimeLabelError, read_interval
 
 
 @pytest.mark.parametrize(

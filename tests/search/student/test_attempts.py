@@ -15,8 +15,7 @@ import pytest
 from search.analysis.study_results import StudyResults
 from search.plotting.artifacts import trial_artifacts
 from search.records import Record
-from search.report.page import write_report
-from search.report.parts import Section
+from search.report.page import Section, write_report
 from search.running.worker import Worker
 from search.storage import Storage, StudyReader, StudyStore, open_storage
 from search.student.findings import ComponentEffect, StudyFindings, study_findings
@@ -203,9 +202,9 @@ def test_what_goes_along_with_a_component_is_said(found: StudyFindings) -> None:
     assert any(effect.along for effect in found.effects)
     chosen = [
         ComponentEffect(
-            "context", "windows of 4", ("autonomous", "state estimate"), 1234.0, 2.0, 2e4, 0.1, 16
+            "context", "windows of 4", ("autonomous", "state estimate"), 1234.0, 2.0, 2e4, 16
         ),
-        ComponentEffect("schedule", "a constant learning rate", (), 1.5, 1.1, 2.0, 0.1, 16),
+        ComponentEffect("schedule", "a constant learning rate", (), 1.5, 1.1, 2.0, 16),
     ]
     said = " ".join(what_the_winner_needs(chosen))
     assert (

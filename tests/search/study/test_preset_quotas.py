@@ -14,8 +14,7 @@ from pydantic import ValidationError
 from models.methods import Choices
 from search.errors import StudyFileError, UsageError
 from search.study.definition import StudyDefinition, differing_keys
-from search.study.preset_quotas import open_names
-from search.study.presets import BY_NAME, PRESETS
+from search.study.presets import BY_NAME, PRESETS, open_names
 from search.study.space import PRESET, parameters
 from search.study.study_file import read_stored_definition, read_study_file
 
@@ -219,7 +218,7 @@ def test_a_trial_samples_its_preset_and_what_that_leaves_open(chosen: set[str], 
         assert trial.distributions == full.distributions(params)
         fixed = BY_NAME[str(params[PRESET])].fixed
         known = {**fixed, **params}
-        applying = {row.name for row in parameters() if row.applies(known)}
+        applying = {row.name for row in parameters() if row.when.holds(known)}
         assert set(params) == {PRESET, *(applying & set(definition.space) - set(fixed))}
         # The parameters that are stored tell all, in the terms of a space without presets.
         candidate = full.resolve(dict(params))

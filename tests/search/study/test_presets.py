@@ -10,8 +10,15 @@ from models.training.losses.squared_error import ProfessorForcing, SquaredError
 from models.training.options.noise import Noise
 from models.training.trained_network import TrainedNetwork
 from search.study.definition import StudyDefinition
-from search.study.preset_quotas import open_names, within
-from search.study.presets import BASELINE_NAME, BY_NAME, PRESETS, REPORT_STD, VARIED
+from search.study.presets import (
+    BASELINE_NAME,
+    BY_NAME,
+    PRESETS,
+    REPORT_STD,
+    VARIED,
+    open_names,
+    within,
+)
 from search.study.space import PRESET, Parameter, check_complete, parameter_named, parameters
 from search.study.study_file import read_study_file
 
@@ -110,7 +117,7 @@ def test_what_a_preset_fixes_has_a_meaning_applies_and_is_enough(preset: object)
         row = named(name)
         kept = row.values.check(name, value)
         assert (kept, type(kept)) == (value, type(value))
-        assert row.can_apply(space)
+        assert row.when.can_hold(space)
 
 
 @pytest.mark.parametrize("name", ["warmed-up", "running-on-state"])
@@ -120,7 +127,9 @@ def test_what_is_not_of_the_report_leaves_the_default_space_open(name: str) -> N
     assert open_names(DEFAULTS, fixed) == [
         row.name
         for row in parameters()
-        if row.name in DEFAULTS and row.can_apply(within(DEFAULTS, fixed)) and row.name not in fixed
+        if row.name in DEFAULTS
+        and row.when.can_hold(within(DEFAULTS, fixed))
+        and row.name not in fixed
     ]
 
 
@@ -162,7 +171,7 @@ def test_the_recipe_has_its_numbers_and_may_have_its_learning_rate() -> None:
     assert network.optimiser.batch_size * network.rollout_steps == 600
     # Free-running, teacher-forced and matching loss, 1 : 1 : 1.
     share = network[SquaredError].teacher_weight
-    assert 1 - share == share == network[ProfessorForcing].weight
+    assert 1 - share == share == network[ProfessorForcing].professor_weight
     definition = read_study_file(STUDIES / "report.toml").definition
     assert definition.space["learning_rate"].contains(2e-4)
     assert definition.space["hidden_units"].contains(32)
@@ -171,7 +180,7 @@ def test_the_recipe_has_its_numbers_and_may_have_its_learning_rate() -> None:
 def test_professor_forcing_adds_only_the_match_to_teacher_forcing() -> None:
     network = network_of("professor-forcing")
     error = network[SquaredError]
-    assert (error.teacher_weight, network[ProfessorForcing].weight) == (1.0, 1.0)
+    assert (error.teacher_weight, network[ProfessorForcing].professor_weight) == (1.0, 1.0)
     assert error.teacher_span == "rollout"
 
 

@@ -1,27 +1,20 @@
 """Noise: each member's own, from its own generator, of its own size."""
 
-from collections.abc import Callable
-
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from models.training.options.noise import InputNoise, MemberNoise, StateNoise
-from models.training.trained_network import TrainedNetwork
+from models.training.options.noise import MemberNoise
 
 CPU = torch.device("cpu")
-Make = Callable[..., TrainedNetwork]
 
 
 def generators(*seeds: int) -> list[Generator]:
     return [Generator().manual_seed(seed) for seed in seeds]
 
 
-def noise(
-    make_candidate: Make, stds: list[float], shape: tuple[int, ...] = (5, 2, 1)
-) -> MemberNoise:
-    candidates = [make_candidate(input_noise_std=std) for std in stds]
-    return MemberNoise(candidates, InputNoise, shape, 1, CPU)
+def noise(stds: list[float], shape: tuple[int, ...] = (5, 2, 1)) -> MemberNoise:
+    return MemberNoise(stds, shape, 1, CPU)
 
 
 def drawn(noise: MemberNoise, *seeds: int) -> Tensor:
@@ -30,16 +23,16 @@ def drawn(noise: MemberNoise, *seeds: int) -> Tensor:
     return found
 
 
-def test_each_member_has_noise_of_its_own_size(make_candidate: Make) -> None:
-    found = drawn(noise(make_candidate, [0.5, 2.0], (400, 10, 2)), 0, 1)
+def test_each_member_has_noise_of_its_own_size() -> None:
+    found = drawn(noise([0.5, 2.0], (400, 10, 2)), 0, 1)
     assert found.shape == (400, 2, 10, 2)
     for member, std in enumerate([0.5, 2.0]):
         assert found[:, member].std() == pytest.approx(std, rel=0.03)
         assert found[:, member].mean() == pytest.approx(0.0, abs=0.04 * std)
 
 
-def test_a_member_without_noise_takes_no_random_number(make_candidate: Make) -> None:
-    three, own = noise(make_candidate, [0.1, 0.0, 0.1]), generators(0, 1, 2)
+def test_a_member_without_noise_takes_no_random_number() -> None:
+    three, own = noise([0.1, 0.0, 0.1]), generators(0, 1, 2)
     found = three.draw(own)
     assert found is not None
     assert torch.equal(found[:, 1], torch.zeros(5, 2, 1))
@@ -47,16 +40,14 @@ def test_a_member_without_noise_takes_no_random_number(make_candidate: Make) -> 
     assert not torch.equal(own[0].get_state(), Generator().manual_seed(0).get_state())
 
 
-def test_noise_of_a_kind_that_no_member_uses_is_none(make_candidate: Make) -> None:
-    nobody = noise(make_candidate, [0.0, 0.0])
+def test_noise_that_no_member_has_is_none() -> None:
+    nobody = noise([0.0, 0.0])
     assert not nobody.is_used
     assert nobody.draw(generators(0, 1)) is None
-    others = [make_candidate(input_noise_std=0.1)] * 2
-    assert MemberNoise(others, StateNoise, (5, 2, 1), 1, CPU).draw(generators(0, 1)) is None
 
 
-def test_every_draw_is_fresh(make_candidate: Make) -> None:
-    both, two = noise(make_candidate, [1.0, 1.0]), generators(0, 1)
+def test_every_draw_is_fresh() -> None:
+    both, two = noise([1.0, 1.0]), generators(0, 1)
     first = both.draw(two)
     assert first is not None
     first = first.clone()
@@ -65,17 +56,16 @@ def test_every_draw_is_fresh(make_candidate: Make) -> None:
     assert not torch.equal(first, second)
 
 
-def test_company_changes_nothing(make_candidate: Make) -> None:
-    alone = drawn(noise(make_candidate, [0.3, 0.3]), 7, 7)
-    among = drawn(noise(make_candidate, [0.1, 0.0, 0.3]), 1, 2, 7)
+def test_company_changes_nothing() -> None:
+    alone = drawn(noise([0.3, 0.3]), 7, 7)
+    among = drawn(noise([0.1, 0.0, 0.3]), 1, 2, 7)
     assert torch.equal(alone[:, 0], among[:, 2])
 
 
-def test_branches_share_the_noise_of_their_member(make_candidate: Make) -> None:
+def test_branches_share_the_noise_of_their_member() -> None:
     """As they share what it would be without branches."""
-    candidates = [make_candidate(state_noise_std=std) for std in (0.1, 0.2)]
-    shape = (6, 2, 3, 4)  # slot, layer, batch, unit
-    branched = drawn(MemberNoise(candidates, StateNoise, shape, 2, CPU, shared=3), 0, 1)
+    stds, shape = (0.1, 0.2), (6, 2, 3, 4)  # slot, layer, batch, unit
+    branched = drawn(MemberNoise(stds, shape, 2, CPU, shared=3), 0, 1)
     assert branched.shape == (6, 2, 2, 3, 3, 4)
-    plain = drawn(MemberNoise(candidates, StateNoise, shape, 2, CPU), 0, 1)
+    plain = drawn(MemberNoise(stds, shape, 2, CPU), 0, 1)
     assert torch.equal(branched, plain.unsqueeze(3).expand_as(branched))

@@ -9,7 +9,7 @@ from optuna.samplers import RandomSampler
 
 from models.candidate import Candidate
 from models.methods import Choices, Domain, Scalar
-from models.methods.method import selector_values, selectors
+from models.methods.registry import selector_values, selectors
 from search.study.space import Space, complete_space, parameters
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
@@ -66,7 +66,7 @@ def other_values(name: str, params: Mapping[str, Scalar]) -> list[Scalar]:
         value
         for value in values
         if value != params[name]
-        and set(params) == {r.name for r in parameters() if r.applies({**params, name: value})}
+        and set(params) == {r.name for r in parameters() if r.when.holds({**params, name: value})}
     ]
 
 

@@ -11,7 +11,7 @@ from models.closed_form.forms.esn import ESN
 from models.closed_form.forms.nvar import NVAR
 from models.closed_form.forms.ssa import SSA
 from models.methods import Choices, Domain, Scalar, SettingError
-from models.methods.when import TRAINED
+from models.methods.condition import TRAINED
 from models.network.options.shape import Residual, Scaling
 from models.training.options.augmentation import TimeReversal
 from search.errors import UsageError
@@ -51,7 +51,7 @@ def default_of(name: str) -> Domain:
 
 def test_training_has_no_part_in_a_space_of_closed_forms() -> None:
     space = space_of(cell=FORMS)
-    assert set(space) == {p.name for p in parameters() if p.can_apply(space)}
+    assert set(space) == {p.name for p in parameters() if p.when.can_hold(space)}
     for name in space:
         parameter = parameter_named(name)
         assert parameter is not None
@@ -88,14 +88,14 @@ def test_candidates_have_their_own_names_of_size_and_context() -> None:
     assert esn.spectral_radius == 0.9
     nvar = fitted(cell="nvar", nvar_delays=4, delay_stride=6, degree=2).form
     assert isinstance(nvar, NVAR)
-    assert (nvar.delays, nvar.context_steps, nvar.degree) == (4, 19, 2)
+    assert (nvar.nvar_delays, nvar.context_steps, nvar.degree) == (4, 19, 2)
     order = fitted(cell="ar", ar_order=64)
     assert isinstance(order.form, AR)
     assert (order.form.context_steps, order.form.regularisation) == (64, "held-out")
     assert (order[Scaling].offset, order[TimeReversal].time_reversal) == (False, True)
     subspace = fitted(cell="ssa", ssa_window=200, regularisation="given", ssa_rank=3).form
     assert isinstance(subspace, SSA)
-    assert (subspace.context_steps, subspace.components) == (200, 3)
+    assert (subspace.context_steps, subspace.ssa_rank) == (200, 3)
 
 
 def test_a_closed_form_has_no_setting_of_training() -> None:

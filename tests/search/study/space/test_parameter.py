@@ -2,7 +2,7 @@
 
 from models.methods import Choices, Condition, Is, IsNot, methods
 from models.methods.condition import Above, AllOf, AnyOf, Selects
-from models.methods.method import selector_values, selectors
+from models.methods.registry import selector_values, selectors
 from search.study.space import Parameter, parameter_named, parameters, read_domain
 
 PARAMETERS = parameters()
@@ -68,14 +68,14 @@ def test_the_default_of_a_selector_has_the_methods_that_are_searched() -> None:
 def test_conditions_rest_on_parameters_that_are_sampled_before() -> None:
     before: set[str] = set()
     for parameter in PARAMETERS:
-        assert names_in(parameter.condition) <= before, parameter.name
+        assert names_in(parameter.when) <= before, parameter.name
         before.add(parameter.name)
 
 
 def test_a_conditions_phrase_names_what_it_rests_on() -> None:
     for parameter in PARAMETERS:
-        for name in names_in(parameter.condition):
-            assert name in str(parameter.condition), parameter.name
+        for name in names_in(parameter.when):
+            assert name in str(parameter.when), parameter.name
 
 
 def test_every_default_is_among_the_values_of_its_parameter() -> None:
@@ -116,10 +116,10 @@ def test_the_parameters_of_a_cohort_are_choices_so_that_cohorts_form() -> None:
 def test_a_condition_that_several_methods_share_holds_for_each_of_them() -> None:
     warm_up = named("warm_up_steps")
     assert {owner.name for owner in warm_up.owners} == {"state", "esn"}
-    assert warm_up.applies({"cell": "esn"})
-    assert warm_up.applies({"cell": "gru", "context": "state"})
-    assert not warm_up.applies({"cell": "gru", "context": "window"})
-    assert not warm_up.applies({"cell": "ar"})
+    assert warm_up.when.holds({"cell": "esn"})
+    assert warm_up.when.holds({"cell": "gru", "context": "state"})
+    assert not warm_up.when.holds({"cell": "gru", "context": "window"})
+    assert not warm_up.when.holds({"cell": "ar"})
 
 
 def test_every_parameter_has_a_sentence_for_people() -> None:

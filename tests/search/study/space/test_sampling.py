@@ -93,7 +93,7 @@ def test_samples_are_in_the_order_of_the_domains() -> None:
 def test_every_sample_has_what_applies_nothing_else_and_resolves(seed: int) -> None:
     space = full_space(train_steps=600)
     params = sample(seed, space)
-    assert set(params) == {row.name for row in PARAMETERS if row.applies(params)}
+    assert set(params) == {row.name for row in PARAMETERS if row.when.holds(params)}
     candidate = Space(space).resolve(params)
     assert from_plain(json.loads(json.dumps(to_plain(candidate)))) == candidate
     assert candidate.least_steps <= 600

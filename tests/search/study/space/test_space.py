@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.methods import Choices, FloatRange, IntRange, SettingError, largest
-from models.methods.when import TRAINED
+from models.methods.condition import TRAINED
 from models.network.options.context import Window
 from models.training.trained_network import TrainedNetwork
 from search.study.space import (
@@ -31,7 +31,7 @@ def named(name: str) -> Parameter:
 
 
 def test_without_a_word_the_space_is_the_default_in_the_order_of_the_parameters() -> None:
-    rows = [row for row in PARAMETERS if row.searched and row.can_apply(DEFAULT)]
+    rows = [row for row in PARAMETERS if row.searched and row.when.can_hold(DEFAULT)]
     assert list(DEFAULT.items()) == [(row.name, row.default) for row in rows]
     assert "hidden_units" in DEFAULT
 
@@ -109,7 +109,7 @@ def test_parameters_that_no_candidate_could_have_are_left_out() -> None:
     space = complete_space(read_space(raw), 600)
     left_out = set(DEFAULT) - set(space)
     assert left_out == {
-        row.name for row in PARAMETERS if row.name in DEFAULT and not row.can_apply(space)
+        row.name for row in PARAMETERS if row.name in DEFAULT and not row.when.can_hold(space)
     }
     assert left_out >= {
         *("modes", "window_steps", "window_rollout_steps"),

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import Generator, nn
 
-from models.network.head import Dense
+from models.network.forecaster import Dense
 from models.network.parameters import Layout
 
 MEMBERS, BATCH, SLOTS, INPUTS, OUTPUTS = 3, 4, 2, 5, 3
@@ -18,13 +18,8 @@ def test_output_and_gradients_are_those_of_torch(activation: str) -> None:
         [layout.pack(Dense.initialise(INPUTS, OUTPUTS, generator)) for _ in range(MEMBERS)]
     )
     gradients = torch.zeros_like(weights)
-    layer = Dense(
-        layout.views(weights),
-        layout.views(gradients),
-        slots=SLOTS,
-        batch=BATCH,
-        activation=activation,
-    )
+    layer = Dense(layout.views(weights), layout.views(gradients), slots=SLOTS, batch=BATCH)
+    layer.activation = activation
     inputs = torch.randn(SLOTS, MEMBERS, BATCH, INPUTS, generator=generator)
     grads = torch.randn(SLOTS, MEMBERS, BATCH, OUTPUTS, generator=generator)
     outputs = [layer.forward(slot, inputs[slot].clone()).clone() for slot in range(SLOTS)]

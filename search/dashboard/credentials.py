@@ -1,25 +1,26 @@
-"""Passwords as they may be kept: a name and a scrypt hash in one line.
-
-    ada:scrypt:32768:8:3:SALT:KEY
-
-SALT and KEY are URL-safe base64. scrypt (Percival 2009, RFC 7914) takes its cost from the line, so
-that a later version can raise it.
-"""
+"""What opens the dashboard: a password or a link that works once, then a session's cookie."""
 
 import base64
-import binascii
 import hashlib
 import hmac
 import os
 import secrets
-from collections.abc import Mapping
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 
 from search.errors import UsageError
 
-LOGIN_VARIABLE, FILE_VARIABLE = "FREERUN_DASHBOARD_LOGIN", "FREERUN_DASHBOARD_LOGIN_FILE"
+LOGIN_PATH = "/login"
+_LOGIN_VARIABLE, _FILE_VARIABLE = "FREERUN_DASHBOARD_LOGIN", "FREERUN_DASHBOARD_LOGIN_FILE"
+
+SESSION_SECONDS = 12 * 3600
+# Tries of one address, and of all together: passwords may be tried from many addresses.
+PER_ADDRESS, OF_ALL = 5, 50
+WINDOW_SECONDS = 60.0
 
 # One of the settings that OWASP's password storage cheat sheet recommends: 32 MiB, a third of a
 # second.
@@ -34,7 +35,13 @@ _one_at_a_time = Lock()
 
 @dataclass(frozen=True)
 class Credentials:
-    """Who may log in. salt, key: bytes; the others are scrypt's parameters."""
+    """Who may log in: a name and a scrypt hash, kept as one line without the password.
+
+        ada:scrypt:32768:8:3:SALT:KEY
+
+    SALT and KEY are URL-safe base64. scrypt (Percival 2009, RFC 7914) takes its cost from the line,
+    so that a later version can raise it.
+    """
 
     user: str
     cost: int
@@ -67,7 +74,7 @@ class Credentials:
             )
             if kind != "scrypt" or not read._is_sound:
                 raise ValueError(kind)
-        except (ValueError, binascii.Error):
+        except ValueError:
             raise UsageError(f"{where} must hold one line {_FORM}, but does not") from None
         return read
 
@@ -105,13 +112,15 @@ class Credentials:
         return bool(self.user) and is_power and is_positive and needed < _MOST_BYTES and is_long
 
 
-def credentials_of(login_file: Path | None, environment: Mapping[str, str]) -> Credentials | None:
+def credentials_of(
+    login_file: Path | None, environment: Mapping[str, str] = os.environ
+) -> Credentials | None:
     """Who may log in: from a file, else from the environment; None where neither is given.
 
     Raises UsageError for a file that can't be read and for a line that is no login.
     """
-    if login_file is None and environment.get(FILE_VARIABLE):
-        login_file = Path(environment[FILE_VARIABLE])
+    if login_file is None and environment.get(_FILE_VARIABLE):
+        login_file = Path(environment[_FILE_VARIABLE])
     if login_file is not None:
         try:
             return Credentials.from_line(login_file.read_text(), str(login_file))
@@ -120,10 +129,81 @@ def credentials_of(login_file: Path | None, environment: Mapping[str, str]) -> C
             raise UsageError(
                 f"the login file {login_file} can't be read: {reason}; name another one"
             ) from error
-    line = environment.get(LOGIN_VARIABLE)
-    return Credentials.from_line(line, LOGIN_VARIABLE) if line else None
+    line = environment.get(_LOGIN_VARIABLE)
+    return Credentials.from_line(line, _LOGIN_VARIABLE) if line else None
 
 
-def credentials_of_process(login_file: Path | None) -> Credentials | None:
-    """Who may log in, by the environment of this process."""
-    return credentials_of(login_file, os.environ)
+class OneTimeLink:
+    """A secret that logs in whoever shows it first; a new one is announced when it is used.
+
+    announce: called with the path and query of the link.
+    """
+
+    def __init__(self, announce: Callable[[str], None]) -> None:
+        self._announce = announce
+        self._lock = Lock()
+        self._renew()
+
+    def take(self, token: str) -> bool:
+        """Whether this is the secret, which then is used up."""
+        with self._lock:
+            is_right = hmac.compare_digest(token.encode(), self._token.encode())
+            if is_right:
+                self._renew()
+            return is_right
+
+    def _renew(self) -> None:
+        self._token = secrets.token_urlsafe(24)
+        self._announce(f"{LOGIN_PATH}?token={self._token}")
+
+
+class Sessions:
+    """Signs and checks cookies by a key that dies with the process."""
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._key = secrets.token_bytes(32)
+        self._clock = clock
+
+    def issue(self) -> str:
+        """Return a cookie's value for a new session."""
+        ends = str(int(self._clock()) + SESSION_SECONDS)
+        return f"{ends}.{self._sign(ends)}"
+
+    def is_valid(self, value: str) -> bool:
+        """Whether this process issued the value within the last `SESSION_SECONDS`."""
+        ends, _, signature = value.partition(".")
+        # The signature first: only then are these the digits that were written.
+        if not hmac.compare_digest(signature.encode(), self._sign(ends).encode()):
+            return False
+        return self._clock() < int(ends)
+
+    def _sign(self, ends: str) -> str:
+        return hmac.digest(self._key, ends.encode(), "sha256").hex()
+
+
+class LoginLimit:
+    """Counts logins that were tried within the last minute; safe with threads."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = Lock()
+        self._latest: deque[tuple[float, str]] = deque()
+
+    def wait_seconds(self, address: str) -> float:
+        """Count a try and return 0.0, or return how long the address has to wait."""
+        with self._lock:
+            now = self._clock()
+            while self._latest and self._latest[0][0] <= now - WINDOW_SECONDS:
+                self._latest.popleft()
+            own = [at for at, whose in self._latest if whose == address]
+            if len(own) < PER_ADDRESS and len(self._latest) < OF_ALL:
+                self._latest.append((now, address))
+                return 0.0
+            oldest = own[0] if len(own) >= PER_ADDRESS else self._latest[0][0]
+            return oldest + WINDOW_SECONDS - now
+
+    def forget(self, address: str) -> None:
+        """Take back the tries of an address that has logged in."""
+        with self._lock:
+            kept = [(at, whose) for at, whose in self._latest if whose != address]
+            self._latest = deque(kept)

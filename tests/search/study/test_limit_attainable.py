@@ -3,7 +3,7 @@ from typing import Any
 import pytest
 
 from search.study.definition import StudyDefinition
-from search.study.limit.limit import attainable_nmse, context_limit
+from search.study.limit import attainable_nmse, context_limit
 
 SINE: dict[str, Any] = {
     "name": "waves",
@@ -15,8 +15,8 @@ SINE: dict[str, Any] = {
 def test_it_is_the_limit_of_the_context_over_the_horizon_of_validation() -> None:
     definition = StudyDefinition.model_validate(SINE)
     found = attainable_nmse(definition, 16)
-    assert found == context_limit(definition.series, 16, 400).nmse  # type: ignore[arg-type]
-    assert found != context_limit(definition.series, 16, 1000).nmse  # type: ignore[arg-type]
+    assert found == context_limit(definition.series, 16, 400).nmse
+    assert found != context_limit(definition.series, 16, 1000).nmse
 
 
 @pytest.mark.parametrize(

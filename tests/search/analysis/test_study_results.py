@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from search.analysis.winner import outcomes, winner_of
+from search.analysis.study_results import outcomes, winner_of
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent

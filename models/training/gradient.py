@@ -1,27 +1,29 @@
-"""The gradient of a cohort's objective by unrolling its forecasters over their subsequences."""
+"""The gradient of a cohort's objective: by a walk over time, or without one where all is linear."""
 
-from __future__ import annotations
+from collections.abc import Mapping
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
-from models.clip import CLIP_STD
 from models.network.forecaster import Forecaster
+from models.network.linear import EstimatedRun, LinearRun
+from models.network.options.instance_norm import InstanceScale
 from models.network.options.segments import fold, unfold
 from models.network.plan import Step, plan
 from models.network.unroll import Unroll
 from models.network.walk import Walk
 from models.tensors import (
+    CLIP_STD,
     MemberBatchChannel,
     MemberBatchUnit,
     MemberParameter,
     TimeMemberBatchChannel,
 )
-from models.training.batches import Batch
+from models.training.batches import Batch, SubsequenceShape
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.growth import DISPLACEMENT
 from models.training.objective import Objective
-from models.training.subsequences import SubsequenceShape
 from models.training.trained_network import TrainedNetwork
 
 
@@ -205,3 +207,89 @@ class UnrolledGradient:
         """A view `[..., branch, batch, unit]` of `[..., branch * batch, unit]`."""
         branched: Tensor = values.unflatten(-2, (self.branches, self.batch))
         return branched
+
+
+# Members whose free runs are computed together: more would need matrices that no longer fit into
+# the processor's caches, and gain nothing.
+MEMBERS_TOGETHER = 32
+
+
+@dataclass(frozen=True, eq=False)
+class LinearGradient:
+    """The same forecasts as `UnrolledGradient` has, but for the clip, and their gradient.
+
+    For candidates that are linear (`TrainedNetwork.is_linear`): they have one branch.
+    """
+
+    forecaster: Forecaster
+    weights: MemberParameter
+    grads: MemberParameter
+    shape: SubsequenceShape
+
+    def add(self, batch: Batch, objective: Objective, step: int) -> None:
+        """Add the gradient of the batch of optimiser step `step`."""
+        error_weights = objective.error_weights(step)[:, :, 0]
+        members = torch.arange(len(self.weights), device=self.weights.device)
+        for rows in members.tensor_split(-(-len(members) // MEMBERS_TOGETHER)):
+            part = slice(int(rows[0]), int(rows[-1]) + 1)
+            self._add_part(batch, objective, step, error_weights, part)
+
+    def _add_part(
+        self, batch: Batch, objective: Objective, step: int, error_weights: Tensor, part: slice
+    ) -> None:
+        first = self.shape.one_step_from
+        weights = self.weights[part].detach().requires_grad_()
+        outputs = self._outputs(self.forecaster.layout().views(weights), batch, part)
+        targets = batch.targets[first:, part]
+        errors = outputs.detach() - targets
+        if batch.output_noise is not None:
+            errors = errors + batch.output_noise[first:, part]
+        grads = errors * error_weights[first:, part]
+        rollout = slice(self.shape.warm_up - first, None)
+        truth = targets[rollout]
+        further = objective.further_gradient(errors[rollout] + truth, truth, step, part)
+        if further is not None:
+            grads[rollout] += further
+        # As a sum, since a backward step that is given a gradient imports a symbolic algebra.
+        (outputs * grads).sum().backward()
+        assert weights.grad is not None
+        self.grads[part] += weights.grad
+
+    def _outputs(
+        self, parameters: Mapping[str, Tensor], batch: Batch, part: slice
+    ) -> TimeMemberBatchChannel:
+        """From the first position that is forecast on."""
+        context = batch.reads[: self.shape.warm_up, part]
+        noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
+        fed_back = None if noise is None else noise[self.shape.warm_up :, part]
+        if not self.forecaster.architecture.has_instance_norm:
+            return self._forecasts(parameters, context, fed_back)
+        scale = InstanceScale.of(context)
+        fed_back = None if fed_back is None else fed_back / scale.std
+        return scale.restored(self._forecasts(parameters, scale.normalised(context), fed_back))
+
+    def _forecasts(
+        self,
+        parameters: Mapping[str, Tensor],
+        context: TimeMemberBatchChannel,
+        noise: TimeMemberBatchChannel | None,
+    ) -> TimeMemberBatchChannel:
+        """The same in the units in which the network reads and forecasts."""
+        architecture, shape = self.forecaster.architecture, self.shape
+        reads = context.permute(1, 2, 0, 3).contiguous()
+        if architecture.estimates_state:
+            estimated = EstimatedRun.of(architecture, parameters)
+            return estimated.outputs(reads, shape.rollout, shape.one_step_from).permute(2, 0, 1, 3)
+        fed_back = None if noise is None else noise[..., 0].permute(1, 2, 0)
+        run = LinearRun.of(architecture, parameters)
+        outputs = run.free_run(reads[..., 0], shape.rollout, fed_back)
+        if shape.one_step_from < shape.warm_up:
+            one_step = run.one_step(reads[..., 0], shape.one_step_from)
+            outputs = torch.cat([one_step[:, :, :-1], outputs], dim=2)
+        return outputs.permute(2, 0, 1).unsqueeze(3)
+
+
+def _sum(one: Tensor | None, other: Tensor | None) -> Tensor | None:
+    if one is None or other is None:
+        return other if one is None else one
+    return one + other

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from search.errors import UsageError
 from search.series import FloatArray, SineSeries
-from search.study.limit.limit import (
+from search.study.limit import (
     ContextLimit,
     checked_samples,
     compared_with_floor,

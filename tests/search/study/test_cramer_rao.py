@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from search.series import SineSeries
-from search.study.limit.cramer_rao import cramer_rao_nmse
+from search.study.cramer_rao import cramer_rao_nmse
 
 
 def textbook(series: SineSeries, train_steps: int, horizon_steps: int) -> float:

@@ -9,14 +9,14 @@ import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import numpy as np
 
 from search.errors import UsageError
 from search.series import FloatArray, SineSeries
+from search.study.cramer_rao import cramer_rao_nmse
 from search.study.definition import StudyDefinition
-from search.study.limit.cramer_rao import cramer_rao_nmse
 
 DEFAULT_SAMPLES = (4, 16, 64, 256)
 # With fewer draws, a mean of these long-tailed errors says little.
@@ -38,20 +38,10 @@ _BLOCK = 64
 _LEAST_NOISE_RATIO = 1e-15
 
 
-class _Draws(NamedTuple):
-    """True phases on the rising half circle and two unit Gaussian noises, `[draw, 1]` each."""
-
-    phase: FloatArray
-    level_noise: FloatArray
-    slope_noise: FloatArray
-
-
-class _Quadrature(NamedTuple):
-    """Nodes and weights on 0..1, and the distance in radians up to which they stay even."""
-
-    inner: float
-    nodes: FloatArray
-    weights: FloatArray
+# True phases on the rising half circle, unit Gaussian noises of level and slope, `[draw, 1]` each.
+_Draws = tuple[FloatArray, FloatArray, FloatArray]
+# The distance in radians up to which nodes on 0..1 stay even; nodes and weights, `[node]` each.
+_Quadrature = tuple[float, FloatArray, FloatArray]
 
 
 @dataclass(frozen=True)
@@ -81,11 +71,7 @@ class Limit:
 
 
 def sine_limit(
-    series: SineSeries,
-    *,
-    train_steps: int,
-    horizon_steps: int,
-    samples: Sequence[int] = (),
+    series: SineSeries, *, train_steps: int, horizon_steps: int, samples: Sequence[int] = ()
 ) -> Limit:
     """Compute the limits of a sine for a training span and a free run right behind it.
 
@@ -115,6 +101,8 @@ def checked_samples(samples: Sequence[int], train_steps: int) -> list[int]:
     return sorted(set(samples or default))
 
 
+# A fifth of a second each, and a study has a handful of contexts for thousands of trials.
+@cache
 def context_limit(series: SineSeries, samples: int, horizon_steps: int) -> ContextLimit:
     """Return the least mean NMSE of free runs over `horizon_steps` after `samples` noisy samples.
 
@@ -186,11 +174,7 @@ def _draws() -> Iterator[_Draws]:
         block = spread[first : first + _BLOCK]
         # Box and Muller (1958)
         radius, angle = np.sqrt(-2 * np.log1p(-block[:, 1:2])), 2 * math.pi * block[:, 2:]
-        yield _Draws(
-            phase=(block[:, :1] - 0.5) * math.pi,
-            level_noise=radius * np.cos(angle),
-            slope_noise=radius * np.sin(angle),
-        )
+        yield (block[:, :1] - 0.5) * math.pi, radius * np.cos(angle), radius * np.sin(angle)
 
 
 def _quadrature(axis: float) -> _Quadrature:
@@ -200,7 +184,7 @@ def _quadrature(axis: float) -> _Quadrature:
     nodes, weights = np.polynomial.legendre.leggauss(
         math.ceil(10 * math.asinh(math.pi / inner)) + 16
     )
-    return _Quadrature(inner, (nodes + 1) / 2, weights / 2)
+    return inner, (nodes + 1) / 2, weights / 2
 
 
 def _posterior_nmse(
@@ -243,13 +227,14 @@ def _phase_grid(phase: FloatArray, quadrature: _Quadrature) -> tuple[FloatArray,
     The nodes are stretched by a hyperbolic sine: evenly spaced up to `inner`, since a posterior
     can be that narrow at the truth, and further apart in proportion to the distance from it.
     """
+    inner, nodes, weights = quadrature
     lengths = np.stack([math.pi / 2 - phase, -math.pi / 2 - phase], axis=1)  # [draw, side, 1]
     # Not 0, where a phase lies at an end and its side has no length.
-    stretch = np.arcsinh(np.abs(lengths) / quadrature.inner) + 1e-9
+    stretch = np.arcsinh(np.abs(lengths) / inner) + 1e-9
     scale = lengths / np.sinh(stretch)
-    offset = scale * np.sinh(stretch * quadrature.nodes)
-    slope = np.abs(scale) * stretch * np.cosh(stretch * quadrature.nodes)
-    return offset.reshape(len(phase), -1), (slope * quadrature.weights).reshape(len(phase), -1)
+    offset = scale * np.sinh(stretch * nodes)
+    slope = np.abs(scale) * stretch * np.cosh(stretch * nodes)
+    return offset.reshape(len(phase), -1), (slope * weights).reshape(len(phase), -1)
 
 
 def attainable_nmse(
@@ -264,10 +249,4 @@ def attainable_nmse(
     series, task = definition.series, definition.task
     if not isinstance(series, SineSeries) or task.score_against != "signal":
         return None
-    return _nmse(series, context_steps, horizon_steps or task.horizon_steps)
-
-
-# A fifth of a second each, and a study has a handful of contexts for thousands of trials.
-@cache
-def _nmse(series: SineSeries, context_steps: int, horizon_steps: int) -> float:
-    return context_limit(series, context_steps, horizon_steps).nmse
+    return context_limit(series, context_steps, horizon_steps or task.horizon_steps).nmse

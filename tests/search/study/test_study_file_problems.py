@@ -12,8 +12,7 @@ from models.methods import either
 from search.errors import StudyFileError
 from search.series import known_sources
 from search.study.definition import Search, StudyDefinition, Task
-from search.study.problems import complaints
-from search.study.study_file import read_study_file
+from search.study.study_file import complaints, read_study_file
 from tests.search.study.space.samples import all_cells
 
 HEAD = 'name = "x"\n'
