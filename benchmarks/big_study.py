@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 import optuna
 import torch
+from optuna.trial import TrialState
 
 from models import checkpoint
 from models.candidate import Candidate
@@ -31,8 +32,7 @@ from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.artifacts import trial_artifacts
 from search.records import Example, Origin
 from search.running.final import final_record
-from search.running.finishing import finished_trial
-from search.running.halving import Halving
+from search.running.finishing import Halving, finished_trial
 from search.series import FloatArray
 from search.storage import (
     Artifact,
@@ -171,7 +171,7 @@ class _Maker:
         )
 
     def _final(self, worker: int) -> None:
-        rows = [row for row in self.store.trial_rows() if row.state == "complete"]
+        rows = [row for row in self.store.frozen_trials() if row.state == TrialState.COMPLETE]
         rows.sort(key=lambda row: (row.value, row.number))
         best = rows[: self.definition.search.finalists]
         for purpose in ("final", "test"):
@@ -179,9 +179,9 @@ class _Maker:
             chosen = (
                 best if winner is None else [r for r in best if r.number == winner.trial.number]
             )
-            self.store.plan_final_jobs(purpose, [row.trial_id for row in chosen])
+            self.store.plan_final_jobs(purpose, [row._trial_id for row in chosen])
             while (job := self.store.claim_final_job(worker)) is not None:
-                (row,) = (row for row in chosen if row.trial_id == job.trial_id)
+                (row,) = (row for row in chosen if row._trial_id == job.trial_id)
                 search = self.definition.search
                 number = search.test_draws if purpose == "test" else search.final_replicas
                 views = [self.data.view(purpose, i) for i in range(number)]

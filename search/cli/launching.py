@@ -47,7 +47,7 @@ def launch(
         from search.running.ray_fleet import RayFleet
 
         fleet = RayFleet(
-            store, opened.url, workers, address, cpus_per_worker, gpus_per_worker, device
+            store, opened.url, workers, device, address, cpus_per_worker, gpus_per_worker
         )
         with shown_progress(store.name) as show:
             fleet.run(show, stopped)

@@ -115,8 +115,7 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
         exported, claim = winner.trial, _claim(winner.final)
         trained_with = winner.final.found.machine
     else:
-        (frozen,) = study.frozen_trials([study.trial(trial).trial_id])
-        exported = Trial.of(frozen)
+        exported = Trial.of(study.trial(trial))
         claim, trained_with = _search_claim(study, exported, definition), exported.record.machine
     jobs = study.final_jobs()
     done = [*outcomes(jobs, "final"), *outcomes(jobs, "test")]

@@ -26,7 +26,6 @@ from search.storage.records import (
     ScoredTrial,
     StudySummary,
     Swept,
-    TrialRow,
     Upgrade,
     WorkerStatus,
 )
@@ -35,15 +34,14 @@ from search.storage.urls import redact
 if TYPE_CHECKING:
     from search.storage.leases import MAX_ATTEMPTS
     from search.storage.studies import Storage, StudyExistsError
-    from search.storage.study_reader import StudyReader
-    from search.storage.study_store import StudyStore
+    from search.storage.study_store import StudyReader, StudyStore
 else:
     # Importing these imports Optuna, which takes a second that a wrong URL need not wait for.
     _HOMES = {
         "MAX_ATTEMPTS": "leases",
         "Storage": "studies",
         "StudyExistsError": "studies",
-        "StudyReader": "study_reader",
+        "StudyReader": "study_store",
         "StudyStore": "study_store",
     }
 
@@ -78,7 +76,6 @@ __all__ = [
     "StudyStore",
     "StudySummary",
     "Swept",
-    "TrialRow",
     "Upgrade",
     "WorkerStatus",
     "open_storage",

@@ -9,14 +9,14 @@ import json
 import mimetypes
 import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any, BinaryIO
+from dataclasses import asdict
+from typing import Any, BinaryIO, NamedTuple
 
 from optuna.artifacts import ArtifactMeta
 from optuna.artifacts.exceptions import ArtifactNotFound
 from sqlalchemy import Connection, delete, insert, select, update
 
-from search.storage.database import Database
+from search.storage.database import Database, StudyTransaction
 from search.storage.records import Artifact, FinishedTrial
 from search.storage.tables import ARTIFACTS, BUDGETS, STUDIES
 
@@ -25,27 +25,26 @@ _META_PREFIX = "artifacts:"
 _DEFAULT_MIMETYPE = "application/octet-stream"
 
 
-@dataclass(slots=True)
-class StoredArtifacts:
-    """The attributes that a trial gets for its artifacts."""
+class ArtifactAttributes(NamedTuple):
+    """What a trial gets for its artifacts: "artifacts_left_out", the number of bytes that are not
+    stored, as a user attribute; as system attributes Optuna's metadata of what is stored."""
 
-    user_attributes: dict[str, Any] = field(default_factory=dict)
-    system_attributes: dict[str, Any] = field(default_factory=dict)
+    user: dict[str, Any]
+    system: dict[str, Any]
 
 
 def store(
-    connection: Connection, study_id: int, finished: Sequence[FinishedTrial]
-) -> dict[int, StoredArtifacts]:
+    study: StudyTransaction, finished: Sequence[FinishedTrial]
+) -> dict[int, ArtifactAttributes]:
     """Store the artifacts of trials as far as the limits of trial and study allow.
 
-    Returns each trial's attributes: Optuna's metadata of what is stored, and "artifacts_left_out",
-    the number of bytes that are not.
+    Returns the attributes that each trial gets.
     """
-    attributes = {trial.trial_id: StoredArtifacts() for trial in finished}
+    attributes = {trial.trial_id: ArtifactAttributes({}, {}) for trial in finished}
     if not any(trial.artifacts for trial in finished):
         return attributes
-    per_trial, study_room = _room(connection, study_id)
-    rows = []
+    per_trial, study_room = _room(study)
+    rows: list[dict[str, Any]] = []
     for trial in finished:
         trial_room, left_out = per_trial, 0
         for artifact in trial.artifacts:
@@ -55,26 +54,33 @@ def store(
                 continue
             trial_room -= size
             study_room -= size
-            row, meta = _row(study_id, trial.trial_id, artifact)
-            rows.append(row)
-            key = _META_PREFIX + meta.artifact_id
+            meta = _metadata(artifact)
+            rows.append(
+                {
+                    "artifact_id": meta.artifact_id,
+                    "study_id": study.study_id,
+                    "trial_id": trial.trial_id,
+                    "filename": artifact.filename,
+                    "content": artifact.content,
+                    "size": size,
+                }
+            )
             # JSON within JSON, as optuna.artifacts.upload_artifact writes it.
-            attributes[trial.trial_id].system_attributes[key] = json.dumps(asdict(meta))
+            stored = {_META_PREFIX + meta.artifact_id: json.dumps(asdict(meta))}
+            attributes[trial.trial_id].system.update(stored)
         if left_out:
-            attributes[trial.trial_id].user_attributes["artifacts_left_out"] = left_out
+            attributes[trial.trial_id].user["artifacts_left_out"] = left_out
     if rows:
-        connection.execute(insert(ARTIFACTS), rows)
-        _count_bytes(connection, study_id, sum(row["size"] for row in rows))
+        study.connection.execute(insert(ARTIFACTS), rows)
+        _count_bytes(study.connection, study.study_id, sum(row["size"] for row in rows))
     return attributes
 
 
-def read(connection: Connection, trial_id: int) -> list[Artifact]:
-    """Return the stored artifacts of a trial by the order of their names."""
-    rows = connection.execute(
-        select(ARTIFACTS.c.filename, ARTIFACTS.c.content)
-        .where(ARTIFACTS.c.trial_id == trial_id)
-        .order_by(ARTIFACTS.c.filename)
-    )
+def read(study: StudyTransaction, trial_id: int) -> list[Artifact]:
+    """Return the stored files of a trial in the order of their names."""
+    of_trial = select(ARTIFACTS.c.filename, ARTIFACTS.c.content)
+    of_trial = of_trial.where(ARTIFACTS.c.trial_id == trial_id).order_by(ARTIFACTS.c.filename)
+    rows = study.connection.execute(of_trial)
     return [Artifact(row.filename, row.content, _mimetype(row.filename)[0]) for row in rows]
 
 
@@ -112,36 +118,24 @@ class DatabaseArtifactStore:
             raise ArtifactNotFound("not found")
 
 
-def _room(connection: Connection, study_id: int) -> tuple[int, int]:
+def _room(study: StudyTransaction) -> tuple[int, int]:
     """Lock the budget; return the bytes that each trial, and the study, may still store."""
-    used = connection.execute(
-        select(BUDGETS.c.artifact_bytes).where(BUDGETS.c.study_id == study_id).with_for_update()
-    ).scalar_one()
-    limits = connection.execute(
-        select(STUDIES.c.artifact_bytes_per_trial, STUDIES.c.artifact_bytes_per_study).where(
-            STUDIES.c.study_id == study_id
-        )
-    ).one()
-    return limits.artifact_bytes_per_trial, limits.artifact_bytes_per_study - used
+    used = select(BUDGETS.c.artifact_bytes).where(BUDGETS.c.study_id == study.study_id)
+    used_bytes = study.connection.execute(used.with_for_update()).scalar_one()
+    limits = select(STUDIES.c.artifact_bytes_per_trial, STUDIES.c.artifact_bytes_per_study)
+    of_study = limits.where(STUDIES.c.study_id == study.study_id)
+    per_trial, per_study = study.connection.execute(of_study).one()
+    return per_trial, per_study - used_bytes
 
 
-def _row(study_id: int, trial_id: int, artifact: Artifact) -> tuple[dict[str, Any], ArtifactMeta]:
+def _metadata(artifact: Artifact) -> ArtifactMeta:
     mimetype, encoding = _mimetype(artifact.filename)
-    meta = ArtifactMeta(
+    return ArtifactMeta(
         artifact_id=str(uuid.uuid4()),
         filename=artifact.filename,
         mimetype=artifact.mimetype or mimetype,
         encoding=encoding,
     )
-    row = {
-        "artifact_id": meta.artifact_id,
-        "study_id": study_id,
-        "trial_id": trial_id,
-        "filename": artifact.filename,
-        "content": artifact.content,
-        "size": len(artifact.content),
-    }
-    return row, meta
 
 
 def _mimetype(filename: str) -> tuple[str, str | None]:

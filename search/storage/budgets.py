@@ -12,61 +12,73 @@ worker, Optuna's study.
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any
 
 from sqlalchemy import Connection, Row, exists, func, select, update
-from sqlalchemy.dialects import postgresql, sqlite
 
+from search.storage.database import StudyTransaction, upsert
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.records import Budget, Proposal, Quota
 from search.storage.tables import BUDGETS, QUOTAS, WORKERS, DatabaseNow
 
 
 def set_limits(
-    connection: Connection,
-    study_id: int,
+    study: StudyTransaction,
+    *,
     trials: int | None,
     minutes: float | None,
-    quota_trials: Mapping[str, int],
+    quota_trials: Mapping[str, int] = MappingProxyType({}),
 ) -> None:
-    """Set the limits of a study, None for no limit, and those of the quotas that are named."""
-    of_study = BUDGETS.c.study_id == study_id
-    connection.execute(update(BUDGETS).where(of_study).values(trials=trials, minutes=minutes))
-    set_quotas(connection, study_id, quota_trials)
+    """Set the limits: trials of any state and minutes of running time, None for no limit.
+
+    quota_trials: limits of new or known quotas by name; those that are not named keep theirs.
+    """
+    change(study, trials=trials, minutes=minutes)
+    set_quotas(study.connection, study.study_id, quota_trials)
 
 
-def set_stop(connection: Connection, study_id: int, *, requested: bool) -> None:
-    """Ask the workers of a study to end, or withdraw the request."""
-    of_study = BUDGETS.c.study_id == study_id
-    connection.execute(update(BUDGETS).where(of_study).values(stop_requested=requested))
+def request_stop(study: StudyTransaction) -> None:
+    """Ask all workers to end: they learn it at their next heartbeat, and can claim nothing."""
+    change(study, stop_requested=True)
 
 
-def read(connection: Connection, study_id: int, lease_seconds: float) -> Budget:
-    """Return the budget as it is now, without locking it."""
-    row = connection.execute(select(BUDGETS).where(BUDGETS.c.study_id == study_id)).one()
-    return _budget(connection, row, now(connection), lease_seconds)
+def clear_stop(study: StudyTransaction) -> None:
+    """Withdraw a request to stop."""
+    change(study, stop_requested=False)
 
 
-def count_time(connection: Connection, study_id: int, lease_seconds: float) -> Budget:
+def change(study: StudyTransaction, **columns: Any) -> None:
+    """Set columns of the study's budget."""
+    of_study = BUDGETS.c.study_id == study.study_id
+    study.connection.execute(update(BUDGETS).where(of_study).values(columns))
+
+
+def read(study: StudyTransaction) -> Budget:
+    """Return the limits and what is spent of them by now, without locking them."""
+    of_study = select(BUDGETS).where(BUDGETS.c.study_id == study.study_id)
+    return _budget(study, study.connection.execute(of_study).one(), now(study.connection))
+
+
+def count_time(study: StudyTransaction) -> Budget:
     """Count the running time up to now and return the budget, locked against other claims."""
-    of_study = BUDGETS.c.study_id == study_id
-    row = connection.execute(select(BUDGETS).where(of_study).with_for_update()).one()
-    at = now(connection)
-    budget = _budget(connection, row, at, lease_seconds)
-    connection.execute(
-        update(BUDGETS).where(of_study).values(spent_seconds=budget.spent_seconds, counted_until=at)
-    )
+    of_study = select(BUDGETS).where(BUDGETS.c.study_id == study.study_id)
+    row = study.connection.execute(of_study.with_for_update()).one()
+    at = now(study.connection)
+    budget = _budget(study, row, at)
+    change(study, spent_seconds=budget.spent_seconds, counted_until=at)
     return budget
 
 
-def pause_time(connection: Connection, study_id: int, lease_seconds: float) -> None:
+def pause_time(study: StudyTransaction) -> None:
     """Stop counting if no worker of the study is alive. The budget must be locked."""
     alive = exists().where(
-        WORKERS.c.study_id == study_id,
+        WORKERS.c.study_id == study.study_id,
         WORKERS.c.left_at.is_(None),
-        WORKERS.c.last_beat > now(connection) - lease_seconds,
+        WORKERS.c.last_beat > now(study.connection) - study.lease_seconds,
     )
-    of_study = BUDGETS.c.study_id == study_id
-    connection.execute(update(BUDGETS).where(of_study, ~alive).values(counted_until=None))
+    if not study.connection.scalar(select(alive)):
+        change(study, counted_until=None)
 
 
 def now(connection: Connection) -> float:
@@ -74,43 +86,10 @@ def now(connection: Connection) -> float:
     return connection.execute(select(DatabaseNow())).scalar_one()
 
 
-def _budget(
-    connection: Connection, row: Row[*tuple[object, ...]], at: float, lease: float
-) -> Budget:
-    in_study = OPTUNA_TRIALS.c.study_id == row.study_id
-    used = connection.execute(
-        select(func.count()).select_from(OPTUNA_TRIALS).where(in_study)
-    ).scalar_one()
-    since = None if row.counted_until is None else at - row.counted_until
-    # Negative where the clock was set back.
-    running = since if since is not None and 0 < since <= lease else 0.0
-    return Budget(
-        trials=row.trials,
-        minutes=row.minutes,
-        used_trials=used,
-        spent_seconds=row.spent_seconds + running,
-        stop_requested=row.stop_requested,
-        quotas=_quotas(connection, row.study_id),
-    )
-
-
 def set_quotas(connection: Connection, study_id: int, limits: Mapping[str, int]) -> None:
     """Set the limits of new or known quotas; what is used of them stays."""
-    if not limits:
-        return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(QUOTAS)
-    connection.execute(
-        statement.on_conflict_do_update(
-            index_elements=["study_id", "name"], set_={"trials": statement.excluded.trials}
-        ),
-        [{"study_id": study_id, "name": name, "trials": n} for name, n in sorted(limits.items())],
-    )
-
-
-def _quotas(connection: Connection, study_id: int) -> dict[str, Quota]:
-    of_study = select(QUOTAS).where(QUOTAS.c.study_id == study_id).order_by(QUOTAS.c.name)
-    return {row.name: Quota(row.trials, row.used) for row in connection.execute(of_study)}
+    rows = [{"study_id": study_id, "name": n, "trials": t} for n, t in sorted(limits.items())]
+    upsert(connection, QUOTAS, rows, "study_id", "name")
 
 
 def within_quotas(quotas: Mapping[str, Quota], proposals: Sequence[Proposal]) -> list[Proposal]:
@@ -134,9 +113,26 @@ def within_quotas(quotas: Mapping[str, Quota], proposals: Sequence[Proposal]) ->
     return allowed
 
 
-def use_quotas(connection: Connection, study_id: int, claimed: Sequence[Proposal]) -> None:
+def use_quotas(study: StudyTransaction, claimed: Sequence[Proposal]) -> None:
     """Count claimed proposals. The budget of the study must be locked."""
-    for name, trials in Counter(proposal.quota for proposal in claimed).items():
-        if name is not None:
-            of_quota = (QUOTAS.c.study_id == study_id, QUOTAS.c.name == name)
-            connection.execute(update(QUOTAS).where(*of_quota).values(used=QUOTAS.c.used + trials))
+    for name, trials in Counter(p.quota for p in claimed if p.quota is not None).items():
+        of_quota = (QUOTAS.c.study_id == study.study_id, QUOTAS.c.name == name)
+        counted = update(QUOTAS).where(*of_quota).values(used=QUOTAS.c.used + trials)
+        study.connection.execute(counted)
+
+
+def _budget(study: StudyTransaction, row: Row[*tuple[Any, ...]], at: float) -> Budget:
+    in_study = OPTUNA_TRIALS.c.study_id == study.study_id
+    used = select(func.count()).select_from(OPTUNA_TRIALS).where(in_study)
+    quotas = select(QUOTAS).where(QUOTAS.c.study_id == study.study_id).order_by(QUOTAS.c.name)
+    since = None if row.counted_until is None else at - row.counted_until
+    # Negative where the clock was set back.
+    running = since if since is not None and 0 < since <= study.lease_seconds else 0.0
+    return Budget(
+        trials=row.trials,
+        minutes=row.minutes,
+        used_trials=study.connection.execute(used).scalar_one(),
+        spent_seconds=row.spent_seconds + running,
+        stop_requested=row.stop_requested,
+        quotas={q.name: Quota(q.trials, q.used) for q in study.connection.execute(quotas)},
+    )

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -27,15 +26,12 @@ class Proposal:
 
     params: values in sampling order, as the user sees them; distributions: one for each.
     cohort_key: trials of equal keys may be claimed and trained together.
-    user_attributes, system_attributes: plain JSON values, stored with the new trial.
     quota: the name of the study's quota that the trial uses, None for no quota.
     """
 
     params: Mapping[str, ParamValue]
     distributions: Mapping[str, BaseDistribution]
     cohort_key: str
-    user_attributes: Mapping[str, Any] = field(default_factory=dict)
-    system_attributes: Mapping[str, Any] = field(default_factory=dict)
     quota: str | None = None
 
 
@@ -90,7 +86,7 @@ class FinishedTrial:
 
     value: the score, required and not NaN for a complete trial. A pruned trial gets its last
     report instead, as in Optuna; a failed trial has none.
-    user_attributes, system_attributes: plain JSON values.
+    user_attributes: plain JSON values.
     artifacts: the most important first; those that exceed a limit are left out.
     curve: float32 bytes; message: why a trial failed, stored as the user attribute "message".
 
@@ -101,7 +97,6 @@ class FinishedTrial:
     state: FinishedState
     value: float | None = None
     user_attributes: Mapping[str, Any] = field(default_factory=dict)
-    system_attributes: Mapping[str, Any] = field(default_factory=dict)
     artifacts: Sequence[Artifact] = ()
     curve: bytes | None = None
     replicas: Sequence[Replica] = ()
@@ -265,24 +260,6 @@ class ScoredTrial:
     value: float | None
     reports: Mapping[int, float]
     cohort_key: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """A trial of any state. started, completed: local time without a zone, as in Optuna."""
-
-    trial_id: int
-    number: int
-    state: TrialStateName
-    value: float | None
-    params: Mapping[str, ParamValue]
-    user_attributes: Mapping[str, Any]
-    intermediate_values: Mapping[int, float]
-    started: datetime | None
-    completed: datetime | None
-    cohort_key: str | None
-    attempts: int
-    worker_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

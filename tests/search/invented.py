@@ -157,7 +157,7 @@ class Invented:
         search = self.definition.search
         is_test = purpose == "test" and self.definition.series.is_generated
         views = self.views(purpose, search.test_draws if is_test else search.final_replicas)
-        ids = {self.store.trial(number).trial_id: number for number in errors}
+        ids = {self.store.trial(number)._trial_id: number for number in errors}
         self.store.plan_final_jobs(purpose, sorted(ids))
         worker = self.store.register_worker(host="here", pid=2, machine={})
         while (job := self.store.claim_final_job(worker)) is not None:

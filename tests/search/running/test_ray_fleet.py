@@ -41,7 +41,7 @@ def never() -> bool:
 def test_a_node_dies_and_the_study_is_done_all_the_same(
     cluster: Any, sqlite_url: str, create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.running.ray_fleet.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("search.running.fleet.REPORT_SECONDS", 0.0)
     store = create(sqlite_url)
     store.set_budget(trials=60, minutes=None)
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)]

@@ -34,7 +34,7 @@ def never() -> bool:
 
 
 def of_presets(store: StudyStore) -> Counter[object]:
-    return Counter(row.params["preset"] for row in store.trial_rows())
+    return Counter(row.params["preset"] for row in store.frozen_trials())
 
 
 def test_quotas_are_met_and_the_final_follows(
@@ -44,7 +44,7 @@ def test_quotas_are_met_and_the_final_follows(
     worker_on(store, never).run()
     assert of_presets(store) == QUOTAS
     assert store.counts().waiting == store.counts().running == 0
-    for row in store.trial_rows():
+    for row in store.frozen_trials():
         assert not set(row.params) & set(BY_NAME[str(row.params["preset"])].fixed)
     jobs = store.final_jobs()
     assert {job.state for job in jobs} == {"done"}

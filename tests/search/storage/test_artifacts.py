@@ -46,8 +46,8 @@ def finish(
     ]
     assert study.finish(worker, ends) == []
     kept = [[len(a.content) for a in study.artifacts(t.trial_id)] for t in claimed]
-    rows = {row.trial_id: row for row in study.trial_rows()}
-    left_out = [rows[t.trial_id].user_attributes.get("artifacts_left_out", 0) for t in claimed]
+    rows = {row._trial_id: row for row in study.frozen_trials()}
+    left_out = [rows[t.trial_id].user_attrs.get("artifacts_left_out", 0) for t in claimed]
     return kept, left_out
 
 
