@@ -78,7 +78,7 @@ def _limits(file: "StudyFile", samples: list[int]) -> dict[str, Any]:
 
 
 def _baselines(file: "StudyFile", samples: list[int]) -> dict[str, Any]:
-    from search.evaluation.baselines import baseline_results
+    from search.evaluation import baseline_results
     from search.study.limit.limit import checked_samples
     from search.study.task_data import TaskData
 

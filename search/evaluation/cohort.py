@@ -16,9 +16,13 @@ from models.diagnostics.verdict import verdict
 from models.network.options.shape import Scaling
 from models.per_member import in_company
 from models.training.trained_network import Member
-from search.evaluation.baselines import truth_of
 from search.evaluation.reproduction import initialisation_seed
-from search.evaluation.result import EXAMPLE_CONTEXT_STEPS, CandidateResult, ReplicaResult
+from search.evaluation.results import (
+    EXAMPLE_CONTEXT_STEPS,
+    CandidateResult,
+    ReplicaResult,
+    truth_of,
+)
 from search.records import Example
 from search.series import FloatArray, Purpose
 from search.study.task_data import View

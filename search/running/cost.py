@@ -65,10 +65,8 @@ def trained_share(search: Search) -> float:
     """What a cohort's members train in the mean, as a share of the full training."""
     if search.pruner != "halving":
         return 1.0
-    fractions = pairwise((0.0, *search.rung_fractions))
-    return sum(
-        (after - before) * KEPT_SHARE**rung for rung, (before, after) in enumerate(fractions)
-    )
+    parts = [after - before for before, after in pairwise((0.0, *search.rung_fractions))]
+    return sum(part * KEPT_SHARE**rung for rung, part in enumerate(parts))
 
 
 def step_work(candidate: TrainedNetwork) -> tuple[float, float]:

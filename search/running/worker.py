@@ -79,7 +79,8 @@ class Worker:
         """Search, then take part in the final; give back what is running when told to stop."""
         self.worker_id, self.origin = register_here(self.store, self.device)
         try:
-            self.proposer = Proposer(self.definition, sampler_seed=self._sampler_seed())
+            seeds = np.random.SeedSequence([self.definition.seed, self.worker_id])
+            self.proposer = Proposer(self.definition, int(seeds.generate_state(1)[0]))
             replicas = range(self.definition.search.replicas)
             self.views = [self.data.view("search", replica) for replica in replicas]
             self.search()
@@ -98,11 +99,6 @@ class Worker:
             purpose="search",
             rung_fractions=self.definition.search.rung_fractions,
             device=self.device,
-        )
-
-    def _sampler_seed(self) -> int:
-        return int(
-            np.random.SeedSequence([self.definition.seed, self.worker_id]).generate_state(1)[0]
         )
 
     def search(self) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Select, case, select, update
 
-from search.storage import leases, workers
+from search.storage import budgets, leases
 from search.storage.database import StudyTransaction, upsert
 from search.storage.records import FinalJob, JobState
 from search.storage.tables import FINALS
@@ -28,7 +28,7 @@ def plan(study: StudyTransaction, purpose: str, trial_ids: Sequence[int]) -> lis
 
 def claim(study: StudyTransaction, worker_id: int) -> FinalJob | None:
     """Claim the oldest waiting job, whatever the budget says; None where none waits."""
-    workers.heartbeat(study, worker_id)
+    budgets.heartbeat(study, worker_id)
     of_claim = FINALS.c.claim == study.claim
     # No other claim runs at the same time: the heartbeat has locked the study's budget.
     waiting = (FINALS.c.study_id == study.study_id, FINALS.c.state == "waiting")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from optuna.trial import TrialState
 from sqlalchemy import Select, delete, insert, select, union_all, update
 
-from search.storage import budgets, workers
+from search.storage import budgets
 from search.storage.database import StudyTransaction
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.optuna_tables import load_trials
@@ -28,7 +28,7 @@ def claim_waiting(study: StudyTransaction, worker_id: int, at_most: int) -> list
     because one of them may have killed it: after one loss half of those that wait, before the last
     attempt one alone. Returns none once the time is used up or a stop was requested.
     """
-    budget = workers.heartbeat(study, worker_id)
+    budget = budgets.heartbeat(study, worker_id)
     claimed = _claimed(study)
     if claimed or budget.stop_requested or budget.seconds_left == 0:
         return claimed
@@ -59,7 +59,7 @@ def claim_new(
     ValueError for a parameter whose distribution is incompatible with the study's, and for a
     quota that the study does not have.
     """
-    budget = workers.heartbeat(study, worker_id)
+    budget = budgets.heartbeat(study, worker_id)
     claimed = _claimed(study)
     if claimed or budget.exhausted or study.connection.scalar(select(_waiting(study).exists())):
         return claimed
@@ -228,7 +228,7 @@ def _claimed(study: StudyTransaction) -> list[ClaimedTrial]:
             cohort_key=rows[trial._trial_id].cohort_key,
             attempts=rows[trial._trial_id].attempts,
         )
-        for trial in load_trials(study.connection, study.study_id, sorted(rows))
+        for trial in load_trials(study, sorted(rows))
     ]
 
 

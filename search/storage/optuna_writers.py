@@ -22,7 +22,7 @@ from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
-from search.storage.database import upsert
+from search.storage.database import insert_rows, upsert
 from search.storage.optuna_tables import (
     INTERMEDIATE_VALUES,
     PARAMS,
@@ -124,7 +124,7 @@ class BulkWriter(TrialWriter):
         # Ids in the order of numbers: Optuna defines a number as the count of lower ids.
         returning = insert(TRIALS).returning(TRIALS.c.trial_id, sort_by_parameter_order=True)
         ids = list(connection.execute(returning, rows).scalars())
-        connection.execute(insert(PARAMS), _param_rows(ids, proposals))
+        insert_rows(connection, PARAMS, _param_rows(ids, proposals))
         return [(trial_id, first + i) for i, trial_id in enumerate(ids)]
 
     def resume(self, connection: Connection, trial_ids: Sequence[int]) -> None:
@@ -151,8 +151,7 @@ class BulkWriter(TrialWriter):
             for end in ends
             if end.value is not None
         ]
-        if values:
-            connection.execute(insert(VALUES), values)
+        insert_rows(connection, VALUES, values)
         ended = update(TRIALS).where(TRIALS.c.trial_id == bindparam("ended"))
         columns: dict[str, Any] = {n: bindparam(n) for n in ("state", "datetime_complete")}
         connection.execute(

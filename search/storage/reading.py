@@ -57,17 +57,6 @@ def counts_by_study(
     return defaultdict(Counts, {study: Counts(**states) for study, states in by_study.items()})
 
 
-def frozen_trials(
-    study: StudyTransaction, trial_ids: Sequence[int] | None = None, *, attributes: bool = True
-) -> list[FrozenTrial]:
-    """Return trials as Optuna would, in the order of their numbers; all of them without ids.
-
-    The trials share their distributions, which must not be changed.
-    attributes: whether to read user and system attributes.
-    """
-    return load_trials(study.connection, study.study_id, trial_ids, attributes=attributes)
-
-
 def best_trial(study: StudyTransaction) -> FrozenTrial | None:
     """Return the first complete trial of the least value, None where none is complete."""
     complete = complete_values(OPTUNA_TRIALS.c.trial_id)
@@ -90,8 +79,8 @@ def news(study: StudyTransaction, seen: Seen) -> tuple[list[FrozenTrial], list[F
     now = _seen_now(seen, rows)
     finished = [row.trial_id for row in rows if row.trial_id not in now.unfinished]
     return (
-        load_trials(study.connection, study.study_id, finished),
-        load_trials(study.connection, study.study_id, sorted(now.unfinished)),
+        load_trials(study, finished),
+        load_trials(study, sorted(now.unfinished)),
         now,
     )
 
@@ -139,7 +128,7 @@ def complete_values(*columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
 def _first(study: StudyTransaction, ids: Select[*tuple[Any, ...]]) -> FrozenTrial | None:
     first = ids.where(OPTUNA_TRIALS.c.study_id == study.study_id).limit(1)
     wanted = list(study.connection.execute(first).scalars())
-    return next(iter(load_trials(study.connection, study.study_id, wanted)), None)
+    return next(iter(load_trials(study, wanted)), None)
 
 
 def _new_or_unfinished(study: StudyTransaction, seen: Seen) -> ColumnElement[bool]:

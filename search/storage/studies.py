@@ -13,8 +13,8 @@ from sqlalchemy.engine import URL
 from models.methods.words import nearest
 from search.errors import StorageError, UnknownStudyError
 from search.storage import budgets
-from search.storage.artifacts import DatabaseArtifactStore
 from search.storage.database import Database
+from search.storage.finished_trials import DatabaseArtifactStore
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.optuna_tables import VALUES, is_known_schema

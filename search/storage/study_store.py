@@ -14,11 +14,10 @@ from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, Row
 
 from search.errors import UnknownTrialError
-from search.storage import artifacts as _artifacts
 from search.storage import budgets, finished_trials, leases, reading
 from search.storage import final_jobs as _final_jobs
-from search.storage import workers as _workers
 from search.storage.database import Database, StudyTransaction
+from search.storage.optuna_tables import load_trials
 from search.storage.optuna_writers import TrialWriter
 from search.storage.records import Beat, ScoredTrial, Swept
 
@@ -56,7 +55,7 @@ def beat(study: StudyTransaction, worker_id: int) -> Beat:
 
     Raises FreerunError for a worker that has left.
     """
-    budget = _workers.heartbeat(study, worker_id)
+    budget = budgets.heartbeat(study, worker_id)
     return Beat(
         stop_requested=budget.stop_requested,
         seconds_left=budget.seconds_left,
@@ -70,14 +69,14 @@ def beat(study: StudyTransaction, worker_id: int) -> Beat:
 def leave(study: StudyTransaction, worker_id: int) -> None:
     """Give back all that the worker holds, as if not begun, and end its registration."""
     leases.give_back(study, worker_id, sorted(leases.held(study, worker_id)))
-    _workers.leave(study, worker_id)
+    budgets.leave(study, worker_id)
     _final_jobs.give_back(study, worker_id)
 
 
 def lose_worker(study: StudyTransaction, worker_id: int) -> Swept:
     """Take at once what a worker holds that is known to be dead, and end its registration."""
     again, failed = leases.take_from(study, [worker_id])
-    _workers.leave(study, worker_id)
+    budgets.leave(study, worker_id)
     return Swept(again, failed, _final_jobs.lose(study, [worker_id]))
 
 
@@ -119,10 +118,10 @@ class StudyReader:
     budget = _reads(budgets.read)
     open_trials = _reads(leases.open_trials)
     held_trials = _reads(leases.held_by_any)
-    workers = _reads(_workers.statuses)
-    frozen_trials = _reads(reading.frozen_trials)
+    workers = _reads(budgets.statuses)
+    frozen_trials = _reads(load_trials)
     best_trial = _reads(reading.best_trial)
-    artifacts = _reads(_artifacts.read)
+    artifacts = _reads(finished_trials.read_artifacts)
     final_jobs = _reads(_final_jobs.jobs)
     final_states = _reads(_final_jobs.states)
     final_weights = _reads(_final_jobs.weights)
@@ -161,7 +160,7 @@ class StudyStore(StudyReader):
     request_stop = _writes(budgets.request_stop)
     clear_stop = _writes(budgets.clear_stop)
 
-    register_worker = _writes(_workers.register)
+    register_worker = _writes(budgets.register)
     beat = _writes(beat)
     leave = _writes(leave)
     lose_worker = _writes(lose_worker)
