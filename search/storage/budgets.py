@@ -1,4 +1,4 @@
-"""The budget of a study, and the workers that spend it.
+"""The budget of a study, in trials and running time, and the workers that spend it.
 
 Workers register, send heartbeats while they live, and leave.
 
