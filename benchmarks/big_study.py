@@ -34,16 +34,10 @@ from search.records import Example, Origin
 from search.running.final import final_record
 from search.running.finishing import Halving, finished_trial
 from search.series import FloatArray
-from search.storage import (
-    Artifact,
-    ClaimedTrial,
-    FinishedTrial,
-    Proposal,
-    Report,
-    Storage,
-    StudyStore,
-    open_storage,
-)
+from search.storage.opening import open_storage
+from search.storage.records import Artifact, ClaimedTrial, FinishedTrial, Proposal, Report
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.limit.limit import attainable_nmse
 from search.study.space import Space

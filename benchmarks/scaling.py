@@ -24,7 +24,7 @@ from models.candidate import Candidate
 from search.cli.resuming import create_or_resume
 from search.evaluation import Rung
 from search.running.worker import Worker
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData

@@ -16,7 +16,8 @@ from PIL import Image
 
 from search.plotting.artifacts import ROLLOUT
 from search.records import TrialRecord
-from search.storage import StudyReader, open_storage
+from search.storage.opening import open_storage
+from search.storage.study_store import StudyReader
 
 WIDTH, HEIGHT, COLUMNS = 540, 228, 5
 

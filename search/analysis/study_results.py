@@ -8,7 +8,8 @@ from models.candidate import Candidate
 from search.analysis.trials import Trial, best_first
 from search.analysis.winner import Outcome, Winner, outcomes, winner_of
 from search.series import Table
-from search.storage import Budget, Counts, StudyReader, WorkerStatus
+from search.storage.records import Budget, Counts, WorkerStatus
+from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
 

@@ -6,7 +6,8 @@ from typing import Literal, TypeAlias
 
 from search.analysis.trials import Trial
 from search.records import FinalRecord, ranked
-from search.storage import FinalJob, StudyReader
+from search.storage.records import FinalJob
+from search.storage.study_store import StudyReader
 
 FinalPurpose: TypeAlias = Literal["final", "test"]
 

@@ -22,7 +22,8 @@ from search.cli.options import (
 from search.errors import UsageError
 
 if TYPE_CHECKING:
-    from search.storage import Storage, StudyStore
+    from search.storage.studies import Storage
+    from search.storage.study_store import StudyStore
 
 
 def run(

@@ -33,7 +33,7 @@ from search.dashboard.wsgi import (
     path,
     with_headers,
 )
-from search.storage import Storage
+from search.storage.studies import Storage
 
 HEALTH_PATH = "/health"
 

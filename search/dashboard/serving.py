@@ -15,7 +15,7 @@ from search.dashboard.guards import is_loopback, is_wildcard, own_names
 from search.dashboard.login import OneTimeLink
 from search.dashboard.passwords import Credentials
 from search.errors import UsageError
-from search.storage import Storage
+from search.storage.studies import Storage
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 

@@ -38,7 +38,8 @@ from search.dashboard.wsgi import (
     takes_gzip,
 )
 from search.errors import UnknownStudyError
-from search.storage import Storage, StudyReader
+from search.storage.studies import Storage
+from search.storage.study_store import StudyReader
 from search.study.study_file import read_stored_definition
 
 # Up to so many trials, the page draws a line of intermediate values for each of them.

@@ -14,7 +14,8 @@ from search.analysis.winner import FinalPurpose, Outcome, outcomes, winner_of
 from search.errors import ExportError, UsageError
 from search.evaluation import this_machine, this_versions
 from search.series import Purpose, Table
-from search.storage import ParamValue, StudyReader
+from search.storage.records import ParamValue
+from search.storage.study_store import StudyReader
 from search.study.definition import ScoreAgainst, StudyDefinition
 from search.study.study_file import read_stored_definition
 

@@ -11,7 +11,7 @@ from search.plotting.drawing import Axis, logarithmic_means
 from search.plotting.errors import HORIZON, replicas_drawing
 from search.plotting.rollout import rollout_drawing
 from search.series import FloatArray
-from search.storage import Artifact
+from search.storage.records import Artifact
 
 ROLLOUT, CURVE = "rollout.png", "curve.csv"
 BEST_ROLLOUT, ERRORS, LOSSES = "rollout-best.png", "error-by-horizon.png", "training-loss.png"

@@ -13,7 +13,7 @@ from search.analysis.wording import (
     shown_score,
 )
 from search.records import BaselineRecord, FinalRecord
-from search.storage import Counts
+from search.storage.records import Counts
 from search.study.definition import StudyDefinition
 from search.study.limit.limit import attainable_nmse
 

@@ -15,7 +15,7 @@ from search.files import template, write_file
 from search.plotting.palette import COLOURS
 from search.report.parts import Section, SectionMaker
 from search.report.study_section import StudyReport, study_report
-from search.storage import Storage
+from search.storage.studies import Storage
 
 
 def write_report(

@@ -12,7 +12,8 @@ from search.evaluation import CandidateResult, Cohort, baseline_results
 from search.records import FinalRecord, Origin, ranked
 from search.running.finishing import TRAINING_ERRORS, error_message
 from search.series import Purpose
-from search.storage import FinalJob, StudyReader, StudyStore
+from search.storage.records import FinalJob
+from search.storage.study_store import StudyReader, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
 

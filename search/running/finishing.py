@@ -10,7 +10,8 @@ import numpy as np
 
 from search.evaluation import CandidateResult, this_machine, this_versions
 from search.records import Origin, TrialRecord
-from search.storage import Artifact, FinishedTrial, Replica, ScoredTrial, StudyStore
+from search.storage.records import Artifact, FinishedTrial, Replica, ScoredTrial
+from search.storage.study_store import StudyStore
 
 # What one candidate's training may raise. torch raises RuntimeError where memory runs out or a
 # factorisation fails, numpy's linear algebra ValueError. Other errors (a database that is away, a

@@ -11,7 +11,8 @@ from time import monotonic, sleep
 from typing import IO, Any, NamedTuple
 
 from search.errors import FreerunError
-from search.storage import Budget, Counts, StudyStore
+from search.storage.records import Budget, Counts
+from search.storage.study_store import StudyStore
 
 # Between two looks into the storage: each takes the time of a few optimiser steps.
 REPORT_SECONDS = 2.0

@@ -17,7 +17,7 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from models.candidate import Candidate, member_bytes
 from models.methods import Scalar
 from search.running.cost import Cost
-from search.storage import Proposal, Quota, ScoredTrial
+from search.storage.records import Proposal, Quota, ScoredTrial
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
 

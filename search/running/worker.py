@@ -20,7 +20,7 @@ from search.running.finishing import (
     register_here,
 )
 from search.running.proposer import Proposer, next_preset, preset_of
-from search.storage import (
+from search.storage.records import (
     Artifact,
     Beat,
     Budget,
@@ -28,8 +28,8 @@ from search.storage import (
     FinishedTrial,
     Proposal,
     Report,
-    StudyStore,
 )
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.limit.limit import attainable_nmse
 from search.study.task_data import TaskData

@@ -25,12 +25,9 @@ from search.records import Example, Origin
 from search.running.final import final_record
 from search.running.finishing import failed_trial, finished_trial
 from search.series import Purpose, Table
-from search.storage import (
-    Proposal,
-    Report,
-    Storage,
-    StudyStore,
-)
+from search.storage.records import Proposal, Report
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.space import Space
 from search.study.task_data import TaskData, View

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from search.analysis.status import StudyStatus, status_lines
-from search.storage import FinishedTrial, Storage
+from search.storage.records import FinishedTrial
+from search.storage.studies import Storage
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from optuna.trial import TrialState
 
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from tests.search.cli.conftest import freerun, table_study_file
 
 CLOSED_FORMS = ("esn", "nvar", "ar", "ssa")

@@ -4,7 +4,7 @@ import os
 import signal
 from pathlib import Path
 
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from tests.search.cli.conftest import STUDIES, freerun, start_freerun
 from tests.search.stored import attempts
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from tests.search.cli.conftest import STUDIES, Finished, freerun, refused
 
 OLD = Path(__file__).parents[2] / "data" / "0.1.0"

@@ -23,7 +23,7 @@ from search.dashboard.sessions import (
     Sessions,
 )
 from search.errors import UsageError
-from search.storage import Storage
+from search.storage.studies import Storage
 from tests.search.dashboard.client import HOST, Client
 
 if TYPE_CHECKING:

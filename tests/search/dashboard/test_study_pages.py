@@ -14,7 +14,8 @@ from search.dashboard import study_pages, study_trials
 from search.dashboard.study_figures import study_figures
 from search.dashboard.study_pages import StudyPages
 from search.records import TrialRecord
-from search.storage import FinishedTrial, Storage
+from search.storage.records import FinishedTrial
+from search.storage.studies import Storage
 from tests.search.dashboard.client import Client
 
 if TYPE_CHECKING:

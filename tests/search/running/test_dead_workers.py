@@ -12,7 +12,9 @@ from sqlalchemy import Engine, event
 
 from search.running.proposer import Proposer
 from search.running.worker import Worker
-from search.storage import FinishedTrial, StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.records import FinishedTrial
+from search.storage.study_store import StudyStore
 from tests.search.running.doomed import work_and_die
 from tests.search.stored import attempts
 

@@ -9,7 +9,8 @@ import pytest
 from search.errors import UsageError
 from search.running.fleet import Progress
 from search.running.ray_fleet import RayFleet
-from search.storage import StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.study_store import StudyStore
 
 try:
     from ray.cluster_utils import Cluster

@@ -19,8 +19,9 @@ import search
 from search.evaluation import Cohort
 from search.running.proposer import Proposer
 from search.running.worker import Worker
-from search.storage import StudyStore, open_storage
+from search.storage.opening import open_storage
 from search.storage.records import JobState
+from search.storage.study_store import StudyStore
 from tests.search.stored import attempts, stored
 
 if TYPE_CHECKING:

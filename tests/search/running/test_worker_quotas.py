@@ -8,7 +8,8 @@ from itertools import count
 import pytest
 
 from search.running.worker import Worker
-from search.storage import FinishedTrial, StudyStore
+from search.storage.records import FinishedTrial
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.presets import BY_NAME
 from tests.search.running.conftest import TINY

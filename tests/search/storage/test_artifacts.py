@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from search.storage import Artifact, FinishedTrial, Storage, StudyStore
+from search.storage.records import Artifact, FinishedTrial
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from pathlib import Path

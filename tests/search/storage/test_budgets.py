@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from search.storage import FinishedTrial, Storage, StudyStore
+from search.storage.records import FinishedTrial
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, RunSql, Silence, Swarm

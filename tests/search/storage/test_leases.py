@@ -9,7 +9,11 @@ import pytest
 from optuna.trial import TrialState
 
 from search.errors import FreerunError
-from search.storage import MAX_ATTEMPTS, FinishedTrial, Storage, StudyStore, Swept, open_storage
+from search.storage.leases import MAX_ATTEMPTS
+from search.storage.opening import open_storage
+from search.storage.records import FinishedTrial, Swept
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, RunSql, Silence

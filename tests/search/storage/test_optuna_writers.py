@@ -11,7 +11,10 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, event
 
-from search.storage import Artifact, FinishedTrial, Report, Storage, StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.records import Artifact, FinishedTrial, Report
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

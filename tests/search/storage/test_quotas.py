@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from search.storage import FinishedTrial, Proposal, Quota, Storage, StudyStore
+from search.storage.records import FinishedTrial, Proposal, Quota
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, Start, Swarm

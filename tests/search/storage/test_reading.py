@@ -9,7 +9,9 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.storage import FinishedTrial, Replica, Storage, StudyStore
+from search.storage.records import FinishedTrial, Replica
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, RunSql, Silence

@@ -8,7 +8,9 @@ import optuna
 import pytest
 
 from search.errors import UnknownStudyError, UnknownTrialError
-from search.storage import Counts, FinishedTrial, Storage, StudyExistsError, StudyStore
+from search.storage.records import Counts, FinishedTrial
+from search.storage.studies import Storage, StudyExistsError
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, RunSql
