@@ -4,9 +4,8 @@ The search, the final, `retrain` and the benchmarks all come here, so that a sco
 everywhere. Nothing here knows storage, Optuna or files.
 """
 
-from search.evaluation.cohort import Cohort, Rung
+from search.evaluation.cohort import Cohort, Rung, initialisation_seed
 from search.evaluation.diagnostics import run_networks
-from search.evaluation.reproduction import initialisation_seed, this_machine, this_versions
 from search.evaluation.results import CandidateResult, ReplicaResult, baseline_results
 
 __all__ = [
@@ -17,6 +16,4 @@ __all__ = [
     "baseline_results",
     "initialisation_seed",
     "run_networks",
-    "this_machine",
-    "this_versions",
 ]

@@ -12,7 +12,7 @@ from models.checkpoint import Checkpoint, CheckpointError, load
 from search.analysis.trials import Trial
 from search.analysis.winner import FinalPurpose, Outcome, outcomes, winner_of
 from search.errors import ExportError, UsageError
-from search.evaluation import this_machine, this_versions
+from search.records import this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import ParamValue
 from search.storage.study_store import StudyReader

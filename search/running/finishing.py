@@ -8,8 +8,8 @@ from typing import Literal
 
 import numpy as np
 
-from search.evaluation import CandidateResult, this_machine, this_versions
-from search.records import Origin, TrialRecord
+from search.evaluation import CandidateResult
+from search.records import Origin, TrialRecord, this_machine, this_versions
 from search.storage.records import Artifact, FinishedTrial, Replica, ScoredTrial
 from search.storage.study_store import StudyStore
 

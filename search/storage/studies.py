@@ -8,7 +8,6 @@ from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.study import StudyDirection
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
-from sqlalchemy.engine import URL
 
 from models.methods.words import nearest
 from search.errors import StorageError, UnknownStudyError
@@ -43,17 +42,17 @@ class Storage:
     url: opens the storage again; holds the password, so it is never printed. shown_url: without it.
     """
 
-    def __init__(self, database: Database, rdb: RDBStorage, url: URL, lease_seconds: float) -> None:
+    def __init__(self, database: Database, rdb: RDBStorage, lease_seconds: float) -> None:
         self._database = database
         self._rdb = rdb
         self._lease_seconds = lease_seconds
         is_known = database.read(is_known_schema)
         self._writer = BulkWriter(rdb) if is_known else TrialWriter(rdb)
-        self.url = url.render_as_string(hide_password=False)
-        self.shown_url = shown(url)
+        self.engine = database.engine
+        self.url = self.engine.url.render_as_string(hide_password=False)
+        self.shown_url = shown(self.engine.url)
         self.optuna: BaseStorage = get_storage(rdb)
         self.artifacts = DatabaseArtifactStore(database)
-        self.engine = database.engine
 
     def create_study(
         self,

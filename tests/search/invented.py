@@ -13,15 +13,10 @@ from models import checkpoint
 from models.candidate import Candidate
 from models.diagnostics.scores import score
 from models.network.forecaster import Forecaster
-from search.evaluation import (
-    CandidateResult,
-    ReplicaResult,
-    this_machine,
-    this_versions,
-)
+from search.evaluation import CandidateResult, ReplicaResult
 from search.export import Claim, Export
 from search.plotting.artifacts import trial_artifacts
-from search.records import Example, Origin
+from search.records import Example, Origin, this_machine, this_versions
 from search.running.final import final_record
 from search.running.finishing import failed_trial, finished_trial
 from search.series import Purpose, Table

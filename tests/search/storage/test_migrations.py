@@ -163,9 +163,9 @@ def rows_of(engine: Engine) -> dict[str, list[str]]:
 
 def migrate(engine: Engine, migrations: Path) -> Upgrade:
     """Upgrade with other steps than those that are installed."""
-    url, tuned = make_engine(engine.url.render_as_string(hide_password=False), create=False)
+    tuned = make_engine(engine.url.render_as_string(hide_password=False), create=False)
     try:
-        return upgrade(Database(tuned, 0.0), url, migrations=migrations)
+        return upgrade(Database(tuned, 0.0), migrations=migrations)
     finally:
         tuned.dispose()
 
