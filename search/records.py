@@ -12,7 +12,7 @@ import math
 import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import (
@@ -67,13 +67,6 @@ class Origin(Record):
     worker: int | None = None
     host: str | None = None
     machine: Mapping[str, str] = {}
-
-    def sign(self, record: "Signed") -> "Signed":
-        """Return a record that this worker made."""
-        return record.model_copy(update=self.model_dump())
-
-
-Signed = TypeVar("Signed", bound=Origin)
 
 
 def this_machine() -> dict[str, str]:

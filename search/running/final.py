@@ -108,7 +108,7 @@ class Final:
         except TRAINING_ERRORS as error:
             self.store.fail_final_job(worker_id, job.job_id, error_message(error))
             return True
-        text = origin.sign(record).to_json()
+        text = record.model_copy(update=origin.model_dump()).to_json()
         self.store.finish_final_job(worker_id, job.job_id, text, weights)
         return True
 

@@ -216,15 +216,16 @@ class Worker:
         networks = len(cohort.runs)
         preset = self._preset(trials[0].cohort_key)
         running = set(range(len(trials)))
-        position = {trial.trial_id: i for i, trial in enumerate(trials)}
         for rung in cohort:
             if rung is None:
-                lost = self._lost({trials[i].trial_id for i in running})
-                gone = {position[trial_id] for trial_id in lost}
+                beat = self._tick(for_search=True)
+                held = {trials[i].trial_id for i in running} if beat is None else beat.held_trials
+                gone = {i for i in running if trials[i].trial_id not in held}
             else:
                 scores = {i: result.score for i, result in rung.results.items() if i in running}
                 reports = [Report(trials[i].trial_id, rung.rung, s) for i, s in scores.items()]
-                gone = {position[i] for i in self.store.report(self.worker_id, reports)}
+                lost = self.store.report(self.worker_id, reports)
+                gone = {i for i in running if trials[i].trial_id in lost}
                 if rung.is_last:
                     ended = list(scores)
                 elif self.definition.search.pruner == "halving":
@@ -274,11 +275,6 @@ class Worker:
         beat = self._tick(for_search=False)
         if beat is not None and job_id not in beat.held_jobs:
             raise LostJob
-
-    def _lost(self, mine: set[int]) -> set[int]:
-        """Between two optimiser steps: which trials are found to be another's by now."""
-        beat = self._tick(for_search=True)
-        return set() if beat is None else mine - beat.held_trials
 
     def _tick(self, *, for_search: bool) -> Beat | None:
         """Between two optimiser steps: stop if asked to, beat if due."""

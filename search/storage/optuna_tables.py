@@ -72,16 +72,12 @@ def lock_study(connection: Connection, study_id: int) -> None:
 
 def is_finite_value() -> ColumnElement[bool]:
     """Return the condition that a row of VALUES holds a finite value."""
-    finite: ColumnElement[bool] = (
-        VALUES.c.value_type == models.TrialValueModel.TrialValueType.FINITE
-    )
-    return finite
+    return VALUES.c.value_type == models.TrialValueModel.TrialValueType.FINITE
 
 
 def read_value(row: Row[Any]) -> float:
     """Return the value in a row of VALUES."""
-    value: float = models.TrialValueModel.stored_repr_to_value(row.value, row.value_type)
-    return value
+    return float(models.TrialValueModel.stored_repr_to_value(row.value, row.value_type))
 
 
 def value_columns(value: float) -> dict[str, Any]:
