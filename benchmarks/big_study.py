@@ -121,7 +121,7 @@ class _Maker:
         running = {trial.trial_id: trial for trial in self._claim(worker, params)}
         broken = [i for i in running if self.dice.random() < FAILED_SHARE]
         message = self.dice.choice(MESSAGES)
-        told = [FinishedTrial(i, "failed", message=message) for i in broken]
+        told = [FinishedTrial(i, "failed", user_attributes={"message": message}) for i in broken]
         running = {i: trial for i, trial in running.items() if i not in broken}
         ends = {i: self._choose(trial) for i, trial in running.items()}
         rungs = self.definition.search.rungs

@@ -90,5 +90,5 @@ def finished_trial(
 
 def failed_trial(trial_id: int, message: str, origin: Origin) -> FinishedTrial:
     """Return a trial that failed, as it is stored."""
-    attributes = TrialRecord(**origin.model_dump()).to_attributes()
-    return FinishedTrial(trial_id, "failed", user_attributes=attributes, message=message)
+    record = TrialRecord(message=message, **origin.model_dump())
+    return FinishedTrial(trial_id, "failed", user_attributes=record.to_attributes())

@@ -64,7 +64,6 @@ def _ends(study: StudyTransaction, finished: Sequence[FinishedTrial]) -> list[Tr
     last = last_reports(study.connection, pruned) if pruned else {}
     ends = []
     for trial in finished:
-        message = {} if trial.message is None else {"message": trial.message}
         left_out, metadata = stored[trial.trial_id]
         value = last.get(trial.trial_id) if trial.state == "pruned" else trial.value
         ends.append(
@@ -73,7 +72,7 @@ def _ends(study: StudyTransaction, finished: Sequence[FinishedTrial]) -> list[Tr
                 state=_STATES[trial.state],
                 # Optuna takes the last report as the value of a pruned trial, unless it is NaN.
                 value=None if value is None or math.isnan(value) else float(value),
-                user_attributes={**trial.user_attributes, **message, **left_out},
+                user_attributes={**trial.user_attributes, **left_out},
                 system_attributes=metadata,
             )
         )

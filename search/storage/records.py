@@ -88,7 +88,7 @@ class FinishedTrial:
     report instead, as in Optuna; a failed trial has none.
     user_attributes: plain JSON values.
     artifacts: the most important first; those that exceed a limit are left out.
-    curve: float32 bytes; message: why a trial failed, stored as the user attribute "message".
+    curve: float32 bytes.
 
     Raises ValueError where state and value contradict each other.
     """
@@ -100,7 +100,6 @@ class FinishedTrial:
     artifacts: Sequence[Artifact] = ()
     curve: bytes | None = None
     replicas: Sequence[Replica] = ()
-    message: str | None = None
 
     def __post_init__(self) -> None:
         if self.state == "complete":

@@ -53,7 +53,7 @@ def live(study: StudyStore, propose: Propose) -> None:
         ),
         FinishedTrial(ids[1], "complete", INF),
         FinishedTrial(ids[2], "pruned"),
-        FinishedTrial(ids[4], "failed", message="no room"),
+        FinishedTrial(ids[4], "failed", user_attributes={"message": "no room"}),
     ]
     study.finish(worker, finished)
     study.claim_waiting(worker, 1)
