@@ -375,12 +375,11 @@ def test_a_worker_known_to_be_dead_loses_its_trials_at_once(
 
 def test_a_failed_trial_says_why(study: StudyStore, worker: int, propose: Propose) -> None:
     (trial,) = study.claim_new(worker, propose(1))
-    study.finish(
-        worker, [FinishedTrial(trial.trial_id, "failed", user_attributes={"message": "no room"})]
-    )
+    message = {"message": "no room"}
+    study.finish(worker, [FinishedTrial(trial.trial_id, "failed", user_attributes=message)])
     row = study.trial(0)
     assert (row.state, row.value) == (TrialState.FAIL, None)
-    assert row.user_attrs == {"message": "no room"}
+    assert row.user_attrs == message
 
 
 @pytest.mark.parametrize(
