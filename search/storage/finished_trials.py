@@ -13,9 +13,9 @@ import json
 import math
 import mimetypes
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, BinaryIO, NamedTuple
+from typing import Any, BinaryIO
 
 from optuna.artifacts import ArtifactMeta
 from optuna.artifacts.exceptions import ArtifactNotFound
@@ -58,13 +58,21 @@ def finish(study: StudyTransaction, worker_id: int, finished: Sequence[FinishedT
 
 
 def _ends(study: StudyTransaction, finished: Sequence[FinishedTrial]) -> list[TrialEnd]:
-    """Store the artifacts and return what Optuna's tables get."""
-    stored = _store_artifacts(study, finished)
+    """Store the artifacts that there is room for; return what Optuna's tables get.
+
+    That includes Optuna's metadata of the stored artifacts, and "artifacts_left_out", the number of
+    bytes that are not stored.
+    """
     pruned = [trial.trial_id for trial in finished if trial.state == "pruned"]
     last = last_reports(study.connection, pruned) if pruned else {}
-    ends = []
+    per_trial, per_study = _room(study) if any(t.artifacts for t in finished) else (0, 0)
+    ends, rows = [], []
     for trial in finished:
-        left_out, metadata = stored[trial.trial_id]
+        stored = _artifact_rows(study, trial, min(per_trial, per_study))
+        size = sum(row["size"] for row in stored)
+        left_out = sum(len(artifact.content) for artifact in trial.artifacts) - size
+        rows += stored
+        per_study -= size
         value = last.get(trial.trial_id) if trial.state == "pruned" else trial.value
         ends.append(
             TrialEnd(
@@ -72,11 +80,48 @@ def _ends(study: StudyTransaction, finished: Sequence[FinishedTrial]) -> list[Tr
                 state=_STATES[trial.state],
                 # Optuna takes the last report as the value of a pruned trial, unless it is NaN.
                 value=None if value is None or math.isnan(value) else float(value),
-                user_attributes={**trial.user_attributes, **left_out},
-                system_attributes=metadata,
+                user_attributes={
+                    **trial.user_attributes,
+                    **({"artifacts_left_out": left_out} if left_out else {}),
+                },
+                system_attributes=dict(map(_metadata, stored)),
             )
         )
+    if rows:
+        insert_rows(study.connection, ARTIFACTS, rows)
+        _count_bytes(study.connection, study.study_id, sum(row["size"] for row in rows))
     return ends
+
+
+def _artifact_rows(
+    study: StudyTransaction, trial: FinishedTrial, room: int
+) -> list[dict[str, Any]]:
+    """Return the rows of the artifacts that there is room for, in bytes, the first ones first."""
+    rows = []
+    for artifact in trial.artifacts:
+        size = len(artifact.content)
+        if size <= room:
+            room -= size
+            rows.append(
+                {
+                    "artifact_id": str(uuid.uuid4()),
+                    "study_id": study.study_id,
+                    "trial_id": trial.trial_id,
+                    "filename": artifact.filename,
+                    "content": artifact.content,
+                    "size": size,
+                }
+            )
+    return rows
+
+
+def _metadata(row: Mapping[str, Any]) -> tuple[str, str]:
+    """Return the attribute by which Optuna finds a stored artifact, its name and its value."""
+    artifact_id, filename = row["artifact_id"], row["filename"]
+    mimetype, encoding = mimetypes.guess_type(filename)
+    meta = ArtifactMeta(artifact_id, filename, mimetype or _DEFAULT_MIMETYPE, encoding)
+    # JSON within JSON, as optuna.artifacts.upload_artifact writes it.
+    return _META_PREFIX + artifact_id, json.dumps(asdict(meta))
 
 
 def _insert_results(study: StudyTransaction, finished: Sequence[FinishedTrial]) -> None:
@@ -114,63 +159,12 @@ def _finished_by(study: StudyTransaction, worker_id: int, trial_ids: Sequence[in
     return set(study.connection.execute(finished).scalars())
 
 
-class ArtifactAttributes(NamedTuple):
-    """What a trial gets for its artifacts: "artifacts_left_out", the number of bytes that are not
-    stored, as a user attribute; as system attributes Optuna's metadata of what is stored."""
-
-    user: dict[str, Any]
-    system: dict[str, Any]
-
-
-def _store_artifacts(
-    study: StudyTransaction, finished: Sequence[FinishedTrial]
-) -> dict[int, ArtifactAttributes]:
-    """Store the artifacts of trials as far as the limits of trial and study allow.
-
-    Returns the attributes that each trial gets.
-    """
-    attributes = {trial.trial_id: ArtifactAttributes({}, {}) for trial in finished}
-    if not any(trial.artifacts for trial in finished):
-        return attributes
-    per_trial, study_room = _room(study)
-    rows: list[dict[str, Any]] = []
-    for trial in finished:
-        trial_room, left_out = per_trial, 0
-        for artifact in trial.artifacts:
-            size = len(artifact.content)
-            if size > min(trial_room, study_room):
-                left_out += size
-                continue
-            trial_room -= size
-            study_room -= size
-            meta = _metadata(artifact)
-            rows.append(
-                {
-                    "artifact_id": meta.artifact_id,
-                    "study_id": study.study_id,
-                    "trial_id": trial.trial_id,
-                    "filename": artifact.filename,
-                    "content": artifact.content,
-                    "size": size,
-                }
-            )
-            # JSON within JSON, as optuna.artifacts.upload_artifact writes it.
-            stored = {_META_PREFIX + meta.artifact_id: json.dumps(asdict(meta))}
-            attributes[trial.trial_id].system.update(stored)
-        if left_out:
-            attributes[trial.trial_id].user["artifacts_left_out"] = left_out
-    if rows:
-        insert_rows(study.connection, ARTIFACTS, rows)
-        _count_bytes(study.connection, study.study_id, sum(row["size"] for row in rows))
-    return attributes
-
-
 def read_artifacts(study: StudyTransaction, trial_id: int) -> list[Artifact]:
     """Return the stored files of a trial in the order of their names."""
     of_trial = select(ARTIFACTS.c.filename, ARTIFACTS.c.content)
     of_trial = of_trial.where(ARTIFACTS.c.trial_id == trial_id).order_by(ARTIFACTS.c.filename)
     rows = study.connection.execute(of_trial)
-    return [Artifact(row.filename, row.content, _mimetype(row.filename)[0]) for row in rows]
+    return [Artifact(row.filename, row.content) for row in rows]
 
 
 class DatabaseArtifactStore:
@@ -215,21 +209,6 @@ def _room(study: StudyTransaction) -> tuple[int, int]:
     of_study = limits.where(STUDIES.c.study_id == study.study_id)
     per_trial, per_study = study.connection.execute(of_study).one()
     return per_trial, per_study - used_bytes
-
-
-def _metadata(artifact: Artifact) -> ArtifactMeta:
-    mimetype, encoding = _mimetype(artifact.filename)
-    return ArtifactMeta(
-        artifact_id=str(uuid.uuid4()),
-        filename=artifact.filename,
-        mimetype=artifact.mimetype or mimetype,
-        encoding=encoding,
-    )
-
-
-def _mimetype(filename: str) -> tuple[str, str | None]:
-    mimetype, encoding = mimetypes.guess_type(filename)
-    return mimetype or _DEFAULT_MIMETYPE, encoding
 
 
 def _remove(connection: Connection, artifact_id: str) -> bool:

@@ -60,11 +60,10 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A small file of a trial. mimetype: None guesses it from the file name."""
+    """A small file of a trial."""
 
     filename: str
     content: bytes
-    mimetype: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -60,7 +60,6 @@ def test_optuna_lists_and_downloads_a_trials_artifacts(
     files = [
         Artifact("rollout.png", b"\x89PNG"),
         Artifact("curve.csv", b"1,2"),
-        Artifact("notes", b"?", mimetype="text/x-notes"),
         Artifact("strange", b"!"),
     ]
     study.finish(worker, [FinishedTrial(trial.trial_id, "complete", 0.5, artifacts=files)])
@@ -69,7 +68,6 @@ def test_optuna_lists_and_downloads_a_trials_artifacts(
     assert {meta.filename: meta.mimetype for meta in metas} == {
         "rollout.png": "image/png",
         "curve.csv": "text/csv",
-        "notes": "text/x-notes",
         "strange": "application/octet-stream",
     }
     for meta in metas:
