@@ -96,7 +96,7 @@ def _ends(study: StudyTransaction, finished: Sequence[FinishedTrial]) -> list[Tr
 def _artifact_rows(
     study: StudyTransaction, trial: FinishedTrial, room: int
 ) -> list[dict[str, Any]]:
-    """Return the rows of the artifacts that there is room for, in bytes, the first ones first."""
+    """Return the rows of a trial's artifacts, the most important first, as far as they fit."""
     rows = []
     for artifact in trial.artifacts:
         size = len(artifact.content)
