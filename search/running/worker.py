@@ -126,7 +126,7 @@ class Worker:
                 return False
             while self.store.held_trials() == held:
                 beat = self._rest()
-                if beat is not None and not beat.budget_spent:
+                if beat is not None and not beat.budget.exhausted:
                     return True
 
     def _claim(self) -> list[ClaimedTrial]:
@@ -296,9 +296,9 @@ class Worker:
         self.last_beat = monotonic()
         if beat.to_sweep:
             self.store.sweep()
-        if beat.stop_requested or self.stop_requested():
+        if beat.budget.stop_requested or self.stop_requested():
             raise StopWork
-        left = beat.seconds_left
+        left = beat.budget.seconds_left
         self.deadline = None if left is None else self.last_beat + left
         return beat
 

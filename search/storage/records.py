@@ -112,17 +112,13 @@ class FinishedTrial:
 class Beat:
     """The answer to a worker's heartbeat.
 
-    seconds_left: running time left for the study, None for no limit of minutes.
     held_trials, held_jobs: ids of the trials and final jobs it still holds; any other was lost.
-    budget_spent: whether no new trial may be claimed; to_sweep: whether other workers hold
-    something on an expired lease, so that a sweep is due.
+    to_sweep: whether other workers hold something on an expired lease, so that a sweep is due.
     """
 
-    stop_requested: bool
-    seconds_left: float | None
+    budget: Budget
     held_trials: frozenset[int]
     held_jobs: frozenset[int]
-    budget_spent: bool
     to_sweep: bool
 
 

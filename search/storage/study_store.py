@@ -55,13 +55,10 @@ def beat(study: StudyTransaction, worker_id: int) -> Beat:
 
     Raises FreerunError for a worker that has left.
     """
-    budget = budgets.heartbeat(study, worker_id)
     return Beat(
-        stop_requested=budget.stop_requested,
-        seconds_left=budget.seconds_left,
+        budget=budgets.heartbeat(study, worker_id),
         held_trials=leases.held(study, worker_id),
         held_jobs=_final_jobs.held(study, worker_id),
-        budget_spent=budget.exhausted,
         to_sweep=bool(leases.expired_workers(study)),
     )
 
