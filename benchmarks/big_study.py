@@ -19,6 +19,7 @@ from typing import Literal
 import numpy as np
 import optuna
 import torch
+from optuna.trial import TrialState
 
 from models import checkpoint
 from models.candidate import Candidate
@@ -31,19 +32,12 @@ from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.artifacts import trial_artifacts
 from search.records import Example, Origin
 from search.running.final import final_record
-from search.running.finishing import finished_trial
-from search.running.halving import Halving
+from search.running.finishing import Halving, finished_trial
 from search.series import FloatArray
-from search.storage import (
-    Artifact,
-    ClaimedTrial,
-    FinishedTrial,
-    Proposal,
-    Report,
-    Storage,
-    StudyStore,
-    open_storage,
-)
+from search.storage.opening import open_storage
+from search.storage.records import Artifact, ClaimedTrial, FinishedTrial, Proposal, Report
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.limit import attainable_nmse
 from search.study.space import Space
@@ -127,7 +121,7 @@ class _Maker:
         running = {trial.trial_id: trial for trial in self._claim(worker, params)}
         broken = [i for i in running if self.dice.random() < FAILED_SHARE]
         message = self.dice.choice(MESSAGES)
-        told = [FinishedTrial(i, "failed", message=message) for i in broken]
+        told = [FinishedTrial(i, "failed", user_attributes={"message": message}) for i in broken]
         running = {i: trial for i, trial in running.items() if i not in broken}
         ends = {i: self._choose(trial) for i, trial in running.items()}
         rungs = self.definition.search.rungs
@@ -171,7 +165,7 @@ class _Maker:
         )
 
     def _final(self, worker: int) -> None:
-        rows = [row for row in self.store.trial_rows() if row.state == "complete"]
+        rows = [row for row in self.store.frozen_trials() if row.state == TrialState.COMPLETE]
         rows.sort(key=lambda row: (row.value, row.number))
         best = rows[: self.definition.search.finalists]
         for purpose in ("final", "test"):
@@ -179,9 +173,9 @@ class _Maker:
             chosen = (
                 best if winner is None else [r for r in best if r.number == winner.trial.number]
             )
-            self.store.plan_final_jobs(purpose, [row.trial_id for row in chosen])
+            self.store.plan_final_jobs(purpose, [row._trial_id for row in chosen])
             while (job := self.store.claim_final_job(worker)) is not None:
-                (row,) = (row for row in chosen if row.trial_id == job.trial_id)
+                (row,) = (row for row in chosen if row._trial_id == job.trial_id)
                 search = self.definition.search
                 number = search.test_draws if purpose == "test" else search.final_replicas
                 views = [self.data.view(purpose, i) for i in range(number)]

@@ -183,7 +183,7 @@ def measure(cell: str, options: argparse.Namespace) -> Speed:
 def cohort_sizes(name: str, storage: str | None) -> list[int]:
     """Networks in the cohort of each of a study's trials; UserError where it has none."""
     reader = storage_at(storage).study(name)
-    attributes = [row.user_attributes for row in reader.trial_rows()]
+    attributes = [row.user_attrs for row in reader.frozen_trials()]
     sizes = [a["cohort_networks"] for a in attributes if "cohort_networks" in a]
     if not sizes:
         raise FreerunError(f"study {name} has no finished trial yet; run it first")

@@ -19,7 +19,7 @@ from benchmarks.postgres import running_postgres
 from models.candidate import Candidate
 from search.evaluation import Cohort
 from search.running.worker import StopWork, Worker
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData
 

@@ -14,6 +14,7 @@ from pathlib import Path
 from time import monotonic, sleep
 
 import numpy as np
+from optuna.trial import TrialState
 
 from benchmarks.bulk_study import made_up_result
 from benchmarks.command import count, end_with_messages, seconds
@@ -23,7 +24,7 @@ from models.candidate import Candidate
 from search.cli.resuming import create_or_resume
 from search.evaluation import Rung
 from search.running.worker import Worker
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData
@@ -97,11 +98,11 @@ def measure(workers: int, trials: int, sleep_seconds: float) -> dict[str, float]
             store.set_budget(trials=workers * trials, minutes=None)
         together(workers, work)
         with open_storage(url, create=False) as storage:
-            rows = storage.study(definition.name).trial_rows()
+            rows = storage.study(definition.name).frozen_trials()
     assert len(rows) == workers * trials
-    assert all(row.state == "complete" for row in rows)
-    started = min(row.started or datetime.max for row in rows)
-    ended = max(row.completed or datetime.min for row in rows)
+    assert all(row.state == TrialState.COMPLETE for row in rows)
+    started = min(row.datetime_start or datetime.max for row in rows)
+    ended = max(row.datetime_complete or datetime.min for row in rows)
     elapsed = (ended - started).total_seconds()
     return {
         "workers": workers,

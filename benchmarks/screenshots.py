@@ -19,7 +19,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 from benchmarks.dashboard_speed import freerun, served
 from search.errors import UserError
 from search.report.page import write_report
-from search.storage import open_storage
+from search.storage.opening import open_storage
 
 PICTURES = Path(__file__).parents[1] / "docs" / "pictures"
 # Small files: pages have few colours.

@@ -26,7 +26,8 @@ from benchmarks.postgres import Postgres, running_postgres
 from search.cli.options import stop_flag
 from search.cli.resuming import create_or_resume
 from search.running.worker import BEAT_SECONDS, Worker
-from search.storage import LEASE_SECONDS, StudyStore, open_storage
+from search.storage.opening import LEASE_SECONDS, open_storage
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData

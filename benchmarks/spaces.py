@@ -29,7 +29,8 @@ from models.network.cells.cell import Cell
 from models.training.losses.loss import Loss
 from search.cli.resuming import create_or_resume
 from search.running.worker import Worker
-from search.storage import StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.space import parameters
 from search.study.study_file import StudyFile, read_study_file

@@ -31,7 +31,8 @@ from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.crew import together
 from benchmarks.postgres import running_postgres
 from search.running.proposer import STARTUP_TRIALS
-from search.storage import FinishedTrial, Proposal, open_storage
+from search.storage.opening import open_storage
+from search.storage.records import FinishedTrial, Proposal
 
 SPACE: dict[str, BaseDistribution] = {
     **{f"rate_{i}": FloatDistribution(1e-5, 1.0, log=True) for i in range(4)},

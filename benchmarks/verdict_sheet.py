@@ -11,11 +11,13 @@ from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from optuna.trial import TrialState
 from PIL import Image
 
 from search.plotting.artifacts import ROLLOUT
 from search.records import TrialRecord
-from search.storage import StudyReader, open_storage
+from search.storage.opening import open_storage
+from search.storage.study_store import StudyReader
 
 WIDTH, HEIGHT, COLUMNS = 540, 228, 5
 
@@ -46,10 +48,10 @@ def main() -> None:
 def examples(study: StudyReader, number: int, seed: int) -> list[bytes]:
     """Pictures of complete trials, taken in turn from each verdict, grouped by it."""
     by_verdict: dict[str, list[int]] = defaultdict(list)
-    for trial in study.trial_rows():
-        if trial.state == "complete":
-            record = TrialRecord.from_attributes(trial.user_attributes)
-            by_verdict[str(record.shown_verdict)].append(trial.trial_id)
+    for trial in study.frozen_trials():
+        if trial.state == TrialState.COMPLETE:
+            record = TrialRecord.from_attributes(trial.user_attrs)
+            by_verdict[str(record.shown_verdict)].append(trial._trial_id)
     generator = np.random.Generator(np.random.PCG64(seed))
     shuffled = {verdict: generator.permutation(ids) for verdict, ids in by_verdict.items()}
     chosen: list[tuple[str, int]] = []

@@ -9,9 +9,10 @@ not known are ignored, so that a later version may add some.
 """
 
 import math
+import platform
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any, Self, TypeVar
+from typing import Annotated, Any, Self
 
 import numpy as np
 from pydantic import (
@@ -24,6 +25,8 @@ from pydantic import (
     computed_field,
 )
 
+import search
+from search.plugins import plugin_versions
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 
@@ -65,12 +68,32 @@ class Origin(Record):
     host: str | None = None
     machine: Mapping[str, str] = {}
 
-    def sign(self, record: "Signed") -> "Signed":
-        """Return a record that this worker made."""
-        return record.model_copy(update=self.model_dump())
+
+def this_machine() -> dict[str, str]:
+    """The type of this machine: the processor's family, and the instructions that torch uses.
+
+    On another type, or with other versions, a training may round differently.
+    """
+    # It takes seconds to import, and most readers of records don't need it.
+    import torch
+
+    return {
+        "architecture": platform.machine(),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+    }
 
 
-Signed = TypeVar("Signed", bound=Origin)
+def this_versions() -> dict[str, str]:
+    """The versions that a training here depends on, those of plug-ins included."""
+    import torch
+
+    return {
+        "freerun": search.__version__,
+        "torch": str(torch.__version__),
+        "numpy": np.__version__,
+        "python": platform.python_version(),
+        **plugin_versions(),
+    }
 
 
 @dataclass(frozen=True, eq=False)

@@ -12,7 +12,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from search.storage import open_storage
+from search.storage.opening import open_storage
 
 _database_numbers = count()
 # They say which schema there is; everything else is emptied between tests.

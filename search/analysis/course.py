@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from search.analysis.trials import Trial
-from search.storage import WorkerStatus
+from search.storage.records import WorkerStatus
 
 _LEAST_SCORE = 1e-12
 # Beyond so many trials those that would lie on each other are drawn once.

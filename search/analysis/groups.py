@@ -9,7 +9,7 @@ import numpy as np
 
 from models.methods import Choices, Domain
 from search.analysis.trials import Trial
-from search.storage import ParamValue
+from search.storage.records import ParamValue
 from search.study.definition import StudyDefinition
 
 Key = str | float | int | bool

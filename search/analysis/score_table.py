@@ -14,7 +14,7 @@ from search.analysis.wording import baseline_name, counted
 from search.evaluation import baseline_results
 from search.records import BaselineRecord
 from search.series import Table
-from search.storage import ParamValue
+from search.storage.records import ParamValue
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 

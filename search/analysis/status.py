@@ -9,7 +9,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.analysis.study_results import winner_of
 from search.records import TrialRecord
-from search.storage import Counts, StudyReader
+from search.storage.records import Counts
+from search.storage.study_store import StudyReader
 
 # The rate is that of the last minutes.
 RATE_MINUTES = 5.0

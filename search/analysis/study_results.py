@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 from search.analysis.trials import Trial, best_first
 from search.records import FinalRecord, ranked
 from search.series import Table
-from search.storage import Budget, Counts, FinalJob, StudyReader, WorkerStatus
+from search.storage.records import Budget, Counts, FinalJob, WorkerStatus
+from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
 

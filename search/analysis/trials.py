@@ -10,8 +10,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from search.errors import UsageError
 from search.records import TrialRecord
-from search.storage import ParamValue
-from search.storage.records import TrialStateName
+from search.storage.records import ParamValue, TrialStateName
 from search.study.space import PRESET, Space
 
 _STATES: Mapping[TrialState, TrialStateName] = {

@@ -224,7 +224,7 @@ def _limits(file: StudyFile, samples: list[int]) -> dict[str, Any]:
 
 
 def _baselines(file: StudyFile) -> dict[str, float]:
-    from search.evaluation.baselines import baseline_results
+    from search.evaluation import baseline_results
     from search.study.task_data import TaskData
 
     data = TaskData(file.definition, file.table)

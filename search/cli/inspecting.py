@@ -128,7 +128,7 @@ def upgrade(
 
     Example: freerun upgrade --storage sqlite:///freerun.db --dry-run
     """
-    from search.storage import upgrade_storage
+    from search.storage.opening import upgrade_storage
 
     done = upgrade_storage(storage_url(storage), dry_run=dry_run)
     if as_json:

@@ -21,7 +21,8 @@ from search.errors import UsageError
 
 if TYPE_CHECKING:
     from search.series import Table
-    from search.storage import Storage, StudyStore
+    from search.storage.studies import Storage
+    from search.storage.study_store import StudyStore
     from search.study.definition import StudyDefinition
 
 StorageOption = Annotated[
@@ -49,7 +50,7 @@ def storage_at(
     url: str | None, *, create: bool = False, stop_requested: Callable[[], bool] = lambda: False
 ) -> Storage:
     """Open the storage that an option or the environment names."""
-    from search.storage import open_storage
+    from search.storage.opening import open_storage
 
     return open_storage(storage_url(url), create=create, stop_requested=stop_requested)
 

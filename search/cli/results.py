@@ -189,7 +189,7 @@ def _retrained(
     exported: Export, again: Retrained, table: Table | None, claim: Claim | None
 ) -> Export:
     from models import checkpoint
-    from search.evaluation import this_machine, this_versions
+    from search.records import this_machine, this_versions
 
     # A claim is of the search or the final; only they are made for a candidate.
     purpose: Literal["search", "final", "all"] = "all"
@@ -209,7 +209,7 @@ def _retrained(
 
 def _differences(exported: Export) -> list[str]:
     """Which versions or hardware differ from those that the claim was made with."""
-    from search.evaluation import this_machine, this_versions
+    from search.records import this_machine, this_versions
 
     now = {**this_versions(), **this_machine()}
     before = {**exported.versions, **exported.machine}

@@ -10,7 +10,8 @@ from search.study.definition import StudyDefinition, differing_keys
 from search.study.study_file import StudyFile, read_stored_definition, read_study_file
 
 if TYPE_CHECKING:
-    from search.storage import Storage, StudyStore
+    from search.storage.studies import Storage
+    from search.storage.study_store import StudyStore
 
 
 def study_file(study: str, fork: str | None) -> StudyFile | None:
@@ -39,7 +40,7 @@ def create_or_resume(
     Raises StudyFileError where the file differs from the stored study, UnknownStudyError where a
     name is not known.
     """
-    from search.storage import StudyExistsError
+    from search.storage.studies import StudyExistsError
 
     if file is None:
         store = opened.study(study)

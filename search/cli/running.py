@@ -24,7 +24,8 @@ from search.cli.options import (
 from search.errors import UsageError
 
 if TYPE_CHECKING:
-    from search.storage import Storage, StudyStore
+    from search.storage.studies import Storage
+    from search.storage.study_store import StudyStore
 
 
 def run(
@@ -167,7 +168,7 @@ def launch(
         from search.running.ray_fleet import RayFleet
 
         fleet = RayFleet(
-            store, opened.url, workers, address, cpus_per_worker, gpus_per_worker, device
+            store, opened.url, workers, device, address, cpus_per_worker, gpus_per_worker
         )
         with shown_progress(store.name) as show:
             fleet.run(show, stopped)

@@ -10,7 +10,7 @@ from optuna_dashboard import save_note
 
 from models.methods import largest, smallest
 from search.analysis.wording import commands, counted, scale_of, shown_score
-from search.storage import Storage
+from search.storage.studies import Storage
 from search.study.definition import StudyDefinition
 from search.study.limit import attainable_nmse
 

@@ -18,7 +18,7 @@ from search.dashboard.credentials import Credentials, OneTimeLink
 from search.dashboard.login import Login
 from search.dashboard.study_pages import StudyPages
 from search.errors import UsageError
-from search.storage import Storage
+from search.storage.studies import Storage
 
 DEFAULT_HOST, DEFAULT_PORT = "127.0.0.1", 8080
 

@@ -32,7 +32,8 @@ from search.dashboard.study_trials import StudyTrials
 from search.errors import UnknownStudyError
 from search.plotting.charts import Figure, on_either_page
 from search.plotting.study import limits_chart, presets_chart, reports_chart, verdicts_chart
-from search.storage import Storage, StudyReader
+from search.storage.studies import Storage
+from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
 

@@ -18,7 +18,7 @@ from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from search.analysis.trials import Trial, context_steps
-from search.storage import StudyReader
+from search.storage.study_store import StudyReader
 from search.study.space import Space
 
 # Two looks into the storage are so far apart, however many pages ask.

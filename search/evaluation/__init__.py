@@ -4,14 +4,11 @@ The search, the final, `retrain` and the benchmarks all come here, so that a sco
 everywhere. Nothing here knows storage, Optuna or files.
 """
 
-from search.evaluation.baselines import BaselineResult, baseline_results
-from search.evaluation.cohort import Cohort, Rung
-from search.evaluation.networks import run_networks
-from search.evaluation.reproduction import initialisation_seed, this_machine, this_versions
-from search.evaluation.result import CandidateResult, ReplicaResult
+from search.evaluation.cohort import Cohort, Rung, initialisation_seed
+from search.evaluation.diagnostics import run_networks
+from search.evaluation.results import CandidateResult, ReplicaResult, baseline_results
 
 __all__ = [
-    "BaselineResult",
     "CandidateResult",
     "Cohort",
     "ReplicaResult",
@@ -19,6 +16,4 @@ __all__ = [
     "baseline_results",
     "initialisation_seed",
     "run_networks",
-    "this_machine",
-    "this_versions",
 ]

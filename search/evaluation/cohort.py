@@ -1,5 +1,7 @@
 """Candidates trained as one cohort on their replicas, scored at rungs."""
 
+import hashlib
+import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,9 +18,13 @@ from models.diagnostics.verdict import verdict
 from models.network.options.shape import Scaling
 from models.tensors import in_company
 from models.training.trained_network import Member
-from search.evaluation.baselines import truth_of
-from search.evaluation.reproduction import initialisation_seed
-from search.evaluation.result import EXAMPLE_CONTEXT_STEPS, CandidateResult, ReplicaResult
+from models.version_1 import seed_key
+from search.evaluation.results import (
+    EXAMPLE_CONTEXT_STEPS,
+    CandidateResult,
+    ReplicaResult,
+    truth_of,
+)
 from search.records import Example
 from search.series import FloatArray, Purpose
 from search.study.task_data import View
@@ -260,3 +266,17 @@ class Cohort:
                 forecast=forecast[0, :, 0],
             ),
         )
+
+
+def initialisation_seed(
+    study_seed: int, purpose: Purpose, candidate: Candidate, replica: int, restart: int
+) -> int:
+    """A 63-bit seed for the initialisation, the subsequences and the noise of one network.
+
+    Neither trial numbers nor workers nor times enter it, so a candidate that is run again, by
+    whomever, is the same network. Neutral settings are left out, so that a candidate keeps its seed
+    when later versions have settings that it does not use.
+    """
+    key = [study_seed, purpose, seed_key(candidate, candidate.restarts), replica, restart]
+    text = json.dumps(key, sort_keys=True, separators=(",", ":"))
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1

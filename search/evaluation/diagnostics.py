@@ -1,4 +1,4 @@
-"""Why free runs fail: measurements of trained networks beside their scores.
+"""Trained networks run again: in the series' own units, and why their free runs fail.
 
 How good are one-step forecasts over the steps that the free run is scored on? What is left of a
 displaced value later in a free run? How good are networks in the mean on draws that they were not
@@ -11,13 +11,13 @@ import numpy as np
 import torch
 
 from models.baselines.constant import Persistence
+from models.candidate import forecaster_of, free_run
 from models.checkpoint import Checkpoint
 from models.diagnostics.scores import Scores, score
 from models.diagnostics.sensitivity import sensitivity as sensitivity_of
 from models.network.forecaster import Forecaster
 from models.tensors import in_company
-from search.evaluation.baselines import truth_of
-from search.evaluation.networks import run_networks
+from search.evaluation.results import truth_of
 from search.records import Array, Record
 from search.series import FloatArray
 from search.study.task_data import View
@@ -64,6 +64,45 @@ class Transfer(Record):
     standard_error: float
     median: float
     by_network: tuple[float, ...]
+
+
+def run_networks(
+    checkpoint: Checkpoint,
+    contexts: FloatArray,
+    steps: int,
+    truth: FloatArray | None = None,
+) -> FloatArray:
+    """Forecast `steps` values after each context: `[member, batch, step, channel]`.
+
+    contexts: `[member, batch, time, channel]` in the series' units, or with 1 for member where all
+    networks read the same; as many steps as the architecture's context has. truth: `[member,
+    batch, step, channel]`; where given it is read in place of the forecasts, so that each is a
+    one-step forecast.
+
+    Raises OverflowError where scaled contexts are no finite numbers in the networks' precision.
+    """
+    forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
+    members = len(checkpoint.weights)
+    rows = in_company(range(members))
+    shift = checkpoint.shift.double().numpy()[rows][:, np.newaxis, np.newaxis]
+    scale = checkpoint.scale.double().numpy()[rows][:, np.newaxis, np.newaxis]
+
+    def scaled(values: FloatArray) -> torch.Tensor:
+        own = values if len(values) == 1 else values[rows]
+        read = torch.from_numpy((own - shift) / scale).to(forecaster.dtype)
+        if not torch.isfinite(read).all():
+            raise OverflowError("values are too large for the scale of the networks")
+        return read
+
+    forecast = free_run(
+        forecaster,
+        checkpoint.weights[rows],
+        scaled(contexts),
+        steps,
+        truth=None if truth is None else scaled(truth),
+    )
+    values = forecast.double().numpy() * scale + shift
+    return np.asarray(values[:members])
 
 
 def one_step(checkpoint: Checkpoint, views: Sequence[View], replica: int) -> OneStep | None:

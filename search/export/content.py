@@ -15,9 +15,10 @@ from models.checkpoint import Checkpoint, CheckpointError, load
 from search.analysis.study_results import FinalPurpose, Outcome, outcomes, winner_of
 from search.analysis.trials import Trial
 from search.errors import ExportError, UsageError
-from search.evaluation import this_machine, this_versions
+from search.records import this_machine, this_versions
 from search.series import Purpose, Table
-from search.storage import ParamValue, StudyReader
+from search.storage.records import ParamValue
+from search.storage.study_store import StudyReader
 from search.study.definition import ScoreAgainst, StudyDefinition
 from search.study.study_file import read_stored_definition
 
@@ -195,8 +196,7 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
         exported, claim = winner.trial, _claim(winner.final)
         trained_with = winner.final.found.machine
     else:
-        (frozen,) = study.frozen_trials([study.trial(trial).trial_id])
-        exported = Trial.of(frozen)
+        exported = Trial.of(study.trial(trial))
         claim, trained_with = _search_claim(study, exported, definition), exported.record.machine
     jobs = study.final_jobs()
     done = [*outcomes(jobs, "final"), *outcomes(jobs, "test")]

@@ -23,7 +23,8 @@ from search.export.content import MANIFEST, Export, Manifest, export_of, first_f
 from search.files import template
 from search.plugins import check_plugins
 from search.series import Purpose, Table
-from search.storage import ParamValue, StudyReader
+from search.storage.records import ParamValue
+from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
 from search.study.study_file import named_plugins
 

@@ -22,7 +22,7 @@ from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.drawing import COLOURS, Axis, Dash, Drawing, Line, logarithmic_means
 from search.plotting.free_runs import HORIZON, replicas_drawing, rollout_drawing
 from search.series import FloatArray
-from search.storage import Artifact
+from search.storage.records import Artifact
 
 ROLLOUT, CURVE = "rollout.png", "curve.csv"
 BEST_ROLLOUT, ERRORS, LOSSES = "rollout-best.png", "error-by-horizon.png", "training-loss.png"

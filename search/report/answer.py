@@ -8,7 +8,7 @@ from search.analysis.score_table import OPPONENT, by_score, pairs
 from search.analysis.study_results import StudyResults, Winner
 from search.analysis.wording import counted, short_baseline_name, shown_score
 from search.records import BaselineRecord, FinalRecord
-from search.storage import Counts
+from search.storage.records import Counts
 from search.study.definition import StudyDefinition
 from search.study.limit import attainable_nmse
 

@@ -25,7 +25,7 @@ from search.records import BaselineRecord, FinalRecord, TrialRecord
 from search.report import figures
 from search.report.answer import Answer, study_answer
 from search.report.figures import Picture, Plot, VerdictRow
-from search.storage import Storage
+from search.storage.studies import Storage
 
 _SHOWN_TRIALS = 10
 

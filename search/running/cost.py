@@ -10,6 +10,7 @@ from models.closed_form.closed_form import FittedForm
 from models.training.gradient import training_plan
 from models.training.options.augmentation import TimeReversal
 from models.training.trained_network import TrainedNetwork
+from search.running.finishing import KEPT_SHARE
 from search.study.definition import Search
 
 # Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in
@@ -55,13 +56,17 @@ class Cost:
         # A restart less after each round of the race: more of them cost less than their number.
         networks = self.search.replicas * sum((1 + c.restarts) / 2 for c in cohort)
         calls, per_network = step_work(first)
-        fractions = (0.0, *self.search.rung_fractions)
-        work = 0.0
-        for rung, (before, after) in enumerate(pairwise(fractions)):
-            kept = 0.5**rung if self.search.pruner == "halving" else 1.0
-            # The calls end with the last member only.
-            work += (after - before) * (calls + kept * networks * per_network)
+        # The calls end with the last member only.
+        work = calls + trained_share(self.search) * networks * per_network
         return first.optimiser.training_steps * work
+
+
+def trained_share(search: Search) -> float:
+    """What a cohort's members train in the mean, as a share of the full training."""
+    if search.pruner != "halving":
+        return 1.0
+    parts = [after - before for before, after in pairwise((0.0, *search.rung_fractions))]
+    return sum(part * KEPT_SHARE**rung for rung, part in enumerate(parts))
 
 
 def step_work(candidate: TrainedNetwork) -> tuple[float, float]:

@@ -9,6 +9,7 @@ from models.candidate import Candidate
 from models.closed_form.closed_form import FittedForm
 from models.training.trained_network import TrainedNetwork
 from search.evaluation import Cohort
+from search.running.cost import trained_share
 from search.running.fleet import default_workers
 from search.running.proposer import Proposer
 from search.series import Table
@@ -22,8 +23,6 @@ COHORTS_OF_PRESET = 20
 STEPS = 2
 MOST_STEPS = 11
 SHORT_SECONDS = 0.5
-# Successive halving with rungs at 1/8, 1/4, 1/2 and 1 spends 5/16 of the full training.
-HALVING_SHARE = {1: 1.0, 2: 0.75, 3: 0.5}
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,6 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     proposer, space = Proposer(random, sampler_seed=definition.seed), definition.full_space()
     data = TaskData(definition, table)
     views = [data.view("search", replica) for replica in range(search.replicas)]
-    halved = HALVING_SHARE.get(search.rungs, 5 / 16) if search.pruner == "halving" else 1.0
 
     def seconds_per_trial(preset: str | None) -> float:
         cohorts = []
@@ -61,7 +59,7 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
         # What is fitted in closed form is never pruned.
         steps, share = 1, 1.0
         if isinstance(first, TrainedNetwork):
-            steps, share = first.optimiser.training_steps, halved
+            steps, share = first.optimiser.training_steps, trained_share(search)
         measured = per_step * steps * share
         expected = [proposer.cost.seconds(cohort) for cohort in cohorts]
         return measured / expected[0] * sum(expected) / sum(map(len, cohorts))

@@ -1,22 +1,25 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 from optuna.trial import TrialState
 
 from models import checkpoint
 from models.candidate import Candidate
+from models.checkpoint import Checkpoint
 from search.errors import FreerunError
 from search.evaluation import CandidateResult, Cohort, baseline_results
 from search.records import FinalRecord, Origin, ranked
 from search.running.finishing import TRAINING_ERRORS, error_message
 from search.series import Purpose
-from search.storage import FinalJob, StudyReader, StudyStore
+from search.storage.records import FinalJob
+from search.storage.study_store import StudyReader, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
 
-Train = Callable[[Candidate, Sequence[View]], tuple[checkpoint.Checkpoint, CandidateResult]]
+Train = Callable[[Candidate, Sequence[View]], tuple[Checkpoint, CandidateResult]]
 
 
 class LostJob(FreerunError):
@@ -107,7 +110,7 @@ class Final:
         except TRAINING_ERRORS as error:
             self.store.fail_final_job(worker_id, job.job_id, error_message(error))
             return True
-        text = origin.sign(record).to_json()
+        text = record.model_copy(update=origin.model_dump()).to_json()
         self.store.finish_final_job(worker_id, job.job_id, text, weights)
         return True
 
@@ -117,22 +120,14 @@ class Final:
         seed, device = self.definition.seed, self.device
         if job.purpose not in ("final", "test"):
             assert self.further is not None, job.purpose
-
-            def train_again(
-                candidate: Candidate, views: Sequence[View]
-            ) -> tuple[checkpoint.Checkpoint, CandidateResult]:
-                cohort, result = train(candidate, views, seed, "final", device, tick)
-                return cohort.checkpoint(), result
-
-            return self.further.run(
-                job.purpose, trial.params, self.definition, self.data, train_again
-            ), None
+            again = partial(train, study_seed=seed, purpose="final", device=device, tick=tick)
+            record = self.further.run(job.purpose, trial.params, self.definition, self.data, again)
+            return record, None
         purpose: Purpose = "test" if job.purpose == "test" else "final"
         views = job_views(self.definition, self.data, purpose)
         candidate = self.definition.full_space().resolve(trial.params)
-        cohort, result = train(candidate, views, seed, purpose, device, tick)
-        record = final_record(result, views)
-        return record, checkpoint.save(cohort.checkpoint())
+        networks, result = train(candidate, views, seed, purpose, device, tick)
+        return final_record(result, views), checkpoint.save(networks)
 
     def _plan_finals(self) -> list[FinalJob]:
         return self.store.plan_final_jobs("final", finalists(self.store, self.definition))
@@ -202,11 +197,11 @@ def train(
     purpose: Purpose,
     device: str,
     tick: Callable[[], None],
-) -> tuple[Cohort, CandidateResult]:
+) -> tuple[Checkpoint, CandidateResult]:
     """Train one candidate to the end on its views and score it."""
     cohort = Cohort([candidate], views, study_seed=study_seed, purpose=purpose, device=device)
     for rung in cohort:
         if rung is not None:
-            return cohort, rung.results[0]
+            return cohort.checkpoint(), rung.results[0]
         tick()
     raise AssertionError("a cohort ends with its last rung")

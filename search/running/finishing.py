@@ -1,20 +1,51 @@
-"""How a trial ends: with results, stored with who trained it where, or with an error."""
+"""How a trial ends: pruned, or with all its results, or with an error."""
 
 import os
 import socket
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
 
-from search.evaluation import CandidateResult, this_machine, this_versions
-from search.records import Origin, TrialRecord
-from search.storage import Artifact, FinishedTrial, Replica, StudyStore
+from search.evaluation import CandidateResult
+from search.records import Origin, TrialRecord, this_machine, this_versions
+from search.storage.records import Artifact, FinishedTrial, Replica, ScoredTrial
+from search.storage.study_store import StudyStore
 
 # What one candidate's training may raise. torch raises RuntimeError where memory runs out or a
 # factorisation fails, numpy's linear algebra ValueError. Other errors (a database that is away, a
 # stop, a programming error) end the worker.
 TRAINING_ERRORS = (RuntimeError, MemoryError, ValueError, ArithmeticError)
+
+# Rungs lie at halves of each other's training (StudyDefinition), so each keeps the better half.
+KEPT_SHARE = 0.5
+
+
+class Halving:
+    """Asynchronous successive halving over whole cohorts (Li et al. 2020, alg. 2, with eta = 2).
+
+    A trial goes on while it belongs to the better half of all that reported at its rung so far:
+    finished trials of all workers, and those of the cohort in question. Trials of a preset are
+    compared with their own kind only.
+    """
+
+    def __init__(self) -> None:
+        self.values: dict[tuple[str | None, int], list[float]] = defaultdict(list)
+
+    def learn(self, scored: Iterable[ScoredTrial], preset: str | None = None) -> None:
+        """Take in the reports of finished trials, of a preset where the study has any."""
+        for trial in scored:
+            for rung, value in trial.reports.items():
+                self.values[preset, rung].append(value)
+
+    def losers(
+        self, rung: int, scores: Mapping[int, float], preset: str | None = None
+    ) -> list[int]:
+        """Which of the trials of a preset (score by any key) are not in the better half there."""
+        seen = sorted([*self.values[preset, rung], *scores.values()])
+        threshold = seen[max(1, int(len(seen) * KEPT_SHARE)) - 1]
+        return [key for key, score in scores.items() if score > threshold]
 
 
 def register_here(store: StudyStore, device: str) -> tuple[int, Origin]:
@@ -59,5 +90,5 @@ def finished_trial(
 
 def failed_trial(trial_id: int, message: str, origin: Origin) -> FinishedTrial:
     """Return a trial that failed, as it is stored."""
-    attributes = TrialRecord(**origin.model_dump()).to_attributes()
-    return FinishedTrial(trial_id, "failed", user_attributes=attributes, message=message)
+    record = TrialRecord(message=message, **origin.model_dump())
+    return FinishedTrial(trial_id, "failed", user_attributes=record.to_attributes())

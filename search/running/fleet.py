@@ -1,19 +1,26 @@
-"""Workers as local processes: started, watched, replaced when they die, stopped."""
+"""Workers as processes: started, watched, replaced when they die, stopped."""
 
 import os
+import signal
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic, sleep
-from typing import IO
+from typing import IO, Any, NamedTuple
 
 from search.errors import FreerunError
-from search.running.worker_process import ask_to_end, ended, last_words, start_worker
-from search.storage import Budget, Counts, StudyStore
+from search.storage.records import Budget, Counts
+from search.storage.study_store import StudyStore
 
 # Between two looks into the storage: each takes the time of a few optimiser steps.
 REPORT_SECONDS = 2.0
+POLL_SECONDS = 0.5
+# How long a worker may take to give back what it runs before it is killed.
+STOP_SECONDS = 30.0
+# How many worker deaths are put up with, per worker, before the fleet gives up.
+DEATHS_PER_WORKER = 3
 
 
 class WorkersDied(FreerunError):
@@ -46,60 +53,70 @@ def progress(store: StudyStore) -> Progress:
     )
 
 
-POLL_SECONDS = 0.5
-# How many worker deaths are put up with, per worker, before the fleet gives up.
-DEATHS_PER_WORKER = 3
+class Ended(NamedTuple):
+    """A worker's exit code, and the end of what it wrote to standard error."""
+
+    code: int
+    words: str
 
 
 @dataclass
 class Fleet:
-    """Local worker processes on one study, each on one thread."""
+    """Workers on one study, each on one thread: here processes of this machine."""
 
     store: StudyStore
     storage_url: str
     workers: int
     device: str = "cpu"
-    processes: list[subprocess.Popen[bytes]] = field(default_factory=list)
-    deaths: int = 0
+    running: list[Any] = field(default_factory=list, init=False)
+    deaths: int = field(default=0, init=False)
 
     def run(self, report: Callable[[Progress], None], stop_requested: Callable[[], bool]) -> bool:
         """Run until all workers have ended; report progress on the way.
 
         Returns whether it was stopped. Raises WorkersDied where workers keep dying.
         """
-        with tempfile.TemporaryFile() as errors:
-            self.processes = [self._start(errors) for _ in range(self.workers)]
-            try:
-                reported = -REPORT_SECONDS
-                while self.processes and not stop_requested():
-                    if monotonic() - reported >= REPORT_SECONDS:
-                        report(progress(self.store))
-                        reported = monotonic()
-                    sleep(POLL_SECONDS)
-                    self._reap(errors)
-            finally:
-                was_stopped = bool(self.processes)
-                self._stop()
+        with tempfile.TemporaryFile() as self.errors:
+            return self._run(report, stop_requested)
+
+    def _run(self, report: Callable[[Progress], None], stop_requested: Callable[[], bool]) -> bool:
+        try:
+            self.running += [self._start() for _ in range(self.workers)]
+            reported = -REPORT_SECONDS
+            while self.running and not stop_requested():
+                if monotonic() - reported >= REPORT_SECONDS:
+                    report(progress(self.store))
+                    reported = monotonic()
+                for ended in self._look():
+                    if ended.code != 0:
+                        self._count_death(ended)
+                        self.running.append(self._start())
+        finally:
+            was_stopped = bool(self.running)
+            self._stop()
         report(progress(self.store))
         return was_stopped
 
-    def _start(self, errors: IO[bytes]) -> subprocess.Popen[bytes]:
-        return start_worker(self.store.name, self.storage_url, self.device, errors)
+    def _count_death(self, ended: Ended) -> None:
+        self.deaths += 1
+        if self.deaths > DEATHS_PER_WORKER * self.workers:
+            raise WorkersDied(
+                f"{self.deaths} workers of study {self.store.name!r} died, the last with exit "
+                f"code {ended.code}; what is finished is kept.\n{ended.words}"
+            )
 
-    def _reap(self, errors: IO[bytes]) -> None:
-        """Take note of workers that ended; replace those that died."""
-        for process in [p for p in self.processes if p.poll() is not None]:
-            self.processes.remove(process)
-            if process.returncode == 0:
-                continue
-            self.deaths += 1
-            self._give_back(process.pid)
-            if self.deaths > DEATHS_PER_WORKER * self.workers:
-                raise WorkersDied(
-                    f"{self.deaths} workers of study {self.store.name!r} died, the last with exit "
-                    f"code {process.returncode}; what is finished is kept.\n{last_words(errors)}"
-                )
-            self.processes.append(self._start(errors))
+    def _start(self) -> Any:
+        return start_worker(self.store.name, self.storage_url, self.device, self.errors)
+
+    def _look(self) -> list[Ended]:
+        """Wait a moment, and take the workers that ended from those that run."""
+        sleep(POLL_SECONDS)
+        gone = [process for process in self.running if process.poll() is not None]
+        for process in gone:
+            self.running.remove(process)
+            if process.returncode != 0:
+                self._give_back(process.pid)
+        return [Ended(process.returncode, last_words(self.errors)) for process in gone]
 
     def _give_back(self, pid: int) -> None:
         host = os.uname().nodename
@@ -108,11 +125,59 @@ class Fleet:
                 self.store.lose_worker(worker.worker_id)
 
     def _stop(self) -> None:
-        for process in self.processes:
+        for process in self.running:
             ask_to_end(process)
-        for process in self.processes:
-            if not ended(process):
+        for process in self.running:
+            if not has_ended(process):
                 self._give_back(process.pid)
+
+
+def start_worker(
+    study: str, storage_url: str, device: str, errors: IO[bytes]
+) -> subprocess.Popen[bytes]:
+    """Start `freerun work` on one thread; it ends by itself if this process dies.
+
+    The storage's URL reaches it by the environment, since a command line is visible to all users
+    of the machine. errors: where its standard error goes.
+    """
+    environment = {
+        **os.environ,
+        "FREERUN_STORAGE": storage_url,
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+    }
+    command = [sys.executable, "-m", "search", "work", study, "--quiet"]
+    return subprocess.Popen(
+        [*command, "--device", device, "--parent", str(os.getpid())],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=errors,
+        # Ctrl-C reaches the whole foreground group; a fleet tells its workers itself.
+        start_new_session=True,
+    )
+
+
+def ask_to_end(process: subprocess.Popen[bytes]) -> None:
+    """Let a worker give back what it runs, and end."""
+    process.send_signal(signal.SIGTERM)
+
+
+def has_ended(process: subprocess.Popen[bytes]) -> bool:
+    """Wait for the end of a worker that was asked; False if it had to be killed."""
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+    return True
+
+
+def last_words(errors: IO[bytes], lines: int = 15) -> str:
+    """The end of what was written to standard error."""
+    errors.seek(0)
+    return "\n".join(errors.read().decode(errors="replace").splitlines()[-lines:])
 
 
 def default_workers() -> int:

@@ -17,7 +17,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 from models.candidate import Candidate, member_bytes
 from models.methods import Scalar
 from search.running.cost import Cost
-from search.storage import Proposal, Quota, ScoredTrial
+from search.storage.records import Proposal, Quota, ScoredTrial
+from search.storage.schema import quiet
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
 
@@ -202,12 +203,8 @@ def next_preset(quotas: Mapping[str, Quota]) -> str | None:
 def _mirror(sampler: BaseSampler) -> Study:
     """An empty study in memory."""
     # It is an implementation detail; Optuna would announce it on standard error.
-    verbosity = optuna.logging.get_verbosity()
-    optuna.logging.set_verbosity(optuna.logging.WARNING)
-    try:
+    with quiet():
         return optuna.create_study(sampler=sampler)
-    finally:
-        optuna.logging.set_verbosity(verbosity)
 
 
 def _sampler(name: str, seed: int) -> BaseSampler:

@@ -11,111 +11,79 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from time import monotonic, sleep
-from typing import Any, NamedTuple
+from dataclasses import dataclass
+from time import sleep
+from typing import Any
 
 from search.errors import UsageError
 from search.running.fleet import (
-    DEATHS_PER_WORKER,
     POLL_SECONDS,
-    REPORT_SECONDS,
+    STOP_SECONDS,
+    Ended,
+    Fleet,
     Progress,
-    WorkersDied,
-    progress,
+    ask_to_end,
+    has_ended,
+    last_words,
+    start_worker,
 )
-from search.running.worker_process import STOP_SECONDS, ask_to_end, ended, last_words, start_worker
-from search.storage import StudyStore
 
 # A worker passes nothing through Ray's object store but its end; the least that Ray takes.
 LOCAL_STORE_BYTES = 80 * 2**20
 CONNECT_SECONDS = 10.0
 
 
-class Ended(NamedTuple):
-    """A worker's exit code, and the end of what it wrote to standard error."""
-
-    code: int
-    words: str
-
-
 @dataclass
-class RayFleet:
+class RayFleet(Fleet):
     """Workers on one study, each a Ray task that runs the worker command on some node.
 
     address: of the cluster, None for a local one of this fleet's own. cpus, gpus: what each worker
     is given; a part of a GPU may be given to several.
     """
 
-    store: StudyStore
-    storage_url: str
-    workers: int
     address: str | None = None
     cpus: float = 1.0
     gpus: float = 0.0
-    device: str = "cpu"
-    tasks: list[Any] = field(default_factory=list)
-    deaths: int = 0
 
     def run(self, report: Callable[[Progress], None], stop_requested: Callable[[], bool]) -> bool:
-        """Run until all workers have ended; report progress on the way.
+        """Run as `Fleet.run` does.
 
-        Returns whether it was stopped. Raises UsageError where the cluster can't be reached or has
-        no node for a worker, WorkersDied where workers keep dying.
+        Also raises UsageError where the cluster can't be reached or has no node for a worker.
         """
-        with _connected(self.address, self.workers * self.cpus) as ray:
-            self._check_room(ray)
+        with _connected(self.address, self.workers * self.cpus) as self.ray:
+            self._check_room()
             # Tasks are not tried again by Ray, which would not tell; a node's death is one try.
-            work = ray.remote(
+            self.work = self.ray.remote(
                 num_cpus=self.cpus,
                 num_gpus=self.gpus,
                 max_retries=0,
                 scheduling_strategy="SPREAD",
             )(run_worker)
+            return self._run(report, stop_requested)
 
-            def start() -> Any:
-                return work.remote(self.store.name, self.storage_url, self.device)
+    def _start(self) -> Any:
+        return self.work.remote(self.store.name, self.storage_url, self.device)
 
-            self.tasks = [start() for _ in range(self.workers)]
-            try:
-                reported = -REPORT_SECONDS
-                while self.tasks and not stop_requested():
-                    if monotonic() - reported >= REPORT_SECONDS:
-                        report(progress(self.store))
-                        reported = monotonic()
-                    done, self.tasks = ray.wait(self.tasks, timeout=POLL_SECONDS)
-                    for task in done:
-                        if not self._has_ended(ray, task):
-                            self.tasks.append(start())
-            finally:
-                was_stopped = bool(self.tasks)
-                for task in self.tasks:
-                    ray.cancel(task)
-                if self.tasks:
-                    # A worker that is being stopped gives back what it runs first.
-                    ray.wait(self.tasks, num_returns=len(self.tasks), timeout=STOP_SECONDS)
-        report(progress(self.store))
-        return was_stopped
+    def _look(self) -> list[Ended]:
+        done, self.running = self.ray.wait(self.running, timeout=POLL_SECONDS)
+        return [self._end(task) for task in done]
 
-    def _has_ended(self, ray: Any, task: Any) -> bool:
-        """Whether a finished task's worker found nothing left to do; else it died."""
+    def _end(self, task: Any) -> Ended:
         try:
-            found = Ended(*ray.get(task))
-        except ray.exceptions.RayError as error:
+            return Ended(*self.ray.get(task))
+        except self.ray.exceptions.RayError as error:
             # The node or Ray's process there has gone; the trials come back with their lease.
-            found = Ended(-1, str(error))
-        if found.code == 0:
-            return True
-        self.deaths += 1
-        if self.deaths > DEATHS_PER_WORKER * self.workers:
-            raise WorkersDied(
-                f"{self.deaths} workers of study {self.store.name!r} died, the last with exit code "
-                f"{found.code}; what is finished is kept.\n{found.words}"
-            )
-        return False
+            return Ended(-1, str(error))
 
-    def _check_room(self, ray: Any) -> None:
-        nodes = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    def _stop(self) -> None:
+        for task in self.running:
+            self.ray.cancel(task)
+        if self.running:
+            # A worker that is being stopped gives back what it runs first.
+            self.ray.wait(self.running, num_returns=len(self.running), timeout=STOP_SECONDS)
+
+    def _check_room(self) -> None:
+        nodes = [node["Resources"] for node in self.ray.nodes() if node["Alive"]]
         if not any(
             has.get("CPU", 0) >= self.cpus and has.get("GPU", 0) >= self.gpus for has in nodes
         ):
@@ -137,7 +105,7 @@ def run_worker(study: str, storage_url: str, device: str) -> tuple[int, str]:
         finally:
             if process.poll() is None:
                 ask_to_end(process)
-                ended(process)
+                has_ended(process)
         return process.returncode, last_words(errors)
 
 

@@ -36,8 +36,7 @@ def retrain_same(
     """Repeat the training behind a score: same data, seeds and protocol."""
     data = TaskData(definition, table)
     views = [data.view(purpose, replica) for replica in range(replicas)]
-    cohort, result = train(candidate, views, definition.seed, purpose, device, tick)
-    return Retrained(cohort.checkpoint(), result)
+    return Retrained(*train(candidate, views, definition.seed, purpose, device, tick))
 
 
 def retrain_on(
@@ -79,8 +78,7 @@ def retrain_on(
     )
     views = [view] * replicas
     if hold_out:
-        cohort, result = train(candidate, views, study_seed, "final", device, tick)
-        return Retrained(cohort.checkpoint(), result)
+        return Retrained(*train(candidate, views, study_seed, "final", device, tick))
     cohort = Cohort(
         [candidate],
         views,

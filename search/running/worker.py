@@ -13,14 +13,14 @@ from search.evaluation import CandidateResult, Cohort
 from search.running.final import Final, FurtherJobs, LostJob
 from search.running.finishing import (
     TRAINING_ERRORS,
+    Halving,
     error_message,
     failed_trial,
     finished_trial,
     register_here,
 )
-from search.running.halving import Halving
 from search.running.proposer import Proposer, next_preset, preset_of
-from search.storage import (
+from search.storage.records import (
     Artifact,
     Beat,
     Budget,
@@ -28,8 +28,8 @@ from search.storage import (
     FinishedTrial,
     Proposal,
     Report,
-    StudyStore,
 )
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.limit import attainable_nmse
 from search.study.task_data import TaskData
@@ -79,7 +79,8 @@ class Worker:
         """Search, then take part in the final; give back what is running when told to stop."""
         self.worker_id, self.origin = register_here(self.store, self.device)
         try:
-            self.proposer = Proposer(self.definition, sampler_seed=self._sampler_seed())
+            seeds = np.random.SeedSequence([self.definition.seed, self.worker_id])
+            self.proposer = Proposer(self.definition, int(seeds.generate_state(1)[0]))
             replicas = range(self.definition.search.replicas)
             self.views = [self.data.view("search", replica) for replica in replicas]
             self.search()
@@ -98,11 +99,6 @@ class Worker:
             purpose="search",
             rung_fractions=self.definition.search.rung_fractions,
             device=self.device,
-        )
-
-    def _sampler_seed(self) -> int:
-        return int(
-            np.random.SeedSequence([self.definition.seed, self.worker_id]).generate_state(1)[0]
         )
 
     def search(self) -> None:
@@ -130,7 +126,7 @@ class Worker:
                 return False
             while self.store.held_trials() == held:
                 beat = self._rest()
-                if beat is not None and not beat.budget_spent:
+                if beat is not None and not beat.budget.exhausted:
                     return True
 
     def _claim(self) -> list[ClaimedTrial]:
@@ -220,15 +216,16 @@ class Worker:
         networks = len(cohort.runs)
         preset = self._preset(trials[0].cohort_key)
         running = set(range(len(trials)))
-        position = {trial.trial_id: i for i, trial in enumerate(trials)}
         for rung in cohort:
             if rung is None:
-                lost = self._lost({trials[i].trial_id for i in running})
-                gone = {position[trial_id] for trial_id in lost}
+                beat = self._tick(for_search=True)
+                held = {trials[i].trial_id for i in running} if beat is None else beat.held_trials
+                gone = {i for i in running if trials[i].trial_id not in held}
             else:
                 scores = {i: result.score for i, result in rung.results.items() if i in running}
                 reports = [Report(trials[i].trial_id, rung.rung, s) for i, s in scores.items()]
-                gone = {position[i] for i in self.store.report(self.worker_id, reports)}
+                lost = self.store.report(self.worker_id, reports)
+                gone = {i for i in running if trials[i].trial_id in lost}
                 if rung.is_last:
                     ended = list(scores)
                 elif self.definition.search.pruner == "halving":
@@ -279,11 +276,6 @@ class Worker:
         if beat is not None and job_id not in beat.held_jobs:
             raise LostJob
 
-    def _lost(self, mine: set[int]) -> set[int]:
-        """Between two optimiser steps: which trials are found to be another's by now."""
-        beat = self._tick(for_search=True)
-        return set() if beat is None else mine - beat.held_trials
-
     def _tick(self, *, for_search: bool) -> Beat | None:
         """Between two optimiser steps: stop if asked to, beat if due."""
         if self.stop_requested():
@@ -304,9 +296,9 @@ class Worker:
         self.last_beat = monotonic()
         if beat.to_sweep:
             self.store.sweep()
-        if beat.stop_requested or self.stop_requested():
+        if beat.budget.stop_requested or self.stop_requested():
             raise StopWork
-        left = beat.seconds_left
+        left = beat.budget.seconds_left
         self.deadline = None if left is None else self.last_beat + left
         return beat
 

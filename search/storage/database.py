@@ -4,17 +4,24 @@ SQLite admits one writer at a time. It refuses a transaction that first reads an
 once, whatever the timeout; so a transaction that may write takes the lock at its start.
 """
 
+from __future__ import annotations
+
 import random
 import time
-from collections.abc import Callable
-from typing import TypeVar
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import optuna
-from sqlalchemy import Connection, Engine
+from sqlalchemy import Connection, Engine, Table, insert
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from search.errors import StorageError
 from search.storage.urls import scrub, shown
+
+if TYPE_CHECKING:
+    from search.storage.optuna_writers import TrialWriter
 
 T = TypeVar("T")
 
@@ -23,6 +30,21 @@ HURRIED_SECONDS = 5.0
 _FIRST_WAIT_SECONDS = 0.1
 _LONGEST_WAIT_SECONDS = 5.0
 _STOP_POLL_SECONDS = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class StudyTransaction:
+    """A transaction on one study: what the functions behind `StudyStore` are given.
+
+    lease_seconds: how long after its last heartbeat a worker keeps what it holds. claim: identifies
+    the call, so that one that is repeated because its first answer was lost does not claim again.
+    """
+
+    connection: Connection
+    study_id: int
+    lease_seconds: float
+    writer: TrialWriter
+    claim: str
 
 
 class Database:
@@ -122,3 +144,25 @@ class Database:
             f"{shown(self.engine.url)} did not answer for {seconds:.0f} s: {reason}."
             " What is finished is kept; start again once the database is back."
         )
+
+
+def insert_rows(connection: Connection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows, if there are any."""
+    if rows:
+        connection.execute(insert(table), rows)
+
+
+def upsert(
+    connection: Connection, table: Table, rows: Sequence[dict[str, Any]], *keys: str
+) -> None:
+    """Insert rows; where there are some with the same keys, overwrite their other columns."""
+    if not rows:
+        return
+    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
+    statement = dialect.insert(table)
+    others = {name: statement.excluded[name] for name in rows[0] if name not in keys}
+    if others:
+        statement = statement.on_conflict_do_update(index_elements=keys, set_=others)
+    else:
+        statement = statement.on_conflict_do_nothing(index_elements=keys)
+    connection.execute(statement, rows)

@@ -8,128 +8,109 @@ from collections.abc import Sequence
 from dataclasses import fields
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Select, case, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import ColumnElement, Select, case, select, update
 
-from search.storage import leases, workers
+from search.storage import budgets, leases
+from search.storage.database import StudyTransaction, upsert
 from search.storage.records import FinalJob, JobState
 from search.storage.tables import FINALS
 
 _FREE: dict[str, Any] = {"state": "waiting", "worker_id": None, "claim": None}
 
 
-def plan(
-    connection: Connection, study_id: int, purpose: str, trial_ids: Sequence[int]
-) -> list[FinalJob]:
+def plan(study: StudyTransaction, purpose: str, trial_ids: Sequence[int]) -> list[FinalJob]:
     """Make sure that there is one job of this purpose for each trial; return these jobs."""
-    if not trial_ids:
-        return []
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    rows = [{"study_id": study_id, "purpose": purpose, "trial_id": i} for i in sorted(trial_ids)]
-    connection.execute(dialect.insert(FINALS).on_conflict_do_nothing(), rows)
-    of_trials = (FINALS.c.purpose == purpose, FINALS.c.trial_id.in_(trial_ids))
-    return _jobs(connection, _select(study_id).where(*of_trials))
+    ours = {"study_id": study.study_id, "purpose": purpose}
+    rows = [{**ours, "trial_id": trial_id} for trial_id in sorted(trial_ids)]
+    upsert(study.connection, FINALS, rows, *ours, "trial_id")
+    return _jobs(study, FINALS.c.purpose == purpose, FINALS.c.trial_id.in_(trial_ids))
 
 
-def claim(
-    connection: Connection, study_id: int, worker_id: int, claim: str, lease_seconds: float
-) -> FinalJob | None:
-    """Lease the oldest waiting job, or return None; budget and stop requests do not matter."""
-    workers.heartbeat(connection, study_id, worker_id, lease_seconds)
-    of_claim = _select(study_id).where(FINALS.c.claim == claim)
+def claim(study: StudyTransaction, worker_id: int) -> FinalJob | None:
+    """Claim the oldest waiting job, whatever the budget says; None where none waits."""
+    budgets.heartbeat(study, worker_id)
+    of_claim = FINALS.c.claim == study.claim
     # No other claim runs at the same time: the heartbeat has locked the study's budget.
-    oldest = connection.scalar(
-        select(FINALS.c.job_id)
-        .where(FINALS.c.study_id == study_id, FINALS.c.state == "waiting")
-        .order_by(FINALS.c.job_id)
-        .limit(1)
-    )
-    if not (claimed := _jobs(connection, of_claim)) and oldest is not None:
-        held = {"state": "running", "worker_id": worker_id, "claim": claim}
-        connection.execute(update(FINALS).where(FINALS.c.job_id == oldest).values(held))
-        claimed = _jobs(connection, of_claim)
+    waiting = (FINALS.c.study_id == study.study_id, FINALS.c.state == "waiting")
+    first = select(FINALS.c.job_id).where(*waiting).order_by(FINALS.c.job_id).limit(1)
+    oldest = study.connection.scalar(first)
+    if not (claimed := _jobs(study, of_claim)) and oldest is not None:
+        held = {"state": "running", "worker_id": worker_id, "claim": study.claim}
+        study.connection.execute(update(FINALS).where(FINALS.c.job_id == oldest).values(held))
+        claimed = _jobs(study, of_claim)
     return claimed[0] if claimed else None
 
 
 def finish(
-    connection: Connection, worker_id: int, job_id: int, result: str, weights: bytes | None
+    study: StudyTransaction, worker_id: int, job_id: int, result: str, weights: bytes | None = None
 ) -> bool:
-    """Store a job's result; return False if the worker no longer holds it."""
+    """Store a job's result, JSON text, and its weights; return False if the worker lost it."""
     done = {"state": "done", "result": result, "weights": weights, "message": None}
-    return _end(connection, worker_id, job_id, done)
+    return _end(study, worker_id, job_id, done)
 
 
-def fail(connection: Connection, worker_id: int, job_id: int, message: str) -> bool:
-    """End a job without a result; return False if the worker no longer holds it."""
-    return _end(connection, worker_id, job_id, {"state": "failed", "message": message})
+def fail(study: StudyTransaction, worker_id: int, job_id: int, message: str) -> bool:
+    """End a job that can't be done; return False if the worker lost it."""
+    return _end(study, worker_id, job_id, {"state": "failed", "message": message})
 
 
-def weights(connection: Connection, job_id: int) -> bytes | None:
-    """Return the weights that a job left, if any."""
-    return connection.scalar(select(FINALS.c.weights).where(FINALS.c.job_id == job_id))
+def weights(study: StudyTransaction, job_id: int) -> bytes | None:
+    """Return the weights that a job stored, if any."""
+    return study.connection.scalar(select(FINALS.c.weights).where(FINALS.c.job_id == job_id))
 
 
-def jobs(connection: Connection, study_id: int) -> list[FinalJob]:
+def jobs(study: StudyTransaction) -> list[FinalJob]:
     """Return all jobs of a study in the order in which they were planned."""
-    return _jobs(connection, _select(study_id))
+    return _jobs(study)
 
 
-def states(connection: Connection, study_id: int) -> dict[int, JobState]:
-    """Return the state of each job of a study, without its results."""
-    of_study = select(FINALS.c.job_id, FINALS.c.state).where(FINALS.c.study_id == study_id)
-    return {row.job_id: row.state for row in connection.execute(of_study)}
+def states(study: StudyTransaction) -> dict[int, JobState]:
+    """Return the state of each job by its id, by one cheap statement."""
+    of_study = select(FINALS.c.job_id, FINALS.c.state).where(FINALS.c.study_id == study.study_id)
+    return {row.job_id: row.state for row in study.connection.execute(of_study)}
 
 
-def held(connection: Connection, study_id: int, worker_id: int) -> frozenset[int]:
+def held(study: StudyTransaction, worker_id: int) -> frozenset[int]:
     """Return the ids of the jobs that a worker holds, without locking them."""
-    mine = (FINALS.c.study_id == study_id, _held_by([worker_id]))
-    return frozenset(connection.execute(select(FINALS.c.job_id).where(*mine)).scalars())
+    mine = select(FINALS.c.job_id).where(_held_by(study, [worker_id]))
+    return frozenset(study.connection.execute(mine).scalars())
 
 
-def give_back(connection: Connection, study_id: int, worker_id: int) -> None:
+def give_back(study: StudyTransaction, worker_id: int) -> None:
     """Let the jobs that a worker holds wait again."""
-    connection.execute(
-        update(FINALS).where(FINALS.c.study_id == study_id, _held_by([worker_id])).values(_FREE)
-    )
+    mine = update(FINALS).where(_held_by(study, [worker_id]))
+    study.connection.execute(mine.values(_FREE))
 
 
-def lose(connection: Connection, study_id: int, dead: Sequence[int]) -> tuple[int, ...]:
+def lose(study: StudyTransaction, dead: Sequence[int]) -> tuple[int, ...]:
     """Take the jobs of dead workers; return their ids."""
-    held = (
-        select(FINALS.c.job_id)
-        .where(FINALS.c.study_id == study_id, _held_by(dead))
-        .with_for_update(skip_locked=True)
-    )
-    taken = sorted(connection.execute(held).scalars())
+    of_dead = select(FINALS.c.job_id).where(_held_by(study, dead))
+    taken = sorted(study.connection.execute(of_dead.with_for_update(skip_locked=True)).scalars())
     hopeless = FINALS.c.attempts + 1 >= leases.MAX_ATTEMPTS
     message = f"lost {leases.MAX_ATTEMPTS} times: each worker that trained it died"
-    connection.execute(
-        update(FINALS)
-        .where(FINALS.c.job_id.in_(taken))
-        .values(
-            {
-                **_FREE,
-                "attempts": FINALS.c.attempts + 1,
-                "state": case((hopeless, "failed"), else_="waiting"),
-                "message": case((hopeless, message), else_=None),
-            }
-        )
-    )
+    lost = {
+        **_FREE,
+        "attempts": FINALS.c.attempts + 1,
+        "state": case((hopeless, "failed"), else_="waiting"),
+        "message": case((hopeless, message), else_=None),
+    }
+    study.connection.execute(update(FINALS).where(FINALS.c.job_id.in_(taken)).values(lost))
     return tuple(taken)
 
 
-def _end(connection: Connection, worker_id: int, job_id: int, values: dict[str, Any]) -> bool:
+def _end(study: StudyTransaction, worker_id: int, job_id: int, values: dict[str, Any]) -> bool:
     # Also where this worker has ended the job before: the confirmation may have been lost.
     mine = (FINALS.c.job_id == job_id, FINALS.c.worker_id == worker_id)
     statement = update(FINALS).where(*mine).values(values).returning(FINALS.c.job_id)
-    return connection.execute(statement).one_or_none() is not None
+    return study.connection.execute(statement).one_or_none() is not None
 
 
-def _held_by(worker_ids: Sequence[int]) -> ColumnElement[bool]:
-    return (FINALS.c.state == "running") & FINALS.c.worker_id.in_(worker_ids)
+def _held_by(study: StudyTransaction, worker_ids: Sequence[int]) -> ColumnElement[bool]:
+    of_study = FINALS.c.study_id == study.study_id
+    return of_study & (FINALS.c.state == "running") & FINALS.c.worker_id.in_(worker_ids)
 
 
-def _select(study_id: int) -> Select[*tuple[Any, ...]]:
+def _jobs(study: StudyTransaction, *conditions: ColumnElement[bool]) -> list[FinalJob]:
     # Weights are megabytes, so a list of jobs only says whether there are any.
     columns = (
         FINALS.c.weights.is_not(None).label(field.name)
@@ -137,8 +118,8 @@ def _select(study_id: int) -> Select[*tuple[Any, ...]]:
         else FINALS.c[field.name]
         for field in fields(FinalJob)
     )
-    return select(*columns).where(FINALS.c.study_id == study_id).order_by(FINALS.c.job_id)
-
-
-def _jobs(connection: Connection, statement: Select[*tuple[Any, ...]]) -> list[FinalJob]:
-    return [FinalJob(*row) for row in connection.execute(statement)]
+    wanted: Select[*tuple[Any, ...]] = select(*columns).where(
+        FINALS.c.study_id == study.study_id, *conditions
+    )
+    rows = study.connection.execute(wanted.order_by(FINALS.c.job_id))
+    return [FinalJob(*row) for row in rows]

@@ -8,113 +8,103 @@ or late worker still reports is dropped.
 from collections.abc import Sequence
 
 from optuna.trial import TrialState
-from sqlalchemy import Connection, Select, delete, insert, select, union_all, update
+from sqlalchemy import Select, delete, insert, select, union_all, update
 
-from search.storage import budgets, workers
+from search.storage import budgets
+from search.storage.database import StudyTransaction
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.optuna_tables import load_trials
-from search.storage.optuna_writers import TrialEnd, TrialWriter
-from search.storage.records import ClaimedTrial, OpenTrials, Proposal
+from search.storage.optuna_writers import TrialEnd
+from search.storage.records import ClaimedTrial, OpenTrials, Proposal, Report
 from search.storage.tables import BUDGETS, FINALS, LEASES, TRIALS, WORKERS, DatabaseNow
 
 MAX_ATTEMPTS = 3
 
 
-def claim_waiting(
-    connection: Connection,
-    writer: TrialWriter,
-    study_id: int,
-    worker_id: int,
-    claim: str,
-    at_most: int,
-    lease_seconds: float,
-) -> list[ClaimedTrial]:
-    """Lease up to `at_most` waiting trials, all with the cohort key of the oldest.
+def claim_waiting(study: StudyTransaction, worker_id: int, at_most: int) -> list[ClaimedTrial]:
+    """Claim up to `at_most` trials that were given back, all with the cohort key of the oldest.
 
-    Trials that were lost with their worker are leased apart from others and in smaller cohorts,
+    Trials that were lost with their worker are claimed apart from others and in smaller groups,
     because one of them may have killed it: after one loss half of those that wait, before the last
     attempt one alone. Returns none once the time is used up or a stop was requested.
     """
-    budget = workers.heartbeat(connection, study_id, worker_id, lease_seconds)
-    claimed = _claimed(connection, study_id, claim)
+    budget = budgets.heartbeat(study, worker_id)
+    claimed = _claimed(study)
     if claimed or budget.stop_requested or budget.seconds_left == 0:
         return claimed
-    waiting = _waiting(study_id).order_by(TRIALS.c.trial_id)
-    oldest = connection.execute(waiting.limit(1)).one_or_none()
+    waiting = _waiting(study).order_by(TRIALS.c.trial_id)
+    oldest = study.connection.execute(waiting.limit(1)).one_or_none()
     if oldest is None:
         return []
     alike = waiting.where(
         TRIALS.c.cohort_key == oldest.cohort_key, TRIALS.c.attempts == oldest.attempts
     )
-    ids = list(connection.execute(alike).scalars())[:at_most]
+    ids = list(study.connection.execute(alike).scalars())[:at_most]
     if oldest.attempts:
         alone = oldest.attempts >= MAX_ATTEMPTS - 1
         ids = ids[: 1 if alone else (len(ids) + 1) // 2]
-    writer.resume(connection, ids)
-    connection.execute(update(TRIALS).where(TRIALS.c.trial_id.in_(ids)).values(worker_id=worker_id))
-    _lease(connection, study_id, worker_id, claim, ids)
-    return _claimed(connection, study_id, claim)
+    study.writer.resume(study.connection, ids)
+    held = update(TRIALS).where(TRIALS.c.trial_id.in_(ids)).values(worker_id=worker_id)
+    study.connection.execute(held)
+    _lease(study, worker_id, ids)
+    return _claimed(study)
 
 
 def claim_new(
-    connection: Connection,
-    writer: TrialWriter,
-    study_id: int,
-    worker_id: int,
-    claim: str,
-    proposals: Sequence[Proposal],
-    lease_seconds: float,
+    study: StudyTransaction, worker_id: int, proposals: Sequence[Proposal]
 ) -> list[ClaimedTrial]:
-    """Insert and lease new trials for the first proposals, as many as the budget allows.
+    """Create and claim trials for the first proposals, as many as budget and quotas allow.
 
-    Proposals whose quota is used up are skipped. Returns none while trials wait that were given
-    back, which come first.
+    Returns none while trials wait that `claim_waiting` would return, which come first. Raises
+    ValueError for a parameter whose distribution is incompatible with the study's, and for a
+    quota that the study does not have.
     """
-    budget = workers.heartbeat(connection, study_id, worker_id, lease_seconds)
-    claimed = _claimed(connection, study_id, claim)
-    if claimed or budget.exhausted or connection.scalar(select(_waiting(study_id).exists())):
+    budget = budgets.heartbeat(study, worker_id)
+    claimed = _claimed(study)
+    if claimed or budget.exhausted or study.connection.scalar(select(_waiting(study).exists())):
         return claimed
     allowed = budgets.within_quotas(budget.quotas, proposals)[: budget.trials_left]
     if not allowed:
         return []
-    budgets.use_quotas(connection, study_id, allowed)
-    created = writer.create(connection, study_id, allowed)
-    ours = {"study_id": study_id, "attempts": 0, "worker_id": worker_id}
-    rows = [
-        {"trial_id": trial_id, "cohort_key": proposal.cohort_key, **ours}
-        for (trial_id, _), proposal in zip(created, allowed, strict=True)
-    ]
-    connection.execute(insert(TRIALS), rows)
-    _lease(connection, study_id, worker_id, claim, [trial_id for trial_id, _ in created])
-    return [
+    budgets.use_quotas(study, allowed)
+    created = study.writer.create(study.connection, study.study_id, allowed)
+    new = [
         ClaimedTrial(trial_id, number, p.params, p.distributions, p.cohort_key, attempts=0)
         for (trial_id, number), p in zip(created, allowed, strict=True)
     ]
+    ours = {"study_id": study.study_id, "worker_id": worker_id}
+    rows = [{"trial_id": trial.trial_id, "cohort_key": trial.cohort_key, **ours} for trial in new]
+    study.connection.execute(insert(TRIALS), rows)
+    _lease(study, worker_id, [trial.trial_id for trial in new])
+    return new
 
 
-def held(connection: Connection, worker_id: int) -> frozenset[int]:
+def held(study: StudyTransaction, worker_id: int) -> frozenset[int]:
     """Return the ids of the trials that a worker holds, without locking them."""
     of_worker = select(LEASES.c.trial_id).where(LEASES.c.worker_id == worker_id)
-    return frozenset(connection.execute(of_worker).scalars())
+    return frozenset(study.connection.execute(of_worker).scalars())
 
 
-def held_by_any(connection: Connection, study_id: int) -> frozenset[int]:
-    """Return the ids of all held trials of a study, read from an index."""
-    of_study = select(LEASES.c.trial_id).where(LEASES.c.study_id == study_id)
-    return frozenset(connection.execute(of_study).scalars())
+def held_by_any(study: StudyTransaction) -> frozenset[int]:
+    """Return the ids of the trials that workers hold, by one cheap statement.
+
+    As long as these stay the same, no trial is given back.
+    """
+    of_study = select(LEASES.c.trial_id).where(LEASES.c.study_id == study.study_id)
+    return frozenset(study.connection.execute(of_study).scalars())
 
 
-def open_trials(connection: Connection, study_id: int) -> OpenTrials:
-    """Return whether trials are held or wait.
+def open_trials(study: StudyTransaction) -> OpenTrials:
+    """Return whether workers hold trials, and whether trials wait to be run again.
 
     One statement, because a trial that is given back between two would be missed.
     """
-    held = select(LEASES.c.trial_id).where(LEASES.c.study_id == study_id).exists()
-    row = connection.execute(select(held, _waiting(study_id).exists())).one()
+    held = select(LEASES.c.trial_id).where(LEASES.c.study_id == study.study_id).exists()
+    row = study.connection.execute(select(held, _waiting(study).exists())).one()
     return OpenTrials(*map(bool, row))
 
 
-def lock_held(connection: Connection, worker_id: int, trial_ids: Sequence[int]) -> set[int]:
+def lock_held(study: StudyTransaction, worker_id: int, trial_ids: Sequence[int]) -> set[int]:
     """Return which of the trials a worker holds, and lock them until the commit."""
     leases = (
         select(LEASES.c.trial_id)
@@ -122,25 +112,33 @@ def lock_held(connection: Connection, worker_id: int, trial_ids: Sequence[int]) 
         .order_by(LEASES.c.trial_id)
         .with_for_update()
     )
-    return set(connection.execute(leases).scalars())
+    return set(study.connection.execute(leases).scalars())
 
 
-def end(connection: Connection, trial_ids: Sequence[int]) -> None:
+def report(
+    study: StudyTransaction, worker_id: int, reports: Sequence[Report | tuple[int, int, float]]
+) -> list[int]:
+    """Store intermediate values; return the ids of the trials that the worker lost."""
+    ids = sorted({trial_id for trial_id, _, _ in reports})
+    held = lock_held(study, worker_id, ids)
+    if kept := [Report(*report) for report in reports if report[0] in held]:
+        study.writer.report(study.connection, kept)
+    return [trial_id for trial_id in ids if trial_id not in held]
+
+
+def end(study: StudyTransaction, trial_ids: Sequence[int]) -> None:
     """Remove the leases of trials."""
-    connection.execute(delete(LEASES).where(LEASES.c.trial_id.in_(trial_ids)))
+    study.connection.execute(delete(LEASES).where(LEASES.c.trial_id.in_(trial_ids)))
 
 
-def give_back(
-    connection: Connection, writer: TrialWriter, worker_id: int, trial_ids: Sequence[int]
-) -> None:
-    """Let those of the trials wait again that the worker holds."""
-    held = sorted(lock_held(connection, worker_id, trial_ids))
-    if held:
-        _release(connection, writer, held)
+def give_back(study: StudyTransaction, worker_id: int, trial_ids: Sequence[int]) -> None:
+    """Let trials wait again, as if not begun; those that the worker lost are skipped."""
+    if held := sorted(lock_held(study, worker_id, trial_ids)):
+        _release(study, held)
 
 
 def take_from(
-    connection: Connection, writer: TrialWriter, dead: Sequence[int]
+    study: StudyTransaction, dead: Sequence[int]
 ) -> tuple[tuple[int, ...], tuple[int, ...]]:
     """Take all trials from dead workers.
 
@@ -152,58 +150,55 @@ def take_from(
         # A locked lease belongs to a trial that another process finishes or sweeps right now.
         .with_for_update(skip_locked=True)
     )
-    taken = sorted(connection.execute(held_by_dead).scalars())
+    taken = sorted(study.connection.execute(held_by_dead).scalars())
     if not taken:
         return (), ()
     these = TRIALS.c.trial_id.in_(taken)
-    connection.execute(update(TRIALS).where(these).values(attempts=TRIALS.c.attempts + 1))
+    study.connection.execute(update(TRIALS).where(these).values(attempts=TRIALS.c.attempts + 1))
     hopeless = select(TRIALS.c.trial_id).where(these, TRIALS.c.attempts >= MAX_ATTEMPTS)
-    failed = sorted(connection.execute(hopeless).scalars())
+    failed = sorted(study.connection.execute(hopeless).scalars())
     again = sorted(set(taken) - set(failed))
     if failed:
         message = {"message": f"lost {MAX_ATTEMPTS} times: each worker that trained it died"}
-        writer.finish(
-            connection, [TrialEnd(trial_id, TrialState.FAIL, None, message) for trial_id in failed]
-        )
-        _forget_worker(connection, failed)
-        end(connection, failed)
+        ends = [TrialEnd(trial_id, TrialState.FAIL, None, message) for trial_id in failed]
+        study.writer.finish(study.connection, ends)
+        _let_go(study, failed)
     if again:
-        _release(connection, writer, again)
+        _release(study, again)
     return tuple(again), tuple(failed)
 
 
-def expired_workers(connection: Connection, study_id: int, lease_seconds: float) -> list[int]:
+def expired_workers(study: StudyTransaction) -> list[int]:
     """Return the ids of the workers that hold trials or final jobs on an expired lease.
 
     None are returned during a grace period. The statement starts from what is held, since there may
     be thousands of dead workers. A worker that was swept before may still hold a trial: one that
     was locked at that moment.
     """
+    running = (FINALS.c.study_id == study.study_id, FINALS.c.state == "running")
     holding = union_all(
-        select(LEASES.c.worker_id).where(LEASES.c.study_id == study_id),
-        select(FINALS.c.worker_id).where(
-            FINALS.c.study_id == study_id, FINALS.c.state == "running"
-        ),
+        select(LEASES.c.worker_id).where(LEASES.c.study_id == study.study_id),
+        select(FINALS.c.worker_id).where(*running),
     )
     expired = (
         select(WORKERS.c.worker_id)
         .join(BUDGETS, BUDGETS.c.study_id == WORKERS.c.study_id)
         .where(
             WORKERS.c.worker_id.in_(holding),
-            WORKERS.c.last_beat <= DatabaseNow() - lease_seconds,
+            WORKERS.c.last_beat <= DatabaseNow() - study.lease_seconds,
             BUDGETS.c.grace_until <= DatabaseNow(),
         )
     )
-    return list(connection.execute(expired).scalars())
+    return list(study.connection.execute(expired).scalars())
 
 
-def _waiting(study_id: int) -> Select[int, str, int]:
+def _waiting(study: StudyTransaction) -> Select[int, str, int]:
     """Select the trials of a study that were given back, not those another program enqueued."""
     return (
         select(TRIALS.c.trial_id, TRIALS.c.cohort_key, TRIALS.c.attempts)
         .join(OPTUNA_TRIALS, OPTUNA_TRIALS.c.trial_id == TRIALS.c.trial_id)
         .where(
-            TRIALS.c.study_id == study_id,
+            TRIALS.c.study_id == study.study_id,
             # Few trials have no worker, so few of Optuna's rows are read.
             TRIALS.c.worker_id.is_(None),
             OPTUNA_TRIALS.c.state == TrialState.WAITING,
@@ -211,21 +206,19 @@ def _waiting(study_id: int) -> Select[int, str, int]:
     )
 
 
-def _lease(
-    connection: Connection, study_id: int, worker_id: int, claim: str, trial_ids: Sequence[int]
-) -> None:
-    row = {"study_id": study_id, "worker_id": worker_id, "claim": claim}
-    connection.execute(insert(LEASES), [{"trial_id": i, **row} for i in trial_ids])
+def _lease(study: StudyTransaction, worker_id: int, trial_ids: Sequence[int]) -> None:
+    row = {"study_id": study.study_id, "worker_id": worker_id, "claim": study.claim}
+    study.connection.execute(insert(LEASES), [{"trial_id": i, **row} for i in trial_ids])
 
 
-def _claimed(connection: Connection, study_id: int, claim: str) -> list[ClaimedTrial]:
-    """Return the trials that a claim leased, also where its first answer was lost."""
+def _claimed(study: StudyTransaction) -> list[ClaimedTrial]:
+    """Return the trials that this claim leased, also where its first answer was lost."""
     of_claim = (
         select(TRIALS.c.trial_id, TRIALS.c.cohort_key, TRIALS.c.attempts)
         .join(LEASES, LEASES.c.trial_id == TRIALS.c.trial_id)
-        .where(LEASES.c.study_id == study_id, LEASES.c.claim == claim)
+        .where(LEASES.c.study_id == study.study_id, LEASES.c.claim == study.claim)
     )
-    rows = {row.trial_id: row for row in connection.execute(of_claim)}
+    rows = {row.trial_id: row for row in study.connection.execute(of_claim)}
     return [
         ClaimedTrial(
             trial_id=trial._trial_id,
@@ -235,16 +228,16 @@ def _claimed(connection: Connection, study_id: int, claim: str) -> list[ClaimedT
             cohort_key=rows[trial._trial_id].cohort_key,
             attempts=rows[trial._trial_id].attempts,
         )
-        for trial in load_trials(connection, study_id, sorted(rows))
+        for trial in load_trials(study, sorted(rows))
     ]
 
 
-def _release(connection: Connection, writer: TrialWriter, trial_ids: Sequence[int]) -> None:
-    writer.release(connection, trial_ids)
-    _forget_worker(connection, trial_ids)
-    end(connection, trial_ids)
+def _release(study: StudyTransaction, trial_ids: Sequence[int]) -> None:
+    study.writer.release(study.connection, trial_ids)
+    _let_go(study, trial_ids)
 
 
-def _forget_worker(connection: Connection, trial_ids: Sequence[int]) -> None:
+def _let_go(study: StudyTransaction, trial_ids: Sequence[int]) -> None:
     these = TRIALS.c.trial_id.in_(trial_ids)
-    connection.execute(update(TRIALS).where(these).values(worker_id=None))
+    study.connection.execute(update(TRIALS).where(these).values(worker_id=None))
+    end(study, trial_ids)

@@ -60,16 +60,16 @@ def open_storage(
     Raises StorageError, with one message that holds no password, for a URL that is not understood,
     a database that can't be opened, and a schema of another version.
     """
-    parsed, engine = make_engine(url, create=create)
+    engine = make_engine(url, create=create)
     # Imports Optuna and Alembic, which takes a second that a wrong URL need not wait for.
     from search.storage import schema
     from search.storage.database import Database
     from search.storage.studies import Storage
 
     database = Database(engine, patience_seconds, stop_requested)
-    with _explained(parsed, engine):
-        rdb = database.patient(lambda: schema.prepare(database, parsed, create=create), _starting)
-        return Storage(database, rdb, parsed, lease_seconds)
+    with _explained(engine):
+        rdb = database.patient(lambda: schema.prepare(database, create=create), _starting)
+        return Storage(database, rdb, lease_seconds)
 
 
 def upgrade_storage(url: str, *, dry_run: bool = False) -> Upgrade:
@@ -78,36 +78,33 @@ def upgrade_storage(url: str, *, dry_run: bool = False) -> Upgrade:
     All steps are one transaction; one that fails leaves the database as it was. Raises
     StorageError as `open_storage` does.
     """
-    parsed, engine = make_engine(url, create=False)
+    engine = make_engine(url, create=False)
     from search.storage import schema
     from search.storage.database import Database
 
     database = Database(engine, PATIENCE_SECONDS)
-    with _explained(parsed, engine):
-        upgraded = database.patient(
-            lambda: schema.upgrade(database, parsed, dry_run=dry_run), _starting
-        )
+    with _explained(engine):
+        upgraded = database.patient(lambda: schema.upgrade(database, dry_run=dry_run), _starting)
     engine.dispose()
     return upgraded
 
 
-def make_engine(url: str, *, create: bool) -> tuple[URL, Engine]:
-    """Return the parsed URL, and an engine that is tuned for its kind of database."""
+def make_engine(url: str, *, create: bool) -> Engine:
+    """Return an engine that is tuned for the kind of database at a URL."""
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        parsed = check_file(parsed, create=create)
-        return parsed, _sqlite_engine(parsed)
-    return parsed, _postgres_engine(parsed)
+        return _sqlite_engine(check_file(parsed, create=create))
+    return _postgres_engine(parsed)
 
 
 @contextmanager
-def _explained(url: URL, engine: Engine) -> Iterator[None]:
+def _explained(engine: Engine) -> Iterator[None]:
     """Close the engine when the block fails; a database's error becomes a StorageError."""
     try:
         yield
     except DBAPIError as error:
         engine.dispose()
-        raise _cannot_open(url, error) from error
+        raise _cannot_open(engine.url, error) from error
     except StorageError:
         engine.dispose()
         raise

@@ -17,6 +17,7 @@ from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import ColumnElement, Connection, Row, Select, Table, select
 
+from search.storage.database import StudyTransaction
 from search.storage.records import TrialStateName
 
 STUDIES = cast(Table, models.StudyModel.__table__)
@@ -71,16 +72,12 @@ def lock_study(connection: Connection, study_id: int) -> None:
 
 def is_finite_value() -> ColumnElement[bool]:
     """Return the condition that a row of VALUES holds a finite value."""
-    finite: ColumnElement[bool] = (
-        VALUES.c.value_type == models.TrialValueModel.TrialValueType.FINITE
-    )
-    return finite
+    return VALUES.c.value_type == models.TrialValueModel.TrialValueType.FINITE
 
 
 def read_value(row: Row[Any]) -> float:
     """Return the value in a row of VALUES."""
-    value: float = models.TrialValueModel.stored_repr_to_value(row.value, row.value_type)
-    return value
+    return float(models.TrialValueModel.stored_repr_to_value(row.value, row.value_type))
 
 
 def value_columns(value: float) -> dict[str, Any]:
@@ -104,25 +101,20 @@ def intermediate_value_columns(value: float) -> dict[str, Any]:
 
 
 def load_trials(
-    connection: Connection,
-    study_id: int,
-    trial_ids: Sequence[int] | None = None,
-    *,
-    attributes: bool = True,
+    study: StudyTransaction, trial_ids: Sequence[int] | None = None, *, attributes: bool = True
 ) -> list[FrozenTrial]:
-    """Return trials of a study in the order of their numbers, all of them without ids.
+    """Return trials as Optuna would, in the order of their numbers; all of them without ids.
 
-    A few statements read any number of trials. The trials equal Optuna's own but share their
-    distributions, which must not be changed.
-    attributes: whether to read user and system attributes, which are most of what is stored.
+    A few statements read any number of trials, which share their distributions: these must not be
+    changed. attributes: whether to read user and system attributes, most of what is stored.
     """
     if trial_ids is None:
-        return _load(connection, study_id, select(TRIALS.c.trial_id), attributes)
+        return _load(study, select(TRIALS.c.trial_id), attributes)
     trials: list[FrozenTrial] = []
     for start in range(0, len(trial_ids), _CHUNK):
         chunk = trial_ids[start : start + _CHUNK]
         these = select(TRIALS.c.trial_id).where(TRIALS.c.trial_id.in_(chunk))
-        trials += _load(connection, study_id, these, attributes)
+        trials += _load(study, these, attributes)
     return sorted(trials, key=lambda trial: trial.number)
 
 
@@ -133,10 +125,9 @@ def last_reports(connection: Connection, trial_ids: Sequence[int]) -> dict[int, 
     return {row.trial_id: read_intermediate_value(row) for row in connection.execute(reports)}
 
 
-def _load(
-    connection: Connection, study_id: int, ids: Select[int], attributes: bool
-) -> list[FrozenTrial]:
-    ids = ids.where(TRIALS.c.study_id == study_id)
+def _load(study: StudyTransaction, ids: Select[int], attributes: bool) -> list[FrozenTrial]:
+    connection = study.connection
+    ids = ids.where(TRIALS.c.study_id == study.study_id)
     trials = select(TRIALS).where(TRIALS.c.trial_id.in_(ids)).order_by(TRIALS.c.number)
     found = connection.execute(trials).all()
     params = _by_trial(connection, PARAMS, ids)

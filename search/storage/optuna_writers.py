@@ -1,9 +1,8 @@
 """Two writers of trials into Optuna's tables.
 
 Optuna's public calls take about 85 statements a trial. `BulkWriter` writes the same rows by a few
-bulk inserts, tens of times faster, but only into the schema that it was written for. `PublicWriter`
-makes the public calls, for any other schema. Both work inside the caller's transaction, and a test
-compares the rows that they write.
+bulk inserts, tens of times faster, but only into the schema that it was written for. `TrialWriter`
+makes the public calls, for any other schema. A test compares the rows that they write.
 """
 
 import json
@@ -11,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeAlias
+from typing import Any, TypeAlias
 
 from optuna.distributions import (
     BaseDistribution,
@@ -21,9 +20,9 @@ from optuna.distributions import (
 )
 from optuna.storages import RDBStorage
 from optuna.trial import TrialState, create_trial
-from sqlalchemy import Connection, Table, bindparam, delete, func, insert, select, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
+from search.storage.database import insert_rows, upsert
 from search.storage.optuna_tables import (
     INTERMEDIATE_VALUES,
     PARAMS,
@@ -36,9 +35,6 @@ from search.storage.optuna_tables import (
     value_columns,
 )
 from search.storage.records import Proposal, Report
-
-# Written by Optuna's successive halving. A trial that starts again has completed no rung.
-_RUNG_ATTRIBUTES = "completed\\_rung\\_%"
 
 _Rows: TypeAlias = list[dict[str, Any]]
 
@@ -54,40 +50,65 @@ class TrialEnd:
     system_attributes: Mapping[str, Any] = field(default_factory=dict)
 
 
-class TrialWriter(Protocol):
-    """Writes trials within the transaction of `connection`, in which the caller holds the locks."""
+class TrialWriter:
+    """Writes trials by Optuna's public calls, within the transaction of `connection`, in which the
+    caller holds the locks."""
+
+    def __init__(self, rdb: RDBStorage) -> None:
+        self._rdb = rdb
 
     def create(
         self, connection: Connection, study_id: int, proposals: Sequence[Proposal]
     ) -> list[tuple[int, int]]:
         """Insert running trials; return (trial id, number) of each, numbers without gaps."""
+        with joined(self._rdb, connection) as rdb:
+            created = []
+            for proposal in proposals:
+                template = create_trial(
+                    state=TrialState.RUNNING,
+                    params=dict(proposal.params),
+                    distributions=dict(proposal.distributions),
+                )
+                trial_id = rdb.create_new_trial(study_id, template)
+                created.append((trial_id, rdb.get_trial_number_from_id(trial_id)))
+            return created
 
     def resume(self, connection: Connection, trial_ids: Sequence[int]) -> None:
         """Let waiting trials run, from now."""
+        with joined(self._rdb, connection) as rdb:
+            for trial_id in trial_ids:
+                rdb.set_trial_state_values(trial_id, TrialState.RUNNING)
 
     def report(self, connection: Connection, reports: Sequence[Report]) -> None:
         """Set intermediate values of running trials."""
+        with joined(self._rdb, connection) as rdb:
+            for trial_id, step, value in reports:
+                rdb.set_trial_intermediate_value(trial_id, step, float(value))
 
     def finish(self, connection: Connection, ends: Sequence[TrialEnd]) -> None:
         """End running trials."""
+        with joined(self._rdb, connection) as rdb:
+            for end in ends:
+                for key, value in end.user_attributes.items():
+                    rdb.set_trial_user_attr(end.trial_id, key, value)
+                for key, value in end.system_attributes.items():
+                    rdb.set_trial_system_attr(end.trial_id, key, value)
+                values = None if end.value is None else [end.value]
+                rdb.set_trial_state_values(end.trial_id, end.state, values)
 
     def release(self, connection: Connection, trial_ids: Sequence[int]) -> None:
         """Let running trials wait, with their parameters, without what they reported."""
+        _remove_reports(connection, trial_ids)
+        with joined(self._rdb, connection) as rdb:
+            for trial_id in trial_ids:
+                rdb.set_trial_state_values(trial_id, TrialState.WAITING)
 
 
-def _clear_run(connection: Connection, trial_ids: Sequence[int]) -> None:
-    """Remove reports and completed rungs, for which Optuna has no public call."""
-    for table in (INTERMEDIATE_VALUES, SYSTEM_ATTRIBUTES):
-        statement = delete(table).where(table.c.trial_id.in_(trial_ids))
-        if table is SYSTEM_ATTRIBUTES:
-            statement = statement.where(table.c.key.like(_RUNG_ATTRIBUTES, escape="\\"))
-        connection.execute(statement)
-
-
-class BulkWriter:
+class BulkWriter(TrialWriter):
     """Writes the rows that Optuna's public calls would have written, many at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, rdb: RDBStorage) -> None:
+        super().__init__(rdb)
         # The distribution with which a study's parameter was first stored.
         self._first: dict[tuple[int, str], BaseDistribution] = {}
 
@@ -103,8 +124,7 @@ class BulkWriter:
         # Ids in the order of numbers: Optuna defines a number as the count of lower ids.
         returning = insert(TRIALS).returning(TRIALS.c.trial_id, sort_by_parameter_order=True)
         ids = list(connection.execute(returning, rows).scalars())
-        _insert(connection, PARAMS, _param_rows(ids, proposals))
-        _write_attributes(connection, list(zip(ids, proposals, strict=True)))
+        insert_rows(connection, PARAMS, _param_rows(ids, proposals))
         return [(trial_id, first + i) for i, trial_id in enumerate(ids)]
 
     def resume(self, connection: Connection, trial_ids: Sequence[int]) -> None:
@@ -119,16 +139,19 @@ class BulkWriter:
             {"trial_id": trial_id, "step": step, **intermediate_value_columns(float(value))}
             for trial_id, step, value in reports
         ]
-        _upsert(connection, INTERMEDIATE_VALUES, rows, "step")
+        upsert(connection, INTERMEDIATE_VALUES, rows, "trial_id", "step")
 
     def finish(self, connection: Connection, ends: Sequence[TrialEnd]) -> None:
-        _write_attributes(connection, [(end.trial_id, end) for end in ends])
+        users = _attribute_rows((end.trial_id, end.user_attributes) for end in ends)
+        upsert(connection, USER_ATTRIBUTES, users, "trial_id", "key")
+        systems = _attribute_rows((end.trial_id, end.system_attributes) for end in ends)
+        upsert(connection, SYSTEM_ATTRIBUTES, systems, "trial_id", "key")
         values = [
             {"trial_id": end.trial_id, "objective": 0, **value_columns(end.value)}
             for end in ends
             if end.value is not None
         ]
-        _insert(connection, VALUES, values)
+        insert_rows(connection, VALUES, values)
         ended = update(TRIALS).where(TRIALS.c.trial_id == bindparam("ended"))
         columns: dict[str, Any] = {n: bindparam(n) for n in ("state", "datetime_complete")}
         connection.execute(
@@ -137,7 +160,7 @@ class BulkWriter:
         )
 
     def release(self, connection: Connection, trial_ids: Sequence[int]) -> None:
-        _clear_run(connection, trial_ids)
+        _remove_reports(connection, trial_ids)
         waiting = update(TRIALS).where(TRIALS.c.trial_id.in_(trial_ids))
         connection.execute(waiting.values(state=TrialState.WAITING))
 
@@ -161,56 +184,6 @@ class BulkWriter:
         for name, distribution in proposed:
             first = self._first.get((study_id, name)) or within.setdefault(name, distribution)
             check_distribution_compatibility(first, distribution)
-
-
-class PublicWriter:
-    """Writes by Optuna's public calls, whose sessions join the caller's transaction."""
-
-    def __init__(self, rdb: RDBStorage) -> None:
-        self._rdb = rdb
-
-    def create(
-        self, connection: Connection, study_id: int, proposals: Sequence[Proposal]
-    ) -> list[tuple[int, int]]:
-        with joined(self._rdb, connection) as rdb:
-            created = []
-            for proposal in proposals:
-                template = create_trial(
-                    state=TrialState.RUNNING,
-                    params=dict(proposal.params),
-                    distributions=dict(proposal.distributions),
-                    user_attrs=dict(proposal.user_attributes),
-                    system_attrs=dict(proposal.system_attributes),
-                )
-                trial_id = rdb.create_new_trial(study_id, template)
-                created.append((trial_id, rdb.get_trial_number_from_id(trial_id)))
-            return created
-
-    def resume(self, connection: Connection, trial_ids: Sequence[int]) -> None:
-        with joined(self._rdb, connection) as rdb:
-            for trial_id in trial_ids:
-                rdb.set_trial_state_values(trial_id, TrialState.RUNNING)
-
-    def report(self, connection: Connection, reports: Sequence[Report]) -> None:
-        with joined(self._rdb, connection) as rdb:
-            for trial_id, step, value in reports:
-                rdb.set_trial_intermediate_value(trial_id, step, float(value))
-
-    def finish(self, connection: Connection, ends: Sequence[TrialEnd]) -> None:
-        with joined(self._rdb, connection) as rdb:
-            for end in ends:
-                for key, value in end.user_attributes.items():
-                    rdb.set_trial_user_attr(end.trial_id, key, value)
-                for key, value in end.system_attributes.items():
-                    rdb.set_trial_system_attr(end.trial_id, key, value)
-                values = None if end.value is None else [end.value]
-                rdb.set_trial_state_values(end.trial_id, end.state, values)
-
-    def release(self, connection: Connection, trial_ids: Sequence[int]) -> None:
-        _clear_run(connection, trial_ids)
-        with joined(self._rdb, connection) as rdb:
-            for trial_id in trial_ids:
-                rdb.set_trial_state_values(trial_id, TrialState.WAITING)
 
 
 @contextmanager
@@ -252,15 +225,6 @@ def _param_rows(ids: Sequence[int], proposals: Sequence[Proposal]) -> _Rows:
     return rows
 
 
-def _write_attributes(
-    connection: Connection, of: Sequence[tuple[int, Proposal | TrialEnd]]
-) -> None:
-    users = _attribute_rows((trial_id, one.user_attributes) for trial_id, one in of)
-    _upsert(connection, USER_ATTRIBUTES, users, "key")
-    systems = _attribute_rows((trial_id, one.system_attributes) for trial_id, one in of)
-    _upsert(connection, SYSTEM_ATTRIBUTES, systems, "key")
-
-
 def _attribute_rows(attributes: Iterable[tuple[int, Mapping[str, Any]]]) -> _Rows:
     return [
         {"trial_id": trial_id, "key": key, "value_json": json.dumps(value)}
@@ -269,20 +233,7 @@ def _attribute_rows(attributes: Iterable[tuple[int, Mapping[str, Any]]]) -> _Row
     ]
 
 
-def _insert(connection: Connection, table: Table, rows: _Rows) -> None:
-    if rows:
-        connection.execute(insert(table), rows)
-
-
-def _upsert(connection: Connection, table: Table, rows: _Rows, key: str) -> None:
-    """Insert rows, or overwrite those of the same trial and `key`."""
-    if not rows:
-        return
-    dialect = sqlite if connection.dialect.name == "sqlite" else postgresql
-    statement = dialect.insert(table)
-    overwritten = {
-        name: statement.excluded[name] for name in rows[0] if name not in ("trial_id", key)
-    }
-    connection.execute(
-        statement.on_conflict_do_update(index_elements=["trial_id", key], set_=overwritten), rows
-    )
+def _remove_reports(connection: Connection, trial_ids: Sequence[int]) -> None:
+    """Remove what trials reported, for which Optuna has no public call."""
+    of_trials = INTERMEDIATE_VALUES.c.trial_id.in_(trial_ids)
+    connection.execute(delete(INTERMEDIATE_VALUES).where(of_trials))

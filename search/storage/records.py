@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
@@ -27,15 +26,12 @@ class Proposal:
 
     params: values in sampling order, as the user sees them; distributions: one for each.
     cohort_key: trials of equal keys may be claimed and trained together.
-    user_attributes, system_attributes: plain JSON values, stored with the new trial.
     quota: the name of the study's quota that the trial uses, None for no quota.
     """
 
     params: Mapping[str, ParamValue]
     distributions: Mapping[str, BaseDistribution]
     cohort_key: str
-    user_attributes: Mapping[str, Any] = field(default_factory=dict)
-    system_attributes: Mapping[str, Any] = field(default_factory=dict)
     quota: str | None = None
 
 
@@ -64,11 +60,10 @@ class Report(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Artifact:
-    """A small file of a trial. mimetype: None guesses it from the file name."""
+    """A small file of a trial."""
 
     filename: str
     content: bytes
-    mimetype: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,9 +85,9 @@ class FinishedTrial:
 
     value: the score, required and not NaN for a complete trial. A pruned trial gets its last
     report instead, as in Optuna; a failed trial has none.
-    user_attributes, system_attributes: plain JSON values.
+    user_attributes: plain JSON values.
     artifacts: the most important first; those that exceed a limit are left out.
-    curve: float32 bytes; message: why a trial failed, stored as the user attribute "message".
+    curve: float32 bytes.
 
     Raises ValueError where state and value contradict each other.
     """
@@ -101,11 +96,9 @@ class FinishedTrial:
     state: FinishedState
     value: float | None = None
     user_attributes: Mapping[str, Any] = field(default_factory=dict)
-    system_attributes: Mapping[str, Any] = field(default_factory=dict)
     artifacts: Sequence[Artifact] = ()
     curve: bytes | None = None
     replicas: Sequence[Replica] = ()
-    message: str | None = None
 
     def __post_init__(self) -> None:
         if self.state == "complete":
@@ -119,17 +112,13 @@ class FinishedTrial:
 class Beat:
     """The answer to a worker's heartbeat.
 
-    seconds_left: running time left for the study, None for no limit of minutes.
     held_trials, held_jobs: ids of the trials and final jobs it still holds; any other was lost.
-    budget_spent: whether no new trial may be claimed; to_sweep: whether other workers hold
-    something on an expired lease, so that a sweep is due.
+    to_sweep: whether other workers hold something on an expired lease, so that a sweep is due.
     """
 
-    stop_requested: bool
-    seconds_left: float | None
+    budget: Budget
     held_trials: frozenset[int]
     held_jobs: frozenset[int]
-    budget_spent: bool
     to_sweep: bool
 
 
@@ -265,24 +254,6 @@ class ScoredTrial:
     value: float | None
     reports: Mapping[int, float]
     cohort_key: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class TrialRow:
-    """A trial of any state. started, completed: local time without a zone, as in Optuna."""
-
-    trial_id: int
-    number: int
-    state: TrialStateName
-    value: float | None
-    params: Mapping[str, ParamValue]
-    user_attributes: Mapping[str, Any]
-    intermediate_values: Mapping[int, float]
-    started: datetime | None
-    completed: datetime | None
-    cohort_key: str | None
-    attempts: int
-    worker_id: int | None
 
 
 @dataclass(frozen=True, slots=True)

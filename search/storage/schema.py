@@ -16,7 +16,6 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 from sqlalchemy import Connection, Engine, insert, inspect, select
-from sqlalchemy.engine import URL
 
 from search.errors import StorageError
 from search.storage.database import Database
@@ -31,7 +30,7 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 _ADVISORY_LOCK = 0x66726565_72756E
 
 
-def prepare(database: Database, url: URL, *, create: bool) -> RDBStorage:
+def prepare(database: Database, *, create: bool) -> RDBStorage:
     """Return Optuna's storage on a database that has the schema of this version.
 
     The schema is created where there is none, if `create` is set; a schema that exists is never
@@ -42,28 +41,26 @@ def prepare(database: Database, url: URL, *, create: bool) -> RDBStorage:
     if create and _read_version(engine) is None:
         with _schema_lock(engine):
             if _read_version(engine) is None:
-                _create(database, url)
-    version = _known_version(engine, url, SCHEMA_VERSION)
+                _create(database)
+    version, name = _known_version(engine, SCHEMA_VERSION), shown(engine.url)
     if version < SCHEMA_VERSION:
         raise StorageError(
-            f"{shown(url)} has schema version {version}, but this freerun works with version"
+            f"{name} has schema version {version}, but this freerun works with version"
             f" {SCHEMA_VERSION}. Stop its workers and run `freerun upgrade` on it, which keeps"
             " everything that is stored."
         )
-    rdb = _open_optuna(engine, url, create=False)
+    rdb = _open_optuna(engine, create=False)
     revision = rdb.get_current_version()
     if revision != newest_revision():
         raise StorageError(
-            f"{shown(url)} has Optuna's tables of revision {revision}, but the Optuna that is"
+            f"{name} has Optuna's tables of revision {revision}, but the Optuna that is"
             f" installed works with {newest_revision()}. Run `optuna storage upgrade` on it,"
             " install the Optuna that made it, or name another storage."
         )
     return rdb
 
 
-def upgrade(
-    database: Database, url: URL, *, dry_run: bool = False, migrations: Path = MIGRATIONS
-) -> Upgrade:
+def upgrade(database: Database, *, dry_run: bool = False, migrations: Path = MIGRATIONS) -> Upgrade:
     """Bring our tables to the newest version in one transaction, or only say how.
 
     One process upgrades at a time; the others find nothing to do. A step that fails leaves the
@@ -74,7 +71,7 @@ def upgrade(
     scripts = ScriptDirectory.from_config(config)
     newest = str(scripts.get_current_head())
     with _schema_lock(database.engine):
-        version = _known_version(database.engine, url, int(newest))
+        version = _known_version(database.engine, int(newest))
         steps = [step.doc for step in scripts.iterate_revisions(newest, str(version))]
         if steps and not dry_run:
             with _ddl_transaction(database) as connection:
@@ -83,7 +80,7 @@ def upgrade(
                     connection.execute(insert(ALEMBIC_VERSION).values(version_num=str(version)))
                 config.attributes["connection"] = connection
                 command.upgrade(config, newest)
-    return Upgrade(shown(url), version, int(newest), tuple(reversed(steps)))
+    return Upgrade(shown(database.engine.url), version, int(newest), tuple(reversed(steps)))
 
 
 @contextmanager
@@ -98,12 +95,12 @@ def quiet() -> Iterator[None]:
         logger.setLevel(level)
 
 
-def _create(database: Database, url: URL) -> None:
+def _create(database: Database) -> None:
     if database.is_sqlite:
         # Kept in the file. Readers then don't wait for the writer, nor it for them.
         with database.engine.connect() as connection:
             connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-    _open_optuna(database.engine, url, create=True)
+    _open_optuna(database.engine, create=True)
     with _ddl_transaction(database) as connection:
         metadata.create_all(connection)
         # In the same transaction: a process that sees a version sees all tables.
@@ -111,12 +108,12 @@ def _create(database: Database, url: URL) -> None:
         connection.execute(insert(VERSION_OF_0_1_0).values(id=1, version=3))
 
 
-def _open_optuna(engine: Engine, url: URL, *, create: bool) -> RDBStorage:
+def _open_optuna(engine: Engine, *, create: bool) -> RDBStorage:
     # Optuna fills {SCHEMA_VERSION} in, so other braces are doubled.
-    text = url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
+    url = engine.url.render_as_string(hide_password=False).replace("{", "{{").replace("}", "}}")
     with quiet():
         return RDBStorage(
-            text,
+            url,
             # Connections from our pool, so that they are tuned as ours are.
             engine_kwargs={"pool": engine.pool},
             # It would read all of Optuna's migrations each time.
@@ -125,17 +122,17 @@ def _open_optuna(engine: Engine, url: URL, *, create: bool) -> RDBStorage:
         )
 
 
-def _known_version(engine: Engine, url: URL, newest: int) -> int:
+def _known_version(engine: Engine, newest: int) -> int:
     """Return our schema's version, from 1 to `newest`; raises StorageError for any other."""
-    version = _read_version(engine)
+    version, name = _read_version(engine), shown(engine.url)
     if version is None:
         raise StorageError(
-            f"{shown(url)} holds no freerun study. `freerun run STUDY_FILE` starts one there."
+            f"{name} holds no freerun study. `freerun run STUDY_FILE` starts one there."
         )
     if not 1 <= version <= newest:
         remedy = "Install a newer freerun" if version > newest else "Use the freerun that made it"
         raise StorageError(
-            f"{shown(url)} has schema version {version}, but this freerun works with version"
+            f"{name} has schema version {version}, but this freerun works with version"
             f" {newest}. {remedy}, or name another storage."
         )
     return version

@@ -7,22 +7,20 @@ from typing import Any, Self
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.study import StudyDirection
-from optuna.trial import TrialState
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
-from sqlalchemy.engine import URL
 
 from models.methods.values import nearest
 from search.errors import StorageError, UnknownStudyError
 from search.storage import budgets
-from search.storage.artifacts import DatabaseArtifactStore
 from search.storage.database import Database
+from search.storage.finished_trials import DatabaseArtifactStore
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
-from search.storage.optuna_tables import VALUES, is_finite_value, is_known_schema
-from search.storage.optuna_writers import BulkWriter, PublicWriter, TrialWriter, joined
+from search.storage.optuna_tables import VALUES, is_known_schema
+from search.storage.optuna_writers import BulkWriter, TrialWriter, joined
+from search.storage.reading import complete_values, counts_by_study
 from search.storage.records import StudySummary
 from search.storage.schema import quiet
-from search.storage.study_reader import count_trials
 from search.storage.study_store import StudyStore
 from search.storage.tables import BUDGETS, STUDIES
 from search.storage.urls import shown
@@ -44,17 +42,17 @@ class Storage:
     url: opens the storage again; holds the password, so it is never printed. shown_url: without it.
     """
 
-    def __init__(self, database: Database, rdb: RDBStorage, url: URL, lease_seconds: float) -> None:
+    def __init__(self, database: Database, rdb: RDBStorage, lease_seconds: float) -> None:
         self._database = database
         self._rdb = rdb
         self._lease_seconds = lease_seconds
         is_known = database.read(is_known_schema)
-        self._writer: TrialWriter = BulkWriter() if is_known else PublicWriter(rdb)
-        self.url = url.render_as_string(hide_password=False)
-        self.shown_url = shown(url)
+        self._writer = BulkWriter(rdb) if is_known else TrialWriter(rdb)
+        self.engine = database.engine
+        self.url = self.engine.url.render_as_string(hide_password=False)
+        self.shown_url = shown(self.engine.url)
         self.optuna: BaseStorage = get_storage(rdb)
         self.artifacts = DatabaseArtifactStore(database)
-        self.engine = database.engine
 
     def create_study(
         self,
@@ -142,14 +140,10 @@ class Storage:
 
 def _summaries(connection: Connection) -> list[StudySummary]:
     """Summarise all studies by three statements."""
-    counts = count_trials(connection)
-    best = (
-        select(OPTUNA_TRIALS.c.study_id, func.min(VALUES.c.value))
-        .join(VALUES, VALUES.c.trial_id == OPTUNA_TRIALS.c.trial_id)
-        .where(OPTUNA_TRIALS.c.state == TrialState.COMPLETE, is_finite_value())
-        .group_by(OPTUNA_TRIALS.c.study_id)
-    )
-    least = {study_id: value for study_id, value in connection.execute(best)}  # noqa: C416
+    counts = counts_by_study(connection)
+    best = complete_values(OPTUNA_TRIALS.c.study_id, func.min(VALUES.c.value))
+    grouped = connection.execute(best.group_by(OPTUNA_TRIALS.c.study_id))
+    least = {study_id: value for study_id, value in grouped}  # noqa: C416
     listed = _known_studies(STUDIES.c.study_id, STUDIES.c.name, STUDIES.c.created)
     return [
         StudySummary(row.name, row.created, counts[row.study_id], least.get(row.study_id))

@@ -1,33 +1,96 @@
-"""One study: what workers and commands change in it.
+"""One study: all that can be read and changed of it.
 
-Each method is one short transaction. Methods that return "lost" ids name the trials that the worker
-no longer holds because its heartbeat was late: nothing was stored of them, and it should drop them.
+Each method is one short transaction, and is described where its function is. Methods that return
+"lost" ids name the trials that the worker no longer holds because its heartbeat was late: nothing
+was stored of them, and it should drop them.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
-from types import MappingProxyType
-from typing import Any
+from collections.abc import Callable
+from functools import wraps
+from typing import Any, Concatenate, ParamSpec, TypeVar
 
+from optuna.trial import FrozenTrial
 from sqlalchemy import Connection, Row
 
-from search.storage import budgets, final_jobs, finished_trials, leases, workers
-from search.storage.database import Database
+from search.errors import UnknownTrialError
+from search.storage import budgets, finished_trials, leases, reading
+from search.storage import final_jobs as _final_jobs
+from search.storage.database import Database, StudyTransaction
+from search.storage.optuna_tables import load_trials
 from search.storage.optuna_writers import TrialWriter
-from search.storage.records import (
-    Beat,
-    ClaimedTrial,
-    FinalJob,
-    FinishedTrial,
-    Proposal,
-    Report,
-    Swept,
-)
-from search.storage.study_reader import StudyReader
+from search.storage.records import Beat, ScoredTrial, Swept
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
-class StudyStore(StudyReader):
-    """A study that can be changed; made by `Storage.create_study` and `Storage.study`."""
+def _reads(
+    work: Callable[Concatenate[StudyTransaction, P], T],
+) -> Callable[Concatenate["StudyReader", P], T]:
+    """Make a method of a function that reads in a transaction."""
+
+    @wraps(work)
+    def method(self: "StudyReader", /, *args: P.args, **options: P.kwargs) -> T:
+        return self._database.read(lambda c: work(self._on(c), *args, **options))
+
+    return method
+
+
+def _writes(
+    work: Callable[Concatenate[StudyTransaction, P], T],
+) -> Callable[Concatenate["StudyStore", P], T]:
+    """Make a method of a function that writes in a transaction."""
+
+    @wraps(work)
+    def method(self: "StudyStore", /, *args: P.args, **options: P.kwargs) -> T:
+        claim = str(uuid.uuid4())
+        return self._database.write(lambda c: work(self._on(c, claim), *args, **options))
+
+    return method
+
+
+def beat(study: StudyTransaction, worker_id: int) -> Beat:
+    """Record a heartbeat, which renews the worker's leases; return what the worker needs to know.
+
+    Raises FreerunError for a worker that has left.
+    """
+    return Beat(
+        budget=budgets.heartbeat(study, worker_id),
+        held_trials=leases.held(study, worker_id),
+        held_jobs=_final_jobs.held(study, worker_id),
+        to_sweep=bool(leases.expired_workers(study)),
+    )
+
+
+def leave(study: StudyTransaction, worker_id: int) -> None:
+    """Give back all that the worker holds, as if not begun, and end its registration."""
+    leases.give_back(study, worker_id, sorted(leases.held(study, worker_id)))
+    budgets.leave(study, worker_id)
+    _final_jobs.give_back(study, worker_id)
+
+
+def lose_worker(study: StudyTransaction, worker_id: int) -> Swept:
+    """Take at once what a worker holds that is known to be dead, and end its registration."""
+    again, failed = leases.take_from(study, [worker_id])
+    budgets.leave(study, worker_id)
+    return Swept(again, failed, _final_jobs.lose(study, [worker_id]))
+
+
+def sweep(study: StudyTransaction) -> Swept:
+    """Take what dead workers hold: their trials wait again, or fail after three losses."""
+    dead = leases.expired_workers(study)
+    if not dead:
+        return Swept((), (), ())
+    return Swept(*leases.take_from(study, dead), _final_jobs.lose(study, dead))
+
+
+class StudyReader:
+    """What can be read of a study; `StudyStore` adds what changes it.
+
+    name, definition, definition_hash, data_hash, data_description: as at creation;
+    created: seconds since the epoch; study_id: Optuna's; lease_seconds: as the storage was opened.
+    """
 
     def __init__(
         self,
@@ -36,166 +99,81 @@ class StudyStore(StudyReader):
         lease_seconds: float,
         row: Row[*tuple[Any, ...]],
     ) -> None:
-        super().__init__(database, lease_seconds, row)
-        self._writer = writer
+        self._database, self._writer = database, writer
+        self.lease_seconds = lease_seconds
+        self.study_id: int = row.study_id
+        self.name: str = row.name
+        self.created: float = row.created
+        self.definition: str = row.definition
+        self.definition_hash: str = row.definition_hash
+        self.data_hash: str | None = row.data_hash
+        self.data_description: str | None = row.data_description
+        self._seen = reading.Seen()
 
-    def set_budget(
-        self,
-        *,
-        trials: int | None,
-        minutes: float | None,
-        quota_trials: Mapping[str, int] = MappingProxyType({}),
-    ) -> None:
-        """Set the limits: trials of any state and minutes of running time, None for no limit.
+    data = _reads(reading.data)
+    counts = _reads(reading.counts)
+    budget = _reads(budgets.read)
+    open_trials = _reads(leases.open_trials)
+    held_trials = _reads(leases.held_by_any)
+    workers = _reads(budgets.statuses)
+    frozen_trials = _reads(load_trials)
+    best_trial = _reads(reading.best_trial)
+    artifacts = _reads(finished_trials.read_artifacts)
+    final_jobs = _reads(_final_jobs.jobs)
+    final_states = _reads(_final_jobs.states)
+    final_weights = _reads(_final_jobs.weights)
+    _scores = _reads(reading.scores)
+    _news = _reads(reading.news)
+    _numbered = _reads(reading.numbered)
 
-        quota_trials: limits of quotas by name; quotas that are not named keep theirs.
-        """
-        self._database.write(
-            lambda c: budgets.set_limits(c, self.study_id, trials, minutes, quota_trials)
-        )
+    def scored_trials(self) -> list[ScoredTrial]:
+        """Return the trials that finished since the last call, all finished ones at first."""
+        trials, self._seen = self._scores(self._seen)
+        return trials
 
-    def request_stop(self) -> None:
-        """Ask all workers to end: they learn it at their next heartbeat, and can claim nothing."""
-        self._database.write(lambda c: budgets.set_stop(c, self.study_id, requested=True))
+    def news(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
+        """Return the trials that finished since the last call of this or of `scored_trials`, and
+        all unfinished trials, as `frozen_trials` does."""
+        finished, unfinished, self._seen = self._news(self._seen)
+        return finished, unfinished
 
-    def clear_stop(self) -> None:
-        """Withdraw a request to stop."""
-        self._database.write(lambda c: budgets.set_stop(c, self.study_id, requested=False))
+    def trial(self, number: int) -> FrozenTrial:
+        """Return the trial of a number, as `frozen_trials` does; raises UnknownTrialError."""
+        trial = self._numbered(number)
+        if trial is None:
+            total = self.counts().total
+            range_of = f"numbers go from 0 to {total - 1}" if total else "it has no trial yet"
+            raise UnknownTrialError(f"study {self.name!r} has no trial {number}: {range_of}.")
+        return trial
 
-    def register_worker(self, *, host: str, pid: int, machine: Mapping[str, Any]) -> int:
-        """Return the id of a new worker, whose heartbeats must come more often than leases expire.
+    def _on(self, connection: Connection, claim: str = "") -> StudyTransaction:
+        return StudyTransaction(connection, self.study_id, self.lease_seconds, self._writer, claim)
 
-        Raises StorageError where workers of two hosts would share a SQLite file.
-        """
-        return self._database.write(
-            lambda c: workers.register(c, self.study_id, host, pid, machine, self.lease_seconds)
-        )
 
-    def beat(self, worker_id: int) -> Beat:
-        """Record a heartbeat, which renews the worker's leases; return what the worker needs to
-        know."""
+class StudyStore(StudyReader):
+    """A study that can be changed; made by `Storage.create_study` and `Storage.study`."""
 
-        def beat(connection: Connection) -> Beat:
-            budget = workers.heartbeat(connection, self.study_id, worker_id, self.lease_seconds)
-            trials = leases.held(connection, worker_id)
-            jobs = final_jobs.held(connection, self.study_id, worker_id)
-            dead = leases.expired_workers(connection, self.study_id, self.lease_seconds)
-            return Beat(
-                stop_requested=budget.stop_requested,
-                seconds_left=budget.seconds_left,
-                held_trials=trials,
-                held_jobs=jobs,
-                budget_spent=budget.exhausted,
-                to_sweep=bool(dead),
-            )
+    set_budget = _writes(budgets.set_limits)
+    request_stop = _writes(budgets.request_stop)
+    clear_stop = _writes(budgets.clear_stop)
 
-        return self._database.write(beat)
+    register_worker = _writes(budgets.register)
+    beat = _writes(beat)
+    leave = _writes(leave)
+    lose_worker = _writes(lose_worker)
 
-    def leave(self, worker_id: int) -> None:
-        """Give back all that the worker holds, as if not begun, and end its registration."""
+    claim_waiting = _writes(leases.claim_waiting)
+    claim_new = _writes(leases.claim_new)
+    report = _writes(leases.report)
+    finish = _writes(finished_trials.finish)
+    give_back = _writes(leases.give_back)
 
-        def leave(connection: Connection) -> None:
-            held = sorted(leases.held(connection, worker_id))
-            leases.give_back(connection, self._writer, worker_id, held)
-            workers.leave(connection, self.study_id, worker_id, self.lease_seconds)
-            final_jobs.give_back(connection, self.study_id, worker_id)
-
-        self._database.write(leave)
-
-    def lose_worker(self, worker_id: int) -> Swept:
-        """Take at once what a worker holds that is known to be dead, and end its registration."""
-
-        def lose(connection: Connection) -> Swept:
-            again, failed = leases.take_from(connection, self._writer, [worker_id])
-            workers.leave(connection, self.study_id, worker_id, self.lease_seconds)
-            return Swept(again, failed, final_jobs.lose(connection, self.study_id, [worker_id]))
-
-        return self._database.write(lose)
+    plan_final_jobs = _writes(_final_jobs.plan)
+    claim_final_job = _writes(_final_jobs.claim)
+    finish_final_job = _writes(_final_jobs.finish)
+    fail_final_job = _writes(_final_jobs.fail)
 
     def sweep(self) -> Swept:
-        """Take what dead workers hold: their trials wait again, or fail after three losses."""
-
-        def sweep(connection: Connection) -> Swept:
-            dead = leases.expired_workers(connection, self.study_id, self.lease_seconds)
-            if not dead:
-                return Swept((), (), ())
-            again, failed = leases.take_from(connection, self._writer, dead)
-            return Swept(again, failed, final_jobs.lose(connection, self.study_id, dead))
-
-        # A database that is away now is away for the workers too: their heartbeats come first.
-        return self._database.try_write(sweep) or Swept((), (), ())
-
-    def claim_waiting(self, worker_id: int, at_most: int) -> list[ClaimedTrial]:
-        """Claim trials that were given back, all of one cohort key; none where none wait.
-
-        Trials that were lost with their worker are claimed in smaller groups, and at last alone:
-        if one of them kills workers, only that one is lost again.
-        """
-        claim = str(uuid.uuid4())
-        return self._database.write(
-            lambda c: leases.claim_waiting(
-                c, self._writer, self.study_id, worker_id, claim, at_most, self.lease_seconds
-            )
-        )
-
-    def claim_new(self, worker_id: int, proposals: Sequence[Proposal]) -> list[ClaimedTrial]:
-        """Create and claim trials for the first proposals, as many as budget and quotas allow.
-
-        Returns none while trials wait that `claim_waiting` would return, which come first. Raises
-        ValueError for a parameter whose distribution is incompatible with the study's, and for a
-        quota that the study does not have.
-        """
-        claim = str(uuid.uuid4())
-        return self._database.write(
-            lambda c: leases.claim_new(
-                c, self._writer, self.study_id, worker_id, claim, proposals, self.lease_seconds
-            )
-        )
-
-    def report(
-        self, worker_id: int, reports: Sequence[Report | tuple[int, int, float]]
-    ) -> list[int]:
-        """Store intermediate values; return the ids of the trials that the worker lost."""
-        named = [Report(*report) for report in reports]
-        ids = sorted({report.trial_id for report in named})
-
-        def report(connection: Connection) -> list[int]:
-            held = leases.lock_held(connection, worker_id, ids)
-            if kept := [report for report in named if report.trial_id in held]:
-                self._writer.report(connection, kept)
-            return [trial_id for trial_id in ids if trial_id not in held]
-
-        return self._database.write(report)
-
-    def finish(self, worker_id: int, finished: Sequence[FinishedTrial]) -> list[int]:
-        """Store trials with all their results; return the ids of those that the worker lost."""
-        return self._database.write(
-            lambda c: finished_trials.finish(c, self._writer, self.study_id, worker_id, finished)
-        )
-
-    def give_back(self, worker_id: int, trial_ids: Sequence[int]) -> None:
-        """Let trials wait again, as if not begun; those that the worker lost are skipped."""
-        self._database.write(lambda c: leases.give_back(c, self._writer, worker_id, trial_ids))
-
-    def plan_final_jobs(self, purpose: str, trial_ids: Sequence[int]) -> list[FinalJob]:
-        """Make sure that each trial has one job of this purpose; return these jobs."""
-        return self._database.write(lambda c: final_jobs.plan(c, self.study_id, purpose, trial_ids))
-
-    def claim_final_job(self, worker_id: int) -> FinalJob | None:
-        """Claim the oldest waiting job, whatever the budget says; None where none waits."""
-        claim = str(uuid.uuid4())
-        return self._database.write(
-            lambda c: final_jobs.claim(c, self.study_id, worker_id, claim, self.lease_seconds)
-        )
-
-    def finish_final_job(
-        self, worker_id: int, job_id: int, result: str, weights: bytes | None = None
-    ) -> bool:
-        """Store a job's result, JSON text, and its weights; return False if the worker lost it."""
-        return self._database.write(
-            lambda c: final_jobs.finish(c, worker_id, job_id, result, weights)
-        )
-
-    def fail_final_job(self, worker_id: int, job_id: int, message: str) -> bool:
-        """End a job that can't be done; return False if the worker lost it."""
-        return self._database.write(lambda c: final_jobs.fail(c, worker_id, job_id, message))
+        """Take what dead workers hold, unless the database is away: then it is away for the
+        workers too, and their heartbeats come first."""
+        return self._database.try_write(lambda c: sweep(self._on(c))) or Swept((), (), ())

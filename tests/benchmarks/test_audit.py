@@ -1,7 +1,8 @@
 """What the soak's audit tells of trials whose workers died."""
 
 from benchmarks.audit import Audit, Delay, StateChange, begin_audit, read_audit
-from search.storage import FinishedTrial, Proposal, open_storage
+from search.storage.opening import open_storage
+from search.storage.records import FinishedTrial, Proposal
 
 
 def test_delays_are_told_from_a_death_to_the_next_changes() -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 import yaml
 
-from search.storage import open_storage
+from search.storage.opening import open_storage
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "clusters.md").read_text(encoding="utf-8")

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from search.storage import Storage, open_storage
+from search.storage.opening import open_storage
+from search.storage.studies import Storage
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser

@@ -13,24 +13,16 @@ from models import checkpoint
 from models.candidate import Candidate
 from models.diagnostics.scores import score
 from models.network.forecaster import Forecaster
-from search.evaluation import (
-    CandidateResult,
-    ReplicaResult,
-    this_machine,
-    this_versions,
-)
+from search.evaluation import CandidateResult, ReplicaResult
 from search.export import Claim, Export
 from search.plotting.artifacts import trial_artifacts
-from search.records import Example, Origin
+from search.records import Example, Origin, this_machine, this_versions
 from search.running.final import final_record
 from search.running.finishing import failed_trial, finished_trial
 from search.series import Purpose, Table
-from search.storage import (
-    Proposal,
-    Report,
-    Storage,
-    StudyStore,
-)
+from search.storage.records import Proposal, Report
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.space import Space
 from search.study.task_data import TaskData, View
@@ -157,7 +149,7 @@ class Invented:
         search = self.definition.search
         is_test = purpose == "test" and self.definition.series.is_generated
         views = self.views(purpose, search.test_draws if is_test else search.final_replicas)
-        ids = {self.store.trial(number).trial_id: number for number in errors}
+        ids = {self.store.trial(number)._trial_id: number for number in errors}
         self.store.plan_final_jobs(purpose, sorted(ids))
         worker = self.store.register_worker(host="here", pid=2, machine={})
         while (job := self.store.claim_final_job(worker)) is not None:

@@ -9,8 +9,7 @@ from optuna.samplers import RandomSampler
 from search.analysis.groups import effects, grouped
 from search.analysis.trials import Trial, context_steps, verdict_counts
 from search.records import TrialRecord
-from search.storage import ParamValue
-from search.storage.records import TrialStateName
+from search.storage.records import ParamValue, TrialStateName
 from search.study.definition import StudyDefinition
 
 RAW: dict[str, Any] = {

@@ -6,7 +6,8 @@ import sys
 from typing import TYPE_CHECKING
 
 from search.analysis.status import StudyStatus, status_lines
-from search.storage import FinishedTrial, Storage
+from search.storage.records import FinishedTrial
+from search.storage.studies import Storage
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent
@@ -40,7 +41,8 @@ def test_only_what_is_new_is_read_and_counted_once(invent: Invent) -> None:
     assert sum(first.values()) == 1
     assert status.summary()["verdicts"] == first
     (worker,) = study.store.workers()
-    told = FinishedTrial(worker.trial_ids[0], "failed", message="out of\nmemory " + "x" * 300)
+    message = {"message": "out of\nmemory " + "x" * 300}
+    told = FinishedTrial(worker.trial_ids[0], "failed", user_attributes=message)
     study.store.finish(worker.worker_id, [told])
     found = status.summary()
     assert found["verdicts"] == first

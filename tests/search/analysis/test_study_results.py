@@ -48,5 +48,5 @@ def test_of_equal_finals_the_lower_trial_number_wins(invent: Invent) -> None:
 def test_without_a_final_nobody_has_won(invent: Invent) -> None:
     study = invent(("complete", 0.5))
     assert winner_of(study.store) is None
-    study.store.plan_final_jobs("final", [study.store.trial(0).trial_id])
+    study.store.plan_final_jobs("final", [study.store.trial(0)._trial_id])
     assert winner_of(study.store) is None

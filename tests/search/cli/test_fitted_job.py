@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from search.storage import open_storage
+from optuna.trial import TrialState
+
+from search.storage.opening import open_storage
 from tests.search.cli.conftest import freerun, table_study_file
 
 CLOSED_FORMS = ("esn", "nvar", "ar", "ssa")
@@ -37,13 +39,13 @@ def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) ->
 
     with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}", create=False) as storage:
         study = storage.study("spots")
-        rows = study.trial_rows()
+        rows = study.frozen_trials()
     assert {row.params["cell"] for row in rows} == {*CLOSED_FORMS, "gru"}
     fitted = [row for row in rows if row.params["cell"] in CLOSED_FORMS]
     # Rungs are compared among networks; what is fitted has only the last one, and is never pruned.
-    assert all(row.state == "complete" for row in fitted)
+    assert all(row.state == TrialState.COMPLETE for row in fitted)
     assert all(sorted(row.intermediate_values) == [2] for row in fitted)
-    assert all(row.user_attributes["verdict"] for row in fitted)
+    assert all(row.user_attrs["verdict"] for row in fitted)
     assert not [row for row in fitted if {"learning_rate", "training_steps"} & set(row.params)]
 
     for cell in ("esn", "ssa"):

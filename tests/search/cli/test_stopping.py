@@ -4,8 +4,9 @@ import os
 import signal
 from pathlib import Path
 
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from tests.search.cli.conftest import STUDIES, freerun, start_freerun
+from tests.search.stored import attempts
 
 
 def test_sigterm_gives_the_cohort_back(tmp_path: Path) -> None:
@@ -14,7 +15,8 @@ def test_sigterm_gives_the_cohort_back(tmp_path: Path) -> None:
     file.write_text(text.replace("training_steps = 12", "training_steps = 1000000"))
     assert freerun(tmp_path, "run", file, "--workers", "0").code == 0
     work = start_freerun(tmp_path, "work", "smoke")
-    with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}", create=False) as storage:
+    url = f"sqlite:///{tmp_path / 'freerun.db'}"
+    with open_storage(url, create=False) as storage:
         store = storage.study("smoke")
         while not store.counts().running and work.process.is_alive():
             pass
@@ -27,4 +29,4 @@ def test_sigterm_gives_the_cohort_back(tmp_path: Path) -> None:
         assert counts.waiting == counts.total > 0
         (worker,) = store.workers()
         assert worker.left
-        assert {row.attempts for row in store.trial_rows()} == {0}
+        assert set(attempts(url)) == {0}

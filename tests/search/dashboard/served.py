@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import search
-from search.storage import Storage
+from search.storage.studies import Storage
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import sys
 
 from search.dashboard.credentials import Credentials
 from search.dashboard.serving import serve_dashboard
-from search.storage import open_storage
+from search.storage.opening import open_storage
 
 if __name__ == "__main__":
     with open_storage(sys.argv[1], create=False) as storage:

@@ -25,7 +25,7 @@ from search.dashboard.credentials import (
 from search.dashboard.layers import costly_plot, guarded
 from search.dashboard.serving import dashboard_app
 from search.errors import UsageError
-from search.storage import Storage
+from search.storage.studies import Storage
 from tests.search.dashboard.client import HOST, Client
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ import optuna
 from optuna_dashboard import get_note
 
 from search.dashboard.note import save_study_note, study_note
-from search.storage import Storage
+from search.storage.studies import Storage
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent

@@ -18,7 +18,7 @@ from playwright.sync_api import Browser, Page, expect
 from search.dashboard.credentials import Credentials
 from search.dashboard.serving import serve_dashboard
 from search.errors import UsageError
-from search.storage import Storage
+from search.storage.studies import Storage
 from tests.search.dashboard.served import serving
 
 if TYPE_CHECKING:

@@ -13,7 +13,8 @@ from search.analysis.trials import Trial
 from search.dashboard import study_pages, study_trials
 from search.dashboard.study_pages import StudyPages, study_figures
 from search.records import TrialRecord
-from search.storage import FinishedTrial, Storage
+from search.storage.records import FinishedTrial
+from search.storage.studies import Storage
 from tests.search.dashboard.client import Client
 
 if TYPE_CHECKING:

@@ -17,7 +17,7 @@ from search.plotting.artifacts import (
     trial_artifacts,
 )
 from search.records import Example
-from search.storage import Artifact
+from search.storage.records import Artifact
 
 
 def result(

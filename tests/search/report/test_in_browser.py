@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from search.report.page import write_report
-from search.storage import Storage
+from search.storage.studies import Storage
 
 if TYPE_CHECKING:
     from tests.search.invented import Invented

@@ -12,7 +12,8 @@ from search.analysis.study_results import StudyResults
 from search.dashboard.study_pages import study_figures
 from search.export import export_of, read_export
 from search.report.page import write_report
-from search.storage import Storage, open_storage, upgrade_storage
+from search.storage.opening import open_storage, upgrade_storage
+from search.storage.studies import Storage
 from search.student.findings import study_findings
 from search.student.section import report_sections
 

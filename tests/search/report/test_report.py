@@ -18,7 +18,7 @@ from search.analysis.wording import (
 )
 from search.errors import UnknownStudyError, UsageError
 from search.report.page import StudyReport, study_report, write_report
-from search.storage import Storage
+from search.storage.studies import Storage
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent

@@ -7,7 +7,9 @@ from typing import Protocol
 import pytest
 
 from search.running.worker import Worker
-from search.storage import Storage, StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 

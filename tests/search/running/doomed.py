@@ -9,7 +9,7 @@ from itertools import count
 from multiprocessing import get_context
 
 from search.running.worker import Worker
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 

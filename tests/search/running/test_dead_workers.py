@@ -12,8 +12,11 @@ from sqlalchemy import Engine, event
 
 from search.running.proposer import Proposer
 from search.running.worker import Worker
-from search.storage import FinishedTrial, StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.records import FinishedTrial
+from search.storage.study_store import StudyStore
 from tests.search.running.doomed import work_and_die
+from tests.search.stored import attempts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Sequence
@@ -102,9 +105,8 @@ def test_a_busy_worker_finds_the_dead_and_runs_what_they_held_before_anything_ne
     # Found between two optimiser steps of a cohort that it goes on with.
     assert in_its_cohort == [(0, 4), (4, 4)]
     assert worker.sizes[:4] == [4, 2, 1, 1]
-    rows = store.trial_rows()
-    assert [row.attempts for row in rows] == [1] * 4 + [0] * 8
-    assert all(row.state in ("complete", "pruned") for row in rows)
+    assert attempts(database_url) == [1] * 4 + [0] * 8
+    assert store.counts().complete + store.counts().pruned == 12
 
 
 def test_a_worker_without_anything_to_claim_waits_for_what_the_dead_hold(
@@ -128,8 +130,8 @@ def test_a_worker_without_anything_to_claim_waits_for_what_the_dead_hold(
     worker.run()
     assert isinstance(worker, Watched)
     assert worker.sizes == [2, 1, 1]
-    rows = store.trial_rows()
-    assert [(row.attempts, row.state in ("complete", "pruned")) for row in rows] == [(1, True)] * 4
+    assert attempts(database_url) == [1] * 4
+    assert store.counts().complete + store.counts().pruned == 4
 
 
 def test_waiting_for_others_trials_takes_one_statement_a_look(
@@ -168,7 +170,7 @@ def test_waiting_for_others_trials_takes_one_statement_a_look(
         (text,) = texts
         assert text.startswith("SELECT freerun_leases.trial_id")
     assert worker.sizes == [1]
-    assert [row.state for row in store.trial_rows()] == ["failed", "complete", "failed"]
+    assert [row.state.name for row in store.frozen_trials()] == ["FAIL", "COMPLETE", "FAIL"]
 
 
 def test_waiting_for_others_final_jobs_takes_one_statement_a_look(
@@ -182,7 +184,7 @@ def test_waiting_for_others_final_jobs_takes_one_statement_a_look(
             """Left to others."""
 
     worker_on(store, lambda: False, Searching).run()
-    complete = [row.trial_id for row in store.trial_rows() if row.state == "complete"]
+    complete = [trial.trial_id for trial in store.scored_trials() if trial.state == "complete"]
     store.plan_final_jobs("final", complete)
     rival = store.register_worker(host=os.uname().nodename, pid=1, machine={})
     while store.claim_final_job(rival):

@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.running.proposer import Proposer, cohort_key, next_preset
-from search.storage import Quota
+from search.storage.records import Quota
 from search.study.definition import StudyDefinition
 from search.study.space import Space
 

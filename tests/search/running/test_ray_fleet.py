@@ -9,7 +9,8 @@ import pytest
 from search.errors import UsageError
 from search.running.fleet import Progress
 from search.running.ray_fleet import RayFleet
-from search.storage import StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.study_store import StudyStore
 
 try:
     from ray.cluster_utils import Cluster
@@ -41,7 +42,7 @@ def never() -> bool:
 def test_a_node_dies_and_the_study_is_done_all_the_same(
     cluster: Any, sqlite_url: str, create: Create, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("search.running.ray_fleet.REPORT_SECONDS", 0.0)
+    monkeypatch.setattr("search.running.fleet.REPORT_SECONDS", 0.0)
     store = create(sqlite_url)
     store.set_budget(trials=60, minutes=None)
     nodes = [cluster.add_node(num_cpus=1, object_store_memory=80 * 2**20)]

@@ -6,7 +6,7 @@ import numpy as np
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
 from search.running.proposer import BEST_TRIALS, LARGEST_VIEW, THINNED_VIEW, Proposer, thinned
-from search.storage import Proposal, ScoredTrial
+from search.storage.records import Proposal, ScoredTrial
 from search.study.definition import StudyDefinition
 from tests.search.running.conftest import TINY
 

@@ -9,7 +9,7 @@ import pytest
 from models.methods import Choices, Names
 from search.evaluation import Cohort
 from search.running.proposer import Proposer
-from search.storage import Proposal
+from search.storage.records import Proposal
 from search.study.definition import StudyDefinition
 from search.study.space import Parameter, parameters
 from search.study.task_data import TaskData

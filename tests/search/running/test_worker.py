@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import platform
 import socket
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
@@ -12,13 +13,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pytest
 import torch
+from optuna.trial import TrialState
 
 import search
 from search.evaluation import Cohort
 from search.running.proposer import Proposer
 from search.running.worker import Worker
-from search.storage import StudyStore, open_storage
+from search.storage.opening import open_storage
 from search.storage.records import JobState
+from search.storage.study_store import StudyStore
+from tests.search.stored import attempts, stored
 
 if TYPE_CHECKING:
     from models.candidate import Candidate
@@ -56,20 +60,24 @@ def test_a_study_runs_to_its_end(database_url: str, create: Create, worker_on: W
 def test_what_is_stored_of_a_trial(sqlite_url: str, create: Create, worker_on: WorkerOn) -> None:
     store = create(sqlite_url)
     worker_on(store, never).run()
-    curves, replicas = store.curves(), store.replicas()
-    for row in store.trial_rows():
-        scores = row.user_attributes["replica_scores"]
-        assert row.user_attributes["score"] == np.median(scores)
-        assert row.user_attributes["verdict"]
-        assert row.user_attributes["machine"]["torch"] == torch.__version__
-        assert row.user_attributes["parameters"] > 0
-        is_limited = row.state == "complete"  # computed only for those
-        assert (0 < row.user_attributes.get("limit", -1) < 1) == is_limited
-        assert [r.score for r in replicas[row.trial_id]] == scores
-        if row.state == "complete":
+    curves = dict(stored(sqlite_url, "SELECT trial_id, content FROM freerun_curves"))
+    replicas: defaultdict[int, list[float]] = defaultdict(list)
+    of_replicas = "SELECT trial_id, score FROM freerun_replicas ORDER BY trial_id, replica"
+    for trial_id, score in stored(sqlite_url, of_replicas):
+        replicas[trial_id].append(score)
+    for row in store.frozen_trials():
+        scores = row.user_attrs["replica_scores"]
+        assert row.user_attrs["score"] == np.median(scores)
+        assert row.user_attrs["verdict"]
+        assert row.user_attrs["machine"]["torch"] == torch.__version__
+        assert row.user_attrs["parameters"] > 0
+        is_limited = row.state == TrialState.COMPLETE  # computed only for those
+        assert (0 < row.user_attrs.get("limit", -1) < 1) == is_limited
+        assert replicas[row._trial_id] == scores
+        if row.state == TrialState.COMPLETE:
             assert row.value == np.median(scores)
             assert sorted(row.intermediate_values) == [1, 2]
-            curve = np.frombuffer(curves[row.trial_id], dtype=np.float32)
+            curve = np.frombuffer(curves[row._trial_id], dtype=np.float32)
             assert len(curve) == 15
         else:
             assert sorted(row.intermediate_values) == [1]
@@ -83,11 +91,13 @@ def test_a_stopped_worker_gives_back_and_the_next_one_goes_on(
     stopped = store.counts()
     assert stopped.running == 0
     assert stopped.waiting > 0
-    before = {row.number: row.value for row in store.trial_rows() if row.state == "complete"}
+    before = {
+        row.number: row.value for row in store.frozen_trials() if row.state == TrialState.COMPLETE
+    }
     worker_on(store, never).run()
     counts = store.counts()
     assert (counts.total, counts.waiting, counts.running) == (8, 0, 0)
-    after_all = {row.number: row.value for row in store.trial_rows()}
+    after_all = {row.number: row.value for row in store.frozen_trials()}
     assert before.items() <= after_all.items()
 
 
@@ -96,14 +106,14 @@ def test_a_trial_that_was_given_back_scores_as_if_it_had_never_been_stopped(
 ) -> None:
     store = create(sqlite_url)
     worker_on(store, after(3)).run()
-    waiting = [row.params for row in store.trial_rows() if row.state == "waiting"]
+    waiting = [row.params for row in store.frozen_trials() if row.state == TrialState.WAITING]
     worker_on(store, never).run()
-    resumed = {row.number: row for row in store.trial_rows()}
+    resumed = {row.number: row for row in store.frozen_trials()}
     assert waiting == [resumed[number].params for number in range(len(waiting))]
 
     other = create(f"sqlite:///{tmp_path_factory.mktemp('other') / 'freerun.db'}")
     worker_on(other, never).run()
-    undisturbed = {row.number: row for row in other.trial_rows()}
+    undisturbed = {row.number: row for row in other.frozen_trials()}
     for number in range(len(waiting)):
         one, two = resumed[number], undisturbed[number]
         assert one.params == two.params
@@ -117,11 +127,11 @@ def test_more_trials_resume_and_keep_the_total_exact(
     store.set_budget(trials=3, minutes=None)
     worker_on(store, never).run()
     assert store.counts().total == 3
-    first = [(row.number, row.value) for row in store.trial_rows()]
+    first = [(row.number, row.value) for row in store.frozen_trials()]
     store.set_budget(trials=7, minutes=None)
     worker_on(store, never).run()
     assert store.counts().total == 7
-    assert [(row.number, row.value) for row in store.trial_rows()][:3] == first
+    assert [(row.number, row.value) for row in store.frozen_trials()][:3] == first
 
 
 def test_without_time_left_nothing_is_trained(
@@ -170,16 +180,16 @@ def test_a_cohort_that_breaks_is_halved_until_what_breaks_it_fails_alone(
     worker.run()
     assert isinstance(worker, Breaking)
     assert worker.sizes[:5] == [4, 2, 2, 1, 1]
-    rows = {row.number: row for row in store.trial_rows()}
-    assert [row.number for row in rows.values() if row.state == "failed"] == [2]
-    attributes = rows[2].user_attributes
+    rows = {row.number: row for row in store.frozen_trials()}
+    assert [row.number for row in rows.values() if row.state == TrialState.FAIL] == [2]
+    attributes = rows[2].user_attrs
     assert attributes["message"].startswith("RuntimeError: [enforce fail")
     assert attributes["worker"] == worker.worker_id
     assert attributes["machine"]["torch"] == torch.__version__
 
     other = create(f"sqlite:///{tmp_path_factory.mktemp('other') / 'freerun.db'}")
     worker_on(other, never).run()
-    for row in other.trial_rows()[:4]:
+    for row in other.frozen_trials()[:4]:
         if row.number != 2:
             assert row.params == rows[row.number].params
             assert row.intermediate_values[1] == rows[row.number].intermediate_values[1]
@@ -229,10 +239,8 @@ def test_a_worker_drops_the_trials_that_it_lost(
     # Begun again by whoever claims them, here itself: once lost, in halves.
     assert others[0] + others[1] + others[2] == lost
     assert [len(cohort) for cohort in others[:3]] == [2, 1, 1]
-    rows = store.trial_rows()
-    assert [row.attempts for row in rows[:5]] == [1, 1, 1, 1, 0]
-    assert all(row.state in ("complete", "pruned") for row in rows)
-    assert len(rows) == 8
+    assert attempts(sqlite_url)[:5] == [1, 1, 1, 1, 0]
+    assert store.counts().complete + store.counts().pruned == store.counts().total == 8
 
 
 def test_a_worker_drops_the_final_job_that_it_lost(
@@ -322,11 +330,12 @@ def test_every_told_trial_says_who_trained_it_where_and_on_what(
     worker = worker_on(store, never)
     worker.run()
     (registered,) = store.workers()
-    for row in store.trial_rows():
-        attributes = row.user_attributes
-        assert attributes["worker"] == row.worker_id == worker.worker_id == registered.worker_id
+    for row in store.frozen_trials():
+        attributes = row.user_attrs
+        assert attributes["worker"] == worker.worker_id == registered.worker_id
         assert attributes["host"] == registered.host == socket.gethostname()
         assert attributes["machine"] == registered.machine
+    assert set(stored(sqlite_url, "SELECT worker_id FROM freerun_trials")) == {(worker.worker_id,)}
     assert registered.machine == {
         "architecture": platform.machine(),
         "cpu_capability": torch.backends.cpu.get_cpu_capability(),

@@ -8,7 +8,8 @@ from itertools import count
 import pytest
 
 from search.running.worker import Worker
-from search.storage import FinishedTrial, StudyStore
+from search.storage.records import FinishedTrial
+from search.storage.study_store import StudyStore
 from search.study.definition import StudyDefinition
 from search.study.presets import BY_NAME
 from tests.search.running.conftest import TINY
@@ -34,7 +35,7 @@ def never() -> bool:
 
 
 def of_presets(store: StudyStore) -> Counter[object]:
-    return Counter(row.params["preset"] for row in store.trial_rows())
+    return Counter(row.params["preset"] for row in store.frozen_trials())
 
 
 def test_quotas_are_met_and_the_final_follows(
@@ -44,7 +45,7 @@ def test_quotas_are_met_and_the_final_follows(
     worker_on(store, never).run()
     assert of_presets(store) == QUOTAS
     assert store.counts().waiting == store.counts().running == 0
-    for row in store.trial_rows():
+    for row in store.frozen_trials():
         assert not set(row.params) & set(BY_NAME[str(row.params["preset"])].fixed)
     jobs = store.final_jobs()
     assert {job.state for job in jobs} == {"done"}

@@ -20,7 +20,10 @@ from sqlalchemy import create_engine, text
 from sqlalchemy.pool import NullPool
 
 import search
-from search.storage import Proposal, Storage, StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.records import Proposal
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 DISTRIBUTIONS: Mapping[str, BaseDistribution] = {
     "cell": CategoricalDistribution(["rnn", "gru", "lstm"]),

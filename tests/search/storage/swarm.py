@@ -12,7 +12,9 @@ from tempfile import TemporaryDirectory
 
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from search.storage import FinishedTrial, Proposal, StudyExistsError, open_storage, upgrade_storage
+from search.storage.opening import open_storage, upgrade_storage
+from search.storage.records import FinishedTrial, Proposal
+from search.storage.studies import StudyExistsError
 
 QUOTAS = ("a", "b", "c")
 

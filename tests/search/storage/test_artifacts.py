@@ -11,7 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from optuna.artifacts.exceptions import ArtifactNotFound
 
-from search.storage import Artifact, FinishedTrial, Storage, StudyStore
+from search.storage.records import Artifact, FinishedTrial
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,8 +48,8 @@ def finish(
     ]
     assert study.finish(worker, ends) == []
     kept = [[len(a.content) for a in study.artifacts(t.trial_id)] for t in claimed]
-    rows = {row.trial_id: row for row in study.trial_rows()}
-    left_out = [rows[t.trial_id].user_attributes.get("artifacts_left_out", 0) for t in claimed]
+    rows = {row._trial_id: row for row in study.frozen_trials()}
+    left_out = [rows[t.trial_id].user_attrs.get("artifacts_left_out", 0) for t in claimed]
     return kept, left_out
 
 
@@ -58,7 +60,6 @@ def test_optuna_lists_and_downloads_a_trials_artifacts(
     files = [
         Artifact("rollout.png", b"\x89PNG"),
         Artifact("curve.csv", b"1,2"),
-        Artifact("notes", b"?", mimetype="text/x-notes"),
         Artifact("strange", b"!"),
     ]
     study.finish(worker, [FinishedTrial(trial.trial_id, "complete", 0.5, artifacts=files)])
@@ -67,7 +68,6 @@ def test_optuna_lists_and_downloads_a_trials_artifacts(
     assert {meta.filename: meta.mimetype for meta in metas} == {
         "rollout.png": "image/png",
         "curve.csv": "text/csv",
-        "notes": "text/x-notes",
         "strange": "application/octet-stream",
     }
     for meta in metas:

@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from search.storage import FinishedTrial, Storage, StudyStore
+from search.storage.records import FinishedTrial
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, RunSql, Silence, Swarm
@@ -24,7 +26,7 @@ def test_a_study_without_limits_allows_every_trial(
     budget = study.budget()
     assert (budget.trials, budget.minutes, budget.used_trials) == (None, None, 50)
     assert not budget.exhausted
-    assert study.beat(worker).seconds_left is None
+    assert study.beat(worker).budget.seconds_left is None
 
 
 def test_no_trial_is_claimed_beyond_the_limit(
@@ -67,12 +69,12 @@ def test_time_runs_while_a_worker_is_alive(study: StudyStore, worker: int, run_s
     study.set_budget(trials=None, minutes=1)
     pass_time(run_sql, 20)
     assert study.budget().spent_seconds == pytest.approx(20, abs=5)
-    left = study.beat(worker).seconds_left
+    left = study.beat(worker).budget.seconds_left
     assert left == pytest.approx(40, abs=5)
     # A second worker adds no time of its own.
     study.register_worker(host="here", pid=2, machine={})
     pass_time(run_sql, 20)
-    assert study.beat(worker).seconds_left == pytest.approx(20, abs=5)
+    assert study.beat(worker).budget.seconds_left == pytest.approx(20, abs=5)
 
 
 def test_no_time_is_counted_while_no_worker_is_alive(
@@ -113,7 +115,7 @@ def test_nothing_is_claimed_when_the_time_is_up(
     pass_time(run_sql, 31)
     assert study.claim_new(worker, propose(1)) == []
     assert study.claim_waiting(worker, 1) == []
-    assert study.beat(worker).seconds_left == 0
+    assert study.beat(worker).budget.seconds_left == 0
     assert study.budget().exhausted
     study.set_budget(trials=None, minutes=1)
     assert len(study.claim_waiting(worker, 1)) == 1
@@ -123,12 +125,12 @@ def test_a_stop_request_is_seen_and_withdrawn(
     study: StudyStore, worker: int, propose: Propose
 ) -> None:
     (trial,) = study.claim_new(worker, propose(1))
-    assert not study.beat(worker).stop_requested
+    assert not study.beat(worker).budget.stop_requested
     study.request_stop()
-    assert study.beat(worker).stop_requested
+    assert study.beat(worker).budget.stop_requested
     assert study.claim_new(worker, propose(1)) == []
     study.give_back(worker, [trial.trial_id])
     assert study.claim_waiting(worker, 1) == []
     study.clear_stop()
-    assert not study.beat(worker).stop_requested
+    assert not study.beat(worker).budget.stop_requested
     assert len(study.claim_waiting(worker, 1)) == 1

@@ -14,7 +14,10 @@ from sqlalchemy import Connection, Engine, event
 from sqlalchemy.exc import OperationalError
 
 from search.errors import StorageError
-from search.storage import FinishedTrial, Storage, StudyStore, Swept, open_storage
+from search.storage.opening import open_storage
+from search.storage.records import FinishedTrial, Swept
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator

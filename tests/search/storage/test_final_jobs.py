@@ -6,7 +6,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from search.storage import MAX_ATTEMPTS, FinishedTrial, StudyStore
+from search.storage.leases import MAX_ATTEMPTS
+from search.storage.records import FinishedTrial
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, Silence

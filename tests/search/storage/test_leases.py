@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING
 
 import optuna
 import pytest
+from optuna.trial import TrialState
 
 from search.errors import FreerunError
-from search.storage import MAX_ATTEMPTS, FinishedTrial, Storage, StudyStore, Swept, open_storage
+from search.storage.leases import MAX_ATTEMPTS
+from search.storage.opening import open_storage
+from search.storage.records import FinishedTrial, Swept
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, RunSql, Silence
@@ -73,22 +78,6 @@ def test_a_trial_given_back_waits_with_its_params_and_without_reports(
     assert again.attempts == 0
     assert study.finish(worker, [done(first.trial_id)]) == [first.trial_id]
     assert study.finish(other, [done(first.trial_id)]) == []
-
-
-def test_giving_back_removes_completed_rungs(
-    study: StudyStore, worker: int, propose: Propose, run_sql: RunSql
-) -> None:
-    (trial,) = study.claim_new(worker, propose(1))
-    for key in ("completed_rung_0", "completedXrungX0", "kept"):
-        run_sql(
-            "INSERT INTO trial_system_attributes (trial_id, key, value_json)"
-            " VALUES (:trial, :key, '1')",
-            trial=trial.trial_id,
-            key=key,
-        )
-    study.give_back(worker, [trial.trial_id])
-    kept = run_sql("SELECT key FROM trial_system_attributes ORDER BY key")
-    assert {key for (key,) in kept} == {"kept", "completedXrungX0"}
 
 
 def test_waiting_trials_are_claimed_by_the_cohort_of_the_oldest(
@@ -166,8 +155,8 @@ def test_a_trial_that_kills_its_workers_is_at_last_lost_alone(
     # Half of those lost once, the rest of them in the same way; those lost twice one by one.
     assert sizes == [4, 2, 1, 1, 1, 1]
     assert (study.counts().complete, study.counts().failed) == (7, 1)
-    assert study.trial(5).trial_id == deadly
-    assert study.trial(5).state == "failed"
+    assert study.trial(5)._trial_id == deadly
+    assert study.trial(5).state == TrialState.FAIL
 
 
 def test_lost_trials_wait_apart_from_those_given_back(
@@ -210,8 +199,8 @@ def test_a_trial_that_is_lost_too_often_fails(
         assert swept.given_back + swept.failed == (trial.trial_id,)
         assert bool(swept.failed) == (attempt == MAX_ATTEMPTS - 1)
     row = study.trial(0)
-    assert row.state == "failed"
-    assert "lost 3 times" in row.user_attributes["message"]
+    assert row.state == TrialState.FAIL
+    assert "lost 3 times" in row.user_attrs["message"]
     assert study.finish(workers[-1], [done(trial.trial_id)]) == [trial.trial_id]
 
 
@@ -386,9 +375,11 @@ def test_a_worker_known_to_be_dead_loses_its_trials_at_once(
 
 def test_a_failed_trial_says_why(study: StudyStore, worker: int, propose: Propose) -> None:
     (trial,) = study.claim_new(worker, propose(1))
-    study.finish(worker, [FinishedTrial(trial.trial_id, "failed", message="no room")])
+    message = {"message": "no room"}
+    study.finish(worker, [FinishedTrial(trial.trial_id, "failed", user_attributes=message)])
     row = study.trial(0)
-    assert (row.state, row.value, row.user_attributes) == ("failed", None, {"message": "no room"})
+    assert (row.state, row.value) == (TrialState.FAIL, None)
+    assert row.user_attrs == message
 
 
 @pytest.mark.parametrize(

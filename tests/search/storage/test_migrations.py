@@ -16,9 +16,9 @@ from sqlalchemy import Engine, MetaData, create_engine, insert, inspect, select,
 from sqlalchemy.exc import DBAPIError
 
 from search.errors import StorageError
-from search.storage import FinishedTrial, Proposal, Upgrade, open_storage, upgrade_storage
 from search.storage.database import Database
-from search.storage.opening import make_engine
+from search.storage.opening import make_engine, open_storage, upgrade_storage
+from search.storage.records import FinishedTrial, Proposal, Upgrade
 from search.storage.schema import MIGRATIONS, upgrade
 from search.storage.tables import SCHEMA_VERSION
 from search.storage.urls import parse_url
@@ -163,9 +163,9 @@ def rows_of(engine: Engine) -> dict[str, list[str]]:
 
 def migrate(engine: Engine, migrations: Path) -> Upgrade:
     """Upgrade with other steps than those that are installed."""
-    url, tuned = make_engine(engine.url.render_as_string(hide_password=False), create=False)
+    tuned = make_engine(engine.url.render_as_string(hide_password=False), create=False)
     try:
-        return upgrade(Database(tuned, 0.0), url, migrations=migrations)
+        return upgrade(Database(tuned, 0.0), migrations=migrations)
     finally:
         tuned.dispose()
 

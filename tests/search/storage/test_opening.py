@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import create_engine, inspect, text
 
 from search.errors import StorageError
-from search.storage import open_storage
+from search.storage.opening import open_storage
 from search.storage.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:

@@ -11,7 +11,10 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 from sqlalchemy import Engine, event
 
-from search.storage import Artifact, FinishedTrial, Report, Storage, StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.records import Artifact, FinishedTrial, Report
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -35,13 +38,7 @@ REPORTS = ((1, 0.75), (2, INF), (3, -INF), (4, NAN), (5, 1 / 3))
 def live(study: StudyStore, propose: Propose) -> None:
     """Do all that can happen to trials."""
     worker = study.register_worker(host="here", pid=1, machine={})
-    proposals = propose(5)
-    first = proposals[0]
-    attributes: dict[str, Any] = {"list": [1, 2.5, None], "text": "é", "nan": NAN}
-    proposals[0] = type(first)(
-        first.params, first.distributions, "a", attributes, {"from sampler": {"a": [True]}}
-    )
-    ids = [trial.trial_id for trial in study.claim_new(worker, proposals)]
+    ids = [trial.trial_id for trial in study.claim_new(worker, propose(5))]
     for step, value in REPORTS:
         study.report(worker, [Report(trial_id, step, value) for trial_id in ids])
     study.report(worker, [(ids[0], 1, 0.5)])
@@ -51,13 +48,12 @@ def live(study: StudyStore, propose: Propose) -> None:
             ids[0],
             "complete",
             0.125,
-            user_attributes={"text": "changed", "replica_scores": [0.1, 0.15]},
-            system_attributes={"completed_rung_0": 0.5},
+            user_attributes={"list": [1, 2.5, None], "text": "é", "nan": NAN},
             artifacts=[Artifact("curve.csv", b"1,2"), Artifact("odd", b"?")],
         ),
         FinishedTrial(ids[1], "complete", INF),
         FinishedTrial(ids[2], "pruned"),
-        FinishedTrial(ids[4], "failed", message="no room"),
+        FinishedTrial(ids[4], "failed", user_attributes={"message": "no room"}),
     ]
     study.finish(worker, finished)
     study.claim_waiting(worker, 1)

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from search.storage import FinishedTrial, Proposal, Quota, Storage, StudyStore
+from search.storage.records import FinishedTrial, Proposal, Quota
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, Start, Swarm
@@ -118,7 +120,7 @@ def test_quotas_are_exact_with_several_processes(
     study.set_budget(trials=29, minutes=None, quota_trials=quotas)
     numbers = swarm(4, "claim_quotas", database_url)
     assert sorted(number for of_process in numbers for number in of_process) == list(range(29))
-    assert Counter(row.params["of"] for row in study.trial_rows()) == quotas
+    assert Counter(row.params["of"] for row in study.frozen_trials()) == quotas
     assert used(study) == quotas
     assert study.counts().failed == 10  # numbers 0, 3, ... 27
     # A resume finds nothing more to do; a raised quota, exactly the difference.

@@ -9,10 +9,12 @@ import optuna
 import pytest
 from optuna.trial import TrialState
 
-from search.storage import FinishedTrial, Replica, Storage, StudyStore
+from search.storage.records import FinishedTrial, Replica
+from search.storage.studies import Storage
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
-    from tests.search.storage.conftest import Propose, Silence
+    from tests.search.storage.conftest import Propose, RunSql, Silence
 
 
 def finish(study: StudyStore, worker: int, propose: Propose, number: int) -> list[int]:
@@ -54,7 +56,7 @@ def test_trials_of_another_program_are_read_too(
     plain.add_trial(optuna.trial.create_trial(value=0.25))
     assert [trial.value for trial in study.scored_trials()][1] == 0.25
     assert [trial.number for trial in study.frozen_trials()] == [0, 1]
-    assert study.trial_rows()[1].cohort_key is None
+    assert [trial.cohort_key for trial in storage.study("sine").scored_trials()] == ["a", None]
     assert study.claim_new(worker, propose(1))[0].number == 2
 
 
@@ -67,21 +69,25 @@ def test_more_trials_are_read_than_a_statement_may_have_variables(
     assert [trial.number for trial in study.frozen_trials(ids)] == list(range(2100))
 
 
-def test_rows_of_all_trials(study: StudyStore, worker: int, propose: Propose) -> None:
+def test_all_trials_as_optuna_has_them(
+    study: StudyStore, worker: int, propose: Propose, run_sql: RunSql
+) -> None:
     done, running = [t.trial_id for t in study.claim_new(worker, propose(2, "key"))]
     study.report(worker, [(done, 1, 0.75), (done, 2, float("nan"))])
     study.finish(worker, [FinishedTrial(done, "complete", 0.5, {"seconds": 3})])
-    row, other = study.trial_rows()
-    assert (row.trial_id, row.number, row.state, row.value) == (done, 0, "complete", 0.5)
+    row, other = study.frozen_trials()
+    assert (row._trial_id, row.number, row.value) == (done, 0, 0.5)
+    assert (row.state, other.state) == (TrialState.COMPLETE, TrialState.RUNNING)
     assert row.params == propose(2)[0].params
-    assert row.user_attributes == {"seconds": 3}
+    assert row.user_attrs == {"seconds": 3}
     assert row.intermediate_values[1] == 0.75
     assert math.isnan(row.intermediate_values[2])
-    assert row.started is not None
-    assert row.completed is not None
-    assert row.completed >= row.started
-    assert (row.cohort_key, row.attempts, row.worker_id) == ("key", 0, worker)
-    assert (other.trial_id, other.state, other.completed) == (running, "running", None)
+    assert row.datetime_start is not None
+    assert row.datetime_complete is not None
+    assert row.datetime_complete >= row.datetime_start
+    assert (other._trial_id, other.datetime_complete) == (running, None)
+    ours = run_sql("SELECT cohort_key, attempts, worker_id FROM freerun_trials")
+    assert ours == [("key", 0, worker)] * 2
 
 
 def test_the_best_is_the_first_of_the_least(
@@ -99,7 +105,7 @@ def test_the_best_is_the_first_of_the_least(
 
 
 def test_curves_and_replicas_are_kept_by_trial(
-    study: StudyStore, worker: int, propose: Propose
+    study: StudyStore, worker: int, propose: Propose, run_sql: RunSql
 ) -> None:
     ids = [trial.trial_id for trial in study.claim_new(worker, propose(2))]
     replicas = [Replica(0, 0.5, 1e-3, 2), Replica(1, 0.7, float("inf"), 0)]
@@ -113,10 +119,14 @@ def test_curves_and_replicas_are_kept_by_trial(
             FinishedTrial(ids[1], "complete", 0.6),
         ],
     )
-    assert study.curves() == {ids[0]: b"\0\1\2\3"}
-    (kept,) = study.replicas().values()
-    assert kept[:2] == replicas
-    assert math.isnan(kept[2].training_loss)
+    assert run_sql("SELECT trial_id, content FROM freerun_curves") == [(ids[0], b"\0\1\2\3")]
+    kept = run_sql(
+        "SELECT replica, score, training_loss, restart FROM freerun_replicas"
+        " WHERE trial_id = :trial ORDER BY replica",
+        trial=ids[0],
+    )
+    assert [Replica(*row) for row in kept[:2]] == replicas
+    assert kept[2] == (2, 0.9, None, 1)
 
 
 def test_workers_and_what_they_hold(

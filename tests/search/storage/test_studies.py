@@ -8,10 +8,12 @@ import optuna
 import pytest
 
 from search.errors import UnknownStudyError, UnknownTrialError
-from search.storage import Counts, FinishedTrial, Storage, StudyExistsError, StudyStore
+from search.storage.records import Counts, FinishedTrial
+from search.storage.studies import Storage, StudyExistsError
+from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
-    from tests.search.storage.conftest import Propose
+    from tests.search.storage.conftest import Propose, RunSql
 
 
 def create(storage: Storage, name: str) -> StudyStore:
@@ -108,7 +110,11 @@ def test_plain_optuna_opens_the_study(
 
 @pytest.mark.parametrize("by", ["plain", "ours"])
 def test_a_study_deleted_by_optuna_leaves_no_rows(
-    storage: Storage, propose: Propose, plain_optuna: optuna.storages.RDBStorage, by: str
+    storage: Storage,
+    propose: Propose,
+    plain_optuna: optuna.storages.RDBStorage,
+    run_sql: RunSql,
+    by: str,
 ) -> None:
     study = create(storage, "old")
     worker = study.register_worker(host="here", pid=1, machine={})
@@ -125,4 +131,4 @@ def test_a_study_deleted_by_optuna_leaves_no_rows(
     worker = new.register_worker(host="here", pid=1, machine={})
     new.claim_new(worker, propose(1))
     assert new.counts() == Counts(running=1)
-    assert new.curves() == {}
+    assert run_sql("SELECT * FROM freerun_curves") == []

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from search.errors import StorageError
-from search.storage import open_storage, redact, urls
-from search.storage.urls import network_kind
+from search.storage import urls
+from search.storage.opening import open_storage
+from search.storage.urls import network_kind, redact
 
 MOUNTS = """\
 overlay / overlay rw,relatime 0 0

@@ -17,7 +17,9 @@ from search.plotting.artifacts import trial_artifacts
 from search.records import Record
 from search.report.page import Section, write_report
 from search.running.worker import Worker
-from search.storage import Storage, StudyReader, StudyStore, open_storage
+from search.storage.opening import open_storage
+from search.storage.studies import Storage
+from search.storage.study_store import StudyReader, StudyStore
 from search.student.findings import ComponentEffect, StudyFindings, study_findings
 from search.student.jobs import DIAGNOSIS, REPLAY, Diagnosis, ExplainingJobs, Replay, Without
 from search.student.section import report_sections

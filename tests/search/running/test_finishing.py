@@ -3,8 +3,8 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.running.halving import Halving
-from search.storage import ScoredTrial
+from search.running.finishing import Halving
+from search.storage.records import ScoredTrial
 
 
 def pruned(value: float) -> ScoredTrial:

@@ -1,0 +1,143 @@
+"""What is read of a study's trials: counts, scores of those that finished, the best one."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from optuna.trial import FrozenTrial, TrialState
+from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+
+from search.storage.database import StudyTransaction
+from search.storage.optuna_tables import (
+    INTERMEDIATE_VALUES,
+    STATE_NAMES,
+    VALUES,
+    is_finite_value,
+    load_trials,
+    read_intermediate_value,
+    read_value,
+)
+from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
+from search.storage.records import Counts, ScoredTrial
+from search.storage.tables import STUDIES, TRIALS
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What a reader has read: all trials up to the id `highest`, except the `unfinished` ones."""
+
+    highest: int = -1
+    unfinished: frozenset[int] = frozenset()
+
+
+def data(study: StudyTransaction) -> bytes | None:
+    """Return the data that was stored at creation."""
+    wanted = select(STUDIES.c.data).where(STUDIES.c.study_id == study.study_id)
+    content: bytes | None = study.connection.execute(wanted).scalar_one()
+    return content
+
+
+def counts(study: StudyTransaction) -> Counts:
+    """Return how many trials are in each state."""
+    return counts_by_study(study.connection, study.study_id)[study.study_id]
+
+
+def counts_by_study(
+    connection: Connection, study_id: int | None = None
+) -> defaultdict[int, Counts]:
+    """Return how many trials are in each state by study id, of one study or of all."""
+    states = select(OPTUNA_TRIALS.c.study_id, OPTUNA_TRIALS.c.state, func.count())
+    if study_id is not None:
+        states = states.where(OPTUNA_TRIALS.c.study_id == study_id)
+    grouped = states.group_by(OPTUNA_TRIALS.c.study_id, OPTUNA_TRIALS.c.state)
+    by_study: defaultdict[int, dict[str, int]] = defaultdict(dict)
+    for of_study, state, count in connection.execute(grouped):
+        by_study[of_study][STATE_NAMES[state]] = count
+    return defaultdict(Counts, {study: Counts(**states) for study, states in by_study.items()})
+
+
+def best_trial(study: StudyTransaction) -> FrozenTrial | None:
+    """Return the first complete trial of the least value, None where none is complete."""
+    complete = complete_values(OPTUNA_TRIALS.c.trial_id)
+    return _first(study, complete.order_by(VALUES.c.value, OPTUNA_TRIALS.c.trial_id))
+
+
+def numbered(study: StudyTransaction, number: int) -> FrozenTrial | None:
+    """Return the trial of a number, None where there is none."""
+    return _first(study, select(OPTUNA_TRIALS.c.trial_id).where(OPTUNA_TRIALS.c.number == number))
+
+
+def news(study: StudyTransaction, seen: Seen) -> tuple[list[FrozenTrial], list[FrozenTrial], Seen]:
+    """Return the trials that finished since `seen`, all unfinished ones, and what is seen now.
+
+    A trial that ends between the two reads is finished among the latter, and is returned once
+    more by the next call.
+    """
+    states = select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.state)
+    rows = study.connection.execute(states.where(_new_or_unfinished(study, seen))).all()
+    now = _seen_now(seen, rows)
+    finished = [row.trial_id for row in rows if row.trial_id not in now.unfinished]
+    return (
+        load_trials(study, finished),
+        load_trials(study, sorted(now.unfinished)),
+        now,
+    )
+
+
+def scores(study: StudyTransaction, seen: Seen) -> tuple[list[ScoredTrial], Seen]:
+    """Return the trials that finished since `seen`, by number, and what is seen now.
+
+    Parameters and attributes are not read, so this is fast for thousands of trials.
+    """
+    wanted = _new_or_unfinished(study, seen)
+    trials = (
+        select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.state, TRIALS.c.cohort_key)
+        .outerjoin(TRIALS, TRIALS.c.trial_id == OPTUNA_TRIALS.c.trial_id)
+        .where(wanted)
+        .order_by(OPTUNA_TRIALS.c.number)
+    )
+    rows = study.connection.execute(trials).all()
+    of_values = select(VALUES).join(OPTUNA_TRIALS).where(wanted)
+    values = {row.trial_id: read_value(row) for row in study.connection.execute(of_values)}
+    reports: defaultdict[int, dict[int, float]] = defaultdict(dict)
+    of_reports = select(INTERMEDIATE_VALUES).join(OPTUNA_TRIALS).where(wanted)
+    for row in study.connection.execute(of_reports):
+        reports[row.trial_id][row.step] = read_intermediate_value(row)
+    scored = [
+        ScoredTrial(
+            trial_id=row.trial_id,
+            state=STATE_NAMES[row.state],
+            value=values.get(row.trial_id),
+            reports=reports[row.trial_id],
+            cohort_key=row.cohort_key,
+        )
+        for row in rows
+        if row.state.is_finished()
+    ]
+    return scored, _seen_now(seen, rows)
+
+
+def complete_values(*columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
+    """Select columns of all complete trials that have a finite value."""
+    values = VALUES.c.trial_id == OPTUNA_TRIALS.c.trial_id
+    is_complete = OPTUNA_TRIALS.c.state == TrialState.COMPLETE
+    return select(*columns).join(VALUES, values).where(is_complete, is_finite_value())
+
+
+def _first(study: StudyTransaction, ids: Select[*tuple[Any, ...]]) -> FrozenTrial | None:
+    first = ids.where(OPTUNA_TRIALS.c.study_id == study.study_id).limit(1)
+    wanted = list(study.connection.execute(first).scalars())
+    return next(iter(load_trials(study, wanted)), None)
+
+
+def _new_or_unfinished(study: StudyTransaction, seen: Seen) -> ColumnElement[bool]:
+    # Ids are given under a lock on the study, so no id below the highest appears later.
+    return (OPTUNA_TRIALS.c.study_id == study.study_id) & (
+        (OPTUNA_TRIALS.c.trial_id > seen.highest) | OPTUNA_TRIALS.c.trial_id.in_(seen.unfinished)
+    )
+
+
+def _seen_now(seen: Seen, rows: Sequence[Row[*tuple[Any, ...]]]) -> Seen:
+    unfinished = frozenset(row.trial_id for row in rows if not row.state.is_finished())
+    return Seen(max([seen.highest, *(row.trial_id for row in rows)]), unfinished)
