@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from models.baselines.baseline import baselines
+from models.diagnostics.properties import LEVEL, SeriesProperties
 from models.methods import counted as counted
 from search.study.definition import ScoreAgainst
 
@@ -47,6 +48,28 @@ def scale_of(scored_against: ScoreAgainst) -> str:
         "NMSE is the mean squared error against the observations over the variance of the training "
         "span: what the mean scores shows how much a later span varies beside it."
     )
+
+
+def shown_properties(found: SeriesProperties) -> list[tuple[str, str]]:
+    """What a training span shows of its series: what is said of, and what is said."""
+    if not found.periods:
+        period = "none found"
+    else:
+        steps = " and ".join(f"{period:.4g}" for period in found.periods)
+        seen = found.train_steps / found.periods[0]
+        period = f"{steps} steps" + (f", of which {seen:.2g} are seen" if found.is_wave else "")
+    level = f"{LEVEL:.0%}"
+    symmetry = {
+        "Upside down": (found.is_sign_symmetric, "skewness of values"),
+        "Backwards in time": (found.is_reversible, "skewness of increments"),
+    }
+    return [
+        ("Period", period),
+        *(
+            (name, f"{'may look' if may else 'does not look'} the same ({test}, level {level})")
+            for name, (may, test) in symmetry.items()
+        ),
+    ]
 
 
 # By models.verdict, whose rules these are in a few words.

@@ -100,6 +100,7 @@ def _plain(definition: StudyDefinition, rows: int | None, found: Estimate) -> di
         "rows": rows,
         "train_steps": task.train_steps,
         "horizon_steps": task.horizon_steps,
+        "properties": definition.model_dump(mode="json")["properties"],
         "score_against": task.score_against,
         "trials": search.trials,
         "minutes": search.minutes,
@@ -113,6 +114,8 @@ def _plain(definition: StudyDefinition, rows: int | None, found: Estimate) -> di
 
 
 def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> None:
+    from search.analysis.wording import shown_properties
+
     search, task = definition.search, definition.task
     size = "" if rows is None else f", {rows} rows"
     typer.echo(f"  series   {definition.series.source}{size}")
@@ -120,6 +123,9 @@ def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> No
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"
     )
+    if definition.properties is not None:
+        for name, said in shown_properties(definition.properties):
+            typer.echo(f"           {name.lower()}: {said}")
     minutes = "" if search.minutes is None else f" or {search.minutes:g} minutes"
     typer.echo(f"  budget   {search.trials} trials{minutes}, each on {search.replicas} replicas")
     if definition.presets:

@@ -55,6 +55,7 @@ def create_or_resume(
                 raise
     store = opened.study(definition.name)
     stored = read_stored_definition(store.definition)
+    definition = definition.continuing(stored)
     keys = differing_keys(stored, definition)
     if table is not None and store.data_hash != table.content_hash:
         keys.append("the rows of [series] path")

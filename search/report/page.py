@@ -18,7 +18,14 @@ from search.analysis.importances import FEWEST_TRIALS, importances
 from search.analysis.score_table import Row, ScoreGroup, score_group, search_baselines, span
 from search.analysis.study_results import Outcome, StudyResults
 from search.analysis.trials import Trial
-from search.analysis.wording import commands, counted, scale_of, shown_score, shown_scores
+from search.analysis.wording import (
+    commands,
+    counted,
+    scale_of,
+    shown_properties,
+    shown_score,
+    shown_scores,
+)
 from search.files import template, write_file
 from search.plotting.drawing import COLOURS
 from search.records import BaselineRecord, FinalRecord, TrialRecord
@@ -198,8 +205,14 @@ def _facts(results: StudyResults) -> list[tuple[str, str]]:
         ("Workers so far", f"{len(results.workers):,}"),
         ("Sampler, pruner", f"{search.sampler}, {search.pruner}"),
         ("Series", _series(results)),
+        *_properties(results),
         ("Created", f"{created:%Y-%m-%d %H:%M} UTC"),
     ]
+
+
+def _properties(results: StudyResults) -> list[tuple[str, str]]:
+    found = results.definition.properties
+    return [] if found is None else shown_properties(found)
 
 
 def _provenance(results: StudyResults) -> list[tuple[str, str]]:
@@ -223,7 +236,7 @@ def _series(results: StudyResults) -> str:
     table = results.table
     if table is None:
         values = results.definition.series.model_dump(mode="json")
-        return ", ".join(f"{name} {value}" for name, value in values.items())
+        return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
     return (
         f"table of {counted(table.rows, 'row')}, {table.time_column} {table.times[0]} to "
         f"{table.times[-1]}, column {', '.join(table.columns)}"

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, WithJsonSchema
 
+from models.methods import shown
 from search.plugins import load_plugins
 
 FloatArray = NDArray[np.float64]  # [time, channel] wherever it holds a series
@@ -58,15 +59,41 @@ class Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
+def _as_periods(raw: object) -> object:
+    """One period or several, as a tuple that rises."""
+    periods = raw if isinstance(raw, list | tuple) else (raw,)
+    are_numbers = all(isinstance(p, int | float) and not isinstance(p, bool) for p in periods)
+    if not periods or not are_numbers or list(periods) != sorted({float(p) for p in periods}):
+        raise ValueError(
+            f"must be a number of steps, or several that rise, but got {shown(raw)}; write for "
+            "example period = 24 or period = [24, 168]"
+        )
+    if not all(1 < period <= _MAX_PERIOD for period in periods):
+        raise ValueError(f"must be above 1 and at most {_MAX_PERIOD:,} steps, but got {shown(raw)}")
+    return tuple(float(period) for period in periods)
+
+
+_MAX_PERIOD = 1_000_000
+Periods = Annotated[
+    tuple[float, ...],
+    BeforeValidator(_as_periods),
+    Field(strict=False),
+    WithJsonSchema({"anyOf": [{"type": "number"}, {"type": "array", "items": {"type": "number"}}]}),
+]
+
+
 class Source(Section):
     """The [series] section of a study file, whose key `source` names one of these classes.
 
     A class gives the field `source: Literal["name"] = "name"`; that registers it by its name.
+    period: of the series, in steps, or several, the shortest first; None to look for them on the
+    training span.
     """
 
     is_generated: ClassVar[bool]
 
     source: str
+    period: Periods | None = Field(default=None, examples=[24, [24, 168]])
 
     @classmethod
     def __pydantic_init_subclass__(cls, **keywords: Any) -> None:

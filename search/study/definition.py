@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
+from models.diagnostics.properties import SeriesProperties
 from models.diagnostics.scores import ERROR_HORIZONS
 from models.methods import Domain, Scalar, SettingError, shown, smallest
 from search.plugins import plugins_of
@@ -143,8 +144,13 @@ class StudyDefinition(Section):
 
     name: the study's, also of its files. seed: of all draws and initialisations. presets: the
     families that are searched, each with its quota of trials; none for the whole space. With
-    presets, `space` holds what they leave open. plugins: distributions and versions of the plug-ins
-    whose methods or source it uses, found when it is made; no key of a study file.
+    presets, `space` holds what they leave open.
+
+    Three more are found when a definition is made of Python values, and are no keys of a study
+    file. plugins: distributions and versions of the plug-ins whose methods or source it uses.
+    named: the keys of `space` that the file names; None in a study of before. properties: of the
+    series' training span, which defaults follow; None where they were not looked for. They come as
+    the context of the validation.
     """
 
     name: str = Field(examples=["my-study"])
@@ -155,6 +161,20 @@ class StudyDefinition(Section):
     search: Search = Field(default=Search(), validate_default=True)
     space: Mapping[str, Domain] = Field(default={}, validate_default=True)
     plugins: Mapping[str, str] = Field(default_factory=lambda earlier: _plugins(earlier))
+    named: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    properties: SeriesProperties | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _add_what_is_found(cls, raw: object, info: ValidationInfo) -> object:
+        if info.mode == "json" or not isinstance(raw, Mapping):
+            return raw
+        for key in ("plugins", "named", "properties"):
+            if key in raw:
+                raise SettingError(key, "is found by freerun; remove the key")
+        space = raw.get("space", {})
+        named = tuple(space) if isinstance(space, Mapping) else ()
+        return {**raw, "named": named, "properties": info.context}
 
     @field_validator("name")
     @classmethod
@@ -210,14 +230,7 @@ class StudyDefinition(Section):
             return named
         if presets:
             return complete_open_space(named, presets, task.train_steps)
-        return complete_space(named, task.train_steps)
-
-    @field_validator("plugins", mode="before")
-    @classmethod
-    def _refuse_plugins(cls, raw: object, info: ValidationInfo) -> object:
-        if info.mode != "json":
-            raise ValueError("is found by freerun, from what is installed; remove the key")
-        return raw
+        return complete_space(named, task.train_steps, info.context)
 
     @field_serializer("space")
     def _plain_space(self, space: Mapping[str, Domain]) -> dict[str, Any]:
@@ -259,16 +272,36 @@ class StudyDefinition(Section):
         """
         plain = self.model_dump(
             mode="json",
-            exclude={"name": True, "presets": True, "plugins": True, "search": set(_SPENT)},
+            exclude={
+                "name": True,
+                "presets": True,
+                "plugins": True,
+                "named": True,
+                "properties": True,
+                "search": set(_SPENT),
+            },
         )
         if self.task.error_horizons == ERROR_HORIZONS:
-            # It came later than the others: at its default, hashes stay what they were.
+            # Like the period, it came later than the others: hashes stay what they were.
             del plain["task"]["error_horizons"]
+        if self.series.period is None:
+            del plain["series"]["period"]
         if self.presets:
             plain["presets"] = {
                 name: _without_neutral(preset.fixed) for name, preset in self.presets.items()
             }
         return plain
+
+    def continuing(self, stored: Self) -> Self:
+        """Return this definition of a study file as that of a stored study that it goes on with.
+
+        What the file does not name is searched as the study began, whatever the defaults of this
+        version are.
+        """
+        assert self.named is not None
+        own = {name: domain for name, domain in self.space.items() if name in self.named}
+        kept = {name: own.get(name, domain) for name, domain in stored.space.items()}
+        return self.model_copy(update={"space": {**kept, **own}})
 
     @property
     def identity_hash(self) -> str:
@@ -299,8 +332,14 @@ def _without_neutral(fixed: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 
 def differing_keys(one: StudyDefinition, other: StudyDefinition) -> list[str]:
-    """Return the dotted keys at which the identities of two definitions differ, sorted."""
-    return sorted(_differing(one.identity(), other.identity(), prefix=""))
+    """Return the dotted keys at which the identities of two definitions differ, sorted.
+
+    A domain that only one of them names differs, even where it is that of the default.
+    """
+    keys = set(_differing(one.identity(), other.identity(), prefix=""))
+    if one.named is not None and other.named is not None:
+        keys |= {f"space.{name}" for name in set(one.named) ^ set(other.named)}
+    return sorted(keys)
 
 
 def _differing(one: Any, other: Any, prefix: str) -> list[str]:

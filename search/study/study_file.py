@@ -68,17 +68,19 @@ def read_study_file(path: Path) -> StudyFile:
         definition = StudyDefinition.model_validate(raw)
     except ValidationError as error:
         raise StudyFileError("\n".join(f"{path}: {line}" for line in complaints(error))) from error
-    if not isinstance(definition.series, TableSeries):
-        return StudyFile(definition, None)
+    table: Table | None = None
     try:
-        table = definition.series.read(path.parent)
-        table.to_bytes()  # refuses what would be too large to keep with the study
-        TaskData(definition, table)  # refuses what is too short for the task
+        if isinstance(definition.series, TableSeries):
+            table = definition.series.read(path.parent)
+            table.to_bytes()  # refuses what would be too large to keep with the study
+        # Refuses what is too short for the task.
+        properties = TaskData(definition, table).properties()
     except SeriesError as error:
         raise SeriesError(f"{path}: [series] {error}") from error
     except StudyFileError as error:
         raise StudyFileError(f"{path}: {error}") from error
-    return StudyFile(definition, table)
+    # Once more, with the defaults that follow the series.
+    return StudyFile(StudyDefinition.model_validate(raw, context=properties), table)
 
 
 def read_stored_definition(text: str) -> StudyDefinition:

@@ -5,10 +5,14 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.diagnostics.properties import SeriesProperties, properties_of
 from models.diagnostics.scores import ERROR_HORIZONS
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import Draw, FloatArray, GeneratedSource, Purpose, Table, TableSeries
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
+
+# Realisations of a generated series that its properties are taken from.
+LOOKED_AT = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,6 +57,13 @@ class TaskData:
         elif definition.task.score_against == "signal":
             assert isinstance(series, GeneratedSource)  # the definition refuses others
             _ = series.signal_variance
+
+    def properties(self) -> SeriesProperties:
+        """Return what the training span shows, of some realisations where there are several."""
+        series = self._definition.series
+        draws = 1 if self._table is not None else LOOKED_AT
+        views = [self.view("search", index) for index in range(draws)]
+        return properties_of([view.values[: view.train_steps] for view in views], series.period)
 
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.

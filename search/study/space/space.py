@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from models.methods import (
@@ -18,10 +18,11 @@ from models.methods import (
     nearest,
     shown,
 )
+from models.network.options.segments import Segments
 from models.training.losses.squared_error import Rollout
 from search.errors import UsageError
 from search.plugins import PRESET
-from search.study.space.parameter import parameter_named, parameters
+from search.study.space.parameter import Parameter, parameter_named, parameters
 from search.study.space.reading import read_domain
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
     from models.candidate import Candidate
+    from models.diagnostics.properties import SeriesProperties
 
 
 class Space:
@@ -151,22 +153,30 @@ def check_complete(space: Mapping[str, Domain]) -> None:
             raise SettingError(parameter.name, "is missing from a space that should be complete")
 
 
-def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, Domain]:
+def complete_space(
+    named: Mapping[str, Domain], train_steps: int, series: SeriesProperties | None = None
+) -> dict[str, Domain]:
     """Return the whole space: what the study file names, and defaults that fit the task.
 
-    Default choices of context and rollout are dropped where a candidate would need more than
+    series: what is known of the series, which some defaults follow; None for nothing. Default
+    choices of context, rollout and segments are dropped where a candidate would need more than
     `train_steps` values; parameters that no candidate could sample are left out. Raises
     SettingError where the named domains don't fit, or no default does, and where no candidate could
     sample a parameter that is searched only because it is named.
     """
-    space = {
-        parameter.name: named.get(parameter.name, parameter.default)
-        for parameter in parameters()
-        if parameter.name in named or parameter.searched
-    }
-    for method in methods():
-        if issubclass(method, Rollout) and method.presence().can_hold(space):
-            _fit_rollout(space, named, train_steps, method)
+    space: dict[str, Domain] = {}
+    for parameter in parameters():
+        domain = named.get(parameter.name) or _default(parameter, series)
+        if domain is not None:
+            space[parameter.name] = domain
+    rollouts = [
+        method
+        for method in methods()
+        if issubclass(method, Rollout) and method.presence().can_hold(space)
+    ]
+    for method in rollouts:
+        _fit_rollout(space, named, train_steps, method)
+    _fit_segments(space, named, train_steps, rollouts)
     _fit_contexts(space, named, train_steps)
     reachable: dict[str, Domain] = {}
     for parameter in parameters():
@@ -174,13 +184,46 @@ def complete_space(named: Mapping[str, Domain], train_steps: int) -> dict[str, D
             continue
         if parameter.when.can_hold(reachable):  # as the ones it depends on come before it
             reachable[parameter.name] = space[parameter.name]
-        elif not parameter.searched:
+        elif parameter.name in named and not parameter.searched:
             raise SettingError(
                 parameter.name,
                 f"is sampled where {parameter.when}, but no candidate of this space is like "
                 "that; name what it rests on as well, or remove the key",
             )
     return reachable
+
+
+def _default(parameter: Parameter, series: SeriesProperties | None) -> Domain | None:
+    """Where the default space searches a parameter; None where it does not."""
+    if series is not None and parameter.suits is not None:
+        return parameter.suits(series)
+    return parameter.default if parameter.searched else None
+
+
+def _fit_segments(
+    space: dict[str, Domain],
+    named: Mapping[str, Domain],
+    train_steps: int,
+    rollouts: Sequence[type[Rollout]],
+) -> None:
+    """Let a whole segment and the longest rollout fit into the training span together."""
+    name = Segments.settings[0].name
+    if name not in space or not rollouts:
+        return
+    longest = max(int(largest(space[rollout.settings[0].name])) for rollout in rollouts)
+    # A rollout has at least a segment; one that carries a state has whole segments alone.
+    most = min(train_steps - longest + 1, train_steps) // 2
+    domain = space[name]
+    if largest(domain) <= max(most, 1):
+        return
+    if name in named or not isinstance(domain, Choices):
+        raise SettingError(
+            name,
+            f"must be at most {most}, so that a segment and a rollout of {longest} steps fit into "
+            f"train_steps = {train_steps}, but reaches {largest(domain)}; shorten one of them, or "
+            "lengthen train_steps",
+        )
+    space[name] = Choices(tuple(v for v in domain.values if isinstance(v, int) and v <= most))
 
 
 def _fit_rollout(
