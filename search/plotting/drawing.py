@@ -9,24 +9,24 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, NamedTuple, TypeAlias
-from zlib import crc32
 
 import numpy as np
 
+from models.baselines.baseline import baselines
 from search.series import FloatArray
 
 Role: TypeAlias = Literal[
     "observed",
     "truth",
     "free-run",
-    "ar",
-    "ridge-ar",
-    "ssa",
-    "persistence",
-    "mean",
-    "other-1",
-    "other-2",
-    "other-3",
+    "baseline-1",
+    "baseline-2",
+    "baseline-3",
+    "baseline-4",
+    "baseline-5",
+    "baseline-6",
+    "baseline-7",
+    "baseline-8",
     "complete",
     "pruned",
     "good",
@@ -57,14 +57,14 @@ COLOURS: dict[Role, Colour] = {
     "observed": _GREY,
     "truth": Colour("#1f2328", "#e8eaed", "#80868f"),
     "free-run": _ORANGE,
-    "ar": _BLUE,
-    "ridge-ar": Colour("#a3247a", "#ff8ccb", "#d1479f"),
-    "ssa": Colour("#7a5c00", "#e3c04a", "#a57f0f"),
-    "persistence": _TEAL,
-    "mean": _VIOLET,
-    "other-1": Colour("#00708c", "#62cbe6", "#168fae"),
-    "other-2": Colour("#8c3b46", "#f0a0a8", "#c15c69"),
-    "other-3": Colour("#4c5b7a", "#a9b8d6", "#7183a8"),
+    "baseline-1": _VIOLET,
+    "baseline-2": _TEAL,
+    "baseline-3": _BLUE,
+    "baseline-4": Colour("#a3247a", "#ff8ccb", "#d1479f"),
+    "baseline-5": Colour("#7a5c00", "#e3c04a", "#a57f0f"),
+    "baseline-6": Colour("#8c3b46", "#f0a0a8", "#c15c69"),
+    "baseline-7": Colour("#00708c", "#62cbe6", "#168fae"),
+    "baseline-8": Colour("#4c5b7a", "#a9b8d6", "#7183a8"),
     "complete": _BLUE,
     "pruned": _GREY,
     "good": _TEAL,
@@ -82,23 +82,26 @@ class Look(NamedTuple):
     symbol: Symbol
 
 
-_BASELINES: dict[str, Look] = {
-    "ar": Look("ar", "dash", "square"),
-    "ridge-ar": Look("ridge-ar", "longdash", "diamond"),
-    "ssa": Look("ssa", "dashdot", "triangle-up"),
-    "persistence": Look("persistence", "dot", "cross"),
-    "mean": Look("mean", "longdashdot", "x"),
-}
-_OTHERS: tuple[Look, ...] = (
-    Look("other-1", "dash", "star"),
-    Look("other-2", "dot", "circle"),
-    Look("other-3", "dashdot", "square"),
+# In the order of the baselines; more of them begin again.
+_LOOKS: tuple[Look, ...] = (
+    Look("baseline-1", "longdashdot", "x"),
+    Look("baseline-2", "dot", "cross"),
+    Look("baseline-3", "dash", "square"),
+    Look("baseline-4", "longdash", "diamond"),
+    Look("baseline-5", "dashdot", "triangle-up"),
+    Look("baseline-6", "dot", "circle"),
+    Look("baseline-7", "dash", "star"),
+    Look("baseline-8", "dashdot", "square"),
 )
 
 
 def baseline_look(name: str) -> Look:
-    """The look of a baseline, which is the same in every figure."""
-    return _BASELINES.get(name) or _OTHERS[crc32(name.encode()) % len(_OTHERS)]
+    """The look of a baseline, which is the same in every figure.
+
+    One that is not installed here has the last look.
+    """
+    names = [*baselines()]
+    return _LOOKS[names.index(name) % len(_LOOKS) if name in names else -1]
 
 
 Position = int | float | str

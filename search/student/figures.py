@@ -28,14 +28,22 @@ _LEAST_SCORE = 1e-6
 _VERDICTS: Mapping[str, tuple[Role, str]] = {
     "tracks": ("good", ""),
     "phase drift": ("good", "/"),
-    "wrong frequency": ("ar", "/"),
-    "decays": ("ar", "x"),
+    "wrong frequency": ("baseline-3", "/"),
+    "decays": ("baseline-3", "x"),
     "flat": ("neutral", ""),
     "copies": ("neutral", "/"),
     "diverges": ("bad", ""),
     "off": ("warning", "."),
 }
-_ROLES: tuple[Role, ...] = ("free-run", "ar", "persistence", "mean", "truth", "ridge-ar", "ssa")
+_ROLES: tuple[Role, ...] = (
+    "free-run",
+    "baseline-3",
+    "baseline-2",
+    "baseline-1",
+    "truth",
+    "baseline-4",
+    "baseline-5",
+)
 _DASHES: tuple[Dash, ...] = ("solid", "dash", "dot", "dashdot")
 
 

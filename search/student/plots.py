@@ -106,11 +106,17 @@ def one_step(found: StudyFindings) -> Plot | None:
     last_value = np.full(horizon, baseline.one_step.persistence)
     lines = [
         error_line("free run of the best baseline", free_run, "free-run"),
-        error_line("persistence: the last value for ever", persistence, "persistence", 1.8, "dot"),
         error_line(
-            "one-step forecasts from true values", np.full(horizon, nmse), "ar", 1.8, "dash"
+            "persistence: the last value for ever",
+            persistence,
+            "baseline-2",
+            1.8,
+            "dot",
         ),
-        error_line("the last true value, step by step", last_value, "mean", 1.8, "dashdot"),
+        error_line(
+            "one-step forecasts from true values", np.full(horizon, nmse), "baseline-3", 1.8, "dash"
+        ),
+        error_line("the last true value, step by step", last_value, "baseline-1", 1.8, "dashdot"),
     ]
     against = found.results.definition.task.score_against
     return Plot(

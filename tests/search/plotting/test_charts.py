@@ -87,7 +87,9 @@ def test_traces_differ_by_more_than_their_colour(name: str) -> None:
 
 
 def test_the_front_line_is_named_first_and_optional_ones_are_hidden() -> None:
-    lines = [Line(name, "ar", [0, 1], [0.0, 1.0], is_optional=name == "a") for name in "abc"]
+    lines = [
+        Line(name, "baseline-3", [0, 1], [0.0, 1.0], is_optional=name == "a") for name in "abc"
+    ]
     figure = chart(Drawing(lines, Axis("x"), Axis("y", limits=(0.0, 1.0)), (1, "here")), 300)
     assert [trace["legendrank"] for trace in figure["data"]] == [3, 2, 1]
     assert [trace.get("visible") for trace in figure["data"]] == ["legendonly", None, None]
