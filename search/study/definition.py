@@ -146,11 +146,10 @@ class StudyDefinition(Section):
     families that are searched, each with its quota of trials; none for the whole space. With
     presets, `space` holds what they leave open.
 
-    Three more are found when a definition is made of Python values, and are no keys of a study
-    file. plugins: distributions and versions of the plug-ins whose methods or source it uses.
-    named: the keys of `space` that the file names; None in a study of before. properties: of the
-    series' training span, which defaults follow; None where they were not looked for. They come as
-    the context of the validation.
+    Three more are no keys of a study file. plugins: distributions and versions of the plug-ins
+    whose methods or source it uses. named: the keys of `space` that the file names; None where
+    that is not known, as in a study of version 0.1.0. properties: of the series' training span,
+    which defaults follow; None where nobody looked.
     """
 
     name: str = Field(examples=["my-study"])
@@ -161,20 +160,22 @@ class StudyDefinition(Section):
     search: Search = Field(default=Search(), validate_default=True)
     space: Mapping[str, Domain] = Field(default={}, validate_default=True)
     plugins: Mapping[str, str] = Field(default_factory=lambda earlier: _plugins(earlier))
-    named: Annotated[tuple[str, ...], Field(strict=False)] | None = None
+    named: tuple[str, ...] | None = None
     properties: SeriesProperties | None = None
 
-    @model_validator(mode="before")
     @classmethod
-    def _add_what_is_found(cls, raw: object, info: ValidationInfo) -> object:
-        if info.mode == "json" or not isinstance(raw, Mapping):
-            return raw
-        for key in ("plugins", "named", "properties"):
-            if key in raw:
-                raise SettingError(key, "is found by freerun; remove the key")
-        space = raw.get("space", {})
-        named = tuple(space) if isinstance(space, Mapping) else ()
-        return {**raw, "named": named, "properties": info.context}
+    def of_file(cls, raw: Mapping[str, Any], properties: SeriesProperties) -> Self:
+        """Return the definition of a study file's content, of whose series this much is known."""
+        definition = cls.model_validate(raw, context=properties)
+        named = tuple(raw.get("space", {}))
+        return definition.model_copy(update={"named": named, "properties": properties})
+
+    @field_validator("plugins", "named", "properties")
+    @classmethod
+    def _refuse_what_is_found(cls, found: object, info: ValidationInfo) -> object:
+        if info.mode != "json":
+            raise ValueError("must not be set: freerun records it itself; remove the key")
+        return found
 
     @field_validator("name")
     @classmethod

@@ -80,7 +80,7 @@ def read_study_file(path: Path) -> StudyFile:
     except StudyFileError as error:
         raise StudyFileError(f"{path}: {error}") from error
     # Once more, with the defaults that follow the series.
-    return StudyFile(StudyDefinition.model_validate(raw, context=properties), table)
+    return StudyFile(StudyDefinition.of_file(raw, properties), table)
 
 
 def read_stored_definition(text: str) -> StudyDefinition:
