@@ -135,6 +135,10 @@ class Search(Section):
         return tuple(0.5 ** (self.rungs - rung) for rung in range(1, self.rungs + 1))
 
 
+# What a definition holds beside the keys of a study file.
+RECORDED = ("plugins", "named", "properties")
+
+
 class StudyDefinition(Section):
     """Everything that makes a study what it is.
 
@@ -169,13 +173,6 @@ class StudyDefinition(Section):
         definition = cls.model_validate(raw, context=properties)
         named = tuple(raw.get("space", {}))
         return definition.model_copy(update={"named": named, "properties": properties})
-
-    @field_validator("plugins", "named", "properties")
-    @classmethod
-    def _refuse_what_is_found(cls, found: object, info: ValidationInfo) -> object:
-        if info.mode != "json":
-            raise ValueError("must not be set: freerun records it itself; remove the key")
-        return found
 
     @field_validator("name")
     @classmethod
@@ -274,11 +271,7 @@ class StudyDefinition(Section):
         plain = self.model_dump(
             mode="json",
             exclude={
-                "name": True,
-                "presets": True,
-                "plugins": True,
-                "named": True,
-                "properties": True,
+                **dict.fromkeys(("name", "presets", *RECORDED), True),
                 "search": set(_SPENT),
             },
         )
@@ -296,12 +289,12 @@ class StudyDefinition(Section):
     def continuing(self, stored: Self) -> Self:
         """Return this definition of a study file as that of a stored study that it goes on with.
 
-        What the file does not name is searched as the study began, whatever the defaults of this
+        What neither file named is searched as the study began, whatever the defaults of this
         version are.
         """
-        assert self.named is not None
-        own = {name: domain for name, domain in self.space.items() if name in self.named}
-        kept = {name: own.get(name, domain) for name, domain in stored.space.items()}
+        named = {*(self.named or ()), *(stored.named or ())}
+        own = {name: domain for name, domain in self.space.items() if name in named}
+        kept = {n: own.get(n, d) for n, d in stored.space.items() if n in own or n not in named}
         return self.model_copy(update={"space": {**kept, **own}})
 
     @property
@@ -333,14 +326,8 @@ def _without_neutral(fixed: Mapping[str, Scalar]) -> dict[str, Scalar]:
 
 
 def differing_keys(one: StudyDefinition, other: StudyDefinition) -> list[str]:
-    """Return the dotted keys at which the identities of two definitions differ, sorted.
-
-    A domain that only one of them names differs, even where it is that of the default.
-    """
-    keys = set(_differing(one.identity(), other.identity(), prefix=""))
-    if one.named is not None and other.named is not None:
-        keys |= {f"space.{name}" for name in set(one.named) ^ set(other.named)}
-    return sorted(keys)
+    """Return the dotted keys at which the identities of two definitions differ, sorted."""
+    return sorted(_differing(one.identity(), other.identity(), prefix=""))
 
 
 def _differing(one: Any, other: Any, prefix: str) -> list[str]:

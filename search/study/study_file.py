@@ -17,7 +17,7 @@ from models.methods import SettingError, either, nearest, shown
 from search.errors import SeriesError, StudyFileError
 from search.plugins import check_plugins
 from search.series import Table, TableSeries, known_sources
-from search.study.definition import Search, StudyDefinition, Task
+from search.study.definition import RECORDED, Search, StudyDefinition, Task
 from search.study.task_data import TaskData
 
 _SECTIONS = ("series", "task", "presets", "search", "space")
@@ -64,6 +64,11 @@ def read_study_file(path: Path) -> StudyFile:
         raise StudyFileError(f"{path} is not TOML: {error}; correct it there") from error
     except ValueError as error:  # int() refuses thousands of digits
         raise StudyFileError(f"{path} holds a number that is too long; shorten it") from error
+    for key in RECORDED:
+        if key in raw:
+            raise StudyFileError(
+                f"{path}: {key} must not be set: freerun records it itself; remove the key"
+            )
     try:
         definition = StudyDefinition.model_validate(raw)
     except ValidationError as error:

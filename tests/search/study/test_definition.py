@@ -7,6 +7,7 @@ import pytest
 from optuna.samplers import RandomSampler
 from pydantic import ValidationError
 
+from models.diagnostics.properties import SeriesProperties
 from search.study.definition import StudyDefinition, differing_keys
 from search.study.space import parameters
 
@@ -136,6 +137,29 @@ def test_a_stored_definition_keeps_its_space_when_defaults_change() -> None:
     older = StudyDefinition.model_validate_json(json.dumps(stored))
     assert "label_noise_std" not in older.space
     assert differing_keys(older, define()) == ["space.label_noise_std", "space.restarts"]
+
+
+def test_a_file_that_goes_on_with_a_stored_study_keeps_what_neither_named() -> None:
+    def file(space: dict[str, Any]) -> StudyDefinition:
+        return StudyDefinition.of_file({**RAW, "space": space}, SeriesProperties(train_steps=600))
+
+    raw = json.loads(file({"batch_size": [8]}).model_dump_json())
+    raw["space"]["restarts"] = [1, 2]  # as if the default had been another
+    del raw["space"]["segment_steps"]  # as if this parameter had come with a later version
+    stored = StudyDefinition.model_validate_json(json.dumps(raw))
+    for space in ({"batch_size": [8]}, {"batch_size": [8], "restarts": [1, 2]}):
+        assert file(space).continuing(stored).space == stored.space
+        assert differing_keys(file(space).continuing(stored), stored) == []
+    # Another choice, one more, and one that is named no longer.
+    for space, key in (
+        ({"batch_size": [4]}, "space.batch_size"),
+        ({"batch_size": [8], "restarts": [1, 4]}, "space.restarts"),
+        ({}, "space.batch_size"),
+    ):
+        assert differing_keys(file(space).continuing(stored), stored) == [key]
+    del raw["named"]  # of version 0.1.0
+    unknown = StudyDefinition.model_validate_json(json.dumps(raw))
+    assert differing_keys(file({"batch_size": [8]}).continuing(unknown), unknown) == []
 
 
 def test_a_stored_definition_samples_in_the_order_of_its_space() -> None:

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from models.network.options.segments import suited_segments
 from search.errors import SeriesError, StudyFileError, UserError
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition, read_study_file
@@ -55,9 +56,38 @@ def test_the_studies_of_the_repository_are_read_and_named_by_their_files(name: s
 
 def test_the_sine_study_searches_the_whole_default_space() -> None:
     definition, _ = read_study_file(STUDIES / "sine.toml")
-    raw = definition.model_dump(exclude={"plugins"})  # no key of a study file
-    assert definition == StudyDefinition.model_validate(raw | {"space": {}})
+    assert definition.named == ()
+    assert definition.properties is not None
+    # These are no keys of a study file.
+    raw = definition.model_dump(exclude={"plugins", "named", "properties"})
+    assert definition == StudyDefinition.of_file(raw | {"space": {}}, definition.properties)
     assert definition.task.test_horizon_steps == 1000
+
+
+def test_the_defaults_of_a_file_follow_its_series(write: Write) -> None:
+    found = read_study_file(write(GOOD)).definition
+    assert found.properties is not None
+    assert found.properties.is_wave
+    assert found.space["segment_steps"] == suited_segments(found.properties)
+    assert "sign_augmentation" in found.space
+    known = read_study_file(write(HEAD + SINE + "period = [24, 168]\n" + TASK)).definition
+    assert known.space["segment_steps"].to_plain() == [1, 6, 12, 24]
+    named = read_study_file(write(GOOD + "[space]\nsegment_steps = 7\n")).definition
+    assert named.space["segment_steps"].to_plain() == [7]
+    assert named.named == ("segment_steps",)
+
+
+@pytest.mark.parametrize("key", ["named = []", "properties = {}", "[plugins]"])
+def test_what_freerun_records_is_no_key_of_a_file(write: Write, key: str) -> None:
+    content = f"{GOOD}{key}\na = 1\n" if key.startswith("[") else f"{key}\n{GOOD}"
+    with pytest.raises(StudyFileError, match="must not be set"):
+        read_study_file(write(content))
+
+
+@pytest.mark.parametrize("period", ["0", "true", '"24"', "[]", "[168, 24]", "[24, 24]", "1e9"])
+def test_a_period_must_be_a_number_of_steps_or_several_that_rise(write: Write, period: str) -> None:
+    with pytest.raises(StudyFileError, match=r"\[series\] period must be"):
+        read_study_file(write(HEAD + SINE + f"period = {period}\n" + TASK))
 
 
 def test_the_sunspots_are_309_years() -> None:

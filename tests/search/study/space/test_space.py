@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from models.diagnostics.properties import SeriesProperties
 from models.methods import Choices, FloatRange, IntRange, SettingError, largest
 from models.methods.condition import TRAINED
 from models.network.options.context import Window
@@ -50,6 +51,59 @@ def test_what_is_outside_of_the_default_space_is_searched_where_it_is_named() ->
     ]
     dropout = read_space({"dropout": [0.3]})
     assert set(complete_space(dropout, LONG)) == {*DEFAULT, "dropout"}
+
+
+@pytest.mark.parametrize(
+    ("series", "choices"),
+    [
+        (SeriesProperties(600, (628.0,)), [1, 10, 20]),  # 1/16 of the period is too long
+        (SeriesProperties(2000, (24.0, 168.0)), [1, 6, 12, 24]),
+        (SeriesProperties(600), [1, 2, 4, 8, 16]),
+        (SeriesProperties(60, (30.0,)), [1, 2]),
+    ],
+)
+def test_choices_of_segments_follow_the_period(
+    series: SeriesProperties, choices: list[int]
+) -> None:
+    space = complete_space({}, LONG, series)
+    assert space["segment_steps"].to_plain() == choices
+    assert complete_space({"segment_steps": Choices((5,))}, LONG, series)["segment_steps"] == (
+        Choices((5,))
+    )
+
+
+def test_symmetries_are_searched_where_the_series_may_have_them() -> None:
+    may = complete_space({}, 600, SeriesProperties(600))
+    assert may["sign_augmentation"] == may["time_reversal"] == Choices((False, True))
+    has_none = SeriesProperties(600, is_sign_symmetric=False, is_reversible=False)
+    space = complete_space({}, 600, has_none)
+    assert "sign_augmentation" not in space
+    assert space["time_reversal"] == Choices((False,))
+    named = complete_space({"sign_augmentation": Choices((True,))}, 600, has_none)
+    assert named["sign_augmentation"] == Choices((True,))
+
+
+def test_segments_and_rollouts_that_can_not_fit_are_refused() -> None:
+    with pytest.raises(SettingError, match="must be at most 50, so that a segment"):
+        complete_space(
+            read_space(
+                {
+                    "segment_steps": [20, 60],
+                    "rollout_steps": 501,
+                    "context": "state",
+                    "warm_up_steps": 10,
+                }
+            ),
+            600,
+        )
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_samples_with_segments_fit_the_training_span(seed: int) -> None:
+    wanted = {**EVERYTHING, "segment_steps": Choices((1, 7, 60)), "warm_up_steps": Choices((20,))}
+    space = complete_space(wanted, 400, SeriesProperties(400))
+    candidate = Space(space).resolve(sample(seed, space))
+    assert candidate.least_steps <= 400
 
 
 LINEAR_CELL: dict[str, Any] = {"cell": "lru", "head_layers": 0}

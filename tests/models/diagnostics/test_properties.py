@@ -1,0 +1,105 @@
+"""Periods and symmetries that a training span shows, on series where they are known."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from models.diagnostics.properties import is_symmetric, properties_of, seasons_of, wave_of
+from models.diagnostics.scores import FloatArray
+
+
+def seasonal(period: int, steps: int, noise: float, seed: int = 0) -> FloatArray:
+    """A pattern that repeats, on a trend, with noise."""
+    generator = np.random.default_rng(seed)
+    pattern = generator.standard_normal(period)
+    time = np.arange(steps)
+    values: FloatArray = pattern[time % period] + 0.01 * time
+    values += noise * generator.standard_normal(steps)
+    return values[:, np.newaxis]
+
+
+def sine(seed: int, steps: int = 600) -> FloatArray:
+    """Less than a period of a wave, with noise."""
+    generator = np.random.default_rng(seed)
+    phase = generator.uniform(0, 2 * np.pi)
+    values: FloatArray = np.sin(0.01 * np.arange(steps) + phase)
+    values += 0.2 * generator.standard_normal(steps)
+    return values[:, np.newaxis]
+
+
+@settings(deadline=None, max_examples=40)
+@given(st.integers(2, 40), st.integers(6, 20), st.floats(0.0, 0.3), st.integers(0, 99))
+def test_a_season_is_found_under_a_trend_and_noise(
+    period: int, repeats: int, noise: float, seed: int
+) -> None:
+    values = seasonal(period, period * repeats, noise, seed)
+    found = seasons_of(values)
+    changes = np.diff(values[: period + 1, 0])
+    if len(values) >= 60 and np.ptp(changes) > 1.0:
+        assert found
+        # A pattern of its own may repeat within the period.
+        assert period % found[0] == 0 or found[0] % period == 0
+
+
+def test_a_week_within_which_days_repeat_has_two_seasons() -> None:
+    time = np.arange(24 * 7 * 8)
+    daily = np.sin(2 * np.pi * time / 24) + 0.5 * np.sin(4 * np.pi * time / 24)
+    weekend = (time // 24) % 7 >= 5
+    values = (daily * np.where(weekend, 0.6, 1.0))[:, np.newaxis]
+    assert seasons_of(values) == [24, 168]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_neither_noise_nor_a_random_walk_nor_a_line_has_seasons(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    noise = generator.standard_normal((500, 1))
+    for values in (noise, np.cumsum(noise, axis=0), np.arange(500.0)[:, np.newaxis]):
+        assert seasons_of(values) == []
+    assert wave_of(np.arange(500.0)[:, np.newaxis]) is None
+    assert wave_of(np.ones((500, 1))) is None
+
+
+def test_a_wave_of_which_less_than_a_period_is_seen_is_found_by_most_realisations() -> None:
+    found = properties_of([sine(seed) for seed in range(4)])
+    assert found.period == pytest.approx(2 * np.pi / 0.01, rel=0.05)
+    assert found.is_wave
+    assert found.is_sign_symmetric
+    assert found.is_reversible
+
+
+def test_periods_that_are_known_are_not_looked_for() -> None:
+    found = properties_of([seasonal(12, 240, 0.1)], periods=[7.0, 30.5])
+    assert found.periods == (7.0, 30.5)
+    assert not found.is_wave
+
+
+@pytest.mark.parametrize("steps", [2, 3, 7])
+def test_short_spans_have_properties(steps: int) -> None:
+    found = properties_of([np.arange(float(steps))[:, np.newaxis]])
+    assert found.train_steps == steps
+    assert found.periods == ()
+
+
+def test_the_level_of_the_test_of_symmetry_holds_for_dependent_values() -> None:
+    """At 5 %, of 400 tests 20 refuse; 45 would be as unlikely as one in a million."""
+    generator = np.random.default_rng(1)
+    refused = 0
+    for _ in range(400):
+        noise = generator.standard_normal(300)
+        values = np.empty(300)
+        values[0] = noise[0]
+        for i in range(1, 300):
+            values[i] = 0.8 * values[i - 1] + noise[i]
+        refused += not is_symmetric(values[:, np.newaxis])
+    assert refused <= 45
+
+
+def test_what_is_skewed_is_not_symmetric_and_what_rises_slowly_is_not_reversible() -> None:
+    generator = np.random.default_rng(2)
+    assert not is_symmetric(generator.exponential(size=(500, 1)))
+    saw = ((np.arange(600) % 25) / 25)[:, np.newaxis] + 0.02 * generator.standard_normal((600, 1))
+    found = properties_of([saw])
+    assert not found.is_reversible
+    assert properties_of([saw[::-1]]).is_reversible is False
+    assert found.is_sign_symmetric
