@@ -137,9 +137,15 @@ def one_step_forecasts(checkpoint: Checkpoint, views: Sequence[View], start: int
 def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | None:
     """Measure what is left of a displaced value in the free runs of networks, one for each view.
 
-    None for a forecaster that runs on its state alone or that is fitted in closed form.
+    A segment is displaced as a whole, so that lags are multiples of its length. None for a
+    forecaster that runs on its state alone, that is fitted in closed form, or whose whole run is
+    one segment.
     """
-    if checkpoint.architecture.autonomous or not checkpoint.architecture.is_trained:
+    architecture = checkpoint.architecture
+    if architecture.autonomous or not architecture.is_trained:
+        return None
+    segment = architecture.segment_steps
+    if views[0].horizon_steps <= segment:
         return None
     start = views[0].starts[0]
     steps = checkpoint.architecture.context_steps
@@ -155,7 +161,7 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
     ).numpy()
     lags = _kept_lags(norms.shape[1])
     medians = np.median(norms, axis=0)[np.array(lags) - 1]
-    return Sensitivity(lags=tuple(lags), norms=tuple(medians.tolist()))
+    return Sensitivity(lags=tuple(segment * lag for lag in lags), norms=tuple(medians.tolist()))
 
 
 def transfer(checkpoint: Checkpoint, views: Sequence[View]) -> Transfer:

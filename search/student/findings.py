@@ -6,12 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from search.analysis.study_results import StudyResults, Winner
+from search.analysis.study_results import StudyResults
 from search.analysis.trials import Trial, context_steps
 from search.evaluation.diagnostics import OneStep, Sensitivity, Transfer
 from search.plotting.artifacts import ROLLOUT
 from search.series import SineSeries
-from search.student.jobs import DIAGNOSIS, REPLAY, WITHOUT, Diagnosis, Replay, Without
+from search.student.jobs import ABLATION, DIAGNOSIS, REPLAY, WITHOUT, Diagnosis, Replay, Without
 from search.study.limit import ContextLimit, Limit, sine_limit
 from search.study.presets import BY_NAME as PRESETS
 from search.study.presets import Preset
@@ -34,13 +34,32 @@ class ExampleRun:
     picture: bytes
 
 
+@dataclass(frozen=True)
+class ComponentEffect:
+    """How many times as large the error is without a component: low <= ratio <= high.
+
+    The geometric mean over pairs of networks of the same draw, without it and with it; low and high
+    bound it with 95 % confidence (bootstrap over the pairs). along: components that depend on it
+    and were removed with it; the ratio is of all of them.
+    """
+
+    component: str
+    without: str
+    along: tuple[str, ...]
+    ratio: float
+    low: float
+    high: float
+    pairs: int
+
+
 @dataclass(frozen=True, eq=False)
 class Attempt:
     """The trials of one preset.
 
     context_steps: None where the preset leaves them open. scores: of its complete trials, the least
     first; others: trials of any other state. contexts: (context steps, mean over replicas) of each
-    complete trial. diagnosis: of the best trial; None where it is not done.
+    complete trial. diagnosis: of the best trial; None where it is not done. effects: of its
+    components, the largest first; empty where none were taken out.
     """
 
     preset: Preset
@@ -52,6 +71,7 @@ class Attempt:
     examples: tuple[ExampleRun, ...]
     contexts: tuple[tuple[int, float], ...]
     diagnosis: Diagnosis | None
+    effects: tuple[ComponentEffect, ...] = ()
 
     @property
     def name(self) -> str:
@@ -81,24 +101,6 @@ class Attempt:
     @property
     def transfer(self) -> Transfer | None:
         return None if self.diagnosis is None else self.diagnosis.transfer
-
-
-@dataclass(frozen=True)
-class ComponentEffect:
-    """How many times as large the error is without a component of the winner: low <= ratio <= high.
-
-    The geometric mean over pairs of networks of the same draw, without it and with it; low and high
-    bound it with 95 % confidence (bootstrap over the pairs). along: components that depend on it
-    and were removed with it; the ratio is of all of them.
-    """
-
-    component: str
-    without: str
-    along: tuple[str, ...]
-    ratio: float
-    low: float
-    high: float
-    pairs: int
 
 
 @dataclass(frozen=True, eq=False)
@@ -163,7 +165,11 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
         attempts=tuple(attempts),
         limit=_limit(results, contexts, definition.task.test_horizon_steps),
         short_limit=_limit(results, contexts, definition.task.horizon_steps),
-        effects=() if winner is None else _effects(definition.full_space(), winner, texts),
+        effects=()
+        if winner is None
+        else _effects(
+            definition.full_space(), winner.trial, winner.final.found.replica_scores, texts, WITHOUT
+        ),
         replay=None if replay is None else Replay.from_json(replay),
     )
 
@@ -178,7 +184,9 @@ def _attempt(
     """Return what the trials of a preset found; complete: those with a score, the best first."""
     window = preset.fixed.get("window_steps", preset.fixed.get("warm_up_steps"))
     diagnoses = (texts.get((DIAGNOSIS, trial.trial_id)) for trial in complete)
-    diagnosis = next((text for text in diagnoses if text is not None), None)
+    text = next((text for text in diagnoses if text is not None), None)
+    diagnosis = None if text is None else Diagnosis.from_json(text)
+    space = results.definition.full_space()
     return Attempt(
         preset=preset,
         context_steps=None if window is None else int(window),
@@ -188,7 +196,10 @@ def _attempt(
         verdicts=Counter(str(trial.record.verdict) for trial in complete),
         examples=_examples(results, complete),
         contexts=tuple(_contexts(results, complete)),
-        diagnosis=None if diagnosis is None else Diagnosis.from_json(diagnosis),
+        diagnosis=diagnosis,
+        effects=()
+        if diagnosis is None
+        else _effects(space, complete[0], diagnosis.result.replica_scores, texts, ABLATION),
     )
 
 
@@ -225,16 +236,23 @@ def _limit(results: StudyResults, contexts: set[int], horizon_steps: int) -> Lim
 
 
 def _effects(
-    space: Space, winner: Winner, texts: Mapping[tuple[str, int], str]
+    space: Space,
+    trial: Trial,
+    scores: Sequence[float],
+    texts: Mapping[tuple[str, int], str],
+    prefix: str,
 ) -> tuple[ComponentEffect, ...]:
-    """The largest effect first."""
-    along = taken_along(space, winner.trial.params)
-    whole = np.log(np.maximum(winner.final.found.replica_scores, 1e-300))
+    """Of a trial's components, the largest effect first; scores: with all of them, draw by draw.
+
+    prefix: of the purposes of the jobs that took one out, on the same draws.
+    """
+    along = taken_along(space, trial.params)
+    whole = np.log(np.maximum(scores, 1e-300))
     generator = np.random.Generator(np.random.PCG64(0))
     effects = []
     for (purpose, trial_id), text in texts.items():
-        name = purpose.removeprefix(WITHOUT)
-        if name == purpose or name not in components() or trial_id != winner.trial.trial_id:
+        name = purpose.removeprefix(prefix)
+        if name == purpose or name not in components() or trial_id != trial.trial_id:
             continue
         found = Without.from_json(text)
         if len(found.replica_scores) != len(whole):

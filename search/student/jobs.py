@@ -4,6 +4,7 @@ DIAGNOSIS       the best trial of each preset: one-step forecasts, sensitivity t
                 and how its networks do on draws that they were not trained on
 REPLAY          the report's own series, whose phase is 0, by the best trial of `baseline`
 WITHOUT + name  the winner without one of its components, on the draws of its final
+ABLATION + name the best trials of some presets without one of theirs, on the draws of a diagnosis
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,12 +27,14 @@ from search.records import Array, CandidateRecord, Origin
 from search.running.final import CompleteTrial, Train
 from search.study.definition import StudyDefinition
 from search.study.presets import BASELINE_NAME
+from search.study.presets import BY_NAME as PRESETS
 from search.study.space import PRESET
 from search.study.space.ablation import without_each
 from search.study.task_data import TaskData
 
 # As databases have held them since version 0.1.0.
 DIAGNOSIS, REPLAY, WITHOUT = "anatomy", "replay", "without "
+ABLATION = "ablation "
 
 # Networks of a diagnosis or a replay, one a draw; draws on which each of them runs that are not
 # its own: more than the 100 below which a mean is not compared with the limit.
@@ -67,7 +70,7 @@ class Replay(Origin):
 
 
 class Without(CandidateRecord, Origin):
-    """The winner without one of its components, on the draws of its final."""
+    """A candidate without one of its components, on the draws of the final or of a diagnosis."""
 
 
 class ExplainingJobs:
@@ -79,16 +82,24 @@ class ExplainingJobs:
         """Yield the purposes with the ids of their trials; none for a study without presets."""
         if not definition.presets:
             return
-        best: dict[str, int] = {}
+        space = definition.full_space()
+        best: dict[str, CompleteTrial] = {}
         for trial in trials:
             if PRESET in trial.params:
-                best.setdefault(str(trial.params[PRESET]), trial.trial_id)
-        yield DIAGNOSIS, list(best.values())
+                best.setdefault(str(trial.params[PRESET]), trial)
+        yield DIAGNOSIS, [trial.trial_id for trial in best.values()]
         if BASELINE_NAME in best and definition.series.source == "sine":
-            yield REPLAY, [best[BASELINE_NAME]]
+            yield REPLAY, [best[BASELINE_NAME].trial_id]
         (won,) = (trial for trial in trials if trial.trial_id == winner)
-        for name in without_each(definition.full_space(), won.params):
+        for name in without_each(space, won.params):
             yield WITHOUT + name, [winner]
+        ablated: dict[str, list[int]] = {}
+        for preset, trial in best.items():
+            if preset in PRESETS and PRESETS[preset].is_ablated:
+                for name in without_each(space, trial.params):
+                    ablated.setdefault(name, []).append(trial.trial_id)
+        for name, trial_ids in ablated.items():
+            yield ABLATION + name, trial_ids
 
     def run(
         self,
@@ -100,11 +111,11 @@ class ExplainingJobs:
     ) -> Diagnosis | Replay | Without:
         """Do a job; return its result."""
         space = definition.full_space()
-        if purpose.startswith(WITHOUT):
-            candidate = without_each(space, params)[purpose.removeprefix(WITHOUT)]
-            draws = range(definition.search.final_replicas)
-            _, result = train(candidate, [data.view("final", draw) for draw in draws])
-            return Without(**dict(result.record))
+        for prefix, draws in ((WITHOUT, definition.search.final_replicas), (ABLATION, NETWORKS)):
+            if purpose.startswith(prefix):
+                candidate = without_each(space, params)[purpose.removeprefix(prefix)]
+                views = [data.view("final", draw) for draw in range(draws)]
+                return Without(**dict(train(candidate, views)[1].record))
         candidate = space.resolve(params)
         if purpose == REPLAY:
             return _replay(candidate, definition, train)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from search.analysis.importances import Importance
-from search.analysis.wording import shown_score
+from search.analysis.wording import counted, shown_score
 from search.plotting.charts import chart, short
 from search.plotting.drawing import Line
 from search.plotting.free_runs import error_drawing, error_line
@@ -14,7 +14,7 @@ from search.report.figures import Plot
 from search.series import FloatArray
 from search.student import figures
 from search.student.figures import Interval
-from search.student.findings import StudyFindings, margin
+from search.student.findings import ComponentEffect, StudyFindings, margin
 from search.study.presets import BASELINE_NAME
 
 # The attempts that blame vanishing gradients, and what they are compared with.
@@ -155,20 +155,20 @@ def sensitivity(found: StudyFindings) -> Plot | None:
     )
 
 
-def components(found: StudyFindings) -> Plot | None:
-    """How much larger the error is without each component of the winner."""
-    if not found.effects:
+def components(
+    effects: Sequence[ComponentEffect], of: str = "The winner", key: str = "components"
+) -> Plot | None:
+    """How much larger the error is without each component of the winner, or of another trial."""
+    if not effects:
         return None
-    ratios = [
-        Interval(f"{e.component} → {e.without}", e.ratio, e.low, e.high) for e in found.effects
-    ]
+    ratios = [Interval(f"{e.component} → {e.without}", e.ratio, e.low, e.high) for e in effects]
     return Plot(
-        key="components",
-        title="The winner without each of its components",
+        key=key,
+        title=f"{of} without each of its components",
         caption=(
-            "Error without the component over error with it: geometric mean over the draws of the "
-            "final, with a 95 % interval (bootstrap over draws). Right of 1, it is needed. What "
-            "rests on a component goes with it, as the text says."
+            "Error without the component over error with it: geometric mean over "
+            f"{counted(effects[0].pairs, 'draw')} of the final, with a 95 % interval (bootstrap "
+            "over draws). Right of 1, it is needed. What rests on a component goes with it."
         ),
         alternative="; ".join(
             f"{r.name}: {shown_score(r.value)} ({shown_score(r.low)} to {shown_score(r.high)})"

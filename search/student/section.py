@@ -58,7 +58,15 @@ def report_sections(studies: Sequence[StudyResults]) -> list[Section]:
         _block(
             "What does the winner do differently?",
             sentences.what_the_winner_needs(noisy.effects),
-            plots.components(noisy),
+            plots.components(noisy.effects),
+        ),
+        _block(
+            "What do the report's own cells need?",
+            sentences.what_the_cells_need(noisy),
+            *(
+                plots.components(a.effects, f"The best {a.name}", f"components-{a.name}")
+                for a in noisy.attempts
+            ),
         ),
         _block("Which parameters decide?", sentences.what_decides(rows), plots.parameters(rows)),
         _block("And without noise?", sentences.without_noise(noisy, clean)),

@@ -185,6 +185,32 @@ def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
     return sentences
 
 
+def what_the_cells_need(found: StudyFindings) -> list[str]:
+    """What the best trials of presets need whose components were taken out."""
+    ablated = [attempt for attempt in found.attempts if attempt.effects]
+    if not ablated:
+        return []
+    return [
+        "The same removal for the best trial of presets that are not of the report, on the draws "
+        "of its diagnosis.",
+        *(
+            f"{a.name} (best {shown_score(a.scores[0])}, {a.tracking} of "
+            f"{counted(len(a.scores), 'trial')} track) has a larger error without: "
+            + (
+                "; ".join(
+                    f"{e.component} {shown_score(e.ratio)} times ({shown_score(e.low)} to "
+                    f"{shown_score(e.high)})"
+                    for e in a.effects
+                    if e.low > 1
+                )
+                or "none of its components, as far as these draws can tell"
+            )
+            + "."
+            for a in ablated
+        ),
+    ]
+
+
 def what_decides(rows: Sequence[Importance]) -> list[str]:
     """The parameters that set the best tenth of the trials apart."""
     if not rows:

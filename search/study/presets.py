@@ -1,9 +1,9 @@
 """Presets: named families of candidates, each fixing most parameters and leaving the rest open.
 
-The [presets] section of a study says which it searches, and how many trials each gets. All but the
-last two are the attempts of the report that freerun starts from: a student's recurrent networks on
-a noisy sine, whose one-step forecasts looked fine and whose free runs collapsed. Each of them is
-`baseline` plus one named change; docs/presets.md says how they map to the report.
+The [presets] section of a study says which it searches, and how many trials each gets. Most are
+the attempts of the report that freerun starts from: a student's recurrent networks on a noisy sine,
+whose one-step forecasts looked fine and whose free runs collapsed. Each of them is `baseline` plus
+one named change; docs/presets.md says how they map to the report. The others show what works.
 """
 
 import math
@@ -31,13 +31,15 @@ class Preset:
     """A named family of candidates.
 
     change: what it changes in `baseline`, in words. fixed: the values of its parameters; those that
-    are not there and apply are open, and sampled from the study's space. is_attempt: of the report.
+    there and apply are open, and sampled from the study's space. is_attempt: of the report.
+    is_ablated: whether its best trial is trained without each of its components.
     """
 
     name: str
     change: str
     fixed: Mapping[str, Scalar]
     is_attempt: bool = True
+    is_ablated: bool = False
 
 
 BASELINE_NAME = "baseline"
@@ -86,12 +88,28 @@ MULTI_STEP: Mapping[str, Scalar] = {
 }
 
 
-# What is not of the report is the default space beyond these, which keep it affordable.
+# The report's networks read four inputs; here each of them is a segment, and the loss is over 16.
+SEGMENT_STEPS = 20
+SEGMENTS: Mapping[str, Scalar] = {
+    **MULTI_STEP,
+    "segment_steps": SEGMENT_STEPS,
+    "window_steps": 4 * SEGMENT_STEPS,
+    "window_rollout_steps": 16 * SEGMENT_STEPS,
+}
+SYMMETRIES: Mapping[str, Scalar] = {"time_reversal": True, "sign_augmentation": True}
+
+# What else is not of the report is the default space beyond these, which keep it affordable.
 WARMED_UP: Mapping[str, Scalar] = {"context": "state", "layers": 1, "batch_size": 8}
 
 
 def _attempt(
-    name: str, change: str, values: Mapping[str, Scalar] | None = None, opens: tuple[str, ...] = ()
+    name: str,
+    change: str,
+    values: Mapping[str, Scalar] | None = None,
+    opens: tuple[str, ...] = (),
+    *,
+    is_attempt: bool = True,
+    is_ablated: bool = False,
 ) -> Preset:
     """`baseline` with other values of some parameters, and more of them open."""
     wanted = {**BASELINE, **(values or {})}
@@ -106,7 +124,28 @@ def _attempt(
             assert value is not None, row.name
             fixed[row.name] = value
             space[row.name] = Choices((value,))
-    return Preset(name, change, fixed)
+    return Preset(name, change, fixed, is_attempt, is_ablated)
+
+
+def _with_segments(cell: str) -> list[Preset]:
+    """A cell of the report that reads four segments, without and with the series' symmetries."""
+    label = cell.upper()
+    return [
+        _attempt(
+            f"{cell}-segments",
+            f"not of the report: multi-step by an {label} whose four inputs are segments of "
+            f"{SEGMENT_STEPS} values",
+            {**SEGMENTS, "cell": cell},
+            is_attempt=False,
+        ),
+        _attempt(
+            f"{cell}-symmetric",
+            f"not of the report: {cell}-segments, trained upside down and backwards in time, too",
+            {**SEGMENTS, **SYMMETRIES, "cell": cell},
+            is_attempt=False,
+            is_ablated=True,
+        ),
+    ]
 
 
 PRESETS: tuple[Preset, ...] = (
@@ -165,6 +204,7 @@ PRESETS: tuple[Preset, ...] = (
         {**WARMED_UP, "cell": "lru", "head_layers": 0, "autonomous": True},
         is_attempt=False,
     ),
+    *(preset for cell in ("rnn", "gru", "lstm") for preset in _with_segments(cell)),
 )
 
 # Attempts of the report that are no candidates of their own, with what to write instead.

@@ -23,7 +23,7 @@ from search.storage.study_store import StudyReader, StudyStore
 from search.student.findings import ComponentEffect, StudyFindings, study_findings
 from search.student.jobs import DIAGNOSIS, REPLAY, Diagnosis, ExplainingJobs, Replay, Without
 from search.student.section import report_sections
-from search.student.sentences import what_the_winner_needs
+from search.student.sentences import what_the_cells_need, what_the_winner_needs
 from search.study.definition import StudyDefinition
 from search.study.space.ablation import without_each
 from search.study.task_data import TaskData
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from tests.search.invented import Invented
 
 Found = TypeVar("Found", bound=Record)
-PRESETS = {"baseline": 3, "residual": 2, "running-on-state": 4}
+PRESETS = {"baseline": 3, "residual": 2, "running-on-state": 4, "rnn-symmetric": 1}
 
 
 def run(storage: Storage, name: str, noise_std: float) -> StudyResults:
@@ -41,7 +41,7 @@ def run(storage: Storage, name: str, noise_std: float) -> StudyResults:
         {
             "name": name,
             "series": {"source": "sine", "angular_frequency": 0.1, "noise_std": noise_std},
-            "task": {"train_steps": 90, "horizon_steps": 30, "test_horizon_steps": 40},
+            "task": {"train_steps": 420, "horizon_steps": 30, "test_horizon_steps": 40},
             "presets": PRESETS,
             "search": {
                 "replicas": 2,
@@ -118,10 +118,11 @@ def done(study: StudyReader, purpose: str, kind: type[Found]) -> list[Found]:
 def test_every_preset_is_diagnosed_and_the_baseline_replayed(noisy: StudyResults) -> None:
     jobs = noisy.study.final_jobs()
     assert {job.state for job in jobs} == {"done"}
-    assert Counter(job.purpose for job in jobs if not job.purpose.startswith("without ")) == {
+    each_component = ("without ", "ablation ")
+    assert Counter(job.purpose for job in jobs if not job.purpose.startswith(each_component)) == {
         "final": 2,
         "test": 1,
-        "anatomy": 3,
+        "anatomy": 4,
         "replay": 1,
     }
 
@@ -137,6 +138,22 @@ def test_each_component_of_the_winner_is_left_out(noisy: StudyResults) -> None:
         assert len(without.replica_scores) == noisy.definition.search.final_replicas
 
 
+def test_components_of_the_reports_cells_are_left_out(
+    noisy: StudyResults, found: StudyFindings
+) -> None:
+    attempt = found.attempt("rnn-symmetric")
+    assert attempt is not None
+    params = next(t for t in noisy.trials if t.number == attempt.best_trial).params
+    taken_out = without_each(noisy.definition.full_space(), params)
+    assert {"segments", "sign augmentation", "both ways"} <= set(taken_out)
+    assert {effect.component for effect in attempt.effects} == set(taken_out)
+    for effect in attempt.effects:
+        assert effect.pairs == 8  # the draws of a diagnosis
+    said = " ".join(what_the_cells_need(found))
+    assert "rnn-symmetric (best" in said
+    assert all(not other.effects for other in found.attempts if other is not attempt)
+
+
 def test_a_diagnosis_runs_networks_on_draws_that_they_have_not_seen(noisy: StudyResults) -> None:
     for diagnosis in done(noisy.study, DIAGNOSIS, Diagnosis):
         assert len(diagnosis.persistence) == noisy.definition.task.horizon_steps
@@ -150,9 +167,9 @@ def test_a_diagnosis_runs_networks_on_draws_that_they_have_not_seen(noisy: Study
 
 def test_a_replay_has_the_series_of_phase_0(noisy: StudyResults) -> None:
     (replay,) = done(noisy.study, REPLAY, Replay)
-    assert len(replay.values) == len(replay.truth) == 120
+    assert len(replay.values) == len(replay.truth) == 450
     assert replay.truth[0] == pytest.approx(math.sin(0.1))
-    assert len(replay.one_step) == 120 - replay.first_forecast
+    assert len(replay.one_step) == 450 - replay.first_forecast
 
 
 def test_a_second_worker_plans_nothing_twice(storage: Storage, noisy: StudyResults) -> None:
