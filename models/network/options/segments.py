@@ -81,7 +81,12 @@ class Segments(
         neutral=1,
         shared=True,
         searched=False,
-        without=Ablation("value by value", name="segments"),
+        # A window of as many values, read one by one for each forecast, would cost segment^2.
+        without=Ablation(
+            "single values; windows of 4",
+            {"segment_steps": 1, "window_steps": 4, "window_rollout_steps": 16},
+            name="segments",
+        ),
         suits=suited_segments,
     )
     read_in: str = choice(
