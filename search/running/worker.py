@@ -77,7 +77,8 @@ class Worker:
 
     def run(self) -> None:
         """Search, then take part in the final; give back what is running when told to stop."""
-        self.worker_id, self.origin = register_here(self.store, self.device)
+        plugins = self.definition.plugins
+        self.worker_id, self.origin = register_here(self.store, self.device, plugins)
         try:
             seeds = np.random.SeedSequence([self.definition.seed, self.worker_id])
             self.proposer = Proposer(self.definition, int(seeds.generate_state(1)[0]))
