@@ -184,7 +184,7 @@ def test_a_broken_plugin_is_one_clear_message(tmp_path: Path, module: str, words
     assert "Traceback" not in ended.err
 
 
-# Makes a study of the plug-in's source in a database, and prints the versions that its export names.
+# Makes a study of the plug-in's source in a database; prints the versions that its export names.
 STORE = """
 from search.storage.opening import open_storage
 from tests.search.invented import SINE, make_study

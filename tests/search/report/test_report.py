@@ -227,7 +227,7 @@ def test_a_trial_of_another_program_is_shown_as_one(
     with pytest.raises(UsageError, match="a trial's"):
         space.resolve(foreign)
     results = StudyResults.read(study.store)
-    assert [context_steps(space, trial) for trial in results.complete][0] is None
+    assert context_steps(space, results.complete[0]) is None
     write_report(storage, ["waves"], tmp_path / "report.html")
     assert "Trial 1 is no candidate of this space" in (tmp_path / "report.html").read_text()
 
