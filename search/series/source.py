@@ -45,6 +45,8 @@ def random_generator(study_seed: int, purpose: Purpose, index: int) -> np.random
     return np.random.Generator(np.random.PCG64(sequence))
 
 
+# The description of a source's key.
+NOISE_STD = "The standard deviation of the normal noise on each value."
 _HOME = "search.series.sources"
 _sources: dict[str, type["Source"]] = {}
 
@@ -86,14 +88,17 @@ class Source(Section):
     """The [series] section of a study file, whose key `source` names one of these classes.
 
     A class gives the field `source: Literal["name"] = "name"`; that registers it by its name.
-    period: of the series, in steps, or several, the shortest first; None to look for them on the
-    training span.
     """
 
     is_generated: ClassVar[bool]
 
     source: str
-    period: Periods | None = Field(default=None, examples=[24, [24, 168]])
+    period: Periods | None = Field(
+        default=None,
+        examples=[24, [24, 168]],
+        description="One period in steps, or several, the shortest first; without the key they are "
+        "looked for on the training span.",
+    )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **keywords: Any) -> None:

@@ -10,21 +10,22 @@ from search.series.source import Source
 from search.series.tables import Table, read_table
 
 # Not strict, since TOML has lists only; the names inside stay strict.
-ColumnNames = Annotated[tuple[str, ...], Field(strict=False, examples=[["value"]])]
+ColumnNames = Annotated[
+    tuple[str, ...],
+    Field(strict=False, examples=[["value"]], description="The names of the value columns."),
+]
 
 
 class TableSeries(Source):
-    """The rows of a CSV or Parquet file, the one draw that a table has.
-
-    path: relative to the study file. time: name of the time column. columns: names of the value
-    columns.
-    """
+    """The rows of a CSV or Parquet file, the one draw that a table has."""
 
     is_generated: ClassVar[bool] = False
 
     source: Literal["table"] = "table"
-    path: str = Field(min_length=1, examples=["table.csv"])
-    time: str = Field(min_length=1, examples=["time"])
+    path: str = Field(
+        min_length=1, examples=["table.csv"], description="The file, relative to the study file."
+    )
+    time: str = Field(min_length=1, examples=["time"], description="The name of the time column.")
     columns: ColumnNames
 
     @field_validator("columns")
