@@ -249,13 +249,13 @@ def _print_limits(found: dict[str, Any]) -> None:
         samples, nmse, error = context.values()
         typer.echo(f"  {samples:>12}  {nmse:>15.4g}  {error:>14.1g}")
     reference = "unknown"
-    meaning = "too little is seen to tell amplitude, frequency and phase apart"
+    says = "too little is seen to tell amplitude, frequency and phase apart"
     if found["reference"] is not None:
         reference = f"{found['reference']:.4g}"
-        meaning = "Cramér-Rao with amplitude, frequency and phase unknown; no floor"
+        says = "Cramér-Rao with amplitude, frequency and phase unknown; no floor"
     typer.echo(
         f"\n  floor      {found['floor']:<9.4g}  all {found['train_steps']} training samples; "
-        f"binds trained weights, too\n  reference  {reference:<9}  {meaning}\n"
+        f"binds trained weights, too\n  reference  {reference:<9}  {says}\n"
     )
     _say(
         found["reason"]

@@ -180,7 +180,7 @@ class Proposer:
         return self.search.replicas * candidate.restarts
 
     def _most_members(self, candidate: Candidate) -> int:
-        """About how many networks may train with a candidate: as told, and as memory allows."""
+        """About how many networks may train with a candidate, as the study and memory allow."""
         in_memory = max(1, COHORT_BYTES // member_bytes(candidate))
         return min(self.search.cohort_members, in_memory)
 

@@ -65,7 +65,7 @@ def _as_periods(raw: object) -> object:
     """One period or several, as a tuple that rises."""
     periods = raw if isinstance(raw, list | tuple) else (raw,)
     are_numbers = all(isinstance(p, int | float) and not isinstance(p, bool) for p in periods)
-    if not periods or not are_numbers or list(periods) != sorted({float(p) for p in periods}):
+    if not periods or not are_numbers or list(periods) != sorted(set(periods)):
         raise ValueError(
             f"must be a number of steps, or several that rise, but got {shown(raw)}; write for "
             "example period = 24 or period = [24, 168]"

@@ -31,6 +31,8 @@ _MAX_STEPS = 1_000_000
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 # What may be raised on a resume: it decides how far a study goes, not what it is.
 _SPENT = frozenset({"trials", "minutes", "workers"})
+# What a definition holds beside a study file's keys.
+RECORDED = ("plugins", "named", "properties")
 
 Steps = Annotated[int, Field(ge=1, le=_MAX_STEPS)]
 # Not strict, since TOML has lists only; the numbers inside stay strict.
@@ -49,7 +51,7 @@ class Task(Section):
     validation_steps: the validation span. test_horizon_steps: scored steps of a free run in the
     test. test_steps: the test span of a table, its last rows. start_points: free runs per draw,
     evenly spaced over the validation span. score_against: what the forecast is compared with.
-    error_horizons: steps of the free run whose errors are told, those within the horizon.
+    error_horizons: steps of the free run whose errors are recorded, those within the horizon.
     """
 
     train_steps: int = Field(ge=2, le=_MAX_STEPS, examples=[600])
@@ -169,9 +171,11 @@ class StudyDefinition(Section):
     def _add_what_is_found(cls, raw: object, info: ValidationInfo) -> object:
         if info.mode == "json" or not isinstance(raw, Mapping):
             return raw
-        for key in ("plugins", "named", "properties"):
+        for key in RECORDED:
             if key in raw:
-                raise SettingError(key, "is found by freerun; remove the key")
+                raise SettingError(
+                    key, "must not be set: freerun records it itself; remove the key"
+                )
         space = raw.get("space", {})
         named = tuple(space) if isinstance(space, Mapping) else ()
         return {**raw, "named": named, "properties": info.context}
@@ -209,7 +213,7 @@ class StudyDefinition(Section):
     @field_validator("search", mode="before")
     @classmethod
     def _sum_quotas(cls, raw: object, info: ValidationInfo) -> object:
-        """With presets, fill in trials or check that it says the same as their quotas."""
+        """With presets, set trials to the sum of the quotas; refuse another number."""
         if isinstance(raw, Search):
             raw = raw.model_dump(exclude_unset=True)
         presets = info.data.get("presets")
@@ -226,7 +230,7 @@ class StudyDefinition(Section):
             for fixed in [preset.fixed for preset in (presets or {}).values()] or [{}]:
                 check_complete(within(named, fixed))
             return named
-        if task is None or presets is None:  # which has its own complaint
+        if task is None or presets is None:  # which is a problem of its own
             return named
         if presets:
             return complete_open_space(named, presets, task.train_steps)
@@ -273,11 +277,7 @@ class StudyDefinition(Section):
         plain = self.model_dump(
             mode="json",
             exclude={
-                "name": True,
-                "presets": True,
-                "plugins": True,
-                "named": True,
-                "properties": True,
+                **dict.fromkeys(("name", "presets", *RECORDED), True),
                 "search": set(_SPENT),
             },
         )
@@ -311,7 +311,7 @@ class StudyDefinition(Section):
 
 
 def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:
-    """The plug-ins behind a series and a space that are already read."""
+    """The plug-ins that provide the source or a method of the space."""
     source, space = earlier.get("series"), earlier.get("space", {})
     used: list[type[object]] = [] if source is None else [type(source)]
     for parameter in filter(None, map(parameter_named, space)):

@@ -51,7 +51,7 @@ class Watched(Worker):
 
 
 def let_expire(url: str, pid: int) -> None:
-    """Make the last beat of a process older than a lease, as if it had died a while ago."""
+    """Make the last heartbeat of a process older than a lease, as if it had died a while ago."""
     with open_storage(url, create=False) as storage, storage.engine.begin() as connection:
         connection.exec_driver_sql(
             f"UPDATE freerun_workers SET last_beat = last_beat - 1000 WHERE pid = {pid}"
