@@ -31,8 +31,6 @@ _MAX_STEPS = 1_000_000
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
 # What may be raised on a resume: it decides how far a study goes, not what it is.
 _SPENT = frozenset({"trials", "minutes", "workers"})
-# What a definition holds beside a study file's keys.
-RECORDED = ("plugins", "named", "properties")
 
 Steps = Annotated[int, Field(ge=1, le=_MAX_STEPS)]
 # Not strict, since TOML has lists only; the numbers inside stay strict.
@@ -135,6 +133,10 @@ class Search(Section):
     def rung_fractions(self) -> tuple[float, ...]:
         """Shares of training after which a trial reports: 1/8, 1/4, 1/2, 1 for four rungs."""
         return tuple(0.5 ** (self.rungs - rung) for rung in range(1, self.rungs + 1))
+
+
+# What a definition holds beside the keys of a study file.
+RECORDED = ("plugins", "named", "properties")
 
 
 class StudyDefinition(Section):
