@@ -45,8 +45,6 @@ def random_generator(study_seed: int, purpose: Purpose, index: int) -> np.random
     return np.random.Generator(np.random.PCG64(sequence))
 
 
-# The description of a source's key.
-NOISE_STD = "The standard deviation of the normal noise on each value."
 _HOME = "search.series.sources"
 _sources: dict[str, type["Source"]] = {}
 
@@ -96,8 +94,7 @@ class Source(Section):
     period: Periods | None = Field(
         default=None,
         examples=[24, [24, 168]],
-        description="One period in steps, or several, the shortest first; without the key they are "
-        "looked for on the training span.",
+        description="In steps, or several that rise; else looked for on the training span.",
     )
 
     @classmethod

@@ -9,14 +9,7 @@ from numpy.polynomial import chebyshev
 from pydantic import Field
 
 from search.errors import SeriesError
-from search.series.source import (
-    NOISE_STD,
-    Draw,
-    FloatArray,
-    GeneratedSource,
-    Purpose,
-    random_generator,
-)
+from search.series.source import Draw, FloatArray, GeneratedSource, Purpose, random_generator
 
 # Constant histories lie around the unstable fixed point of the usual parameters, 1.
 HISTORY_RANGE = (0.5, 1.5)
@@ -49,7 +42,7 @@ class MackeyGlassSeries(GeneratedSource):
     exponent: float = Field(10.0, ge=1, le=50, description="How steeply production saturates.")
     sample_step: float = Field(1.0, ge=0.01, le=100, description="The time between two samples.")
     washout: float = Field(1000.0, ge=0, le=10_000, description="The time before the first one.")
-    noise_std: float = Field(0.0, ge=0, le=1e6, description=NOISE_STD)
+    noise_std: float = Field(0.0, ge=0, le=1e6, description="Of the normal noise on each value.")
 
     @property
     def signal_variance(self) -> float:

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 import numpy as np
 from pydantic import BeforeValidator, Field
 
-from search.series.source import NOISE_STD, Draw, GeneratedSource, Purpose, random_generator
+from search.series.source import Draw, GeneratedSource, Purpose, random_generator
 
 
 def _check_phase(phase: object) -> object:
@@ -24,12 +24,10 @@ class SineSeries(GeneratedSource):
     source: Literal["sine"] = "sine"
     # The bounds keep variances well inside what float32 training can hold.
     amplitude: float = Field(1.0, ge=1e-6, le=1e6, description="Of the noise-free sine.")
-    angular_frequency: float = Field(
-        0.01, ge=1e-6, lt=math.pi, description="Radians per step, below the Nyquist frequency."
-    )
-    noise_std: float = Field(0.2, ge=0, le=1e6, description=NOISE_STD)
+    angular_frequency: float = Field(0.01, ge=1e-6, lt=math.pi, description="Radians per step.")
+    noise_std: float = Field(0.2, ge=0, le=1e6, description="Of the normal noise on each value.")
     phase: Annotated[float | Literal["random"], BeforeValidator(_check_phase)] = Field(
-        "random", description='Radians, or "random" for one phase per draw, uniform on the circle.'
+        "random", description='Radians, or "random": uniform on the circle, anew for each draw.'
     )
 
     @property

@@ -10,10 +10,7 @@ from search.series.source import Source
 from search.series.tables import Table, read_table
 
 # Not strict, since TOML has lists only; the names inside stay strict.
-ColumnNames = Annotated[
-    tuple[str, ...],
-    Field(strict=False, examples=[["value"]], description="The names of the value columns."),
-]
+ColumnNames = Annotated[tuple[str, ...], Field(strict=False, examples=[["value"]])]
 
 
 class TableSeries(Source):
@@ -22,11 +19,9 @@ class TableSeries(Source):
     is_generated: ClassVar[bool] = False
 
     source: Literal["table"] = "table"
-    path: str = Field(
-        min_length=1, examples=["table.csv"], description="The file, relative to the study file."
-    )
+    path: str = Field(min_length=1, examples=["table.csv"], description="Relative to the TOML file.")
     time: str = Field(min_length=1, examples=["time"], description="The name of the time column.")
-    columns: ColumnNames
+    columns: ColumnNames = Field(description="The names of the value columns.")
 
     @field_validator("columns")
     @classmethod

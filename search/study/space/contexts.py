@@ -32,11 +32,12 @@ def context_range(space: Space, preset: str | None = None) -> tuple[int, int]:
 
 def _ends(parameter: Parameter, domain: Domain) -> Iterable[Scalar]:
     """The values of a parameter that lead to the ends of the contexts; one where none matters."""
-    if isinstance(domain, Choices) and isinstance(parameter.values, Names):
-        return domain.values if any(map(_sets_context, parameter.owners)) else domain.values[:1]
-    if isinstance(parameter.values, Whole) and any(map(_sets_context, parameter.owners)):
+    matters = any(map(_sets_context, parameter.owners))
+    if matters and isinstance(parameter.values, Whole):
         return {smallest(domain), largest(domain)}
-    return domain.values[:1] if isinstance(domain, Choices) else [domain.low]
+    if not isinstance(domain, Choices):
+        return [domain.low]
+    return domain.values if matters and isinstance(parameter.values, Names) else domain.values[:1]
 
 
 def _sets_context(method: type[Method]) -> bool:

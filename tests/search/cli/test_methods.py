@@ -30,8 +30,8 @@ def test_a_method_is_shown_with_its_settings_and_its_source(tmp_path: Path) -> N
 def test_a_source_of_series_is_shown_with_its_keys(tmp_path: Path) -> None:
     shown = " ".join(freerun(tmp_path, "methods", "sine").out.split())
     assert (
-        "angular_frequency Radians per step, below the Nyquist frequency. Must be at least 1e-06 "
-        "and below 3.14159. Default: 0.01." in shown
+        "angular_frequency Radians per step. Must be at least 1e-06 and below 3.14159. "
+        "Default: 0.01." in shown
     )
 
 
