@@ -19,7 +19,9 @@ class TableSeries(Source):
     is_generated: ClassVar[bool] = False
 
     source: Literal["table"] = "table"
-    path: str = Field(min_length=1, examples=["table.csv"], description="Relative to the TOML file.")
+    path: str = Field(
+        min_length=1, examples=["table.csv"], description="The file, relative to the study file."
+    )
     time: str = Field(min_length=1, examples=["time"], description="The name of the time column.")
     columns: ColumnNames = Field(description="The names of the value columns.")
 

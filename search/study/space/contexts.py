@@ -4,6 +4,7 @@ from collections.abc import Iterable
 
 from models.methods import Choices, Domain, Method, Names, Scalar, Whole, largest, smallest
 from models.methods.method import Core
+from models.network.architecture import Architecture
 from models.network.options.context import Context
 from models.network.options.segments import Segments
 from search.plugins import PRESET
@@ -14,7 +15,7 @@ from search.study.space.space import Space
 def context_range(space: Space, preset: str | None = None) -> tuple[int, int]:
     """Return the least and the greatest context of a space's candidates, or of one preset's.
 
-    It resolves the candidates with every choice of a method and the ends of the whole numbers that
+    It makes the architectures with every choice of a method and the ends of the whole numbers that
     their contexts depend on.
     """
     names = space.presets if preset is None else [preset]
@@ -26,7 +27,9 @@ def context_range(space: Space, preset: str | None = None) -> tuple[int, int]:
             is_sampled = name not in known and parameter.when.holds(known)
             grown += [{**params, name: end} for end in ends] if is_sampled else [params]
         found = grown
-    contexts = {space.resolve(params).architecture.context_steps for params in found}
+    # Not the whole candidates, which bring torch.
+    whole = ({**space.fixed(params), **params} for params in found)
+    contexts = {Architecture.of(params).context_steps for params in whole}
     return min(contexts), max(contexts)
 
 
