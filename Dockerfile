@@ -1,4 +1,4 @@
-# One image for every service: `docker build -t freerun:0.1.0 .`
+# One image for every service: `docker build -t freerun:0.2.0 .`
 #
 # The base is pinned by its full version. To pin it to the byte as well, append the digest that
 # `docker buildx imagetools inspect python:3.11.15-slim-bookworm` prints, as NAME:TAG@sha256:DIGEST.

@@ -1,6 +1,6 @@
 """Mutation testing of one file, bounded in time: mutmut on a copy of the checkout.
 
-    python .ci/mutants.py models/diagnostics/scores.py --tests tests/models/test_scores.py
+    python .ci/mutants.py models/diagnostics/scores.py --tests tests/models/diagnostics
     python .ci/mutants.py search/storage/leases.py --minutes 30
 
 mutmut changes one place of one function at a time and runs the tests that call the function until

@@ -35,6 +35,7 @@ from models.checkpoint import Checkpoint, save
 from models.methods import Choices
 from search.evaluation import CandidateResult, Cohort, initialisation_seed
 from search.evaluation.diagnostics import one_step, sensitivity
+from search.student.jobs import DIAGNOSIS
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View
@@ -123,7 +124,7 @@ def views(study: StudyDefinition, channels: int) -> list[View]:
 def train(
     study: StudyDefinition, params: Sequence[Mapping[str, Any]], seen: Sequence[View]
 ) -> list[dict[str, Any]]:
-    """Train candidates as one cohort, the odd ones dropped half way, and tell what became of them.
+    """Train candidates as one cohort, the odd ones dropped half way; return what each of them did.
 
     The study has two rungs: what is dropped keeps what it had at the first of them.
     """
@@ -133,12 +134,12 @@ def train(
     cohort = Cohort(
         candidates, seen, study_seed=study.seed, purpose="search", rung_fractions=fractions
     )
-    told: list[dict[str, Any]] = [{} for _ in candidates]
+    found: list[dict[str, Any]] = [{} for _ in candidates]
     for rung in cohort:
         if rung is None:
             continue
         for position, result in rung.results.items():
-            told[position] = {
+            found[position] = {
                 "scores": [score.hex() for score in result.replica_scores],
                 "losses": [r.training_loss.hex() for r in result.replicas],
                 "restarts": [r.restart for r in result.replicas],
@@ -147,10 +148,10 @@ def train(
             }
             if rung.is_last and len(candidates) == 1:
                 networks = cohort.checkpoint(position)
-                told[position]["anatomy"] = anatomy_hash(networks, result, seen)
+                found[position][DIAGNOSIS] = diagnosis_hash(networks, result, seen)
         if not rung.is_last and len(candidates) > 1:
             cohort.drop(range(1, len(candidates), 2))
-    return told
+    return found
 
 
 def weights_hash(cohort: Cohort, position: int) -> str:
@@ -165,7 +166,7 @@ def weights_hash(cohort: Cohort, position: int) -> str:
     return digest.hexdigest()
 
 
-def anatomy_hash(checkpoint: Checkpoint, result: CandidateResult, seen: Sequence[View]) -> str:
+def diagnosis_hash(checkpoint: Checkpoint, result: CandidateResult, seen: Sequence[View]) -> str:
     """SHA-256 of one-step forecasts and of what is left of errors, where a candidate has them."""
     ahead = one_step(checkpoint, seen, result.median_replica.index)
     left = sensitivity(checkpoint, seen)
@@ -193,8 +194,8 @@ def measure(study: StudyDefinition, drawn: Sequence[Mapping[str, Any]]) -> list[
             print(f"\r{number + 1} of {len(drawn)}", end="", file=sys.stderr)
     for members in cohorts.values():
         if len(members) > 1:
-            told = train(study, [drawn[number] for number in members], one)
-            for number, own in zip(members, told, strict=True):
+            trained = train(study, [drawn[number] for number in members], one)
+            for number, own in zip(members, trained, strict=True):
                 rows[number] |= {"cohort": own, "cohort_of": members}
     return rows
 

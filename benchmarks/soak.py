@@ -89,7 +89,7 @@ class Findings:
 
     @property
     def is_prompt(self) -> bool:
-        """Whether what the dead held waited within a lease and a beat, and nobody let it wait.
+        """Whether what the dead held waited within a lease and a heartbeat, and nobody let it wait.
 
         Plus a second, because the machine has more to do than it can; the time in which there was
         no server to be asked; and a lease, where nobody could beat for half of one.

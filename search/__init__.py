@@ -7,4 +7,4 @@ import os
 # first product, which no import makes.
 os.environ.setdefault("MKL_CBWR", "AUTO")
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

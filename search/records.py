@@ -10,7 +10,7 @@ not known are ignored, so that a later version may add some.
 
 import math
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -83,8 +83,8 @@ def this_machine() -> dict[str, str]:
     }
 
 
-def this_versions() -> dict[str, str]:
-    """The versions that a training here depends on, those of plug-ins included."""
+def this_versions(plugins: Iterable[str] = ()) -> dict[str, str]:
+    """The versions here that a training depends on, those of the study's plug-ins included."""
     import torch
 
     return {
@@ -92,7 +92,7 @@ def this_versions() -> dict[str, str]:
         "torch": str(torch.__version__),
         "numpy": np.__version__,
         "python": platform.python_version(),
-        **plugin_versions(),
+        **{name: of for name, of in plugin_versions().items() if name in plugins},
     }
 
 

@@ -26,11 +26,11 @@ WAVE_SHARE, WAVE_GAIN, SEEN_WAVE_SHARE = 0.5, 0.15, 0.2
 # kernel, b = 1.
 LEVEL, CRITICAL = 0.05, 4.771
 
-# Sinusoids that are tried have at least this many cycles in the record: slower ones can't be told
-# from a trend.
+# Sinusoids that are tried have at least this many cycles in the record: slower ones look
+# like a trend.
 LEAST_CYCLES = 0.25
 # From this many cycles on, the sinusoid may have an offset of its own. In a shorter record offset
-# and frequency can't be told apart, so the wave is taken to lie around zero.
+# and frequency can't be distinguished, so the wave is taken to lie around zero.
 OFFSET_CYCLES = 1.5
 # Trial frequencies per cycle in the record; the peak is then refined by a parabola.
 GRID_PER_CYCLE = 32

@@ -16,7 +16,7 @@ from models.tensors import CLIP_STD
 FloatArray = NDArray[np.float64]
 PerChannel = FloatArray | float  # [channel], or one number for all channels
 
-# Horizon steps at which the error of a trial is told, where a task names no others.
+# Horizon steps at which the error of a trial is recorded, where a task names no others.
 ERROR_HORIZONS = (1, 4, 16, 64, 256, 1000)
 # A forecast is valid until its error first exceeds this share of the series' standard deviation.
 VALID_ERROR = 0.4
@@ -48,7 +48,7 @@ def score(
     """Score free runs; the forecast is clipped first, so that a diverged one has a finite score.
 
     forecast, truth: `[start, time, channel]`. variance: what squared errors are divided by. mean,
-    std: of the training span. error_horizons: the steps whose errors are told.
+    std: of the training span. error_horizons: the steps whose errors are recorded.
 
     Raises ValueError where shapes differ, there is nothing to score, or the truth, the mean, the
     variance or the standard deviation can't normalise an error.

@@ -47,7 +47,7 @@ def importances(trials: Sequence[Trial], definition: StudyDefinition) -> list[Im
     if len(scored) < FEWEST_TRIALS:
         return []
     space = definition.full_space()
-    # Made once for a name: thousands of trials share them, and are told apart by them.
+    # Made once for a name, since thousands of trials share them and are compared by them.
     distributions = {name: distribution_of(domain) for name, domain in space.domains.items()}
     known = {
         name: count

@@ -125,7 +125,7 @@ def status_lines(summary: Mapping[str, Any]) -> list[str]:
     lines += [_worker_line(worker) for worker in summary["workers"]]
     leases = summary["leases"]
     held = f"{leases['trials']:,} trials, {leases['final_jobs']} final jobs"
-    kept = f"a lease outlives its worker's last beat by {leases['seconds']:.0f} s"
+    kept = f"a lease outlives its worker's last heartbeat by {leases['seconds']:.0f} s"
     lines.append(f"  leases    {held} ({kept})")
     if summary["final"]:
         states = ", ".join(f"{count} {state}" for state, count in sorted(summary["final"].items()))
@@ -224,7 +224,7 @@ def _verdict_lines(verdicts: Mapping[str, int]) -> list[str]:
 def _worker_line(worker: Mapping[str, Any]) -> str:
     holds = f"{worker['trials']} trials" if not worker["final_jobs"] else "a final job"
     return (
-        f"  worker    {worker['worker']} on {worker['host']} (pid {worker['pid']}), last beat "
+        f"  worker    {worker['worker']} on {worker['host']} (pid {worker['pid']}), last heartbeat "
         f"{worker['beat_age_seconds']:.0f} s ago, {holds}"
     )
 

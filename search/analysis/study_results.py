@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
 from search.analysis.trials import Trial, best_first
+from search.errors import UsageError
 from search.records import FinalRecord, ranked
 from search.series import Table
 from search.storage.records import Budget, Counts, FinalJob, WorkerStatus
@@ -117,6 +118,13 @@ class StudyResults:
     def candidate(self, trial: Trial) -> Candidate:
         """What a trial trained."""
         return self.definition.full_space().resolve(trial.params)
+
+    def described(self, trial: Trial) -> str:
+        """The same in words, also of a trial that another program made."""
+        try:
+            return self.candidate(trial).description()
+        except UsageError:
+            return "no candidate of this space (another program made it)"
 
     def trial(self, trial_id: int) -> Trial:
         return next(trial for trial in self.trials if trial.trial_id == trial_id)

@@ -72,7 +72,7 @@ def shown_properties(found: SeriesProperties) -> list[tuple[str, str]]:
     ]
 
 
-# By models.verdict, whose rules these are in a few words.
+# The rules of `models.diagnostics.verdict` in a few words.
 VERDICTS = {
     "tracks": "stays on the truth",
     "flat": "settles on a level",

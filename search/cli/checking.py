@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from textwrap import fill
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from models.methods import Domain, Scalar
     from search.running.estimate import Estimate
     from search.study.definition import StudyDefinition
+    from search.study.limit import Limit
     from search.study.study_file import StudyFile
 
 _LINE = 100
@@ -82,13 +83,13 @@ def limit(
     """
     from search.study.study_file import read_study_file
 
-    found = _limits(read_study_file(study_file), samples or [])
+    found = Attainable.of(read_study_file(study_file), samples or [])
     if as_json:
-        print_json(found)
-    elif found["contexts"]:
-        _print_limits(found)
+        print_json(found.to_plain())
+    elif found.limit is not None:
+        _print_limits(found.study, found.limit)
     else:
-        _print_baselines(found)
+        _print_baselines(found.study, found.reason, found.baselines or {})
 
 
 def _plain(definition: StudyDefinition, rows: int | None, found: Estimate) -> dict[str, Any]:
@@ -187,85 +188,87 @@ def _values(name: str, fixed: Mapping[str, Any], opened: list[str]) -> list[str]
     return [line for line in lines if line]
 
 
-def _limits(file: StudyFile, samples: list[int]) -> dict[str, Any]:
-    """The limits of a sine; of another series nothing is known but what baselines reach."""
-    from search.series import SineSeries
-    from search.study.limit import FEWEST_DRAWS, checked_samples, sine_limit
+@dataclass(frozen=True)
+class Attainable:
+    """What `freerun limit` finds: the limits of a sine, else what baselines reach."""
 
-    definition, task, series = file.definition, file.definition.task, file.definition.series
-    plain: dict[str, Any] = {
-        "study": definition.name,
-        "series": series.source,
-        "against": task.score_against,
-        "score_against": task.score_against,
-        "train_steps": task.train_steps,
-        "horizon_steps": task.horizon_steps,
-        "contexts": [],
-        "floor": None,
-        "floor_standard_error": None,
-        "reference": None,
-        "baselines": None,
-        "fewest_draws": None,
-        "reason": f"No limit is known for a {series.source}: it is computed from the equation that "
-        "makes a series, and nobody knows this one's.",
-    }
-    if not isinstance(series, SineSeries):
+    study: StudyDefinition
+    limit: Limit | None
+    baselines: Mapping[str, float] | None
+    reason: str
+
+    @classmethod
+    def of(cls, file: StudyFile, samples: list[int]) -> Self:
+        from search.series import SineSeries
+        from search.study.limit import checked_samples, sine_limit
+
+        study, task, series = file.definition, file.definition.task, file.definition.series
+        if isinstance(series, SineSeries):
+            steps, horizon = task.train_steps, task.test_horizon_steps
+            found = sine_limit(series, train_steps=steps, horizon_steps=horizon, samples=samples)
+            return cls(study, found, None, found.reason)
+        from search.evaluation import baseline_results
+        from search.study.task_data import TaskData
+
         checked_samples(samples, task.train_steps)
-        return {**plain, "baselines": _baselines(file)}
-    horizon_steps = task.test_horizon_steps
-    found = sine_limit(
-        series, train_steps=task.train_steps, horizon_steps=horizon_steps, samples=samples
-    )
-    return {
-        **plain,
-        "against": "signal",
-        "horizon_steps": horizon_steps,
-        "contexts": [asdict(context) for context in found.contexts],
-        "floor": found.floor.nmse,
-        "floor_standard_error": found.floor.standard_error,
-        "reference": found.reference,
-        "fewest_draws": FEWEST_DRAWS,
-        "reason": found.reason,
-    }
+        data = TaskData(study, file.table)
+        views = [data.view("search", replica) for replica in range(study.search.replicas)]
+        scores = {result.name: result.record().score for result in baseline_results(views)}
+        reason = (
+            f"No limit is known for a {series.source}: it is computed from the equation that "
+            "makes a series, and nobody knows this one's."
+        )
+        return cls(study, None, scores, reason)
+
+    def to_plain(self) -> dict[str, Any]:
+        from search.study.limit import FEWEST_DRAWS
+
+        task, limit = self.study.task, self.limit
+        return {
+            "study": self.study.name,
+            "series": self.study.series.source,
+            "against": "signal" if limit else task.score_against,
+            "score_against": task.score_against,
+            "train_steps": task.train_steps,
+            "horizon_steps": limit.horizon_steps if limit else task.horizon_steps,
+            "contexts": [asdict(context) for context in limit.contexts] if limit else [],
+            "floor": limit and limit.floor.nmse,
+            "floor_standard_error": limit and limit.floor.standard_error,
+            "reference": limit and limit.reference,
+            "baselines": self.baselines,
+            "fewest_draws": FEWEST_DRAWS if limit else None,
+            "reason": self.reason,
+        }
 
 
-def _baselines(file: StudyFile) -> dict[str, float]:
-    from search.evaluation import baseline_results
-    from search.study.task_data import TaskData
+def _print_limits(study: StudyDefinition, limit: Limit) -> None:
+    from search.study.limit import FEWEST_DRAWS
 
-    data = TaskData(file.definition, file.table)
-    views = [data.view("search", replica) for replica in range(file.definition.search.replicas)]
-    return {result.name: result.record().score for result in baseline_results(views)}
-
-
-def _print_limits(found: dict[str, Any]) -> None:
     _say(
-        f"{found['study']}: the least mean NMSE against the signal, over draws and free runs of "
-        f"{found['horizon_steps']} steps, for a forecaster that knows amplitude, frequency and "
+        f"{study.name}: the least mean NMSE against the signal, over draws and free runs of "
+        f"{limit.horizon_steps} steps, for a forecaster that knows amplitude, frequency and "
         "noise, and sees the last so many noisy samples"
     )
     typer.echo(f"\n  {'samples seen':>12}  {'least mean NMSE':>15}  {'standard error':>14}")
-    for context in found["contexts"]:
-        samples, nmse, error = context.values()
-        typer.echo(f"  {samples:>12}  {nmse:>15.4g}  {error:>14.1g}")
-    reference = "unknown"
-    meaning = "too little is seen to tell amplitude, frequency and phase apart"
-    if found["reference"] is not None:
-        reference = f"{found['reference']:.4g}"
-        meaning = "Cramér-Rao with amplitude, frequency and phase unknown; no floor"
+    for row in limit.contexts:
+        typer.echo(f"  {row.samples:>12}  {row.nmse:>15.4g}  {row.standard_error:>14.1g}")
+    reference, says = "unknown", "too little is seen to tell amplitude, frequency and phase apart"
+    if limit.reference is not None:
+        reference = f"{limit.reference:.4g}"
+        says = "Cramér-Rao with amplitude, frequency and phase unknown; no floor"
     typer.echo(
-        f"\n  floor      {found['floor']:<9.4g}  all {found['train_steps']} training samples; "
-        f"binds trained weights, too\n  reference  {reference:<9}  {meaning}\n"
+        f"\n  floor      {limit.floor.nmse:<9.4g}  all {study.task.train_steps} training samples; "
+        f"binds trained weights, too\n  reference  {reference:<9}  {says}\n"
     )
     _say(
-        found["reason"]
+        limit.reason
         or "A row binds forecasters whose weights come from other draws; weights trained on the "
         "same draw have seen more than their window, and only the floor binds them. Compare with "
-        f"a mean over at least {found['fewest_draws']} draws, never with a median (such as a "
+        f"a mean over at least {FEWEST_DRAWS} draws, never with a median (such as a "
         "trial's score) or a single draw: those may be lower by luck. A mean below the floor is "
         "a leak of data, no success."
     )
-    if found["score_against"] != found["against"]:
+    if study.task.score_against != "signal":
         _say(
             "This study scores against the observations: its scores also hold the noise, and are "
             "divided by the variance of each training span, so that they can't be compared with "
@@ -273,13 +276,13 @@ def _print_limits(found: dict[str, Any]) -> None:
         )
 
 
-def _print_baselines(found: dict[str, Any]) -> None:
-    _say(f"{found['study']}: {found['reason']}")
+def _print_baselines(study: StudyDefinition, reason: str, scores: Mapping[str, float]) -> None:
+    _say(f"{study.name}: {reason}")
     _say(
         f"What a candidate has to beat on the validation span, NMSE against the "
-        f"{found['against']} over free runs of {found['horizon_steps']} steps:"
+        f"{study.task.score_against} over free runs of {study.task.horizon_steps} steps:"
     )
-    for name, score in found["baselines"].items():
+    for name, score in scores.items():
         typer.echo(f"  {name:12} {score:.4g}")
 
 

@@ -18,22 +18,32 @@ if TYPE_CHECKING:
 
 _LINE = 100
 _NAME = 24
+# Keys of a JSON schema, in words.
+_BOUNDS = (
+    ("minimum", "at least"),
+    ("exclusiveMinimum", "above"),
+    ("maximum", "at most"),
+    ("exclusiveMaximum", "below"),
+)
 
 
 def methods(
     name: Annotated[
-        str | None, typer.Argument(metavar="NAME", help="A method, to see its settings.")
+        str | None,
+        typer.Argument(metavar="NAME", help="A method or a source, to see its settings."),
     ] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """List what a study file can search, plug-ins included; --json prints its JSON schema.
+    """List what a study file can search, plug-ins included, or describe one method or source.
+
+    --json prints the JSON schema of a study file, or of the settings of NAME.
 
     Example: freerun methods gru
     """
     from models.methods import methods as all_methods
     from models.methods import nearest
     from search.series import known_sources
-    from search.study.schema import study_schema
+    from search.study.schema import method_schema, study_schema
     from search.study.space import parameters
 
     parameters()  # loads plug-ins, and refuses those that declare a setting in another way
@@ -43,7 +53,8 @@ def methods(
         hint = nearest(name, [*(method.name for method in found), *sources])
         raise UsageError(f"there is no method {name!r}.{hint} `freerun methods` lists all")
     if as_json:
-        print_json(study_schema())
+        schema = study_schema() if name is None else method_schema(chosen, sources.get(name))
+        print_json(schema)
         return
     if name is None:
         _print_all(found, sources)
@@ -89,10 +100,13 @@ def _print_source(name: str, source: type[Source]) -> None:
 
     typer.echo(f"{name} (source of series)")
     typer.echo(_about(source))
+    schemas = source.model_json_schema()["properties"]
     for key, field in source.model_fields.items():
         if key != "source":
+            bounds = [f"{word} {schemas[key][k]:g}" for k, word in _BOUNDS if k in schemas[key]]
             given = "Required." if field.is_required() else f"Default: {shown(field.default)}."
-            _print_row(key, given)
+            must = f"Must be {' and '.join(bounds)}." if bounds else ""
+            _print_row(key, f"{field.description or ''} {must} {given}")
 
 
 def _about(described: type) -> str:

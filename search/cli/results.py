@@ -202,7 +202,7 @@ def _retrained(
         table=table,
         weights=checkpoint.save(again.checkpoint),
         weights_purpose=purpose,
-        versions=this_versions(),
+        versions=this_versions(exported.definition.plugins),
         machine=this_machine(),
     )
 
@@ -211,7 +211,7 @@ def _differences(exported: Export) -> list[str]:
     """Which versions or hardware differ from those that the claim was made with."""
     from search.records import this_machine, this_versions
 
-    now = {**this_versions(), **this_machine()}
+    now = {**this_versions(exported.definition.plugins), **this_machine()}
     before = {**exported.versions, **exported.machine}
     return [
         f"{key}: {before.get(key)} then, {value} now"

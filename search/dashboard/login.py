@@ -94,12 +94,12 @@ class Login:
         wanted: str = "",
         problem: str = "",
         status: HTTPStatus = HTTPStatus.UNAUTHORIZED,
-        told: tuple[str, str] = _CHALLENGE,
+        header: tuple[str, str] = _CHALLENGE,
     ) -> Body:
         page = template(_PACKAGE, "login.html").render(
             wanted=wanted, problem=problem, has_password=isinstance(self._key, Credentials)
         )
-        headers = [*_PAGE_HEADERS, told]
+        headers = [*_PAGE_HEADERS, header]
         return layers.answer(start, status, page.encode(), "text/html; charset=utf-8", headers)
 
     def _opened(self, environ: Environ) -> tuple[str, str]:

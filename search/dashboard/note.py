@@ -8,11 +8,11 @@ import json
 import optuna
 from optuna_dashboard import save_note
 
-from models.methods import largest, smallest
 from search.analysis.wording import commands, counted, scale_of, shown_score
 from search.storage.studies import Storage
 from search.study.definition import StudyDefinition
 from search.study.limit import attainable_nmse
+from search.study.space.contexts import context_range
 
 
 def save_study_note(storage: Storage, definition: StudyDefinition) -> None:
@@ -52,14 +52,7 @@ def _task(definition: StudyDefinition) -> str:
 
 def _limits(definition: StudyDefinition) -> list[tuple[int, float]]:
     """The limits for the shortest and the longest context, and for the whole training span."""
-    spans = {definition.task.train_steps}
-    for name in ("window_steps", "warm_up_steps"):
-        if name in definition.space:
-            domain = definition.space[name]
-            spans |= {int(smallest(domain)), int(largest(domain))}
-        fixed = (preset.fixed.get(name) for preset in definition.presets.values())
-        spans |= {int(value) for value in fixed if value is not None}
-    shown = {min(spans), sorted(spans)[-2] if len(spans) > 2 else min(spans), max(spans)}
+    shown = {*context_range(definition.full_space()), definition.task.train_steps}
     found = [(samples, attainable_nmse(definition, samples)) for samples in sorted(shown)]
     return [(samples, limit) for samples, limit in found if limit is not None]
 

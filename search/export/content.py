@@ -66,8 +66,9 @@ class Export:
     data gives again; None where the networks were trained on all rows. test: the winner's score on
     data that no trial saw. table: the rows of the study, None for a generated series. weights: a
     checkpoint's bytes, None where no network was kept; weights_purpose: the views that they were
-    trained on, "all" for all rows of the table. versions: of freerun, torch, numpy and python;
-    machine: its type; both of the process that made the claimed score, where it recorded them.
+    trained on, "all" for all rows of the table. versions: of freerun, torch, numpy, python and the
+    study's plug-ins; machine: its type; both of the process that made the claimed score, where it
+    recorded them.
     """
 
     study: str
@@ -203,6 +204,8 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
     trained = {each.purpose: each for each in done if each.trial_id == exported.trial_id}
     data = study.data()
     kept = _with_weights(trained, is_table=data is not None)
+    # What a process did not record is as it is here; a plug-in as the study was created with it.
+    versions = {**this_versions(), **definition.plugins}
     return Export(
         study=study.name,
         trial=exported.number,
@@ -214,7 +217,7 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
         table=None if data is None else Table.from_bytes(data),
         weights=None if kept is None else study.final_weights(trained[kept].job_id),
         weights_purpose=kept,
-        versions={k: trained_with.get(k, v) for k, v in this_versions().items()},
+        versions={k: trained_with.get(k, v) for k, v in versions.items()},
         machine={k: trained_with.get(k, v) for k, v in this_machine().items()},
     )
 

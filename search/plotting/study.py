@@ -1,4 +1,4 @@
-"""Figures of a whole study: its scores, its rate, what matters, what its trials do."""
+"""Figures of a whole study: its scores, its rate, importances, what its trials do."""
 
 from collections.abc import Mapping, Sequence
 

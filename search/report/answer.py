@@ -34,7 +34,7 @@ def study_answer(results: StudyResults, baselines: Mapping[str, BaselineRecord])
     return Answer(
         f"Best so far: trial {best.number}, NMSE {shown_score(best.score)} in the search",
         [
-            f"Trial {best.number} is {results.candidate(best).description()}.",
+            f"Trial {best.number} is {results.described(best)}.",
             f"Its score, against the {task.score_against} over "
             f"{counted(task.horizon_steps, 'step')}, is the least of "
             f"{counted(results.counts.complete, 'complete trial')}; as a minimum it looks better "

@@ -185,7 +185,7 @@ def _row(
         "candidate",
         score,
         found.replica_scores or (),
-        described=results.candidate(trial).description(),
+        described=results.described(trial),
         verdict=found.verdict,
         params=trial.params,
         is_winner=results.winner is not None and results.winner.trial.trial_id == trial.trial_id,

@@ -87,7 +87,7 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
 
 
 def fit_work(candidate: FittedForm, train_steps: int) -> float:
-    """Work of fitting one member, roughly: factorisations, and walks over time; one channel."""
+    """Estimate the multiply-adds of fitting one member: factorisation and loops over time."""
     features = candidate.form.features(channels=1)
     directions = 2 if candidate[TimeReversal].time_reversal else 1
     factorisation = features**2 * (directions * train_steps / 4 + features)

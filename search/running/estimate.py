@@ -44,7 +44,7 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     random = definition.model_copy(
         update={"search": search.model_copy(update={"sampler": "random"})}
     )
-    proposer, space = Proposer(random, sampler_seed=definition.seed), definition.full_space()
+    proposer = Proposer(random, sampler_seed=definition.seed)
     data = TaskData(definition, table)
     views = [data.view("search", replica) for replica in range(search.replicas)]
 
@@ -53,7 +53,7 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
         for _ in range(1 if preset is None else COHORTS_OF_PRESET):
             proposals = proposer.propose(at_most=None, preset=preset)
             proposer.forget()
-            cohorts.append([space.resolve(proposal.params) for proposal in proposals])
+            cohorts.append([proposal.candidate for proposal in proposals])
         per_step = _seconds_per_step(cohorts[0], views, definition.seed)
         first = cohorts[0][0]
         # What is fitted in closed form is never pruned.

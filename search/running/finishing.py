@@ -48,9 +48,12 @@ class Halving:
         return [key for key, score in scores.items() if score > threshold]
 
 
-def register_here(store: StudyStore, device: str) -> tuple[int, Origin]:
+def register_here(
+    store: StudyStore, device: str, plugins: Iterable[str] = ()
+) -> tuple[int, Origin]:
     """Register this process as a worker on a torch device; return its id, and who trains where."""
-    host, machine = socket.gethostname(), {**this_machine(), "device": device, **this_versions()}
+    machine = {**this_machine(), "device": device, **this_versions(plugins)}
+    host = socket.gethostname()
     worker_id = store.register_worker(host=host, pid=os.getpid(), machine=machine)
     return worker_id, Origin(worker=worker_id, host=host, machine=machine)
 

@@ -5,6 +5,7 @@ import math
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 import numpy as np
@@ -34,6 +35,13 @@ ATTEMPTS = 20
 
 
 Load: TypeAlias = Callable[[Sequence[int]], Sequence[FrozenTrial]]
+
+
+@dataclass(frozen=True, slots=True)
+class Proposed(Proposal):
+    """A proposal with the candidate that its parameters stand for."""
+
+    candidate: Candidate = field(kw_only=True)
 
 
 class Proposer:
@@ -83,7 +91,7 @@ class Proposer:
         at_most: int | None,
         seconds_left: float | None = None,
         preset: str | None = None,
-    ) -> list[Proposal]:
+    ) -> list[Proposed]:
         """Candidates of one cohort key, about `cohort_members` networks, at most so many trials.
 
         Of a study that may run only for so many seconds more, candidates are proposed that are
@@ -93,15 +101,14 @@ class Proposer:
         affordable = math.inf if seconds_left is None else seconds_left * TIME_SHARE
         with self._fixing({} if preset is None else {PRESET: preset}):
             params, candidate = self._first(affordable)
-        proposals, cohort = [self._proposal(params, candidate)], [candidate]
+        proposals = [self._proposal(params, candidate)]
         members = self._members(candidate)
         limit = self._most_members(candidate)
         fixed = {name: params[name] for name in self.space.cohort_names if name in params}
         with self._fixing(fixed):
             while members < limit and (at_most is None or len(proposals) < at_most):
                 trial, params, candidate = self._ask()
-                cohort.append(candidate)
-                if self.cost.seconds(cohort) > affordable:
+                if self.cost.seconds([*(p.candidate for p in proposals), candidate]) > affordable:
                     self._refuse(trial)
                     break
                 self.asked.append(trial)
@@ -149,14 +156,15 @@ class Proposer:
             self._refuse(trial)
         self.asked = []
 
-    def _proposal(self, params: Mapping[str, Scalar], candidate: Candidate) -> Proposal:
+    def _proposal(self, params: Mapping[str, Scalar], candidate: Candidate) -> Proposed:
         preset = params.get(PRESET)
         name = None if preset is None else str(preset)
-        return Proposal(
+        return Proposed(
             params=params,
             distributions=self.space.distributions(params),
             cohort_key=cohort_key(candidate, name),
             quota=name,
+            candidate=candidate,
         )
 
     def cohort_size(self, candidates: Sequence[Candidate]) -> int:
@@ -172,7 +180,7 @@ class Proposer:
         return self.search.replicas * candidate.restarts
 
     def _most_members(self, candidate: Candidate) -> int:
-        """About how many networks may train with a candidate: as told, and as memory allows."""
+        """About how many networks may train with a candidate, as the study and memory allow."""
         in_memory = max(1, COHORT_BYTES // member_bytes(candidate))
         return min(self.search.cohort_members, in_memory)
 

@@ -63,8 +63,8 @@ def retrain_on(
             "give a longer table" if hold_out == 0 else "hold out fewer, or give a longer table"
         )
         raise SeriesError(
-            f"the training rows must be at least {needed}, which the candidate learns from, "
-            f"but {table.rows} rows less {hold_out} held out are {train_steps}; {remedy}"
+            f"this candidate needs at least {needed} training rows, but "
+            f"{table.rows} rows less {hold_out} held out are {train_steps}; {remedy}"
         )
     training = table.values[:train_steps]
     view = View(

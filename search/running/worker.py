@@ -1,4 +1,4 @@
-"""One worker: claims cohorts of trials, trains and tells them, until the budget is used up."""
+"""One worker: claims, trains and finishes cohorts of trials until the budget is spent."""
 
 import gc
 from collections.abc import Callable, Sequence
@@ -19,14 +19,13 @@ from search.running.finishing import (
     finished_trial,
     register_here,
 )
-from search.running.proposer import Proposer, next_preset, preset_of
+from search.running.proposer import Proposed, Proposer, next_preset, preset_of
 from search.storage.records import (
     Artifact,
     Beat,
     Budget,
     ClaimedTrial,
     FinishedTrial,
-    Proposal,
     Report,
 )
 from search.storage.study_store import StudyStore
@@ -34,8 +33,8 @@ from search.study.definition import StudyDefinition
 from search.study.limit import attainable_nmse
 from search.study.task_data import TaskData
 
-# A worker beats far more often than a lease lasts, so that a long optimiser step loses nothing; and
-# it looks for the dead at each beat, so that what they held waits soon after their lease.
+# Heartbeats come far more often than a lease ends, so that a long optimiser step loses nothing; and
+# each looks for the dead, so that what they held waits soon after their lease.
 BEAT_SECONDS = 2.0
 # How long a worker that waits for others rests between two looks, each of one cheap statement.
 REST_SECONDS = 0.5
@@ -51,9 +50,21 @@ class OutOfTime(FreerunError):
     """The study's running time is used up: the search ends, the final follows."""
 
 
+@dataclass(frozen=True, slots=True)
+class Claimed:
+    """A trial that this worker holds, and the candidate that its parameters stand for."""
+
+    trial: ClaimedTrial
+    candidate: Candidate
+
+    @property
+    def trial_id(self) -> int:
+        return self.trial.trial_id
+
+
 @dataclass
 class Worker:
-    """Works on a study until nothing is left, or until it is told to stop.
+    """Works on a study until nothing is left, or until it is asked to stop.
 
     make_artifacts: returns the files of a complete trial, given its result and name.
     stop_requested: is asked between optimiser steps, like the study's own stop flag and time.
@@ -76,8 +87,9 @@ class Worker:
         self.deadline: float | None = None
 
     def run(self) -> None:
-        """Search, then take part in the final; give back what is running when told to stop."""
-        self.worker_id, self.origin = register_here(self.store, self.device)
+        """Search, then take part in the final; give back what is running when asked to stop."""
+        plugins = self.definition.plugins
+        self.worker_id, self.origin = register_here(self.store, self.device, plugins)
         try:
             seeds = np.random.SeedSequence([self.definition.seed, self.worker_id])
             self.proposer = Proposer(self.definition, int(seeds.generate_state(1)[0]))
@@ -129,7 +141,7 @@ class Worker:
                 if beat is not None and not beat.budget.exhausted:
                     return True
 
-    def _claim(self) -> list[ClaimedTrial]:
+    def _claim(self) -> list[Claimed]:
         """Trials that were given back come first, then new ones within the budget."""
         while self._has_time():
             waiting = self._claim_waiting()
@@ -139,9 +151,14 @@ class Worker:
             if budget.exhausted:
                 break
             self._learn()
-            claimed = self.store.claim_new(self.worker_id, self._propose(budget))
+            proposed = self._propose(budget)
+            claimed = self.store.claim_new(self.worker_id, proposed)
             if claimed:
-                return claimed
+                # By parameters: a claim whose first answer was lost may have lost some of them.
+                return [
+                    Claimed(trial, next(p.candidate for p in proposed if p.params == trial.params))
+                    for trial in claimed
+                ]
             # Others took the rest of that quota meanwhile, or trials were given back.
             self.proposer.forget()
         return []
@@ -158,17 +175,19 @@ class Worker:
     def _preset(self, cohort_key: str) -> str | None:
         return preset_of(cohort_key) if self.definition.presets else None
 
-    def _claim_waiting(self) -> list[ClaimedTrial]:
+    def _claim_waiting(self) -> list[Claimed]:
         """Trials that were given back, no more than a cohort may have."""
-        waiting = self.store.claim_waiting(self.worker_id, self.definition.search.cohort_members)
-        size = self.proposer.cohort_size([self.space.resolve(trial.params) for trial in waiting])
+        most = self.definition.search.cohort_members
+        found = self.store.claim_waiting(self.worker_id, most)
+        waiting = [Claimed(trial, self.space.resolve(trial.params)) for trial in found]
+        size = self.proposer.cohort_size([claimed.candidate for claimed in waiting])
         if size < len(waiting):
             # Those of several cohorts wait together where these had a key in common.
             others = [trial.trial_id for trial in waiting[size:]]
             self.store.give_back(self.worker_id, others)
         return waiting[:size]
 
-    def _propose(self, budget: Budget) -> list[Proposal]:
+    def _propose(self, budget: Budget) -> list[Proposed]:
         at_most, preset = budget.trials_left, next_preset(budget.quotas)
         if preset is not None:
             left = budget.quotas[preset].left
@@ -176,7 +195,7 @@ class Worker:
         seconds_left = None if self.deadline is None else self.deadline - monotonic()
         return self.proposer.propose(at_most, seconds_left, preset)
 
-    def _run_cohort(self, trials: Sequence[ClaimedTrial]) -> None:
+    def _run_cohort(self, trials: Sequence[Claimed]) -> None:
         """Train trials as one cohort; what breaks is trained again in halves, and fails alone."""
         parts = [list(trials)]
         try:
@@ -200,21 +219,20 @@ class Worker:
         finally:
             self.proposer.forget()
 
-    def _broken(self, trials: Sequence[ClaimedTrial]) -> str | None:
+    def _broken(self, trials: Sequence[Claimed]) -> str | None:
         """Train trials as one cohort; return what broke, None where nothing did."""
-        candidates = [self.space.resolve(trial.params) for trial in trials]
+        candidates = [claimed.candidate for claimed in trials]
         began = monotonic()
         try:
-            self._train(trials, candidates)
+            self._train(trials, self.cohort(candidates))
         except TRAINING_ERRORS as error:
             return error_message(error)
         self.proposer.cost.learn(candidates, monotonic() - began)
         return None
 
-    def _train(self, trials: Sequence[ClaimedTrial], candidates: Sequence[Candidate]) -> None:
-        cohort = self.cohort(candidates)
+    def _train(self, trials: Sequence[Claimed], cohort: Cohort) -> None:
         networks = len(cohort.runs)
-        preset = self._preset(trials[0].cohort_key)
+        preset = self._preset(trials[0].trial.cohort_key)
         running = set(range(len(trials)))
         for rung in cohort:
             if rung is None:
@@ -247,16 +265,14 @@ class Worker:
                 cohort.drop(sorted(gone))
 
     def _finished(
-        self, trial: ClaimedTrial, is_complete: bool, result: CandidateResult, networks: int
+        self, claimed: Claimed, is_complete: bool, result: CandidateResult, networks: int
     ) -> FinishedTrial:
+        trial_id = claimed.trial_id
         if not is_complete:
-            return finished_trial(trial.trial_id, "pruned", result, self.origin, networks)
-        pictures = self.make_artifacts(result, f"trial {trial.number}")
-        context_steps = self.space.resolve(trial.params).architecture.context_steps
-        limit = attainable_nmse(self.definition, context_steps)
-        return finished_trial(
-            trial.trial_id, "complete", result, self.origin, networks, pictures, limit
-        )
+            return finished_trial(trial_id, "pruned", result, self.origin, networks)
+        pictures = self.make_artifacts(result, f"trial {claimed.trial.number}")
+        limit = attainable_nmse(self.definition, claimed.candidate.architecture.context_steps)
+        return finished_trial(trial_id, "complete", result, self.origin, networks, pictures, limit)
 
     def final(self) -> None:
         """Do the jobs of the final and those that follow it, until all of them have ended."""

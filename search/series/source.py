@@ -63,7 +63,7 @@ def _as_periods(raw: object) -> object:
     """One period or several, as a tuple that rises."""
     periods = raw if isinstance(raw, list | tuple) else (raw,)
     are_numbers = all(isinstance(p, int | float) and not isinstance(p, bool) for p in periods)
-    if not periods or not are_numbers or list(periods) != sorted({float(p) for p in periods}):
+    if not periods or not are_numbers or list(periods) != sorted(set(periods)):
         raise ValueError(
             f"must be a number of steps, or several that rise, but got {shown(raw)}; write for "
             "example period = 24 or period = [24, 168]"
@@ -86,14 +86,16 @@ class Source(Section):
     """The [series] section of a study file, whose key `source` names one of these classes.
 
     A class gives the field `source: Literal["name"] = "name"`; that registers it by its name.
-    period: of the series, in steps, or several, the shortest first; None to look for them on the
-    training span.
     """
 
     is_generated: ClassVar[bool]
 
     source: str
-    period: Periods | None = Field(default=None, examples=[24, [24, 168]])
+    period: Periods | None = Field(
+        default=None,
+        examples=[24, [24, 168]],
+        description="In steps, or several that rise; else looked for on the training span.",
+    )
 
     @classmethod
     def __pydantic_init_subclass__(cls, **keywords: Any) -> None:

@@ -17,6 +17,7 @@ from search.study.presets import BY_NAME as PRESETS
 from search.study.presets import Preset
 from search.study.space import Space
 from search.study.space.ablation import components, taken_along
+from search.study.space.contexts import context_range
 
 # Context lengths at which the limit is drawn, up to the training span.
 _CONTEXTS = (1, 2, 4, 8, 12, 16, 24, 32, 48, 64, 96, 128, 192, 256, 384, 512, 768, 1024)
@@ -182,14 +183,14 @@ def _attempt(
     texts: Mapping[tuple[str, int], str],
 ) -> Attempt:
     """Return what the trials of a preset found; complete: those with a score, the best first."""
-    window = preset.fixed.get("window_steps", preset.fixed.get("warm_up_steps"))
+    least, most = context_range(results.definition.full_space(), preset.name)
     diagnoses = (texts.get((DIAGNOSIS, trial.trial_id)) for trial in complete)
     text = next((text for text in diagnoses if text is not None), None)
     diagnosis = None if text is None else Diagnosis.from_json(text)
     space = results.definition.full_space()
     return Attempt(
         preset=preset,
-        context_steps=None if window is None else int(window),
+        context_steps=least if least == most else None,
         scores=tuple(trial.score for trial in complete),
         others=trials - len(complete),
         best_trial=complete[0].number,

@@ -7,7 +7,7 @@ import numpy as np
 from search.series import FloatArray, SineSeries
 
 _PHASES = 256
-# Above it three parameters can't be told apart in float64, and the bound would be rounding.
+# Above it three parameters can't be distinguished in float64, and the bound would be rounding.
 _WORST_CONDITION = 1e10
 
 

@@ -49,7 +49,7 @@ class Task(Section):
     validation_steps: the validation span. test_horizon_steps: scored steps of a free run in the
     test. test_steps: the test span of a table, its last rows. start_points: free runs per draw,
     evenly spaced over the validation span. score_against: what the forecast is compared with.
-    error_horizons: steps of the free run whose errors are told, those within the horizon.
+    error_horizons: steps of the free run whose errors are recorded, those within the horizon.
     """
 
     train_steps: int = Field(ge=2, le=_MAX_STEPS, examples=[600])
@@ -207,7 +207,7 @@ class StudyDefinition(Section):
     @field_validator("search", mode="before")
     @classmethod
     def _sum_quotas(cls, raw: object, info: ValidationInfo) -> object:
-        """With presets, fill in trials or check that it says the same as their quotas."""
+        """With presets, set trials to the sum of the quotas; refuse another number."""
         if isinstance(raw, Search):
             raw = raw.model_dump(exclude_unset=True)
         presets = info.data.get("presets")
@@ -224,7 +224,7 @@ class StudyDefinition(Section):
             for fixed in [preset.fixed for preset in (presets or {}).values()] or [{}]:
                 check_complete(within(named, fixed))
             return named
-        if task is None or presets is None:  # which has its own complaint
+        if task is None or presets is None:  # which is a problem of its own
             return named
         if presets:
             return complete_open_space(named, presets, task.train_steps)
@@ -305,7 +305,7 @@ class StudyDefinition(Section):
 
 
 def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:
-    """The plug-ins behind a series and a space that are already read."""
+    """The plug-ins that provide the source or a method of the space."""
     source, space = earlier.get("series"), earlier.get("space", {})
     used: list[type[object]] = [] if source is None else [type(source)]
     for parameter in filter(None, map(parameter_named, space)):

@@ -268,7 +268,7 @@ def read_stored_quotas(raw: Mapping[str, Any]) -> dict[str, PresetQuota]:
 def sum_of_quotas(presets: Presets, trials: object) -> object:
     """Return the trials of a study with presets; raises SettingError where a file says others.
 
-    trials: what it says, None for nothing. What is no number is left to its own complaint.
+    trials: what it says, None for nothing. What is no number is a problem of its own.
     """
     total = sum(preset.trials for preset in presets.values())
     if type(trials) is int and trials != total:
@@ -309,9 +309,9 @@ def complete_open_space(
 ) -> dict[str, Domain]:
     """Return the domains of all parameters that a preset leaves open: named ones, and defaults.
 
-    Defaults fit the task. All presets sample a parameter from one domain, since Optuna allows no
-    other choices in the same study. Raises SettingError where a preset does not fit the task, and
-    for a name that every preset fixes.
+    Defaults fit the task. All presets sample a parameter from one domain, since Optuna fixes a
+    parameter's choices for the whole study. Raises SettingError where a preset does not fit the
+    task, and for a name that every preset fixes.
     """
     space: dict[str, Domain] = {}
     everything = {row.name: named.get(row.name, row.default) for row in parameters()}

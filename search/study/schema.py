@@ -1,12 +1,13 @@
 """The JSON schema of a study file, for editors and other programs, derived from what exists."""
 
+from collections.abc import Sequence
 from typing import Any
 
-from models.methods import Choices, Domain, Flag, IntRange, Names, Values, Whole
-from search.series import known_sources
+from models.methods import Choices, Domain, Flag, IntRange, Method, Names, Values, Whole
+from search.series import Source, known_sources
 from search.study.definition import Search, StudyDefinition, Task
 from search.study.presets import PRESETS, TRIALS
-from search.study.space import Parameter, parameters
+from search.study.space import Parameter, parameter_named, parameters
 
 
 def study_schema() -> dict[str, Any]:
@@ -39,6 +40,14 @@ def study_schema() -> dict[str, Any]:
         **_object(sections, required=["name", "series", "task"]),
         "$defs": definitions,
     }
+
+
+def method_schema(chosen: Sequence[type[Method]], source: type[Source] | None) -> dict[str, Any]:
+    """Return the schema of the settings of some methods, or of the keys of a source of series."""
+    if source is not None:
+        return source.model_json_schema()
+    names = [own.name for method in chosen for own in method.settings]
+    return _object({name: _parameter(own) for name in names if (own := parameter_named(name))})
 
 
 def _object(properties: dict[str, Any], **more: Any) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """From a study file to a checked definition, and to the table that it names.
 
-What is wrong is told in words: key, rule, value and remedy, one line a problem.
+Each problem is in words: key, rule, value and remedy, one line a problem.
 """
 
 import json
@@ -72,7 +72,7 @@ def read_study_file(path: Path) -> StudyFile:
     try:
         definition = StudyDefinition.model_validate(raw)
     except ValidationError as error:
-        raise StudyFileError("\n".join(f"{path}: {line}" for line in complaints(error))) from error
+        raise StudyFileError("\n".join(f"{path}: {line}" for line in problems(error))) from error
     table: Table | None = None
     try:
         if isinstance(definition.series, TableSeries):
@@ -100,7 +100,7 @@ def read_stored_definition(text: str) -> StudyDefinition:
     except ValidationError as error:
         raise StudyFileError(
             "the stored definition of the study can't be read by this version of freerun: "
-            f"{'; '.join(complaints(error))}; use the version that made the study, or start a new "
+            f"{'; '.join(problems(error))}; use the version that made the study, or start a new "
             "one from its file"
         ) from error
 
@@ -111,7 +111,7 @@ def named_plugins(text: str) -> Mapping[str, str]:
         plugins = json.loads(text)["plugins"]
         return {str(name): str(version) for name, version in plugins.items()}
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        return {}  # what is wrong with it is told when all of it is read
+        return {}  # its problems are found when all of it is read
 
 
 def _text(path: Path) -> str:
@@ -129,7 +129,7 @@ def _text(path: Path) -> str:
         raise StudyFileError(f"{path} can't be read: {error.strerror or error}") from error
 
 
-def complaints(error: ValidationError) -> list[str]:
+def problems(error: ValidationError) -> list[str]:
     """Return one line for each problem: "[search] trials must be at least 1, but got 0; ..."."""
     details = error.errors(include_url=False)
     misspelt = [_meant(detail) for detail in details if detail["type"] == "extra_forbidden"]
@@ -203,7 +203,7 @@ def _unknown_key(path: Sequence[str], section: type[BaseModel]) -> str:
     key = path[-1]
     if hint := nearest(key, _keys(section)):
         return f"is no key that freerun knows.{hint}"
-    if key in StudyDefinition.model_fields:
+    if key in _keys(StudyDefinition):
         return "does not belong there; move it above the first section"
     homes: list[tuple[str, type[BaseModel]]] = [("task", Task), ("search", Search)]
     homes += [("series", model) for model in known_sources().values()]
@@ -233,4 +233,4 @@ def _example(section: type[BaseModel], key: str) -> str:
 
 
 def _keys(section: type[BaseModel]) -> list[str]:
-    return [key for key in section.model_fields if key != "plugins"]
+    return [key for key in section.model_fields if key not in RECORDED]

@@ -24,7 +24,7 @@ class View:
     starts: index of the first forecast row of each free run; its warm-up ends with the row before.
     horizon_steps: rows of each free run. variance: what a squared error is divided by, of the
     signal where that is the truth, else of the training span. error_horizons: the steps of a free
-    run whose errors are told.
+    run whose errors are recorded.
     """
 
     values: FloatArray

@@ -184,6 +184,40 @@ def test_a_broken_plugin_is_one_clear_message(tmp_path: Path, module: str, words
     assert "Traceback" not in ended.err
 
 
+# Makes a study of the plug-in's source in a database; prints the versions that its export names.
+STORE = """
+from search.storage.opening import open_storage
+from tests.search.invented import SINE, make_study
+
+with open_storage("sqlite:///x.db", create=True) as storage:
+    series = {"source": "square"}
+    study = make_study(storage, ("complete", 0.3), raw={**SINE, "series": series})
+    study.add_final("final", {0: 0.3})
+"""
+VERSIONS = """
+import json
+
+from search.export import export_of
+from search.storage.opening import open_storage
+
+with open_storage("sqlite:///x.db", create=False) as storage:
+    print(json.dumps(export_of(storage.study("waves")).versions))
+"""
+
+
+def test_an_export_names_the_plugins_of_its_study_as_the_study_had_them(tmp_path: Path) -> None:
+    folder = install(tmp_path, {"invented_waves": WAVES})
+    install(tmp_path, {"unused": "A = 1\n"}, "freerun-unused")
+    assert python(folder, "-c", STORE).code == 0
+    metadata = folder / "freerun_invented-1.2.dist-info" / "METADATA"
+    metadata.write_text(metadata.read_text().replace("1.2", "1.3"))
+    exported = python(folder, "-c", VERSIONS)
+    assert exported.code == 0, exported.err
+    found = exported.json
+    assert found.keys() == {"freerun", "torch", "numpy", "python", NAME}
+    assert found[NAME] == "1.2"
+
+
 def test_a_stored_study_is_refused_where_a_plugin_of_it_is_missing() -> None:
     definition = StudyDefinition.model_validate(
         {

@@ -26,9 +26,8 @@ class MackeyGlassSeries(GeneratedSource):
     """x'(t) = beta x(t - tau) / (1 + x(t - tau)^exponent) - gamma x(t), sampled, plus noise.
 
     Mackey & Glass (1977), "Oscillation and chaos in physiological control systems". A draw starts
-    from a constant history of its own, uniform in HISTORY_RANGE, and is sampled every `sample_step`
-    from time `washout` on, by when it is on the attractor, at a place of its own. noise_std: of the
-    noise N(0, noise_std²) on each sample.
+    from a constant history of its own, uniform from 0.5 to 1.5, and reaches the attractor before
+    it is sampled, at a place of its own.
 
     The equation is solved by the method of steps: over each piece, whose delayed values are known,
     it is linear, and its integral is that of a Chebyshev series, by numpy.polynomial. Pieces
@@ -37,13 +36,13 @@ class MackeyGlassSeries(GeneratedSource):
 
     source: Literal["mackey_glass"] = "mackey_glass"
     # The bounds keep the pieces few, and the values finite: x stays below max(1.5, beta / gamma).
-    tau: float = Field(default=17.0, ge=1, le=1000)
-    beta: float = Field(default=0.2, ge=0.001, le=10)
-    gamma: float = Field(default=0.1, ge=0.001, le=10)
-    exponent: float = Field(default=10.0, ge=1, le=50)
-    sample_step: float = Field(default=1.0, ge=0.01, le=100)
-    washout: float = Field(default=1000.0, ge=0, le=10_000)
-    noise_std: float = Field(default=0.0, ge=0, le=1e6)
+    tau: float = Field(17.0, ge=1, le=1000, description="The delay.")
+    beta: float = Field(0.2, ge=0.001, le=10, description="The rate of production.")
+    gamma: float = Field(0.1, ge=0.001, le=10, description="The rate of decay.")
+    exponent: float = Field(10.0, ge=1, le=50, description="How steeply production saturates.")
+    sample_step: float = Field(1.0, ge=0.01, le=100, description="The time between two samples.")
+    washout: float = Field(1000.0, ge=0, le=10_000, description="The time before the first one.")
+    noise_std: float = Field(0.0, ge=0, le=1e6, description="Of the normal noise on each value.")
 
     @property
     def signal_variance(self) -> float:

@@ -19,18 +19,16 @@ def _check_phase(phase: object) -> object:
 
 
 class SineSeries(GeneratedSource):
-    """x_t = amplitude * sin(angular_frequency * t + phase) + N(0, noise_std²) for t = 1, 2, ...
-
-    angular_frequency: radians per step, below the Nyquist frequency pi.
-    phase: radians, or "random" for one phase per draw, uniform on the circle.
-    """
+    """x_t = amplitude * sin(angular_frequency * t + phase) + N(0, noise_std²) for t = 1, 2, ..."""
 
     source: Literal["sine"] = "sine"
     # The bounds keep variances well inside what float32 training can hold.
-    amplitude: float = Field(default=1.0, ge=1e-6, le=1e6)
-    angular_frequency: float = Field(default=0.01, ge=1e-6, lt=math.pi)
-    noise_std: float = Field(default=0.2, ge=0, le=1e6)
-    phase: Annotated[float | Literal["random"], BeforeValidator(_check_phase)] = "random"
+    amplitude: float = Field(1.0, ge=1e-6, le=1e6, description="Of the noise-free sine.")
+    angular_frequency: float = Field(0.01, ge=1e-6, lt=math.pi, description="Radians per step.")
+    noise_std: float = Field(0.2, ge=0, le=1e6, description="Of the normal noise on each value.")
+    phase: Annotated[float | Literal["random"], BeforeValidator(_check_phase)] = Field(
+        "random", description='Radians, or "random": uniform on the circle, anew for each draw.'
+    )
 
     @property
     def signal_variance(self) -> float:

@@ -14,18 +14,16 @@ ColumnNames = Annotated[tuple[str, ...], Field(strict=False, examples=[["value"]
 
 
 class TableSeries(Source):
-    """The rows of a CSV or Parquet file, the one draw that a table has.
-
-    path: relative to the study file. time: name of the time column. columns: names of the value
-    columns.
-    """
+    """The rows of a CSV or Parquet file, the one draw that a table has."""
 
     is_generated: ClassVar[bool] = False
 
     source: Literal["table"] = "table"
-    path: str = Field(min_length=1, examples=["table.csv"])
-    time: str = Field(min_length=1, examples=["time"])
-    columns: ColumnNames
+    path: str = Field(
+        min_length=1, examples=["table.csv"], description="The file, relative to the study file."
+    )
+    time: str = Field(min_length=1, examples=["time"], description="The name of the time column.")
+    columns: ColumnNames = Field(description="The names of the value columns.")
 
     @field_validator("columns")
     @classmethod

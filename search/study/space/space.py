@@ -96,14 +96,15 @@ class Space:
 def resolve_params(params: Mapping[str, Scalar | None]) -> Candidate:
     """Return the candidate of parameters that no preset completes.
 
-    Raises UsageError where a parameter that the candidate needs is missing or out of bounds.
+    Raises UsageError where a parameter that the candidate needs is missing or out of bounds, and
+    where parameters contradict each other.
     """
     # Candidates bring torch, which checking a study file goes without.
     from models.candidate import candidate_of
 
     try:
         return candidate_of(params)
-    except SettingError as problem:
+    except ValueError as problem:
         raise UsageError(f"a trial's {problem}") from None
 
 

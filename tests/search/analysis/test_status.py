@@ -30,7 +30,13 @@ def test_a_running_study_shows_rate_workers_leases_and_failures(invent: Invent) 
     (worker,) = found["workers"]
     assert worker["trials"] == 1
     text = "\n".join(status_lines(found))
-    for words in ("trials/min", "best      trial 0", "last beat", "1 trials: it broke", "leases"):
+    for words in (
+        "trials/min",
+        "best      trial 0",
+        "last heartbeat",
+        "1 trials: it broke",
+        "leases",
+    ):
         assert words in text
 
 

@@ -4,12 +4,15 @@ import json
 import re
 from html.parser import HTMLParser
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import optuna
 import pytest
 
 from models.baselines.baseline import baselines
+from models.methods import Choices
 from search.analysis.study_results import StudyResults
+from search.analysis.trials import context_steps
 from search.analysis.wording import (
     baseline_name,
     commands,
@@ -19,6 +22,7 @@ from search.analysis.wording import (
 from search.errors import UnknownStudyError, UsageError
 from search.report.page import StudyReport, study_report, write_report
 from search.storage.studies import Storage
+from search.study.space import distribution_of
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent
@@ -193,6 +197,39 @@ def test_a_study_in_which_nothing_is_complete_has_a_report(
     text = (tmp_path / "report.html").read_text()
     assert text.count("No trial is complete yet") == 2
     assert "1 pruned, 1 failed, 1 running" in text
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"cell": "lru", "state_estimate": "least-squares", "head_layers": 1},
+        {"rate": 0.1},
+    ],
+    ids=["contradictory", "unknown"],
+)
+def test_a_trial_of_another_program_is_shown_as_one(
+    invent: Invent, storage: Storage, tmp_path: Path, params: dict[str, Any]
+) -> None:
+    study = invent(("complete", 0.3))
+    space = study.definition.full_space()
+    own = {**study.store.trial(0).params, "modes": 2, "context": "state", "warm_up_steps": 20}
+    foreign = {**own, "autonomous": True, **params} if "cell" in params else params
+    optuna.load_study(study_name="waves", storage=storage.optuna).add_trial(
+        optuna.create_trial(
+            params=foreign,
+            distributions={
+                name: distribution_of(space.domains.get(name, Choices((value,))))
+                for name, value in foreign.items()
+            },
+            value=1e-9,
+        )
+    )
+    with pytest.raises(UsageError, match="a trial's"):
+        space.resolve(foreign)
+    results = StudyResults.read(study.store)
+    assert context_steps(space, results.complete[0]) is None
+    write_report(storage, ["waves"], tmp_path / "report.html")
+    assert "Trial 1 is no candidate of this space" in (tmp_path / "report.html").read_text()
 
 
 def test_commands_name_the_study_and_hide_the_password() -> None:

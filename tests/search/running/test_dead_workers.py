@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import os
-from contextlib import contextmanager
 from math import inf
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
-from sqlalchemy import Engine, event
 
 from search.running.proposer import Proposer
 from search.running.worker import Worker
@@ -16,10 +14,10 @@ from search.storage.opening import open_storage
 from search.storage.records import FinishedTrial
 from search.storage.study_store import StudyStore
 from tests.search.running.doomed import work_and_die
-from tests.search.stored import attempts
+from tests.search.stored import attempts, noted_statements
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Callable, Sequence
 
     from models.candidate import Candidate
     from search.evaluation import Cohort
@@ -51,7 +49,7 @@ class Watched(Worker):
 
 
 def let_expire(url: str, pid: int) -> None:
-    """Make the last beat of a process older than a lease, as if it had died a while ago."""
+    """Make the last heartbeat of a process older than a lease, as if it had died a while ago."""
     with open_storage(url, create=False) as storage, storage.engine.begin() as connection:
         connection.exec_driver_sql(
             f"UPDATE freerun_workers SET last_beat = last_beat - 1000 WHERE pid = {pid}"
@@ -62,21 +60,6 @@ def holds(store: StudyStore, pid: int) -> int:
     """How many trials and final jobs a process holds."""
     mine = [status for status in store.workers() if status.pid == pid]
     return sum(len(status.trial_ids) + len(status.job_ids) for status in mine)
-
-
-@contextmanager
-def noted_statements() -> Iterator[list[str]]:
-    """What is said to any database while the block runs."""
-    statements: list[str] = []
-
-    def note(*arguments: Any) -> None:
-        statements.append(arguments[2])
-
-    event.listen(Engine, "before_cursor_execute", note)
-    try:
-        yield statements
-    finally:
-        event.remove(Engine, "before_cursor_execute", note)
 
 
 def test_a_busy_worker_finds_the_dead_and_runs_what_they_held_before_anything_new(

@@ -8,8 +8,7 @@ import pytest
 
 from models.methods import Choices, Names
 from search.evaluation import Cohort
-from search.running.proposer import Proposer
-from search.storage.records import Proposal
+from search.running.proposer import Proposed, Proposer
 from search.study.definition import StudyDefinition
 from search.study.space import Parameter, parameters
 from search.study.task_data import TaskData
@@ -38,7 +37,7 @@ def definition() -> StudyDefinition:
     return StudyDefinition.model_validate(raw)
 
 
-def left_out(definition: StudyDefinition, cohorts: list[list[Proposal]]) -> dict[str, set[object]]:
+def left_out(definition: StudyDefinition, cohorts: list[list[Proposed]]) -> dict[str, set[object]]:
     """The values that no trial has yet, by the parameters that have some."""
     params = [proposal.params for cohort in cohorts for proposal in cohort]
     missing: dict[str, set[object]] = {}
@@ -51,10 +50,10 @@ def left_out(definition: StudyDefinition, cohorts: list[list[Proposal]]) -> dict
 
 
 @pytest.fixture(scope="module")
-def proposals(definition: StudyDefinition) -> list[list[Proposal]]:
+def proposals(definition: StudyDefinition) -> list[list[Proposed]]:
     """Cohorts until each value is sampled, at most twice as many trials as the study has."""
     proposer = Proposer(definition, sampler_seed=0)
-    cohorts: list[list[Proposal]] = []
+    cohorts: list[list[Proposed]] = []
     while left_out(definition, cohorts) and sum(map(len, cohorts)) < 2 * definition.search.trials:
         cohorts.append(proposer.propose(at_most=None))
         proposer.forget()
@@ -62,13 +61,13 @@ def proposals(definition: StudyDefinition) -> list[list[Proposal]]:
 
 
 def test_every_value_of_every_method_is_sampled(
-    definition: StudyDefinition, proposals: list[list[Proposal]]
+    definition: StudyDefinition, proposals: list[list[Proposed]]
 ) -> None:
     assert left_out(definition, proposals) == {}
 
 
 def test_every_trial_trains_to_a_finite_score(
-    definition: StudyDefinition, proposals: list[list[Proposal]]
+    definition: StudyDefinition, proposals: list[list[Proposed]]
 ) -> None:
     space, view = definition.full_space(), TaskData(definition, None).view("search", 0)
     for cohort in proposals:

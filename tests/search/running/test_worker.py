@@ -6,7 +6,7 @@ import json
 import platform
 import socket
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -22,10 +22,12 @@ from search.running.worker import Worker
 from search.storage.opening import open_storage
 from search.storage.records import JobState
 from search.storage.study_store import StudyStore
+from search.study.space import Space
 from tests.search.stored import attempts, stored
 
 if TYPE_CHECKING:
     from models.candidate import Candidate
+    from models.methods import Scalar
     from search.study.definition import StudyDefinition
     from tests.search.running.conftest import WorkerMaker
 
@@ -153,7 +155,7 @@ def test_the_stop_flag_of_the_study_ends_a_worker(
     assert store.counts().total == 0
 
 
-class Breaking(Worker):
+class OutOfMemory(Worker):
     """One of the first cohort's candidates takes more memory than there is."""
 
     def __post_init__(self) -> None:
@@ -176,9 +178,9 @@ def test_a_cohort_that_breaks_is_halved_until_what_breaks_it_fails_alone(
     worker_on: WorkerMaker,
 ) -> None:
     store = create(sqlite_url)
-    worker = worker_on(store, never, Breaking)
+    worker = worker_on(store, never, OutOfMemory)
     worker.run()
-    assert isinstance(worker, Breaking)
+    assert isinstance(worker, OutOfMemory)
     assert worker.sizes[:5] == [4, 2, 2, 1, 1]
     rows = {row.number: row for row in store.frozen_trials()}
     assert [row.number for row in rows.values() if row.state == TrialState.FAIL] == [2]
@@ -323,7 +325,36 @@ def test_waiting_trials_of_several_cohorts_are_not_trained_as_one(
     assert store.counts().waiting == 0
 
 
-def test_every_told_trial_says_who_trained_it_where_and_on_what(
+class Counted(Space):
+    """Counts what it resolves."""
+
+    resolved = 0
+
+    def resolve(self, params: Mapping[str, Scalar | None]) -> Candidate:
+        self.resolved += 1
+        return super().resolve(params)
+
+
+@pytest.mark.parametrize("waiting", [0, 3])
+def test_a_trial_is_resolved_once_where_it_is_proposed_or_claimed(
+    sqlite_url: str,
+    create: Create,
+    worker_on: WorkerMaker,
+    definition: StudyDefinition,
+    waiting: int,
+) -> None:
+    store = create(sqlite_url)
+    before = store.register_worker(host=socket.gethostname(), pid=1, machine={})
+    (proposal,) = Proposer(definition, sampler_seed=0).propose(at_most=1)
+    store.claim_new(before, [proposal] * waiting)
+    store.leave(before)
+    worker = worker_on(store, never)
+    worker.space = counted = Counted(definition.space)
+    worker.run()
+    assert counted.resolved == waiting  # new trials bring the candidates of their proposals
+
+
+def test_every_finished_trial_says_who_trained_it_where_and_on_what(
     sqlite_url: str, create: Create, worker_on: WorkerMaker
 ) -> None:
     store = create(sqlite_url)

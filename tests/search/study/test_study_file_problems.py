@@ -11,8 +11,8 @@ from pydantic import BaseModel, ValidationError
 from models.methods import either
 from search.errors import StudyFileError
 from search.series import known_sources
-from search.study.definition import Search, StudyDefinition, Task
-from search.study.study_file import complaints, read_study_file
+from search.study.definition import RECORDED, Search, StudyDefinition, Task
+from search.study.study_file import problems, read_study_file
 from tests.search.study.space.samples import all_cells
 
 HEAD = 'name = "x"\n'
@@ -53,7 +53,7 @@ PROBLEMS = [
     (GOOD + "error_horizons = [4, 1]", "[task] error_horizons must hold at least one step and rise "
      "from entry to entry, but got [4, 1]; write for example error_horizons = [1, 84]"),
     (GOOD + "[serch]\ntrials = 3", "serch is no key that freerun knows. Did you mean 'search'?"),
-    ("plugins = {}\n" + GOOD, "plugins is found by freerun, from what is installed; "
+    ("plugins = {}\n" + GOOD, "plugins must not be set: freerun records it itself; "
      "remove the key"),
     ('plugin = "x"\n' + GOOD, "plugin is no key that freerun knows; there may be name, seed, "
      "series, task, presets, search, space"),
@@ -146,7 +146,7 @@ def sections() -> list[tuple[tuple[str, ...], str]]:
         (("search",), Search),
     ]
     models += [(("series", source), model) for source, model in known_sources().items()]
-    return [(where, key) for where, model in models for key in model.model_fields]
+    return [(at, key) for at, model in models for key in model.model_fields if key not in RECORDED]
 
 
 @pytest.mark.parametrize(("where", "key"), sections())
@@ -167,7 +167,7 @@ def test_a_wrong_value_of_any_key_is_put_into_our_words(
     try:
         StudyDefinition.model_validate(raw)
     except ValidationError as error:
-        lines += complaints(error)
+        lines += problems(error)
     for line in lines:
         assert line.startswith(("[", f"{key} "))
         assert "Input should" not in line
@@ -209,7 +209,7 @@ def test_any_value_anywhere_is_accepted_or_put_into_our_words(
     try:
         definition = StudyDefinition.model_validate(raw)
     except ValidationError as error:
-        lines += complaints(error)
+        lines += problems(error)
     else:
         again = StudyDefinition.model_validate_json(definition.model_dump_json())
         assert again.identity_hash == definition.identity_hash

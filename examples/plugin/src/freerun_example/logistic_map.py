@@ -13,7 +13,7 @@ class LogisticMap(GeneratedSource):
     """x_(t+1) = rate x_t (1 - x_t), from a start of its own for each draw."""
 
     source: Literal["logistic_map"] = "logistic_map"
-    rate: float = Field(default=4.0, ge=3.6, le=4.0)
+    rate: float = Field(default=4.0, ge=3.6, le=4.0, description="The growth rate.")
 
     @property
     def signal_variance(self) -> float:
