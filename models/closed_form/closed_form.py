@@ -52,6 +52,7 @@ class ClosedForm(Core):
     """
 
     kind = "closed form"
+    is_open = True
     stage = Stage.CLOSED_FORM
 
     # What a held-out end of the training span chooses from, and what a level is called.

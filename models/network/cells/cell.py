@@ -24,6 +24,7 @@ class Cell(Core):
     """
 
     kind = "cell"
+    is_open = True
     stage = Stage.CELL
     is_trained = True
     is_random = True

@@ -37,6 +37,7 @@ class Augmentation(Method):
     """
 
     kind = "augmentation"
+    is_open = True
     stage = Stage.AUGMENTATION
     applies = TRAINED
 

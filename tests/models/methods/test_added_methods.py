@@ -24,11 +24,15 @@ from models.methods import (
     Real,
     Scalar,
     SettingError,
+    Stage,
     Whole,
+    choice,
+    flag,
     method_named,
     methods,
     setting,
 )
+from models.methods.condition import TRAINED
 from models.network.cells.cell import BackwardStep, Layer, UnitCell
 from models.tensors import MemberBatchChannelTime, MemberBatchUnit
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
@@ -132,17 +136,42 @@ def added() -> Iterator[dict[str, type[Method]]]:
             def size(self) -> str:
                 return f"gap of {self.gap_steps}"
 
-        yield {"leaky": Leaky, "quartic": Quartic, "pairs": Pairs}
+        class Warp(Method, name="warp"):
+            """An option that bends what is read, what is forecast, or how training walks."""
+
+            kind = "warp"
+            stage = Stage.SIZE
+            applies = TRAINED
+            shapes_forecast = True
+
+            early: float = setting(
+                Real(0, 1), Choices((0.0, 0.5)), "Before.", neutral=0.0, shared=True, nonlinear=True
+            )
+            late: str = choice(
+                ("none", "bend"), "After.", stage=Stage.OUTPUT, shared=True, nonlinear=("bend",)
+            )
+
+        class Detour(Method, name="detour"):
+            """A way of training that walks over time step by step."""
+
+            kind = "detour"
+            stage = Stage.LOSS
+            applies = TRAINED
+
+            detour: bool = flag("Whether there is one.", shared=True, loops=True)
+
+        yield {m.name: m for m in (Leaky, Quartic, Pairs, Warp, Detour)}
 
 
 def space() -> Space:
     return Space(complete_space(read_space(SMALL), TRAIN_STEPS))
 
 
-def samples(count: int) -> list[dict[str, Scalar]]:
+def samples(count: int, within: Space | None = None) -> list[dict[str, Scalar]]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=RandomSampler(seed=0))
-    return [space().suggest(study.ask()) for _ in range(count)]
+    within = within or space()
+    return [within.suggest(study.ask()) for _ in range(count)]
 
 
 def leaky_candidate(**more: Scalar) -> TrainedNetwork:
@@ -172,12 +201,13 @@ def test_added_methods_are_found_like_all_others(added: dict[str, type[Method]])
     assert added["leaky"] in units.owners
 
 
-def test_added_methods_leave_the_default_space_as_it_was() -> None:
+def test_added_methods_leave_the_default_space_as_it_was(added: dict[str, type[Method]]) -> None:
     """A study that does not name them goes on as it would have."""
     extended = complete_space({}, 600)
-    with without_methods("leaky", "quartic", "pairs"):
+    with without_methods(*added):
         assert list(extended.items()) == list(complete_space({}, 600).items())
-    assert not {"leaky_rate", "quartic_weight", "gap_steps"} & extended.keys()
+    own = {"leaky_rate", "quartic_weight", "gap_steps", "early", "late", "detour"}
+    assert not own & extended.keys()
 
 
 def test_a_space_samples_the_settings_of_added_methods_where_they_apply() -> None:
@@ -188,6 +218,48 @@ def test_a_space_samples_the_settings_of_added_methods_where_they_apply() -> Non
         assert ("quartic_weight" in params) == (params["rollout_steps"] == 8)
     with pytest.raises(SettingError, match="Did you mean 'leaky_rate'"):
         read_space({"leaky_rat": 0.5})
+
+
+def test_samples_with_an_added_nonlinear_part_contradict_nothing() -> None:
+    """It rules out what needs a linear network, and opens what needs the loop over time."""
+    raw = {
+        "cell": "lru",
+        "context": "state",
+        "autonomous": [False, True],
+        "state_estimate": ["recurrence", "least-squares"],
+        "residual": False,
+        "segment_steps": [1, 4],
+        "decoding": ["recurrent", "parallel"],
+        "rollout_steps": 8,
+        "warm_up_steps": 10,
+        "head_layers": 0,
+        "early": [0.0, 0.5],
+        "late": ["none", "bend"],
+        "detour": [False, True],
+        "dropout": 0.1,
+        "state_noise_std": 0.1,
+        "sign_augmentation": True,
+        "offset": False,
+    }
+    found = samples(200, Space(complete_space(read_space(raw), TRAIN_STEPS)))
+    for params in found:
+        is_bent = params["early"] == 0.5 or params.get("late") == "bend"
+        candidate = candidate_of(params)
+        assert isinstance(candidate, TrainedNetwork)
+        loops = is_bent or params.get("detour") is True or params.get("segment_steps") == 4
+        if params.get("state_estimate") == "least-squares":
+            assert not loops
+        assert ("dropout" in params) == ("sign_augmentation" in params) == is_bent
+        assert ("state_noise_std" in params) == loops
+        assert candidate.is_linear == (not loops)
+    estimated = [p for p in found if p.get("state_estimate") == "least-squares"]
+    parallel = [p for p in found if p.get("decoding") == "parallel"]
+    assert estimated
+    assert parallel
+    assert not [p for p in parallel if "detour" in p]
+    dropout = parameter_named("dropout")
+    assert dropout is not None
+    assert 'or early is above 0 or late is "bend"' in str(dropout.when)
 
 
 def test_an_added_cell_passes_the_contract_of_cells() -> None:
