@@ -108,7 +108,7 @@ def test_a_source_and_a_method_of_a_plugin_are_accepted_in_a_study_file(tmp_path
     read = python(folder, "-c", READ, "study.toml")
     assert read.code == 0, read.err
     stored = read.json
-    assert stored["series"] == {"source": "square", "half_period": 7}
+    assert stored["series"] == {"source": "square", "half_period": 7, "period": None}
     assert stored["space"]["idle"] == [False, True]
     assert stored["plugins"] == {NAME: "1.2"}
     (folder / "study.toml").write_text(STUDY.replace("half_period = 7", 'half_period = "7"'))

@@ -11,7 +11,7 @@ import optuna
 import pytest
 import torch
 from optuna.samplers import RandomSampler
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models import checkpoint
 from models.candidate import Candidate, candidate_of, free_run, from_plain, learner_of, to_plain
@@ -36,7 +36,10 @@ from models.methods.condition import TRAINED
 from models.network.cells.cell import BackwardStep, Layer, UnitCell
 from models.tensors import MemberBatchChannelTime, MemberBatchUnit
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
+from models.training.options.averaging import WeightAverage
+from models.training.options.noise import Noise, Place
 from models.training.trained_network import Member, TrainedNetwork
+from models.training.trainer import Trainer
 from search.study.space import Space, complete_space, parameter_named, read_space
 from search.study.space.ablation import components, without_each
 from tests.models.methods.declaring import declared_here, without_methods
@@ -160,7 +163,25 @@ def added() -> Iterator[dict[str, type[Method]]]:
 
             detour: bool = flag("Whether there is one.", shared=True, loops=True)
 
-        yield {m.name: m for m in (Leaky, Quartic, Pairs, Warp, Detour)}
+        class EvenNoise(Noise, name="even_noise"):
+            """Noise on targets that is even between two bounds."""
+
+            place = Place.TARGET
+
+            std: float = setting(
+                Real(0, 1), Choices((0.0, 0.1)), "Of what.", name="even_noise_std", neutral=0.0
+            )
+
+            def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
+                return (torch.rand(shape, generator=generator) - 0.5) * (self.std * 12**0.5)
+
+        class First(WeightAverage, name="first"):
+            """The weights after the first step, for ever."""
+
+            def shares(self, training_steps: int) -> Tensor:
+                return (torch.arange(training_steps) == 0).float()
+
+        yield {m.name: m for m in (EvenNoise, First, Leaky, Quartic, Pairs, Warp, Detour)}
 
 
 def space() -> Space:
@@ -289,6 +310,23 @@ def test_a_network_of_added_methods_trains_and_each_setting_matters() -> None:
     for position, candidate in enumerate(candidates):
         alone, _ = trained(candidate)
         assert torch.equal(alone.weights[0], learner.weights[position])
+
+
+def test_an_added_noise_is_drawn_and_an_added_average_is_scored() -> None:
+    plain, noisy, averaged = (
+        leaky_candidate(learning_rate=0.05, **more)
+        for more in (dict[str, Scalar](), {"even_noise_std": 0.1}, {"weight_average": "first"})
+    )
+    learner, _ = trained(plain, noisy, averaged)
+    assert torch.equal(learner.weights[0], learner.weights[2])
+    assert not torch.equal(learner.weights[0], learner.weights[1])
+    assert torch.equal(learner.scored_weights[:2], learner.weights[:2])
+    for position, candidate in enumerate((plain, noisy, averaged)):
+        alone, _ = trained(candidate)
+        assert torch.equal(alone.scored_weights[0], learner.scored_weights[position])
+    begun = Trainer([Member(plain, 0, seed=5)], sine().float())
+    next(iter(begun))
+    assert torch.equal(learner.scored_weights[2], begun.weights[0])
 
 
 def test_added_methods_have_ablations() -> None:
