@@ -9,10 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from models.closed_form.closed_form import ClosedForm, FittedForm, Fixed, FloatArray
+from models.cohort import Member, checked_cohort
 from models.methods import Stage
 from models.network.parameters import Layout
 from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter, PerMember
-from models.training.trained_network import Member, checked_cohort
 
 # The share of the training span that is fitted first; the rest is held out.
 FITTED_SHARE = 0.75

@@ -7,11 +7,12 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
+from models.network.options.learning import TimeReversal
 from models.network.options.segments import padded
 from models.tensors import MemberTimeChannel, PerMember, TimeMemberBatchChannel
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.squared_error import SquaredError
-from models.training.options.augmentation import Factors, TimeReversal
+from models.training.options.augmentation import Factors
 from models.training.options.noise import MemberDraws, Place, noises_at
 from models.training.trained_network import TrainedNetwork
 

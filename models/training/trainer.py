@@ -6,6 +6,7 @@ from math import prod
 import torch
 from torch import Generator, Tensor
 
+from models.cohort import Member, checked_cohort
 from models.network.forecaster import Forecaster
 from models.network.options.segments import fold
 from models.network.options.shape import Scaling
@@ -26,7 +27,7 @@ from models.training.options.augmentation import Factors
 from models.training.options.averaging import Averages
 from models.training.options.noise import Dropout, MemberDraws, Place, noises_at
 from models.training.options.optimiser import AdamW
-from models.training.trained_network import Member, TrainedNetwork, checked_cohort
+from models.training.trained_network import TrainedNetwork
 
 # Subsequences on which the training loss is measured when restarts are compared.
 LOSS_SUBSEQUENCES = 16

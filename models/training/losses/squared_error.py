@@ -1,4 +1,4 @@
-"""The squared error: one-step forecasts on true inputs, and the free run, in shares."""
+"""The squared error: a weighted mean of the one-step error and the free-run error."""
 
 from typing import ClassVar
 

@@ -17,6 +17,7 @@ from models import checkpoint
 from models.candidate import Candidate, candidate_of, free_run, from_plain, learner_of, to_plain
 from models.checkpoint import Checkpoint, CheckpointError
 from models.closed_form.closed_form import LaggedRidge, half_of_span
+from models.cohort import Member
 from models.methods import (
     Choices,
     FloatRange,
@@ -38,7 +39,7 @@ from models.tensors import MemberBatchChannelTime, MemberBatchUnit
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
 from models.training.options.averaging import WeightAverage
 from models.training.options.noise import Noise, Place
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from search.study.space import Space, complete_space, parameter_named, read_space
 from search.study.space.ablation import components, without_each

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import Generator
 
+from models.cohort import Member
 from models.training.options.averaging import Averages
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 
 STEPS = 10
