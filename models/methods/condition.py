@@ -4,7 +4,7 @@ The rules at the end are those that the settings of several methods share.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from models.methods.registry import method_named, methods, methods_of
@@ -133,14 +133,23 @@ class AllOf:
 
 @dataclass(frozen=True)
 class Has:
-    """A setting has a value with an effect: `effect` is the field of `Setting` that names them."""
+    """A setting has a value with an effect: `effect` is the field of `Setting` that names them.
+
+    among: the names of the settings that are looked at, None for all.
+    """
 
     effect: str
+    among: frozenset[str] | None = None
 
     @property
     def conditions(self) -> tuple[Condition, ...]:
         """One for each setting of all methods that can have the effect."""
-        found = (own.with_effect(self.effect) for m in methods() for own in m.settings)
+        found = (
+            own.with_effect(self.effect)
+            for method in methods()
+            for own in method.settings
+            if self.among is None or own.name in self.among
+        )
         return tuple(dict.fromkeys(condition for condition in found if condition))
 
     def __str__(self) -> str:
@@ -173,6 +182,16 @@ class Lacks(Has):
             for name, domain in space.items()
             if name in sampled
         )
+
+
+def among(condition: Condition, names: frozenset[str]) -> Condition:
+    """The same, but that effects are those of some settings alone."""
+    match condition:
+        case Has():
+            return replace(condition, among=names)
+        case AnyOf() | AllOf():
+            return type(condition)(*(among(part, names) for part in condition.conditions))
+    return condition
 
 
 ALWAYS = AllOf()

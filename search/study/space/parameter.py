@@ -4,7 +4,7 @@ They are derived from the settings and selectors of all methods; nothing is list
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
@@ -20,7 +20,7 @@ from models.methods import (
     Setting,
     methods,
 )
-from models.methods.condition import ALWAYS, FEEDS_BACK_EACH, READS
+from models.methods.condition import ALWAYS, FEEDS_BACK_EACH, READS, among
 from models.methods.registry import is_added, selector_values
 from search.plugins import PluginError, load_plugins
 
@@ -70,7 +70,12 @@ def _by_name() -> Mapping[str, Parameter]:
         place = (stage, method.rank, method.settings.index(own))
         placed.append((place, _of_settings(own_by)))
     placed.sort(key=lambda pair: pair[0])
-    return {parameter.name: parameter for _, parameter in placed}
+    found: dict[str, Parameter] = {}
+    for _, parameter in placed:
+        # A condition looks at what is sampled before.
+        when = among(parameter.when, frozenset(found))
+        found[parameter.name] = replace(parameter, when=when)
+    return found
 
 
 def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Parameter:
