@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from models.methods import Method, load_methods, methods
+from models.methods import load_methods, methods
 from models.methods.registry import is_added, selectors
 from search.errors import FreerunError, UsageError
 
@@ -60,26 +60,13 @@ def _check_methods() -> None:
                     f"a setting must have a neutral value, or be a searched one of a method that a "
                     f"selector names, but {own.name} of {method.name} has none; give it neutral"
                 )
-        if method.selector is not None and method.selector.none is None and _is_new(method):
-            raise ValueError(
-                f"a selector must have a name for no method, but {method.selector.name} has none; "
-                "give it none"
-            )
-        _check_overrides(method)
-
-
-def _is_new(method: type[Method]) -> bool:
-    return all(is_added(other) for other in methods() if other.selector is method.selector)
-
-
-def _check_overrides(method: type[Method]) -> None:
-    for base in filter(is_added, method.__mro__[: method.__mro__.index(Method)]):
+        if method.selector and method.selector.none is None and not method.is_open:
+            raise ValueError(f"the selector {method.selector.name} must say none; give it a word")
         for name in ("is_nonlinear_part", "needs_loop"):
-            if name in vars(base):
+            if any(is_added(base) and name in vars(base) for base in method.__mro__):
                 raise ValueError(
-                    f"a method must leave {name} as it is, so that samples can't contradict "
-                    f"themselves, but {method.name} overrides it; give its settings nonlinear or "
-                    "loops"
+                    f"a method must leave {name} as it is, but {method.name} overrides it; give "
+                    "its settings nonlinear or loops"
                 )
 
 

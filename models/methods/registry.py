@@ -33,15 +33,13 @@ def register(method: type[Method]) -> None:
     Raises ValueError where another class of that kind has the name, and for a method outside of
     this package whose kind computes nothing but what this package declares.
     """
-    if is_added(method) and not method.is_open:
-        own = [known for known in methods() if not is_added(known)]
-        if method.kind in {known.kind for known in own}:
-            kinds = sorted({known.kind for known in own if known.is_open})
-            raise ValueError(
-                f"a plug-in can add methods of the kinds {', '.join(kinds)}, each derived from the "
-                f"base of its kind, but {method.__module__}.{method.__qualname__} is another "
-                f"{method.kind}, which nothing would compute"
-            )
+    if is_added(method) and not method.is_open and method.kind in _own_kinds():
+        kinds = sorted({known.kind for known in methods() if known.is_open})
+        raise ValueError(
+            f"a plug-in can add methods of the kinds {', '.join(kinds)}, each derived from the "
+            f"base of its kind, but {method.__module__}.{method.__qualname__} is another "
+            f"{method.kind}, which nothing would compute"
+        )
     known = _registered.setdefault((method.group(), method.name), method)
     if (known.__module__, known.__qualname__) != (method.__module__, method.__qualname__):
         raise ValueError(
@@ -51,7 +49,11 @@ def register(method: type[Method]) -> None:
         )
 
 
-def is_added(method: type[Method]) -> bool:
+def _own_kinds() -> set[str]:
+    return {method.kind for method in methods() if not is_added(method)}
+
+
+def is_added(method: type[object]) -> bool:
     """Whether it is declared outside of this package, by a plug-in."""
     return method.__module__.partition(".")[0] != __name__.partition(".")[0]
 

@@ -29,7 +29,7 @@ class Place(Enum):
     FEEDBACK = "forecasts that are fed back"
     FORECAST = "forecasts, whether they are scored or fed back"
     TARGET = "values that forecasts are compared with"
-    # Needs the loop over time: a setting of it has `loops`, or is sampled where the loop is.
+    # Needs the loop over time: its setting is sampled where LOOPS holds, or has `loops`.
     STATE = "the state when the next step reads it"
 
 
@@ -48,6 +48,9 @@ class Noise(Method):
     def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
         """The noise of one member, from its own generator: Gaussian where nothing else is said."""
         return torch.randn(shape, generator=generator).mul_(self.std)
+
+    def needs_loop(self) -> bool:
+        return super().needs_loop() or (self.place is Place.STATE and self.std > 0.0)
 
 
 class InputNoise(Noise, name="input_noise", label="input noise", rank=500):
@@ -106,9 +109,6 @@ class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger 
         without="none",
         name="state_noise_std",
     )
-
-    def needs_loop(self) -> bool:
-        return self.std > 0.0
 
 
 class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=504):
