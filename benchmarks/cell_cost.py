@@ -18,9 +18,10 @@ import torch
 from torch import Generator
 
 from models.candidate import candidate_of
+from models.cohort import Member
 from models.methods import methods
 from models.network.cells.cell import Cell
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from search.running.cost import step_work
 

@@ -22,8 +22,9 @@ import torch
 from torch import Generator, Tensor, nn
 
 from models.candidate import candidate_of
+from models.cohort import Member
 from models.network.walk import free_run
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from search.cli.options import storage_at
 from search.errors import FreerunError, UserError

@@ -77,7 +77,8 @@ def definition() -> StudyDefinition:
     """The study whose candidates are drawn, and whose draws they train on."""
     stored, _ = read_study_file(STUDY)
     space = {**{name: d.to_plain() for name, d in stored.space.items()}, **WIDER}
-    plain = stored.model_dump(mode="json", exclude={"space", "presets", "plugins"})
+    found = {"plugins", "named", "properties"}
+    plain = stored.model_dump(mode="json", exclude={"space", "presets", *found})
     return StudyDefinition.model_validate({**plain, "space": space})
 
 

@@ -19,8 +19,8 @@ from models.candidate import candidate_of
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
 from models.closed_form.forms.ssa import RANKS
+from models.cohort import Member
 from models.diagnostics.scores import score
-from models.training.trained_network import Member
 from search.evaluation.results import truth_of
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View

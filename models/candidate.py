@@ -7,6 +7,7 @@ from torch import Tensor
 
 from models.closed_form.closed_form import ClosedForm, FittedForm
 from models.closed_form.fitting import Fitting, FormForecaster
+from models.cohort import Member
 from models.methods import Scalar
 from models.methods.method import Core
 from models.methods.registry import check_names, configure
@@ -14,7 +15,7 @@ from models.network import walk
 from models.network.architecture import Architecture
 from models.network.forecaster import Forecaster
 from models.tensors import MemberBatchTimeChannel, MemberParameter, clipped
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer, training_bytes
 from models.version_1 import settings_of
 

@@ -15,6 +15,7 @@ torch itself.
 
 import importlib
 from collections.abc import Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
 if TYPE_CHECKING:
@@ -57,15 +58,32 @@ def clipped(forecast: Tensor) -> Tensor:
 
 
 class PerMember:
-    """Tensors whose first axis is the member; `by_member` names the attributes that hold them."""
+    """What is kept of each member in the attributes that `by_member` names.
+
+    They are tensors whose first axis is the member, lists of one item each, and other `PerMember`.
+    """
 
     by_member: ClassVar[tuple[str, ...]] = ()
 
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with the members at these positions only, in this order."""
+    def keep(self, members: Sequence[int]) -> None:
+        """Go on with the members at these positions only, in this order; ValueError for none.
+
+        One that is named twice has copies, so that its twin changes nothing of it.
+        """
+        if not members:
+            raise ValueError("at least one member must be kept, but got none")
         for name in self.by_member:
-            own: Tensor = getattr(self, name)
-            setattr(self, name, own[torch.tensor(rows, dtype=torch.long)].clone())
+            own = getattr(self, name)
+            if isinstance(own, PerMember):
+                own.keep(members)
+            elif isinstance(own, list):
+                setattr(self, name, [_copied(own[i]) for i in members])
+            else:
+                setattr(self, name, own[torch.tensor(members, dtype=torch.long)].clone())
+
+
+def _copied(item: Any) -> Any:
+    return item.clone_state() if isinstance(item, torch.Generator) else copy(item)
 
 
 def in_company(rows: Sequence[int]) -> list[int]:

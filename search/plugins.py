@@ -5,7 +5,7 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
 from models.methods import load_methods, methods
-from models.methods.registry import selectors
+from models.methods.registry import is_added, selectors
 from search.errors import FreerunError, UsageError
 
 GROUP = "freerun.methods"
@@ -22,8 +22,8 @@ def load_plugins() -> Mapping[str, tuple[str, str]]:
     """Import what the entry points of all installed distributions name, once.
 
     An entry point names a module; importing it registers its methods. Returns the distributions,
-    by name and version, of the modules. Raises PluginError where one can't be imported, or has a
-    setting with the name of what selects a method or a preset.
+    by name and version, of the modules. Raises PluginError where one can't be imported, or breaks
+    a rule for methods of plug-ins.
     """
     load_methods()
     points = sorted(entry_points(group=GROUP), key=lambda point: point.value)
@@ -36,7 +36,7 @@ def _loaded(point: EntryPoint) -> tuple[str, str]:
     version = "" if distribution is None else distribution.version
     try:
         point.load()
-        _check_setting_names()
+        _check_methods()
     except Exception as error:
         raise PluginError(
             f"the plug-in {name} {version} can't be used: {point.value} raises "
@@ -45,14 +45,28 @@ def _loaded(point: EntryPoint) -> tuple[str, str]:
     return name, version
 
 
-def _check_setting_names() -> None:
+def _check_methods() -> None:
+    """Raise ValueError where a method of a plug-in could break spaces that do not name it."""
     taken = [PRESET, *selectors()]
-    for method in methods():
+    for method in filter(is_added, methods()):
         for own in method.settings:
             if own.name in taken:
                 raise ValueError(
                     f"a setting must not have the name of a parameter that selects a method or a "
                     f"preset ({', '.join(taken)}), but {method.name} has {own.name!r}"
+                )
+            if own.neutral is None and (method.selector is None or not own.searched):
+                raise ValueError(
+                    f"a setting must have a neutral value, or be a searched one of a method that a "
+                    f"selector names, but {own.name} of {method.name} has none; give it neutral"
+                )
+        if method.selector and method.selector.none is None and not method.is_open:
+            raise ValueError(f"the selector {method.selector.name} must say none; give it a word")
+        for name in ("is_nonlinear_part", "needs_loop"):
+            if any(is_added(base) and name in vars(base) for base in method.__mro__):
+                raise ValueError(
+                    f"a method must leave {name} as it is, but {method.name} overrides it; give "
+                    "its settings nonlinear or loops"
                 )
 
 

@@ -14,6 +14,7 @@ class Baseline(Method):
     """A forecaster with nothing to search; an instance is fitted."""
 
     kind = "baseline"
+    is_open = True
     is_of_candidates = False
 
     # Its name in a sentence or a legend; the label is its name in full.

@@ -39,8 +39,8 @@ class FittedBaseline(Baseline):
         # Fitting needs torch, which those who only look at what baselines there are do without.
         from models.closed_form.closed_form import FittedForm
         from models.closed_form.fitting import Fitting
+        from models.cohort import Member
         from models.methods.registry import configure
-        from models.training.trained_network import Member
 
         power = np.sqrt(np.mean(training**2, axis=0))
         scale = np.where(power > 0.0, power, 1.0)

@@ -13,12 +13,12 @@ from typing import ClassVar, Protocol, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.cohort import BaseCandidate
 from models.methods import Domain, FloatRange, Is, Real, Stage, choice, setting
 from models.methods.method import Core
+from models.network.options.learning import TimeReversal
 from models.network.options.shape import Residual, Scaling
 from models.tensors import CLIP_STD, Generator, Tensor, torch
-from models.training.options.augmentation import TimeReversal
-from models.training.trained_network import BaseCandidate
 
 FloatArray = NDArray[np.float64]
 Fixed = Mapping[str, FloatArray]  # what is not fitted, by name
@@ -46,12 +46,12 @@ def half_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
 class ClosedForm(Core):
     """A forecaster whose coefficients are fitted by one factorisation, in double precision.
 
-    A free run multiplies what the fit has lost, and on a clean series coefficients differ in their
-    tenth digit. Loops over time are numpy's, member by member, and linear algebra is torch's on one
-    thread, so that company can't change a bit.
+    A free run amplifies the rounding errors of the fit. Loops over time are numpy's, member by
+    member, and linear algebra is torch's on one thread, so that company can't change a bit.
     """
 
     kind = "closed form"
+    is_open = True
     stage = Stage.CLOSED_FORM
 
     # What a held-out end of the training span chooses from, and what a level is called.
@@ -93,11 +93,11 @@ class ClosedForm(Core):
         raise NotImplementedError
 
     def fixed_shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of what is fixed beforehand."""
+        """Shapes of the parameters that are not fitted."""
         return {}
 
     def fix(self, channels: int, generator: Generator) -> Fixed:
-        """What is fixed beforehand, drawn from a member's own generator."""
+        """Draw the parameters that are not fitted, from a member's own generator."""
         return {}
 
     def walks(self, directions: int) -> int:

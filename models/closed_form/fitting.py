@@ -9,10 +9,10 @@ import torch
 from torch import Generator, Tensor
 
 from models.closed_form.closed_form import ClosedForm, FittedForm, Fixed, FloatArray
+from models.cohort import Member, checked_cohort
 from models.methods import Stage
 from models.network.parameters import Layout
-from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter
-from models.training.trained_network import Member, checked_cohort
+from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter, PerMember
 
 # The share of the training span that is fitted first; the rest is held out.
 FITTED_SHARE = 0.75
@@ -74,7 +74,7 @@ class FormForecaster:
         return forecasts.view(truth.shape)
 
 
-class Fitting:
+class Fitting(PerMember):
     """Fits the members of one cohort; a member's numbers are as if it were alone.
 
     `values` `[series, time, channel]` are training spans, scaled. It has the surface of `Trainer`
@@ -88,6 +88,7 @@ class Fitting:
     least such loss. Everything is done on the CPU.
     """
 
+    by_member = ("members",)
     total_steps = 1
     steps_done = 0
 
@@ -116,12 +117,6 @@ class Fitting:
                 yield 0
         self.steps_done = 1
         yield 1
-
-    def keep(self, members: Sequence[int]) -> None:
-        """Drop every member but those at these positions; raises ValueError for none."""
-        if not members:
-            raise ValueError("at least one member must be kept, but got none")
-        self.members = [self.members[i] for i in members]
 
     def loss(self) -> Tensor:
         """The error of each member's free run over the held-out rest; infinite before its fit."""

@@ -4,11 +4,11 @@ The rules at the end are those that the settings of several methods share.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from models.methods.registry import method_named, methods_of
-from models.methods.values import Choices, Domain, Scalar, either, largest
+from models.methods.registry import method_named, methods, methods_of
+from models.methods.values import Choices, Domain, Scalar, either, largest, outermost
 
 
 class Condition(Protocol):
@@ -131,6 +131,69 @@ class AllOf:
         return all(condition.can_hold(space) for condition in self.conditions)
 
 
+@dataclass(frozen=True)
+class Has:
+    """A setting has a value with an effect: `effect` is the field of `Setting` that names them.
+
+    among: the names of the settings that are looked at, None for all.
+    """
+
+    effect: str
+    among: frozenset[str] | None = None
+
+    @property
+    def conditions(self) -> tuple[Condition, ...]:
+        """One for each setting of all methods that can have the effect."""
+        found = (
+            own.with_effect(self.effect)
+            for method in methods()
+            for own in method.settings
+            if self.among is None or own.name in self.among
+        )
+        return tuple(dict.fromkeys(condition for condition in found if condition))
+
+    def __str__(self) -> str:
+        return str(AnyOf(*self.conditions))
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        return AnyOf(*self.conditions).holds(params)
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        return AnyOf(*self.conditions).can_hold(space)
+
+
+@dataclass(frozen=True)
+class Lacks(Has):
+    """No setting has a value with an effect."""
+
+    def __str__(self) -> str:
+        return " and ".join(
+            str(condition).replace(" is ", " is not ") for condition in self.conditions
+        )
+
+    def holds(self, params: Mapping[str, Scalar]) -> bool:
+        return not super().holds(params)
+
+    def can_hold(self, space: Mapping[str, Domain]) -> bool:
+        # Candidates may not sample the settings of other methods.
+        sampled = {own.name for m in methods() if m.is_always_there for own in m.settings}
+        return all(
+            any(self.holds({name: value}) for value in outermost(domain))
+            for name, domain in space.items()
+            if name in sampled
+        )
+
+
+def among(condition: Condition, names: frozenset[str]) -> Condition:
+    """The same, but that effects are those of some settings alone."""
+    match condition:
+        case Has():
+            return replace(condition, among=names)
+        case AnyOf() | AllOf():
+            return type(condition)(*(among(part, names) for part in condition.conditions))
+    return condition
+
+
 ALWAYS = AllOf()
 
 TRAINED = Selects("cell", "is_trained")
@@ -144,36 +207,19 @@ WITH_STATE = AllOf(RECURRENT, HAS_STATE)
 RUNS_ON_STATE = AllOf(Selects("cell", "runs_on_state"), HAS_STATE)
 FEEDS_BACK = IsNot("autonomous", (True,))
 READS = IsNot("state_estimate", ("least-squares",))
-_FEEDS_BACK_EACH = IsNot("decoding", ("parallel",))
+FEEDS_BACK_EACH = IsNot("decoding", ("parallel",))
 
 # What is between the value that is read and the forecast.
-_HAS_HEAD = Above("head_layers", 0)
-_HAS_LAYER_NORM = Is("layer_norm", (True,))
-_HAS_NONLINEAR_READ_IN = Is("read_in", ("relu",))
-LINEAR = AllOf(Selects("cell", "is_linear"), Is("head_layers", (0,)), IsNot("layer_norm", (True,)))
-NONLINEAR = AnyOf(
-    Selects("cell", "is_nonlinear"),
-    READS_WINDOW,
-    _HAS_HEAD,
-    _HAS_LAYER_NORM,
-    _HAS_NONLINEAR_READ_IN,
-)
+LINEAR = AllOf(Selects("cell", "is_linear"), Lacks("nonlinear"))
+NONLINEAR = AnyOf(Selects("cell", "is_nonlinear"), READS_WINDOW, Has("nonlinear"))
 # Without an offset, a linear forecaster makes the same errors on a series and on its negative.
-DEPENDS_ON_SIGN = AnyOf(
-    Selects("cell", "is_nonlinear"),
-    _HAS_HEAD,
-    _HAS_LAYER_NORM,
-    _HAS_NONLINEAR_READ_IN,
-    Is("offset", (True,)),
-)
+DEPENDS_ON_SIGN = AnyOf(Selects("cell", "is_nonlinear"), Has("nonlinear"), Is("offset", (True,)))
 
 # Whether training runs freely, and whether it walks over time step by step. Where it does so
 # anyway, members with strategies that need it train in the cohort of all others.
 UNROLLS = AnyOf(Above("rollout_steps", 1), Above("window_rollout_steps", 1))
 # A state by least squares is estimated anew from each warm-up, and reads nothing else.
-BRANCHES = AllOf(UNROLLS, READS, _FEEDS_BACK_EACH)
-LOOPS = AnyOf(
-    NONLINEAR, Above("segment_steps", 1), Is("teacher_span", ("rollout",)), Is("stateful", (True,))
-)
-FEEDS_BACK_IN_TRAINING = AllOf(UNROLLS, FEEDS_BACK, _FEEDS_BACK_EACH)
+BRANCHES = AllOf(UNROLLS, READS, FEEDS_BACK_EACH)
+LOOPS = AnyOf(NONLINEAR, Has("loops"))
+FEEDS_BACK_IN_TRAINING = AllOf(UNROLLS, FEEDS_BACK, FEEDS_BACK_EACH)
 LOOPS_AND_FEEDS_BACK = AllOf(FEEDS_BACK_IN_TRAINING, LOOPS)

@@ -52,6 +52,8 @@ class Method:
     """
 
     kind: ClassVar[str]
+    # Whether what computes with the kind asks any method of it, so that plug-ins can add some.
+    is_open: ClassVar[bool] = False
     # Whether candidates have such methods; baselines stand beside them.
     is_of_candidates: ClassVar[bool] = True
     selector: ClassVar[Selector | None] = None
@@ -150,11 +152,20 @@ class Method:
 
     def is_nonlinear_part(self) -> bool:
         """Whether it makes the forecast a nonlinear function of what is read."""
-        return False
+        return self._has("nonlinear")
 
     def needs_loop(self) -> bool:
-        """Whether training with it has to walk over time step by step, even for a linear cell."""
-        return self.is_nonlinear_part()
+        """Whether training with it has to walk over time step by step, even for a linear cell.
+
+        Where only a setting with `loops` decides, or a nonlinear part. A strategy overrides it that
+        needs the loop and does not open it to others.
+        """
+        return self.is_nonlinear_part() or self._has("loops")
+
+    def _has(self, effect: str) -> bool:
+        values = {own.name: getattr(self, own.field) for own in self.settings}
+        found = (own.with_effect(effect) for own in self.settings)
+        return any(condition.holds(values) for condition in found if condition)
 
     def phrase(self) -> str:
         """The method in the description of a candidate, a few words, or ""."""
@@ -250,7 +261,7 @@ class Core(Method):
             cls.is_recurrent = not cls.reads_whole_window
 
     def is_nonlinear_part(self) -> bool:
-        return not self.is_linear
+        return not self.is_linear or super().is_nonlinear_part()
 
     @property
     def context_steps(self) -> int | None:

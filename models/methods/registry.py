@@ -30,8 +30,16 @@ _is_loaded = False
 def register(method: type[Method]) -> None:
     """Take in a method by its kind and name, as its class is made.
 
-    Raises ValueError where another class of that kind has the name.
+    Raises ValueError where another class of that kind has the name, and for a method outside of
+    this package whose kind computes nothing but what this package declares.
     """
+    if is_added(method) and not method.is_open and method.kind in _own_kinds():
+        kinds = sorted({known.kind for known in methods() if known.is_open})
+        raise ValueError(
+            f"a plug-in can add methods of the kinds {', '.join(kinds)}, each derived from the "
+            f"base of its kind, but {method.__module__}.{method.__qualname__} is another "
+            f"{method.kind}, which nothing would compute"
+        )
     known = _registered.setdefault((method.group(), method.name), method)
     if (known.__module__, known.__qualname__) != (method.__module__, method.__qualname__):
         raise ValueError(
@@ -39,6 +47,15 @@ def register(method: type[Method]) -> None:
             f"{method.__qualname__} has the name {method.name!r} of {known.__module__}."
             f"{known.__qualname__}; choose another"
         )
+
+
+def _own_kinds() -> set[str]:
+    return {method.kind for method in methods() if not is_added(method)}
+
+
+def is_added(method: type[object]) -> bool:
+    """Whether it is declared outside of this package, by a plug-in."""
+    return method.__module__.partition(".")[0] != __name__.partition(".")[0]
 
 
 def load_methods() -> None:

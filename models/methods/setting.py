@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import IntEnum, auto
 from typing import TYPE_CHECKING, Any
 
-from models.methods.condition import ALWAYS, Condition
+from models.methods.condition import ALWAYS, Above, Condition, Is
 from models.methods.values import OFF_ON, Choices, Domain, Flag, Names, Scalar, Values
 
 if TYPE_CHECKING:
@@ -62,6 +62,10 @@ class Setting:
     stage: when it is sampled.
     ablation: what a candidate is without it. None for a setting that says how much there is of
         something, or how large it is: no candidate is without it.
+    nonlinear: with which of its values the forecast is a nonlinear function of what is read; True
+        for all beyond the neutral one. Where one is sampled, linear strategies are not.
+    loops: the same for values with which training walks over time step by step, even for a linear
+        cell: strategies that need the loop are sampled beside them.
     is_stored: whether a forecaster computes with it: then it is kept among the weights.
     most: the largest value that fits a training span of so many steps, given the domains of the
         settings before; None where it takes no part of the span, or where that is no rule of its.
@@ -80,9 +84,24 @@ class Setting:
     when: Condition = ALWAYS
     stage: Stage | None = None
     ablation: Ablation | None = None
+    nonlinear: bool | tuple[Scalar, ...] = False
+    loops: bool | tuple[Scalar, ...] = False
     is_stored: bool = False
     most: Callable[[int, Mapping[str, Domain]], int] | None = None
     suits: Callable[[SeriesProperties], Domain | None] | None = None
+
+    def with_effect(self, effect: str) -> Condition | None:
+        """Whether it has a value with an effect, "nonlinear" or "loops"; None where it can't."""
+        values: bool | tuple[Scalar, ...] = getattr(self, effect)
+        if values is True:
+            match self.values:
+                case Flag():
+                    values = (True,)
+                case Names(names):
+                    values = tuple(name for name in names if name != self.neutral)
+                case _:
+                    return Above(self.name, float(self.neutral or 0))
+        return Is(self.name, values) if values else None
 
 
 def setting(

@@ -159,6 +159,11 @@ def largest(domain: Domain) -> int | float:
     return max(_numbers(domain)) if isinstance(domain, Choices) else domain.high
 
 
+def outermost(domain: Domain) -> tuple[Scalar, ...]:
+    """The values between which all others of a domain lie; all values of choices."""
+    return domain.values if isinstance(domain, Choices) else (domain.low, domain.high)
+
+
 def _numbers(choices: Choices) -> list[int | float]:
     return [value for value in choices.values if not isinstance(value, str)]
 

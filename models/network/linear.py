@@ -82,8 +82,8 @@ class LinearRun:
         # component alone leads to after j steps.
         value = self.transition.shape[1]
         later = torch.nn.functional.pad(forecasts_of[:, value, :-1], (1, 0))
-        echo: Tensor = _Convolve.apply(feedback_noise, later)  # type: ignore[no-untyped-call]
-        return forecast + echo
+        response: Tensor = _Convolve.apply(feedback_noise, later)  # type: ignore[no-untyped-call]
+        return forecast + response
 
     def _autonomous_run(self, context: Tensor, steps: int) -> Tensor:
         states = powers_after(self.injection, self.transition, context.shape[2])
@@ -118,7 +118,7 @@ class EstimatedRun:
     """The matrices of a population whose state is estimated by least squares; all differentiable.
 
     An autonomous linear forecaster puts out y_t = s A^t H + d, which is linear in the state s in
-    which it starts. Instead of reading its warm-up from a state of zero, whose echo takes long to
+    which it starts. Instead of reading its warm-up from a state of zero, whose trace takes long to
     die away where modes live long, it takes the state whose outputs lie closest to the warm-up's
     values, and runs on. Training then moves the modes alone, the states being projected out: the
     method of variable projection (Golub & Pereyra 1973).

@@ -7,12 +7,13 @@ from typing import Self
 import torch
 from torch import Generator, Tensor
 
+from models.network.options.learning import TimeReversal
 from models.network.options.segments import padded
 from models.tensors import MemberTimeChannel, PerMember, TimeMemberBatchChannel
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.squared_error import SquaredError
-from models.training.options.augmentation import Factors, TimeReversal
-from models.training.options.noise import VALUE_NOISES, MemberNoise
+from models.training.options.augmentation import Factors
+from models.training.options.noise import MemberDraws, Place, noises_at
 from models.training.trained_network import TrainedNetwork
 
 
@@ -157,8 +158,8 @@ class Batches:
         steps, batch = subsequences.shape.whole_steps, candidates[0].optimiser.batch_size
         size = (steps, batch, channels)
         self.noises = [
-            MemberNoise([c[kind].std for c in candidates], size, axis=1, device=values.device)
-            for kind in VALUE_NOISES
+            MemberDraws([noises_at(place, c) for c in candidates], size, 1, values.device)
+            for place in (Place.READ, Place.FEEDBACK, Place.FORECAST, Place.TARGET)
         ]
         shape = (steps, members, batch, channels)
         self.reads = torch.empty(shape, device=values.device)

@@ -1,7 +1,6 @@
 """What a cohort's free runs read at each position, and where the gradient flows through it."""
 
 from collections.abc import Mapping, Sequence
-from copy import copy
 
 import torch
 from torch import Generator, Tensor
@@ -9,14 +8,16 @@ from torch import Generator, Tensor
 from models.network.forecaster import Forecaster
 from models.network.options.segments import padded
 from models.network.walk import free_run
-from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter
+from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter, PerMember
 from models.training.forcing.forcing import DataAsDemonstrator, Forcing, Pushforward
 from models.training.losses.growth import DISPLACEMENT, LEAST_ENERGY
 from models.training.trained_network import TrainedNetwork
 
 
-class CohortForcing:
+class CohortForcing(PerMember):
     """The schedules of a cohort's members, None for a member whose runs are free."""
+
+    by_member = ("schedules", "pushforward", "stops_gradient", "shares")
 
     def __init__(self, candidates: Sequence[TrainedNetwork], device: torch.device) -> None:
         self.device = device
@@ -37,7 +38,9 @@ class CohortForcing:
         self.stops_gradient = torch.tensor(
             [c[DataAsDemonstrator].data_as_demonstrator for c in candidates]
         )
-        self.shares: Tensor | None = None
+        # By member, and then as `draw` returns them.
+        size = (self.rollout, self.batch, 1) if any(self.schedules) else (0,)
+        self.shares = torch.zeros(len(candidates), *size, device=device)
 
     def adapting(self, step: int) -> list[int]:
         """The members whose schedules have the growth of errors measured before a step."""
@@ -51,19 +54,16 @@ class CohortForcing:
         """
         if not any(self.schedules):
             return None
-        if self.shares is None:
-            size = (self.rollout, len(self.schedules), self.batch, 1)
-            self.shares = torch.zeros(size, device=self.device)
         for member, schedule in enumerate(self.schedules):
             if schedule is None:
                 continue
             share = schedule.share(step)
             if schedule.forcing.draws:
                 drawn = torch.rand(self.rollout, self.batch, generator=generators[member])
-                self.shares[:, member, :, 0] = (drawn < share).float()
+                self.shares[member, :, :, 0] = (drawn < share).float()
             else:
-                self.shares[:, member, :, 0] = torch.as_tensor(share).view(-1, 1)
-        return self.shares
+                self.shares[member, :, :, 0] = torch.as_tensor(share).view(-1, 1)
+        return self.shares.transpose(0, 1)
 
     def passes(self) -> Tensor:
         """Whether gradients flow through a value fed back, `[rollout time, member, 1, 1]`, or 0."""
@@ -77,14 +77,6 @@ class CohortForcing:
             schedule = self.schedules[member]
             if schedule is not None:
                 schedule.observe(factor, step)
-
-    def keep(self, rows: Sequence[int]) -> None:
-        """Go on with the members at these positions only; a twin has a schedule of its own."""
-        self.schedules = [copy(self.schedules[i]) for i in rows]
-        chosen = torch.tensor(rows, dtype=torch.long)
-        self.pushforward = self.pushforward[chosen]
-        self.stops_gradient = self.stops_gradient[chosen]
-        self.shares = None
 
 
 def growth_of_errors(

@@ -1,45 +1,13 @@
 """A candidate that is a network: an architecture, and how it is trained."""
 
-from abc import abstractmethod
-from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Generic, TypeVar
+from collections.abc import Hashable
 
-from models.methods import MethodSet
-from models.network.architecture import Architecture
+from models.cohort import BaseCandidate
 from models.network.cells.cell import Cell
 from models.network.options.segments import padded
 from models.training.losses.growth import GrowthPenalty
 from models.training.losses.squared_error import Rollout, SquaredError, Stateful
-from models.training.options.optimiser import Optimiser, Restarts
-
-
-class BaseCandidate(MethodSet):
-    """What one trial samples: the configured methods of a network or of a closed form."""
-
-    @cached_property
-    def architecture(self) -> Architecture:
-        """The methods that a free run depends on."""
-        return Architecture(tuple(method for method in self if method.shapes_forecast))
-
-    @property
-    def restarts(self) -> int:
-        """Initialisations tried within a replica."""
-        return self[Restarts].restarts
-
-    @property
-    @abstractmethod
-    def least_steps(self) -> int:
-        """The fewest values that a training span must have."""
-
-    @abstractmethod
-    def description(self) -> str:
-        """The candidate in a few words."""
-
-    def cohort_key(self) -> Hashable:
-        """What must be equal for two candidates to train as one batched computation."""
-        return self.shared_settings()
+from models.training.options.optimiser import Optimiser
 
 
 class TrainedNetwork(BaseCandidate):
@@ -139,31 +107,3 @@ class TrainedNetwork(BaseCandidate):
         parts = [cell.name, layers + cell.size(), *(m.phrase() for m in architecture)]
         parts += [rollout.phrase()] if rollout else []
         return ", ".join(part for part in parts if part)
-
-
-C_co = TypeVar("C_co", bound=BaseCandidate, covariant=True)
-C = TypeVar("C", bound=BaseCandidate)
-
-
-@dataclass(frozen=True)
-class Member(Generic[C_co]):
-    """A candidate to be trained or fitted once.
-
-    series: the row of the data that it learns from. seed: it fixes the initialisation, the
-    subsequences and the noise, and nothing else does.
-    """
-
-    candidate: C_co
-    series: int
-    seed: int
-
-
-def checked_cohort(members: Sequence[Member[BaseCandidate]], kind: type[C]) -> C:
-    """The first candidate of a cohort; ValueError where the members can't form one."""
-    if not members:
-        raise ValueError("a cohort must have at least one member, but got none")
-    candidate = members[0].candidate
-    if any(m.candidate.cohort_key() != candidate.cohort_key() for m in members):
-        raise ValueError("members of a cohort must have equal cohort keys, but got several")
-    assert isinstance(candidate, kind)
-    return candidate

@@ -6,21 +6,28 @@ from math import prod
 import torch
 from torch import Generator, Tensor
 
+from models.cohort import Member, checked_cohort
 from models.network.forecaster import Forecaster
 from models.network.options.segments import fold
 from models.network.options.shape import Scaling
 from models.network.parameters import FIXED, INCREMENT_STD, under
 from models.network.walk import free_run
-from models.tensors import MemberBatchTimeChannel, MemberParameter, MemberTimeChannel, in_company
+from models.tensors import (
+    MemberBatchTimeChannel,
+    MemberParameter,
+    MemberTimeChannel,
+    PerMember,
+    in_company,
+)
 from models.training.batches import Batches, Subsequences, SubsequenceShape
 from models.training.cohort_forcing import CohortForcing, growth_of_errors
 from models.training.gradient import LinearGradient, UnrolledGradient, training_plan
 from models.training.objective import Objective
 from models.training.options.augmentation import Factors
 from models.training.options.averaging import Averages
-from models.training.options.noise import Dropout, DropoutMasks, MemberNoise, StateNoise
+from models.training.options.noise import Dropout, MemberDraws, Place, noises_at
 from models.training.options.optimiser import AdamW
-from models.training.trained_network import Member, TrainedNetwork, checked_cohort
+from models.training.trained_network import TrainedNetwork
 
 # Subsequences on which the training loss is measured when restarts are compared.
 LOSS_SUBSEQUENCES = 16
@@ -28,7 +35,7 @@ LOSS_SUBSEQUENCES = 16
 GROWTH_SUBSEQUENCES = 4
 
 
-class Trainer:
+class Trainer(PerMember):
     """Trains the members of one cohort together; a member's numbers are as if it were alone.
 
     `values` `[series, time, channel]` are training spans, scaled.
@@ -37,6 +44,19 @@ class Trainer:
 
     Raises ValueError where the members can't form a cohort or the span is too short for them.
     """
+
+    by_member = (
+        "members",
+        "generators",
+        "values",
+        "weights",
+        "subsequences",
+        "factors",
+        "forcing",
+        "averages",
+        "optimiser",
+        "stream_state",
+    )
 
     def __init__(
         self, members: Sequence[Member[TrainedNetwork]], values: Tensor, device: str = "cpu"
@@ -87,18 +107,8 @@ class Trainer:
 
         Raises ValueError where nothing would be left.
         """
-        if not members:
-            raise ValueError("at least one member must be kept, but got none")
-        rows = in_company(members)
+        super().keep(in_company(members))
         self.count = len(members)
-        # Copies, since a twin that drew from its member's own generator would change its numbers.
-        self.members = [self.members[i] for i in rows]
-        self.generators = [self.generators[i].clone_state() for i in rows]
-        for part in (self.subsequences, self.factors, self.forcing, self.averages, self.optimiser):
-            part.keep(rows)
-        self.values = self.values[rows].clone()
-        self.stream_state = self.stream_state[rows].clone()
-        self.weights = self.weights[rows].clone()
         self._bind()
 
     @torch.no_grad()
@@ -204,10 +214,10 @@ class Trainer:
         batch, branches, cell = candidate.optimiser.batch_size, candidate.branches, candidate.cell
         hidden = (slots, layers, batch, cell.output_units)
         state = (slots, layers, batch, cell.state_units)
-        rates = [c[Dropout].rate for c in candidates]
-        self.dropout = DropoutMasks(rates, hidden, 2, device, shared=branches)
-        stds = [c[StateNoise].std for c in candidates]
-        self.state_noise = MemberNoise(stds, state, 2, device, shared=branches)
+        dropping = [[c[Dropout]] if c[Dropout].rate > 0.0 else [] for c in candidates]
+        self.dropout = MemberDraws(dropping, hidden, 2, device, shared=branches, neutral=1.0)
+        noisy = [noises_at(Place.STATE, c) for c in candidates]
+        self.state_noise = MemberDraws(noisy, state, 2, device, shared=branches)
         self.gradient: LinearGradient | UnrolledGradient
         if candidate.is_linear and (
             forecaster.width == 1 or candidate.architecture.estimates_state
@@ -259,7 +269,7 @@ def training_bytes(candidate: TrainedNetwork) -> int:
     slots, batch = len(training_plan(candidate)), batch_size * candidate.branches
     # Per hidden unit: one number in a mask and in a norm, three in a head's layer, in the noise of
     # a state as many as the state has, at most two.
-    noisy = 2 * (candidate[StateNoise].std > 0.0)
+    noisy = 2 * bool(noises_at(Place.STATE, candidate))
     in_layer = (candidate[Dropout].rate > 0.0) + architecture.has_layer_norm + noisy
     of_units = in_layer * architecture.layers + 3 * (architecture.head_layers + 1)
     per_step = cell.units * of_units + cell.kept_numbers * architecture.layers

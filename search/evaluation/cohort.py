@@ -13,11 +13,11 @@ import torch
 
 from models.candidate import Candidate, free_run, learner_of
 from models.checkpoint import Checkpoint
+from models.cohort import Member
 from models.diagnostics.scores import score
 from models.diagnostics.verdict import verdict
 from models.network.options.shape import Scaling
 from models.tensors import in_company
-from models.training.trained_network import Member
 from models.version_1 import seed_key
 from search.evaluation.results import (
     EXAMPLE_CONTEXT_STEPS,

@@ -7,8 +7,8 @@ from statistics import median
 
 from models.candidate import Candidate
 from models.closed_form.closed_form import FittedForm
+from models.network.options.learning import TimeReversal
 from models.training.gradient import training_plan
-from models.training.options.augmentation import TimeReversal
 from models.training.trained_network import TrainedNetwork
 from search.running.finishing import KEPT_SHARE
 from search.study.definition import Search

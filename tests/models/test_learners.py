@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from models.candidate import AnyForecaster, Candidate, free_run, learner_of, member_bytes
 from models.closed_form.fitting import Fitting
-from models.training.trained_network import Member
+from models.cohort import Member
 from models.training.trainer import Trainer
 
 SPAN, WINDOW = 60, 6

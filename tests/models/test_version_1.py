@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from torch import Generator
 
 from models.candidate import candidate_of, from_plain
+from models.cohort import Member
 from models.methods import Choices
 from models.methods.registry import methods_of
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from models.version_1 import seed_key, settings_of
 from search.evaluation import initialisation_seed

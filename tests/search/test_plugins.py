@@ -49,7 +49,7 @@ WAVES = dedent(
         stage = Stage.OPTIMISER
         applies = TRAINED
 
-        idle: bool = flag("Whether nothing is done.", searched=False)
+        idle: bool = flag("Whether nothing is done.")
     """
 )
 STUDY = """
@@ -108,7 +108,7 @@ def test_a_source_and_a_method_of_a_plugin_are_accepted_in_a_study_file(tmp_path
     read = python(folder, "-c", READ, "study.toml")
     assert read.code == 0, read.err
     stored = read.json
-    assert stored["series"] == {"source": "square", "half_period": 7}
+    assert stored["series"] == {"source": "square", "half_period": 7, "period": None}
     assert stored["space"]["idle"] == [False, True]
     assert stored["plugins"] == {NAME: "1.2"}
     (folder / "study.toml").write_text(STUDY.replace("half_period = 7", 'half_period = "7"'))
@@ -147,6 +147,33 @@ from models.training.losses.loss import Loss
 class Taken(Loss, name="taken"):
     weight: float = setting(Real(0, 1), Choices((0.5,)), "A weight.", name="NAME", neutral=0.0)
 """
+NOT_NEUTRAL = """
+from models.methods import Choices, Method, Real, Stage, setting
+
+class Bold(Method, name="bold"):
+    kind = "invented"
+    stage = Stage.NOISE
+    boldness: float = setting(Real(0, 1), Choices((0.5,)), "How bold.")
+"""
+CLOSED = """
+from models.methods import Method, Stage, flag
+
+class OtherNorm(Method, name="other_norm"):
+    kind = "norm"
+    stage = Stage.SIZE
+    other_norm: bool = flag("Whether nothing is normalised.")
+"""
+OVERRIDES = """
+from models.methods import Method, Stage, flag
+
+class Bent(Method, name="bent"):
+    kind = "invented"
+    stage = Stage.NOISE
+    bent: bool = flag("Whether all is bent.")
+
+    def is_nonlinear_part(self):
+        return self.bent
+"""
 TAKEN = "a setting must not have the name of a parameter that selects a method or a preset"
 
 
@@ -161,6 +188,12 @@ TAKEN = "a setting must not have the name of a parameter that selects a method o
         (TAKEN_NAME.replace("NAME", "cell"), TAKEN),
         (TAKEN_NAME.replace("NAME", "forcing"), "but taken has 'forcing'"),
         (TAKEN_NAME.replace("NAME", "preset"), f"{NAME} 1.2 can't be used: broken raises ValueErr"),
+        (
+            NOT_NEUTRAL,
+            "must have a neutral value, or be a searched one of a method that a selector",
+        ),
+        (CLOSED, "broken.OtherNorm is another norm, which nothing would compute"),
+        (OVERRIDES, "must leave is_nonlinear_part as it is"),
     ],
     ids=[
         "missing",
@@ -171,6 +204,9 @@ TAKEN = "a setting must not have the name of a parameter that selects a method o
         "setting cell",
         "setting forcing",
         "setting preset",
+        "no neutral value",
+        "closed kind",
+        "override",
     ],
 )
 def test_a_broken_plugin_is_one_clear_message(tmp_path: Path, module: str, words: str) -> None:

@@ -85,7 +85,7 @@ class ESN(
     leak_rate: float = setting(
         SHARE,
         FloatRange(0.1, 1.0),
-        "The rate at which units of an echo state network forget.",
+        "Leak rate a in s' = (1 - a) s + a tanh(...).",
         neutral=1.0,
     )
 

@@ -24,6 +24,7 @@ class Cell(Core):
     """
 
     kind = "cell"
+    is_open = True
     stage = Stage.CELL
     is_trained = True
     is_random = True
@@ -142,8 +143,8 @@ class Part:
 
     The backward step is written by hand and all buffers are made once: with networks this small,
     autograd's bookkeeping and fresh memory would cost more than the arithmetic. Weights are views
-    into the population's flat rows. Gradients are added to; theirs is contiguous memory, since a
-    product that is added to a strided view takes four times as long.
+    into the population's flat rows. Gradients accumulate in contiguous buffers, since a product
+    that is added to a strided view takes four times as long; `Unroll.end` adds them to flat rows.
     """
 
     # Weights whose transposes the backward step multiplies with, see `transposed`.

@@ -52,7 +52,7 @@ class LRU(
     )
     initial_phases: str = choice(
         ("random", "spectrum"),
-        "Where phases start: evenly over all time scales, or where the series has its power.",
+        "Initial frequencies: spread over all scales, or from the peaks of the spectrum.",
         stage=Stage.START,
         without=Ablation("first phases at random", name="phases"),
     )

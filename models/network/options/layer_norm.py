@@ -25,11 +25,11 @@ class LayerNorm(
     shapes_forecast = True
 
     layer_norm: bool = flag(
-        "Whether each layer's output is normalised over its units.", shared=True, searched=False
+        "Whether each layer's output is normalised over its units.",
+        shared=True,
+        searched=False,
+        nonlinear=True,
     )
-
-    def is_nonlinear_part(self) -> bool:
-        return self.layer_norm
 
     def phrase(self) -> str:
         return "layer norm"

@@ -81,6 +81,7 @@ class Segments(
         neutral=1,
         shared=True,
         searched=False,
+        loops=True,
         # A window of as many values, read one by one for each forecast, would cost segment^2.
         without=Ablation(
             "single values; windows of 4",
@@ -94,6 +95,7 @@ class Segments(
         "The layer that a segment passes on its way to the cell: none, linear, or with ReLU.",
         shared=True,
         searched=False,
+        nonlinear=("relu",),
         when=AllOf(RECURRENT, Above("segment_steps", 1)),
         without="none",
     )
@@ -119,12 +121,6 @@ class Segments(
     def is_parallel(self) -> bool:
         """Whether several segments are decoded from one state."""
         return self.decoding == "parallel"
-
-    def needs_loop(self) -> bool:
-        return self.segment_steps > 1
-
-    def is_nonlinear_part(self) -> bool:
-        return self.read_in == "relu"
 
     def check(self, others: MethodSet) -> None:
         if self.segment_steps == 1 and (self.read_in != "none" or self.is_parallel):

@@ -71,8 +71,6 @@ class Size(Method, name="size", rank=100):
         "Fully connected tanh layers before the linear output layer.",
         neutral=0,
         shared=True,
+        nonlinear=True,
         without=Ablation("a linear output", name="head"),
     )
-
-    def is_nonlinear_part(self) -> bool:
-        return self.head_layers > 0

@@ -18,6 +18,7 @@ class Forcing(Method):
     """
 
     kind = "forcing"
+    is_open = True
     selector: ClassVar[Selector] = Selector(
         name="forcing",
         stage=Stage.FORCING,

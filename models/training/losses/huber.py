@@ -8,9 +8,9 @@ LARGE_ERROR = 0.5
 
 
 class Huber(Loss, name="huber", label="Huber loss", source="Huber (1964)", rank=213):
-    """The Huber loss: squared where errors are small, absolute where they are large.
+    """The Huber loss: squared below an error of 0.5 training standard deviations, linear above.
 
-    e^2 / 2 below LARGE_ERROR, LARGE_ERROR (|e| - LARGE_ERROR / 2) above: a few large errors, such
+    e^2 / 2 below 0.5 training standard deviations, (|e| - 1/4) / 2 above: a few large errors, such
     as those of a rollout that has slipped out of phase, do not decide the gradient.
     """
 

@@ -39,6 +39,7 @@ class Loss(Method):
     """A term that is added to the squared errors of a free run, times its weight."""
 
     kind = "loss"
+    is_open = True
     stage = Stage.LOSS
     applies = TRAINED
 

@@ -1,4 +1,4 @@
-"""The squared error: one-step forecasts on true inputs, and the free run, in shares."""
+"""The squared error: a weighted mean of the one-step error and the free-run error."""
 
 from typing import ClassVar
 
@@ -108,12 +108,10 @@ class SquaredError(Method, name="squared_error", label="squared error", rank=202
         "Where the one-step loss is taken: over the warm-up, or beside the free run.",
         shared=True,
         searched=False,
+        loops=True,
         when=BRANCHES,
         without="one-step loss over the warm-up",
     )
-
-    def needs_loop(self) -> bool:
-        return self.teacher_span == "rollout"
 
 
 class ProfessorForcing(
@@ -174,11 +172,9 @@ class Stateful(
         "Whether the state is carried from chunk to chunk of the training span.",
         shared=True,
         searched=False,
+        loops=True,
         when=AllOf(Above("rollout_steps", 1), BRANCHES, IsNot("instance_norm", (True,))),
     )
-
-    def needs_loop(self) -> bool:
-        return self.stateful
 
     def check(self, others: MethodSet) -> None:
         if self.stateful and others.find(InstanceNorm):

@@ -5,29 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models.methods import Ablation, Choices, Method, MethodSet, Real, Stage, flag, setting
+from models.methods import Choices, Method, MethodSet, Real, Stage, flag, setting
 from models.methods.condition import DEPENDS_ON_SIGN, TRAINED
 from models.methods.values import OFF_ON
 from models.tensors import Generator, PerMember, Tensor, torch
 
 if TYPE_CHECKING:
     from models.training.batches import Subsequences
-
-
-class TimeReversal(Method, name="time_reversal", label="time reversal", rank=400):
-    """Time reversal: every other subsequence is read backwards, a closed form fits both ways."""
-
-    kind = "augmentation"
-    stage = Stage.AUGMENTATION
-
-    time_reversal: bool = flag(
-        "Whether the training span is read in both directions of time.",
-        suits=lambda series: OFF_ON if series.is_reversible else Choices((False,)),
-        without=Ablation("read forwards only", name="both ways"),
-    )
-
-    def phrase(self) -> str:
-        return "both ways in time"
 
 
 class Augmentation(Method):
@@ -37,6 +21,7 @@ class Augmentation(Method):
     """
 
     kind = "augmentation"
+    is_open = True
     stage = Stage.AUGMENTATION
     applies = TRAINED
 

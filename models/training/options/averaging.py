@@ -6,7 +6,7 @@ from typing import ClassVar
 from models.methods import FloatRange, Method, MethodSet, Selector, Stage, setting
 from models.methods.condition import TRAINED
 from models.methods.values import SHARE
-from models.tensors import MemberParameter, PerMember, torch
+from models.tensors import MemberParameter, PerMember, Tensor, torch
 from models.training.options.optimiser import Optimiser
 
 
@@ -14,6 +14,7 @@ class WeightAverage(Method):
     """An average of the weights over a fraction of training."""
 
     kind = "weight average"
+    is_open = True
     selector: ClassVar[Selector] = Selector(
         name="weight_average",
         stage=Stage.OPTIMISER,
@@ -25,8 +26,6 @@ class WeightAverage(Method):
     )
     stage = Stage.OPTIMISER
     applies = TRAINED
-    is_tail: ClassVar[bool] = False
-
     average_fraction: float = setting(
         SHARE,
         FloatRange(0.02, 0.5, log=True),
@@ -34,6 +33,14 @@ class WeightAverage(Method):
         neutral=0.1,
         searched=False,
     )
+
+    def span(self, training_steps: int) -> Tensor:
+        """The steps that are averaged over, at least one."""
+        return torch.tensor(self.average_fraction * training_steps).clamp(min=1.0)
+
+    def shares(self, training_steps: int) -> Tensor:
+        """The share of the newest weights in the average after each step, `[step]`, up to one."""
+        raise NotImplementedError
 
 
 class ExponentialAverage(
@@ -45,6 +52,9 @@ class ExponentialAverage(
     never count.
     """
 
+    def shares(self, training_steps: int) -> Tensor:
+        return torch.maximum(1.0 / _counted(training_steps), 1.0 / self.span(training_steps))
+
 
 class TailAverage(
     WeightAverage,
@@ -54,57 +64,41 @@ class TailAverage(
 ):
     """The mean of the weights over the end of training; before that, the weights themselves."""
 
-    is_tail = True
+    def shares(self, training_steps: int) -> Tensor:
+        before = (training_steps - self.span(training_steps)).floor()
+        return 1.0 / (_counted(training_steps) - before).clamp(min=1.0)
+
+
+def _counted(steps: int) -> Tensor:
+    return torch.arange(1, steps + 1, dtype=torch.float32)
 
 
 class Averages(PerMember):
-    """Each member's average of its weights after each step, or the weights themselves.
+    """Each member's average of its weights after each step; without one, the weights themselves."""
 
-    Only the members at `rows` average.
-    """
-
-    by_member = ("spans", "is_tail")
+    by_member = ("shares", "average")
 
     def __init__(self, candidates: Sequence[MethodSet], weights: MemberParameter) -> None:
-        self.training_steps = candidates[0][Optimiser].training_steps
+        steps = candidates[0][Optimiser].training_steps
         own = [candidate.find(WeightAverage) for candidate in candidates]
-        fractions = [average.average_fraction if average else 0.0 for average in own]
-        spans = torch.tensor([fraction * self.training_steps for fraction in fractions])
-        self.spans = spans.to(weights.device).clamp(min=1.0)
-        is_tail = torch.tensor([average is not None and average.is_tail for average in own])
-        self.is_tail = is_tail.to(weights.device)
-        averaged = [i for i, average in enumerate(own) if average is not None]
-        self.rows = torch.tensor(averaged, dtype=torch.long, device=weights.device)
-        self.average = weights[self.rows].clone()
+        self.is_used = any(average is not None for average in own)
+        shares = torch.ones(len(own), steps if self.is_used else 0)
+        for member, average in enumerate(own):
+            if average is not None:
+                shares[member] = average.shares(steps)
+        self.shares = shares.to(weights.device)
+        self.average = weights.clone() if self.is_used else weights[:, :0]
         self.steps_done = 0
 
     def update(self, weights: MemberParameter) -> None:
         """Take in the weights after one more step."""
+        if self.is_used:
+            newest = self.shares[:, self.steps_done].unsqueeze(1)
+            # As a step towards the latest, so that a number that is not trained stays what it is.
+            moved = self.average + (weights - self.average) * newest
+            self.average = torch.where(newest < 1.0, moved, weights)
         self.steps_done += 1
-        if not len(self.rows):
-            return
-        spans, is_tail = self.spans[self.rows], self.is_tail[self.rows]
-        count = torch.full_like(spans, float(self.steps_done))
-        begun = (count - (self.training_steps - spans).floor()).clamp(min=1.0)
-        # The newest weights' share: that of a plain mean, or more where older ones are forgotten.
-        share = torch.where(is_tail, 1.0 / begun, torch.maximum(1.0 / count, 1.0 / spans))
-        newest = share.unsqueeze(1)
-        latest = weights[self.rows]
-        # As a step towards the latest, so that a number that is not trained stays what it is.
-        moved = self.average + (latest - self.average) * newest
-        self.average = torch.where(newest < 1.0, moved, latest)
 
     def of(self, weights: MemberParameter) -> MemberParameter:
         """The weights to be scored; those given where nobody averages."""
-        if not len(self.rows):
-            return weights
-        scored = weights.clone()
-        scored[self.rows] = self.average
-        return scored
-
-    def keep(self, rows: Sequence[int]) -> None:
-        position = {int(row): place for place, row in enumerate(self.rows)}
-        kept = [(new, position[old]) for new, old in enumerate(rows) if old in position]
-        self.average = self.average[[place for _, place in kept]]
-        self.rows = torch.tensor([new for new, _ in kept], dtype=torch.long)
-        super().keep(rows)
+        return self.average if self.is_used else weights

@@ -1,10 +1,11 @@
 """Noise and dropout in training: each member draws its own, from its own generator."""
 
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from enum import Enum
+from functools import reduce
 from typing import Any, ClassVar
 
-from models.methods import Ablation, AllOf, Choices, Method, Real, Stage, setting
+from models.methods import Ablation, AllOf, Choices, Method, MethodSet, Real, Stage, setting
 from models.methods.condition import FEEDS_BACK_IN_TRAINING, LOOPS, NONLINEAR, RECURRENT, TRAINED
 from models.methods.values import NOISE
 from models.tensors import Generator, Tensor, torch
@@ -12,75 +13,102 @@ from models.tensors import Generator, Tensor, torch
 STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
 
 
-def _std(name: str, description: str, noise: str, **more: Any) -> Any:
+def _std(name: str, where: str, noise: str, **more: Any) -> Any:
     """The standard deviation of a noise, 0 for a candidate without it."""
     without = Ablation("none", name=noise)
+    description = (
+        f"Gaussian noise on {where}: its standard deviation over that of the training span."
+    )
     return setting(NOISE, STDS, description, name=name, neutral=0.0, without=without, **more)
 
 
+class Place(Enum):
+    """What a noise is added to; a member's generator draws for them in this order."""
+
+    READ = "true values that are read"
+    FEEDBACK = "forecasts that are fed back"
+    FORECAST = "forecasts, whether they are scored or fed back"
+    TARGET = "values that forecasts are compared with"
+    # Needs the loop over time: its setting is sampled where LOOPS holds, or has `loops`.
+    STATE = "the state when the next step reads it"
+
+
 class Noise(Method):
-    """Gaussian noise of training, in standard deviations of the training span."""
+    """Noise of training, which is added at one place and drawn anew for every optimiser step."""
 
     kind = "noise"
+    is_open = True
     stage = Stage.NOISE
     applies = TRAINED
+    place: ClassVar[Place]
 
+    # In standard deviations of the training span; of a state, in its own units. 0 for none.
     std: float
+
+    def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
+        """The noise of one member, from its own generator: Gaussian where nothing else is said."""
+        return torch.randn(shape, generator=generator).mul_(self.std)
+
+    def needs_loop(self) -> bool:
+        return super().needs_loop() or (self.place is Place.STATE and self.std > 0.0)
 
 
 class InputNoise(Noise, name="input_noise", label="input noise", rank=500):
-    """Noise on every true value that is read."""
+    """Gaussian noise on true values that are read, in standard deviations of the training span."""
 
-    std: float = _std("input_noise_std", "Noise on what is read.", "input noise")
+    place = Place.READ
+
+    std: float = _std("input_noise_std", "what is read", "input noise")
 
 
 class FeedbackNoise(Noise, name="feedback_noise", label="feedback noise", rank=501):
-    """Noise on every forecast that is fed back."""
+    """Gaussian noise on forecasts fed back, in standard deviations of the training span."""
+
+    place = Place.FEEDBACK
 
     std: float = _std(
         "feedback_noise_std",
-        "Noise on what is fed back.",
+        "what is fed back",
         "feedback noise",
         when=FEEDS_BACK_IN_TRAINING,
     )
 
 
 class OutputNoise(Noise, name="output_noise", label="output noise", rank=502):
-    """Noise on every forecast, whether it is scored or fed back."""
+    """Gaussian noise on all forecasts, in standard deviations of the training span."""
 
-    std: float = _std("output_noise_std", "Noise on forecasts.", "output noise")
+    place = Place.FORECAST
+
+    std: float = _std("output_noise_std", "forecasts", "output noise")
 
 
 class LabelNoise(Noise, name="label_noise", label="label noise", rank=503):
-    """Noise on every value that a forecast is compared with."""
+    """Gaussian noise on targets, in standard deviations of the training span."""
 
-    std: float = _std("label_noise_std", "Noise on targets.", "label noise")
+    place = Place.TARGET
 
-
-# In the order in which each member's generator draws them.
-VALUE_NOISES = (InputNoise, FeedbackNoise, OutputNoise, LabelNoise)
+    std: float = _std("label_noise_std", "targets", "label noise")
 
 
 class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger (2001)", rank=505):
-    """Noise on the state when the next step reads it, in units of the state.
+    """Gaussian noise on the state when the next step reads it, in units of the state.
 
     "The echo state approach": noise in the state update makes closed loops stable, at a cost in
     precision. What a layer passes upwards at the same step is left clean.
     """
 
+    place = Place.STATE
+
     std: float = setting(
         NOISE,
         STDS,
-        "Noise on the state that is carried from step to step, in units of the state.",
+        "The standard deviation of Gaussian noise on the state that is carried, in its units.",
         neutral=0.0,
         searched=False,
         when=AllOf(LOOPS, RECURRENT),
         without="none",
         name="state_noise_std",
     )
-
-    def needs_loop(self) -> bool:
-        return self.std > 0.0
 
 
 class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=504):
@@ -110,64 +138,53 @@ class Dropout(Method, name="dropout", source="Srivastava et al. (2014)", rank=50
     def needs_loop(self) -> bool:
         return self.rate > 0.0
 
+    def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
+        """Masks of one member: 0 with the rate, else 1 / (1 - rate), so that free runs need none.
 
-class MemberDraws(ABC):
+        Branches share their masks: what is matched between them should differ by what they read.
+        """
+        drawn = torch.rand(shape, generator=generator)
+        return (drawn >= self.rate).to(drawn.dtype) / (1.0 - self.rate)
+
+
+def noises_at(place: Place, candidate: MethodSet) -> list[Noise]:
+    """The noises that a candidate has at a place."""
+    own = [method for method in candidate if isinstance(method, Noise)]
+    return [noise for noise in own if noise.place is place and noise.std > 0.0]
+
+
+class MemberDraws:
     """Draws random numbers for a cohort: each member's from its own generator.
 
-    amounts: how much each member has of it; one with none takes no random number. shape: of what is
-    drawn without the member axis, which stands at `axis` in `values`. shared: an axis behind the
-    member's, along which a member's numbers are repeated, such as branches; 0 for none.
+    drawing: the methods of each member whose draws are added up; one with none takes no random
+    number, and has `neutral`. shape: of what is drawn without the member axis, which stands at
+    `axis` in `values`. shared: an axis behind the member's, along which a member's numbers are
+    repeated, such as branches; 0 for none.
     """
-
-    # What a member has that draws nothing.
-    neutral: ClassVar[float] = 0.0
 
     def __init__(
         self,
-        amounts: Sequence[float],
+        drawing: Sequence[Sequence[Noise | Dropout]],
         shape: tuple[int, ...],
         axis: int,
         device: "torch.device",
+        *,
         shared: int = 0,
+        neutral: float = 0.0,
     ) -> None:
-        self.amounts, self.shape, self.axis, self.shared = amounts, shape, axis, shared
-        self.is_used = any(amount > 0.0 for amount in amounts)
+        self.drawing, self.shape, self.axis, self.shared = drawing, shape, axis, shared
+        self.is_used = any(drawing)
         repeated = (shared,) if shared else ()
-        size = (*shape[:axis], len(amounts), *repeated, *shape[axis:]) if self.is_used else (0,)
-        self.values: Tensor = torch.full(size, self.neutral, device=device)
+        size = (*shape[:axis], len(drawing), *repeated, *shape[axis:]) if self.is_used else (0,)
+        self.values: Tensor = torch.full(size, neutral, device=device)
 
     def draw(self, generators: Sequence[Generator]) -> Tensor | None:
         """Fresh numbers, which the next call overwrites; None where no member has any."""
         if not self.is_used:
             return None
-        for member, amount in enumerate(self.amounts):
-            if amount > 0.0:
-                drawn = self.of_member(amount, generators[member])
-                own = self.values.select(self.axis, member)
+        for member, methods in enumerate(self.drawing):
+            if methods:
+                parts = [method.draw(self.shape, generators[member]) for method in methods]
+                drawn, own = reduce(torch.add, parts), self.values.select(self.axis, member)
                 own.copy_(drawn.unsqueeze(self.axis) if self.shared else drawn)
         return self.values
-
-    @abstractmethod
-    def of_member(self, amount: float, generator: Generator) -> Tensor:
-        """What one member draws, of the shape without the member axis."""
-
-
-class MemberNoise(MemberDraws):
-    """Gaussian noise; the amounts are standard deviations."""
-
-    def of_member(self, amount: float, generator: Generator) -> Tensor:
-        return torch.randn(self.shape, generator=generator).mul_(amount)
-
-
-class DropoutMasks(MemberDraws):
-    """Masks: 0 with the member's rate, else 1 / (1 - rate).
-
-    They are scaled in training so that the free run needs no scaling. Branches share their masks:
-    what is matched between them should differ by what they read alone.
-    """
-
-    neutral = 1.0
-
-    def of_member(self, amount: float, generator: Generator) -> Tensor:
-        drawn = torch.rand(self.shape, generator=generator)
-        return (drawn >= amount).to(drawn.dtype) / (1.0 - amount)

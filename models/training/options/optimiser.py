@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from models.methods import Ablation, Method, MethodSet, Stage, choice, setting
-from models.methods.condition import TRAINED, Selects
+from models.methods.condition import TRAINED
 from models.methods.values import STEPS, Choices, FloatRange, Real, Whole
 from models.tensors import MemberParameter, PerMember, Tensor, torch
 
@@ -13,7 +13,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 class Optimiser(
     Method, name="optimiser", label="AdamW", source="Loshchilov & Hutter (2019)", rank=300
 ):
-    """AdamW with gradients clipped by their norm, and how long it trains on how much at a time."""
+    """AdamW with gradient clipping; number of steps; batch size."""
 
     kind = "optimiser"
     stage = Stage.OPTIMISER
@@ -26,7 +26,7 @@ class Optimiser(
     weight_decay: float = setting(
         Real(0, 100),
         FloatRange(1e-6, 1e-1, log=True),
-        "The share of each weight that decays by a step, over the learning rate.",
+        "The weight decay: a step shrinks a weight by learning rate times this.",
         neutral=0.0,
         without="none",
     )
@@ -116,20 +116,3 @@ class AdamW(PerMember):
         weights.addcmul_(direction, rate / bias1, value=-1.0)
         for values, kept in zip(updated, before, strict=True):
             values[diverged] = kept
-
-
-class Restarts(Method, name="restarts", rank=320):
-    """Restarts: several initialisations within a replica, the best by training loss is kept."""
-
-    kind = "optimiser"
-    stage = Stage.OPTIMISER
-    applies = Selects("cell", "is_random")
-    is_always_there = True
-
-    restarts: int = setting(
-        Whole(1, 64),
-        Choices((1, 2, 4, 8)),
-        "Initialisations of which the best by training loss is kept.",
-        neutral=1,
-        without="one initialisation",
-    )

@@ -4,8 +4,9 @@ They are derived from the settings and selectors of all methods; nothing is list
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
+from typing import Any
 
 from models.methods import (
     Ablation,
@@ -19,8 +20,8 @@ from models.methods import (
     Setting,
     methods,
 )
-from models.methods.condition import ALWAYS
-from models.methods.registry import selector_values
+from models.methods.condition import ALWAYS, FEEDS_BACK_EACH, READS, among
+from models.methods.registry import is_added, selector_values
 from search.plugins import PluginError, load_plugins
 
 
@@ -69,13 +70,19 @@ def _by_name() -> Mapping[str, Parameter]:
         place = (stage, method.rank, method.settings.index(own))
         placed.append((place, _of_settings(own_by)))
     placed.sort(key=lambda pair: pair[0])
-    return {parameter.name: parameter for _, parameter in placed}
+    found: dict[str, Parameter] = {}
+    for _, parameter in placed:
+        # A condition looks at what is sampled before.
+        when = among(parameter.when, frozenset(found))
+        found[parameter.name] = replace(parameter, when=when)
+    return found
 
 
 def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Parameter:
     values = selector_values(selector)
-    if selector.searched:
-        default = tuple(method.name for method in chosen if method.searched)
+    searched = selector.searched and not all(map(is_added, chosen))
+    if searched:
+        default = tuple(m.name for m in chosen if m.searched and not is_added(m))
     else:
         default = values.names
     ablation = selector.ablation
@@ -88,7 +95,7 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         description=selector.description,
         neutral=selector.none,
         shared=selector.shared,
-        searched=selector.searched,
+        searched=searched,
         when=selector.when,
         stage=selector.stage,
         ablation=ablation,
@@ -106,13 +113,30 @@ def _of_settings(owners: Sequence[tuple[type[Method], Setting]]) -> Parameter:
                 f"but {method.name} and {other.name} ({other.__module__}) do not; give one of "
                 "them another name"
             )
-    when = _any([_both(m.presence(), own.when) for m, own in owners])
-    return Parameter(**{**vars(first), "when": when}, owners=tuple(m for m, _ in owners))
+    derived: dict[str, Any] = {"when": _any([_condition(*pair) for pair in owners])}
+    if all(is_added(m) and m.selector is None for m, _ in owners):
+        # An installed plug-in changes no space that does not name it.
+        derived |= {"searched": False, "suits": None}
+    return Parameter(**{**vars(first), **derived}, owners=tuple(m for m, _ in owners))
+
+
+def _condition(method: type[Method], own: Setting) -> Condition:
+    """When a trial samples a setting: its method applies, and its own condition holds.
+
+    A plug-in's that needs the loop over time leaves alone what goes without; freerun's say so.
+    """
+    when = _both(method.presence(), own.when)
+    if is_added(method) and (own.nonlinear or own.loops):
+        when = _both(when, READS if method.shapes_forecast else AllOf(READS, FEEDS_BACK_EACH))
+    return when
+
+
+_ALIKE = ("values", "default", "neutral", "shared", "searched", "nonlinear", "loops")
 
 
 def _shape(own: Setting) -> tuple[object, ...]:
     """What has to be equal for two settings to be one parameter."""
-    return own.values, own.default, own.neutral, own.shared, own.searched
+    return tuple(getattr(own, name) for name in _ALIKE)
 
 
 def _both(one: Condition, other: Condition) -> Condition:

@@ -15,7 +15,7 @@ from models.candidate import forecaster_of, free_run, member_bytes
 from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
-from models.training.trained_network import Member
+from models.cohort import Member
 from tests.models.closed_form.test_fitting import SERIES, SHAPES, SPAN, fitted_form, values
 
 

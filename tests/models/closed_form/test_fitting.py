@@ -14,7 +14,7 @@ from torch import Generator, Tensor
 from models.candidate import free_run
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
-from models.training.trained_network import Member
+from models.cohort import Member
 
 SERIES, SPAN = 3, 60
 SHAPES: dict[str, dict[str, Any]] = {

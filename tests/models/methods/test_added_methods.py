@@ -11,12 +11,13 @@ import optuna
 import pytest
 import torch
 from optuna.samplers import RandomSampler
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models import checkpoint
 from models.candidate import Candidate, candidate_of, free_run, from_plain, learner_of, to_plain
 from models.checkpoint import Checkpoint, CheckpointError
 from models.closed_form.closed_form import LaggedRidge, half_of_span
+from models.cohort import Member
 from models.methods import (
     Choices,
     FloatRange,
@@ -24,15 +25,22 @@ from models.methods import (
     Real,
     Scalar,
     SettingError,
+    Stage,
     Whole,
+    choice,
+    flag,
     method_named,
     methods,
     setting,
 )
+from models.methods.condition import TRAINED
 from models.network.cells.cell import BackwardStep, Layer, UnitCell
 from models.tensors import MemberBatchChannelTime, MemberBatchUnit
 from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.options.averaging import WeightAverage
+from models.training.options.noise import Noise, Place
+from models.training.trained_network import TrainedNetwork
+from models.training.trainer import Trainer
 from search.study.space import Space, complete_space, parameter_named, read_space
 from search.study.space.ablation import components, without_each
 from tests.models.methods.declaring import declared_here, without_methods
@@ -132,17 +140,60 @@ def added() -> Iterator[dict[str, type[Method]]]:
             def size(self) -> str:
                 return f"gap of {self.gap_steps}"
 
-        yield {"leaky": Leaky, "quartic": Quartic, "pairs": Pairs}
+        class Warp(Method, name="warp"):
+            """An option that bends what is read, what is forecast, or how training walks."""
+
+            kind = "warp"
+            stage = Stage.SIZE
+            applies = TRAINED
+            shapes_forecast = True
+
+            early: float = setting(
+                Real(0, 1), Choices((0.0, 0.5)), "Before.", neutral=0.0, shared=True, nonlinear=True
+            )
+            late: str = choice(
+                ("none", "bend"), "After.", stage=Stage.OUTPUT, shared=True, nonlinear=("bend",)
+            )
+
+        class Detour(Method, name="detour"):
+            """A way of training that walks over time step by step."""
+
+            kind = "detour"
+            stage = Stage.LOSS
+            applies = TRAINED
+
+            detour: bool = flag("Whether there is one.", shared=True, loops=True)
+
+        class EvenNoise(Noise, name="even_noise"):
+            """Noise on targets that is even between two bounds."""
+
+            place = Place.TARGET
+
+            std: float = setting(
+                Real(0, 1), Choices((0.0, 0.1)), "Of what.", name="even_noise_std", neutral=0.0
+            )
+
+            def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
+                return (torch.rand(shape, generator=generator) - 0.5) * (self.std * 12**0.5)
+
+        class First(WeightAverage, name="first"):
+            """The weights after the first step, for ever."""
+
+            def shares(self, training_steps: int) -> Tensor:
+                return (torch.arange(training_steps) == 0).float()
+
+        yield {m.name: m for m in (EvenNoise, First, Leaky, Quartic, Pairs, Warp, Detour)}
 
 
 def space() -> Space:
     return Space(complete_space(read_space(SMALL), TRAIN_STEPS))
 
 
-def samples(count: int) -> list[dict[str, Scalar]]:
+def samples(count: int, within: Space | None = None) -> list[dict[str, Scalar]]:
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(sampler=RandomSampler(seed=0))
-    return [space().suggest(study.ask()) for _ in range(count)]
+    within = within or space()
+    return [within.suggest(study.ask()) for _ in range(count)]
 
 
 def leaky_candidate(**more: Scalar) -> TrainedNetwork:
@@ -172,12 +223,13 @@ def test_added_methods_are_found_like_all_others(added: dict[str, type[Method]])
     assert added["leaky"] in units.owners
 
 
-def test_added_methods_leave_the_default_space_as_it_was() -> None:
+def test_added_methods_leave_the_default_space_as_it_was(added: dict[str, type[Method]]) -> None:
     """A study that does not name them goes on as it would have."""
     extended = complete_space({}, 600)
-    with without_methods("leaky", "quartic", "pairs"):
+    with without_methods(*added):
         assert list(extended.items()) == list(complete_space({}, 600).items())
-    assert not {"leaky_rate", "quartic_weight", "gap_steps"} & extended.keys()
+    own = {"leaky_rate", "quartic_weight", "gap_steps", "early", "late", "detour"}
+    assert not own & extended.keys()
 
 
 def test_a_space_samples_the_settings_of_added_methods_where_they_apply() -> None:
@@ -188,6 +240,48 @@ def test_a_space_samples_the_settings_of_added_methods_where_they_apply() -> Non
         assert ("quartic_weight" in params) == (params["rollout_steps"] == 8)
     with pytest.raises(SettingError, match="Did you mean 'leaky_rate'"):
         read_space({"leaky_rat": 0.5})
+
+
+def test_samples_with_an_added_nonlinear_part_contradict_nothing() -> None:
+    """It rules out what needs a linear network, and opens what needs the loop over time."""
+    raw = {
+        "cell": "lru",
+        "context": "state",
+        "autonomous": [False, True],
+        "state_estimate": ["recurrence", "least-squares"],
+        "residual": False,
+        "segment_steps": [1, 4],
+        "decoding": ["recurrent", "parallel"],
+        "rollout_steps": 8,
+        "warm_up_steps": 10,
+        "head_layers": 0,
+        "early": [0.0, 0.5],
+        "late": ["none", "bend"],
+        "detour": [False, True],
+        "dropout": 0.1,
+        "state_noise_std": 0.1,
+        "sign_augmentation": True,
+        "offset": False,
+    }
+    found = samples(200, Space(complete_space(read_space(raw), TRAIN_STEPS)))
+    for params in found:
+        is_bent = params["early"] == 0.5 or params.get("late") == "bend"
+        candidate = candidate_of(params)
+        assert isinstance(candidate, TrainedNetwork)
+        loops = is_bent or params.get("detour") is True or params.get("segment_steps") == 4
+        if params.get("state_estimate") == "least-squares":
+            assert not loops
+        assert ("dropout" in params) == ("sign_augmentation" in params) == is_bent
+        assert ("state_noise_std" in params) == loops
+        assert candidate.is_linear == (not loops)
+    estimated = [p for p in found if p.get("state_estimate") == "least-squares"]
+    parallel = [p for p in found if p.get("decoding") == "parallel"]
+    assert estimated
+    assert parallel
+    assert not [p for p in parallel if "detour" in p]
+    dropout = parameter_named("dropout")
+    assert dropout is not None
+    assert 'or early is above 0 or late is "bend"' in str(dropout.when)
 
 
 def test_an_added_cell_passes_the_contract_of_cells() -> None:
@@ -217,6 +311,23 @@ def test_a_network_of_added_methods_trains_and_each_setting_matters() -> None:
     for position, candidate in enumerate(candidates):
         alone, _ = trained(candidate)
         assert torch.equal(alone.weights[0], learner.weights[position])
+
+
+def test_an_added_noise_is_drawn_and_an_added_average_is_scored() -> None:
+    plain, noisy, averaged = (
+        leaky_candidate(learning_rate=0.05, **more)
+        for more in (dict[str, Scalar](), {"even_noise_std": 0.1}, {"weight_average": "first"})
+    )
+    learner, _ = trained(plain, noisy, averaged)
+    assert torch.equal(learner.weights[0], learner.weights[2])
+    assert not torch.equal(learner.weights[0], learner.weights[1])
+    assert torch.equal(learner.scored_weights[:2], learner.weights[:2])
+    for position, candidate in enumerate((plain, noisy, averaged)):
+        alone, _ = trained(candidate)
+        assert torch.equal(alone.scored_weights[0], learner.scored_weights[position])
+    begun = Trainer([Member(plain, 0, seed=5)], sine().float())
+    next(iter(begun))
+    assert torch.equal(learner.scored_weights[2], begun.weights[0])
 
 
 def test_added_methods_have_ablations() -> None:

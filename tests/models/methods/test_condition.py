@@ -17,7 +17,7 @@ from models.methods import (
     Scalar,
     Selects,
 )
-from models.methods.condition import ALWAYS
+from models.methods.condition import ALWAYS, Has, Lacks, among
 
 LINEAR = Selects("cell", "is_linear")
 GATED = Is("cell", ("gru", "lstm"))
@@ -120,3 +120,18 @@ def test_conditions_read_as_phrases() -> None:
     assert str(AllOf(GATED, Above("layers", 1))) == 'cell is "gru" or "lstm" and layers is above 1'
     assert str(AnyOf(lru, Above("noise_std", 0.5))) == 'cell is "lru" or noise_std is above 0.5'
     assert str(Selects("cell", "reads_whole_window")) == 'cell is "mlp"'
+
+
+def test_effects_of_settings_are_asked_of_the_methods() -> None:
+    """Values that make a network nonlinear are declared beside the settings, and listed nowhere."""
+    has, lacks = Has("nonlinear"), Lacks("nonlinear")
+    assert str(has) == 'head_layers is above 0 or layer_norm is true or read_in is "relu"'
+    for params in ({"head_layers": 1}, {"layer_norm": True}, {"read_in": "relu"}):
+        assert has.holds(params)
+        assert not lacks.holds(params)
+    assert lacks.holds({"head_layers": 0, "layer_norm": False, "read_in": "linear"})
+    assert has.can_hold({"layer_norm": Choices((False, True))})
+    assert not has.can_hold({"layer_norm": Choices((False,)), "head_layers": Choices((0,))})
+    assert lacks.can_hold({"head_layers": Choices((0, 1))})
+    assert not lacks.can_hold({"head_layers": Choices((1, 2))})
+    assert str(among(lacks, frozenset({"head_layers"}))) == "head_layers is not above 0"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from models.methods import Choices, Condition, Method, Names, Setting, methods
-from models.methods.condition import Above, AllOf, AnyOf, Is, IsNot, Selects
+from models.methods.condition import Above, AllOf, AnyOf, Has, Is, IsNot, Selects
 from models.methods.method import Core
 from models.methods.registry import selector_values, selectors
 from models.network.cells.cell import Cell, Layer
@@ -25,7 +25,7 @@ def names_in(condition: Condition) -> set[str]:
             return {condition.name}
         case Selects():
             return {condition.selector}
-        case AnyOf() | AllOf():
+        case AnyOf() | AllOf() | Has():
             return set().union(*(names_in(part) for part in condition.conditions))
     raise AssertionError(f"a condition that this test does not know: {condition}")
 

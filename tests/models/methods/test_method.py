@@ -30,9 +30,10 @@ from models.network.cells.cell import UnitCell
 from models.network.cells.gru import GRU
 from models.network.cells.rnn import RNN
 from models.network.options.layer_norm import LayerNorm
+from models.network.options.learning import Restarts
 from models.training.losses.loss import Loss, loss_weight
 from models.training.options.noise import Dropout, InputNoise, Noise
-from models.training.options.optimiser import Optimiser, Restarts
+from models.training.options.optimiser import Optimiser
 from search.plugins import PluginError
 from search.study.space import parameters
 from tests.models.methods.declaring import declared_here

@@ -7,12 +7,13 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from models.cohort import Member
 from models.network.architecture import Architecture
 from models.network.forecaster import Forecaster
 from models.network.plan import Step, plan
 from models.network.walk import free_run
 from models.tensors import CLIP_STD
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 
 WINDOW, STATE, WHOLE_WINDOW = (

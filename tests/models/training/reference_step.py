@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Generator, Tensor
 
+from models.cohort import Member
 from models.methods import MethodSet
 from models.network.options.shape import Scaling
 from models.tensors import MemberParameter
@@ -24,7 +25,7 @@ from models.training.options.noise import (
     StateNoise,
 )
 from models.training.options.optimiser import AdamW
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from tests.models.network.reference_network import Forced, Network, Weights, run_network
 from tests.models.training.reference_loss import further_of, growth_of, loss_of, match_of

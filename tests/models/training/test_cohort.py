@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
+from models.cohort import Member
 from models.methods.registry import methods_of
 from models.network.cells.cell import Cell
 from models.network.walk import free_run
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 
 SERIES, SPAN, STEPS = 3, 40, 4

@@ -7,10 +7,11 @@ import pytest
 import torch
 from torch import Generator
 
+from models.cohort import Member
 from models.network.forecaster import Forecaster
 from models.training.cohort_forcing import CohortForcing, growth_of_errors
 from models.training.forcing.generalised import Generalised
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 
 CPU = torch.device("cpu")

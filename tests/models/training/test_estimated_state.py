@@ -10,13 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
+from models.cohort import Member
 from models.network.forecaster import Forecaster
 from models.network.linear import LEAST_RIDGE
 from models.network.options.shape import Scaling
 from models.network.walk import free_run
 from models.tensors import CLIP_STD
 from models.training.losses.squared_error import SquaredError
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from tests.models.network.reference_network import Weights, read
 from tests.models.training.reference_step import (

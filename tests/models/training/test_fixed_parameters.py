@@ -6,9 +6,10 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
+from models.cohort import Member
 from models.methods.registry import methods_of
 from models.network.cells.cell import Cell
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 
 CELLS = {method.name: method for method in methods_of("cell") if issubclass(method, Cell)}

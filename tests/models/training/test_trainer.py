@@ -8,7 +8,8 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from models.training.trained_network import Member, TrainedNetwork
+from models.cohort import Member
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 
 

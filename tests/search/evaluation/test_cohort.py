@@ -12,8 +12,9 @@ from models.baselines.baseline import baselines
 from models.candidate import Candidate, candidate_of, forecaster_of, free_run
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
+from models.cohort import Member
 from models.methods import Scalar
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from search.evaluation import CandidateResult, Cohort, Rung, baseline_results, initialisation_seed
 from search.study.definition import StudyDefinition

@@ -6,21 +6,24 @@ import pytest
 import torch
 from torch import Generator
 
+from models.cohort import Member
 from models.training.options.averaging import Averages
-from models.training.trained_network import Member, TrainedNetwork
+from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 
 STEPS = 10
 
 
-def averages(make_candidate: Callable[..., TrainedNetwork]) -> tuple[Averages, list[torch.Tensor]]:
-    """Those of a member without, one of each kind, after each of ten steps."""
+def averages(
+    make_candidate: Callable[..., TrainedNetwork], walked: int = STEPS
+) -> tuple[Averages, list[torch.Tensor]]:
+    """Those of a member without, one of each kind, after each of `walked` of ten steps."""
     candidates = [
         make_candidate(weight_average=name, average_fraction=0.3, training_steps=STEPS)
         for name in ("none", "tail", "exponential")
     ]
     generator = Generator().manual_seed(0)
-    walk = [torch.randn(3, 5, generator=generator) for _ in range(STEPS + 1)]
+    walk = [torch.randn(3, 5, generator=generator) for _ in range(walked + 1)]
     found = Averages(candidates, walk[0])
     scored = []
     for weights in walk[1:]:
@@ -64,14 +67,14 @@ def test_averaging_keeps_fixed_parameters_exactly(
 
 
 def test_kept_members_keep_their_averages(make_candidate: Callable[..., TrainedNetwork]) -> None:
-    found, (walk, scored) = averages(make_candidate)
+    found, (walk, scored) = averages(make_candidate, STEPS - 1)
     for rows in ([2, 1], [0, 2, 2], [0]):
-        rest, _ = averages(make_candidate)
+        rest, _ = averages(make_candidate, STEPS - 1)
         rest.keep(rows)
         assert torch.equal(rest.of(walk[-1, rows]), scored[-1, rows])
         rest.update(walk[0, rows])
     found.update(walk[0])
-    rest, _ = averages(make_candidate)
+    rest, _ = averages(make_candidate, STEPS - 1)
     rest.keep([2, 1])
     rest.update(walk[0, [2, 1]])
     assert torch.equal(rest.of(walk[0, [2, 1]]), found.of(walk[0])[[2, 1]])

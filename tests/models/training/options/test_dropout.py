@@ -4,16 +4,18 @@ import pytest
 import torch
 from torch import Generator
 
-from models.training.options.noise import DropoutMasks
+from models.training.options.noise import Dropout, MemberDraws
 
 
 def generators(*seeds: int) -> list[Generator]:
     return [Generator().manual_seed(seed) for seed in seeds]
 
 
-def dropout(*rates: float, branches: int = 1) -> DropoutMasks:
+def dropout(*rates: float, branches: int = 1) -> MemberDraws:
     """Masks of 30 slots, 2 layers, 8 subsequences and 20 units."""
-    return DropoutMasks(rates, (30, 2, 8, 20), 2, torch.device("cpu"), shared=branches)
+    drawing = [[Dropout(rate=rate)] if rate else [] for rate in rates]
+    size, cpu = (30, 2, 8, 20), torch.device("cpu")
+    return MemberDraws(drawing, size, 2, cpu, shared=branches, neutral=1.0)
 
 
 def test_each_member_drops_at_its_own_rate_and_keeps_the_mean() -> None:

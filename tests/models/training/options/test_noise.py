@@ -1,10 +1,12 @@
 """Noise: each member's own, from its own generator, of its own size."""
 
+from collections.abc import Sequence
+
 import pytest
 import torch
 from torch import Generator, Tensor
 
-from models.training.options.noise import MemberNoise
+from models.training.options.noise import InputNoise, MemberDraws
 
 CPU = torch.device("cpu")
 
@@ -13,11 +15,14 @@ def generators(*seeds: int) -> list[Generator]:
     return [Generator().manual_seed(seed) for seed in seeds]
 
 
-def noise(stds: list[float], shape: tuple[int, ...] = (5, 2, 1)) -> MemberNoise:
-    return MemberNoise(stds, shape, 1, CPU)
+def noise(
+    stds: Sequence[float], shape: tuple[int, ...] = (5, 2, 1), axis: int = 1, shared: int = 0
+) -> MemberDraws:
+    drawing = [[InputNoise(std=std)] if std else [] for std in stds]
+    return MemberDraws(drawing, shape, axis, CPU, shared=shared)
 
 
-def drawn(noise: MemberNoise, *seeds: int) -> Tensor:
+def drawn(noise: MemberDraws, *seeds: int) -> Tensor:
     found = noise.draw(generators(*seeds))
     assert found is not None
     return found
@@ -65,7 +70,7 @@ def test_company_changes_nothing() -> None:
 def test_branches_share_the_noise_of_their_member() -> None:
     """As they share what it would be without branches."""
     stds, shape = (0.1, 0.2), (6, 2, 3, 4)  # slot, layer, batch, unit
-    branched = drawn(MemberNoise(stds, shape, 2, CPU, shared=3), 0, 1)
+    branched = drawn(noise(stds, shape, 2, shared=3), 0, 1)
     assert branched.shape == (6, 2, 2, 3, 3, 4)
-    plain = drawn(MemberNoise(stds, shape, 2, CPU), 0, 1)
+    plain = drawn(noise(stds, shape, 2), 0, 1)
     assert torch.equal(branched, plain.unsqueeze(3).expand_as(branched))

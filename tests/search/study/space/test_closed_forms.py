@@ -12,8 +12,8 @@ from models.closed_form.forms.nvar import NVAR
 from models.closed_form.forms.ssa import SSA
 from models.methods import Choices, Domain, Scalar, SettingError
 from models.methods.condition import TRAINED
+from models.network.options.learning import TimeReversal
 from models.network.options.shape import Residual, Scaling
-from models.training.options.augmentation import TimeReversal
 from search.errors import UsageError
 from search.study.definition import StudyDefinition
 from search.study.space import (

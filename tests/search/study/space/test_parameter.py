@@ -1,7 +1,7 @@
 """What the parameters of a space are, as it follows from the settings and selectors of methods."""
 
 from models.methods import Choices, Condition, Is, IsNot, methods
-from models.methods.condition import Above, AllOf, AnyOf, Selects
+from models.methods.condition import Above, AllOf, AnyOf, Has, Selects
 from models.methods.registry import selector_values, selectors
 from search.study.space import Parameter, parameter_named, parameters, read_domain
 
@@ -22,7 +22,7 @@ def names_in(condition: Condition) -> set[str]:
             return {condition.name}
         case Selects():
             return {condition.selector}
-        case AnyOf() | AllOf():
+        case AnyOf() | AllOf() | Has():
             return set().union(*(names_in(part) for part in condition.conditions))
     raise AssertionError(f"a condition that this test does not know: {condition}")
 

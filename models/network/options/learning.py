@@ -1,0 +1,38 @@
+"""What training and fitting have in common: both directions of time, and restarts."""
+
+from models.methods import Ablation, Choices, Method, Stage, Whole, flag, setting
+from models.methods.condition import Selects
+from models.methods.values import OFF_ON
+
+
+class TimeReversal(Method, name="time_reversal", label="time reversal", rank=400):
+    """Time reversal: every other subsequence is read backwards, a closed form fits both ways."""
+
+    kind = "augmentation"
+    stage = Stage.AUGMENTATION
+
+    time_reversal: bool = flag(
+        "Whether the training span is read in both directions of time.",
+        suits=lambda series: OFF_ON if series.is_reversible else Choices((False,)),
+        without=Ablation("read forwards only", name="both ways"),
+    )
+
+    def phrase(self) -> str:
+        return "both ways in time"
+
+
+class Restarts(Method, name="restarts", rank=320):
+    """Restarts: several initialisations within a replica, the best by training loss is kept."""
+
+    kind = "optimiser"
+    stage = Stage.OPTIMISER
+    applies = Selects("cell", "is_random")
+    is_always_there = True
+
+    restarts: int = setting(
+        Whole(1, 64),
+        Choices((1, 2, 4, 8)),
+        "Initialisations of which the best by training loss is kept.",
+        neutral=1,
+        without="one initialisation",
+    )
