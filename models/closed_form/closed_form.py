@@ -17,6 +17,7 @@ from models.cohort import BaseCandidate
 from models.methods import Domain, FloatRange, Is, Real, Stage, choice, setting
 from models.methods.method import Core
 from models.network.options.learning import TimeReversal
+from models.network.options.segments import segment_length
 from models.network.options.shape import Residual, Scaling
 from models.tensors import CLIP_STD, Generator, Tensor, torch
 
@@ -34,13 +35,18 @@ class Solutions(Protocol):
     """A factorised problem, which gives a solution for every level of its regularisation."""
 
     def at(self, level: float) -> FloatArray:
-        """Coefficients `[feature, channel]`."""
+        """Coefficients `[feature, output]`."""
         ...
 
 
 def half_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
     """What a closed form reads at most: the other half of the span is fitted, and held out."""
     return train_steps // 2 if train_steps > 2 else 0
+
+
+def _quarter_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
+    """What is forecast at once at most: it follows half of the span, and a quarter is held out."""
+    return max(train_steps // 4, 1)
 
 
 class ClosedForm(Core):
@@ -78,6 +84,10 @@ class ClosedForm(Core):
         """Numbers that a forecast is a linear function of."""
         raise NotImplementedError
 
+    def outputs(self, channels: int) -> int:
+        """Numbers that are forecast at once."""
+        return channels
+
     def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
         """Make the problem of fitting `series` `[time, channel]` easy to solve at any level."""
         raise NotImplementedError
@@ -87,7 +97,7 @@ class ClosedForm(Core):
     ) -> FloatArray:
         """Free runs `[run, steps, channel]` after `context` `[run, time, channel]`.
 
-        coefficients: `[run, feature, channel]`, of each run. What is fed back is held within the
+        coefficients: `[run, feature, output]`, of each run. What is fed back is held within the
         clip; what is returned need not be.
         """
         raise NotImplementedError
@@ -134,10 +144,23 @@ class RidgeForm(ClosedForm):
 class Lagged(ClosedForm):
     """Features are the values of the context, or what `expand` makes of them."""
 
+    # How many values are forecast at once; they are fed back together.
+    segment_steps: int = 1
+
     @property
     def lags(self) -> int:
         """How many values a forecast is made from."""
         return self.context_steps
+
+    def outputs(self, channels: int) -> int:
+        return self.segment_steps * channels
+
+    def level(self, values: FloatArray, channels: int) -> FloatArray | None:
+        """What is taken off values `[row, lag * channel]`, `[row, 1, channel]`; None for nothing.
+
+        It is added to the forecast again.
+        """
+        return None
 
     def latest(self, channels: int) -> slice:
         """Where the last values stand among the features."""
@@ -155,34 +178,66 @@ class Lagged(ClosedForm):
         return values
 
     def blocks(self, series: FloatArray, candidate: FittedForm) -> Iterator[Block]:
-        """Features and targets of all values that have enough others before them."""
+        """Features and targets of all segments that have enough values before them."""
+        channels = series.shape[1]
         for direction in candidate.directions(series):
-            for values, targets in lagged(direction, self.lags):
-                yield self.expand(values, series.shape[1], candidate.constant), targets
+            for values, targets in lagged(direction, self.lags, self.segment_steps):
+                level = self.level(values, channels)
+                if level is not None:
+                    values = _less(values, level)
+                    targets = _less(targets, level)
+                yield self.expand(values, channels, candidate.constant), targets
 
     def run(
         self, fixed: Fixed, coefficients: FloatArray, context: FloatArray, steps: int
     ) -> FloatArray:
-        runs, width = len(context), context.shape[2]
-        known = self.lags * width
-        values = np.empty((runs, known + steps * width))
+        runs, channels = len(context), context.shape[2]
+        known, width = self.lags * channels, self.outputs(channels)
+        values = np.empty((runs, known + -(-steps // self.segment_steps) * width))
         values[:, :known] = context[:, -self.lags :].reshape(runs, -1)
-        by_channel = np.ascontiguousarray(coefficients.transpose(0, 2, 1))
+        by_output = np.ascontiguousarray(coefficients.transpose(0, 2, 1))
         with np.errstate(over="ignore", invalid="ignore"):
-            for start in range(0, steps * width, width):
-                features = self.expand(values[:, start : start + known], width, 1.0)
-                forecast = np.vecdot(features[:, np.newaxis], by_channel)
+            for start in range(0, steps * channels, width):
+                read = values[:, start : start + known]
+                level = self.level(read, channels)
+                shifted = read if level is None else _less(read, level)
+                features = self.expand(shifted, channels, 1.0)
+                forecast = np.vecdot(features[:, np.newaxis], by_output)
+                if level is not None:
+                    forecast = _less(forecast, -level)
                 held = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
                 values[:, start + known : start + known + width] = held
-        return values[:, known:].reshape(runs, steps, width)
+        return values[:, known:].reshape(runs, -1, channels)[:, :steps]
 
 
 class LaggedRidge(Lagged, RidgeForm):
     """Ridge regression on what is made of the last values."""
 
+    segment_steps: int = segment_length(most=_quarter_of_span)
+    context_level: str = choice(
+        ("none", "mean", "last"),
+        "What is taken off the context, and added to the forecast: its mean, or its last value.",
+        shared=True,
+        without="nothing taken off",
+    )
+
+    def level(self, values: FloatArray, channels: int) -> FloatArray | None:
+        by_lag = values.reshape(len(values), -1, channels)
+        level: FloatArray | None = None
+        if self.context_level == "mean":
+            level = by_lag.mean(axis=1, keepdims=True)
+        elif self.context_level == "last":
+            level = by_lag[:, -1:]
+        return level
+
     def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
         latest = self.latest(series.shape[1]) if candidate[Residual].residual else None
         return Ridge.of(self.blocks(series, candidate), latest)
+
+    def phrase(self) -> str:
+        words = [f"segments of {self.segment_steps}"] if self.segment_steps > 1 else []
+        words += [f"less its {self.context_level}"] if self.context_level != "none" else []
+        return ", ".join([*words, super().phrase()])
 
 
 class FittedForm(BaseCandidate):
@@ -197,7 +252,8 @@ class FittedForm(BaseCandidate):
     @property
     def least_steps(self) -> int:
         """What follows its context within the first three quarters of the span is fitted."""
-        return max(2 * self.form.context_steps, 3)
+        ahead = self.form.outputs(channels=1)
+        return max(2 * self.form.context_steps, 3, -(-4 * (self.form.context_steps + ahead) // 3))
 
     @property
     def constant(self) -> float:
@@ -214,13 +270,26 @@ class FittedForm(BaseCandidate):
         return ", ".join(part for part in parts if part)
 
 
-def lagged(series: FloatArray, lags: int) -> Iterator[Block]:
-    """Blocks of rows: the `lags` values before each value `[row, lag * channel]`, and it."""
-    for first in range(lags, len(series), BLOCK_ROWS):
-        targets = series[first : first + BLOCK_ROWS]
-        part = series[first - lags : first + len(targets) - 1]
-        windows = np.lib.stride_tricks.sliding_window_view(part, lags, axis=0)
-        yield windows.transpose(0, 2, 1).reshape(len(targets), -1), targets
+def lagged(series: FloatArray, lags: int, ahead: int = 1) -> Iterator[Block]:
+    """Blocks of rows: `lags` values `[row, lag * channel]`, and the `ahead` values after them."""
+    last = len(series) - ahead + 1
+    for first in range(lags, last, BLOCK_ROWS):
+        rows = min(BLOCK_ROWS, last - first)
+        before = series[first - lags : first + rows - 1]
+        after = series[first : first + rows + ahead - 1]
+        yield _windows(before, lags), _windows(after, ahead)
+
+
+def _windows(values: FloatArray, steps: int) -> FloatArray:
+    """All runs of so many values, `[row, step * channel]`."""
+    windows = np.lib.stride_tricks.sliding_window_view(values, steps, axis=0)
+    return windows.transpose(0, 2, 1).reshape(len(windows), -1)
+
+
+def _less(values: FloatArray, level: FloatArray) -> FloatArray:
+    """Values `[row, step * channel]` less a level `[row, 1, channel]`."""
+    rows, _, channels = level.shape
+    return (values.reshape(rows, -1, channels) - level).reshape(rows, -1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -252,7 +321,10 @@ class Ridge:
             triangle, rows, features = torch.empty(0), 0, 0
             for block, targets in blocks:
                 rows, features = rows + len(block), block.shape[1]
-                fitted = targets if latest is None else targets - block[:, latest]
+                fitted = targets
+                if latest is not None:
+                    last = block[:, latest]
+                    fitted = targets - np.tile(last, targets.shape[1] // last.shape[1])
                 stacked = torch.from_numpy(np.concatenate([block, fitted], axis=1))
                 if rows > len(block):
                     stacked = torch.cat([triangle, stacked])
@@ -264,7 +336,7 @@ class Ridge:
             return cls(u.T @ triangle[:, features:], values, right, rows, latest)
 
     def at(self, level: float) -> FloatArray:
-        """Coefficients `[feature, channel]` of a strength, at least 0.
+        """Coefficients `[feature, output]` of a strength, at least 0.
 
         Directions that the features do not have, to rounding, get no coefficient.
         """
@@ -274,7 +346,9 @@ class Ridge:
         with one_thread():
             solution: Tensor = self.right @ (damped.unsqueeze(1) * self.left)
         if self.latest is not None:
-            solution[self.latest] += torch.eye(solution.shape[1], dtype=solution.dtype)
+            channels = self.latest.stop - self.latest.start
+            ahead = solution.shape[1] // channels
+            solution[self.latest] += torch.eye(channels, dtype=solution.dtype).repeat(1, ahead)
         return solution.numpy()
 
 

@@ -23,7 +23,7 @@ class FormForecaster:
     """A closed form for `channels` value columns, without any numbers in it.
 
     A member's numbers are what is `fixed` beforehand (most have nothing) and the `coefficients`
-    `[feature, channel]`, which are fitted.
+    `[feature, output]`, which are fitted.
     """
 
     form: ClosedForm
@@ -39,7 +39,8 @@ class FormForecaster:
     def layout(self) -> Layout:
         """Names and shapes of one member's numbers."""
         fixed = self.form.fixed_shapes(self.channels)
-        return Layout.of({**fixed, "coefficients": (self.features, self.channels)})
+        outputs = self.form.outputs(self.channels)
+        return Layout.of({**fixed, "coefficients": (self.features, outputs)})
 
     def pack(self, fixed: Fixed, coefficients: FloatArray) -> Tensor:
         """One member's row `[parameter]`."""
@@ -137,7 +138,8 @@ class Fitting(PerMember):
     @property
     def parameter_count(self) -> int:
         """Fitted numbers of one member."""
-        return self.forecaster.features * self.forecaster.channels
+        form, channels = self.forecaster.form, self.forecaster.channels
+        return self.forecaster.features * form.outputs(channels)
 
     def _problem_key(self, member: Member[FittedForm]) -> Hashable:
         """What members must have in common to share a factorisation: all but the level."""

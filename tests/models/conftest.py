@@ -37,6 +37,7 @@ LATER: dict[str, Any] = {
     "read_in": "none",
     "decoding": "recurrent",
     "parallel_segments": 1,
+    "context_level": "none",
 }
 STRATEGY: dict[str, Any] = {
     "rollout_steps": 1,

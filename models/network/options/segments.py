@@ -5,7 +5,7 @@ Lin et al. (2023), "SegRNN: segment recurrent neural network for long-term time 
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from models.methods import (
     Ablation,
@@ -52,6 +52,29 @@ def suited_segments(series: SeriesProperties) -> Choices:
     return Choices((1, *sorted(length for length in steps if 1 < length <= most)))
 
 
+def segment_length(**more: Any) -> Any:
+    """The setting that networks share with regressions on lagged values; see `setting`."""
+    return setting(
+        Whole(1, 100_000),
+        Choices((1, 4, 16)),
+        "Values, of all channels, that are forecast at once; a network also reads as many.",
+        name="segment_steps",
+        stage=Stage.CONTEXT,
+        neutral=1,
+        shared=True,
+        searched=False,
+        suits=suited_segments,
+        loops=True,
+        # A window of as many values, read one by one for each forecast, would cost segment^2.
+        without=Ablation(
+            "single values; windows of 4",
+            {"segment_steps": 1, "window_steps": 4, "window_rollout_steps": 16},
+            name="segments",
+        ),
+        **more,
+    )
+
+
 class Segments(
     Method,
     name="segments",
@@ -74,22 +97,7 @@ class Segments(
     applies = AllOf(TRAINED, READS)
     shapes_forecast = True
 
-    segment_steps: int = setting(
-        Whole(1, 100_000),
-        Choices((1, 4, 16)),
-        "Values, of all channels, that a recurrent step reads and forecasts at once.",
-        neutral=1,
-        shared=True,
-        searched=False,
-        loops=True,
-        # A window of as many values, read one by one for each forecast, would cost segment^2.
-        without=Ablation(
-            "single values; windows of 4",
-            {"segment_steps": 1, "window_steps": 4, "window_rollout_steps": 16},
-            name="segments",
-        ),
-        suits=suited_segments,
-    )
+    segment_steps: int = segment_length()
     read_in: str = choice(
         ("none", "linear", "relu"),
         "The layer that a segment passes on its way to the cell: none, linear, or with ReLU.",

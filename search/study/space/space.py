@@ -276,7 +276,7 @@ def _fit_contexts(space: dict[str, Domain], named: Mapping[str, Domain], train_s
         if not method.is_of_candidates or not method.presence().can_hold(space):
             continue
         for own in method.settings:
-            if own.most is not None:
+            if own.most is not None and own.name in space:
                 most = own.most(train_steps, space)
                 space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
         method.check_domains(space)

@@ -51,6 +51,51 @@ def test_ar_is_ridge_regression_on_lagged_values(make_candidate: Callable[..., F
         np.testing.assert_allclose(fitted(candidate, series), expected, rtol=1e-10)
 
 
+@pytest.mark.parametrize("level", ["none", "mean", "last"])
+@pytest.mark.parametrize(("ahead", "channels"), [(1, 1), (3, 2), (20, 1)])
+def test_segments_are_regressions_of_all_their_values(
+    make_candidate: Callable[..., FittedForm], level: str, ahead: int, channels: int
+) -> None:
+    """Fed back together, less the context's mean or last value of each channel."""
+    series = np.random.default_rng(3).normal(size=(90, channels)).cumsum(axis=0) / 4
+    candidate = make_candidate(
+        cell="ar", context_steps=5, ridge=0.02, segment_steps=ahead, context_level=level
+    )
+    rows = range(5, 91 - ahead)
+
+    def taken_off(context: FloatArray) -> FloatArray:
+        off: dict[str, FloatArray] = {
+            "none": np.zeros((1, channels)),
+            "mean": context.mean(axis=0, keepdims=True),
+            "last": context[-1:],
+        }
+        return off[level]
+
+    x = np.stack([(series[t - 5 : t] - taken_off(series[t - 5 : t])).ravel() for t in rows])
+    y = np.stack([(series[t : t + ahead] - taken_off(series[t - 5 : t])).ravel() for t in rows])
+    gram = x.T @ x + 0.02 * len(x) * np.eye(5 * channels)
+    expected = np.linalg.solve(gram, x.T @ y)
+    found = fitted(candidate, series)
+    np.testing.assert_allclose(found, expected, rtol=1e-6, atol=1e-9)
+    known = series
+    for _ in range(-(-7 // ahead)):
+        off = taken_off(known[-5:])
+        segment = ((known[-5:] - off).ravel() @ expected).reshape(ahead, channels) + off
+        known = np.concatenate([known, segment])
+    np.testing.assert_allclose(continued(candidate, series, 7), known[90:97], rtol=1e-6, atol=1e-9)
+
+
+def test_a_fit_of_segments_with_a_residual_is_drawn_to_the_last_value(
+    make_candidate: Callable[..., FittedForm],
+) -> None:
+    series = np.random.default_rng(4).normal(size=(60, 2))
+    candidate = make_candidate(
+        cell="nvar", units=2, degree=2, ridge=1e6, residual=True, segment_steps=3
+    )
+    run = continued(candidate, series, 8)
+    np.testing.assert_allclose(run, np.tile(series[-1], (8, 1)), atol=1e-3)
+
+
 def test_ar_recovers_the_coefficients_that_made_a_series(
     make_candidate: Callable[..., FittedForm],
 ) -> None:
