@@ -133,7 +133,7 @@ def _with_segments(cell: str) -> list[Preset]:
     return [
         _attempt(
             f"{cell}-segments",
-            f"not of the report: multi-step by an {label} whose four inputs are segments of "
+            f"not of the report: multi-step by {label} cells whose four inputs are segments of "
             f"{SEGMENT_STEPS} values",
             {**SEGMENTS, "cell": cell},
             is_attempt=False,
