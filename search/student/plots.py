@@ -25,8 +25,7 @@ _BLAMED = (
     "multi-step",
     "residual",
     "recursive-three-loss",
-    "professor-forcing",
-    "warmed-up",
+    "rnn-symmetric",
 )
 
 
