@@ -28,7 +28,7 @@ from search.cli.resuming import create_or_resume
 from search.running.worker import BEAT_SECONDS, Worker
 from search.storage.opening import LEASE_SECONDS, open_storage
 from search.storage.study_store import StudyStore
-from search.study.definition import StudyDefinition
+from search.study.definition import RECORDED, StudyDefinition
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData
 
@@ -199,7 +199,7 @@ def soak(url: str, plan: Plan, server: Postgres | None) -> Findings:
 
 
 def _definition(plan: Plan) -> StudyDefinition:
-    plain = read_study_file(STUDY_FILE).definition.model_dump(mode="json", exclude={"plugins"})
+    plain = read_study_file(STUDY_FILE).definition.model_dump(mode="json", exclude={*RECORDED})
     plain["search"] |= {"trials": plan.trials, "minutes": None}
     plain["space"] |= {"training_steps": plan.training_steps}
     return StudyDefinition.model_validate(plain)

@@ -9,6 +9,7 @@ from typing import Any
 
 from models.methods import MethodSet, Scalar
 from models.network.architecture import Architecture
+from models.network.options.context import Context
 
 # The fields of an architecture; all others are those of a strategy.
 _ARCHITECTURE = frozenset(
@@ -99,7 +100,9 @@ def seed_key(candidate: MethodSet, restarts: int) -> dict[str, Any]:
                 continue
             known = name in _ARCHITECTURE or name in _STRATEGY
             (fields if known else later)[name] = value
-    fields["context_steps"] = core.context_steps
+    # As it was asked for: networks that read segments read whole ones.
+    context = core.find(Context)
+    fields["context_steps"] = core.context_steps if context is None else context.steps
     key: dict[str, Any] = {
         "architecture": {name: v for name, v in fields.items() if name in _ARCHITECTURE},
         "strategy": {name: v for name, v in fields.items() if name not in _ARCHITECTURE},

@@ -48,7 +48,7 @@ SETTINGS: dict[str, Scalar] = {
     "ssa_window": 100,
 }
 # They make no product of a closed form larger.
-NO_SIZES = {"warm_up_steps", "fan_in", "delay_stride"}
+NO_SIZES = {"warm_up_steps", "fan_in", "delay_stride", "segment_steps", "context_level"}
 GRU = candidate_of(SETTINGS)
 
 

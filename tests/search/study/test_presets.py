@@ -187,7 +187,10 @@ def test_professor_forcing_adds_only_the_match_to_teacher_forcing() -> None:
 @pytest.mark.parametrize("name", ["report", "report-clean"])
 def test_the_studies_of_the_report_give_every_preset_enough(name: str) -> None:
     definition = read_study_file(STUDIES / f"{name}.toml").definition
-    assert all(preset.trials >= 50 for preset in definition.presets.values())
+    for preset in PRESETS:
+        if preset.name in definition.presets:
+            least = 30 if preset.is_attempt else 5
+            assert definition.presets[preset.name].trials >= least, preset.name
     assert definition.search.sampler == "random"
     assert definition.search.pruner == "none"
     assert smallest(definition.space["training_steps"]) == 200
