@@ -115,6 +115,7 @@ def _plain(definition: StudyDefinition, rows: int | None, found: Estimate) -> di
 
 
 def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> None:
+    from models.network.options.segments import suited_segments
     from search.analysis.wording import shown_properties
 
     search, task = definition.search, definition.task
@@ -127,6 +128,8 @@ def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> No
     if definition.properties is not None:
         for name, said in shown_properties(definition.properties):
             typer.echo(f"           {name.lower()}: {said}")
+        choices = suited_segments(definition.properties).to_plain()
+        typer.echo(f"           segments to try: segment_steps = {choices}")
     minutes = "" if search.minutes is None else f" or {search.minutes:g} minutes"
     typer.echo(f"  budget   {search.trials} trials{minutes}, each on {search.replicas} replicas")
     if definition.presets:

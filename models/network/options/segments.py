@@ -39,7 +39,7 @@ LARGEST_SHARE = 1 / 16
 
 
 def suited_segments(series: SeriesProperties) -> Choices:
-    """The default choices of `segment_steps`: single values, and shares of the period.
+    """Choices of `segment_steps` to try on a series: single values, and shares of the period.
 
     Where the series has none, powers of two.
     """
@@ -63,7 +63,6 @@ def segment_length(**more: Any) -> Any:
         neutral=1,
         shared=True,
         searched=False,
-        suits=suited_segments,
         loops=True,
         # A window of as many values, read one by one for each forecast, would cost segment^2.
         without=Ablation(

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from models.methods import Choices, Method, MethodSet, Real, Stage, flag, setting
 from models.methods.condition import DEPENDS_ON_SIGN, TRAINED
-from models.methods.values import OFF_ON
 from models.tensors import Generator, PerMember, Tensor, torch
 
 if TYPE_CHECKING:
@@ -66,7 +65,6 @@ class SignAugmentation(Augmentation, name="sign_augmentation", label="sign augme
     sign_augmentation: bool = flag(
         "Whether half of the subsequences are read upside down.",
         searched=False,
-        suits=lambda series: OFF_ON if series.is_sign_symmetric else None,
         when=DEPENDS_ON_SIGN,
     )
 

@@ -145,7 +145,7 @@ def test_a_file_that_goes_on_with_a_stored_study_keeps_what_neither_named() -> N
 
     raw = json.loads(file({"batch_size": [8]}).model_dump_json())
     raw["space"]["restarts"] = [1, 2]  # as if the default had been another
-    del raw["space"]["segment_steps"]  # as if this parameter had come with a later version
+    del raw["space"]["label_noise_std"]  # as if this parameter had come with a later version
     stored = StudyDefinition.model_validate_json(json.dumps(raw))
     for space in ({"batch_size": [8]}, {"batch_size": [8], "restarts": [1, 2]}):
         assert file(space).continuing(stored).space == stored.space

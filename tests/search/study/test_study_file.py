@@ -3,7 +3,6 @@ from pathlib import Path
 
 import pytest
 
-from models.network.options.segments import suited_segments
 from search.errors import SeriesError, StudyFileError, UserError
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition, read_study_file
@@ -68,10 +67,10 @@ def test_the_defaults_of_a_file_follow_its_series(write: Write) -> None:
     found = read_study_file(write(GOOD)).definition
     assert found.properties is not None
     assert found.properties.is_wave
-    assert found.space["segment_steps"] == suited_segments(found.properties)
-    assert "sign_augmentation" in found.space
+    assert found.space["time_reversal"].to_plain() == [False, True]
     known = read_study_file(write(HEAD + SINE + "period = [24, 168]\n" + TASK)).definition
-    assert known.space["segment_steps"].to_plain() == [1, 6, 12, 24]
+    assert known.properties is not None
+    assert known.properties.periods == (24.0, 168.0)
     named = read_study_file(write(GOOD + "[space]\nsegment_steps = 7\n")).definition
     assert named.space["segment_steps"].to_plain() == [7]
     assert named.named == ("segment_steps",)

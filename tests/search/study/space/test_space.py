@@ -8,6 +8,7 @@ from models.diagnostics.properties import SeriesProperties
 from models.methods import Choices, FloatRange, IntRange, SettingError, largest
 from models.methods.condition import TRAINED
 from models.network.options.context import Window
+from models.network.options.segments import suited_segments
 from models.training.trained_network import TrainedNetwork
 from search.study.space import (
     Parameter,
@@ -65,22 +66,16 @@ def test_what_is_outside_of_the_default_space_is_searched_where_it_is_named() ->
 def test_choices_of_segments_follow_the_period(
     series: SeriesProperties, choices: list[int]
 ) -> None:
-    space = complete_space({}, LONG, series)
-    assert space["segment_steps"].to_plain() == choices
-    assert complete_space({"segment_steps": Choices((5,))}, LONG, series)["segment_steps"] == (
-        Choices((5,))
-    )
+    assert suited_segments(series).to_plain() == choices
 
 
-def test_symmetries_are_searched_where_the_series_may_have_them() -> None:
+def test_a_symmetry_is_searched_where_the_series_may_have_it() -> None:
     may = complete_space({}, 600, SeriesProperties(600))
-    assert may["sign_augmentation"] == may["time_reversal"] == Choices((False, True))
-    has_none = SeriesProperties(600, is_sign_symmetric=False, is_reversible=False)
-    space = complete_space({}, 600, has_none)
-    assert "sign_augmentation" not in space
-    assert space["time_reversal"] == Choices((False,))
-    named = complete_space({"sign_augmentation": Choices((True,))}, 600, has_none)
-    assert named["sign_augmentation"] == Choices((True,))
+    assert may["time_reversal"] == Choices((False, True))
+    not_reversible = SeriesProperties(600, is_reversible=False)
+    assert complete_space({}, 600, not_reversible)["time_reversal"] == Choices((False,))
+    named = complete_space({"time_reversal": Choices((True,))}, 600, not_reversible)
+    assert named["time_reversal"] == Choices((True,))
 
 
 def test_segments_and_rollouts_that_can_not_fit_are_refused() -> None:
