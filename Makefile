@@ -44,10 +44,11 @@ study: $(VENV)/runtime.stamp ## install, then search, train and report STUDY
 	    '$(BIN)/freerun check FILE.toml' 'what a study file of your own would run'
 
 # Two processes of one thread each; a file's tests stay together, as they share what is slow to make.
+# In the order of the files: by number of tests, the few that take longest would come last.
 # ARGS='-n 0' runs all in one process.
 test: $(VENV)/dev.stamp ## install, then run the tests
 	$(if $(COVERAGE),@rm -rf build/coverage && mkdir -p build/coverage)
-	OMP_NUM_THREADS=1 $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 --dist loadfile $(ARGS)
+	OMP_NUM_THREADS=1 $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(if $(COVERAGE),@$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
 
 lint: $(VENV)/dev.stamp ## style, format, types and the floors of imports
