@@ -1,12 +1,14 @@
-"""How soon a study reaches a target in a narrow space, the default one, and one of everything.
+"""How soon a study reaches a target in several spaces, from a narrow one to one of everything.
 
     python benchmarks/spaces.py studies/sine.toml --target 0.02 --minutes 4 --seeds 3
 
 The narrow space has four cells and what one would vary by hand: sizes, context, rollouts, noise and
-the optimiser. The default space adds what the field knows of oscillators and costs little. The
-widest has every cell that is trained and every strategy and loss, each beside being left out. A
-study ends as soon as one trial's score, over its search draws, is at the target. Prints a Markdown
-table: seconds to the target for each seed, and what the best score was then.
+the optimiser. Before: the default space of version 0.2.0, which adds what the field knows of
+oscillators and costs little. The default space has segments and symmetries beside, its lengths
+follow the series, and it varies less of what hardly matters. The widest has every cell that is
+trained and every strategy and loss, each beside being left out. A study ends as soon as one trial's
+score, over its search draws, is at the target. Prints a Markdown table: seconds to the target for
+each seed, and what the best score was then.
 """
 
 import argparse
@@ -31,13 +33,37 @@ from search.cli.resuming import create_or_resume
 from search.running.worker import Worker
 from search.storage.opening import open_storage
 from search.storage.study_store import StudyStore
-from search.study.definition import StudyDefinition
+from search.study.definition import RECORDED, StudyDefinition
 from search.study.space import parameters
 from search.study.study_file import StudyFile, read_study_file
 from search.study.task_data import TaskData
 
+_NOISE = [0.0, 0.02, 0.05, 0.1, 0.2]
+# The default space of version 0.2.0, before its choices followed the series.
+BEFORE: Mapping[str, object] = {
+    "hidden_units": [8, 16, 32],
+    "modes": [1, 2, 4, 8],
+    "layers": [1, 2],
+    "head_layers": [0, 1],
+    "warm_up_steps": [50, 100, 200, 300],
+    "segment_steps": 1,
+    "rollout_steps": [1, 16, 64, 256],
+    "sign_augmentation": False,
+    "input_noise_std": _NOISE,
+    "feedback_noise_std": _NOISE,
+    "output_noise_std": _NOISE,
+    "label_noise_std": _NOISE,
+    "learning_rate": {"low": 1e-3, "high": 1e-1, "log": True},
+    "weight_decay": {"low": 1e-6, "high": 1e-1, "log": True},
+    "clip_norm": {"low": 0.1, "high": 10.0, "log": True},
+    "schedule": ["constant", "cosine"],
+    "training_steps": [200, 400],
+    "batch_size": [4, 8],
+    "restarts": [1, 2, 4, 8],
+}
 # What later versions added to the first default space, at the values that leave it out.
 NARROW: Mapping[str, object] = {
+    **BEFORE,
     "hidden_units": [8, 16, 32, 64],
     "layers": [1, 2, 3],
     "head_layers": [0, 1, 2],
@@ -62,7 +88,12 @@ WIDEST: Mapping[str, object] = {
         if setting.field == "weight"
     },
 }
-SPACES: Mapping[str, Mapping[str, object]] = {"narrow": NARROW, "default": {}, "widest": WIDEST}
+SPACES: Mapping[str, Mapping[str, object]] = {
+    "narrow": NARROW,
+    "before": BEFORE,
+    "default": {},
+    "widest": WIDEST,
+}
 # How often the parent looks at the best trial, and how exact the seconds are therefore.
 LOOK_SECONDS = 0.25
 
@@ -132,9 +163,10 @@ def searches(file: StudyFile, options: argparse.Namespace) -> dict[str, list[Sea
     found: dict[str, list[Search]] = {name: [] for name in options.spaces}
     for seed in range(options.seeds):
         for name in options.spaces:
-            plain = file.definition.model_dump(exclude={"space", "plugins"})
-            definition = StudyDefinition.model_validate(
-                {**plain, "seed": seed, "space": SPACES[name]}
+            plain = file.definition.model_dump(exclude={"space", *RECORDED})
+            assert file.definition.properties is not None
+            definition = StudyDefinition.of_file(
+                {**plain, "seed": seed, "space": SPACES[name]}, file.definition.properties
             )
             result = search(definition, options.target, options.minutes, options.workers)
             found[name].append(result)

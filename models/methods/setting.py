@@ -128,6 +128,12 @@ def flag(description: str, *, without: Ablation | str = "none", **more: Any) -> 
     return setting(Flag(), OFF_ON, description, without=without, **{"neutral": False, **more})
 
 
-def choice(names: tuple[str, ...], description: str, **more: Any) -> Any:
-    """Declare a setting that is one of some names, the first of them neutral; see `setting`."""
-    return setting(Names(names), Choices(names), description, **{"neutral": names[0], **more})
+def choice(
+    names: tuple[str, ...], description: str, default: Domain | None = None, **more: Any
+) -> Any:
+    """Declare a setting that is one of some names, the first of them neutral; see `setting`.
+
+    default: where a study searches it; None for all names.
+    """
+    more = {"neutral": names[0], **more}
+    return setting(Names(names), default or Choices(names), description, **more)

@@ -30,7 +30,7 @@ STARTUP_TRIALS = 32
 COHORT_BYTES = 512 * 2**20
 # A cohort may be expected to take this share of the time that is left, so that a short study sees
 # many cheap structures instead of one dear one; so often another structure is asked for.
-TIME_SHARE = 1 / 24
+TIME_SHARE = 1 / 12
 ATTEMPTS = 20
 
 

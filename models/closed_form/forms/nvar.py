@@ -1,14 +1,21 @@
 """The next-generation reservoir: nonlinear vector autoregression on polynomial features."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from itertools import combinations_with_replacement
 from math import comb
 
 import numpy as np
 
-from models.closed_form.closed_form import FloatArray, LaggedRidge, half_of_span
+from models.closed_form.closed_form import (
+    Block,
+    FittedForm,
+    FloatArray,
+    LaggedRidge,
+    half_of_span,
+)
 from models.methods import Choices, Domain, SettingError, Whole, counted, largest, setting
+from models.network.options.learning import sign_flag
 
 # Features are factorised in their third power.
 MOST_FEATURES = 2000
@@ -30,7 +37,8 @@ class NVAR(
 
     x_(t+1) = w' (1, v, all monomials of v up to a degree), v the values at some delays, the latest
     one among them. The paper's increments x_(t+1) - x_t are the residual output. Without an offset
-    there is no constant feature.
+    there is no constant feature. Sign augmentation fits the series upside down as well, and so
+    leaves the monomials of even degrees out.
     """
 
     nvar_delays: int = setting(
@@ -56,6 +64,8 @@ class NVAR(
         shared=True,
         without="linear features alone",
     )
+
+    sign_augmentation: bool = sign_flag()
 
     @classmethod
     def check_domains(cls, space: Mapping[str, Domain]) -> None:
@@ -91,6 +101,11 @@ class NVAR(
                 product = product * delayed[:, factor]
             monomials.append(product)
         return np.concatenate(monomials, axis=1)
+
+    def blocks(self, series: FloatArray, candidate: FittedForm) -> Iterator[Block]:
+        yield from super().blocks(series, candidate)
+        if self.sign_augmentation:
+            yield from super().blocks(-series, candidate)
 
     def size(self) -> str:
         stride = counted(self.delay_stride, "step")

@@ -113,7 +113,7 @@ class UnitCell(Cell):
     """A cell whose size is a number of hidden units."""
 
     hidden_units: int = setting(
-        Whole(1, 4096), Choices((8, 16, 32)), "Hidden units of each layer.", shared=True
+        Whole(1, 4096), Choices((16, 32)), "Hidden units of each layer.", shared=True
     )
 
     @property

@@ -39,7 +39,7 @@ class LRU(
 
     modes: int = setting(
         Whole(1, 2048),
-        Choices((1, 2, 4, 8)),
+        Choices((1, 2, 4)),
         "Complex modes of each layer.",
         shared=True,
         without=Ablation("a single mode", {"modes": 1}),

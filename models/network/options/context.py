@@ -1,11 +1,18 @@
 """What a free run starts from: a window that is read anew for each forecast, or a state."""
 
-from typing import Any, ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from models.methods import Ablation, Method, MethodSet, Selector, Stage, choice, flag, setting
 from models.methods.condition import LINEAR, RECURRENT, RUNS_ON_STATE, WITH_WINDOW, AllOf, Is
 from models.methods.values import STEPS, Choices
 from models.network.options.shape import Residual
+
+if TYPE_CHECKING:
+    from models.diagnostics.properties import SeriesProperties
+
+WARM_UPS = Choices((50, 100, 200, 300))
 
 
 class Context(Method):
@@ -29,12 +36,26 @@ class Context(Method):
     steps: int
 
 
+def suited_warm_ups(series: SeriesProperties) -> Choices:
+    """Choices of `warm_up_steps` to try on a series.
+
+    A wave whose period is hardly seen: a quarter and half of the training span. Seasons: one to
+    four of them. Else the same for every series.
+    """
+    if series.period is None:
+        return WARM_UPS
+    if series.is_wave:
+        return Choices(tuple(sorted({max(series.train_steps // n, 1) for n in (4, 2)})))
+    return Choices(tuple(round(n * series.period) for n in (1, 2, 4)))
+
+
 def warm_up_steps(stage: Stage, most: Any = None) -> Any:
     """The setting that a warmed-up network shares with an echo state network; see `setting`."""
     return setting(
         STEPS,
-        Choices((50, 100, 200, 300)),
+        WARM_UPS,
         "True values that a state reads before a free run.",
+        suits=suited_warm_ups,
         shared=True,
         stage=stage,
         most=most,

@@ -1,4 +1,6 @@
-"""What training and fitting have in common: both directions of time, and restarts."""
+"""What training and fitting have in common: views of the series, and restarts."""
+
+from typing import Any
 
 from models.methods import Ablation, Choices, Method, Stage, Whole, flag, setting
 from models.methods.condition import Selects
@@ -21,6 +23,18 @@ class TimeReversal(Method, name="time_reversal", label="time reversal", rank=400
         return "both ways in time"
 
 
+def sign_flag(**more: Any) -> Any:
+    """The setting that training shares with regression on nonlinear features; see `setting`."""
+    return flag(
+        "Whether half of what is trained on, or fitted, is read upside down.",
+        name="sign_augmentation",
+        stage=Stage.AUGMENTATION,
+        searched=False,
+        suits=lambda series: OFF_ON if series.is_sign_symmetric else None,
+        **more,
+    )
+
+
 class Restarts(Method, name="restarts", rank=320):
     """Restarts: several initialisations within a replica, the best by training loss is kept."""
 
@@ -31,7 +45,7 @@ class Restarts(Method, name="restarts", rank=320):
 
     restarts: int = setting(
         Whole(1, 64),
-        Choices((1, 2, 4, 8)),
+        Choices((1, 4)),
         "Initialisations of which the best by training loss is kept.",
         neutral=1,
         without="one initialisation",

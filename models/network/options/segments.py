@@ -63,6 +63,7 @@ def segment_length(**more: Any) -> Any:
         neutral=1,
         shared=True,
         searched=False,
+        suits=suited_segments,
         loops=True,
         # A window of as many values, read one by one for each forecast, would cost segment^2.
         without=Ablation(
@@ -96,7 +97,7 @@ class Segments(
     applies = AllOf(TRAINED, READS)
     shapes_forecast = True
 
-    segment_steps: int = segment_length()
+    segment_steps: int = segment_length(when=IsNot("state_estimate", ("least-squares",)))
     read_in: str = choice(
         ("none", "linear", "relu"),
         "The layer that a segment passes on its way to the cell: none, linear, or with ReLU.",

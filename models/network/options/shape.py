@@ -59,7 +59,7 @@ class Size(Method, name="size", rank=100):
 
     layers: int = setting(
         Whole(1, 16),
-        Choices((1, 2)),
+        Choices((1,)),
         "Recurrent layers.",
         neutral=1,
         shared=True,
@@ -67,7 +67,7 @@ class Size(Method, name="size", rank=100):
     )
     head_layers: int = setting(
         Whole(0, 16),
-        Choices((0, 1)),
+        Choices((0,)),
         "Fully connected tanh layers before the linear output layer.",
         neutral=0,
         shared=True,

@@ -1,6 +1,8 @@
 """The squared error: a weighted mean of the one-step error and the free-run error."""
 
-from typing import ClassVar
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
 
 from models.methods import Ablation, Method, MethodSet, Stage, choice, flag, setting
 from models.methods.condition import (
@@ -18,6 +20,9 @@ from models.methods.condition import (
 from models.methods.values import SHARE, STEPS, WEIGHT, Choices, FloatRange
 from models.network.options.context import Context, WarmedUpState, Window
 from models.network.options.instance_norm import InstanceNorm
+
+if TYPE_CHECKING:
+    from models.diagnostics.properties import SeriesProperties
 
 
 class Rollout(Method):
@@ -44,6 +49,19 @@ _ONE_STEP = Ablation(
 )
 
 
+def suited_rollouts(series: SeriesProperties) -> Choices:
+    """Choices of `rollout_steps` to try on a series.
+
+    A wave whose period is hardly seen: a quarter and half of the training span. Seasons: a few
+    values, one season and two. Else from a single step to 256.
+    """
+    if series.period is None:
+        return Choices((1, 16, 64, 256))
+    if series.is_wave:
+        return Choices(tuple(sorted({max(series.train_steps // n, 1) for n in (4, 2)})))
+    return Choices(tuple(sorted({16, *(round(n * series.period) for n in (1, 2))})))
+
+
 class StateRollout(Rollout, name="state_rollout", rank=200):
     """The rollout of a network with a warmed-up state."""
 
@@ -54,6 +72,7 @@ class StateRollout(Rollout, name="state_rollout", rank=200):
         STEPS,
         Choices((1, 16, 64, 256)),
         "Steps that training runs freely after a warm-up.",
+        suits=suited_rollouts,
         shared=True,
         without=_ONE_STEP,
         name="rollout_steps",

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models.methods import Choices, Method, MethodSet, Real, Stage, flag, setting
+from models.methods import Choices, Method, MethodSet, Real, Stage, setting
 from models.methods.condition import DEPENDS_ON_SIGN, TRAINED
+from models.network.options.learning import sign_flag
 from models.tensors import Generator, PerMember, Tensor, torch
 
 if TYPE_CHECKING:
@@ -62,11 +63,7 @@ class SignAugmentation(Augmentation, name="sign_augmentation", label="sign augme
     backwards are, too: half a period of a sine then teaches the other half.
     """
 
-    sign_augmentation: bool = flag(
-        "Whether half of the subsequences are read upside down.",
-        searched=False,
-        when=DEPENDS_ON_SIGN,
-    )
+    sign_augmentation: bool = sign_flag(when=DEPENDS_ON_SIGN)
 
     def factors(self, of: Subsequences, member: int, generator: Generator) -> Tensor:
         fresh = of.fresh[member]

@@ -10,16 +10,18 @@ from models.methods.condition import FEEDS_BACK_IN_TRAINING, LOOPS, NONLINEAR, R
 from models.methods.values import NOISE
 from models.tensors import Generator, Tensor, torch
 
-STDS = Choices((0.0, 0.02, 0.05, 0.1, 0.2))
+STDS = Choices((0.0, 0.05, 0.2))
+# Tried only where a study names it.
+CLEAN = Choices((0.0,))
 
 
-def _std(name: str, where: str, noise: str, **more: Any) -> Any:
+def _std(name: str, where: str, noise: str, stds: Choices = STDS, **more: Any) -> Any:
     """The standard deviation of a noise, 0 for a candidate without it."""
     without = Ablation("none", name=noise)
     description = (
         f"Gaussian noise on {where}: its standard deviation over that of the training span."
     )
-    return setting(NOISE, STDS, description, name=name, neutral=0.0, without=without, **more)
+    return setting(NOISE, stds, description, name=name, neutral=0.0, without=without, **more)
 
 
 class Place(Enum):
@@ -79,7 +81,7 @@ class OutputNoise(Noise, name="output_noise", label="output noise", rank=502):
 
     place = Place.FORECAST
 
-    std: float = _std("output_noise_std", "forecasts", "output noise")
+    std: float = _std("output_noise_std", "forecasts", "output noise", CLEAN)
 
 
 class LabelNoise(Noise, name="label_noise", label="label noise", rank=503):
@@ -87,7 +89,7 @@ class LabelNoise(Noise, name="label_noise", label="label noise", rank=503):
 
     place = Place.TARGET
 
-    std: float = _std("label_noise_std", "targets", "label noise")
+    std: float = _std("label_noise_std", "targets", "label noise", CLEAN)
 
 
 class StateNoise(Noise, name="state_noise", label="state noise", source="Jaeger (2001)", rank=505):

@@ -21,32 +21,33 @@ class Optimiser(
     is_always_there = True
 
     learning_rate: float = setting(
-        Real(1e-9, 100), FloatRange(1e-3, 1e-1, log=True), "The learning rate."
+        Real(1e-9, 100), FloatRange(2e-3, 5e-2, log=True), "The learning rate."
     )
     weight_decay: float = setting(
         Real(0, 100),
-        FloatRange(1e-6, 1e-1, log=True),
+        FloatRange(1e-5, 3e-1, log=True),
         "The weight decay: a step shrinks a weight by learning rate times this.",
         neutral=0.0,
         without="none",
     )
     clip_norm: float = setting(
         Real(1e-9, 1e9),
-        FloatRange(0.1, 10.0, log=True),
+        Choices((1.0,)),
         "The norm to which a larger gradient is scaled down.",
         without=Ablation("none", {"clip_norm": 1e9}, name="clipping"),
     )
     schedule: str = choice(
         ("constant", "cosine"),
         "Whether the learning rate stays, or falls to zero along half a cosine.",
+        default=Choices(("cosine",)),
         without="a constant learning rate",
     )
     training_steps: int = setting(
-        STEPS, Choices((200, 400)), "Steps of the optimiser.", shared=True
+        STEPS, Choices((300, 600)), "Steps of the optimiser.", shared=True
     )
     batch_size: int = setting(
         Whole(1, 4096),
-        Choices((4, 8)),
+        Choices((8, 16)),
         "Subsequences of the training span in each step of the optimiser.",
         shared=True,
     )

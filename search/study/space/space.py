@@ -161,9 +161,10 @@ def complete_space(
 
     series: what is known of the series, which some defaults follow; None for nothing. Default
     choices of context, rollout and segments are dropped where a candidate would need more than
-    `train_steps` values; parameters that no candidate could sample are left out. Raises
-    SettingError where the named domains don't fit, or no default does, and where no candidate could
-    sample a parameter that is searched only because it is named.
+    `train_steps` values, and the longest that fits is taken where none is left; parameters that no
+    candidate could sample are left out. Raises SettingError where the named domains don't fit, or
+    no default does, and where no candidate could sample a parameter that is searched only because
+    it is named.
     """
     space: dict[str, Domain] = {}
     for parameter in parameters():
@@ -259,15 +260,7 @@ def _fitting(name: str, default: Domain, train_steps: int, neighbour: str, taken
             f"must leave room for {name} within train_steps = {train_steps}, but reaches {taken}; "
             "shorten it, or lengthen train_steps",
         )
-    fitting = tuple(v for v in default.values if isinstance(v, int) and v <= room)
-    if not fitting:
-        raise SettingError(
-            name,
-            f"has no default that fits: train_steps = {train_steps} leaves {room} steps for it, "
-            f"but its defaults are {shown(default.to_plain())}; "
-            f"name some, for example {name} = [{room}], or lengthen train_steps",
-        )
-    return Choices(fitting)
+    return _up_to(default, room)
 
 
 def _fit_contexts(space: dict[str, Domain], named: Mapping[str, Domain], train_steps: int) -> None:
@@ -282,16 +275,20 @@ def _fit_contexts(space: dict[str, Domain], named: Mapping[str, Domain], train_s
         method.check_domains(space)
 
 
+def _up_to(default: Choices, most: int) -> Choices:
+    """The default choices of at most so many steps; so many where all are longer."""
+    fitting = tuple(v for v in default.values if isinstance(v, int) and v <= most)
+    return Choices(fitting or (most,))
+
+
 def _at_most(
     name: str, domain: Domain, named: Mapping[str, Domain], most: int, train_steps: int
 ) -> Domain:
     """A domain as far as it fits; one that is named has to fit as it is."""
     if largest(domain) <= most:
         return domain
-    if name not in named and isinstance(domain, Choices):
-        fitting = tuple(v for v in domain.values if isinstance(v, int) and v <= most)
-        if fitting:
-            return Choices(fitting)
+    if name not in named and isinstance(domain, Choices) and most > 0:
+        return _up_to(domain, most)
     remedy = f"name some, for example {name} = [{most}], or " if most > 0 else ""
     raise SettingError(
         name,

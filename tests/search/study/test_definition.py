@@ -112,9 +112,12 @@ def test_the_name_and_what_is_spent_are_no_part_of_the_identity() -> None:
         # Hardly longer, so that the same defaults fit.
         ({"task": {"train_steps": 601}}, ["task.train_steps"]),
         ({"search": {"replicas": 5, "rungs": 3}}, ["search.replicas", "search.rungs"]),
-        ({"space": {"batch_size": [8]}}, ["space.batch_size"]),
-        ({"space": {"clip_norm": {"low": 0.2, "high": 10, "log": True}}}, ["space.clip_norm.low"]),
-        ({"space": {"clip_norm": 1}}, ["space.clip_norm"]),
+        ({"space": {"batch_size": [4]}}, ["space.batch_size"]),
+        (
+            {"space": {"learning_rate": {"low": 1e-3, "high": 0.05, "log": True}}},
+            ["space.learning_rate.low"],
+        ),
+        ({"space": {"learning_rate": 1}}, ["space.learning_rate"]),
     ],
 )
 def test_any_other_change_is_named(changes: dict[str, Any], keys: list[str]) -> None:
@@ -216,7 +219,7 @@ def test_names_that_a_file_may_have_are_accepted(name: str) -> None:
         {"search": {"test_draws": 0}},
         {"search": {"sampler": "cmaes"}},
         {"search": {"artifact_mib": -1}},
-        {"search": {"rungs": 9}},
+        {"search": {"rungs": 10}},
         {"space": {"training_steps": [7, 400]}},
         {"space": {"warm_up_steps": 600}},
         {"extra": 1},

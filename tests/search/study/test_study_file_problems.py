@@ -99,8 +99,8 @@ PROBLEMS = [
      'quotes, but got 3; write for example columns = ["value"]'),
     (HEAD + TABLE.replace('["v"]', '["t"]') + TASK, "[series] columns must not hold the time "
      'column, but both are "t"; name the column that is to be forecast'),
-    (GOOD + "[search]\nrungs = 9", "[search] rungs must leave a training step before the first "
-     "report, which comes after 1/256 of training, but got 9 with 200 training_steps; "
+    (GOOD + "[search]\nrungs = 10", "[search] rungs must leave a training step before the first "
+     "report, which comes after 1/512 of training, but got 10 with 300 training_steps; "
      "take fewer rungs or more steps"),
     (GOOD + "[space.learning_rate]\nlow = 0.1\nhigh = 0.001", "[space.learning_rate] low must be "
      "below high, but got low = 0.1, high = 0.001; swap them"),

@@ -187,6 +187,29 @@ def test_without_an_offset_an_nvar_has_no_constant(
     assert fitted(kept, henon(200))[0, 0] != 0.0
 
 
+@pytest.mark.parametrize("offset", [False, True])
+def test_an_nvar_that_is_fitted_upside_down_as_well_has_no_even_monomials(
+    make_candidate: Callable[..., FittedForm], offset: bool
+) -> None:
+    """A constant and squares have no sign to turn, so that the forecast is an odd function."""
+    candidate = make_candidate(
+        cell="nvar",
+        units=2,
+        context_steps=2,
+        degree=3,
+        ridge=1e-6,
+        sign_augmentation=True,
+        offset=offset,
+    )
+    series = henon(200)
+    found = fitted(candidate, series)[:, 0]
+    # 1; a, b; aa, ab, bb; aaa, aab, abb, bbb.
+    np.testing.assert_allclose(found[[0, 3, 4, 5]], 0.0, atol=1e-12)
+    assert np.abs(found[[1, 2, 6, 9]]).min() > 1e-3
+    turned = candidate.form.run({}, fitted(candidate, series)[None], -series[None], 5)[0]
+    np.testing.assert_allclose(turned, -continued(candidate, series, 5), rtol=1e-9)
+
+
 def test_a_run_that_explodes_is_held_at_the_clip(make_candidate: Callable[..., FittedForm]) -> None:
     form = make_candidate(cell="ar", context_steps=1).form
     run = form.run({}, np.array([[[3.0]]]), np.ones((1, 1, 1)), 50)

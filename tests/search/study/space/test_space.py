@@ -196,10 +196,9 @@ def test_what_is_named_takes_its_part_of_the_training_span() -> None:
 @pytest.mark.parametrize(
     ("raw", "train_steps", "key", "words"),
     [
-        ({}, 60, "warm_up_steps", "name some, for example warm_up_steps = [30]"),
         ({"warm_up_steps": 600}, 600, "warm_up_steps", "leave room for rollout_steps"),
         ({"rollout_steps": {"low": 1, "high": 700}}, 600, "rollout_steps", "reaches 700"),
-        ({"rollout_steps": 590}, 600, "warm_up_steps", "leaves 10 steps"),
+        ({"rollout_steps": 600}, 600, "rollout_steps", "leave room for warm_up_steps"),
         (
             {"warm_up_steps": 400, "rollout_steps": [1, 201]},
             600,
@@ -216,6 +215,17 @@ def test_a_context_and_rollout_that_can_not_fit_are_refused(
         complete_space(read_space(raw), train_steps)
     assert raised.value.key == key
     assert words in raised.value.rule
+
+
+@pytest.mark.parametrize(
+    ("raw", "train_steps", "warm_ups"),
+    [({}, 60, (30,)), ({"rollout_steps": 590}, 600, (10,)), ({"cell": "esn"}, 60, (30,))],
+)
+def test_where_every_default_is_too_long_the_longest_that_fits_is_taken(
+    raw: dict[str, Any], train_steps: int, warm_ups: tuple[int, ...]
+) -> None:
+    space = complete_space(read_space(raw), train_steps)
+    assert space["warm_up_steps"] == Choices(warm_ups)
 
 
 def test_a_context_that_is_not_searched_need_not_fit() -> None:
