@@ -44,7 +44,7 @@ def half_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
     return train_steps // 2 if train_steps > 2 else 0
 
 
-def _quarter_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
+def quarter_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
     """What is forecast at once at most: it follows half of the span, and a quarter is held out."""
     return max(train_steps // 4, 1)
 
@@ -84,9 +84,20 @@ class ClosedForm(Core):
         """Numbers that a forecast is a linear function of."""
         raise NotImplementedError
 
+    def fitted_features(self, channels: int, train_steps: int) -> int:
+        """Those of the features that a training span of so many steps can use."""
+        return self.features(channels)
+
     def outputs(self, channels: int) -> int:
         """Numbers that are forecast at once."""
         return channels
+
+    def measure(self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed) -> Fixed:
+        """Add to what is drawn what is measured of the training span, before it is factorised.
+
+        pieces: stretches `[time, channel]` of one series, with values left out between them.
+        """
+        return fixed
 
     def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
         """Make the problem of fitting `series` `[time, channel]` easy to solve at any level."""
@@ -103,11 +114,11 @@ class ClosedForm(Core):
         raise NotImplementedError
 
     def fixed_shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of the parameters that are not fitted."""
+        """Shapes of the parameters that are not fitted: drawn, or measured of the training span."""
         return {}
 
     def fix(self, channels: int, generator: Generator) -> Fixed:
-        """Draw the parameters that are not fitted, from a member's own generator."""
+        """Draw the parameters that are drawn, from a member's own generator."""
         return {}
 
     def walks(self, directions: int) -> int:
@@ -213,7 +224,7 @@ class Lagged(ClosedForm):
 class LaggedRidge(Lagged, RidgeForm):
     """Ridge regression on what is made of the last values."""
 
-    segment_steps: int = segment_length(most=_quarter_of_span)
+    segment_steps: int = segment_length(most=quarter_of_span)
     context_level: str = choice(
         ("none", "mean", "last"),
         "What is taken off the context, and added to the forecast: its mean, or its last value.",

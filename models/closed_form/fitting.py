@@ -139,7 +139,8 @@ class Fitting(PerMember):
     def parameter_count(self) -> int:
         """Fitted numbers of one member."""
         form, channels = self.forecaster.form, self.forecaster.channels
-        return self.forecaster.features * form.outputs(channels)
+        features = form.fitted_features(channels, self.values.shape[1])
+        return features * form.outputs(channels)
 
     def _problem_key(self, member: Member[FittedForm]) -> Hashable:
         """What members must have in common to share a factorisation: all but the level."""
@@ -163,9 +164,12 @@ class _Problem:
     ) -> None:
         candidate, form = first.candidate, first.candidate.form
         self.forecaster, self.series = forecaster, series
-        self.fixed = form.fix(forecaster.channels, Generator().manual_seed(first.seed))
+        drawn = form.fix(forecaster.channels, Generator().manual_seed(first.seed))
         self.split = int(FITTED_SHARE * len(series))
-        self.of_part = form.factorise(series[: self.split], candidate, self.fixed)
+        part = series[: self.split]
+        self.fixed_of_part = form.measure([part], candidate, drawn)
+        self.of_part = form.factorise(part, candidate, self.fixed_of_part)
+        self.fixed = form.measure([series], candidate, drawn)
         self.of_whole = form.factorise(series, candidate, self.fixed)
 
     def fit(self, member: Member[FittedForm]) -> tuple[Tensor, float]:
@@ -183,7 +187,7 @@ class _Problem:
         context = known[-self.forecaster.form.context_steps :]
         coefficients = np.stack([self.of_part.at(level) for level in levels])
         runs = self.forecaster.form.run(
-            self.fixed, coefficients, np.stack([context] * len(levels)), len(rest)
+            self.fixed_of_part, coefficients, np.stack([context] * len(levels)), len(rest)
         )
         held = np.clip(np.nan_to_num(runs, nan=CLIP_STD), -CLIP_STD, CLIP_STD)
         errors: FloatArray = np.square(held - rest).reshape(len(levels), -1).mean(axis=1)

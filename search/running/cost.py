@@ -88,7 +88,8 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
 
 def fit_work(candidate: FittedForm, train_steps: int) -> float:
     """Estimate the multiply-adds of fitting one member: factorisation and loops over time."""
-    features = candidate.form.features(channels=1) + candidate.form.outputs(channels=1) - 1
+    features = candidate.form.fitted_features(1, train_steps)
+    features += candidate.form.outputs(channels=1) - 1
     directions = 2 if candidate[TimeReversal].time_reversal else 1
     factorisation = features**2 * (directions * train_steps / 4 + features)
     return factorisation + FITTED_STEP * candidate.form.walks(directions) * train_steps

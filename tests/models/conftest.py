@@ -38,6 +38,15 @@ LATER: dict[str, Any] = {
     "decoding": "recurrent",
     "parallel_segments": 1,
     "context_level": "none",
+    "kernel_delays": 3,
+    "kernel_stride": 2,
+    "kernel_components": 2,
+    "kernel_whitening": 0.5,
+    "kernel_function": "matern-3/2",
+    "kernel_length": 1.0,
+    "kernel_linear_weight": 1.0,
+    "kernel_odd": False,
+    "kernel_points": 100,
 }
 STRATEGY: dict[str, Any] = {
     "rollout_steps": 1,

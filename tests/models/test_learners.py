@@ -17,6 +17,7 @@ CLOSED_FORMS: dict[str, dict[str, Any]] = {
     "ar": {"ridge": 1e-3},
     "nvar": {"units": 3, "delay_stride": 2, "degree": 2, "ridge": 1e-3, "context_steps": 5},
     "ssa": {"ssa_rank": 2},
+    "kernel-ridge": {"ridge": 1e-3},
     "esn": {"units": 8, "fan_in": 2, "ridge": 1e-3, "spectral_radius": 0.5},
 }
 
@@ -51,7 +52,7 @@ def test_the_first_step_on_the_truth_is_that_of_the_free_run(
     assert not torch.allclose(taught[:, :, 1], run[:, :, 1])
 
 
-@pytest.mark.parametrize("cell", ["ar", "nvar", "ssa"])
+@pytest.mark.parametrize("cell", ["ar", "nvar", "ssa", "kernel-ridge"])
 def test_a_window_taught_with_its_own_run_makes_that_run(
     make_candidate: Callable[..., Candidate], cell: str
 ) -> None:

@@ -22,6 +22,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "nvar": {"units": 3, "delay_stride": 2, "context_steps": 5, "degree": 2},
     "ar": {"context_steps": 9},
     "ssa": {"context_steps": 11},
+    "kernel-ridge": {"kernel_points": 40},
 }
 
 
@@ -74,6 +75,10 @@ strategies = st.fixed_dictionaries(
         "input_scaling": st.sampled_from([0.3, 1.0]),
         "bias_scaling": st.sampled_from([0.0, 0.2]),
         "leak_rate": st.sampled_from([0.3, 1.0]),
+        "kernel_length": st.sampled_from([0.5, 2.0]),
+        "kernel_whitening": st.sampled_from([0.0, 1.0]),
+        "kernel_linear_weight": st.sampled_from([0.0, 10.0]),
+        "kernel_odd": st.booleans(),
     }
 )
 # Few, so that members with equal ones meet: all that may be shared is shared.
@@ -123,6 +128,7 @@ WIDE: dict[str, dict[str, Any]] = {
     "nvar": {"units": 19, "delay_stride": 1, "context_steps": 19, "degree": 2},
     "ar": {"context_steps": 210},
     "ssa": {"context_steps": 210},
+    "kernel-ridge": {"kernel_points": 400},
 }
 
 
@@ -159,12 +165,14 @@ def test_the_loss_is_the_free_run_over_the_last_quarter(
     series = values()[1].numpy()
     part = series[:45]
     form = candidate.form
-    fixed = form.fix(1, Generator().manual_seed(5))
+    drawn = form.fix(1, Generator().manual_seed(5))
+    fixed = form.measure([part], candidate, drawn)
     of_part = form.factorise(part, candidate, fixed).at(form.given_level)
     context = part[None, -form.context_steps :]
     run = np.clip(form.run(fixed, of_part[None], context, 15)[0], -10, 10)
     assert fitting.loss().item() == np.mean((run - series[45:]) ** 2)
 
+    fixed = form.measure([series], candidate, drawn)
     of_whole = form.factorise(series, candidate, fixed).at(form.given_level)
     named = fitting.forecaster.layout().views(fitting.scored_weights)
     np.testing.assert_array_equal(named["coefficients"][0], of_whole)

@@ -62,6 +62,12 @@ def test_what_makes_an_architecture_is_named(change: dict[str, Any], words: str)
             {"cell": "ssa", "ssa_window": 100, "ssa_rank": 2, "time_reversal": True},
             "ssa, window of 100, both ways in time, rank 2",
         ),
+        (
+            {"cell": "kernel-ridge", "kernel_delays": 6, "kernel_stride": 3, "offset": False}
+            | {"kernel_components": 5, "kernel_odd": True, "segment_steps": 2, "ridge": 1e-9},
+            "kernel-ridge, 6 delays of 3 steps, 5 components, segments of 2, odd matern-3/2 "
+            "kernel, length 1, ridge 1e-09",
+        ),
     ],
     ids=str,
 )

@@ -7,9 +7,9 @@ from optuna.trial import TrialState
 from search.storage.opening import open_storage
 from tests.search.cli.conftest import freerun, table_study_file
 
-CLOSED_FORMS = ("esn", "nvar", "ar", "ssa")
+CLOSED_FORMS = ("esn", "nvar", "ar", "ssa", "kernel-ridge")
 SPACE = """[space]
-cell = ["esn", "nvar", "ar", "ssa", "gru"]
+cell = ["esn", "nvar", "ar", "ssa", "kernel-ridge", "gru"]
 hidden_units = 8
 layers = 1
 head_layers = 0
@@ -25,6 +25,9 @@ delay_stride = [1, 4]
 degree = 2
 ar_order = [4, 16]
 ssa_window = [10, 30]
+kernel_delays = [3, 4]
+kernel_stride = [1, 3]
+kernel_points = [30, 100]
 """
 
 
@@ -48,7 +51,7 @@ def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) ->
     assert all(row.user_attrs["verdict"] for row in fitted)
     assert not [row for row in fitted if {"learning_rate", "training_steps"} & set(row.params)]
 
-    for cell in ("esn", "ssa"):
+    for cell in ("esn", "ssa", "kernel-ridge"):
         number = next(row.number for row in fitted if row.params["cell"] == cell)
         made = freerun(tmp_path, "export", "spots", "--trial", number, "-o", cell)
         assert made.code == 0, made.err

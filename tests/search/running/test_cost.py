@@ -46,9 +46,15 @@ SETTINGS: dict[str, Scalar] = {
     "degree": 4,
     "ar_order": 100,
     "ssa_window": 100,
+    "kernel_delays": 8,
+    "kernel_components": 5,
+    "kernel_points": 200,
 }
 # They make no product of a closed form larger.
-NO_SIZES = {"warm_up_steps", "fan_in", "delay_stride", "segment_steps", "context_level"}
+NO_SIZES = {
+    *("warm_up_steps", "fan_in", "delay_stride", "segment_steps", "context_level"),
+    *("kernel_delays", "kernel_stride", "kernel_components", "kernel_function"),
+}
 GRU = candidate_of(SETTINGS)
 
 
