@@ -96,7 +96,8 @@ def made_up_result(
     for index in range(definition.search.replicas):
         curve = growth * score * np.exp(0.2 * generator.standard_normal())
         errors = {h: float(curve[h - 1]) for h in ERROR_HORIZONS if h <= horizon}
-        scores = Scores(float(curve.mean()), curve, float(horizon / (1 + 10 * score)), errors)
+        nmse, valid = float(curve.mean()), float(horizon / (1 + 10 * score))
+        scores = Scores(nmse, curve, valid, errors, by_start=(nmse,))
         example = Example(index, 0, nothing, nothing, nothing)
         replicas.append(ReplicaResult(index, 0, score / 2, {}, scores, verdict, example))
     return CandidateResult(tuple(replicas), definition.task.score_against, 500, 1.0)

@@ -139,7 +139,7 @@ def free_runs(
     form = candidate.form
     assert isinstance(form, KernelRidge)
     fixed = form.measure(pieces, candidate, {})
-    coefficients = form.problem(pieces, candidate, fixed).at(form.given_level)
+    coefficients = form.factorise(pieces, candidate, fixed).at(form.given_level)
     contexts = np.stack([series[start - form.context_steps : start] for start in starts])
     shared = np.broadcast_to(coefficients, (len(starts), *coefficients.shape))
     return form.run(fixed, shared, contexts, HORIZON_STEPS)

@@ -111,7 +111,7 @@ def views(study: StudyDefinition, channels: int) -> list[View]:
             View(
                 values=np.concatenate([part.values for part in parts], axis=1),
                 truth=np.concatenate([part.truth for part in parts], axis=1),
-                train_steps=first.train_steps,
+                pieces=first.pieces,
                 starts=first.starts,
                 horizon_steps=first.horizon_steps,
                 variance=first.variance,

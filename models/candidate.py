@@ -60,15 +60,20 @@ def forecaster_of(architecture: Architecture, channels: int) -> AnyForecaster:
 
 
 def learner_of(
-    members: Sequence[Member[Candidate]], values: Tensor, device: str
+    members: Sequence[Member[Candidate]],
+    values: Tensor,
+    device: str,
+    pieces: Sequence[Sequence[int]] | None = None,
 ) -> Trainer | Fitting:
     """The training or the fitting of a cohort on `values` `[series, time, channel]` in float64.
 
-    Raises ValueError where the members can't form a cohort or the span is too short for them.
+    pieces: the lengths of the stretches without a gap that each series consists of, in the order of
+    time; None where each is one. Raises ValueError where the members can't form a cohort or the
+    span is too short for them.
     """
     if members and isinstance(members[0].candidate, FittedForm):
-        return Fitting(members, values)  # type: ignore[arg-type]
-    return Trainer(members, values.float(), device)  # type: ignore[arg-type]
+        return Fitting(members, values, pieces)  # type: ignore[arg-type]
+    return Trainer(members, values.float(), device, pieces)  # type: ignore[arg-type]
 
 
 def free_run(

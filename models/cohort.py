@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from models.methods import MethodSet
 from models.network.architecture import Architecture
 from models.network.options.learning import Restarts
+from models.tensors import Tensor
 
 
 class BaseCandidate(MethodSet):
@@ -64,3 +65,21 @@ def checked_cohort(members: Sequence[Member[BaseCandidate]], kind: type[C]) -> C
         raise ValueError("members of a cohort must have equal cohort keys, but got several")
     assert isinstance(candidate, kind)
     return candidate
+
+
+def checked_pieces(values: Tensor, pieces: Sequence[Sequence[int]] | None) -> list[tuple[int, ...]]:
+    """The lengths of the pieces that each of `values` `[series, time, channel]` consists of.
+
+    A piece is a stretch without a gap; nothing that is learnt may run from one piece into the next.
+    pieces: by series, in the order of time; None where every series is one piece. ValueError where
+    the pieces of a series do not add up to it.
+    """
+    series, span = values.shape[:2]
+    found: list[tuple[int, ...]] = [(span,)] * series
+    if pieces is not None:
+        found = [tuple(own) for own in pieces]
+    if len(found) != series or any(sum(own) != span or min(own) < 1 for own in found):
+        raise ValueError(
+            f"pieces must add up to {span} steps in each of {series} series, but got {found}"
+        )
+    return found

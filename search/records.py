@@ -19,6 +19,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     PlainSerializer,
     PlainValidator,
     ValidationError,
@@ -26,6 +27,7 @@ from pydantic import (
 )
 
 import search
+from models.diagnostics.scores import Averaging, averaged
 from search.plugins import plugin_versions
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
@@ -44,6 +46,8 @@ def _loss(value: float | None) -> float | None:
 Array = Annotated[FloatArray, PlainValidator(_array), PlainSerializer(FloatArray.tolist)]
 # None where it is no number, since JSON has none for it.
 Loss = Annotated[float | None, BeforeValidator(_loss)]
+# Records of medians are as version 0.1.0 wrote them.
+OwnAveraging = Annotated[Averaging, Field(exclude_if=lambda averaging: averaging == "median")]
 
 
 class Record(BaseModel):
@@ -114,10 +118,11 @@ class Example:
 class CandidateRecord(Record):
     """A candidate on all its replicas.
 
-    replica_scores: NMSE of each, against the signal or the observations. verdict: of the candidate,
-    verdicts: of each replica. valid_prediction_steps, errors_at (by horizon step), curve (NMSE by
-    horizon step): medians over replicas. restarts: which one each replica kept. parameters: of one
-    network; seconds: of one core. example: the free run of the median replica.
+    replica_scores: NMSE of each, against the signal or the observations; averaging: how they become
+    one score. verdict: of the candidate, verdicts: of each replica. valid_prediction_steps,
+    errors_at (by horizon step), curve (NMSE by horizon step): medians over replicas. restarts:
+    which one each replica kept. parameters: of one network; seconds: of one core. example: the free
+    run of the median replica.
     """
 
     replica_scores: tuple[float, ...]
@@ -132,12 +137,18 @@ class CandidateRecord(Record):
     parameters: int
     seconds: float
     example: Example
+    averaging: OwnAveraging = "median"
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def score(self) -> float:
-        """The median over replicas."""
-        return float(np.median(self.replica_scores))
+        """The score over replicas."""
+        return averaged(self.replica_scores, self.averaging)
+
+    @property
+    def deciding_score(self) -> float:
+        """What the final chooses by: the score, but for medians the geometric mean."""
+        return self.geometric_mean if self.averaging == "median" else self.score
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -148,7 +159,7 @@ class CandidateRecord(Record):
     @computed_field  # type: ignore[prop-decorator]
     @property
     def geometric_mean(self) -> float:
-        """The geometric mean over replicas, by which the final chooses."""
+        """The geometric mean over replicas."""
         # It brings torch, which takes seconds, and which most readers of records don't need.
         from models.diagnostics.scores import geometric_mean
 
@@ -163,20 +174,21 @@ class CandidateRecord(Record):
 class BaselineRecord(Record):
     """A baseline on the draws of a candidate.
 
-    draw_scores: NMSE of each draw, one for all where the series is a table. curve: NMSE by horizon
-    step, the median over draws. forecast: `[time]` of the candidate's example, None where it was
-    not kept.
+    draw_scores: NMSE of each draw or cut, one for all where a table has one cut. averaging: how
+    they become one score. curve: NMSE by horizon step, the median over draws. forecast: `[time]` of
+    the candidate's example, None where it was not kept.
     """
 
     draw_scores: tuple[float, ...]
     curve: Array
     forecast: Array | None = None
+    averaging: OwnAveraging = "median"
 
     @computed_field  # type: ignore[prop-decorator]
     @property
     def score(self) -> float:
-        """The median over draws."""
-        return float(np.median(self.draw_scores))
+        """The score over draws, made as a candidate's is over replicas."""
+        return averaged(self.draw_scores, self.averaging)
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -259,8 +271,8 @@ class TrialRecord(Origin):
 
 
 def ranked(finals: Mapping[int, CandidateRecord]) -> Sequence[int]:
-    """Return the trial ids of finals, the winner first: the one of the least geometric mean.
+    """Return the trial ids of finals, the winner first: the one of the least deciding score.
 
-    Of equal means the older trial is better.
+    Of equal scores the older trial is better.
     """
-    return sorted(finals, key=lambda trial_id: (finals[trial_id].geometric_mean, trial_id))
+    return sorted(finals, key=lambda trial_id: (finals[trial_id].deciding_score, trial_id))

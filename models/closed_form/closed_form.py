@@ -93,14 +93,18 @@ class ClosedForm(Core):
         return channels
 
     def measure(self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed) -> Fixed:
-        """Add to what is drawn what is measured of the training span, before it is factorised.
-
-        pieces: stretches `[time, channel]` of one series, with values left out between them.
-        """
+        """Add to what is drawn what is measured of the fitted `pieces`, see `factorise`."""
         return fixed
 
-    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
-        """Make the problem of fitting `series` `[time, channel]` easy to solve at any level."""
+    def factorise(
+        self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
+    ) -> Solutions:
+        """Make the problem of fitting a series easy to solve at any level.
+
+        pieces: the stretches `[time, channel]` of the series that are fitted, in the order of time,
+        with a gap between any two: no window may run from one into the next. A stretch may be too
+        short for a window; the longest one is not.
+        """
         raise NotImplementedError
 
     def run(
@@ -188,11 +192,11 @@ class Lagged(ClosedForm):
         """
         return values
 
-    def blocks(self, series: FloatArray, candidate: FittedForm) -> Iterator[Block]:
+    def blocks(self, pieces: Sequence[FloatArray], candidate: FittedForm) -> Iterator[Block]:
         """Features and targets of all segments that have enough values before them."""
-        channels = series.shape[1]
-        for direction in candidate.directions(series):
-            for values, targets in lagged(direction, self.lags, self.segment_steps):
+        channels = pieces[0].shape[1]
+        for stretch in candidate.stretches(pieces):
+            for values, targets in lagged(stretch, self.lags, self.segment_steps):
                 level = self.level(values, channels)
                 if level is not None:
                     values = _less(values, level)
@@ -241,9 +245,11 @@ class LaggedRidge(Lagged, RidgeForm):
             level = by_lag[:, -1:]
         return level
 
-    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
-        latest = self.latest(series.shape[1]) if candidate[Residual].residual else None
-        return Ridge.of(self.blocks(series, candidate), latest)
+    def factorise(
+        self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
+    ) -> Solutions:
+        latest = self.latest(pieces[0].shape[1]) if candidate[Residual].residual else None
+        return Ridge.of(self.blocks(pieces, candidate), latest)
 
     def phrase(self) -> str:
         words = [f"segments of {self.segment_steps}"] if self.segment_steps > 1 else []
@@ -271,9 +277,12 @@ class FittedForm(BaseCandidate):
         """The value of a feature that is the same in all rows: 0 without an offset."""
         return float(self[Scaling].offset)
 
-    def directions(self, series: FloatArray) -> list[FloatArray]:
-        """The series, and with time reversal also from its end to its start."""
-        return [series, series[::-1]] if self[TimeReversal].time_reversal else [series]
+    def stretches(self, pieces: Sequence[FloatArray]) -> Iterator[FloatArray]:
+        """Each piece of a series, and with time reversal also from its end to its start."""
+        for piece in pieces:
+            yield piece
+            if self[TimeReversal].time_reversal:
+                yield piece[::-1]
 
     def description(self) -> str:
         others = [method.phrase() for method in self if method is not self.form]

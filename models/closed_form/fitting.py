@@ -9,12 +9,13 @@ import torch
 from torch import Generator, Tensor
 
 from models.closed_form.closed_form import ClosedForm, FittedForm, Fixed, FloatArray
-from models.cohort import Member, checked_cohort
+from models.cohort import Member, checked_cohort, checked_pieces
 from models.methods import Stage
 from models.network.parameters import Layout
 from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter, PerMember
 
-# The share of the training span that is fitted first; the rest is held out.
+# The share of the training span, or of its longest piece, that is fitted first; the rest is held
+# out.
 FITTED_SHARE = 0.75
 
 
@@ -78,32 +79,45 @@ class FormForecaster:
 class Fitting(PerMember):
     """Fits the members of one cohort; a member's numbers are as if it were alone.
 
-    `values` `[series, time, channel]` are training spans, scaled. It has the surface of `Trainer`
-    and raises what that does, and has one step: iterating yields 0 whenever some members are fitted
-    and others are not, and 1 at the end. In between, members may be dropped with `keep`.
+    `values` `[series, time, channel]` are training spans, scaled, and `pieces` the lengths of the
+    stretches without a gap that each consists of, None for one each. It has the surface of
+    `Trainer` and raises what that does, and has one step: iterating yields 0 whenever some members
+    are fitted and others are not, and 1 at the end. In between, members may be dropped with `keep`.
 
     Members that differ by their level of regularisation alone share one factorisation; reservoirs,
-    which are drawn, only where their seeds are equal, too. Each is fitted twice: on the first three
-    quarters of the span, to run freely over the held-out rest, whose mean squared error is its
-    loss; and on all of it, which gives its numbers. A level that is not given is the one of the
-    least such loss. Everything is done on the CPU.
+    which are drawn, only where their seeds are equal, too. Each is fitted twice: on all but the
+    last quarter of the span (of its longest piece, the later of equals), to run freely over that
+    held-out rest, the mean squared error of which is its loss; and on all of it, which gives its
+    numbers. A level that is not given is the one of the least such loss. Everything is done on the
+    CPU.
     """
 
     by_member = ("members",)
     total_steps = 1
     steps_done = 0
 
-    def __init__(self, members: Sequence[Member[FittedForm]], values: Tensor) -> None:
+    def __init__(
+        self,
+        members: Sequence[Member[FittedForm]],
+        values: Tensor,
+        pieces: Sequence[Sequence[int]] | None = None,
+    ) -> None:
         candidate = checked_cohort(members, FittedForm)
-        if candidate.least_steps > values.shape[1]:
+        lengths = checked_pieces(values, pieces)
+        longest = min(max(lengths[member.series]) for member in members)
+        if candidate.least_steps > longest:
             raise ValueError(
                 f"a training span must have at least {candidate.least_steps} steps, twice the "
-                f"context, but got {values.shape[1]}"
+                f"context, but got {longest} without a gap"
             )
         self.forecaster = FormForecaster(candidate.form, channels=values.shape[-1])
         self.device = torch.device("cpu")
         self.members: list[Member[FittedForm]] = list(members)
-        self.values: FloatArray = values.cpu().double().numpy()
+        # The pieces `[time, channel]` of each series.
+        self.pieces = [
+            np.split(series, np.cumsum(own)[:-1])
+            for series, own in zip(values.cpu().double().numpy(), lengths, strict=True)
+        ]
         # Numbers `[parameter]` and loss of each member that is fitted.
         self.fits: dict[Member[FittedForm], tuple[Tensor, float]] = {}
 
@@ -113,7 +127,7 @@ class Fitting(PerMember):
             problems.setdefault(self._problem_key(member), []).append(member)
         for sharing in problems.values():
             if wanted := [member for member in sharing if member in self.members]:
-                problem = _Problem(self.forecaster, self.values[wanted[0].series], wanted[0])
+                problem = _Problem(self.forecaster, self.pieces[wanted[0].series], wanted[0])
                 self.fits |= {member: problem.fit(member) for member in wanted}
                 yield 0
         self.steps_done = 1
@@ -139,7 +153,8 @@ class Fitting(PerMember):
     def parameter_count(self) -> int:
         """Fitted numbers of one member."""
         form, channels = self.forecaster.form, self.forecaster.channels
-        features = form.fitted_features(channels, self.values.shape[1])
+        train_steps = sum(map(len, self.pieces[0]))
+        features = form.fitted_features(channels, train_steps)
         return features * form.outputs(channels)
 
     def _problem_key(self, member: Member[FittedForm]) -> Hashable:
@@ -154,23 +169,26 @@ class Fitting(PerMember):
 
 
 class _Problem:
-    """The problem of fitting one series, factorised once for its first part and once for all.
+    """The problem of fitting one series, factorised without its held-out rest and as a whole.
 
-    first: a member whose settings the others share, but for the level.
+    pieces: of the series, `[time, channel]` each. first: a member whose settings the others share,
+    but for the level.
     """
 
     def __init__(
-        self, forecaster: FormForecaster, series: FloatArray, first: Member[FittedForm]
+        self, forecaster: FormForecaster, pieces: Sequence[FloatArray], first: Member[FittedForm]
     ) -> None:
         candidate, form = first.candidate, first.candidate.form
-        self.forecaster, self.series = forecaster, series
+        self.forecaster = forecaster
         drawn = form.fix(forecaster.channels, Generator().manual_seed(first.seed))
-        self.split = int(FITTED_SHARE * len(series))
-        part = series[: self.split]
-        self.fixed_of_part = form.measure([part], candidate, drawn)
+        longest = max(range(len(pieces)), key=lambda place: (len(pieces[place]), place))
+        split = int(FITTED_SHARE * len(pieces[longest]))
+        self.known, self.rest = pieces[longest][:split], pieces[longest][split:]
+        part = [*pieces[:longest], self.known, *pieces[longest + 1 :]]
+        self.fixed_of_part = form.measure(part, candidate, drawn)
         self.of_part = form.factorise(part, candidate, self.fixed_of_part)
-        self.fixed = form.measure([series], candidate, drawn)
-        self.of_whole = form.factorise(series, candidate, self.fixed)
+        self.fixed = form.measure(pieces, candidate, drawn)
+        self.of_whole = form.factorise(pieces, candidate, self.fixed)
 
     def fit(self, member: Member[FittedForm]) -> tuple[Tensor, float]:
         form = member.candidate.form
@@ -183,12 +201,11 @@ class _Problem:
 
     def _errors(self, levels: Sequence[float]) -> FloatArray:
         """Mean squared error of the free run over the held-out rest, for each level."""
-        known, rest = self.series[: self.split], self.series[self.split :]
-        context = known[-self.forecaster.form.context_steps :]
+        context = self.known[-self.forecaster.form.context_steps :]
         coefficients = np.stack([self.of_part.at(level) for level in levels])
         runs = self.forecaster.form.run(
-            self.fixed_of_part, coefficients, np.stack([context] * len(levels)), len(rest)
+            self.fixed_of_part, coefficients, np.stack([context] * len(levels)), len(self.rest)
         )
         held = np.clip(np.nan_to_num(runs, nan=CLIP_STD), -CLIP_STD, CLIP_STD)
-        errors: FloatArray = np.square(held - rest).reshape(len(levels), -1).mean(axis=1)
+        errors: FloatArray = np.square(held - self.rest).reshape(len(levels), -1).mean(axis=1)
         return errors

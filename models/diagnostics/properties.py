@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from models.diagnostics.scores import FloatArray
+from models.methods.series_properties import LEAST_SEASONS, SeriesProperties
 
-# A season repeats at least this often in the record; a wave may be seen for a part of its period.
-LEAST_SEASONS = 3
 # A season's autocorrelation is at least this many standard deviations of that of white noise.
 SEASON_SIGMAS = 4.0
 # The smallest lag whose autocorrelation is at least this share of the best is the season: the
@@ -24,7 +22,7 @@ WAVE_SHARE, WAVE_GAIN, SEEN_WAVE_SHARE = 0.5, 0.15, 0.2
 # Tests of symmetry have a level of 5 %. Critical value of |t|: Kiefer & Vogelsang (2005), "A new
 # asymptotic theory for heteroskedasticity-autocorrelation robust tests", table 1, Bartlett's
 # kernel, b = 1.
-LEVEL, CRITICAL = 0.05, 4.771
+CRITICAL = 4.771
 
 # Sinusoids that are tried have at least this many cycles in the record: slower ones look
 # like a trend.
@@ -36,32 +34,6 @@ OFFSET_CYCLES = 1.5
 GRID_PER_CYCLE = 32
 # Below this many steps a sinusoid with an offset fits almost anything.
 LEAST_STEPS = 8
-
-
-@dataclass(frozen=True)
-class SeriesProperties:
-    """What the default space follows.
-
-    train_steps: the length of the training span. periods: in steps, the one of the shortest season
-    first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
-    fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
-    series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
-    """
-
-    train_steps: int
-    periods: tuple[float, ...] = ()
-    is_sign_symmetric: bool = True
-    is_reversible: bool = True
-
-    @property
-    def period(self) -> float | None:
-        """The first period, None where there is none."""
-        return self.periods[0] if self.periods else None
-
-    @property
-    def is_wave(self) -> bool:
-        """Whether less than a few periods are seen."""
-        return self.period is not None and self.train_steps < LEAST_SEASONS * self.period
 
 
 def properties_of(

@@ -7,6 +7,7 @@ per start point; `time` counts forecast steps, the first one is horizon step 1.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,13 @@ PerChannel = FloatArray | float  # [channel], or one number for all channels
 ERROR_HORIZONS = (1, 4, 16, 64, 256, 1000)
 # A forecast is valid until its error first exceeds this share of the series' standard deviation.
 VALID_ERROR = 0.4
+# Added to each NMSE before its logarithm, so that one free run without an error does not decide.
+NEGLIGIBLE_NMSE = 1e-8
+
+# How the replicas of a candidate become one score. A median ignores the replicas that fail; a mean
+# weighs squared errors as a test over as many free runs would; a geometric mean lets one bad start
+# of a chaotic series count as much as a good one.
+Averaging = Literal["median", "mean", "geometric mean"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,13 +36,14 @@ class Scores:
 
     nmse: mean of the curve. curve: `[time]`, NMSE by horizon step, the mean over start points and
     channels. valid_prediction_steps: mean over start points. errors_at: NMSE at chosen horizon
-    steps, those within the horizon.
+    steps, those within the horizon. by_start: NMSE of each start point.
     """
 
     nmse: float
     curve: FloatArray
     valid_prediction_steps: float
     errors_at: Mapping[int, float]
+    by_start: tuple[float, ...]
 
 
 def score(
@@ -70,6 +79,7 @@ def score(
         curve=curve,
         valid_prediction_steps=valid_prediction_steps(clipped, truth, variance),
         errors_at=MappingProxyType(errors_at(curve, error_horizons)),
+        by_start=tuple(np.mean((clipped - truth) ** 2 / variance, axis=(1, 2)).tolist()),
     )
 
 
@@ -102,6 +112,28 @@ def geometric_mean(scores: Sequence[float]) -> float:
     """
     with np.errstate(divide="ignore"):
         return float(np.exp(np.mean(np.log(scores))))
+
+
+def replica_score(scores: Scores, averaging: Averaging) -> float:
+    """What one replica brings to the score: its NMSE over all start points.
+
+    With the geometric mean that over its start points, of NMSE + NEGLIGIBLE_NMSE, so that replicas
+    and start points are averaged as one.
+    """
+    if averaging == "geometric mean":
+        return geometric_mean([nmse + NEGLIGIBLE_NMSE for nmse in scores.by_start])
+    return scores.nmse
+
+
+def averaged(replica_scores: Sequence[float], averaging: Averaging) -> float:
+    """The score of a candidate or a baseline from those of its replicas, see `replica_score`."""
+    match averaging:
+        case "median":
+            return float(np.median(replica_scores))
+        case "mean":
+            return float(np.mean(replica_scores))
+        case "geometric mean":
+            return geometric_mean(replica_scores)
 
 
 def valid_prediction_steps(forecast: FloatArray, truth: FloatArray, variance: PerChannel) -> float:

@@ -12,7 +12,7 @@ from models.methods.condition import ALWAYS, Above, Condition, Is
 from models.methods.values import OFF_ON, Choices, Domain, Flag, Names, Scalar, Values
 
 if TYPE_CHECKING:
-    from models.diagnostics.properties import SeriesProperties
+    from models.methods.series_properties import SeriesProperties
 
 
 class Stage(IntEnum):

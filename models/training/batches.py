@@ -14,6 +14,7 @@ from models.training.cohort_forcing import CohortForcing
 from models.training.losses.squared_error import SquaredError
 from models.training.options.augmentation import Factors
 from models.training.options.noise import MemberDraws, Place, noises_at
+from models.training.places import Places
 from models.training.trained_network import TrainedNetwork
 
 
@@ -70,14 +71,18 @@ class SubsequenceShape:
 class Subsequences(PerMember):
     """The subsequences of every optimiser step of a cohort's training, `[member, step, batch]`.
 
+    pieces: by member, the lengths of the stretches without a gap that its span consists of; no
+    subsequence lies across a gap.
+
     starts: the lowest position of each. backwards: whether it is read from its end to its start.
     fresh: whether it starts from a state of zero.
 
     They lie at random; or, for stateful candidates, in streams: each place of the batch walks
     through the span chunk by chunk, which is truncated back-propagation through time with
     non-overlapping chunks (Williams & Peng 1990). The streams of a member set out evenly spread
-    over the span, so that they share it; one that arrives at the end starts anew at the beginning,
-    at most a chunk late, so that chunks do not always meet at the same places.
+    over the span, so that they share it; one that arrives at the end of a piece starts anew at the
+    beginning of the next one, after the last at that of the first, at most a chunk late, so that
+    chunks do not always meet at the same places.
     """
 
     by_member = ("starts", "backwards", "fresh")
@@ -86,27 +91,32 @@ class Subsequences(PerMember):
         self,
         candidates: Sequence[TrainedNetwork],
         shape: SubsequenceShape,
-        span: int,
+        pieces: Sequence[Sequence[int]],
         generators: Sequence[Generator],
     ) -> None:
         optimiser = candidates[0].optimiser
         self.shape, self.carries_state = shape, candidates[0].carries_state
         size = (optimiser.training_steps, optimiser.batch_size)
-        last = span - shape.steps  # the last position that a subsequence can start at
+        places = Places(pieces, shape.steps)
+        last = places.last
         is_reversible = torch.tensor([c[TimeReversal].time_reversal for c in candidates])
         is_reversible = is_reversible.view(-1, 1, 1)
         if self.carries_state:
             late = min(shape.rollout, last + 1)
             delays = torch.stack([torch.randint(0, late, size, generator=g) for g in generators])
-            starts, self.fresh, passes = _streams(delays, shape.rollout, last)
-            # Every other stream is read backwards, and it changes with each pass.
-            turn = (torch.arange(size[1]) + passes) % 2 == 1
-            self.backwards = turn & is_reversible
+            backward_places = Places([own[::-1] for own in pieces], shape.steps)
+            both = (places, backward_places)
+            starts, self.fresh, self.backwards = _streams(
+                delays, shape.rollout, both, is_reversible.squeeze(2)
+            )
             self.starts = torch.where(self.backwards, last - starts, starts)
         else:
-            self.starts = torch.stack(
-                [torch.randint(0, last + 1, size, generator=g) for g in generators]
-            )
+            counts = places.counts.tolist()
+            numbers = [
+                torch.randint(0, count, size, generator=g)
+                for count, g in zip(counts, generators, strict=True)
+            ]
+            self.starts = places.positions(torch.stack(numbers))
             self.fresh = torch.ones_like(self.starts, dtype=torch.bool)
             # Every other one, counted over all steps: half of them whatever the batch size is.
             turn = torch.arange(size[0] * size[1]).view(size) % 2 == 1
@@ -185,23 +195,40 @@ class Batches:
         return Batch(self.reads, self.targets, on_feedback, on_output, fresh, forced)
 
 
-def _streams(delays: Tensor, chunk: int, last: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Start of each chunk, whether its stream sets out there, and how often it has before.
+def _streams(
+    delays: Tensor, chunk: int, places: tuple[Places, Places], is_reversible: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Start of each chunk, whether its stream sets out there, and whether it is read backwards.
 
-    `delays` `[member, step, batch]` are used where a stream sets out; `last` is the last position
-    that a chunk can start at.
+    A start that is read backwards counts from the end of the span. `delays` `[member, step, batch]`
+    are used where a stream sets out; places: where a chunk can start, forwards and backwards;
+    is_reversible: `[member, 1]`. Of the streams of a reversible member every other one is read
+    backwards, and that changes with each pass through the span.
     """
-    starts, passes = torch.empty_like(delays), torch.empty_like(delays)
-    fresh = torch.empty_like(delays, dtype=torch.bool)
-    steps, batch = delays.shape[1:]
-    spread = torch.arange(batch) * (last + 1) // batch
-    start, passed = (spread + delays[:, 0, :1]) % (last + 1), torch.zeros_like(delays[:, 0])
+    starts = torch.empty_like(delays)
+    fresh, backwards = (torch.empty_like(delays, dtype=torch.bool) for _ in range(2))
+    members, steps, batch = delays.shape
+    member, place = torch.arange(members).unsqueeze(1), torch.arange(batch)
+    firsts, lasts = (
+        torch.stack([getattr(own, ends) for own in places], dim=1) for ends in ("firsts", "lasts")
+    )
+    used, counts = (own.unsqueeze(1) for own in (places[0].used, places[0].counts))
+    numbers = (place * counts // batch + delays[:, 0, :1]) % counts
+    passed = torch.zeros_like(numbers)
+    way = ((place % 2 == 1) & is_reversible).long()
+    ways = [(own.positions(numbers), own.piece_of(numbers)) for own in places]
+    start, piece = (torch.where(way == 1, b, f) for f, b in zip(*ways, strict=True))
     sets_out = torch.ones_like(passed, dtype=torch.bool)
     for step in range(steps):
-        starts[:, step], fresh[:, step], passes[:, step] = start, sets_out, passed
+        starts[:, step], fresh[:, step], backwards[:, step] = start, sets_out, way == 1
         # Chunks share a segment: the last that is forecast is the first that the next one reads.
         start = start + chunk
-        sets_out = start > last
-        passed = passed + sets_out
-        start = torch.where(sets_out, delays[:, (step + 1) % steps], start)
-    return starts, fresh, passes
+        sets_out = start > lasts[member, way, piece]
+        piece = piece + sets_out
+        is_through = piece == used
+        passed, piece = passed + is_through, piece.masked_fill(is_through, 0)
+        way = (((place + passed) % 2 == 1) & is_reversible).long()
+        first, last = firsts[member, way, piece], lasts[member, way, piece]
+        late = first + delays[:, (step + 1) % steps] % (last - first + 1)
+        start = torch.where(sets_out, late, start)
+    return starts, fresh, backwards

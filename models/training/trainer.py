@@ -6,7 +6,7 @@ from math import prod
 import torch
 from torch import Generator, Tensor
 
-from models.cohort import Member, checked_cohort
+from models.cohort import Member, checked_cohort, checked_pieces
 from models.network.forecaster import Forecaster
 from models.network.options.segments import fold
 from models.network.options.shape import Scaling
@@ -27,6 +27,7 @@ from models.training.options.augmentation import Factors
 from models.training.options.averaging import Averages
 from models.training.options.noise import Dropout, MemberDraws, Place, noises_at
 from models.training.options.optimiser import AdamW
+from models.training.places import Places
 from models.training.trained_network import TrainedNetwork
 
 # Subsequences on which the training loss is measured when restarts are compared.
@@ -38,7 +39,9 @@ GROWTH_SUBSEQUENCES = 4
 class Trainer(PerMember):
     """Trains the members of one cohort together; a member's numbers are as if it were alone.
 
-    `values` `[series, time, channel]` are training spans, scaled.
+    `values` `[series, time, channel]` are training spans, scaled, and `pieces` the lengths of the
+    stretches without a gap that each consists of, in the order of time; None for one each. What is
+    learnt from lies within a piece; a cell that looks at the span before training sees the longest.
     Iterating yields the number of optimiser steps done after each step; between two of them,
     members may be dropped with `keep`.
 
@@ -51,6 +54,7 @@ class Trainer(PerMember):
         "values",
         "weights",
         "subsequences",
+        "places",
         "factors",
         "forcing",
         "averages",
@@ -59,15 +63,22 @@ class Trainer(PerMember):
     )
 
     def __init__(
-        self, members: Sequence[Member[TrainedNetwork]], values: Tensor, device: str = "cpu"
+        self,
+        members: Sequence[Member[TrainedNetwork]],
+        values: Tensor,
+        device: str = "cpu",
+        pieces: Sequence[Sequence[int]] | None = None,
     ) -> None:
         self.candidate = candidate = checked_cohort(members, TrainedNetwork)
         self.forecaster = Forecaster(candidate.architecture, channels=values.shape[-1])
         self.free_run_shape = SubsequenceShape.of_free_run(candidate)
-        if self.free_run_shape.steps > values.shape[1]:
+        self.pieces = checked_pieces(values, pieces)
+        longest = min(max(self.pieces[member.series]) for member in members)
+        if self.free_run_shape.steps > longest:
+            which = "the training span's" if longest == values.shape[1] else "its longest piece's"
             raise ValueError(
-                "context_steps + rollout_steps must be at most the training span's "
-                f"{values.shape[1]} steps, but got {self.free_run_shape.steps}"
+                f"context_steps + rollout_steps must be at most {which} {longest} steps, but got "
+                f"{self.free_run_shape.steps}"
             )
         self.device = torch.device(device)
         self.steps_done = 0
@@ -81,7 +92,9 @@ class Trainer(PerMember):
         ).to(self.device)
         candidates = [m.candidate for m in self.members]
         shape = SubsequenceShape.of_training(candidate)
-        self.subsequences = Subsequences(candidates, shape, values.shape[1], self.generators)
+        lengths = [self.pieces[m.series] for m in self.members]
+        self.subsequences = Subsequences(candidates, shape, lengths, self.generators)
+        self.places = Places(lengths, self.free_run_shape.steps)
         self.factors = Factors(candidates, self.subsequences, self.generators, self.device)
         self.forcing = CohortForcing(candidates, self.device)
         self.averages = Averages(candidates, self.weights)
@@ -121,7 +134,7 @@ class Trainer(PerMember):
         whose hidden values are small would win. Of averaged weights, where those are scored.
         """
         shape, weights = self.free_run_shape, self.scored_weights
-        parts = self._spread(self.values, LOSS_SUBSEQUENCES)
+        parts = self._spread(range(len(self.members)), LOSS_SUBSEQUENCES)
         given = (self.forecaster, weights, parts[:, :, : shape.warm_up], shape.rollout)
         forecast = free_run(*given, one_step_from=shape.one_step_from)
         by_step = _squares(forecast, parts[:, :, shape.one_step_from :])
@@ -157,12 +170,11 @@ class Trainer(PerMember):
         fixed = [prod(s) for name, s in layout.shapes.items() if name.startswith(FIXED)]
         return layout.count - sum(fixed)
 
-    def _spread(self, values: MemberTimeChannel, count: int) -> MemberBatchTimeChannel:
-        """At most `count` parts as long as a scored free run, evenly spread over the span."""
-        steps = self.free_run_shape.steps
-        last = values.shape[1] - steps
-        starts = torch.linspace(0, last, min(count, last + 1)).round().long()
-        return torch.stack([values[:, s : s + steps] for s in starts.tolist()], dim=1)
+    def _spread(self, rows: Sequence[int], count: int) -> MemberBatchTimeChannel:
+        """At most `count` parts as long as a scored free run, evenly spread over some spans."""
+        steps, member = self.free_run_shape.steps, torch.tensor(rows)
+        positions = self.places.spread(count)[member].unsqueeze(2) + torch.arange(steps)
+        return self.values[member.view(-1, 1, 1), positions]
 
     def _initialise(self, member: Member[TrainedNetwork], generator: Generator) -> Tensor:
         candidate, forecaster = member.candidate, self.forecaster
@@ -170,8 +182,9 @@ class Trainer(PerMember):
         named = forecaster.layout().views(row.unsqueeze(0))
         if not candidate[Scaling].offset:
             named[forecaster.output_bias].zero_()
-        series, segment = self.data[member.series], candidate.architecture.segment_steps
-        read = fold(series[: len(series) // segment * segment], segment)
+        pieces = self.data[member.series].split(self.pieces[member.series])
+        longest, segment = max(pieces, key=len), candidate.architecture.segment_steps
+        read = fold(longest[: len(longest) // segment * segment], segment)
         for layer in range(candidate.architecture.layers):
             candidate.cell.adjust(under(named, f"cell.{layer}."), layer, read, generator)
         for own in candidate.cell.stored_settings():
@@ -179,7 +192,7 @@ class Trainer(PerMember):
         if candidate.architecture.scaled_increments:
             # From the last value read to each of the segment's; a constant channel has none.
             stds = [
-                (series[ahead:] - series[:-ahead]).std(dim=0, correction=0)
+                torch.cat([own[ahead:] - own[:-ahead] for own in pieces]).std(dim=0, correction=0)
                 for ahead in range(1, segment + 1)
             ]
             named[INCREMENT_STD][0].copy_(torch.cat(stds).clamp(min=1e-6))
@@ -253,7 +266,7 @@ class Trainer(PerMember):
         if not adapting:
             return
         rows, shape = in_company(adapting), self.free_run_shape
-        contexts = self._spread(self.values[rows], GROWTH_SUBSEQUENCES)[:, :, : shape.warm_up]
+        contexts = self._spread(rows, GROWTH_SUBSEQUENCES)[:, :, : shape.warm_up]
         factors = growth_of_errors(self.forecaster, self.weights[rows], contexts, shape.rollout)
         self.forcing.observe(dict(zip(adapting, factors.tolist(), strict=False)), self.steps_done)
 

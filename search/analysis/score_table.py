@@ -10,7 +10,7 @@ from typing import Literal
 import numpy as np
 
 from models.diagnostics.scores import geometric_mean
-from search.analysis.wording import baseline_name, counted
+from search.analysis.wording import baseline_name, counted, validation_of
 from search.evaluation import baseline_results
 from search.records import BaselineRecord
 from search.series import Table
@@ -26,9 +26,9 @@ OPPONENT = "ar"
 class Row:
     """A candidate or a baseline.
 
-    scores: NMSE of each draw, or of each training where the series is a table; score: their
-    median. is_winner: of the final. better_than_ar: on how many of the scores it is below AR's, as
-    (how many, of); None for AR itself, and for a row that is in no group yet.
+    scores: NMSE of each draw, or of each training where the series is a table; score: what they
+    make together. is_winner: of the final. better_than_ar: on how many of the scores it is below
+    AR's, as (how many, of); None for AR itself, and for a row that is in no group yet.
     """
 
     name: str
@@ -43,7 +43,7 @@ class Row:
 
     @property
     def geometric_mean(self) -> float:
-        """The geometric mean of the scores, by which the final chooses."""
+        """The geometric mean of the scores."""
         return geometric_mean(self.scores) if self.scores else self.score
 
     @property
@@ -63,8 +63,8 @@ class ScoreGroup:
 def search_baselines(definition: StudyDefinition, table: Table | None) -> dict[str, BaselineRecord]:
     """Fit and score the baselines on the draws of the search, which no trial did."""
     data = TaskData(definition, table)
-    replicas = 1 if table is not None else definition.search.replicas
-    results = baseline_results([data.view("search", index) for index in range(replicas)])
+    replicas = range(definition.search.replicas)
+    results = baseline_results([data.view("search", index) for index in replicas])
     return {result.name: result.record() for result in results}
 
 
@@ -102,8 +102,7 @@ def span(
         runs = _free_runs(min(task.start_points, room), task.test_horizon_steps)
         rows = f"all rows before the last {task.test_steps:,}; {runs} within those"
     else:
-        runs = _free_runs(task.start_points, task.horizon_steps)
-        rows = f"the first {task.train_steps:,} rows; {runs} in the {task.validation_steps:,} after"
+        rows = validation_of(task)
     return (
         f"the one table; {counted(trainings, 'training')} on {rows}, against the "
         f"{task.score_against}"

@@ -177,6 +177,7 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "geometric_mean": final.geometric_mean,
         "replica_scores": list(final.replica_scores),
         "scored_against": final.scored_against,
+        "averaging": final.averaging,
         "verdict": final.verdict,
     }
     summary["baselines"] = {

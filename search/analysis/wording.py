@@ -4,9 +4,10 @@ import shlex
 from collections.abc import Sequence
 
 from models.baselines.baseline import baselines
-from models.diagnostics.properties import LEVEL, SeriesProperties
+from models.diagnostics.scores import Averaging
 from models.methods import counted as counted
-from search.study.definition import ScoreAgainst
+from models.methods.series_properties import LEVEL, SeriesProperties
+from search.study.definition import ScoreAgainst, Task, Validation
 
 
 def shown_score(score: float) -> str:
@@ -48,6 +49,50 @@ def scale_of(scored_against: ScoreAgainst) -> str:
         "NMSE is the mean squared error against the observations over the variance of the training "
         "span: what the mean scores shows how much a later span varies beside it."
     )
+
+
+# What a score is, over replicas.
+SCORE_OVER: dict[Averaging, str] = {
+    "median": "median NMSE",
+    "mean": "mean NMSE",
+    "geometric mean": "geometric mean of NMSE + 1e-8, over start points, too,",
+}
+
+_TEST_RULE = "the score of the test is the median over trainings on the same rows."
+_SHARED_VARIANCE = (
+    "In the search and the final, NMSE is over the variance of the rows for training and "
+    "validation together"
+)
+# What a score is and what the final chooses by, in a report.
+SCORE_RULES: dict[Validation, str] = {
+    "end": "A score is the median NMSE over draws or trainings. The winner of the final is the "
+    "finalist with the least geometric mean: unlike the median, it counts the draws on which a "
+    "forecaster fails.",
+    "rolling": "A score is the mean NMSE over the replicas, each of which trains and runs freely "
+    "at another place of the table, so that squared errors weigh as in a test over all of "
+    f"them. The winner of the final is the finalist with the least score. {_SHARED_VARIANCE}; "
+    f"{_TEST_RULE}",
+    "blocks": "A score is the geometric mean of NMSE + 1e-8 over all free runs of the replicas, "
+    "each of which leaves another block of rows out of its training and runs freely within it: one "
+    "bad start does not decide it. The winner of the final is the finalist with the least score. "
+    f"{_SHARED_VARIANCE}; {_TEST_RULE}",
+}
+
+
+def validation_of(task: Task) -> str:
+    """On which rows of a table the search trains and scores, in words."""
+    runs = f"{counted(task.start_points, 'free run')} of {counted(task.horizon_steps, 'step')}"
+    if task.validation == "rolling":
+        return (
+            f"{task.train_steps:,} rows each, the first ones and then ever later ones; {runs} from "
+            f"the row after them, all within the {task.validation_steps:,} rows after the first"
+        )
+    if task.validation == "blocks":
+        return (
+            f"the first {task.train_steps + task.validation_steps:,} rows but a block of "
+            f"{task.validation_steps:,}, another one each time; {runs} within the block"
+        )
+    return f"the first {task.train_steps:,} rows; {runs} in the {task.validation_steps:,} after"
 
 
 def shown_properties(found: SeriesProperties) -> list[tuple[str, str]]:

@@ -10,12 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
+from search.cli.cuts import cut_lines, plain_cuts
 from search.cli.options import JsonOption, print_json
 from search.errors import UsageError
 
 if TYPE_CHECKING:
     from models.methods import Domain, Scalar
     from search.running.estimate import Estimate
+    from search.series import Table
     from search.study.definition import StudyDefinition
     from search.study.limit import Limit
     from search.study.study_file import StudyFile
@@ -56,12 +58,11 @@ def check(
 
     torch.set_num_threads(1)  # as workers have it
     found = estimate(definition, table)
-    rows = None if table is None else table.rows
     if as_json:
-        print_json(_plain(definition, rows, found))
+        print_json(_plain(definition, table, found))
     else:
         typer.echo(f"{study_file}: valid")
-        _print(definition, rows, found)
+        _print(definition, table, found)
 
 
 def limit(
@@ -92,15 +93,17 @@ def limit(
         _print_baselines(found.study, found.reason, found.baselines or {})
 
 
-def _plain(definition: StudyDefinition, rows: int | None, found: Estimate) -> dict[str, Any]:
+def _plain(definition: StudyDefinition, table: Table | None, found: Estimate) -> dict[str, Any]:
     search, task = definition.search, definition.task
     return {
         "study": definition.name,
         "valid": True,
         "series": definition.series.source,
-        "rows": rows,
+        "rows": None if table is None else table.rows,
         "train_steps": task.train_steps,
         "horizon_steps": task.horizon_steps,
+        "validation": task.validation,
+        "cuts": plain_cuts(definition, table),
         "properties": definition.model_dump(mode="json")["properties"],
         "score_against": task.score_against,
         "trials": search.trials,
@@ -114,17 +117,19 @@ def _plain(definition: StudyDefinition, rows: int | None, found: Estimate) -> di
     }
 
 
-def _print(definition: StudyDefinition, rows: int | None, found: Estimate) -> None:
+def _print(definition: StudyDefinition, table: Table | None, found: Estimate) -> None:
     from models.network.options.segments import suited_segments
     from search.analysis.wording import shown_properties
 
     search, task = definition.search, definition.task
-    size = "" if rows is None else f", {rows} rows"
+    size = "" if table is None else f", {table.rows} rows"
     typer.echo(f"  series   {definition.series.source}{size}")
     typer.echo(
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"
     )
+    for line in cut_lines(definition, table):
+        typer.echo(f"           {line}")
     if definition.properties is not None:
         for name, said in shown_properties(definition.properties):
             typer.echo(f"           {name.lower()}: {said}")

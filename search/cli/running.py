@@ -228,7 +228,7 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     if final is None:
         yield "no trial completed, so there is no winner yet; give it more --minutes or --trials"
     else:
-        score = f"final NMSE {final['score']:.4g} (median of replicas)"
+        score = f"final NMSE {final['score']:.4g} ({final['averaging']} of replicas)"
         yield f"winner: trial {final['trial']}, {score}"
     if test is not None:
         yield (

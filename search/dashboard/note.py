@@ -8,7 +8,14 @@ import json
 import optuna
 from optuna_dashboard import save_note
 
-from search.analysis.wording import commands, counted, scale_of, shown_score
+from search.analysis.wording import (
+    SCORE_OVER,
+    commands,
+    counted,
+    scale_of,
+    shown_score,
+    validation_of,
+)
 from search.storage.studies import Storage
 from search.study.definition import StudyDefinition
 from search.study.limit import attainable_nmse
@@ -40,6 +47,13 @@ def study_note(definition: StudyDefinition, storage_url: str) -> str:
 
 def _task(definition: StudyDefinition) -> str:
     task, search = definition.task, definition.search
+    if task.validation != "end":
+        return (
+            f"Networks train on {validation_of(task)}. The score is the "
+            f"{SCORE_OVER[task.averaging]} against the {task.score_against}, over "
+            f"{counted(search.replicas, 'replica')}. Sampler {search.sampler}, pruner "
+            f"{search.pruner}."
+        )
     runs = counted(task.start_points, "free run")
     return (
         f"Networks train on {counted(task.train_steps, 'step')} of the series "

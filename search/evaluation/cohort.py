@@ -62,7 +62,8 @@ class Cohort:
 
     Iterating yields None after each optimiser step and a `Rung` where one is due; in between,
     candidates may be dropped by their position. Replica r of every candidate sees `views[r]`. What
-    is fitted in closed form has one step, and reports at the last rung alone.
+    is fitted in closed form has one step, and reports at the last rung alone. All views have
+    equally many training rows, start points and steps of the horizon.
     """
 
     def __init__(
@@ -77,7 +78,8 @@ class Cohort:
     ) -> None:
         self.candidates = list(candidates)
         self.views = list(views)
-        training = [view.values[: view.train_steps] for view in self.views]
+        training = [view.training for view in self.views]
+        pieces = [[len(piece) for piece in view.pieces] for view in self.views]
         self.means = np.stack([values.mean(axis=0) for values in training])
         self.stds = np.stack([values.std(axis=0) for values in training])
         # What a network sees: with an offset, standard deviations from the mean; without one, the
@@ -103,7 +105,7 @@ class Cohort:
             )
             for run in self.runs
         ]
-        self.training = learner_of(members, torch.from_numpy(np.stack(scaled)), device)
+        self.training = learner_of(members, torch.from_numpy(np.stack(scaled)), device, pieces * 2)
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
         self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
@@ -216,6 +218,7 @@ class Cohort:
             candidate: CandidateResult(
                 replicas=tuple(results),
                 scored_against=self.views[0].scored_against,
+                averaging=self.views[0].averaging,
                 parameters=self.training.parameter_count,
                 seconds=self.seconds[candidate],
             )

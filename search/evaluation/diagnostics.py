@@ -112,10 +112,13 @@ def one_step(checkpoint: Checkpoint, views: Sequence[View], replica: int) -> One
     """
     if checkpoint.architecture.autonomous:
         return None
-    start, horizon = views[0].starts[0], views[0].horizon_steps
-    forecasts = one_step_forecasts(checkpoint, views, start)[:, :horizon]
+    starts, horizon = [view.starts[0] for view in views], views[0].horizon_steps
+    forecasts = one_step_forecasts(checkpoint, views, starts)[:, :horizon]
     errors = [_first_run(v, f).nmse for v, f in zip(views, forecasts, strict=True)]
-    last_values = [_first_run(v, v.values[start - 1 : start - 1 + horizon]).nmse for v in views]
+    last_values = [
+        _first_run(view, view.values[start - 1 : start - 1 + horizon]).nmse
+        for view, start in zip(views, starts, strict=True)
+    ]
     return OneStep(
         nmse=float(np.median(errors)),
         persistence=float(np.median(last_values)),
@@ -123,15 +126,24 @@ def one_step(checkpoint: Checkpoint, views: Sequence[View], replica: int) -> One
     )
 
 
-def one_step_forecasts(checkpoint: Checkpoint, views: Sequence[View], start: int) -> FloatArray:
-    """Return one-step forecasts of all values from position `start` on, `[member, step, channel]`.
+def one_step_forecasts(
+    checkpoint: Checkpoint, views: Sequence[View], starts: Sequence[int]
+) -> FloatArray:
+    """Return one-step forecasts of the values from each view's start on, `[member, step, channel]`.
 
-    Member m reads `views[m]`; there must be a context before `start`.
+    Member m reads `views[m]`, and there must be a context before `starts[m]`. There are as many
+    steps as all views have.
     """
-    values = np.stack([view.values for view in views])[:, np.newaxis]
-    context = values[:, :, start - checkpoint.architecture.context_steps : start]
-    truth = values[:, :, start:]
-    return run_networks(checkpoint, context, truth.shape[2], truth)[:, 0]
+    steps = min(len(view.values) - start for view, start in zip(views, starts, strict=True))
+    context_steps = checkpoint.architecture.context_steps
+    values = np.stack(
+        [
+            view.values[start - context_steps : start + steps]
+            for view, start in zip(views, starts, strict=True)
+        ]
+    )[:, np.newaxis]
+    context, truth = values[:, :, :context_steps], values[:, :, context_steps:]
+    return run_networks(checkpoint, context, steps, truth)[:, 0]
 
 
 def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | None:
@@ -147,11 +159,11 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
     segment = architecture.segment_steps
     if views[0].horizon_steps <= segment:
         return None
-    start = views[0].starts[0]
     steps = checkpoint.architecture.context_steps
     shift = checkpoint.shift.numpy()[:, np.newaxis]
     scale = checkpoint.scale.numpy()[:, np.newaxis]
-    contexts = (np.stack([v.values[start - steps : start] for v in views]) - shift) / scale
+    read = [v.values[v.starts[0] - steps : v.starts[0]] for v in views]
+    contexts = (np.stack(read) - shift) / scale
     rows = in_company(range(len(views)))
     norms = sensitivity_of(
         Forecaster(checkpoint.architecture, checkpoint.channels),
@@ -207,7 +219,7 @@ def _kept_lags(most: int) -> list[int]:
 
 def _first_run(view: View, forecast: FloatArray) -> Scores:
     """The scores of a forecast `[step, channel]` from a view's first start point."""
-    training = view.values[: view.train_steps]
+    training = view.training
     truth = truth_of(view)[:1]
     mean, std = training.mean(axis=0), training.std(axis=0)
     return score(forecast[np.newaxis], truth, view.variance, mean, std)

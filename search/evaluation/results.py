@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from models.baselines.baseline import baselines
-from models.diagnostics.scores import Scores, score
+from models.diagnostics.scores import Averaging, Scores, averaged, replica_score, score
 from search.records import BaselineRecord, CandidateRecord, Example
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
@@ -36,22 +36,26 @@ class ReplicaResult:
 
 @dataclass(frozen=True, eq=False)
 class CandidateResult:
-    """A candidate on all its replicas; `seconds` of one core, `parameters` of one network."""
+    """A candidate on all its replicas; `seconds` of one core, `parameters` of one network.
+
+    averaging: how its replicas become one score.
+    """
 
     replicas: tuple[ReplicaResult, ...]
     scored_against: ScoreAgainst
     parameters: int
     seconds: float
+    averaging: Averaging = "median"
 
     @cached_property
     def replica_scores(self) -> list[float]:
-        """NMSE of each replica, the mean over its start points and horizon."""
-        return [replica.scores.nmse for replica in self.replicas]
+        """NMSE of each replica over its start points and horizon, see `replica_score`."""
+        return [replica_score(replica.scores, self.averaging) for replica in self.replicas]
 
     @property
     def score(self) -> float:
-        """The median over replicas."""
-        return float(np.median(self.replica_scores))
+        """The score over replicas, see `averaged`."""
+        return averaged(self.replica_scores, self.averaging)
 
     @property
     def curve(self) -> FloatArray:
@@ -83,7 +87,9 @@ class CandidateResult:
 
     @property
     def _ranked(self) -> list[ReplicaResult]:
-        return sorted(self.replicas, key=lambda replica: (replica.scores.nmse, replica.index))
+        scored = zip(self.replica_scores, self.replicas, strict=True)
+        ranked = sorted(scored, key=lambda pair: (pair[0], pair[1].index))
+        return [replica for _, replica in ranked]
 
     @cached_property
     def record(self) -> CandidateRecord:
@@ -105,21 +111,23 @@ class CandidateResult:
             parameters=self.parameters,
             seconds=self.seconds,
             example=self.median_replica.example,
+            averaging=self.averaging,
         )
 
 
 @dataclass(frozen=True, eq=False)
 class BaselineResult:
-    """A baseline on all draws; its score is the median over draws, as a candidate's is."""
+    """A baseline on all draws or cuts, which make one score as the replicas of a candidate do."""
 
     name: str
     scores: tuple[Scores, ...]
     forecasts: tuple[FloatArray, ...]  # [time] of each draw's first start point and channel
+    averaging: Averaging = "median"
 
     @property
     def draw_scores(self) -> list[float]:
-        """NMSE of each draw."""
-        return [scores.nmse for scores in self.scores]
+        """NMSE of each draw, see `replica_score`."""
+        return [replica_score(scores, self.averaging) for scores in self.scores]
 
     def record(self, replica: int = 0) -> BaselineRecord:
         """The result as it is stored, with the forecast for the draw that `replica` saw."""
@@ -127,19 +135,23 @@ class BaselineResult:
             draw_scores=tuple(self.draw_scores),
             curve=np.median([scores.curve for scores in self.scores], axis=0),
             forecast=self.forecasts[replica % len(self.forecasts)],
+            averaging=self.averaging,
         )
 
 
 def baseline_results(views: Sequence[View]) -> list[BaselineResult]:
-    """Fit and score every baseline on each view; views of one table are equal and count once."""
+    """Fit and score every baseline on each view; where all views are equal, they count once.
+
+    It is fitted on the longest piece of the training rows.
+    """
     distinct = list(views) if not _all_equal(views) else [views[0]]
     results = []
     for name, baseline in baselines().items():
         scores = []
         forecasts = []
         for view in distinct:
-            training = view.values[: view.train_steps]
-            fitted = baseline.fit(training)
+            training = view.training
+            fitted = baseline.fit(view.longest)
             forecast = np.stack(
                 [fitted.forecast(view.values[:start], view.horizon_steps) for start in view.starts]
             )
@@ -148,7 +160,8 @@ def baseline_results(views: Sequence[View]) -> list[BaselineResult]:
                 score(forecast, truth, view.variance, training.mean(axis=0), training.std(axis=0))
             )
             forecasts.append(forecast[0, :, 0])
-        results.append(BaselineResult(name, tuple(scores), tuple(forecasts)))
+        averaging = views[0].averaging
+        results.append(BaselineResult(name, tuple(scores), tuple(forecasts), averaging))
     return results
 
 
@@ -158,4 +171,9 @@ def truth_of(view: View) -> FloatArray:
 
 
 def _all_equal(views: Sequence[View]) -> bool:
-    return all(np.array_equal(view.values, views[0].values) for view in views[1:])
+    first = views[0]
+    return all(
+        (view.pieces, view.starts) == (first.pieces, first.starts)
+        and np.array_equal(view.values, first.values)
+        for view in views[1:]
+    )

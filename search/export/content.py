@@ -15,7 +15,7 @@ from models.checkpoint import Checkpoint, CheckpointError, load
 from search.analysis.study_results import FinalPurpose, Outcome, outcomes, winner_of
 from search.analysis.trials import Trial
 from search.errors import ExportError, UsageError
-from search.records import this_machine, this_versions
+from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import ParamValue
 from search.storage.study_store import StudyReader
@@ -37,8 +37,8 @@ class Claim:
     """A score, and all that is needed to reproduce it.
 
     purpose: which views, of the indices 0, 1, ..., one network trained on each; replica_scores:
-    NMSE of each; score: their median; scored_against: what the forecasts were compared with;
-    horizon_steps: scored steps of each free run.
+    NMSE of each; averaging: how they make the score; scored_against: what the forecasts were
+    compared with; horizon_steps: scored steps of each free run.
     """
 
     purpose: Purpose
@@ -47,6 +47,7 @@ class Claim:
     scored_against: ScoreAgainst
     horizon_steps: int
     verdict: str | None
+    averaging: OwnAveraging = "median"
 
     @property
     def replicas(self) -> int:
@@ -231,6 +232,7 @@ def _claim(outcome: Outcome) -> Claim:
         scored_against=found.scored_against,
         horizon_steps=found.horizon_steps,
         verdict=found.verdict,
+        averaging=found.averaging,
     )
 
 
@@ -247,6 +249,7 @@ def _search_claim(study: StudyReader, trial: Trial, definition: StudyDefinition)
         scored_against=definition.task.score_against,
         horizon_steps=definition.task.horizon_steps,
         verdict=trial.record.verdict,
+        averaging=definition.task.averaging,
     )
 
 

@@ -17,7 +17,7 @@ from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 from PIL import Image
 
-from search.analysis.wording import counted, shown_score, truth_name
+from search.analysis.wording import SCORE_OVER, counted, shown_score, truth_name
 from search.evaluation import CandidateResult, ReplicaResult
 from search.plotting.drawing import COLOURS, Axis, Dash, Drawing, Line, logarithmic_means
 from search.plotting.free_runs import HORIZON, replicas_drawing, rollout_drawing
@@ -86,7 +86,8 @@ def read_curve_csv(content: bytes) -> FloatArray:
 def _rollout_picture(result: CandidateResult, replica: ReplicaResult, title: str) -> bytes:
     """The first channel of a replica's first free run, under the score and the verdict."""
     replicas = counted(len(result.replicas), "replica")
-    score = f"score {shown_score(result.score)}: median NMSE of {replicas} against the "
+    over = SCORE_OVER[result.averaging].split(",")[0]
+    score = f"score {shown_score(result.score)}: {over} of {replicas} against the "
     place = "best" if replica is result.best_replica else "median"
     if len(result.replicas) == 1:
         place = "only"

@@ -58,8 +58,7 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
         f"The winner is trial {number}: {candidate.description()}.",
         f"In the final, on {trainings}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
-        f"{shown_score(final.score)} in the median and {shown_score(final.geometric_mean)} in the "
-        f"geometric mean, the least of {counted(len(results.finals), 'finalist')}.",
+        f"{_chosen_by(final)}, the least of {counted(len(results.finals), 'finalist')}.",
     ]
     if test is None:
         sentences.append("The test has not been done yet, so this score may flatter the winner.")
@@ -75,6 +74,16 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
     where = "in the test" if test else "in the final"
     headline = f"Trial {number} won: NMSE {shown_score(scored.score)} {where}"
     return Answer(f"{headline}, verdict “{scored.verdict}”", sentences)
+
+
+def _chosen_by(final: FinalRecord) -> str:
+    """The score of a final, and last what the final chose by."""
+    if final.averaging == "median":
+        return (
+            f"{shown_score(final.score)} in the median and {shown_score(final.geometric_mean)} in "
+            "the geometric mean"
+        )
+    return f"{shown_score(final.score)} in the {final.averaging}"
 
 
 def _shown_counts(counts: Counts) -> str:
@@ -132,8 +141,11 @@ def _comparison(found: FinalRecord, name: str) -> str:
     result = "beats" if found.score < baseline.score else "does not beat"
     scores = shown_score(baseline.score)
     if len(baseline.draw_scores) > 1:
-        scores += f" in the median and {shown_score(baseline.mean_score)} in the mean"
-    return f"On the same data {_the(name)} has {scores}{on}: in the median, the winner {result} it."
+        scores += f" in the {found.averaging}"
+        if found.averaging != "mean":
+            scores += f" and {shown_score(baseline.mean_score)} in the mean"
+    over = f"in the {found.averaging}"
+    return f"On the same data {_the(name)} has {scores}{on}: {over}, the winner {result} it."
 
 
 def _the(baseline: str) -> str:

@@ -19,6 +19,7 @@ from search.analysis.score_table import Row, ScoreGroup, score_group, search_bas
 from search.analysis.study_results import Outcome, StudyResults
 from search.analysis.trials import Trial
 from search.analysis.wording import (
+    SCORE_RULES,
     commands,
     counted,
     scale_of,
@@ -82,6 +83,7 @@ class StudyReport:
     name: str
     answer: Answer
     rollout: Plot | Picture | None
+    score_rule: str
     scale: str
     groups: Sequence[ScoreGroup]
     errors: Plot | None
@@ -134,6 +136,7 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         name=results.study.name,
         answer=study_answer(results, baselines),
         rollout=figures.rollout_plot(results),
+        score_rule=SCORE_RULES[results.definition.task.validation],
         scale=scale_of(results.definition.task.score_against),
         groups=_groups(results, baselines),
         errors=figures.error_plot(results, baselines),

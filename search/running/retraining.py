@@ -70,7 +70,7 @@ def retrain_on(
     view = View(
         values=table.values,
         truth=table.values,
-        train_steps=train_steps,
+        pieces=(range(train_steps),),
         starts=(train_steps,),
         horizon_steps=hold_out,
         variance=training_variance(training),

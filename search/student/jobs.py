@@ -152,5 +152,5 @@ def _replay(candidate: Candidate, definition: StudyDefinition, train: Train) -> 
         values=views[shown].values[:, 0],
         truth=views[shown].truth[:, 0],
         first_forecast=first,
-        one_step=one_step_forecasts(checkpoint, views, first)[shown, :, 0],
+        one_step=one_step_forecasts(checkpoint, views, [first] * NETWORKS)[shown, :, 0],
     )

@@ -9,9 +9,9 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
-from models.diagnostics.properties import SeriesProperties
-from models.diagnostics.scores import ERROR_HORIZONS
+from models.diagnostics.scores import ERROR_HORIZONS, Averaging
 from models.methods import Domain, Scalar, SettingError, shown, smallest
+from models.methods.series_properties import SeriesProperties
 from search.plugins import plugins_of
 from search.series import Section
 from search.series.source import Series
@@ -26,6 +26,15 @@ from search.study.presets import (
 from search.study.space import Space, check_complete, complete_space, parameter_named, read_space
 
 ScoreAgainst = Literal["signal", "observations"]
+# Which rows of a table the replicas train on, and on which they are scored.
+Validation = Literal["end", "rolling", "blocks"]
+# How replicas are averaged where they are draws, or trainings on the same rows; and where each of
+# them has a cut of its own.
+AVERAGING: Mapping[Validation, Averaging] = {
+    "end": "median",
+    "rolling": "mean",
+    "blocks": "geometric mean",
+}
 
 _MAX_STEPS = 1_000_000
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
@@ -50,6 +59,11 @@ class Task(Section):
     test. test_steps: the test span of a table, its last rows. start_points: free runs per draw,
     evenly spaced over the validation span. score_against: what the forecast is compared with.
     error_horizons: steps of the free run whose errors are recorded, those within the horizon.
+    validation: of a table. "end": all replicas train on its first train_steps rows and run freely
+    in the validation_steps after them. "rolling": each replica trains on train_steps rows, and the
+    spans and free runs of all replicas move on through the validation_steps after the first.
+    "blocks": each replica leaves out another block of validation_steps rows, in which its free runs
+    lie, and trains on the train_steps rows before and after it.
     """
 
     train_steps: int = Field(ge=2, le=_MAX_STEPS, examples=[600])
@@ -60,6 +74,20 @@ class Task(Section):
     start_points: Steps = 1
     score_against: ScoreAgainst = Field(examples=["observations"])
     error_horizons: Horizons = Field(default=ERROR_HORIZONS, examples=[[1, 84]])
+    validation: Validation = Field(default="end", examples=["rolling"])
+
+    @property
+    def averaging(self) -> Averaging:
+        """How the replicas of the search and of the final are averaged to a score."""
+        return AVERAGING[self.validation]
+
+    @property
+    def gapless_steps(self) -> int:
+        """Rows without a gap that every replica trains on at least: what a candidate must fit in.
+
+        Of what a block leaves, the longer piece has half.
+        """
+        return -(-self.train_steps // 2) if self.validation == "blocks" else self.train_steps
 
     @field_validator("error_horizons")
     @classmethod
@@ -226,9 +254,15 @@ class StudyDefinition(Section):
             return named
         if task is None or presets is None:  # which is a problem of its own
             return named
-        if presets:
-            return complete_open_space(named, presets, task.train_steps)
-        return complete_space(named, task.train_steps, info.context)
+        try:
+            if presets:
+                return complete_open_space(named, presets, task.gapless_steps)
+            return complete_space(named, task.gapless_steps, info.context)
+        except SettingError as problem:
+            if task.validation != "blocks":
+                raise
+            half = f'validation = "blocks" leaves half of train_steps = {task.train_steps} in a row'
+            raise SettingError(problem.key, f"{problem.rule}; {half}") from None
 
     @field_serializer("space")
     def _plain_space(self, space: Mapping[str, Domain]) -> dict[str, Any]:
@@ -247,6 +281,12 @@ class StudyDefinition(Section):
                 "task.test_steps",
                 "must be left out for a generated series, whose test is made of fresh draws, "
                 f"but got {self.task.test_steps}; remove the key",
+            )
+        if self.series.is_generated and self.task.validation != "end":
+            raise SettingError(
+                "task.validation",
+                'must be "end" for a generated series, whose replicas have draws of their own, '
+                f"but got {shown(self.task.validation)}; remove the key",
             )
         steps = self.space.get("training_steps")
         if steps is not None and smallest(steps) < 2 ** (self.search.rungs - 1):
@@ -278,6 +318,8 @@ class StudyDefinition(Section):
         if self.task.error_horizons == ERROR_HORIZONS:
             # Like the period, it came later than the others: hashes stay what they were.
             del plain["task"]["error_horizons"]
+        if self.task.validation == "end":
+            del plain["task"]["validation"]
         if self.series.period is None:
             del plain["series"]["period"]
         if self.presets:

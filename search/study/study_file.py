@@ -80,12 +80,15 @@ def read_study_file(path: Path) -> StudyFile:
             table.to_bytes()  # refuses what would be too large to keep with the study
         # Refuses what is too short for the task.
         properties = TaskData(definition, table).properties()
+        # Once more, with the defaults that follow the series.
+        definition = StudyDefinition.of_file(raw, properties)
+        if definition.task.validation == "blocks":
+            TaskData(definition, table)  # where blocks lie depends on what candidates read
     except SeriesError as error:
         raise SeriesError(f"{path}: [series] {error}") from error
     except StudyFileError as error:
         raise StudyFileError(f"{path}: {error}") from error
-    # Once more, with the defaults that follow the series.
-    return StudyFile(StudyDefinition.of_file(raw, properties), table)
+    return StudyFile(definition, table)
 
 
 def read_stored_definition(text: str) -> StudyDefinition:

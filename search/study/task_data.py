@@ -1,15 +1,20 @@
 """The data of a task, cut so that each purpose sees what it may: never the test while searching."""
 
 import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from models.diagnostics.properties import SeriesProperties, properties_of
-from models.diagnostics.scores import ERROR_HORIZONS
+from models.diagnostics.properties import properties_of
+from models.diagnostics.scores import ERROR_HORIZONS, Averaging
+from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
-from search.series import Draw, FloatArray, GeneratedSource, Purpose, Table, TableSeries
+from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
+from search.study.cuts import Cut, cut_of, spread_starts
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
+from search.study.space.contexts import context_range
 
 # Realisations of a generated series that its properties are taken from.
 LOOKED_AT = 4
@@ -20,29 +25,48 @@ class View:
     """What one replica trains on and is scored by. Its arrays are its own, and end where it does.
 
     values: [time, channel], as observed. truth: [time, channel], what the forecast is compared
-    with: the signal, or the observations again. train_steps: the first rows, on which to train.
-    starts: index of the first forecast row of each free run; its warm-up ends with the row before.
-    horizon_steps: rows of each free run. variance: what a squared error is divided by, of the
-    signal where that is the truth, else of the training span. error_horizons: the steps of a free
-    run whose errors are recorded.
+    with: the signal, or the observations again. pieces: the rows on which to train, stretches in
+    their order with a gap between any two. starts: index of the first forecast row of each free
+    run; its warm-up ends with the row before. horizon_steps: rows of each free run. variance: what
+    a squared error is divided by, of the signal where that is the truth, else of the training span,
+    or of all rows that the replicas may see where each has a cut of its own. error_horizons: the
+    steps of a free run whose errors are recorded. averaging: how replicas become one score.
     """
 
     values: FloatArray
     truth: FloatArray
-    train_steps: int
+    pieces: tuple[range, ...]
     starts: tuple[int, ...]
     horizon_steps: int
     variance: float
     scored_against: ScoreAgainst
     error_horizons: tuple[int, ...] = ERROR_HORIZONS
+    averaging: Averaging = "median"
+
+    @property
+    def train_steps(self) -> int:
+        """How many rows are trained on."""
+        return sum(map(len, self.pieces))
+
+    @property
+    def training(self) -> FloatArray:
+        """The rows that are trained on, `[time, channel]`, one piece after the other."""
+        return rows_in(self.values, self.pieces)
+
+    @property
+    def longest(self) -> FloatArray:
+        """The longest piece that is trained on, `[time, channel]`, the later of equals."""
+        own = max(self.pieces, key=lambda piece: (len(piece), piece.start))
+        return self.values[own.start : own.stop]
 
 
 class TaskData:
     """The views of a study's series.
 
     definition: of the study. table: the rows of a table series, None for a generated one.
-    Raises StudyFileError for a table too short for its task, SeriesError for a training span
-    whose variance is zero or too large for a float, or a signal without any.
+    Raises StudyFileError for a table too short for its task, or for the cuts of its replicas;
+    SeriesError for a training span whose variance is zero or too large for a float, or a signal
+    without any.
     """
 
     def __init__(self, definition: StudyDefinition, table: Table | None) -> None:
@@ -52,18 +76,36 @@ class TaskData:
         assert (table is not None) == isinstance(series, TableSeries)
         if table is not None:
             _check_rows(definition.task, table.rows)
-            self.view("search", 0)
+            purposes: tuple[Purpose, ...] = ("search", "final")
+            for purpose in purposes:
+                for cut in self.cuts(purpose):
+                    training_variance(rows_in(table.values, cut.pieces))
             self.view("test", 0)
         elif definition.task.score_against == "signal":
             assert isinstance(series, GeneratedSource)  # the definition refuses others
             _ = series.signal_variance
 
     def properties(self) -> SeriesProperties:
-        """Return what the training span shows, of some realisations where there are several."""
-        series = self._definition.series
-        draws = 1 if self._table is not None else LOOKED_AT
-        views = [self.view("search", index) for index in range(draws)]
-        return properties_of([view.values[: view.train_steps] for view in views], series.period)
+        """Return what the training span shows, of some realisations where there are several.
+
+        The replicas of "rolling" are such realisations; those of "blocks" together train on all of
+        a span, which is looked at without its gaps.
+        """
+        task, period = self._definition.task, self._definition.series.period
+        if task.validation == "blocks":
+            return properties_of([self.view("search", 0).values], period)
+        most = LOOKED_AT if self._table is None else len(list(self.cuts("search")))
+        views = [self.view("search", index) for index in range(min(LOOKED_AT, most))]
+        return properties_of([view.training for view in views], period)
+
+    def cuts(self, purpose: Purpose) -> Iterator[Cut]:
+        """The different cuts of a table's replicas, in the search or in the final."""
+        search = self._definition.search
+        count = search.replicas if purpose == "search" else search.final_replicas
+        if self._definition.task.validation == "end":
+            count = 1
+        for replica in range(count):
+            yield cut_of(self._definition.task, replica, count, self._context_steps)
 
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.
@@ -71,38 +113,82 @@ class TaskData:
         "search" and "final" end with the validation span; "test", "benchmark" and "transfer" (draws
         on which networks run that were trained on others) end with the test. Of a generated series
         every purpose and index has its own draw, and its test is one free run. A table has one
-        draw, which all indices share; its test view trains on all rows before the test span.
+        draw, on which `validation` in its task gives each index its cut; the final has
+        final_replicas cuts as the search has replicas, and beyond these numbers cuts are used
+        again. Its test view trains on all rows before the test span, whatever the index.
         Raises UsageError for the benchmark and the transfer of a table, which has no fresh draw
         left for them.
         """
+        if isinstance(self._definition.series, TableSeries):
+            return self._of_table(purpose, index)
         task, series = self._definition.task, self._definition.series
+        assert isinstance(series, GeneratedSource)
         is_test = purpose in ("test", "benchmark", "transfer")
-        if isinstance(series, TableSeries):
-            assert self._table is not None
-            values, train_steps = _rows(task, self._table, purpose)
-            draw = Draw(values=values, signal=None)
-        else:
-            assert isinstance(series, GeneratedSource)
-            train_steps = task.train_steps
-            span = task.test_horizon_steps if is_test else task.validation_steps
-            draw = series.draw(self._definition.seed, purpose, index, train_steps + span)
+        span = task.test_horizon_steps if is_test else task.validation_steps
+        steps = task.train_steps + span
+        draw = series.draw(self._definition.seed, purpose, index, steps)
         horizon_steps = task.test_horizon_steps if is_test else task.horizon_steps
         if task.score_against == "signal":
-            assert isinstance(series, GeneratedSource)  # the definition refuses others
             assert draw.signal is not None
             truth, variance = draw.signal, series.signal_variance
         else:
-            truth, variance = draw.values.copy(), training_variance(draw.values[:train_steps])
+            truth, variance = draw.values.copy(), training_variance(draw.values[: task.train_steps])
         return View(
             values=draw.values,
             truth=truth,
-            train_steps=train_steps,
-            starts=_starts(train_steps, len(draw.values), horizon_steps, task.start_points),
+            pieces=(range(task.train_steps),),
+            starts=spread_starts(task.train_steps, steps, horizon_steps, task.start_points),
             horizon_steps=horizon_steps,
             variance=variance,
             scored_against=task.score_against,
             error_horizons=task.error_horizons,
         )
+
+    def _of_table(self, purpose: Purpose, index: int) -> View:
+        task, search = self._definition.task, self._definition.search
+        assert self._table is not None
+        if purpose in ("benchmark", "transfer"):
+            raise UsageError(
+                f"a {purpose} needs fresh draws, but a table has only one; "
+                "see the final's test, which scores its last rows"
+            )
+        is_test = purpose == "test"
+        horizon_steps = task.test_horizon_steps if is_test else task.horizon_steps
+        if is_test:
+            rows, train_steps = self._table.rows, self._table.rows - task.test_steps
+            starts = spread_starts(train_steps, rows, horizon_steps, task.start_points)
+            cut = Cut((range(train_steps),), starts, rows)
+        else:
+            replicas = search.replicas if purpose == "search" else search.final_replicas
+            cut = cut_of(task, index, replicas, self._context_steps)
+        # Replicas with their own cuts share a variance: squared errors weigh the same in all.
+        is_shared = not is_test and task.validation != "end"
+        span = (range(task.train_steps + task.validation_steps),) if is_shared else cut.pieces
+        # A copy, which leads to no other rows.
+        values = self._table.values[: cut.end].copy()
+        return View(
+            values=values,
+            truth=values.copy(),
+            pieces=cut.pieces,
+            starts=cut.starts,
+            horizon_steps=horizon_steps,
+            variance=training_variance(rows_in(self._table.values, span)),
+            scored_against=task.score_against,
+            error_horizons=task.error_horizons,
+            averaging="median" if is_test else task.averaging,
+        )
+
+    @cached_property
+    def _context_steps(self) -> int:
+        """The longest context of the study's candidates, before which no block is left out."""
+        if self._definition.task.validation != "blocks":
+            return 0
+        return context_range(self._definition.full_space())[1]
+
+
+def rows_in(values: FloatArray, pieces: Sequence[range]) -> FloatArray:
+    """Return a copy of the rows `[time, channel]` in some pieces, one after the other."""
+    return np.concatenate([values[piece.start : piece.stop] for piece in pieces])
 
 
 def training_variance(values: FloatArray) -> float:
@@ -129,27 +215,3 @@ def _check_rows(task: Task, rows: int) -> None:
             f"{rows} rows, but got {task.train_steps} + {task.validation_steps} + "
             f"{task.test_steps} = {needed}; shorten a span, or give a longer table"
         )
-
-
-def _rows(task: Task, table: Table, purpose: Purpose) -> tuple[FloatArray, int]:
-    """The rows that a purpose may see, as a copy that leads to no others, and how many train."""
-    match purpose:
-        case "search" | "final":
-            return table.values[: task.train_steps + task.validation_steps].copy(), task.train_steps
-        case "test":
-            return table.values.copy(), table.rows - task.test_steps
-        case "benchmark" | "transfer":
-            raise UsageError(
-                f"a {purpose} needs fresh draws, but a table has only one; "
-                "see the final's test, which scores its last rows"
-            )
-
-
-def _starts(first: int, end: int, horizon_steps: int, start_points: int) -> tuple[int, ...]:
-    """Starts of `start_points` free runs from `first`, evenly spaced, that end by `end`.
-
-    Fewer where there is no room for so many different ones.
-    """
-    room = end - horizon_steps - first
-    gaps = min(start_points - 1, room)
-    return tuple(first + room * number // max(gaps, 1) for number in range(gaps + 1))

@@ -58,6 +58,17 @@ def test_a_final_comes_back_bit_for_bit() -> None:
     assert read.to_json() == written.to_json()
 
 
+def test_the_final_chooses_by_the_score_of_its_rule() -> None:
+    """Of medians it takes the geometric mean; where replicas have cuts, the score itself."""
+    steady, varied = (0.3, 0.3, 0.3), (0.001, 0.4, 0.9)
+    assert ranked({1: candidate(*steady), 2: candidate(*varied)}) == [2, 1]
+    means = [candidate(*own).model_copy(update={"averaging": "mean"}) for own in (steady, varied)]
+    assert ranked({1: means[0], 2: means[1]}) == [1, 2]
+    assert means[1].score == pytest.approx(1.301 / 3)
+    assert FinalRecord(**dict(means[1])).averaging == "mean"
+    assert CandidateRecord.from_json(means[1].to_json()).score == means[1].score
+
+
 def test_a_final_has_the_keys_of_version_0_1_0() -> None:
     signed = final(0.2, 0.4).model_copy(update=ORIGIN.model_dump())
     plain: dict[str, Any] = json.loads(signed.to_json())

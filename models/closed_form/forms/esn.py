@@ -1,6 +1,6 @@
 """The echo state network: a fixed random recurrent network with a fitted readout."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -41,9 +41,9 @@ class ESN(
 
     s' = (1 - a) s + a tanh(W s + B x + b); the forecast is w' (1, x, s'). Each unit reads `fan_in`
     others, and W is scaled to its spectral radius. What is forecast is read as the next input: the
-    output feedback of the paper. The first `warm_up_steps` states of the training span are the
-    washout, and not fitted; as many values warm up a free run. Without an offset the readout has no
-    constant.
+    output feedback of the paper. The first `warm_up_steps` states of the training span, or of
+    each of its pieces, are the washout, and not fitted; as many values warm up a free run. Without
+    an offset the readout has no constant.
     """
 
     is_random = True
@@ -141,12 +141,14 @@ class ESN(
             "leak_rate": np.full((1, 1), self.leak_rate),
         }
 
-    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
+    def factorise(
+        self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
+    ) -> Solutions:
         def blocks() -> Iterator[Block]:
-            for direction in candidate.directions(series):
-                yield from self._harvest(direction, fixed, candidate.constant)
+            for stretch in candidate.stretches(pieces):
+                yield from self._harvest(stretch, fixed, candidate.constant)
 
-        latest = slice(1, 1 + series.shape[1]) if candidate[Residual].residual else None
+        latest = slice(1, 1 + pieces[0].shape[1]) if candidate[Residual].residual else None
         return Ridge.of(blocks(), latest)
 
     def _harvest(self, series: FloatArray, fixed: Fixed, constant: float) -> Iterator[Block]:

@@ -20,7 +20,6 @@ from models.methods import (
     Choices,
     Domain,
     FloatRange,
-    IntRange,
     Is,
     Real,
     Whole,
@@ -85,7 +84,7 @@ class KernelRidge(
     )
     components: int = setting(
         Whole(1, 64),
-        IntRange(3, 9),
+        Choices((3, 5, 7, 9)),
         "Principal components of the delayed values that a kernel is computed from, at most.",
         shared=True,
         name="kernel_components",
@@ -128,11 +127,10 @@ class KernelRidge(
     segment_steps: int = segment_length(most=quarter_of_span)
     points: int = setting(
         Whole(16, 10_000),
-        Choices((1000, 3000)),
+        Choices((3000,)),
         "Support points of a kernel ridge regression, at most; an export has room for all.",
         neutral=3000,
         shared=True,
-        searched=False,
         name="kernel_points",
     )
 
@@ -180,12 +178,9 @@ class KernelRidge(
             "is_odd": np.full((1, 1), float(self.is_odd)),
         }
 
-    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
-        return self.problem([series], candidate, fixed)
-
-    def problem(
+    def factorise(
         self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
-    ) -> "KernelProblem":
+    ) -> Solutions:
         """The regression on stretches `[time, channel]` of a series; no window leaves its own.
 
         fixed: what `measure` made of the same pieces.
@@ -234,7 +229,7 @@ class KernelRidge(
 
         Raises ValueError where no piece has a window and the values that follow it.
         """
-        stretches = [way for piece in pieces for way in candidate.directions(piece)]
+        stretches = list(candidate.stretches(pieces))
         needed = self.context_steps + self.segment_steps
         counts = [max(len(stretch) - needed + 1, 0) for stretch in stretches]
         if sum(counts) == 0:

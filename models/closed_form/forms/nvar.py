@@ -1,6 +1,6 @@
 """The next-generation reservoir: nonlinear vector autoregression on polynomial features."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from itertools import combinations_with_replacement
 from math import comb
@@ -102,10 +102,10 @@ class NVAR(
             monomials.append(product)
         return np.concatenate(monomials, axis=1)
 
-    def blocks(self, series: FloatArray, candidate: FittedForm) -> Iterator[Block]:
-        yield from super().blocks(series, candidate)
+    def blocks(self, pieces: Sequence[FloatArray], candidate: FittedForm) -> Iterator[Block]:
+        yield from super().blocks(pieces, candidate)
         if self.sign_augmentation:
-            yield from super().blocks(-series, candidate)
+            yield from super().blocks([-piece for piece in pieces], candidate)
 
     def size(self) -> str:
         stride = counted(self.delay_stride, "step")

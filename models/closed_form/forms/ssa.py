@@ -1,5 +1,6 @@
 """Singular spectrum analysis: the linear recurrence of a rank-truncated Hankel matrix."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,13 +70,15 @@ class SSA(
     def given_level(self) -> float:
         return self.ssa_rank
 
-    def factorise(self, series: FloatArray, candidate: FittedForm, fixed: Fixed) -> Solutions:
-        window, channels = self.lags + 1, series.shape[1]
+    def factorise(
+        self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
+    ) -> Solutions:
+        window, channels = self.lags + 1, pieces[0].shape[1]
         with one_thread():
             gram = torch.zeros(window, window, dtype=torch.float64)
-            for direction in candidate.directions(series):
+            for stretch in candidate.stretches(pieces):
                 for channel in range(channels):
-                    own = direction[:, channel : channel + 1]
+                    own = stretch[:, channel : channel + 1]
                     for values, targets in lagged(own, self.lags):
                         windows = torch.from_numpy(np.concatenate([values, targets], axis=1))
                         gram += windows.T @ windows

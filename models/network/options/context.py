@@ -10,7 +10,7 @@ from models.methods.values import STEPS, Choices
 from models.network.options.shape import Residual
 
 if TYPE_CHECKING:
-    from models.diagnostics.properties import SeriesProperties
+    from models.methods.series_properties import SeriesProperties
 
 WARM_UPS = Choices((50, 100, 200, 300))
 

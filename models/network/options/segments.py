@@ -27,7 +27,7 @@ from models.network.options.context import WarmedUpState
 from models.tensors import Tensor
 
 if TYPE_CHECKING:
-    from models.diagnostics.properties import SeriesProperties
+    from models.methods.series_properties import SeriesProperties
 
 # Segments of a wave whose period is hardly seen, as shares of it: long enough to average noise out,
 # short enough to show its direction. Of seasons, which are seen often, the larger shares.

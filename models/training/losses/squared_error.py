@@ -22,7 +22,7 @@ from models.network.options.context import Context, WarmedUpState, Window
 from models.network.options.instance_norm import InstanceNorm
 
 if TYPE_CHECKING:
-    from models.diagnostics.properties import SeriesProperties
+    from models.methods.series_properties import SeriesProperties
 
 
 class Rollout(Method):

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from optuna.trial import BaseTrial
 
     from models.candidate import Candidate
-    from models.diagnostics.properties import SeriesProperties
+    from models.methods.series_properties import SeriesProperties
 
 
 class Space:

@@ -167,13 +167,13 @@ def test_the_loss_is_the_free_run_over_the_last_quarter(
     form = candidate.form
     drawn = form.fix(1, Generator().manual_seed(5))
     fixed = form.measure([part], candidate, drawn)
-    of_part = form.factorise(part, candidate, fixed).at(form.given_level)
+    of_part = form.factorise([part], candidate, fixed).at(form.given_level)
     context = part[None, -form.context_steps :]
     run = np.clip(form.run(fixed, of_part[None], context, 15)[0], -10, 10)
     assert fitting.loss().item() == np.mean((run - series[45:]) ** 2)
 
     fixed = form.measure([series], candidate, drawn)
-    of_whole = form.factorise(series, candidate, fixed).at(form.given_level)
+    of_whole = form.factorise([series], candidate, fixed).at(form.given_level)
     named = fitting.forecaster.layout().views(fitting.scored_weights)
     np.testing.assert_array_equal(named["coefficients"][0], of_whole)
     assert fitting.parameter_count == of_whole.size

@@ -18,7 +18,7 @@ STATEFUL: dict[str, Any] = {"context": "state", "stateful": True}
 def subsequences_of(candidates: list[TrainedNetwork], span: int) -> Subsequences:
     shape = SubsequenceShape.of_training(candidates[0])
     generators = [Generator().manual_seed(seed) for seed in range(len(candidates))]
-    return Subsequences(candidates, shape, span, generators)
+    return Subsequences(candidates, shape, [(span,)] * len(candidates), generators)
 
 
 def test_a_subsequence_that_is_trained_on_is_shaped_like_the_free_run(

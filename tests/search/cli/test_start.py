@@ -57,7 +57,7 @@ MISTAKES = {
     "too-long": "[space]\nwarm_up_steps = 600",
     "too-long-for-a-closed-form": '[space]\ncell = "ar"\nar_order = 400',
     "too-many-monomials": '[space]\ncell = "nvar"\nnvar_delays = 40\ndegree = 3',
-    "too-many-rungs": "[search]\nrungs = 9",
+    "too-many-rungs": "[search]\nrungs = 10",
     "unknown-preset": "[presets]\nlsmt = 5",
     "closed-preset": "[presets]\nlstm = 5\n[space]\nlayers = 1",
     "unknown-section": '[serie]\nsource = "sine"',

@@ -139,7 +139,7 @@ def test_every_trial_counts_for_each_of_its_parameters(finished: Invented) -> No
     assert report.importances is None
     assert "50 complete trials" in report.importances_note
     found = {e.parameter: e.values for e in report.effects}
-    assert sum(group.trials for _, group in found["cell"]) == 5
+    assert sum(group.trials for _, group in found["context"]) == 5
     assert sum(group.complete for _, group in found["learning_rate"]) == 3
     assert "modes" not in found  # of one value
 
@@ -202,7 +202,7 @@ def test_a_study_in_which_nothing_is_complete_has_a_report(
 @pytest.mark.parametrize(
     "params",
     [
-        {"cell": "lru", "state_estimate": "least-squares", "head_layers": 1},
+        {"cell": "lru", "state_estimate": "least-squares", "residual": True},
         {"rate": 0.1},
     ],
     ids=["contradictory", "unknown"],

@@ -7,7 +7,7 @@ import pytest
 from optuna.samplers import RandomSampler
 from pydantic import ValidationError
 
-from models.diagnostics.properties import SeriesProperties
+from models.methods.series_properties import SeriesProperties
 from search.study.definition import StudyDefinition, differing_keys
 from search.study.space import parameters
 
@@ -233,6 +233,29 @@ def test_what_breaks_a_rule_is_refused(changes: dict[str, Any]) -> None:
 def test_bounds_are_inclusive() -> None:
     assert define(task={"validation_steps": 410, "start_points": 11}).task.start_points == 11
     assert define(space={"training_steps": 8}).search.rungs == 4
+
+
+def test_the_identity_names_a_validation_only_where_it_is_another_than_it_was() -> None:
+    task = {"validation_steps": 500, "test_steps": 400}
+    plain = define(series=TABLE, task=task)
+    assert "validation" not in plain.identity()["task"]
+    assert define(series=TABLE, task=task | {"validation": "end"}).identity() == plain.identity()
+    rolling = define(series=TABLE, task=task | {"validation": "rolling"})
+    assert differing_keys(plain, rolling) == ["task.validation"]
+
+
+@pytest.mark.parametrize("validation", ["rolling", "blocks"])
+def test_a_generated_series_has_no_cuts(validation: str) -> None:
+    with pytest.raises(ValidationError, match='must be "end" for a generated series'):
+        define(task={"validation": validation})
+
+
+def test_with_blocks_candidates_must_fit_into_the_longer_half() -> None:
+    task, space = {"validation": "blocks"}, {"warm_up_steps": 200, "rollout_steps": 101}
+    assert define(series=TABLE, space=space).task.gapless_steps == 600
+    assert define(series=TABLE, task=task).task.gapless_steps == 300
+    with pytest.raises(ValidationError, match='"blocks" leaves half of train_steps = 600'):
+        define(series=TABLE, task=task, space=space)
 
 
 def test_it_is_frozen() -> None:

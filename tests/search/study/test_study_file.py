@@ -53,13 +53,15 @@ def test_the_studies_of_the_repository_are_read_and_named_by_their_files(name: s
         assert max(view.starts) + view.horizon_steps <= len(view.values)
 
 
-def test_the_sine_study_searches_the_whole_default_space() -> None:
+def test_the_sine_study_searches_the_default_space_of_networks() -> None:
     definition, _ = read_study_file(STUDIES / "sine.toml")
-    assert definition.named == ()
+    assert definition.named == ("cell",)
     assert definition.properties is not None
     # These are no keys of a study file.
     raw = definition.model_dump(exclude={"plugins", "named", "properties"})
-    assert definition == StudyDefinition.of_file(raw | {"space": {}}, definition.properties)
+    assert definition == StudyDefinition.of_file(
+        raw | {"space": {"cell": ["rnn", "gru", "lstm", "lru"]}}, definition.properties
+    )
     assert definition.task.test_horizon_steps == 1000
 
 

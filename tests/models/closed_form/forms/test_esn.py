@@ -58,7 +58,7 @@ def test_a_fit_and_its_free_run_are_those_of_a_plain_loop(
     candidate = make_candidate(**SETTINGS, offset=offset, residual=residual)
     series = np.random.default_rng(0).normal(size=(80, 2)).cumsum(axis=0) / 5
     form, fixed = made(candidate, channels=2)
-    coefficients = form.factorise(series, candidate, fixed).at(1e-6)
+    coefficients = form.factorise([series], candidate, fixed).at(1e-6)
 
     state, rows = np.zeros(20), []
     for value in series[:-1]:
@@ -109,7 +109,7 @@ def test_without_a_bias_and_an_offset_it_is_odd(make_candidate: Callable[..., Fi
     series = np.sin(0.3 * np.arange(80))[:, None]
     runs = []
     for sign in (1.0, -1.0):
-        coefficients = form.factorise(sign * series, candidate, fixed).at(1e-6)
+        coefficients = form.factorise([sign * series], candidate, fixed).at(1e-6)
         runs.append(sign * form.run(fixed, coefficients[None], sign * series[None, -10:], 20))
     np.testing.assert_array_equal(runs[0], runs[1])
 
@@ -118,6 +118,6 @@ def test_a_clean_wave_is_continued(make_candidate: Callable[..., FittedForm]) ->
     candidate = make_candidate(**SETTINGS | {"units": 50, "context_steps": 50})
     form, fixed = made(candidate)
     wave = np.sin(0.2 * np.arange(400))[:, None]
-    coefficients = form.factorise(wave[:300], candidate, fixed).at(1e-12)
+    coefficients = form.factorise([wave[:300]], candidate, fixed).at(1e-12)
     run = form.run(fixed, coefficients[None], wave[None, 250:300], 100)[0]
     np.testing.assert_allclose(run, wave[300:], atol=0.01)

@@ -19,7 +19,7 @@ FloatArray = NDArray[np.float64]
 def fitted(candidate: FittedForm, series: FloatArray) -> FloatArray:
     """Coefficients by the candidate's own level."""
     form = candidate.form
-    return form.factorise(series, candidate, {}).at(form.given_level)
+    return form.factorise([series], candidate, {}).at(form.given_level)
 
 
 def continued(candidate: FittedForm, series: FloatArray, steps: int) -> FloatArray:

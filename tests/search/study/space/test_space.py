@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from models.diagnostics.properties import SeriesProperties
 from models.methods import Choices, FloatRange, IntRange, SettingError, largest
 from models.methods.condition import TRAINED
+from models.methods.series_properties import SeriesProperties
 from models.network.options.context import Window
 from models.network.options.segments import suited_segments
 from models.training.trained_network import TrainedNetwork

@@ -1,0 +1,34 @@
+"""What is known of a series that is searched on; `models.diagnostics.properties` finds it out."""
+
+from dataclasses import dataclass
+
+# A season repeats at least this often in the record; a wave may be seen for a part of its period.
+LEAST_SEASONS = 3
+# The level of the tests of symmetry.
+LEVEL = 0.05
+
+
+@dataclass(frozen=True)
+class SeriesProperties:
+    """What the default space follows.
+
+    train_steps: the length of the training span. periods: in steps, the one of the shortest season
+    first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
+    fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
+    series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
+    """
+
+    train_steps: int
+    periods: tuple[float, ...] = ()
+    is_sign_symmetric: bool = True
+    is_reversible: bool = True
+
+    @property
+    def period(self) -> float | None:
+        """The first period, None where there is none."""
+        return self.periods[0] if self.periods else None
+
+    @property
+    def is_wave(self) -> bool:
+        """Whether less than a few periods are seen."""
+        return self.period is not None and self.train_steps < LEAST_SEASONS * self.period

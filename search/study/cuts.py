@@ -1,0 +1,97 @@
+"""Where the replicas of a study on a table train, and where they run freely, by row.
+
+Each way of validation is one function. All replicas have equally many training rows and free runs,
+and replica r has the same cut for every candidate.
+"""
+
+from dataclasses import dataclass
+
+from search.errors import StudyFileError
+from search.study.definition import Task
+
+
+@dataclass(frozen=True)
+class Cut:
+    """What a replica trains on and where its free runs start, in rows of the table.
+
+    pieces: the stretches of rows that are trained on, in their order, with a gap between any two.
+    starts: the first forecast row of each free run. end: of what the replica may see.
+    """
+
+    pieces: tuple[range, ...]
+    starts: tuple[int, ...]
+    end: int
+
+
+def cut_of(task: Task, replica: int, replicas: int, context_steps: int) -> Cut:
+    """Return the cut of a replica of so many; beyond their number, cuts are used again.
+
+    context_steps: the most true values that a candidate reads before a free run. Raises
+    StudyFileError where there is no room for so many different cuts.
+    """
+    _check_room(task, replicas, context_steps)
+    number = replica % replicas
+    if task.validation == "rolling":
+        return _rolling(task, number, replicas)
+    if task.validation == "blocks":
+        return _block(task, number, replicas, context_steps)
+    end = task.train_steps + task.validation_steps
+    starts = spread_starts(task.train_steps, end, task.horizon_steps, task.start_points)
+    return Cut((range(task.train_steps),), starts, end)
+
+
+def _rolling(task: Task, number: int, replicas: int) -> Cut:
+    """Rolling origin (Tashman 2000, "Out-of-sample tests of forecasting accuracy", section 3).
+
+    The starts of all replicas are evenly spaced over the validation span, and each replica has the
+    next start_points of them. It trains on the train_steps rows before its first.
+    """
+    end = task.train_steps + task.validation_steps
+    runs = replicas * task.start_points
+    starts = spread_starts(task.train_steps, end, task.horizon_steps, runs)
+    own = starts[number * task.start_points : (number + 1) * task.start_points]
+    return Cut((range(own[0] - task.train_steps, own[0]),), own, own[-1] + task.horizon_steps)
+
+
+def _block(task: Task, number: int, replicas: int, context_steps: int) -> Cut:
+    """One block of validation_steps rows is left out; what is before and after it is trained on.
+
+    The blocks are evenly spaced, the first with a context before it, the last at the end; they may
+    overlap. That of a single replica is the last.
+    """
+    end = task.train_steps + task.validation_steps
+    room = task.train_steps - context_steps
+    first = task.train_steps if replicas == 1 else context_steps + room * number // (replicas - 1)
+    last = first + task.validation_steps
+    pieces = tuple(piece for piece in (range(first), range(last, end)) if piece)
+    return Cut(pieces, spread_starts(first, last, task.horizon_steps, task.start_points), end)
+
+
+def spread_starts(first: int, end: int, horizon_steps: int, start_points: int) -> tuple[int, ...]:
+    """Starts of `start_points` free runs from `first`, evenly spaced, that end by `end`.
+
+    Fewer where there is no room for so many different ones.
+    """
+    room = end - horizon_steps - first
+    gaps = min(start_points - 1, room)
+    return tuple(first + room * number // max(gaps, 1) for number in range(gaps + 1))
+
+
+def _check_room(task: Task, replicas: int, context_steps: int) -> None:
+    if task.validation == "rolling":
+        least = task.horizon_steps + replicas * task.start_points - 1
+        if task.validation_steps < least:
+            raise StudyFileError(
+                f'[task] validation_steps must be at least {least} with validation = "rolling", '
+                f"since {replicas} replicas with {task.start_points} free run(s) of horizon_steps "
+                f"= {task.horizon_steps} each need a start of their own, but got "
+                f"{task.validation_steps}; lengthen it, or take fewer [search] replicas and "
+                "final_replicas"
+            )
+    elif task.validation == "blocks" and task.train_steps < context_steps + replicas - 1:
+        raise StudyFileError(
+            f"[task] train_steps must be at least {context_steps + replicas - 1} with validation = "
+            f'"blocks", since {replicas} replicas each leave out a block of their own, with a '
+            f"context of up to {context_steps} rows before it, but got {task.train_steps}; "
+            "lengthen it, take fewer [search] replicas and final_replicas, or name shorter contexts"
+        )

@@ -1,0 +1,135 @@
+"""Replicas with cuts of their own: the rows that are scored change nothing that was learnt."""
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from models.candidate import candidate_of
+from search.evaluation import CandidateResult, Cohort, baseline_results
+from search.series import FloatArray, Purpose, Table
+from search.study.definition import StudyDefinition, Validation
+from search.study.task_data import TaskData, View
+from tests.search.evaluation.test_cohort import AR, ESN, GRU, LRU
+
+ROWS = 150
+TASK = {"train_steps": 80, "horizon_steps": 10, "validation_steps": 30, "start_points": 2}
+SPACE = {"warm_up_steps": 10, "window_steps": 4, "rollout_steps": 6, "cell": ["gru"]}
+CANDIDATES = {
+    "gru": GRU,
+    "stateful": {**GRU, "stateful": True},
+    "segments": {**GRU, "segment_steps": 2, "residual": True, "scaled_increments": True},
+    "lru": {**LRU, "initial_phases": "spectrum"},
+    "ar": {**AR, "ridge": 1e-3},
+    "held-out": {**AR, "regularisation": "held-out"},
+    "esn": {**ESN, "ridge": 1e-3},
+}
+
+
+def data(validation: Validation, values: FloatArray | None = None) -> TaskData:
+    raw: dict[str, Any] = {
+        "name": "x",
+        "series": {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]},
+        "task": TASK | {"validation": validation},
+        "search": {"replicas": 3, "final_replicas": 5},
+        "space": SPACE,
+    }
+    values = wave() if values is None else values
+    table = Table("t", tuple(map(str, range(len(values)))), ("x",), values)
+    return TaskData(StudyDefinition.model_validate(raw), table)
+
+
+def wave() -> FloatArray:
+    noise = np.random.default_rng(0).standard_normal(ROWS)
+    return (np.sin(np.arange(ROWS) / 3) + 0.1 * noise)[:, np.newaxis]
+
+
+def spoilt(view: View) -> View:
+    """The view with other values wherever it does not train."""
+    values = np.full_like(view.values, 99.0)
+    for piece in view.pieces:
+        values[piece.start : piece.stop] = view.values[piece.start : piece.stop]
+    return replace(view, values=values, truth=values.copy())
+
+
+def trained(views: list[View], settings: Any) -> tuple[Cohort, CandidateResult]:
+    cohort = Cohort([candidate_of(settings)], views, study_seed=1, purpose="search")
+    (rung,) = [rung for rung in cohort if rung is not None]
+    return cohort, rung.results[0]
+
+
+@pytest.mark.parametrize("validation", ["rolling", "blocks"])
+@pytest.mark.parametrize("settings", CANDIDATES.values(), ids=CANDIDATES)
+def test_no_row_that_is_left_out_reaches_the_weights(validation: Validation, settings: Any) -> None:
+    source = data(validation)
+    views = [source.view("search", replica) for replica in range(3)]
+    cohort, result = trained(views, settings)
+    again, other = trained([spoilt(view) for view in views], settings)
+    one, two = cohort.checkpoint(), again.checkpoint()
+    assert torch.equal(one.weights, two.weights)
+    assert torch.equal(one.shift, two.shift)
+    assert torch.equal(one.scale, two.scale)
+    assert result.replica_scores != other.replica_scores
+    losses = [[replica.training_loss for replica in of.replicas] for of in (result, other)]
+    assert losses[0] == losses[1]
+
+
+@pytest.mark.parametrize("validation", ["rolling", "blocks"])
+def test_no_row_that_is_left_out_reaches_a_baseline(validation: Validation) -> None:
+    source = data(validation)
+    views = [source.view("search", replica) for replica in range(3)]
+    # Only the rows after the first free run's start may differ: a baseline reads those before it.
+    changed = []
+    for view in views:
+        values = view.values.copy()
+        left_out = np.ones(len(values), dtype=bool)
+        for piece in view.pieces:
+            left_out[piece.start : piece.stop] = False
+        left_out[: view.starts[0]] = False
+        values[left_out] = 99.0
+        changed.append(replace(view, values=values, truth=values.copy()))
+    for one, other in zip(baseline_results(views), baseline_results(changed), strict=True):
+        assert len(one.scores) == 3
+        for forecast, again in zip(one.forecasts, other.forecasts, strict=True):
+            np.testing.assert_array_equal(forecast, again)
+
+
+def test_views_of_cuts_are_of_the_tables_rows_and_share_a_variance() -> None:
+    validations: tuple[Validation, ...] = ("rolling", "blocks")
+    counts: dict[Purpose, int] = {"search": 3, "final": 5}
+    for validation in validations:
+        source = data(validation)
+        for purpose, count in counts.items():
+            views = [source.view(purpose, replica) for replica in range(count)]
+            assert len({view.starts for view in views}) == count
+            for view in views:
+                np.testing.assert_array_equal(view.values, wave()[: len(view.values)])
+                assert len(view.values) <= 110  # nothing of the test
+                assert view.train_steps == len(view.training) == 80
+                assert view.variance == pytest.approx(wave()[:110].var())
+            assert source.view(purpose, count).starts == views[0].starts
+        test = source.view("test", 3)
+        assert (test.pieces, test.averaging) == ((range(140),), "median")
+
+
+def test_the_search_scores_by_the_mean_of_its_cuts() -> None:
+    source = data("rolling")
+    views = [source.view("search", replica) for replica in range(3)]
+    result = trained(views, {**AR, "ridge": 1e-3})[1]
+    nmse = [replica.scores.nmse for replica in result.replicas]
+    assert result.replica_scores == nmse
+    assert result.score == result.record.score == np.mean(nmse)
+
+
+def test_the_search_scores_by_the_geometric_mean_over_all_starts_of_its_blocks() -> None:
+    source = data("blocks")
+    views = [source.view("search", replica) for replica in range(3)]
+    result = trained(views, {**AR, "ridge": 1e-3})[1]
+    by_start = np.array([replica.scores.by_start for replica in result.replicas])
+    assert by_start.shape == (3, 2)
+    assert result.score == pytest.approx(10 ** np.mean(np.log10(by_start + 1e-8)))
+    assert result.record.score == result.score
+    (mean, *_) = baseline_results(views)
+    assert mean.record().averaging == "geometric mean"

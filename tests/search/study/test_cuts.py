@@ -1,0 +1,118 @@
+"""Where the replicas of a table train and run freely: what is trained on is never scored."""
+
+import re
+from itertools import pairwise
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from search.errors import StudyFileError
+from search.study.cuts import Cut, cut_of
+from search.study.definition import Task, Validation
+
+
+def task_of(validation: Validation, train: int, horizon: int, more: int, starts: int = 1) -> Task:
+    return Task(
+        train_steps=train,
+        horizon_steps=horizon,
+        validation_steps=horizon + more,
+        test_horizon_steps=1,
+        start_points=starts,
+        score_against="observations",
+        validation=validation,
+    )
+
+
+def trained_rows(cut: Cut) -> set[int]:
+    return {row for piece in cut.pieces for row in piece}
+
+
+def scored_rows(cut: Cut, task: Task) -> set[int]:
+    return {start + step for start in cut.starts for step in range(task.horizon_steps)}
+
+
+def test_at_the_end_all_replicas_have_one_cut() -> None:
+    task = task_of("end", 60, 20, 6, starts=4)
+    assert cut_of(task, 0, 3, 0) == Cut((range(60),), (60, 62, 64, 66), 86)
+    assert cut_of(task, 0, 3, 0) == cut_of(task, 2, 3, 0)
+
+
+@settings(deadline=None)
+@given(
+    train=st.integers(2, 60),
+    horizon=st.integers(1, 20),
+    replicas=st.integers(1, 9),
+    starts=st.integers(1, 4),
+    more=st.integers(0, 40),
+)
+def test_a_rolling_replica_trains_on_the_rows_just_before_its_free_runs(
+    train: int, horizon: int, replicas: int, starts: int, more: int
+) -> None:
+    task = task_of("rolling", train, horizon, replicas * starts - 1 + more, starts)
+    cuts = [cut_of(task, replica, replicas, 0) for replica in range(replicas)]
+    end = train + task.validation_steps
+    for cut in cuts:
+        (piece,) = cut.pieces
+        assert len(piece) == train
+        assert piece.stop == cut.starts[0]  # nothing at or after the first free run
+        assert len(cut.starts) == starts
+        assert cut.end == max(scored_rows(cut, task)) + 1
+        assert piece.start >= 0
+        assert cut.end <= end
+    origins = [start for cut in cuts for start in cut.starts]
+    assert len(set(origins)) == len(origins)
+    assert origins == sorted(origins)
+    gaps = {after - before for before, after in pairwise(origins)}
+    assert len(gaps) <= 2  # evenly spaced, but for whole rows
+    assert origins[0] == train
+    if len(origins) > 1:
+        assert cuts[-1].end == end
+
+
+@settings(deadline=None)
+@given(
+    context=st.integers(1, 20),
+    horizon=st.integers(1, 20),
+    replicas=st.integers(1, 9),
+    starts=st.integers(1, 4),
+    more=st.integers(0, 40),
+    train=st.integers(0, 40),
+)
+def test_a_block_is_scored_and_all_around_it_trained_on(
+    context: int, horizon: int, replicas: int, starts: int, more: int, train: int
+) -> None:
+    task = task_of("blocks", 2 * context + replicas + train, horizon, starts - 1 + more, starts)
+    cuts = [cut_of(task, replica, replicas, context) for replica in range(replicas)]
+    span = set(range(task.train_steps + task.validation_steps))
+    blocks = []
+    for cut in cuts:
+        trained, scored = trained_rows(cut), scored_rows(cut, task)
+        block = sorted(span - trained)
+        assert not trained & scored
+        assert trained <= span
+        assert scored <= set(block)
+        assert block == list(range(block[0], block[0] + task.validation_steps))
+        assert block[0] == cut.starts[0] >= context  # a free run has a context before it
+        assert len(trained) == sum(map(len, cut.pieces)) == task.train_steps
+        assert max(map(len, cut.pieces)) >= task.gapless_steps
+        assert len(cut.starts) == starts
+        blocks.append(block[0])
+    assert len(set(blocks)) == replicas
+    assert blocks[-1] == task.train_steps  # the last block is the end
+    if replicas > 1:
+        assert blocks[0] == context
+
+
+def test_beyond_their_number_cuts_are_used_again() -> None:
+    task = task_of("rolling", 30, 5, 9)
+    assert cut_of(task, 5, 4, 0) == cut_of(task, 1, 4, 0)
+
+
+def test_where_there_is_no_room_one_message_says_so() -> None:
+    with pytest.raises(StudyFileError, match=re.escape("validation_steps must be at least 12")):
+        cut_of(task_of("rolling", 30, 5, 6), 0, 8, 0)
+    cut_of(task_of("rolling", 30, 5, 7), 0, 8, 0)
+    with pytest.raises(StudyFileError, match=re.escape("train_steps must be at least 31")):
+        cut_of(task_of("blocks", 30, 5, 6), 0, 12, 20)
+    cut_of(task_of("blocks", 31, 5, 6), 0, 12, 20)
