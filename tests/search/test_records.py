@@ -17,7 +17,6 @@ from search.records import (
     FinalRecord,
     Origin,
     TrialRecord,
-    ranked,
 )
 
 ORIGIN = Origin(worker=3, host="here", machine={"torch": "2.13.0", "device": "cpu"})
@@ -109,17 +108,6 @@ def test_a_trial_keeps_what_it_has() -> None:
 )
 def test_attributes_of_another_program_are_no_results(attributes: dict[str, object]) -> None:
     assert TrialRecord.from_attributes(attributes) == TrialRecord()
-
-
-def test_the_winner_has_the_least_geometric_mean_and_is_the_older_of_equals() -> None:
-    finals = {
-        8: candidate(0.01, 1.0),
-        5: candidate(0.2, 0.3),
-        2: candidate(0.3, 0.2),
-        9: candidate(0.5, 0.5),
-    }
-    assert list(ranked(finals)) == [8, 2, 5, 9]
-    assert list(ranked({})) == []
 
 
 def test_reading_records_needs_no_torch() -> None:
