@@ -37,8 +37,8 @@ from search.evaluation import (
 )
 from search.plotting.artifacts import trial_artifacts
 from search.records import Example, Origin
-from search.running.training import final_record
 from search.running.finishing import Halving, finished_trial
+from search.running.training import final_record
 from search.series import FloatArray
 from search.storage.opening import open_storage
 from search.storage.records import Artifact, ClaimedTrial, FinishedTrial, Proposal, Report

@@ -26,7 +26,7 @@ from search.analysis.wording import (
     shown_score,
     shown_scores,
 )
-from search.contest import baseline_of, is_baseline, is_trial
+from search.contest import baseline_of, is_baseline
 from search.files import template, write_file
 from search.plotting.drawing import COLOURS
 from search.records import BaselineRecord, FinalRecord, TrialRecord
@@ -173,7 +173,7 @@ def _groups(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> l
 
 def _final_group(results: StudyResults, title: str, done: Sequence[Outcome]) -> ScoreGroup:
     rows = [_outcome_row(results, of) for of in done if not is_baseline(of.subject)]
-    first = next((of for of in done if is_trial(of.subject)), done[0])
+    first = next((of for of in done if not is_baseline(of.subject)), done[0])
     note = span(results.definition, first.purpose, len(first.found.replica_scores))
     won = None if results.winner is None else baseline_of(results.winner.subject)
     return score_group(title, note, rows, baselines_of(done), winning_baseline=won)

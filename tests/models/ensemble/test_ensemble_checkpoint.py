@@ -50,8 +50,8 @@ def test_networks_come_back_from_bytes_bit_for_bit(weights: tuple[float, ...] | 
     assert isinstance(read, EnsembleCheckpoint)
     assert (read.weights, read.context_steps, read.channels) == (weights, 7, 2)
     for one, other in zip(written.members, read.members, strict=True):
-        assert torch.equal(one.weights, other.weights)
-        assert one.architecture == other.architecture
+        # Rows have gaps between parameters, in which nothing is kept.
+        assert single.save(one) == single.save(other)
     assert save_any(read) == save_any(written)
 
 

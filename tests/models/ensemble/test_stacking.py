@@ -57,7 +57,7 @@ def test_what_is_no_product_of_errors_is_refused(products: FloatArray) -> None:
         simplex_weights(products)
 
 
-def test_a_member_without_weight_changes_nothing_and_the_median_ignores_one_that_runs_away() -> (
+def test_a_member_without_weight_and_one_that_runs_away_change_nothing() -> (
     None
 ):
     good, bad = np.ones((2, 3)), np.full((2, 3), np.nan)

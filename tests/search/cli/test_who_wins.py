@@ -1,4 +1,4 @@
-"""Who wins on a table: a baseline, a trial or the ensemble; what is said of it, exported and run."""
+"""Who wins on a table: a baseline or a trial; what is said of it, exported and run."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 
 from tests.search.cli.conftest import Finished, freerun, refused
 
-SEASON = np.array([3.0, 1, 4, 1, 5, 9, 2, 6, 5, 3, 5, 8])
+ANGLES = 2 * np.pi * np.arange(12) / 12
+SEASON = 5 + 3 * np.sin(ANGLES) + 0.8 * np.cos(2 * ANGLES)
 STUDY = """name = "who"
 [series]
 source = "table"
