@@ -225,7 +225,7 @@ def test_a_newer_format_is_refused_with_the_remedy(table_export: Export, tmp_pat
     manifest = tmp_path / "out" / "manifest.json"
     newer = json.loads(manifest.read_text()) | {"format": 4, "colour": "blue"}
     manifest.write_text(json.dumps(newer))
-    with pytest.raises(ExportError, match=r"format 3.*update freerun"):
+    with pytest.raises(ExportError, match=r"format 4.*update freerun"):
         read_export(tmp_path / "out")
 
 
