@@ -57,7 +57,7 @@ def test_a_final_comes_back_bit_for_bit() -> None:
     assert read.to_json() == written.to_json()
 
 
-def test_a_final_has_the_keys_of_version_0_1_0() -> None:
+def test_a_final_has_the_keys_of_version_0_1_0_and_those_of_comparisons() -> None:
     signed = final(0.2, 0.4).model_copy(update=ORIGIN.model_dump())
     plain: dict[str, Any] = json.loads(signed.to_json())
     assert plain.keys() == {
@@ -65,6 +65,7 @@ def test_a_final_has_the_keys_of_version_0_1_0() -> None:
         *("verdict", "verdicts", "valid_prediction_steps", "errors_at", "curve"),
         *("training_losses", "restarts", "parameters", "seconds", "example", "baselines"),
         *("worker", "host", "machine"),
+        *("unit_errors", "candidate"),
     }
     assert (plain["score"], plain["mean_score"]) == (pytest.approx(0.3), pytest.approx(0.3))
     assert plain["geometric_mean"] == pytest.approx(math.sqrt(0.08))

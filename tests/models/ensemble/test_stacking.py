@@ -57,9 +57,7 @@ def test_what_is_no_product_of_errors_is_refused(products: FloatArray) -> None:
         simplex_weights(products)
 
 
-def test_a_member_without_weight_and_one_that_runs_away_change_nothing() -> (
-    None
-):
+def test_a_member_without_weight_and_one_that_runs_away_change_nothing() -> None:
     good, bad = np.ones((2, 3)), np.full((2, 3), np.nan)
     assert np.array_equal(combined([good, bad], [1.0, 0.0]), good)
     assert np.array_equal(combined([good, 1e30 * good, 2 * good], None), 2 * good)

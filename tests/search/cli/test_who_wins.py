@@ -114,7 +114,7 @@ def test_a_baseline_that_no_candidate_beats_wins_and_is_exported(tmp_path: Path)
 def test_a_trial_that_beats_every_baseline_wins(tmp_path: Path) -> None:
     space = 'cell = "nvar"\nnvar_delays = 2\ndelay_stride = 1\ndegree = 2\n'
     space += "time_reversal = false\noffset = true\nresidual = false\n"
-    space += 'regularisation = "given"\nridge = 1e-12\n'
+    space += 'regularisation = "given"\nridge = 1e-12\ncontext_level = "none"\n'
     found = run_study(tmp_path, "trial", space)
     winner = found["winner"]
     assert not winner["is_baseline"]
