@@ -16,6 +16,7 @@ import torch
 from models.baselines.linear import SSA
 from models.candidate import Candidate, candidate_of
 from models.closed_form.forms.ssa import RANKS
+from models.methods import Scalar
 from search.evaluation import CandidateResult
 from search.running.training import train
 from search.study.study_file import read_study_file
@@ -48,7 +49,7 @@ def scores_by_rank(view: View) -> tuple[int, dict[int | str, float]]:
     settings = SSA.settings_for(view.values[: view.train_steps])
     results: dict[int | str, CandidateResult] = {}
     for rank in RANKS:
-        given = {"regularisation": "given", "ssa_rank": rank}
+        given: dict[str, Scalar] = {"regularisation": "given", "ssa_rank": rank}
         results[rank] = result_of(candidate_of({**settings, **given}), view)
     results[CHOSEN] = result_of(candidate_of(settings), view)
     losses = {rank: results[rank].replicas[0].training_loss for rank in RANKS}
