@@ -28,11 +28,17 @@ from models.diagnostics.verdict import verdict
 from models.network.forecaster import Forecaster
 from search.analysis.study_results import winner_of
 from search.errors import UserError
-from search.evaluation import CandidateResult, ReplicaResult
+from search.evaluation import (
+    CandidateResult,
+    ReplicaResult,
+    baseline_candidates,
+    baseline_record,
+    baseline_results,
+)
 from search.plotting.artifacts import trial_artifacts
 from search.records import Example, Origin
-from search.running.final import final_record
 from search.running.finishing import Halving, finished_trial
+from search.running.training import final_record
 from search.series import FloatArray
 from search.storage.opening import open_storage
 from search.storage.records import Artifact, ClaimedTrial, FinishedTrial, Proposal, Report
@@ -170,9 +176,7 @@ class _Maker:
         best = rows[: self.definition.search.finalists]
         for purpose in ("final", "test"):
             winner = winner_of(self.store)
-            chosen = (
-                best if winner is None else [r for r in best if r.number == winner.trial.number]
-            )
+            chosen = best if winner is None else [r for r in best if r._trial_id == winner.subject]
             self.store.plan_final_jobs(purpose, [row._trial_id for row in chosen])
             while (job := self.store.claim_final_job(worker)) is not None:
                 (row,) = (row for row in chosen if row._trial_id == job.trial_id)
@@ -180,7 +184,10 @@ class _Maker:
                 number = search.test_draws if purpose == "test" else search.final_replicas
                 views = [self.data.view(purpose, i) for i in range(number)]
                 result = invented_result(views, "tracks", seed=row.number)
-                text = final_record(result, views).to_json()
+                replica = result.record.example.replica
+                found = baseline_results(baseline_candidates(self.data), views)
+                beside = {name: baseline_record(own, replica) for name, own in found.items()}
+                text = final_record(result, baselines=beside).to_json()
                 weights = _weights(self.space.resolve(row.params), number)
                 self.store.finish_final_job(worker, job.job_id, text, weights)
 

@@ -8,20 +8,17 @@ runs with the rank so chosen (as the baseline `ssa` does) and with each given on
 
 import argparse
 from collections import Counter
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from models.baselines.fitted import SSABaseline
-from models.candidate import candidate_of
-from models.closed_form.closed_form import FittedForm
-from models.closed_form.fitting import Fitting
+from models.baselines.linear import SSA
+from models.candidate import Candidate, candidate_of
 from models.closed_form.forms.ssa import RANKS
-from models.cohort import Member
-from models.diagnostics.scores import score
-from search.evaluation.results import truth_of
+from models.methods import Scalar
+from search.evaluation import CandidateResult
+from search.running.training import train
 from search.study.study_file import read_study_file
 from search.study.task_data import TaskData, View
 
@@ -49,32 +46,21 @@ def main() -> None:
 
 def scores_by_rank(view: View) -> tuple[int, dict[int | str, float]]:
     """The chosen rank of one draw, and the NMSE with it and with each given one."""
-    training = view.values[: view.train_steps]
-    baseline = SSABaseline.fit(training)
-    settings = SSABaseline.settings_for(len(training))
-    members = []
+    settings = SSA.settings_for(view.values[: view.train_steps])
+    results: dict[int | str, CandidateResult] = {}
     for rank in RANKS:
-        candidate = candidate_of({**settings, "regularisation": "given", "ssa_rank": rank})
-        assert isinstance(candidate, FittedForm)
-        members.append(Member(candidate, series=0, seed=0))
-    fitting = Fitting(members, torch.from_numpy(training / baseline.scale).unsqueeze(0))
-    _ = list(fitting)
-    fitted: dict[int | str, SSABaseline] = {CHOSEN: baseline}
-    for row, rank in enumerate(RANKS):
-        fitted[rank] = replace(baseline, weights=fitting.scored_weights[row : row + 1])
-    return RANKS[int(fitting.loss().argmin())], {
-        name: nmse_of(forecaster, view) for name, forecaster in fitted.items()
+        given: dict[str, Scalar] = {"regularisation": "given", "ssa_rank": rank}
+        results[rank] = result_of(candidate_of({**settings, **given}), view)
+    results[CHOSEN] = result_of(candidate_of(settings), view)
+    losses = {rank: results[rank].replicas[0].training_loss for rank in RANKS}
+    return min(RANKS, key=losses.__getitem__), {
+        name: result.score for name, result in results.items()
     }
 
 
-def nmse_of(fitted: SSABaseline, view: View) -> float:
-    """The NMSE of a draw's free runs."""
-    training = view.values[: view.train_steps]
-    forecast = np.stack(
-        [fitted.forecast(view.values[:start], view.horizon_steps) for start in view.starts]
-    )
-    mean, std = training.mean(axis=0), training.std(axis=0)
-    return score(forecast, truth_of(view), view.variance, mean, std).nmse
+def result_of(candidate: Candidate, view: View) -> CandidateResult:
+    """A candidate fitted on one draw."""
+    return train(candidate, [view], 0, "benchmark", "cpu", lambda: None)[1]
 
 
 if __name__ == "__main__":

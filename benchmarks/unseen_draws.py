@@ -17,9 +17,9 @@ import torch
 
 from models.baselines.baseline import baselines
 from search.errors import FreerunError, UserError
-from search.evaluation import baseline_results
+from search.evaluation import baseline_candidates, baseline_results
 from search.export import read_export
-from search.running.final import train
+from search.running.training import train_any
 from search.study.task_data import TaskData
 
 
@@ -62,9 +62,12 @@ def measure(folder: Path, draws: int) -> dict[str, Any]:
     definition = exported.definition
     data = TaskData(definition, exported.table)
     views = [data.view("benchmark", draw) for draw in range(draws)]
-    _, result = train(exported.candidate, views, definition.seed, "benchmark", "cpu", lambda: None)
+    _, result = train_any(
+        exported.candidate, views, definition.seed, "benchmark", "cpu", lambda: None
+    )
     scores = {"network": result.replica_scores}
-    scores |= {b.name: b.draw_scores for b in baseline_results(views)}
+    beside = baseline_results(baseline_candidates(data), views)
+    scores |= {name: own.replica_scores for name, own in beside.items()}
     better = np.array(scores["network"]) < np.array(scores["ar"])
     return {
         "draws": draws,

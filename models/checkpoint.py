@@ -49,27 +49,19 @@ class Checkpoint:
     shift: Tensor
     scale: Tensor
 
+    @property
+    def context_steps(self) -> int:
+        """True values that a network reads before a free run."""
+        return self.architecture.context_steps
+
 
 def save(checkpoint: Checkpoint) -> bytes:
     """The checkpoint as safetensors; equal checkpoints give equal bytes.
 
     Raises CheckpointError where its arrays don't have the shapes of its architecture.
     """
-    layout = forecaster_of(checkpoint.architecture, checkpoint.channels).layout()
-    members = len(checkpoint.weights)
-    _check_shape("weights", checkpoint.weights, (members, layout.size))
-    tensors = {_PARAMETER + name: v for name, v in layout.views(checkpoint.weights).items()}
-    tensors |= {"shift": checkpoint.shift.double(), "scale": checkpoint.scale.double()}
-    for name in ("shift", "scale"):
-        _check_shape(name, tensors[name], (members, checkpoint.channels))
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    description: dict[str, Any] = {
-        "format_version": FORMAT_VERSION,
-        "settings": checkpoint.architecture.values(),
-        "channels": checkpoint.channels,
-    }
-    description["sha256"] = _checksum(description, tensors)
-    return save_tensors(tensors, {_ENTRY: json.dumps(description, sort_keys=True)})
+    described, tensors = parts_of(checkpoint)
+    return packed({"format_version": FORMAT_VERSION, **described}, tensors)
 
 
 def load(content: bytes) -> Checkpoint:
@@ -78,11 +70,31 @@ def load(content: bytes) -> Checkpoint:
     Raises CheckpointError where the bytes are damaged, lack something, were written by a newer
     version, or don't fit the architecture that they name.
     """
-    description, version = _description(content)
-    try:
-        tensors = load_tensors(content)
-    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint is damaged: {error}") from error
+    description, version = read_description(content, FORMAT_VERSION)
+    tensors = tensors_of(content)
+    checkpoint = of_parts(description, tensors, version)
+    check_content(description, tensors)
+    return checkpoint
+
+
+def parts_of(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """What the architecture is as JSON values, and the numbers by name; see `save`."""
+    layout = forecaster_of(checkpoint.architecture, checkpoint.channels).layout()
+    members = len(checkpoint.weights)
+    _check_shape("weights", checkpoint.weights, (members, layout.size))
+    tensors = {_PARAMETER + name: v for name, v in layout.views(checkpoint.weights).items()}
+    tensors |= {"shift": checkpoint.shift.double(), "scale": checkpoint.scale.double()}
+    for name in ("shift", "scale"):
+        _check_shape(name, tensors[name], (members, checkpoint.channels))
+    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    described = {"settings": checkpoint.architecture.values(), "channels": checkpoint.channels}
+    return described, tensors
+
+
+def of_parts(
+    description: Mapping[str, Any], tensors: Mapping[str, Tensor], version: int = FORMAT_VERSION
+) -> Checkpoint:
+    """Rebuild what `parts_of` gave; raises CheckpointError where that can't be."""
     architecture, channels = _architecture(description, version), description.get("channels")
     if type(channels) is not int or channels < 1:
         raise CheckpointError(f"the checkpoint's channels must be at least 1, but got {channels}")
@@ -95,16 +107,36 @@ def load(content: bytes) -> Checkpoint:
     members = len(tensors["shift"]) if tensors["shift"].ndim > 0 else 0
     for name, shape in expected.items():
         _check_shape(name, tensors[name], (members, *shape))
-    if description.pop("sha256", None) != _checksum(description, tensors):
-        raise CheckpointError("the checkpoint is damaged: its content does not fit its checksum")
     weights = torch.zeros(members, layout.size, dtype=forecaster.dtype)
     for name, view in layout.views(weights).items():
         view.copy_(tensors[_PARAMETER + name])
     return Checkpoint(architecture, channels, weights, tensors["shift"], tensors["scale"])
 
 
-def _description(content: bytes) -> tuple[dict[str, Any], int]:
-    """The JSON of our metadata entry, and the version of its format.
+def packed(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:
+    """A safetensors file of a description and tensors, with a checksum over both."""
+    whole = {**description, "sha256": _checksum(description, tensors)}
+    return save_tensors(dict(tensors), {_ENTRY: json.dumps(whole, sort_keys=True)})
+
+
+def tensors_of(content: bytes) -> dict[str, Tensor]:
+    """The tensors of a file by their names; CheckpointError where it is damaged."""
+    try:
+        tensors: dict[str, Tensor] = load_tensors(content)
+    except (SafetensorError, KeyError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint is damaged: {error}") from error
+    return tensors
+
+
+def check_content(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> None:
+    """Raise CheckpointError where a description and tensors do not fit their checksum."""
+    described = {key: value for key, value in description.items() if key != "sha256"}
+    if description.get("sha256") != _checksum(described, tensors):
+        raise CheckpointError("the checkpoint is damaged: its content does not fit its checksum")
+
+
+def read_description(content: bytes, newest: int) -> tuple[dict[str, Any], int]:
+    """The JSON of our metadata entry, and the version of its format, up to the newest one.
 
     safetensors reads metadata from files only, so it is read here.
     """
@@ -117,10 +149,10 @@ def _description(content: bytes) -> tuple[dict[str, Any], int]:
         raise CheckpointError(
             f"these {len(content)} bytes are no checkpoint of freerun, or a damaged one"
         ) from error
-    if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+    if type(version) is not int or not 1 <= version <= newest:
         raise CheckpointError(
             f"the checkpoint has format version {version}, but this freerun reads versions up to "
-            f"{FORMAT_VERSION}; use the freerun that wrote it, or a newer one"
+            f"{newest}; use the freerun that wrote it, or a newer one"
         )
     assert isinstance(description, dict)
     return description, version

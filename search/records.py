@@ -2,7 +2,6 @@
 
 TrialRecord    the results of a trial, stored as Optuna's user attributes
 FinalRecord    the results of a final or a test, stored as the JSON text of its job
-ranked         the order of the finalists, the winner first
 
 Attribute names and JSON keys are those that databases have held since version 0.1.0. Keys that are
 not known are ignored, so that a later version may add some.
@@ -10,7 +9,7 @@ not known are ignored, so that a later version may add some.
 
 import math
 import platform
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Self
 
@@ -198,8 +197,16 @@ class BaselineRecord(Record):
 
 
 class FinalRecord(CandidateRecord, Origin):
-    """What a final or a test found: a candidate and, by name, the baselines on the same draws."""
+    """What a final or a test found.
 
+    unit_errors: `[replica][unit]`, NMSE of each part of the free runs by which candidates are
+    compared; empty where an earlier version did not keep them. candidate: a baseline or an ensemble
+    as JSON values; None for a trial, which has its parameters. baselines: by name, on the same
+    draws, where an earlier version kept them here; now they have jobs of their own.
+    """
+
+    unit_errors: tuple[tuple[float, ...], ...] = ()
+    candidate: Mapping[str, Any] | None = None
     baselines: Mapping[str, BaselineRecord] = {}
 
 
@@ -268,11 +275,3 @@ class TrialRecord(Origin):
             return cls.model_validate({**attributes, "errors_at": errors})
         except ValidationError:
             return cls()
-
-
-def ranked(finals: Mapping[int, CandidateRecord]) -> Sequence[int]:
-    """Return the trial ids of finals, the winner first: the one of the least deciding score.
-
-    Of equal scores the older trial is better.
-    """
-    return sorted(finals, key=lambda trial_id: (finals[trial_id].deciding_score, trial_id))

@@ -1,17 +1,21 @@
-"""What every baseline provides: a fit on the training span, and a free run."""
+"""What every baseline provides: the closed form that it is, with settings that follow the span."""
 
-from typing import ClassVar, Self
+from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.methods import Method, methods
+from models.methods import Method, Scalar, methods
 
 FloatArray = NDArray[np.float64]  # [time, channel]
 
 
 class Baseline(Method):
-    """A forecaster with nothing to search; an instance is fitted."""
+    """A forecaster with nothing to search: a closed form whose settings are stated.
+
+    It is fitted, scored, exported and retrained as any candidate is.
+    """
 
     kind = "baseline"
     is_open = True
@@ -21,12 +25,11 @@ class Baseline(Method):
     short_label: ClassVar[str]
 
     @classmethod
-    def fit(cls, training: FloatArray) -> Self:
-        """Fit on the training span `[time, channel]`, at least one row of finite values."""
-        raise NotImplementedError
+    def settings_for(cls, training: FloatArray) -> Mapping[str, Scalar]:
+        """The settings of the candidate for a training span `[time, channel]` of finite values.
 
-    def forecast(self, history: FloatArray, steps: int) -> FloatArray:
-        """Continue `history` `[time, channel]`, at least one row, by `[steps, channel]`."""
+        The candidate may need a longer span than this one; then there is no such baseline.
+        """
         raise NotImplementedError
 
 

@@ -62,6 +62,8 @@ class Method:
     applies: ClassVar[Condition] = ALWAYS
     # Whether every candidate to which it applies has it, even with neutral settings.
     is_always_there: ClassVar[bool] = False
+    # Whether a study file can name it, and its settings; if not, only a baseline does.
+    is_searchable: ClassVar[bool] = True
     # Whether a free run depends on it, and not only training.
     shapes_forecast: ClassVar[bool] = False
 

@@ -77,8 +77,12 @@ def methods() -> Sequence[type[Method]]:
 
 
 def methods_of(selector: str) -> Sequence[type[Method]]:
-    """The methods that a selector chooses from."""
-    return [m for m in methods() if m.selector is not None and m.selector.name == selector]
+    """The methods from which a study file can choose by a selector."""
+    return [
+        m
+        for m in methods()
+        if m.selector is not None and m.selector.name == selector and m.is_searchable
+    ]
 
 
 def method_named(selector: str, name: str) -> type[Method] | None:
@@ -125,7 +129,9 @@ def configure(
     known = {name: value for name, value in params.items() if value is not None}
     for name, selector in selectors().items():
         if name in known:
-            selector_values(selector).check(name, known[name])
+            # What no study file can choose is chosen by a baseline.
+            if method_named(name, str(known[name])) is None:
+                selector_values(selector).check(name, known[name])
         elif selector.none is None and selector.when.holds(known):
             raise SettingError(name, f"is missing; there are only {', '.join(known) or 'none'}")
     found: list[Method] = []

@@ -11,7 +11,7 @@ import numpy as np
 
 from models.diagnostics.scores import geometric_mean
 from search.analysis.wording import baseline_name, counted, validation_of
-from search.evaluation import baseline_results
+from search.evaluation import baseline_candidates, baseline_record, baseline_results
 from search.records import BaselineRecord
 from search.series import Table
 from search.storage.records import ParamValue
@@ -64,12 +64,17 @@ def search_baselines(definition: StudyDefinition, table: Table | None) -> dict[s
     """Fit and score the baselines on the draws of the search, which no trial did."""
     data = TaskData(definition, table)
     replicas = range(definition.search.replicas)
-    results = baseline_results([data.view("search", index) for index in replicas])
-    return {result.name: result.record() for result in results}
+    views = [data.view("search", index) for index in replicas]
+    results = baseline_results(baseline_candidates(data), views)
+    return {name: baseline_record(result) for name, result in results.items()}
 
 
 def score_group(
-    title: str, note: str, candidates: Sequence[Row], baselines: Mapping[str, BaselineRecord]
+    title: str,
+    note: str,
+    candidates: Sequence[Row],
+    baselines: Mapping[str, BaselineRecord],
+    winning_baseline: str | None = None,
 ) -> ScoreGroup:
     """Return candidates and baselines as one list by their scores, with AR as the measure."""
     opponent = baselines[OPPONENT].draw_scores if OPPONENT in baselines else ()
@@ -77,7 +82,7 @@ def score_group(
     for name, found in baselines.items():
         better = None if name == OPPONENT else pairs(found.draw_scores, opponent)
         row = Row(baseline_name(name), "baseline", found.score, found.draw_scores)
-        rows.append(replace(row, better_than_ar=better))
+        rows.append(replace(row, better_than_ar=better, is_winner=name == winning_baseline))
     return ScoreGroup(title, note, sorted(rows, key=lambda row: row.score))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from search.analysis.study_results import winner_of
+from search.analysis.study_results import baselines_of, outcomes, winner_of
 from search.records import TrialRecord
 from search.storage.records import Counts
 from search.storage.study_store import StudyReader
@@ -155,7 +155,7 @@ def best_summary(study: StudyReader) -> dict[str, Any] | None:
 
 
 def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
-    """What a run found: counts, best trial, final, test and baselines."""
+    """What a run found: counts, best trial, winner, its final and test, and baselines."""
     winner = winner_of(study)
     summary: dict[str, Any] = {
         "study": study.name,
@@ -163,15 +163,23 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "trials": trial_counts(study.counts()),
         "seconds": 0.0,
         "best": best_summary(study),
+        "winner": None,
         "final": None,
         "test": None,
         "baselines": {},
     }
     if winner is None:
         return summary
-    final, test = winner.final.found, winner.tested
+    jobs, final, test = study.final_jobs(), winner.final.found, winner.tested
+    standing = winner.standing
+    summary["winner"] = {
+        "name": winner.name,
+        "is_baseline": standing.is_baseline,
+        "beats_baselines": {"final": standing.final, "test": standing.test},
+        "best_baseline": {"final": standing.opponent_final, "test": standing.opponent_test},
+    }
     summary["final"] = {
-        "trial": winner.trial.number,
+        "trial": None if winner.trial is None else winner.trial.number,
         "score": final.score,
         "mean_score": final.mean_score,
         "geometric_mean": final.geometric_mean,
@@ -180,16 +188,17 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "averaging": final.averaging,
         "verdict": final.verdict,
     }
+    in_final, in_test = (baselines_of(outcomes(jobs, purpose)) for purpose in ("final", "test"))
     summary["baselines"] = {
         name: {
             "final": baseline.score,
-            "test": test.baselines[name].score if test and name in test.baselines else None,
+            "test": in_test[name].score if test and name in in_test else None,
         }
-        for name, baseline in final.baselines.items()
+        for name, baseline in in_final.items()
     }
     if test is not None:
         # Replicas of a table share its one test span; those of a generated series have a draw each.
-        baseline = next(iter(test.baselines.values()), None)
+        baseline = next(iter(in_test.values()), None)
         draws = len(test.replica_scores if baseline is None else baseline.draw_scores)
         summary["test"] = {
             "score": test.score,

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Self, TypeAlias
 
+from models.baselines.baseline import baselines
 from search.analysis.trials import Trial, best_first
+from search.analysis.wording import baseline_name, short_baseline_name
+from search.contest import (
+    Comparison,
+    baseline_of,
+    compared,
+    is_baseline,
+    is_trial,
+    ranked,
+    winner_among,
+)
 from search.errors import UsageError
-from search.records import FinalRecord, ranked
+from search.records import BaselineRecord, FinalRecord
 from search.series import Table
-from search.storage.records import Budget, Counts, FinalJob, WorkerStatus
+from search.storage.records import Budget, Counts, FinalJob, Subject, WorkerStatus
 from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
@@ -18,28 +29,35 @@ from search.study.study_file import read_stored_definition
 if TYPE_CHECKING:
     # `freerun status` reads results, and need not wait for torch.
     from models.candidate import Candidate
+    from models.ensemble.ensemble_checkpoint import AnyCandidate
+    from search.series import FloatArray
 
 FinalPurpose: TypeAlias = Literal["final", "test"]
 
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """A final or a test that is done: whose, what it found, and whether its networks are kept."""
+    """A final or a test that is done: of what, what it found, and whether its networks are kept."""
 
     job_id: int
     purpose: FinalPurpose
-    trial_id: int
+    subject: Subject
     has_weights: bool
     found: FinalRecord
 
 
 @dataclass(frozen=True, eq=False)
 class Winner:
-    """The winner of the final, and its test where that is done."""
+    """The winner of the final, and its test where that is done.
 
-    trial: Trial
+    trial: None where a baseline or an ensemble won. verdict: how it stands beside the baselines.
+    """
+
+    subject: Subject
+    trial: Trial | None
     final: Outcome
     test: Outcome | None
+    standing: Standing
 
     @property
     def last(self) -> Outcome:
@@ -51,30 +69,115 @@ class Winner:
         """What the test found, None where it is not done."""
         return None if self.test is None else self.test.found
 
+    @property
+    def name(self) -> str:
+        """The winner in a sentence."""
+        if self.trial is not None:
+            return f"trial {self.trial.number}"
+        baseline = baseline_of(self.subject)
+        if baseline is None:
+            return "the ensemble"
+        return f"the baseline {short_baseline_name(baseline)}"
+
+
+@dataclass(frozen=True)
+class Standing:
+    """The winner beside the baselines.
+
+    is_baseline: the winner is one of them. final, test: whether it beats each of them there; None
+    where there is none, or no test yet. opponent_final, opponent_test: the name of the best of the
+    others there. comparison: with the best of the others in the final.
+    """
+
+    is_baseline: bool
+    final: bool | None
+    test: bool | None
+    opponent_final: str | None = None
+    opponent_test: str | None = None
+    comparison: Comparison | None = None
+
 
 def winner_of(study: StudyReader) -> Winner | None:
     """Return the winner of the finals that are done, None without one."""
-    jobs = study.final_jobs()
-    final = next(iter(outcomes(jobs, "final")), None)
-    if final is None:
+    jobs, definition = study.final_jobs(), read_stored_definition(study.definition)
+    finals = {own.subject: own for own in outcomes(jobs, "final")}
+    has_draws = definition.series.is_generated
+    found = {subject: own.found for subject, own in finals.items()}
+    subject = winner_among(found, has_draws=has_draws)
+    if subject is None:
         return None
     tests = outcomes(jobs, "test")
-    test = next((test for test in tests if test.trial_id == final.trial_id), None)
-    (trial,) = study.frozen_trials([final.trial_id])
-    return Winner(Trial.of(trial), final, test)
+    test = next((test for test in tests if test.subject == subject), None)
+    trial = None
+    if isinstance(subject, int):
+        (frozen,) = study.frozen_trials([subject])
+        trial = Trial.of(frozen)
+    standing = _standing(finals[subject], list(finals.values()), test, tests, has_draws=has_draws)
+    return Winner(subject, trial, finals[subject], test, standing)
+
+
+def _standing(
+    final: Outcome,
+    finals: Sequence[Outcome],
+    test: Outcome | None,
+    tests: Sequence[Outcome],
+    *,
+    has_draws: bool,
+) -> Standing:
+    own = baseline_of(final.subject)
+    opponent = _least(baselines_of(finals), own)
+    comparison, in_final, in_test, opponent_test = None, None, None, None
+    rivals = {o.subject: o.found for o in finals if is_baseline(o.subject) and o is not final}
+    if rivals:
+        best = ranked(rivals)[0]
+        opponent = baseline_of(best)
+        comparison = compared(final.found, rivals[best], has_draws=has_draws)
+        in_final = comparison.is_better
+    elif opponent is not None:  # of an earlier version, which compared scores alone
+        in_final = final.found.score < baselines_of(finals)[opponent].score
+    if test is not None and (opponent_test := _least(baselines_of(tests), own)) is not None:
+        in_test = test.found.score < baselines_of(tests)[opponent_test].score
+    return Standing(own is not None, in_final, in_test, opponent, opponent_test, comparison)
+
+
+def _least(baselines: Mapping[str, BaselineRecord], but: str | None) -> str | None:
+    """The name of the baseline of the least score, but for one."""
+    names = [name for name in baselines if name != but]
+    return min(names, key=lambda name: baselines[name].score, default=None)
 
 
 def outcomes(jobs: Iterable[FinalJob], purpose: FinalPurpose) -> list[Outcome]:
     """Return the jobs of a purpose that are done, the best candidate first."""
     done = {
-        job.trial_id: Outcome(
-            job.job_id, purpose, job.trial_id, job.has_weights, FinalRecord.from_json(job.result)
+        job.subject: Outcome(
+            job.job_id, purpose, job.subject, job.has_weights, FinalRecord.from_json(job.result)
         )
         for job in jobs
         if job.purpose == purpose and job.result is not None
     }
-    order = ranked({trial_id: outcome.found for trial_id, outcome in done.items()})
-    return [done[trial_id] for trial_id in order]
+    order = ranked({subject: outcome.found for subject, outcome in done.items()})
+    return [done[subject] for subject in order]
+
+
+def baselines_of(done: Sequence[Outcome]) -> dict[str, BaselineRecord]:
+    """The baselines beside the finals or the tests that are done, by name.
+
+    Those of an earlier version stand in the records of the candidates.
+    """
+    own = {name: of.found for of in done if (name := baseline_of(of.subject)) is not None}
+    if own:
+        kept = {name: own[name] for name in sorted(own, key=_place)}
+        return {
+            name: BaselineRecord(draw_scores=found.replica_scores, curve=found.curve)
+            for name, found in kept.items()
+        }
+    return dict(done[0].found.baselines) if done else {}
+
+
+def _place(baseline: str) -> int:
+    """Where a baseline stands among all that are installed; the others come last."""
+    known = [*baselines()]
+    return known.index(baseline) if baseline in known else len(known)
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,6 +228,56 @@ class StudyResults:
             return self.candidate(trial).description()
         except UsageError:
             return "no candidate of this space (another program made it)"
+
+    @property
+    def best_trial(self) -> Outcome | None:
+        """The final of the best trial in it, whoever won."""
+        return next((final for final in self.finals if is_trial(final.subject)), None)
+
+    def trial_of(self, outcome: Outcome) -> Trial:
+        """The trial that a final or a test is about."""
+        assert isinstance(outcome.subject, int), outcome.subject
+        return self.trial(outcome.subject)
+
+    def name_of(self, subject: Subject) -> str:
+        """A subject of the final as a table has it."""
+        if isinstance(subject, int):
+            return f"trial {self.trial(subject).number}"
+        name = baseline_of(subject)
+        return "ensemble" if name is None else baseline_name(name)
+
+    def candidate_of(self, outcome: Outcome) -> AnyCandidate:
+        """What a final or a test trained."""
+        if isinstance(outcome.subject, int):
+            return self.candidate(self.trial(outcome.subject))
+        from models.ensemble import any_from_plain
+
+        assert outcome.found.candidate is not None, outcome.subject
+        return any_from_plain(outcome.found.candidate)
+
+    def forecast_of(self, outcome: Outcome, replica: int) -> FloatArray | None:
+        """The free run of a baseline on the draw of a replica, `[time]`; None without its numbers.
+
+        From the first start point, of the first channel.
+        """
+        from models.checkpoint import Checkpoint, load
+        from search.evaluation.ensembles import member_runs
+        from search.study.task_data import TaskData
+
+        content = self.study.final_weights(outcome.job_id) if outcome.has_weights else None
+        if content is None:
+            return None
+        data, checkpoint = TaskData(self.definition, self.table), load(content)
+        number = min(replica, len(checkpoint.weights) - 1)
+        own = Checkpoint(
+            checkpoint.architecture,
+            checkpoint.channels,
+            checkpoint.weights[number : number + 1],
+            checkpoint.shift[number : number + 1],
+            checkpoint.scale[number : number + 1],
+        )
+        (run,) = member_runs([own], [data.view(outcome.purpose, replica)])
+        return run[0, 0, :, 0]
 
     def trial(self, trial_id: int) -> Trial:
         return next(trial for trial in self.trials if trial.trial_id == trial_id)

@@ -33,6 +33,21 @@ def short_baseline_name(key: str) -> str:
     return key if known is None else known.short_label
 
 
+def beaten(in_final: bool | None, in_test: bool | None) -> str:
+    """Whether a winner that is no baseline beats every baseline, in words that follow its name."""
+    if in_final is None:
+        return "won, with no baseline beside it"
+    if in_test is None:
+        return f"{'beats' if in_final else 'does not beat'} every baseline in validation"
+    if in_final and in_test:
+        return "beats every baseline, in validation and in the test"
+    if in_final:
+        return "beats every baseline in validation, but not in the test"
+    if in_test:
+        return "does not beat every baseline in validation, but does in the test"
+    return "does not beat every baseline, neither in validation nor in the test"
+
+
 def truth_name(scored_against: ScoreAgainst) -> str:
     """What the truth of a score is, in a legend."""
     return "truth (noise-free signal)" if scored_against == "signal" else "truth (as observed)"
@@ -141,7 +156,7 @@ def commands(name: str, storage_url: str) -> list[tuple[str, str]]:
         (f"freerun report {study} -o report.html", "writes the report again"),
         (
             f"freerun export {study} -o {folder}",
-            "exports the winner; --trial N exports another trial",
+            "exports the winner; --trial N exports a trial, --baseline NAME a baseline",
         ),
         (f"freerun retrain {folder} -o retrained", "trains it again and proves its score"),
         (

@@ -215,13 +215,14 @@ class Attainable:
             steps, horizon = task.train_steps, task.test_horizon_steps
             found = sine_limit(series, train_steps=steps, horizon_steps=horizon, samples=samples)
             return cls(study, found, None, found.reason)
-        from search.evaluation import baseline_results
+        from search.evaluation import baseline_candidates, baseline_results
         from search.study.task_data import TaskData
 
         checked_samples(samples, task.train_steps)
         data = TaskData(study, file.table)
         views = [data.view("search", replica) for replica in range(study.search.replicas)]
-        scores = {result.name: result.record().score for result in baseline_results(views)}
+        found_scores = baseline_results(baseline_candidates(data), views)
+        scores = {name: result.score for name, result in found_scores.items()}
         reason = (
             f"No limit is known for a {series.source}: it is computed from the equation that "
             "makes a series, and nobody knows this one's."

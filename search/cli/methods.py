@@ -47,7 +47,8 @@ def methods(
     from search.study.space import parameters
 
     parameters()  # loads plug-ins, and refuses those that declare a setting in another way
-    sources, found = known_sources(), all_methods()
+    sources = known_sources()
+    found = [method for method in all_methods() if method.is_searchable]
     chosen = [method for method in found if method.name == name]
     if name is not None and not chosen and name not in sources:
         hint = nearest(name, [*(method.name for method in found), *sources])

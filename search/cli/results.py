@@ -52,20 +52,29 @@ def export(
     trial: Annotated[
         int | None, typer.Option(help="Number of a complete trial; else the final's winner.")
     ] = None,
+    baseline: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A baseline of the final, by its name.")
+    ] = None,
     storage: StorageOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Export the winner, or a trial by its number: configuration, networks and claimed score.
+    """Export the winner, a trial or a baseline: configuration, networks and claimed score.
 
-    Example: freerun export sine -o winner
+    Example: freerun export sine --baseline ridge-ar -o ridge-ar
     """
     with storage_at(storage) as opened:
         from search.export import export_study
 
-        exported = export_study(opened.study(name), output, trial=trial)
+        exported = export_study(opened.study(name), output, trial=trial, baseline=baseline)
     claimed = None if exported.claim is None else exported.claim.score
-    plain = {"study": name, "trial": exported.trial, "claimed": claimed, "export": str(output)}
-    print_result(plain, as_json, f"export: {output} (trial {exported.trial}, score {claimed})")
+    plain = {
+        "study": name,
+        "subject": exported.subject,
+        "trial": exported.trial,
+        "claimed": claimed,
+        "export": str(output),
+    }
+    print_result(plain, as_json, f"export: {output} ({exported.named}, score {claimed})")
 
 
 def retrain(
@@ -188,7 +197,7 @@ def _read_series(exported: Export, path: Path) -> Table:
 def _retrained(
     exported: Export, again: Retrained, table: Table | None, claim: Claim | None
 ) -> Export:
-    from models import checkpoint
+    from models.ensemble import save_any
     from search.records import this_machine, this_versions
 
     # A claim is of the search or the final; only they are made for a candidate.
@@ -200,7 +209,7 @@ def _retrained(
         claim=claim,
         test=None if claim is None else exported.test,
         table=table,
-        weights=checkpoint.save(again.checkpoint),
+        weights=save_any(again.checkpoint),
         weights_purpose=purpose,
         versions=this_versions(exported.definition.plugins),
         machine=this_machine(),

@@ -229,14 +229,40 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
         yield "no trial completed, so there is no winner yet; give it more --minutes or --trials"
     else:
         score = f"final NMSE {final['score']:.4g} ({final['averaging']} of replicas)"
-        yield f"winner: trial {final['trial']}, {score}"
+        yield f"winner: {summary['winner']['name']}, {score}"
     if test is not None:
         yield (
             f"test: NMSE {test['score']:.4g} over {test['horizon_steps']} free-running steps, "
             f"median of {test['draws']} draws, scored against the {test['scored_against']}"
         )
         for name, baseline in summary["baselines"].items():
-            yield f"  baseline {name}: {baseline['test']:.4g}"
+            shown = "not tested" if baseline["test"] is None else f"{baseline['test']:.4g}"
+            yield f"  baseline {name}: {shown}"
     yield f"report: {summary['report']}"
     if folder := summary["export"]:
         yield f"export: {folder}   (freerun retrain {folder} -o retrained)"
+    if final is not None:
+        yield from _standing_lines(summary)
+
+
+def _standing_lines(summary: dict[str, Any]) -> Iterator[str]:
+    """Whether the winner beat every baseline, and what the best of them has."""
+    from search.analysis.wording import beaten
+
+    winner, baselines = summary["winner"], summary["baselines"]
+    if winner["is_baseline"]:
+        yield (
+            f"{winner['name']} won: no searched candidate beats it by more than the noise of the "
+            "comparison; the export is that baseline"
+        )
+    else:
+        beats = winner["beats_baselines"]
+        yield f"the winner, {winner['name']}, {beaten(beats['final'], beats['test'])}"
+    for where, key in (("validation", "final"), ("the test", "test")):
+        if (name := winner["best_baseline"][key]) is not None:
+            of = "of the other baselines" if winner["is_baseline"] else "baseline"
+            own = summary[key]["score"]
+            yield (
+                f"  best {of} in {where}: {name}, NMSE {baselines[name][key]:.4g} "
+                f"(winner {own:.4g})"
+            )

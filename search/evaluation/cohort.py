@@ -14,18 +14,10 @@ import torch
 from models.candidate import Candidate, free_run, learner_of
 from models.checkpoint import Checkpoint
 from models.cohort import Member
-from models.diagnostics.scores import score
-from models.diagnostics.verdict import verdict
 from models.network.options.shape import Scaling
 from models.tensors import in_company
 from models.version_1 import seed_key
-from search.evaluation.results import (
-    EXAMPLE_CONTEXT_STEPS,
-    CandidateResult,
-    ReplicaResult,
-    truth_of,
-)
-from search.records import Example
+from search.evaluation.results import CandidateResult, ReplicaResult, replica_result
 from search.series import FloatArray, Purpose
 from search.study.task_data import View
 
@@ -248,26 +240,13 @@ class Cohort:
         return {i: values[row] for row, i in enumerate(members)}
 
     def _replica(self, run: _Run, training_loss: float, forecast: FloatArray) -> ReplicaResult:
-        view = self.views[run.replica]
-        mean, std = self.means[run.replica], self.stds[run.replica]
-        truth = truth_of(view)
-        scores = score(forecast, truth, view.variance, mean, std, view.error_horizons)
-        last_inputs = np.stack([view.values[start - 1] for start in view.starts])
-        first = view.starts[0]
-        return ReplicaResult(
-            index=run.replica,
+        return replica_result(
+            run.replica,
+            self.views[run.replica],
+            forecast,
             restart=run.restart,
             training_loss=training_loss,
-            loss_curve=dict(self.loss_curves[run.candidate, run.replica]),
-            scores=scores,
-            verdict=str(verdict(forecast, truth, last_inputs, mean, std, scores.nmse)),
-            example=Example(
-                replica=run.replica,
-                first_step=first,
-                observed=view.values[max(0, first - EXAMPLE_CONTEXT_STEPS) : first, 0],
-                truth=truth[0, :, 0],
-                forecast=forecast[0, :, 0],
-            ),
+            loss_curve=self.loss_curves[run.candidate, run.replica],
         )
 
 

@@ -1,20 +1,24 @@
-"""The results of an evaluation: of a candidate on all its replicas, and of the baselines."""
+"""The results of an evaluation: of a candidate on all its replicas."""
 
-from collections.abc import Mapping, Sequence
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 
-from models.baselines.baseline import baselines
-from models.diagnostics.scores import Averaging, Scores, averaged, replica_score, score
-from search.records import BaselineRecord, CandidateRecord, Example
+from models.diagnostics.scores import Averaging, Scores, averaged, clip, replica_score, score
+from models.diagnostics.verdict import verdict
+from search.records import CandidateRecord, Example
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 from search.study.task_data import View
 
 # How many observed values before a free run an example shows.
 EXAMPLE_CONTEXT_STEPS = 600
+# Into how many units the free runs of a replica are put where there are many start points, and cut
+# where there are few.
+LEAST_UNITS, MOST_UNITS = 8, 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +26,8 @@ class ReplicaResult:
     """One replica: the restart that the training loss chose, its scores and verdict.
 
     loss_curve: the least training loss of its restarts by the number of optimiser steps done, a
-    handful of them, the last one at this result; infinite where none is a number.
+    handful of them, the last one at this result; infinite where none is a number. unit_errors: NMSE
+    of each part of the free runs by which the final compares candidates, see `unit_errors`.
     """
 
     index: int
@@ -32,6 +37,7 @@ class ReplicaResult:
     scores: Scores
     verdict: str
     example: Example
+    unit_errors: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
@@ -115,65 +121,58 @@ class CandidateResult:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class BaselineResult:
-    """A baseline on all draws or cuts, which make one score as the replicas of a candidate do."""
-
-    name: str
-    scores: tuple[Scores, ...]
-    forecasts: tuple[FloatArray, ...]  # [time] of each draw's first start point and channel
-    averaging: Averaging = "median"
-
-    @property
-    def draw_scores(self) -> list[float]:
-        """NMSE of each draw, see `replica_score`."""
-        return [replica_score(scores, self.averaging) for scores in self.scores]
-
-    def record(self, replica: int = 0) -> BaselineRecord:
-        """The result as it is stored, with the forecast for the draw that `replica` saw."""
-        return BaselineRecord(
-            draw_scores=tuple(self.draw_scores),
-            curve=np.median([scores.curve for scores in self.scores], axis=0),
-            forecast=self.forecasts[replica % len(self.forecasts)],
-            averaging=self.averaging,
-        )
-
-
-def baseline_results(views: Sequence[View]) -> list[BaselineResult]:
-    """Fit and score every baseline on each view; where all views are equal, they count once.
-
-    It is fitted on the longest piece of the training rows.
-    """
-    distinct = list(views) if not _all_equal(views) else [views[0]]
-    results = []
-    for name, baseline in baselines().items():
-        scores = []
-        forecasts = []
-        for view in distinct:
-            training = view.training
-            fitted = baseline.fit(view.longest)
-            forecast = np.stack(
-                [fitted.forecast(view.values[:start], view.horizon_steps) for start in view.starts]
-            )
-            truth = truth_of(view)
-            scores.append(
-                score(forecast, truth, view.variance, training.mean(axis=0), training.std(axis=0))
-            )
-            forecasts.append(forecast[0, :, 0])
-        averaging = views[0].averaging
-        results.append(BaselineResult(name, tuple(scores), tuple(forecasts), averaging))
-    return results
-
-
 def truth_of(view: View) -> FloatArray:
     """What each free run of a view is compared with, `[start, time, channel]`."""
     return np.stack([view.truth[start : start + view.horizon_steps] for start in view.starts])
 
 
-def _all_equal(views: Sequence[View]) -> bool:
-    first = views[0]
-    return all(
-        (view.pieces, view.starts) == (first.pieces, first.starts)
-        and np.array_equal(view.values, first.values)
-        for view in views[1:]
+def replica_result(
+    index: int,
+    view: View,
+    forecast: FloatArray,
+    *,
+    restart: int = 0,
+    training_loss: float = math.nan,
+    loss_curve: Mapping[int, float] | None = None,
+) -> ReplicaResult:
+    """Score the free runs `[start, time, channel]` of one replica, in the series' units."""
+    training = view.training
+    mean, std = training.mean(axis=0), training.std(axis=0)
+    truth = truth_of(view)
+    scores = score(forecast, truth, view.variance, mean, std, view.error_horizons)
+    last_inputs = np.stack([view.values[start - 1] for start in view.starts])
+    first = view.starts[0]
+    errors = unit_errors(clip(forecast, mean, std), truth, view.variance)
+    return ReplicaResult(
+        index=index,
+        restart=restart,
+        training_loss=training_loss,
+        loss_curve=dict(loss_curve or {}),
+        scores=scores,
+        verdict=str(verdict(forecast, truth, last_inputs, mean, std, scores.nmse)),
+        example=Example(
+            replica=index,
+            first_step=first,
+            observed=view.values[max(0, first - EXAMPLE_CONTEXT_STEPS) : first, 0],
+            truth=truth[0, :, 0],
+            forecast=forecast[0, :, 0],
+        ),
+        unit_errors=tuple(errors.tolist()),
     )
+
+
+def unit_errors(forecast: FloatArray, truth: FloatArray, variance: float) -> FloatArray:
+    """The NMSE of the units, in the order of time, by which two candidates are compared in pairs.
+
+    forecast, truth: `[start, time, channel]`. A unit is a start point. Many of them, whose free
+    runs overlap, are put together to at most `MOST_UNITS`; few of them are cut into parts of their
+    horizon, to make `LEAST_UNITS` where that is long enough.
+    """
+    errors = np.mean((forecast - truth) ** 2, axis=2) / variance
+    starts, steps = errors.shape
+    if starts >= LEAST_UNITS:
+        groups = np.array_split(errors.mean(axis=1), min(starts, MOST_UNITS))
+        return np.array([group.mean() for group in groups])
+    parts = min(-(-LEAST_UNITS // starts), steps)
+    cut = np.array_split(errors, parts, axis=1)
+    return np.stack([part.mean(axis=1) for part in cut], axis=1).ravel()

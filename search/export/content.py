@@ -1,7 +1,7 @@
 """What an export holds, of a study's winner or of one of its trials: a value and its manifest."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -10,20 +10,24 @@ from typing import Any, Literal, Self
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from models.candidate import Candidate
-from models.checkpoint import Checkpoint, CheckpointError, load
+from models.checkpoint import CheckpointError
+from models.ensemble import Ensemble, EnsembleCheckpoint, any_from_plain, load_any
+from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
+from models.network.architecture import Architecture
 from search.analysis.study_results import FinalPurpose, Outcome, outcomes, winner_of
 from search.analysis.trials import Trial
+from search.contest import baseline_of, baseline_subject
 from search.errors import ExportError, UsageError
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
-from search.storage.records import ParamValue
+from search.storage.records import ParamValue, Subject
 from search.storage.study_store import StudyReader
 from search.study.definition import ScoreAgainst, StudyDefinition
 from search.study.study_file import read_stored_definition
 
-# Format 1 held candidates and weights as version 0.1.0 wrote them, see `models.version_1`.
-FORMAT: Literal[2] = 2
+# Format 1 held candidates and weights as version 0.1.0 wrote them, see `models.version_1`; format 2
+# knew no subject but a trial.
+FORMAT: Literal[3] = 3
 MANIFEST = "manifest.json"
 # The manifest's own checksum, over all its other keys.
 _CHECKSUM = "sha256"
@@ -63,7 +67,8 @@ class Claim:
 class Export:
     """What an export folder holds.
 
-    study, trial: where the candidate comes from. claim: the score that a retraining on the same
+    study: where the candidate comes from. subject: "trial", "ensemble" or "baseline" with its name;
+    trial: its number, None for another subject. claim: the score that a retraining on the same
     data gives again; None where the networks were trained on all rows. test: the winner's score on
     data that no trial saw. table: the rows of the study, None for a generated series. weights: a
     checkpoint's bytes, None where no network was kept; weights_purpose: the views that they were
@@ -73,8 +78,9 @@ class Export:
     """
 
     study: str
-    trial: int
-    candidate: Candidate
+    subject: str
+    trial: int | None
+    candidate: AnyCandidate
     params: Mapping[str, ParamValue]
     definition: StudyDefinition
     claim: Claim | None
@@ -90,21 +96,40 @@ class Export:
         """The seed of all draws and initialisations."""
         return self.definition.seed
 
+    @property
+    def named(self) -> str:
+        """What was exported, in a sentence: "trial 3", "the ensemble", "the baseline ssa"."""
+        return f"trial {self.trial}" if self.trial is not None else f"the {self.subject}"
+
     @cached_property
-    def checkpoint(self) -> Checkpoint | None:
+    def checkpoint(self) -> AnyCheckpoint | None:
         """The networks; ExportError where they are damaged, or not the candidate's."""
         if self.weights is None:
             return None
         try:
-            checkpoint = load(self.weights)
+            checkpoint = load_any(self.weights)
         except CheckpointError as error:
             raise ExportError(f"the exported weights can't be read: {error}") from error
-        own, found = self.candidate.architecture, checkpoint.architecture
-        if found.shared_settings() != own.shared_settings():
+        own, found = _architectures(self.candidate), _architectures(checkpoint)
+        if [a.shared_settings() for a in found] != [a.shared_settings() for a in own]:
             raise ExportError(
                 f"the exported weights must be of {own}, but are of {found}; export again"
             )
+        if isinstance(self.candidate, Ensemble):
+            assert isinstance(checkpoint, EnsembleCheckpoint)
+            if self.candidate.weights != checkpoint.weights:
+                raise ExportError(
+                    "the exported weights must combine the members as the candidate does; export "
+                    "again"
+                )
         return checkpoint
+
+
+def _architectures(of: AnyCandidate | AnyCheckpoint) -> list[Architecture]:
+    """The architecture, or those of an ensemble's members."""
+    if isinstance(of, Ensemble | EnsembleCheckpoint):
+        return [member.architecture for member in of.members]
+    return [of.architecture]
 
 
 class Manifest(BaseModel):
@@ -113,9 +138,10 @@ class Manifest(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     program: Literal["freerun"] = "freerun"
-    format: Literal[1, 2] = FORMAT
+    format: Literal[1, 2, 3] = FORMAT
     study: str
-    trial: int = Field(ge=0)
+    subject: str = "trial"
+    trial: int | None = Field(ge=0)
     claim: Claim | None
     test: Claim | None
     weights_purpose: WeightsPurpose | None
@@ -128,6 +154,7 @@ class Manifest(BaseModel):
         """The manifest of an export that is written as these files."""
         return cls(
             study=export.study,
+            subject=export.subject,
             trial=export.trial,
             claim=export.claim,
             test=export.test,
@@ -178,40 +205,88 @@ def first_fault(error: ValidationError) -> str:
     return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
 
 
-def export_of(study: StudyReader, trial: int | None = None) -> Export:
-    """Return the export of a study's winner, or of the complete trial of a number.
+def export_of(study: StudyReader, trial: int | None = None, baseline: str | None = None) -> Export:
+    """Return the export of a study's winner, of the complete trial of a number, or of a baseline.
 
-    The winner claims its final score, a trial by its number claims its score in the search.
-    Weights are those of the final, or of the test where the series is a table, since these have
-    learnt from more of it. A trial that was in no final has none.
+    The winner and a baseline claim their final scores, a trial by its number claims its score in
+    the search. Weights are those of the final, or of the test where the series is a table, since
+    these have learnt from more of it. A trial that was in no final has none.
 
-    Raises UnknownTrialError; UsageError where there is no winner yet or the trial is not complete.
+    Raises UnknownTrialError; UsageError where there is no winner yet, the trial is not complete, or
+    the baseline was in no final.
     """
-    definition = read_stored_definition(study.definition)
-    if trial is None:
+    if trial is not None and baseline is not None:
+        raise UsageError("--trial and --baseline name two things to export; leave one of them out")
+    if trial is not None:
+        return _export_of_trial(study, trial)
+    jobs = study.final_jobs()
+    if baseline is not None:
+        final = _baseline_final(study, outcomes(jobs, "final"), baseline)
+    else:
         winner = winner_of(study)
         if winner is None:
             raise UsageError(
                 f"study {study.name!r} must have a winner to be exported, but its final is not "
                 f"done; `freerun run {study.name}` goes on to it, and --trial exports one trial"
             )
-        exported, claim = winner.trial, _claim(winner.final)
-        trained_with = winner.final.found.machine
-    else:
-        exported = Trial.of(study.trial(trial))
-        claim, trained_with = _search_claim(study, exported, definition), exported.record.machine
-    jobs = study.final_jobs()
+        final = winner.final
+    exported = None
+    if isinstance(final.subject, int):
+        (frozen,) = study.frozen_trials([final.subject])
+        exported = Trial.of(frozen)
+    return _export(study, final.subject, exported, _claim(final), final)
+
+
+def _export_of_trial(study: StudyReader, number: int) -> Export:
+    exported = Trial.of(study.trial(number))
+    claim = _search_claim(study, exported, read_stored_definition(study.definition))
+    return _export(study, exported.trial_id, exported, claim, None)
+
+
+def _baseline_final(study: StudyReader, finals: Sequence[Outcome], name: str) -> Outcome:
+    """The final of a baseline; UsageError where there is none."""
+    found = next((own for own in finals if own.subject == baseline_subject(name)), None)
+    if found is not None:
+        return found
+    known = [n for own in finals if (n := baseline_of(own.subject)) is not None]
+    raise UsageError(
+        f"--baseline must name a baseline of the final of study {study.name!r}, "
+        f"{', '.join(known)}, but got {name!r}"
+        if known
+        else f"study {study.name!r} has no baseline to export before its final is done; "
+        f"`freerun run {study.name}` goes on to it"
+    )
+
+
+def _export(
+    study: StudyReader,
+    subject: Subject,
+    trial: Trial | None,
+    claim: Claim,
+    final: Outcome | None,
+) -> Export:
+    """The export of a subject; final: None for a trial that claims its score in the search."""
+    definition, jobs = read_stored_definition(study.definition), study.final_jobs()
     done = [*outcomes(jobs, "final"), *outcomes(jobs, "test")]
-    trained = {each.purpose: each for each in done if each.trial_id == exported.trial_id}
+    trained = {each.purpose: each for each in done if each.subject == subject}
     data = study.data()
     kept = _with_weights(trained, is_table=data is not None)
+    candidate: AnyCandidate
+    if trial is not None:
+        candidate = definition.full_space().resolve(trial.params)
+        trained_with = (trial.record if final is None else final.found).machine
+    else:
+        assert final is not None, subject
+        assert final.found.candidate is not None, subject
+        candidate, trained_with = any_from_plain(final.found.candidate), final.found.machine
     # What a process did not record is as it is here; a plug-in as the study was created with it.
     versions = {**this_versions(), **definition.plugins}
     return Export(
         study=study.name,
-        trial=exported.number,
-        candidate=definition.full_space().resolve(exported.params),
-        params=exported.params,
+        subject=_subject_name(subject),
+        trial=None if trial is None else trial.number,
+        candidate=candidate,
+        params={} if trial is None else trial.params,
         definition=definition,
         claim=claim,
         test=_claim(trained["test"]) if "test" in trained else None,
@@ -221,6 +296,14 @@ def export_of(study: StudyReader, trial: int | None = None) -> Export:
         versions={k: trained_with.get(k, v) for k, v in versions.items()},
         machine={k: trained_with.get(k, v) for k, v in this_machine().items()},
     )
+
+
+def _subject_name(subject: Subject) -> str:
+    """What a manifest calls a subject."""
+    if isinstance(subject, int):
+        return "trial"
+    name = baseline_of(subject)
+    return "ensemble" if name is None else f"baseline {name}"
 
 
 def _claim(outcome: Outcome) -> Claim:

@@ -16,7 +16,10 @@ from pydantic import (
     ValidationError,
 )
 
-from models.candidate import Candidate, from_plain, to_plain
+from models.closed_form.closed_form import FittedForm
+from models.ensemble import Ensemble, any_from_plain, any_to_plain
+from models.ensemble.ensemble_checkpoint import AnyCandidate
+from models.training.trained_network import TrainedNetwork
 from search.analysis.wording import shown_score
 from search.errors import ExportError, SeriesError
 from search.export.content import MANIFEST, Export, Manifest, export_of, first_fault
@@ -37,11 +40,11 @@ _ALL = (*_REQUIRED, DATA, WEIGHTS)
 Read = TypeVar("Read")
 
 
-def _read_candidate(plain: Any) -> Candidate:
-    if isinstance(plain, Candidate):
+def _read_candidate(plain: Any) -> AnyCandidate:
+    if isinstance(plain, TrainedNetwork | FittedForm | Ensemble):
         return plain
     try:
-        return from_plain(plain)
+        return any_from_plain(plain)
     except (KeyError, TypeError) as error:
         raise ValueError(f"is no candidate ({error!r})") from error
 
@@ -51,19 +54,23 @@ class _CandidateFile(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    candidate: Annotated[Candidate, PlainValidator(_read_candidate), PlainSerializer(to_plain)]
+    candidate: Annotated[
+        AnyCandidate, PlainValidator(_read_candidate), PlainSerializer(any_to_plain)
+    ]
     params: dict[str, ParamValue]
     seed: int
     purpose: Purpose | None
     replicas: int | None
 
 
-def export_study(study: StudyReader, out: Path, *, trial: int | None = None) -> Export:
-    """Write the export of a study's winner, or of a trial, to a folder; return what is in it.
+def export_study(
+    study: StudyReader, out: Path, *, trial: int | None = None, baseline: str | None = None
+) -> Export:
+    """Write the export of a study's winner, a trial or a baseline to a folder; return what it is.
 
     An older export in that folder is replaced. Raises what `export_of` and `write_export` raise.
     """
-    export = export_of(study, trial)
+    export = export_of(study, trial, baseline)
     write_export(export, out)
     return export
 
@@ -182,6 +189,7 @@ def _read(folder: Path) -> Export:
         raise ExportError(f"{DATA} can't be read: {error}") from error
     export = Export(
         study=manifest.study,
+        subject=manifest.subject,
         trial=manifest.trial,
         candidate=described.candidate,
         params=described.params,

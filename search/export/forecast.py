@@ -7,18 +7,21 @@ from pathlib import Path
 import numpy as np
 
 from models.checkpoint import Checkpoint
+from models.ensemble import combined
+from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError, UsageError
 from search.evaluation import run_networks
 from search.export import Export
 from search.files import write_file
-from search.series import Table
+from search.series import FloatArray, Table
 
 
 def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
     """Warm up on the table's last rows, then run freely: return the rows that come after it.
 
     Each network reads the values scaled by the mean and the standard deviation of its own training
-    span, and runs alone; the forecast is their median, step by step.
+    span, and runs alone; the forecast is their median, step by step. Of an ensemble, the members'
+    networks of each training are combined first.
 
     Raises UsageError for a horizon below 1 and for an export without networks; SeriesError for a
     table with too few rows, another number of columns, or values too large to scale.
@@ -28,13 +31,12 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
     checkpoint = export.checkpoint
     if checkpoint is None:
         raise UsageError(
-            f"the export of trial {export.trial} holds no networks, since it was in no final; "
+            f"the export of {export.named} holds no networks, since it was in no final; "
             "`freerun retrain` writes an export with networks, which forecasts"
         )
     _check_table(checkpoint, table)
-    context = table.values[table.rows - checkpoint.architecture.context_steps :]
     try:
-        runs = run_networks(checkpoint, context[np.newaxis, np.newaxis], horizon_steps)[:, 0]
+        runs = _runs(checkpoint, table.values, horizon_steps)
     except OverflowError as error:
         raise SeriesError(
             "the table's values must be of the size that the exported networks were trained on, "
@@ -61,8 +63,20 @@ def write_forecast_csv(forecast: Table, path: Path) -> None:
     write_file(path, text.getvalue().encode())
 
 
-def _check_table(checkpoint: Checkpoint, table: Table) -> None:
-    needed = checkpoint.architecture.context_steps
+def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
+    """The free runs of all networks after the values, `[network, step, channel]`."""
+    if isinstance(checkpoint, Checkpoint):
+        context = values[len(values) - checkpoint.context_steps :]
+        return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
+    runs = [_runs(member, values, steps) for member in checkpoint.members]
+    most = max(map(len, runs))
+    # A member whose networks would all be equal has one of them.
+    whole = [np.broadcast_to(run, (most, *run.shape[1:])) for run in runs]
+    return combined(whole, checkpoint.weights)
+
+
+def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:
+    needed = checkpoint.context_steps
     if len(table.columns) != checkpoint.channels:
         raise SeriesError(
             f"the table must have {checkpoint.channels} value column(s), as the exported networks "

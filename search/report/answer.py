@@ -1,12 +1,15 @@
 """The answer of a study, in sentences that claim no more than the numbers show."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from models.candidate import Candidate
+from models.ensemble import Ensemble
 from search.analysis.score_table import OPPONENT, by_score, pairs
-from search.analysis.study_results import StudyResults, Winner
-from search.analysis.wording import counted, short_baseline_name, shown_score
+from search.analysis.study_results import StudyResults, Winner, baselines_of
+from search.analysis.wording import beaten, counted, short_baseline_name, shown_score
+from search.contest import baseline_of, is_baseline
 from search.records import BaselineRecord, FinalRecord
 from search.storage.records import Counts
 from search.study.definition import StudyDefinition
@@ -49,30 +52,36 @@ def study_answer(results: StudyResults, baselines: Mapping[str, BaselineRecord])
 
 
 def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
-    definition, candidate = results.definition, results.candidate(winner.trial)
-    final, test, number = winner.final.found, winner.tested, winner.trial.number
+    definition, candidate = results.definition, results.candidate_of(winner.final)
+    final, test = winner.final.found, winner.tested
     scored = test or final
     kind = "fresh draw" if definition.series.is_generated else "training"
     trainings = counted(len(final.replica_scores), kind)
+    searched = sum(not is_baseline(own.subject) for own in results.finals)
     sentences = [
-        f"The winner is trial {number}: {candidate.description()}.",
+        _standing_sentence(winner),
+        f"The winner is {winner.name}: {candidate.description()}.",
         f"In the final, on {trainings}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
-        f"{_chosen_by(final)}, the least of {counted(len(results.finals), 'finalist')}.",
+        f"{_chosen_by(final)}, beside {counted(searched, 'searched finalist')}.",
     ]
     if test is None:
         sentences.append("The test has not been done yet, so this score may flatter the winner.")
     else:
         sentences.append(_test_sentence(test, definition))
-    sentences += [_comparison(scored, name) for name in _opponents(scored.baselines)]
-    sentences += _limit_sentences(scored, candidate, definition)
+    beside = baselines_of(results.finals if test is None else results.tests)
+    others = {n: b for n, b in beside.items() if n != baseline_of(winner.subject)}
+    sentences += [_comparison(scored, name, others[name]) for name in _opponents(others)]
+    if not isinstance(candidate, Ensemble):
+        sentences += _limit_sentences(scored, candidate, definition)
     if scored.scored_against == "observations":
         sentences.append(
             "Scores are against observations: their noise, which no forecaster can predict, counts "
             "as error."
         )
     where = "in the test" if test else "in the final"
-    headline = f"Trial {number} won: NMSE {shown_score(scored.score)} {where}"
+    name = winner.name[0].upper() + winner.name[1:]
+    headline = f"{name} won: NMSE {shown_score(scored.score)} {where}"
     return Answer(f"{headline}, verdict “{scored.verdict}”", sentences)
 
 
@@ -84,6 +93,33 @@ def _chosen_by(final: FinalRecord) -> str:
             "the geometric mean"
         )
     return f"{shown_score(final.score)} in the {final.averaging}"
+
+
+def _standing_sentence(winner: Winner) -> str:
+    """Who won, and whether it beat every baseline, in validation and in the test."""
+    standing, name = winner.standing, winner.name[0].upper() + winner.name[1:]
+    if standing.is_baseline:
+        said = (
+            f"{name} won: no searched candidate beats it in validation by more than the noise of "
+            "the comparison, so that it is what is exported"
+        )
+        if standing.test is False and standing.opponent_test is not None:
+            said += f"; in the test {_the(standing.opponent_test)} is better"
+        return f"{said}."
+    said = f"{name} {beaten(standing.final, standing.test)}"
+    if standing.comparison is not None and standing.opponent_final is not None:
+        said += (
+            f": in validation its squared error is {shown_score(standing.comparison.ratio)} of "
+            f"that of {_the(standing.opponent_final)}, the best of them, "
+            f"{_shown_t(standing.comparison.t)}"
+        )
+    return f"{said}."
+
+
+def _shown_t(t: float) -> str:
+    if math.isinf(t):
+        return "the same in all pairs"
+    return f"{abs(t):.1f} standard errors of the paired comparison from equal"
 
 
 def _shown_counts(counts: Counts) -> str:
@@ -134,8 +170,7 @@ def _opponents(baselines: Mapping[str, BaselineRecord]) -> list[str]:
     return list(dict.fromkeys(own + by_score(baselines)[:1]))
 
 
-def _comparison(found: FinalRecord, name: str) -> str:
-    baseline = found.baselines[name]
+def _comparison(found: FinalRecord, name: str, baseline: BaselineRecord) -> str:
     better = pairs(found.replica_scores, baseline.draw_scores)
     on = "" if better is None else f"; the winner is better on {better[0]} of {better[1]}"
     result = "beats" if found.score < baseline.score else "does not beat"

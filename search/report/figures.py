@@ -8,16 +8,17 @@ from typing import Any
 from search.analysis.course import history_of, rate_of
 from search.analysis.importances import Importance
 from search.analysis.score_table import OPPONENT, by_score
-from search.analysis.study_results import StudyResults
+from search.analysis.study_results import StudyResults, Winner, baselines_of
 from search.analysis.trials import Trial, verdict_counts
 from search.analysis.wording import VERDICTS, counted, short_baseline_name, shown_score, truth_name
+from search.contest import baseline_of
 from search.plotting.artifacts import CURVE, ROLLOUT, read_curve_csv
 from search.plotting.charts import chart
 from search.plotting.drawing import Line
 from search.plotting.free_runs import baseline_lines, error_drawing, error_line, rollout_drawing
 from search.plotting.study import history_chart, importances_chart, rate_chart
 from search.records import BaselineRecord
-from search.series import Table
+from search.series import FloatArray, Table
 
 
 @dataclass(frozen=True)
@@ -69,17 +70,15 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
         return _best_picture(results)
     found, where = winner.last.found, winner.last.purpose
     example, table = found.example, results.table
-    drawn = by_score(found.baselines)
+    forecasts = _baseline_forecasts(results, winner)
+    beside = _beside(results, winner)
+    drawn = [name for name in by_score(beside) if name in forecasts]
     shown = {OPPONENT, *drawn[:1]}
     drawing = rollout_drawing(
         example,
         truth_name=truth_name(found.scored_against),
         network_name="free run of the winner",
-        baselines=[
-            (name, forecast, name in shown)
-            for name in reversed(drawn)
-            if (forecast := found.baselines[name].forecast) is not None
-        ],
+        baselines=[(name, forecasts[name], name in shown) for name in reversed(drawn)],
         positions=None if table is None else _axis_positions(table),
         x_title="step of the series" if table is None else table.time_column,
         y_title=results.definition.series.channels[0],
@@ -110,18 +109,18 @@ def error_plot(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -
     baselines: on the draws of the search, for a study without a final.
     """
     winner, where = results.winner, "search"
-    trial = next(iter(results.complete), None) if winner is None else winner.trial
-    if trial is None:
-        return None
     if winner is not None:
-        where, errors = winner.last.purpose, winner.last.found.curve
-        baselines = winner.last.found.baselines
-    else:
-        content = results.artifact(trial, CURVE)
+        where, errors, name = winner.last.purpose, winner.last.found.curve, winner.name
+        baselines = _beside(results, winner)
+    elif results.complete:
+        trial = results.complete[0]
+        name, content = f"trial {trial.number}", results.artifact(trial, CURVE)
         if content is None:
             return None
         errors = read_curve_csv(content)
-    lines = [error_line(f"trial {trial.number}", errors, "free-run")]
+    else:
+        return None
+    lines = [error_line(name, errors, "free-run")]
     lines += baseline_lines([(name, baselines[name].curve) for name in by_score(baselines)])
     return Plot(
         key="error-by-horizon",
@@ -134,6 +133,28 @@ def error_plot(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -
         alternative="NMSE by horizon step. " + " ".join(map(_line_in_words, lines)),
         figure=chart(error_drawing(lines, results.definition.task.score_against), height=420),
     )
+
+
+def _beside(results: StudyResults, winner: Winner) -> dict[str, BaselineRecord]:
+    """The baselines on the data of the winner's last job, without the winner itself."""
+    done = results.tests if winner.test is not None else results.finals
+    own = baseline_of(winner.subject)
+    return {name: found for name, found in baselines_of(done).items() if name != own}
+
+
+def _baseline_forecasts(results: StudyResults, winner: Winner) -> dict[str, FloatArray]:
+    """The free runs of the baselines `[time]` on the draw of the winner's example, by name.
+
+    Those of an earlier version are stored; others are run again.
+    """
+    done = results.tests if winner.test is not None else results.finals
+    replica = winner.last.found.example.replica
+    found = {name: own.forecast for name, own in winner.last.found.baselines.items()}
+    for of in done:
+        name = baseline_of(of.subject)
+        if name is not None and of.subject != winner.subject:
+            found[name] = results.forecast_of(of, replica)
+    return {name: forecast for name, forecast in found.items() if forecast is not None}
 
 
 def history_plot(results: StudyResults) -> Plot | None:

@@ -16,7 +16,7 @@ from search.analysis.course import Crew, Failures, Rung, crews_of, failures_of, 
 from search.analysis.groups import ParameterEffect, effects
 from search.analysis.importances import FEWEST_TRIALS, importances
 from search.analysis.score_table import Row, ScoreGroup, score_group, search_baselines, span
-from search.analysis.study_results import Outcome, StudyResults
+from search.analysis.study_results import Outcome, StudyResults, baselines_of
 from search.analysis.trials import Trial
 from search.analysis.wording import (
     SCORE_RULES,
@@ -27,6 +27,7 @@ from search.analysis.wording import (
     shown_score,
     shown_scores,
 )
+from search.contest import baseline_of, is_baseline
 from search.files import template, write_file
 from search.plotting.drawing import COLOURS
 from search.records import BaselineRecord, FinalRecord, TrialRecord
@@ -174,10 +175,25 @@ def _groups(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> l
 
 
 def _final_group(results: StudyResults, title: str, done: Sequence[Outcome]) -> ScoreGroup:
-    rows = [_row(results, results.trial(of.trial_id), of.found.score, of.found) for of in done]
-    first = done[0]
+    rows = [_outcome_row(results, of) for of in done if not is_baseline(of.subject)]
+    first = next((of for of in done if not is_baseline(of.subject)), done[0])
     note = span(results.definition, first.purpose, len(first.found.replica_scores))
-    return score_group(title, note, rows, first.found.baselines)
+    won = None if results.winner is None else baseline_of(results.winner.subject)
+    return score_group(title, note, rows, baselines_of(done), winning_baseline=won)
+
+
+def _outcome_row(results: StudyResults, of: Outcome) -> Row:
+    if isinstance(of.subject, int):
+        return _row(results, results.trial(of.subject), of.found.score, of.found)
+    return Row(
+        results.name_of(of.subject),
+        "candidate",
+        of.found.score,
+        of.found.replica_scores,
+        described=results.candidate_of(of).description(),
+        verdict=of.found.verdict,
+        is_winner=results.winner is not None and results.winner.subject == of.subject,
+    )
 
 
 def _row(
@@ -191,7 +207,7 @@ def _row(
         described=results.described(trial),
         verdict=found.verdict,
         params=trial.params,
-        is_winner=results.winner is not None and results.winner.trial.trial_id == trial.trial_id,
+        is_winner=results.winner is not None and results.winner.subject == trial.trial_id,
     )
 
 

@@ -9,12 +9,27 @@ from optuna.trial import TrialState
 from models import checkpoint
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
-from search.errors import FreerunError
-from search.evaluation import CandidateResult, Cohort, baseline_results
-from search.records import FinalRecord, Origin, ranked
+from models.ensemble import Ensemble, any_from_plain, any_to_plain, save_any
+from models.ensemble.ensemble_checkpoint import AnyCandidate
+from search.contest import (
+    baseline_of,
+    baseline_subject,
+    ensemble_members,
+    ensemble_subject,
+    is_baseline,
+    is_ensemble,
+    is_trial,
+    ranked,
+    winner_among,
+)
+from search.errors import FreerunError, UsageError
+from search.evaluation import CandidateResult, baseline_candidates
+from search.evaluation.ensembles import Member, best_ensemble
+from search.records import FinalRecord, Origin
 from search.running.finishing import TRAINING_ERRORS, error_message
+from search.running.training import baseline_views, final_record, job_views, train, train_any
 from search.series import Purpose
-from search.storage.records import FinalJob
+from search.storage.records import FinalJob, Subject
 from search.storage.study_store import StudyReader, StudyStore
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
@@ -41,7 +56,7 @@ class FurtherJobs(Protocol):
     ) -> Iterable[tuple[str, Sequence[int]]]:
         """Return the purposes of the jobs, each with the ids of its trials.
 
-        trials: the complete ones, the best first; winner: id of the one that won.
+        trials: the complete ones, the best first; winner: id of the best one in the final.
         """
 
     def run(
@@ -61,9 +76,10 @@ class FurtherJobs(Protocol):
 class Final:
     """The jobs that follow a search, as one worker plans and does them.
 
-    The finalists are the best complete trials, distinct as candidates. Each is trained again on
-    final_replicas fresh draws with fresh initialisations and scored on validation. The one with the
-    least geometric mean over them is the winner, and only it is tested. Further jobs come last.
+    The finalists are the best complete trials, distinct as candidates, and the baselines. Each is
+    trained again on final_replicas fresh draws with fresh initialisations and scored on validation;
+    then an ensemble is made of the best of them. `search.contest` says who wins. Of trials and
+    ensembles only the winner is tested, beside the baselines. Further jobs come last.
     """
 
     def __init__(
@@ -76,7 +92,8 @@ class Final:
     ) -> None:
         self.store, self.definition, self.data = store, definition, data
         self.device, self.further = device, further
-        self._stages = iter((self._plan_finals, self._plan_test, self._plan_further))
+        stages = (self._plan_finals, self._plan_ensemble, self._plan_test, self._plan_further)
+        self._stages = iter(stages)
         self._planned: set[int] = set()
 
     def is_over(self) -> bool:
@@ -116,40 +133,112 @@ class Final:
 
     def _result(self, job: FinalJob, tick: Callable[[], None]) -> tuple[Origin, bytes | None]:
         """Do a job; return its result, and the networks of a final or a test."""
-        (trial,) = self.store.frozen_trials([job.trial_id], attributes=False)
+        purpose, subject = job.purpose, job.subject
+        if purpose not in ("final", "test"):
+            return self._further(job, tick), None
+        if purpose == "final" and is_ensemble(subject):
+            return self._ensemble()
+        wanted: Purpose = "test" if purpose == "test" else "final"
+        candidate = self._candidate(subject, wanted)
+        views_of = baseline_views if is_baseline(subject) else job_views
+        networks, result = train_any(
+            candidate,
+            views_of(self.definition, self.data, wanted),
+            self.definition.seed,
+            wanted,
+            self.device,
+            tick,
+        )
+        plain = None if is_trial(subject) else any_to_plain(candidate)
+        return final_record(result, plain), save_any(networks)
+
+    def _further(self, job: FinalJob, tick: Callable[[], None]) -> Origin:
+        assert self.further is not None, job.purpose
         seed, device = self.definition.seed, self.device
-        if job.purpose not in ("final", "test"):
-            assert self.further is not None, job.purpose
-            again = partial(train, study_seed=seed, purpose="final", device=device, tick=tick)
-            record = self.further.run(job.purpose, trial.params, self.definition, self.data, again)
-            return record, None
-        purpose: Purpose = "test" if job.purpose == "test" else "final"
-        views = job_views(self.definition, self.data, purpose)
-        candidate = self.definition.full_space().resolve(trial.params)
-        networks, result = train(candidate, views, seed, purpose, device, tick)
-        return final_record(result, views), checkpoint.save(networks)
+        again = partial(train, study_seed=seed, purpose="final", device=device, tick=tick)
+        params = self._params(job.subject)
+        return self.further.run(job.purpose, params, self.definition, self.data, again)
+
+    def _params(self, subject: Subject) -> Mapping[str, Any]:
+        assert isinstance(subject, int), subject
+        (trial,) = self.store.frozen_trials([subject], attributes=False)
+        return trial.params
+
+    def _candidate(self, subject: Subject, purpose: Purpose) -> AnyCandidate:
+        """What a subject trains; in the test, baselines and ensembles are those of the final."""
+        if is_trial(subject):
+            return self.definition.full_space().resolve(self._params(subject))
+        name = baseline_of(subject)
+        if name is not None and purpose == "final":
+            return baseline_candidates(self.data)[name]
+        plain = self._finals()[subject].candidate
+        assert plain is not None, subject
+        return any_from_plain(plain)
+
+    def _ensemble(self) -> tuple[FinalRecord, bytes]:
+        """Make the ensemble of the best finalists from the networks that they kept."""
+        jobs = {job.subject: job for job in self._with_weights()}
+        finals = {subject: self._finals()[subject] for subject in jobs}
+        members = []
+        for subject in ensemble_members(finals):
+            content = self.store.final_weights(jobs[subject].job_id)
+            assert content is not None, subject
+            candidate = self._candidate(subject, "final")
+            assert not isinstance(candidate, Ensemble)
+            networks = checkpoint.load(content)
+            parameters = finals[subject].parameters
+            members.append(Member(self._named(subject), candidate, networks, parameters))
+        views = job_views(self.definition, self.data, "final")
+        ensemble, networks_of_all, result = best_ensemble(members, views)
+        return final_record(result, any_to_plain(ensemble)), save_any(networks_of_all)
+
+    def _named(self, subject: Subject) -> str:
+        if isinstance(subject, int):
+            (trial,) = self.store.frozen_trials([subject], attributes=False)
+            return f"trial {trial.number}"
+        return str(baseline_of(subject))
 
     def _plan_finals(self) -> list[FinalJob]:
-        return self.store.plan_final_jobs("final", finalists(self.store, self.definition))
+        trials = finalists(self.store, self.definition)
+        if not trials:
+            return []
+        others = [baseline_subject(name) for name in baseline_candidates(self.data)]
+        return self.store.plan_final_jobs("final", [*trials, *others])
+
+    def _plan_ensemble(self) -> list[FinalJob]:
+        finals = {job.subject: self._finals()[job.subject] for job in self._with_weights()}
+        members = ensemble_members(finals)
+        if not members:
+            return []
+        return self.store.plan_final_jobs("final", [ensemble_subject(members)])
 
     def _plan_test(self) -> list[FinalJob]:
-        winner = self._winner()
-        return [] if winner is None else self.store.plan_final_jobs("test", [winner])
+        """The winner's test, and beside it those of the baselines."""
+        finals = self._finals()
+        winner = winner_among(finals, has_draws=self.definition.series.is_generated)
+        if winner is None:
+            return []
+        others = [own for own in finals if is_baseline(own) and own != winner]
+        return self.store.plan_final_jobs("test", [winner, *others])
 
     def _plan_further(self) -> list[FinalJob]:
-        winner = self._winner()
-        if winner is None or self.further is None:
+        best = next(filter(is_trial, ranked(self._finals())), None)
+        if self.further is None or not isinstance(best, int):
             return []
-        wanted = self.further.plan(self.definition, complete_trials(self.store), winner)
+        wanted = self.further.plan(self.definition, complete_trials(self.store), best)
         return [job for purpose, ids in wanted for job in self.store.plan_final_jobs(purpose, ids)]
 
-    def _winner(self) -> int | None:
-        finals = {
-            job.trial_id: FinalRecord.from_json(job.result)
+    def _finals(self) -> dict[Subject, FinalRecord]:
+        return {
+            job.subject: FinalRecord.from_json(job.result)
             for job in self.store.final_jobs()
             if job.purpose == "final" and job.result is not None
         }
-        return next(iter(ranked(finals)), None)
+
+    def _with_weights(self) -> list[FinalJob]:
+        """The finals that are done and kept their networks."""
+        jobs = self.store.final_jobs()
+        return [job for job in jobs if job.purpose == "final" and job.result and job.has_weights]
 
 
 def complete_trials(study: StudyReader) -> list[CompleteTrial]:
@@ -161,47 +250,21 @@ def complete_trials(study: StudyReader) -> list[CompleteTrial]:
 
 
 def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
-    """Return the ids of the best complete trials with distinct candidates, the best first."""
+    """Return the ids of the best complete trials with distinct candidates, the best first.
+
+    A trial of another program that is no candidate of the space is left aside.
+    """
     space = definition.full_space()
     candidates: list[Candidate] = []
     ids: list[int] = []
     for trial in complete_trials(study):
-        candidate = space.resolve(trial.params)
+        try:
+            candidate = space.resolve(trial.params)
+        except UsageError:
+            continue
         if candidate not in candidates:
             candidates.append(candidate)
             ids.append(trial.trial_id)
         if len(ids) == definition.search.finalists:
             break
     return ids
-
-
-def final_record(result: CandidateResult, views: Sequence[View]) -> FinalRecord:
-    """Return what a final or a test found on its views, with the baselines on the same views."""
-    replica = result.record.example.replica
-    baselines = {each.name: each.record(replica) for each in baseline_results(views)}
-    return FinalRecord(**dict(result.record), baselines=baselines)
-
-
-def job_views(definition: StudyDefinition, data: TaskData, purpose: Purpose) -> list[View]:
-    """Return what the replicas of a final or a test see: fresh draws, or the table again."""
-    search = definition.search
-    is_test = purpose == "test" and definition.series.is_generated
-    replicas = search.test_draws if is_test else search.final_replicas
-    return [data.view(purpose, replica) for replica in range(replicas)]
-
-
-def train(
-    candidate: Candidate,
-    views: Sequence[View],
-    study_seed: int,
-    purpose: Purpose,
-    device: str,
-    tick: Callable[[], None],
-) -> tuple[Checkpoint, CandidateResult]:
-    """Train one candidate to the end on its views and score it."""
-    cohort = Cohort([candidate], views, study_seed=study_seed, purpose=purpose, device=device)
-    for rung in cohort:
-        if rung is not None:
-            return cohort.checkpoint(), rung.results[0]
-        tick()
-    raise AssertionError("a cohort ends with its last rung")

@@ -1,15 +1,17 @@
 """Training an exported candidate again: on the same data, or on a table of the user's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
+from models.ensemble import Ensemble, EnsembleCheckpoint
+from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from search.errors import SeriesError, UsageError
 from search.evaluation import CandidateResult, Cohort
-from search.running.final import train
+from search.running.training import train_any
 from search.series import Purpose, Table
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View, training_variance
@@ -19,12 +21,12 @@ from search.study.task_data import TaskData, View, training_variance
 class Retrained:
     """Networks trained again; no result where no row was held out to score them on."""
 
-    checkpoint: Checkpoint
+    checkpoint: AnyCheckpoint
     result: CandidateResult | None
 
 
 def retrain_same(
-    candidate: Candidate,
+    candidate: AnyCandidate,
     definition: StudyDefinition,
     table: Table | None,
     purpose: Purpose,
@@ -36,11 +38,20 @@ def retrain_same(
     """Repeat the training behind a score: same data, seeds and protocol."""
     data = TaskData(definition, table)
     views = [data.view(purpose, replica) for replica in range(replicas)]
-    return Retrained(*train(candidate, views, definition.seed, purpose, device, tick))
+    trained = train_any(
+        candidate,
+        views,
+        definition.seed,
+        purpose,
+        device,
+        tick,
+        is_held_out=purpose == "final",
+    )
+    return Retrained(*trained)
 
 
 def retrain_on(
-    candidate: Candidate,
+    candidate: AnyCandidate,
     table: Table,
     hold_out: int,
     study_seed: int,
@@ -78,7 +89,21 @@ def retrain_on(
     )
     views = [view] * replicas
     if hold_out:
-        return Retrained(*train(candidate, views, study_seed, "final", device, tick))
+        return Retrained(*train_any(candidate, views, study_seed, "final", device, tick))
+    if isinstance(candidate, Ensemble):
+        members = [_on_all(own, views, study_seed, device, tick) for own in candidate.members]
+        return Retrained(EnsembleCheckpoint(tuple(members), candidate.weights), None)
+    return Retrained(_on_all(candidate, views, study_seed, device, tick), None)
+
+
+def _on_all(
+    candidate: Candidate,
+    views: Sequence[View],
+    study_seed: int,
+    device: str,
+    tick: Callable[[], None],
+) -> Checkpoint:
+    """Train on views that hold nothing to score."""
     cohort = Cohort(
         [candidate],
         views,
@@ -89,7 +114,7 @@ def retrain_on(
     )
     for _ in cohort:
         tick()
-    return Retrained(cohort.checkpoint(), None)
+    return cohort.checkpoint()
 
 
 def reproduces(claimed: tuple[float, ...], result: CandidateResult) -> bool:

@@ -12,18 +12,27 @@ from sqlalchemy import ColumnElement, Select, case, select, update
 
 from search.storage import budgets, leases
 from search.storage.database import StudyTransaction, upsert
-from search.storage.records import FinalJob, JobState
+from search.storage.records import FinalJob, JobState, Subject
 from search.storage.tables import FINALS
 
 _FREE: dict[str, Any] = {"state": "waiting", "worker_id": None, "claim": None}
 
 
-def plan(study: StudyTransaction, purpose: str, trial_ids: Sequence[int]) -> list[FinalJob]:
-    """Make sure that there is one job of this purpose for each trial; return these jobs."""
+def plan(study: StudyTransaction, purpose: str, subjects: Sequence[Subject]) -> list[FinalJob]:
+    """Make sure that there is one job of this purpose for each subject; return these jobs.
+
+    Those of trials come first, by their ids, the others in the order that is given.
+    """
+    trials = sorted(subject for subject in subjects if isinstance(subject, int))
+    others = [subject for subject in subjects if isinstance(subject, str)]
+    assert not any(subject.isdecimal() for subject in others)
     ours = {"study_id": study.study_id, "purpose": purpose}
-    rows = [{**ours, "trial_id": trial_id} for trial_id in sorted(trial_ids)]
-    upsert(study.connection, FINALS, rows, *ours, "trial_id")
-    return _jobs(study, FINALS.c.purpose == purpose, FINALS.c.trial_id.in_(trial_ids))
+    rows = [{**ours, "subject": str(trial_id), "trial_id": trial_id} for trial_id in trials]
+    rows += [{**ours, "subject": subject, "trial_id": None} for subject in others]
+    keys = (*ours, "subject")
+    upsert(study.connection, FINALS, rows, *keys)
+    wanted = [row["subject"] for row in rows]
+    return _jobs(study, FINALS.c.purpose == purpose, FINALS.c.subject.in_(wanted))
 
 
 def claim(study: StudyTransaction, worker_id: int) -> FinalJob | None:
@@ -122,4 +131,10 @@ def _jobs(study: StudyTransaction, *conditions: ColumnElement[bool]) -> list[Fin
         FINALS.c.study_id == study.study_id, *conditions
     )
     rows = study.connection.execute(wanted.order_by(FINALS.c.job_id))
-    return [FinalJob(*row) for row in rows]
+    return [
+        FinalJob(**{**row._mapping, "subject": _subject(row._mapping["subject"])}) for row in rows
+    ]
+
+
+def _subject(stored: str) -> Subject:
+    return int(stored) if stored.isdecimal() else stored

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 ParamValue: TypeAlias = bool | int | float | str | None
 FinishedState: TypeAlias = Literal["complete", "pruned", "failed"]
 TrialStateName: TypeAlias = Literal["running", "complete", "pruned", "failed", "waiting"]
+# What a final job is about: a trial by its id, or anything else by a name that is no number.
+Subject: TypeAlias = int | str
 JobState: TypeAlias = Literal["waiting", "running", "done", "failed"]
 
 
@@ -260,16 +262,21 @@ class ScoredTrial:
 class FinalJob:
     """A unit of work after the search, such as the final training of a trial or the winner's test.
 
-    purpose: what is to be done; result: JSON text once it is done; has_weights: whether weights are
-    stored; message: why it failed.
+    purpose: what is to be done; subject: with what; result: JSON text once it is done; has_weights:
+    whether weights are stored; message: why it failed.
     """
 
     job_id: int
     purpose: str
-    trial_id: int
+    subject: Subject
     state: JobState
     attempts: int
     worker_id: int | None
     result: str | None
     has_weights: bool
     message: str | None
+
+    @property
+    def trial_id(self) -> int | None:
+        """The trial that the job is about, None for another subject."""
+        return self.subject if isinstance(self.subject, int) else None

@@ -33,7 +33,7 @@ from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 
 # The newest step in migrations/versions/.
-SCHEMA_VERSION: Final = 3
+SCHEMA_VERSION: Final = 4
 
 metadata = MetaData()
 
@@ -216,7 +216,10 @@ FINALS = Table(
     Column("job_id", Integer, primary_key=True),
     _study(),
     Column("purpose", String(32), nullable=False),
-    _trial(),
+    # A trial's id as a number, or the name of a baseline or an ensemble.
+    Column("subject", String(128), nullable=False),
+    # Null where the subject is no trial.
+    Column("trial_id", Integer, ForeignKey(OPTUNA_TRIALS.c.trial_id, ondelete="CASCADE")),
     Column("state", String(16), nullable=False, default="waiting"),
     Column("attempts", Integer, nullable=False, default=0),
     Column("worker_id", ForeignKey("freerun_workers.worker_id", ondelete="SET NULL")),
@@ -224,5 +227,5 @@ FINALS = Table(
     Column("result", Text),
     Column("weights", LargeBinary),
     Column("message", Text),
-    UniqueConstraint("study_id", "purpose", "trial_id"),
+    UniqueConstraint("study_id", "purpose", "subject"),
 )

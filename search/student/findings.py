@@ -147,9 +147,11 @@ def margin(transfer: Transfer) -> float:
 
 def study_findings(results: StudyResults) -> StudyFindings | None:
     """Return what a study found; None for one without a complete trial of the report's attempts."""
-    definition, winner = results.definition, results.winner
+    definition, best = results.definition, results.best_trial
     done = [job for job in results.study.final_jobs() if job.result is not None]
-    texts = {(job.purpose, job.trial_id): job.result or "" for job in done}
+    texts = {
+        (job.purpose, job.trial_id): job.result or "" for job in done if job.trial_id is not None
+    }
     attempts = []
     for name, quota in definition.presets.items():
         preset = PRESETS.get(name, Preset(name, "", quota.fixed))
@@ -167,9 +169,13 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
         limit=_limit(results, contexts, definition.task.test_horizon_steps),
         short_limit=_limit(results, contexts, definition.task.horizon_steps),
         effects=()
-        if winner is None
+        if best is None
         else _effects(
-            definition.full_space(), winner.trial, winner.final.found.replica_scores, texts, WITHOUT
+            definition.full_space(),
+            results.trial_of(best),
+            best.found.replica_scores,
+            texts,
+            WITHOUT,
         ),
         replay=None if replay is None else Replay.from_json(replay),
     )

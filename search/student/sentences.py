@@ -21,7 +21,7 @@ def headline(found: StudyFindings) -> str:
         return text
     verdicts = winner.tested.verdicts
     return (
-        f"{text}; the winner, trial {winner.trial.number}, does on {verdicts.count('tracks')} of "
+        f"{text}; the winner, {winner.name}, does on {verdicts.count('tracks')} of "
         f"{len(verdicts)} fresh draws"
     )
 
@@ -168,8 +168,8 @@ def what_the_winner_needs(effects: Sequence[ComponentEffect]) -> list[str]:
     harmful = [f"{e.component} {shown_score(e.ratio)} times" for e in effects if e.high < 1]
     unclear = [e.component for e in effects if e.low <= 1 <= e.high]
     sentences = [
-        f"Each component was removed from the winner, one at a time, and the rest was trained "
-        f"again on the {counted(effects[0].pairs, 'draw')} of its final. The ratio is the "
+        f"Each component was removed from the best finalist, one at a time, and the rest was "
+        f"trained again on the {counted(effects[0].pairs, 'draw')} of its final. The ratio is the "
         "geometric mean over draws of the error without it to the error with it. Components that "
         "depend on it are removed too, and the ratio is then that of all of them."
     ]

@@ -13,12 +13,18 @@ from models import checkpoint
 from models.candidate import Candidate
 from models.diagnostics.scores import score
 from models.network.forecaster import Forecaster
-from search.evaluation import CandidateResult, ReplicaResult
+from search.evaluation import (
+    CandidateResult,
+    ReplicaResult,
+    baseline_candidates,
+    baseline_record,
+    baseline_results,
+)
 from search.export import Claim, Export
 from search.plotting.artifacts import trial_artifacts
 from search.records import Example, Origin, this_machine, this_versions
-from search.running.final import final_record
 from search.running.finishing import failed_trial, finished_trial
+from search.running.training import final_record
 from search.series import Purpose, Table
 from search.storage.records import Proposal, Report
 from search.storage.studies import Storage
@@ -108,6 +114,7 @@ def made_up_export(raw: Mapping[str, Any], table: Table | None) -> Export:
     candidate = definition.full_space().resolve(params)
     return Export(
         study=definition.name,
+        subject="trial",
         trial=7,
         candidate=candidate,
         params=params,
@@ -145,18 +152,25 @@ class Invented:
     def add_final(
         self, purpose: Purpose, errors: Mapping[int, float], *, weights: bool = True
     ) -> None:
-        """Finish a final or test job for each trial number; its networks err by `errors`."""
+        """Finish a final or test job for each trial number; its networks err by `errors`.
+
+        The baselines stand in its record, where earlier versions had them.
+        """
         search = self.definition.search
         is_test = purpose == "test" and self.definition.series.is_generated
         views = self.views(purpose, search.test_draws if is_test else search.final_replicas)
         ids = {self.store.trial(number)._trial_id: number for number in errors}
         self.store.plan_final_jobs(purpose, sorted(ids))
         worker = self.store.register_worker(host="here", pid=2, machine={})
+        found = baseline_results(baseline_candidates(self.data), views)
         while (job := self.store.claim_final_job(worker)) is not None:
+            assert job.trial_id is not None
             number = ids[job.trial_id]
             result = invented_result(views, errors[number], seed=100 + number)
             kept = some_weights(self.candidate(number), len(views)) if weights else None
-            text = final_record(result, views).to_json()
+            replica = result.record.example.replica
+            beside = {name: baseline_record(own, replica) for name, own in found.items()}
+            text = final_record(result, baselines=beside).to_json()
             self.store.finish_final_job(worker, job.job_id, text, kept)
         self.store.leave(worker)
 

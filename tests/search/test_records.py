@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from search.contest import ranked
 from search.records import (
     BaselineRecord,
     CandidateRecord,
@@ -17,7 +18,6 @@ from search.records import (
     FinalRecord,
     Origin,
     TrialRecord,
-    ranked,
 )
 
 ORIGIN = Origin(worker=3, host="here", machine={"torch": "2.13.0", "device": "cpu"})
@@ -69,7 +69,7 @@ def test_the_final_chooses_by_the_score_of_its_rule() -> None:
     assert CandidateRecord.from_json(means[1].to_json()).score == means[1].score
 
 
-def test_a_final_has_the_keys_of_version_0_1_0() -> None:
+def test_a_final_has_the_keys_of_version_0_1_0_and_those_of_comparisons() -> None:
     signed = final(0.2, 0.4).model_copy(update=ORIGIN.model_dump())
     plain: dict[str, Any] = json.loads(signed.to_json())
     assert plain.keys() == {
@@ -77,6 +77,7 @@ def test_a_final_has_the_keys_of_version_0_1_0() -> None:
         *("verdict", "verdicts", "valid_prediction_steps", "errors_at", "curve"),
         *("training_losses", "restarts", "parameters", "seconds", "example", "baselines"),
         *("worker", "host", "machine"),
+        *("unit_errors", "candidate"),
     }
     assert (plain["score"], plain["mean_score"]) == (pytest.approx(0.3), pytest.approx(0.3))
     assert plain["geometric_mean"] == pytest.approx(math.sqrt(0.08))
@@ -120,17 +121,6 @@ def test_a_trial_keeps_what_it_has() -> None:
 )
 def test_attributes_of_another_program_are_no_results(attributes: dict[str, object]) -> None:
     assert TrialRecord.from_attributes(attributes) == TrialRecord()
-
-
-def test_the_winner_has_the_least_geometric_mean_and_is_the_older_of_equals() -> None:
-    finals = {
-        8: candidate(0.01, 1.0),
-        5: candidate(0.2, 0.3),
-        2: candidate(0.3, 0.2),
-        9: candidate(0.5, 0.5),
-    }
-    assert list(ranked(finals)) == [8, 2, 5, 9]
-    assert list(ranked({})) == []
 
 
 def test_reading_records_needs_no_torch() -> None:

@@ -52,7 +52,7 @@ def _by_name() -> Mapping[str, Parameter]:
     placed: list[tuple[tuple[int, int, int], Parameter]] = []
     selected: dict[str, list[type[Method]]] = {}
     owners: dict[str, list[tuple[type[Method], Setting]]] = {}
-    for method in (method for method in methods() if method.is_of_candidates):
+    for method in (m for m in methods() if m.is_of_candidates and m.is_searchable):
         if method.selector is not None:
             selected.setdefault(method.selector.name, []).append(method)
         for own in method.settings:

@@ -1,22 +1,19 @@
 """Baselines: what each forecasts, and that none ever leaves the finite numbers."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.extra import numpy as stn
 from numpy.typing import NDArray
 
-from models.baselines.autoregression import ORDERS, Autoregression
 from models.baselines.baseline import baselines
-from models.baselines.constant import Mean, Persistence
-from models.baselines.fitted import FittedBaseline, RidgeAR, SSABaseline
+from models.baselines.naive import season_of
+from models.closed_form.forms.ar_by_order import ORDERS, Orders
+from models.methods.registry import methods_of
+from tests.models.baselines.fitted import candidate_for, forecast
 
 FloatArray = NDArray[np.float64]
-
-BASELINES = baselines()
+BASELINES = list(baselines())
 
 
 def noisy_sine(draw: int, steps: int = 1600) -> tuple[FloatArray, FloatArray]:
@@ -26,33 +23,49 @@ def noisy_sine(draw: int, steps: int = 1600) -> tuple[FloatArray, FloatArray]:
     return (signal + 0.2 * generator.normal(size=steps))[:, None], signal[:, None]
 
 
-def test_baselines_are_found_by_their_names() -> None:
-    named = {
-        "mean": Mean,
-        "persistence": Persistence,
-        "ar": Autoregression,
-        "ridge-ar": RidgeAR,
-        "ssa": SSABaseline,
-    }
-    assert named.items() <= baselines().items()
+def seasons(steps: int, period: float, noise: float = 0.0) -> FloatArray:
+    time = np.arange(steps)
+    values = np.sin(2 * np.pi * time / period) + 0.3 * np.sin(4 * np.pi * time / period)
+    noisy = 5.0 + values + noise * np.random.default_rng(0).normal(size=steps)
+    return np.asarray(noisy[:, np.newaxis])
 
 
-def test_a_baseline_has_a_short_label_and_is_no_part_of_a_candidate() -> None:
-    for baseline in BASELINES.values():
-        assert baseline.short_label, baseline.name
-        assert not baseline.is_of_candidates, baseline.name
+def test_all_baselines_are_there_with_words_and_none_is_for_a_study_file_to_name() -> None:
+    assert BASELINES == ["mean", "persistence", "ar", "ridge-ar", "ssa", "seasonal-naive"]
+    offered = {method.name for method in methods_of("cell")}
+    for name, baseline in baselines().items():
+        assert baseline.short_label, name
+        assert not baseline.is_of_candidates, name
+    assert not offered & {"mean", "seasonal-naive", "ar-by-order"}
 
 
 def test_the_mean_is_that_of_training() -> None:
-    training = np.array([[1.0, 10.0], [3.0, 30.0]])
-    forecast = Mean.fit(training).forecast(np.array([[100.0, 100.0]]), 3)
-    assert forecast.tolist() == [[2.0, 20.0]] * 3
+    training = np.array([[1.0, 10.0], [3.0, 50.0], [8.0, 0.0], [4.0, 20.0]])
+    np.testing.assert_allclose(forecast("mean", training, 3), [[4.0, 20.0]] * 3, atol=1e-12)
 
 
-def test_persistence_repeats_the_last_value() -> None:
-    history = np.array([[1.0, 10.0], [3.0, 30.0]])
-    forecast = Persistence.fit(np.zeros((5, 2))).forecast(history, 3)
-    assert forecast.tolist() == [[3.0, 30.0]] * 3
+def test_persistence_repeats_the_last_value_of_each_channel() -> None:
+    training = np.random.default_rng(0).normal(size=(9, 2))
+    run = forecast("persistence", training, 3)
+    np.testing.assert_allclose(run, np.repeat(training[-1:], 3, axis=0), atol=1e-12)
+
+
+@pytest.mark.parametrize("period", [7, 12, 24, 168])
+def test_a_periodic_series_is_continued(period: int) -> None:
+    series = seasons(6 * period + 3, period)
+    assert season_of(series[: 4 * period]) == period
+    run = forecast("seasonal-naive", series[: 4 * period], 2 * period + 3)
+    np.testing.assert_allclose(run, series[4 * period :], atol=1e-9)
+
+
+def test_the_period_is_found_in_noise_and_needs_to_be_seen_twice() -> None:
+    assert season_of(seasons(240, 24, noise=0.5)) == 24
+    assert season_of(seasons(40, 36)) == 1
+
+
+def test_every_channel_repeats_its_own_season() -> None:
+    series = np.concatenate([seasons(60, 12), -seasons(60, 12)], axis=1)
+    np.testing.assert_allclose(forecast("seasonal-naive", series, 12), series[-12:], atol=1e-12)
 
 
 def test_coefficients_are_those_that_made_the_series() -> None:
@@ -60,135 +73,67 @@ def test_coefficients_are_those_that_made_the_series() -> None:
     series = np.zeros(20_000)
     for t in range(2, len(series)):
         series[t] = 1.5 * series[t - 1] - 0.8 * series[t - 2] + generator.normal()
-    fitted = Autoregression.of_order(7.0 + series[:, None], 2)
-    np.testing.assert_allclose(fitted.coefficients[:, 0], [-0.8, 1.5], atol=0.02)
-
-
-def test_a_free_run_feeds_its_own_values_back() -> None:
-    model = Autoregression(
-        coefficients=np.array([[-0.5], [1.0]]), mean=np.array([2.0]), std=np.array([1.0])
-    )
-    forecast = model.forecast(np.array([[99.0], [3.0], [4.0]]), 3)
-    # Around the mean: 1, 2 -> 2 - 0.5 = 1.5 -> 1.5 - 1 = 0.5 -> 0.5 - 0.75 = -0.25
-    assert forecast[:, 0].tolist() == [3.5, 2.5, 1.75]
-
-
-def test_a_short_history_begins_with_the_mean() -> None:
-    model = Autoregression(
-        coefficients=np.array([[-0.5], [1.0]]), mean=np.array([2.0]), std=np.array([1.0])
-    )
-    assert model.forecast(np.array([[4.0]]), 2)[:, 0].tolist() == [4.0, 3.0]
-
-
-def test_an_explosive_run_is_held_at_ten_standard_deviations() -> None:
-    model = Autoregression(
-        coefficients=np.array([[3.0]]), mean=np.array([1.0]), std=np.array([2.0])
-    )
-    assert model.forecast(np.array([[2.0]]), 50)[-1, 0] == 1.0 + 10 * 2.0
-
-
-def test_a_clean_wave_is_continued() -> None:
-    wave = np.sin(2 * np.pi * np.arange(300) / 25)[:, None]
-    model = Autoregression.fit(wave[:200])
-    np.testing.assert_allclose(model.forecast(wave[:200], 100), wave[200:], atol=0.01)
-
-
-def test_the_order_is_that_which_runs_best_on_the_last_quarter() -> None:
-    """A period of 64 in noise wants a long memory; independent noise wants none."""
-    generator = np.random.default_rng(0)
-    noise = generator.normal(size=(400, 1))
-    wave = 2 * np.sin(2 * np.pi * np.arange(400) / 64)[:, None]
-    assert len(Autoregression.fit(wave + noise).coefficients) >= 32
-    centred, split = noise - noise.mean(), 300
-    run = Autoregression.fit(noise).forecast(noise, 100)
-    assert np.abs(run).mean() < 0.5
-    assert len(centred[:split]) == 300
+    fitted = Orders([series[:, None]], largest=8)
+    np.testing.assert_allclose(fitted.at(2.0)[-2:, 0], [-0.8, 1.5], atol=0.02)
+    assert not fitted.at(2.0)[:-2].any()
+    np.testing.assert_array_equal(fitted.at(8.0), fitted.at(128.0))
 
 
 def test_channels_are_fitted_apart_with_one_order() -> None:
     first, second = noisy_sine(0, 400)[0], noisy_sine(1, 400)[0]
-    both = Autoregression.of_order(np.hstack([first, 100 * second]), 8)
-    for channel, alone in enumerate((first, 100 * second)):
-        expected = Autoregression.of_order(alone, 8).forecast(alone, 20)
-        history = np.hstack([first, 100 * second])
-        np.testing.assert_allclose(both.forecast(history, 20)[:, channel], expected[:, 0])
-
-
-@pytest.mark.parametrize("rows", [1, 2, 3, 4, 5, 8, 20])
-@pytest.mark.parametrize("name", BASELINES)
-def test_few_rows_are_enough(name: str, rows: int) -> None:
-    training = np.random.default_rng(0).normal(size=(rows, 1))
-    forecast = BASELINES[name].fit(training).forecast(training, 6)
-    assert forecast.shape == (6, 1)
-    assert np.isfinite(forecast).all()
+    both = Orders([np.hstack([first, second])], largest=8).at(8.0).reshape(8, 2, 2)
+    assert not both[:, 0, 1].any()
+    for channel, alone in enumerate((first, second)):
+        own = Orders([alone], largest=8).at(8.0)[:, 0]
+        np.testing.assert_allclose(both[:, channel, channel], own)
 
 
 def test_an_order_never_has_more_coefficients_than_equations() -> None:
     training = np.random.default_rng(0).normal(size=(40, 1))
-    assert len(Autoregression.fit(training).coefficients) <= 8
+    assert candidate_for("ar", training).form.context_steps == 8
+    assert max(ORDERS) == 128
 
 
-@settings(deadline=None, max_examples=40)
-@given(
-    training=stn.arrays(
-        np.float64,
-        st.tuples(st.integers(1, 40), st.integers(1, 2)),
-        elements=st.floats(-1e6, 1e6),
-    ),
-    name=st.sampled_from(sorted(BASELINES)),
-)
-def test_forecasts_are_finite(training: FloatArray, name: str) -> None:
-    forecast = BASELINES[name].fit(training).forecast(training, 30)
-    assert forecast.shape == (30, training.shape[1])
-    assert np.isfinite(forecast).all()
+def test_a_clean_wave_is_continued() -> None:
+    wave = np.sin(2 * np.pi * np.arange(300) / 25)[:, None]
+    np.testing.assert_allclose(forecast("ar", wave[:200], 100), wave[200:], atol=0.01)
+    long = 3.0 * np.sin(2 * np.pi * np.arange(700) / 250)[:, None]
+    for name in ("ridge-ar", "ssa"):
+        np.testing.assert_allclose(forecast(name, long[:300], 400), long[300:], atol=1e-3)
 
 
-def test_neither_training_nor_history_is_changed() -> None:
-    training = np.random.default_rng(0).normal(size=(50, 1))
-    given_values: Any = training.copy()
-    for baseline in BASELINES.values():
-        baseline.fit(training).forecast(training, 5)
-    assert np.array_equal(training, given_values)
-
-
-@pytest.mark.parametrize("baseline", [RidgeAR, SSABaseline])
-def test_a_closed_form_continues_a_clean_wave(baseline: type[FittedBaseline]) -> None:
-    wave = 3.0 * np.sin(2 * np.pi * np.arange(700) / 250)[:, None]
-    forecast = baseline.fit(wave[:300]).forecast(wave[:300], 400)
-    np.testing.assert_allclose(forecast, wave[300:], atol=1e-3)
-
-
-@pytest.mark.parametrize("baseline", [RidgeAR, SSABaseline])
-def test_a_closed_form_reads_a_third_of_training(baseline: type[FittedBaseline]) -> None:
+@pytest.mark.parametrize("name", ["ridge-ar", "ssa"])
+def test_a_closed_form_reads_a_third_of_training(name: str) -> None:
     training = np.random.default_rng(0).normal(size=(90, 1))
-    model = baseline.fit(training)
-    assert model.forecaster is not None
-    assert model.forecaster.form.context_steps == 30
-    extended = np.concatenate([training[:7], training[-30:]])
-    np.testing.assert_array_equal(model.forecast(extended, 9), model.forecast(training, 9))
-    short = np.concatenate([np.zeros((26, 1)), training[-4:]])
-    np.testing.assert_array_equal(model.forecast(training[-4:], 9), model.forecast(short, 9))
+    assert candidate_for(name, training).form.context_steps == 30
 
 
-@pytest.mark.parametrize("baseline", [RidgeAR, SSABaseline])
-def test_closed_forms_are_the_strong_opponents_on_the_noisy_sine(
-    baseline: type[FittedBaseline],
+@settings(deadline=None, max_examples=30)
+@given(
+    rows=st.integers(3, 40),
+    channels=st.integers(1, 2),
+    seed=st.integers(0, 99),
+    scale=st.floats(1e-6, 1e6),
+    name=st.sampled_from(BASELINES),
+)
+def test_forecasts_are_finite_and_the_span_is_left_alone(
+    rows: int, channels: int, seed: int, scale: float, name: str
 ) -> None:
+    training = scale * np.random.default_rng(seed).standard_cauchy(size=(rows, channels))
+    before = training.copy()
+    if candidate_for(name, training).least_steps <= rows:
+        run = forecast(name, training, 30)
+        assert run.shape == (30, channels)
+        assert np.isfinite(run).all()
+    assert np.array_equal(training, before)
+
+
+@pytest.mark.parametrize(("name", "most"), [("ar", 0.3), ("ridge-ar", 0.03), ("ssa", 0.03)])
+def test_scores_on_the_noisy_sine_are_those_that_are_published(name: str, most: float) -> None:
     """docs/decisions/0059 has the medians of 40 draws; 12 draws spread around them."""
     scores = []
     for draw in range(12):
         observed, signal = noisy_sine(draw)
-        forecast = baseline.fit(observed[:600]).forecast(observed[:600], 1000)
-        scores.append(np.mean((forecast - signal[600:]) ** 2) / 0.5)
-    assert np.median(scores) < 0.03
-
-
-def test_autoregression_on_the_noisy_sine_scores_as_published() -> None:
-    """200 draws have a median of 0.1; 20 draws, which is quick, spread around it."""
-    scores = []
-    for draw in range(20):
-        observed, signal = noisy_sine(draw)
-        forecast = Autoregression.fit(observed[:600]).forecast(observed[:600], 1000)
-        scores.append(np.mean((forecast - signal[600:]) ** 2) / 0.5)
-    assert 0.03 < np.median(scores) < 0.3
-    assert max(ORDERS) == 128
+        run = forecast(name, observed[:600], 1000)
+        scores.append(np.mean((run - signal[600:]) ** 2) / 0.5)
+    assert np.median(scores) < most

@@ -14,6 +14,7 @@ def test_the_winner_has_the_least_geometric_mean_not_the_least_score_of_the_sear
 ) -> None:
     winner = winner_of(finished.store)
     assert winner is not None
+    assert winner.trial is not None
     assert winner.trial.number == 4
     assert winner.trial.params == finished.store.trial(4).params
     finals = outcomes(finished.store.final_jobs(), "final")
@@ -42,6 +43,7 @@ def test_of_equal_finals_the_lower_trial_number_wins(invent: Invent) -> None:
     study.add_final("final", {1: 0.0, 2: 0.0})  # no error at all: both score 0
     winner = winner_of(study.store)
     assert winner is not None
+    assert winner.trial is not None
     assert (winner.final.found.score, winner.trial.number, winner.test) == (0.0, 1, None)
 
 

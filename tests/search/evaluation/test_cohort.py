@@ -16,7 +16,14 @@ from models.cohort import Member
 from models.methods import Scalar
 from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
-from search.evaluation import CandidateResult, Cohort, Rung, baseline_results, initialisation_seed
+from search.evaluation import (
+    CandidateResult,
+    Cohort,
+    Rung,
+    baseline_candidates,
+    baseline_results,
+    initialisation_seed,
+)
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
 
@@ -60,7 +67,7 @@ def network(settings: Mapping[str, Scalar] = GRU, **changes: Scalar) -> TrainedN
 
 
 @pytest.fixture
-def views() -> list[View]:
+def data() -> TaskData:
     definition = StudyDefinition.model_validate(
         {
             "name": "tiny",
@@ -74,7 +81,11 @@ def views() -> list[View]:
             "space": {"warm_up_steps": 10, "rollout_steps": 6, "window_steps": 4},
         }
     )
-    data = TaskData(definition, None)
+    return TaskData(definition, None)
+
+
+@pytest.fixture
+def views(data: TaskData) -> list[View]:
     return [data.view("search", replica) for replica in range(2)]
 
 
@@ -275,11 +286,11 @@ def test_the_result_tells_median_and_all_replicas(views: list[View]) -> None:
     assert record.example.replica == result.median_replica.index
 
 
-def test_baselines_are_scored_on_the_same_draws(views: list[View]) -> None:
-    found = {baseline.name: baseline for baseline in baseline_results(views)}
+def test_baselines_are_scored_on_the_same_draws(data: TaskData, views: list[View]) -> None:
+    found = baseline_results(baseline_candidates(data), views)
     assert list(found) == list(baselines())
     assert {"mean", "persistence", "ar"} <= set(found)
-    assert all(len(b.draw_scores) == len(views) for b in found.values())
+    assert all(len(b.replica_scores) == len(views) for b in found.values())
     view = views[0]
     expected = np.mean(
         [
@@ -287,4 +298,4 @@ def test_baselines_are_scored_on_the_same_draws(views: list[View]) -> None:
             for s in view.starts
         ]
     )
-    assert found["mean"].draw_scores[0] == pytest.approx(expected)
+    assert found["mean"].replica_scores[0] == pytest.approx(expected)

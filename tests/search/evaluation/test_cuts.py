@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from models.candidate import candidate_of
-from search.evaluation import CandidateResult, Cohort, baseline_results
+from search.evaluation import (
+    CandidateResult,
+    Cohort,
+    baseline_candidates,
+    baseline_record,
+    baseline_results,
+)
 from search.series import FloatArray, Purpose, Table
 from search.study.definition import StudyDefinition, Validation
 from search.study.task_data import TaskData, View
@@ -90,10 +96,13 @@ def test_no_row_that_is_left_out_reaches_a_baseline(validation: Validation) -> N
         left_out[: view.starts[0]] = False
         values[left_out] = 99.0
         changed.append(replace(view, values=values, truth=values.copy()))
-    for one, other in zip(baseline_results(views), baseline_results(changed), strict=True):
-        assert len(one.scores) == 3
-        for forecast, again in zip(one.forecasts, other.forecasts, strict=True):
-            np.testing.assert_array_equal(forecast, again)
+    candidates = baseline_candidates(source)
+    found, again = (baseline_results(candidates, own) for own in (views, changed))
+    assert len(found) >= 3
+    for name, one in found.items():
+        assert len(one.replicas) == 3
+        for replica, other in zip(one.replicas, again[name].replicas, strict=True):
+            np.testing.assert_array_equal(replica.example.forecast, other.example.forecast)
 
 
 def test_views_of_cuts_are_of_the_tables_rows_and_share_a_variance() -> None:
@@ -131,5 +140,5 @@ def test_the_search_scores_by_the_geometric_mean_over_all_starts_of_its_blocks()
     assert by_start.shape == (3, 2)
     assert result.score == pytest.approx(10 ** np.mean(np.log10(by_start + 1e-8)))
     assert result.record.score == result.score
-    (mean, *_) = baseline_results(views)
-    assert mean.record().averaging == "geometric mean"
+    mean = baseline_results(baseline_candidates(source), views)["mean"]
+    assert baseline_record(mean).averaging == "geometric mean"

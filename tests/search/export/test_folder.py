@@ -223,9 +223,9 @@ def test_a_changed_claim_is_noticed(table_export: Export, tmp_path: Path) -> Non
 def test_a_newer_format_is_refused_with_the_remedy(table_export: Export, tmp_path: Path) -> None:
     write_export(table_export, tmp_path / "out")
     manifest = tmp_path / "out" / "manifest.json"
-    newer = json.loads(manifest.read_text()) | {"format": 3, "colour": "blue"}
+    newer = json.loads(manifest.read_text()) | {"format": 4, "colour": "blue"}
     manifest.write_text(json.dumps(newer))
-    with pytest.raises(ExportError, match=r"format 3.*update freerun"):
+    with pytest.raises(ExportError, match=r"format 4.*update freerun"):
         read_export(tmp_path / "out")
 
 

@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING
 
 import pytest
 
+from search.contest import baseline_subject
+from search.evaluation import baseline_candidates
 from search.running.proposer import Proposer
 from search.running.worker import Worker
 from search.storage.opening import open_storage
 from search.storage.records import FinishedTrial
 from search.storage.study_store import StudyStore
+from search.study.task_data import TaskData
 from tests.search.running.doomed import work_and_die
 from tests.search.stored import attempts, noted_statements
 
@@ -157,7 +160,11 @@ def test_waiting_for_others_trials_takes_one_statement_a_look(
 
 
 def test_waiting_for_others_final_jobs_takes_one_statement_a_look(
-    database_url: str, create: Create, worker_on: WorkerMaker, monkeypatch: pytest.MonkeyPatch
+    database_url: str,
+    create: Create,
+    worker_on: WorkerMaker,
+    definition: StudyDefinition,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     store = create(database_url)
     store.set_budget(trials=2, minutes=None)
@@ -168,11 +175,12 @@ def test_waiting_for_others_final_jobs_takes_one_statement_a_look(
 
     worker_on(store, lambda: False, Searching).run()
     complete = [trial.trial_id for trial in store.scored_trials() if trial.state == "complete"]
-    store.plan_final_jobs("final", complete)
+    baselines = [baseline_subject(n) for n in baseline_candidates(TaskData(definition, None))]
+    store.plan_final_jobs("final", [*complete, *baselines])
     rival = store.register_worker(host=os.uname().nodename, pid=1, machine={})
     while store.claim_final_job(rival):
         pass
-    assert holds(store, 1) == len(complete)
+    assert holds(store, 1) == len(complete) + len(baselines)
     monkeypatch.setattr("search.running.worker.BEAT_SECONDS", inf)
     said: list[list[str]] = []
 
@@ -190,5 +198,6 @@ def test_waiting_for_others_final_jobs_takes_one_statement_a_look(
         (text,) = texts
         assert text.startswith("SELECT freerun_finals.job_id, freerun_finals.state")
     jobs = store.final_jobs()
-    assert len(jobs) == len(complete) + 1
+    assert {job.subject for job in jobs} >= {*complete, *baselines}
+    assert {job.purpose for job in jobs} == {"final", "test"}
     assert all(job.state == "done" and job.worker_id != rival for job in jobs)

@@ -16,6 +16,7 @@ import torch
 from optuna.trial import TrialState
 
 import search
+from search.contest import is_baseline
 from search.evaluation import Cohort
 from search.running.proposer import Proposer
 from search.running.worker import Worker
@@ -54,7 +55,11 @@ def test_a_study_runs_to_its_end(database_url: str, create: Create, worker_on: W
     assert counts.complete >= 1
     assert counts.pruned >= 1
     jobs = store.final_jobs()
-    assert [job.purpose for job in jobs] == ["final"] * min(2, counts.complete) + ["test"]
+    finals = [job for job in jobs if job.purpose == "final"]
+    assert sum(job.trial_id is not None for job in finals) == min(2, counts.complete)
+    tested = {job.subject for job in jobs if job.purpose == "test"}
+    assert {own.subject for own in finals if is_baseline(own.subject)} <= tested
+    assert {job.purpose for job in jobs} == {"final", "test"}
     assert all(job.state == "done" and job.has_weights for job in jobs)
     assert not any(worker.alive for worker in store.workers())
 
@@ -269,14 +274,14 @@ def test_a_final_job_that_breaks_has_failed_and_the_others_decide(
                 raise MemoryError
             super().__init__(candidates, *args, **named)
 
-    monkeypatch.setattr("search.running.final.Cohort", Hungry)
+    monkeypatch.setattr("search.running.training.Cohort", Hungry)
     worker = worker_on(store, never)
     worker.run()
     first, *others = store.final_jobs()
     assert (first.state, first.message) == ("failed", "MemoryError")
     assert [job.state for job in others] == ["done"] * (len(others))
     assert others[-1].purpose == "test"
-    assert others[-1].trial_id != first.trial_id
+    assert first.subject not in {job.subject for job in others if job.purpose == "test"}
     assert others[-1].result is not None
     assert json.loads(others[-1].result)["worker"] == worker.worker_id
 

@@ -49,7 +49,8 @@ def test_quotas_are_met_and_the_final_follows(
         assert not set(row.params) & set(BY_NAME[str(row.params["preset"])].fixed)
     jobs = store.final_jobs()
     assert {job.state for job in jobs} == {"done"}
-    assert [job.purpose for job in jobs] == ["final", "final", "test"]
+    assert sum(job.purpose == "final" for job in jobs if job.trial_id is not None) == 2
+    assert {job.purpose for job in jobs} == {"final", "test"}
 
 
 def test_a_stopped_study_is_resumed_to_its_quotas(

@@ -35,6 +35,25 @@ def test_planning_again_adds_only_what_is_new(study: StudyStore, trials: list[in
     assert study.final_jobs() == [*again, test]
 
 
+def test_a_job_may_be_about_something_else_than_a_trial(
+    study: StudyStore, worker: int, trials: list[int]
+) -> None:
+    subjects = ["baseline ssa", trials[1], "ensemble 1", trials[0]]
+    planned = study.plan_final_jobs("final", subjects)
+    found = [(job.subject, job.trial_id) for job in planned]
+    assert found == [
+        (trials[0], trials[0]),
+        (trials[1], trials[1]),
+        ("baseline ssa", None),
+        ("ensemble 1", None),
+    ]
+    assert study.plan_final_jobs("final", ["ensemble 1", "baseline ssa"]) == planned[2:]
+    (test,) = study.plan_final_jobs("test", ["baseline ssa"])
+    assert study.final_jobs() == [*planned, test]
+    claimed = [study.claim_final_job(worker) for _ in planned]
+    assert [job and job.subject for job in claimed] == [job.subject for job in planned]
+
+
 def test_a_job_is_claimed_and_done_once(study: StudyStore, worker: int, trials: list[int]) -> None:
     other = study.register_worker(host="here", pid=2, machine={})
     study.plan_final_jobs("final", trials[:1])

@@ -7,7 +7,7 @@ from search.study.space import Parameter, parameter_named, parameters, read_doma
 
 PARAMETERS = parameters()
 NAMES = [parameter.name for parameter in PARAMETERS]
-OF_CANDIDATES = [method for method in methods() if method.is_of_candidates]
+OF_CANDIDATES = [m for m in methods() if m.is_of_candidates and m.is_searchable]
 
 
 def named(name: str) -> Parameter:

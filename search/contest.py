@@ -1,0 +1,190 @@
+"""Who wins a final: the order of its subjects, and by how much one has to beat another.
+
+The rule, see docs/decisions/0019: the best searched candidate wins where it beats the best baseline
+by more than the noise of the comparison; else the best baseline wins. On a table, an ensemble is a
+candidate like any other. On draws of a generated series, where many draws tell well what is better,
+it has to beat the winner so found in the same way, since it costs as much as all its members.
+"""
+
+import hashlib
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from search.records import CandidateRecord, FinalRecord
+from search.series import FloatArray
+from search.storage.records import Subject
+
+_BASELINE, _ENSEMBLE = "baseline ", "ensemble "
+
+# A mean difference counts that is so many of its standard errors from zero.
+LEAST_T = 1.0
+# An ensemble has at most so many members, none with more than so many times the least error.
+MOST_MEMBERS = 6
+MOST_RATIO = 4.0
+# Errors below are no different from none: what is left is rounding.
+_LEAST_ERROR = 1e-12
+# Neighbouring units are taken to share at most so much of their noise.
+_MOST_CORRELATED = 0.9
+
+
+def baseline_subject(name: str) -> Subject:
+    """The subject of a baseline's jobs."""
+    return _BASELINE + name
+
+
+def baseline_of(subject: Subject) -> str | None:
+    """The name of the baseline that a subject is, None for any other."""
+    if isinstance(subject, str) and subject.startswith(_BASELINE):
+        return subject.removeprefix(_BASELINE)
+    return None
+
+
+def ensemble_subject(members: Iterable[Subject]) -> Subject:
+    """The subject of the jobs of an ensemble: another one where it has other members."""
+    names = "\n".join(map(str, members))
+    return _ENSEMBLE + hashlib.sha256(names.encode()).hexdigest()[:12]
+
+
+def is_ensemble(subject: Subject) -> bool:
+    return isinstance(subject, str) and subject.startswith(_ENSEMBLE)
+
+
+def is_trial(subject: Subject) -> bool:
+    """Whether a subject is a trial, named by its id."""
+    return isinstance(subject, int)
+
+
+def is_baseline(subject: Subject) -> bool:
+    return baseline_of(subject) is not None
+
+
+def ranked(finals: Mapping[Subject, CandidateRecord]) -> list[Subject]:
+    """The subjects by their deciding scores, the least first.
+
+    Of equals, trials come before baselines and these before the ensemble, the older trial first.
+    """
+
+    def place(subject: Subject) -> tuple[float, int, int, str]:
+        mean = finals[subject].deciding_score
+        if isinstance(subject, int):
+            return mean, 0, subject, ""
+        return mean, 2 if is_ensemble(subject) else 1, 0, subject
+
+    return sorted(finals, key=place)
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How one subject does beside another, in pairs of the same part of the same draw.
+
+    log_ratio: the mean difference of the logarithms of their squared errors, below 0 where the
+    first one is better. t: how many of its standard errors that is; infinite where the difference
+    is the same in all pairs, 0 where there is one pair alone.
+    """
+
+    log_ratio: float
+    t: float
+
+    @property
+    def is_better(self) -> bool:
+        """Whether the first one is better by more than the noise of the comparison."""
+        return self.log_ratio < 0.0 and self.t <= -LEAST_T
+
+    @property
+    def ratio(self) -> float:
+        """The first one's error as a share of the second one's, the geometric mean over pairs."""
+        return math.exp(self.log_ratio)
+
+
+def compared(one: FinalRecord, other: FinalRecord, *, has_draws: bool) -> Comparison:
+    """Compare two subjects of a final in pairs.
+
+    has_draws: whether replicas are draws of their own, as those of a generated series are. Then
+    they are independent, and a draw is a pair. Replicas of a table share one truth: a pair is then
+    a unit of its free runs, see `search.evaluation.results.unit_errors`, of which neighbours share
+    a part of their noise, whether its replicas have cuts of their own or not. The standard error
+    counts them as n (1 - r) / (1 + r) for the correlation r of neighbours (Bayley & Hammersley
+    1946, for a first-order autoregression). Records of earlier versions, which have no units, are
+    compared by replicas.
+    """
+    first, second = _logs(one, other)
+    differences = first - second
+    own = differences.mean(axis=1)
+    correlation = 0.0
+    if not has_draws and differences.size > 1:
+        has_cuts = one.averaging != "median"
+        own = differences.ravel() if has_cuts else differences.mean(axis=0)
+        correlation = _correlation(own)
+    mean, count = float(own.mean()), len(own)
+    if count < 2:
+        return Comparison(mean, 0.0)
+    std = float(own.std(ddof=1))
+    if std == 0.0:
+        return Comparison(mean, 0.0 if mean == 0.0 else math.copysign(math.inf, mean))
+    effective = count * (1.0 - correlation) / (1.0 + correlation)
+    return Comparison(mean, mean / std * math.sqrt(effective))
+
+
+def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> Subject | None:
+    """The winner of the finals that are done, see the rule above; None without one."""
+    order = ranked(finals)
+    trial = next(filter(is_trial, order), None)
+    ensemble = next(filter(is_ensemble, order), None)
+    first = trial if has_draws else next((own for own in order if not is_baseline(own)), None)
+
+    def beats(one: Subject | None, other: Subject | None) -> bool:
+        if one is None or other is None:
+            return other is None
+        found = compared(finals[one], finals[other], has_draws=has_draws)
+        return order.index(one) < order.index(other) and found.is_better
+
+    baseline = best_baseline(finals)
+    winner = first if beats(first, baseline) else baseline
+    return ensemble if ensemble is not None and beats(ensemble, winner) else winner
+
+
+def best_baseline(finals: Mapping[Subject, CandidateRecord]) -> Subject | None:
+    """The best of the baselines among some finals, None without any."""
+    return next(filter(is_baseline, ranked(finals)), None)
+
+
+def ensemble_members(finals: Mapping[Subject, CandidateRecord]) -> list[Subject]:
+    """The subjects that an ensemble is made of, the best first; none where there are no two.
+
+    They are the best finalists, baselines included, whose errors are not far above the least one:
+    what diverges is never among them.
+    """
+    order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
+    if not order:
+        return []
+    most = MOST_RATIO * finals[order[0]].deciding_score
+    kept = [subject for subject in order if finals[subject].deciding_score <= most]
+    return kept[:MOST_MEMBERS] if len(kept) > 1 else []
+
+
+def _logs(one: FinalRecord, other: FinalRecord) -> tuple[FloatArray, FloatArray]:
+    """Logarithms of the errors of two subjects, `[replica, unit]`, of equal shapes."""
+    errors = [np.array(record.unit_errors) for record in (one, other)]
+    if any(own.ndim != 2 for own in errors) or errors[0].shape[1] != errors[1].shape[1]:
+        errors = [np.array(record.replica_scores)[:, np.newaxis] for record in (one, other)]
+    first, second = (np.log(np.maximum(own, _LEAST_ERROR)) for own in errors)
+    if len(first) != len(second):
+        # One of them has been fitted once, since all its replicas would be equal.
+        first, second = (
+            own if len(own) == max(len(first), len(second)) else own.mean(axis=0, keepdims=True)
+            for own in (first, second)
+        )
+    shape = np.broadcast_shapes(first.shape, second.shape)
+    return np.broadcast_to(first, shape), np.broadcast_to(second, shape)
+
+
+def _correlation(values: FloatArray) -> float:
+    """The correlation of neighbours, from 0 to `_MOST_CORRELATED`."""
+    around = values - values.mean()
+    power = float(around @ around)
+    if power == 0.0:
+        return 0.0
+    return min(max(float(around[1:] @ around[:-1]) / power, 0.0), _MOST_CORRELATED)

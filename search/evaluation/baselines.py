@@ -1,0 +1,61 @@
+"""Baselines on the views of a task: candidates like any other, whose settings follow the span."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from models.baselines.baseline import baselines
+from models.candidate import Candidate, candidate_of
+from search.evaluation.cohort import Cohort
+from search.evaluation.results import CandidateResult
+from search.records import BaselineRecord
+from search.study.task_data import TaskData, View
+
+
+def baseline_candidates(data: TaskData) -> dict[str, Candidate]:
+    """The baselines of a study by name, those that fit into its training span.
+
+    Their settings follow the training span of the search's first draw, and stay what they are in
+    the final and in the test, as those of any candidate do.
+    """
+    training = data.view("search", 0).longest
+    found = {name: candidate_of(own.settings_for(training)) for name, own in baselines().items()}
+    return {name: own for name, own in found.items() if own.least_steps <= len(training)}
+
+
+def baseline_results(
+    candidates: Mapping[str, Candidate], views: Sequence[View]
+) -> dict[str, CandidateResult]:
+    """Fit and score baselines on each view; views of one table are equal and count once."""
+    distinct = distinct_views(views)
+    return {name: _result(own, distinct) for name, own in candidates.items()}
+
+
+def baseline_record(result: CandidateResult, replica: int = 0) -> BaselineRecord:
+    """A baseline's result as it is stored, with the forecast for the draw that `replica` saw."""
+    return BaselineRecord(
+        draw_scores=tuple(result.replica_scores),
+        curve=result.curve,
+        averaging=result.averaging,
+        forecast=result.replicas[replica % len(result.replicas)].example.forecast,
+    )
+
+
+def distinct_views(views: Sequence[View]) -> list[View]:
+    """The first of some views where all are equal, as those of a table are; else all of them."""
+    first = views[0]
+    are_equal = all(
+        (view.pieces, view.starts) == (first.pieces, first.starts)
+        and np.array_equal(view.values, first.values)
+        for view in views[1:]
+    )
+    return [first] if are_equal else list(views)
+
+
+def _result(candidate: Candidate, views: Sequence[View]) -> CandidateResult:
+    # Closed forms without random numbers, for which no seed counts.
+    cohort = Cohort([candidate], views, study_seed=0, purpose="search")
+    for rung in cohort:
+        if rung is not None:
+            return rung.results[0]
+    raise AssertionError("a cohort ends with its last rung")

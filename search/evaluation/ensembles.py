@@ -1,0 +1,184 @@
+"""Ensembles of candidates: which one, with which weights, and how good on what it has not seen.
+
+The weights are those of the least squared error over the free runs of validation. A score with the
+same weights would flatter them: each part of the validation (a draw, or a stretch of a table's
+rows) is therefore scored with weights that were fitted without it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from time import perf_counter
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.candidate import Candidate
+from models.checkpoint import Checkpoint
+from models.closed_form.closed_form import FittedForm
+from models.diagnostics.scores import clip
+from models.ensemble import Ensemble, EnsembleCheckpoint, combined, simplex_weights
+from search.evaluation.baselines import distinct_views
+from search.evaluation.diagnostics import run_networks
+from search.evaluation.results import CandidateResult, replica_result, truth_of
+from search.series import FloatArray
+from search.study.task_data import View
+
+# Stretches of a table's validation rows, each scored with weights of the others.
+ROW_FOLDS = 8
+
+# Trains a candidate on views and scores it.
+TrainOne = Callable[[Candidate, Sequence[View]], tuple[Checkpoint, CandidateResult]]
+
+
+@dataclass(frozen=True, eq=False)
+class Member:
+    """A member of an ensemble to be: its name, its candidate, and its networks."""
+
+    name: str
+    candidate: Candidate
+    checkpoint: Checkpoint
+    parameters: int
+
+
+def best_ensemble(
+    members: Sequence[Member], views: Sequence[View]
+) -> tuple[Ensemble, EnsembleCheckpoint, CandidateResult]:
+    """The better one of two ensembles of some members: their weighted mean, or their median.
+
+    The weighted mean has the weights of the least squared error, at least 0 and with the sum 1; it
+    is left out where one member alone has weight, or where there are no two parts of the
+    validation, of which one could be held out.
+    """
+    began = perf_counter()
+    runs = member_runs([member.checkpoint for member in members], views)
+    found: list[tuple[tuple[float, ...] | None, FloatArray]] = [(None, combined(runs, None))]
+    folds = folds_of(views)
+    if len(np.unique(folds)) > 1:
+        products = error_products(runs, views, folds)
+        weights = simplex_weights(products.sum(axis=0))
+        if np.count_nonzero(weights) > 1:
+            found.append((tuple(weights.tolist()), held_out_mean(runs, products, folds)))
+    parameters = sum(member.parameters for member in members)
+    results = [_result(forecast, views, parameters, 0.0) for _, forecast in found]
+    best = int(np.argmin([result.record.deciding_score for result in results]))
+    weights_of_best = found[best][0]
+    seconds = perf_counter() - began
+    return (
+        Ensemble(
+            members=tuple(member.candidate for member in members),
+            names=tuple(member.name for member in members),
+            weights=weights_of_best,
+        ),
+        EnsembleCheckpoint(tuple(member.checkpoint for member in members), weights_of_best),
+        CandidateResult(results[best].replicas, results[best].scored_against, parameters, seconds),
+    )
+
+
+def train_ensemble(
+    ensemble: Ensemble, views: Sequence[View], train: TrainOne, *, is_held_out: bool
+) -> tuple[EnsembleCheckpoint, CandidateResult]:
+    """Train the members of an ensemble on views, each by `train`, and score what they combine to.
+
+    is_held_out: whether each part of what is scored has weights that were fitted on the others, as
+    in the final that chose the ensemble; else the ensemble's own weights are used.
+    """
+    distinct = distinct_views(views)
+    trained = [
+        # The networks of a closed form without random numbers would all be equal.
+        train(own, distinct if isinstance(own, FittedForm) and not own.form.is_random else views)
+        for own in ensemble.members
+    ]
+    checkpoints = [checkpoint for checkpoint, _ in trained]
+    runs = member_runs(checkpoints, views)
+    if is_held_out and ensemble.weights is not None:
+        folds = folds_of(views)
+        forecast = held_out_mean(runs, error_products(runs, views, folds), folds)
+    else:
+        forecast = combined(runs, ensemble.weights)
+    parameters = sum(result.parameters for _, result in trained)
+    seconds = sum(result.seconds for _, result in trained)
+    return (
+        EnsembleCheckpoint(tuple(checkpoints), ensemble.weights),
+        _result(forecast, views, parameters, seconds),
+    )
+
+
+def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> list[FloatArray]:
+    """The free runs of members, `[replica, start, time, channel]` each, within the clip of scores.
+
+    A member with a single network has the same free run for all replicas, whose views are equal.
+    """
+    training = [view.training for view in views]
+    means = np.stack([values.mean(axis=0) for values in training])[:, np.newaxis, np.newaxis]
+    stds = np.stack([values.std(axis=0) for values in training])[:, np.newaxis, np.newaxis]
+    return [clip(_free_runs(checkpoint, views), means, stds) for checkpoint in checkpoints]
+
+
+def folds_of(views: Sequence[View]) -> NDArray[np.int64]:
+    """The part of the validation to which each forecast value belongs, `[replica, start, time]`.
+
+    Of draws of their own, each is a part. Replicas of a table share its rows: there, the parts are
+    `ROW_FOLDS` stretches of rows, so that no row's truth has a say in its own forecast, from
+    whichever start point that is.
+    """
+    first = views[0]
+    starts, steps = len(first.starts), first.horizon_steps
+    if len(distinct_views(views)) > 1:
+        draws = np.arange(len(views))[:, np.newaxis, np.newaxis]
+        return np.broadcast_to(draws, (len(views), starts, steps)).astype(np.int64)
+    rows = np.array(first.starts)[:, np.newaxis] + np.arange(steps) - min(first.starts)
+    parts = np.int64(rows) * ROW_FOLDS // (int(rows.max()) + 1)
+    return np.broadcast_to(parts, (len(views), starts, steps))
+
+
+def error_products(
+    runs: Sequence[FloatArray], views: Sequence[View], folds: NDArray[np.int64]
+) -> FloatArray:
+    """Sums of the products of the members' errors by part, `[part, member, member]`.
+
+    Errors are in standard deviations, as in a score.
+    """
+    parts = np.unique(folds)
+    products = np.zeros((len(parts), len(runs), len(runs)))
+    for replica, view in enumerate(views):
+        truth, scale = truth_of(view), np.sqrt(view.variance)
+        errors = np.stack([(run[replica] - truth) / scale for run in runs])
+        for row, part in enumerate(parts):
+            own = errors[:, folds[replica] == part].reshape(len(runs), -1)
+            products[row] += own @ own.T
+    return products
+
+
+def held_out_mean(
+    runs: Sequence[FloatArray], products: FloatArray, folds: NDArray[np.int64]
+) -> FloatArray:
+    """The weighted mean of free runs, each part with the weights that fit the other parts best."""
+    total, forecast = products.sum(axis=0), np.empty_like(runs[0])
+    for row, part in enumerate(np.unique(folds)):
+        weights = simplex_weights(total - products[row])
+        inside = folds == part
+        forecast[inside] = combined([run[inside] for run in runs], weights.tolist())
+    return forecast
+
+
+def _free_runs(checkpoint: Checkpoint, views: Sequence[View]) -> FloatArray:
+    own = views[:1] if len(checkpoint.weights) == 1 else views
+    steps = checkpoint.context_steps
+    contexts = np.stack(
+        [np.stack([view.values[start - steps : start] for start in view.starts]) for view in own]
+    )
+    runs = run_networks(checkpoint, contexts, views[0].horizon_steps)
+    return np.broadcast_to(runs, (len(views), *runs.shape[1:]))
+
+
+def _result(
+    forecast: FloatArray, views: Sequence[View], parameters: int, seconds: float
+) -> CandidateResult:
+    return CandidateResult(
+        replicas=tuple(
+            replica_result(index, view, forecast[index]) for index, view in enumerate(views)
+        ),
+        scored_against=views[0].scored_against,
+        parameters=parameters,
+        seconds=seconds,
+    )

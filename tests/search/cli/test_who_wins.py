@@ -1,0 +1,124 @@
+"""Who wins on a table: a baseline or a trial; what is said of it, exported and run."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.search.cli.conftest import Finished, freerun, refused
+
+ANGLES = 2 * np.pi * np.arange(12) / 12
+SEASON = 5 + 3 * np.sin(ANGLES) + 0.8 * np.cos(2 * ANGLES)
+STUDY = """name = "who"
+[series]
+source = "table"
+path = "who.csv"
+time = "step"
+columns = ["value"]
+[task]
+train_steps = 240
+horizon_steps = 12
+validation_steps = 100
+start_points = 12
+test_horizon_steps = 12
+test_steps = 60
+[search]
+trials = 4
+replicas = 2
+rungs = 1
+finalists = 3
+final_replicas = 2
+[space]
+"""
+# Networks that have hardly been trained.
+POOR = """cell = "rnn"
+hidden_units = 4
+layers = 1
+head_layers = 0
+context = "state"
+warm_up_steps = 8
+rollout_steps = 4
+training_steps = 2
+batch_size = 2
+"""
+
+
+def values_of(winner: str) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """400 values on which a kind of candidate is the best."""
+    generator, steps = np.random.default_rng(0), 400
+    if winner == "baseline":
+        return SEASON[np.arange(steps) % 12] + 0.05 * generator.normal(size=steps)
+    # Henon's map, which two delays of degree 2 continue.
+    values, before = [0.1], 0.1
+    for _ in range(steps - 1):
+        values.append(1 - 1.4 * values[-1] ** 2 + 0.3 * before)
+        before = values[-2]
+    return np.array(values)
+
+
+def done(ended: Finished) -> Finished:
+    assert ended.code == 0, ended.err
+    return ended
+
+
+def run_study(folder: Path, winner: str, space: str) -> dict[str, Any]:
+    rows = [f"{step},{value:.12g}" for step, value in enumerate(values_of(winner))]
+    (folder / "who.csv").write_text("step,value\n" + "\n".join(rows) + "\n")
+    (folder / "who.toml").write_text(STUDY + space)
+    return done(freerun(folder, "run", "who.toml", "--workers", 1, "-o", "out", "--json")).json
+
+
+def proved_and_run(folder: Path, export: str) -> list[float]:
+    """Retrain an export to the same score, and forecast with it; return the forecast."""
+    again = done(freerun(folder, "retrain", export, "-o", "again", "--json")).json
+    assert again["reproduced"] is True
+    forecast = ["forecast", "again", "--series", "who.csv", "--horizon", 24, "-o", "f.csv"]
+    done(freerun(folder, *forecast))
+    lines = (folder / "f.csv").read_text().splitlines()[1:]
+    return [float(line.split(",")[1]) for line in lines]
+
+
+def test_a_baseline_that_no_candidate_beats_wins_and_is_exported(tmp_path: Path) -> None:
+    found = run_study(tmp_path, "baseline", POOR)
+    assert found["winner"]["is_baseline"]
+    assert found["winner"]["name"].startswith("the baseline ")
+    assert found["final"]["trial"] is None
+    least = min(own["final"] for own in found["baselines"].values())
+    assert found["final"]["score"] < 0.1
+    assert found["final"]["geometric_mean"] == pytest.approx(least, rel=0.5)
+    manifest = json.loads((tmp_path / "out/export/manifest.json").read_text())
+    assert manifest["subject"].startswith("baseline ")
+    assert manifest["trial"] is None
+    assert np.isfinite(proved_and_run(tmp_path, "out/export")).all()
+    shown = done(freerun(tmp_path, "run", "who", "--workers", 1, "-o", "out")).out
+    assert "no searched candidate beats it by more than the noise" in shown
+    report = (tmp_path / "out/report.html").read_text()
+    assert "so that it is what is exported" in report
+
+    # Any baseline of the final can be exported.
+    command = ["export", "who", "--baseline", "seasonal-naive", "-o", "naive"]
+    done(freerun(tmp_path, *command))
+    forecast = proved_and_run(tmp_path, "naive")
+    assert forecast[:12] == pytest.approx(forecast[12:])
+    last = values_of("baseline")[-12:]
+    assert forecast[:12] == pytest.approx(last.tolist())
+    refused(tmp_path, ["export", "who", "--baseline", "oracle", "-o", "x"], "oracle", "ridge-ar")
+    both = ["export", "who", "--baseline", "ar", "--trial", 0, "-o", "x"]
+    refused(tmp_path, both, "--trial and --baseline")
+
+
+def test_a_trial_that_beats_every_baseline_wins(tmp_path: Path) -> None:
+    space = 'cell = "nvar"\nnvar_delays = 2\ndelay_stride = 1\ndegree = 2\n'
+    space += "time_reversal = false\noffset = true\nresidual = false\n"
+    space += 'regularisation = "given"\nridge = 1e-12\ncontext_level = "none"\n'
+    found = run_study(tmp_path, "trial", space)
+    winner = found["winner"]
+    assert not winner["is_baseline"]
+    assert winner["beats_baselines"]["final"] is True
+    assert np.isfinite(proved_and_run(tmp_path, "out/export")).all()
+    shown = done(freerun(tmp_path, "run", "who", "--workers", 1, "-o", "out")).out
+    assert f"the winner, {winner['name']}, beats every baseline" in shown

@@ -1,0 +1,137 @@
+"""Who wins a final: order, the noise of the comparison, and the members of an ensemble."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from search.contest import (
+    LEAST_T,
+    MOST_MEMBERS,
+    baseline_of,
+    baseline_subject,
+    compared,
+    ensemble_members,
+    ensemble_subject,
+    ranked,
+    winner_among,
+)
+from search.records import Example, FinalRecord
+from search.storage.records import Subject
+
+SSA, MEAN = baseline_subject("ssa"), baseline_subject("mean")
+ENSEMBLE = ensemble_subject([1, SSA])
+
+
+def final(*units: list[float]) -> FinalRecord:
+    """A record with these errors by replica and unit."""
+    nothing = np.zeros(2)
+    return FinalRecord(
+        replica_scores=tuple(float(np.mean(own)) for own in units),
+        scored_against="signal",
+        verdict="tracks",
+        verdicts=("tracks",) * len(units),
+        valid_prediction_steps=1.0,
+        errors_at={},
+        curve=nothing,
+        training_losses=(None,) * len(units),
+        restarts=(0,) * len(units),
+        parameters=1,
+        seconds=0.0,
+        example=Example(0, 1, nothing, nothing, nothing),
+        unit_errors=tuple(map(tuple, units)),
+    )
+
+
+def noisy(level: float, seed: int, spread: float = 0.3, draws: int = 16) -> FinalRecord:
+    errors = level * np.exp(spread * np.random.default_rng(seed).normal(size=(draws, 8)))
+    return final(*errors.tolist())
+
+
+def test_the_least_geometric_mean_is_first_and_of_equals_the_older_trial() -> None:
+    same = final([0.5, 0.5])
+    finals: dict[Subject, FinalRecord] = {
+        ENSEMBLE: same,
+        SSA: same,
+        9: same,
+        4: same,
+        7: final([0.1, 0.1]),
+    }
+    assert ranked(finals) == [7, 4, 9, SSA, ENSEMBLE]
+
+
+def test_a_trial_that_is_far_better_wins_and_one_within_the_noise_does_not() -> None:
+    better: dict[Subject, FinalRecord] = {1: noisy(0.1, 0), SSA: noisy(0.5, 1)}
+    assert winner_among(better, has_draws=True) == 1
+    alike: dict[Subject, FinalRecord] = {1: noisy(0.49, 0, 2.0), SSA: noisy(0.5, 1, 2.0)}
+    assert winner_among(alike, has_draws=True) == SSA
+    assert winner_among({1: noisy(0.9, 0)}, has_draws=True) == 1
+    assert winner_among({}, has_draws=True) is None
+
+
+def test_an_ensemble_has_to_beat_the_winner_by_more_than_the_noise() -> None:
+    finals: dict[Subject, FinalRecord] = {1: noisy(0.1, 0), SSA: noisy(0.5, 1)}
+    assert winner_among({**finals, ENSEMBLE: noisy(0.02, 2)}, has_draws=True) == ENSEMBLE
+    assert winner_among({**finals, ENSEMBLE: noisy(0.0999, 2, 2.0)}, has_draws=True) == 1
+
+
+def test_pairs_see_a_small_difference_that_means_do_not() -> None:
+    errors = np.exp(2 * np.random.default_rng(0).normal(size=(16, 8)))
+    wobble = np.exp(0.01 * np.random.default_rng(1).normal(size=(16, 8)))
+    one, other = final(*(0.97 * wobble * errors).tolist()), final(*errors.tolist())
+    assert compared(one, other, has_draws=True).is_better
+    assert compared(one, other, has_draws=True).ratio == pytest.approx(0.97, abs=0.01)
+
+
+@given(st.integers(0, 1000))
+def test_a_comparison_turned_round_is_the_opposite(seed: int) -> None:
+    one, other = noisy(0.4, seed), noisy(0.5, seed + 1)
+    for has_draws in (True, False):
+        there = compared(one, other, has_draws=has_draws)
+        back = compared(other, one, has_draws=has_draws)
+        assert there.log_ratio == pytest.approx(-back.log_ratio)
+        assert there.t == pytest.approx(-back.t)
+        assert there.is_better == (there.t <= -LEAST_T)
+
+
+def test_replicas_of_a_table_are_no_independent_pairs() -> None:
+    units = np.exp(np.random.default_rng(3).normal(size=8))
+    other = [1.0] * 8
+    one = [0.8 * unit for unit in units]
+    few = compared(final(one), final(other), has_draws=False)
+    many = compared(final(*[one] * 16), final(other), has_draws=False)
+    assert many.t == pytest.approx(few.t)
+
+
+def test_neighbours_that_share_their_noise_count_less() -> None:
+    ups = [0.5] * 4 + [1.5] * 4
+    mixed = [0.5, 1.5] * 4
+    one = compared(final(ups), final([1.2] * 8), has_draws=False)
+    other = compared(final(mixed), final([1.2] * 8), has_draws=False)
+    assert one.log_ratio == pytest.approx(other.log_ratio)
+    assert abs(one.t) < abs(other.t)
+
+
+def test_one_pair_alone_proves_nothing_and_equal_differences_do() -> None:
+    assert not compared(final([0.1]), final([0.9]), has_draws=False).is_better
+    assert compared(final([0.1] * 2), final([0.9] * 2), has_draws=False).is_better
+    assert not compared(final([0.1] * 2), final([0.1] * 2), has_draws=False).is_better
+
+
+def test_records_without_units_are_compared_by_replicas() -> None:
+    old = noisy(0.1, 0).model_copy(update={"unit_errors": ()})
+    assert compared(old, noisy(0.5, 1), has_draws=True).is_better
+
+
+def test_members_are_the_best_few_and_nothing_that_is_far_worse() -> None:
+    finals: dict[Subject, FinalRecord] = {n: final([0.1 + 0.01 * n] * 2) for n in range(9)}
+    finals |= {SSA: final([0.05] * 2), MEAN: final([1.0] * 2), ENSEMBLE: final([0.01] * 2)}
+    assert ensemble_members(finals) == [SSA, *range(MOST_MEMBERS - 1)]
+    assert ensemble_members({1: final([0.1] * 2), MEAN: final([1.0] * 2)}) == []
+    assert ensemble_members({}) == []
+
+
+def test_a_subject_says_what_it_is() -> None:
+    assert baseline_of(SSA) == "ssa"
+    assert baseline_of(3) is baseline_of(ENSEMBLE) is None
+    assert ensemble_subject([1, 2]) != ensemble_subject([1, 3])
