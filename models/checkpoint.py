@@ -8,8 +8,8 @@ version, the settings of the architecture, the channels, and a checksum over all
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import torch
 from safetensors import SafetensorError
@@ -20,7 +20,9 @@ from torch import Tensor
 from models.candidate import forecaster_of
 from models.methods.registry import check_names
 from models.network.architecture import Architecture
+from models.network.options.transforms import has_power, lag_of
 from models.tensors import MemberParameter
+from models.units import Units
 from models.version_1 import settings_of
 
 # Version 1 named the fields of an architecture as version 0.1.0 of freerun had them.
@@ -38,9 +40,8 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A population of one architecture with the scaling of its data.
 
-    weights: rows `[member, parameter]` in the forecaster's layout and precision. shift, scale:
-    float64 `[member, channel]`, for each member in the series' units: a network reads and
-    forecasts `(value - shift) / scale`.
+    weights: rows `[member, parameter]` in the forecaster's layout and precision. shift, scale, and
+    power where the architecture has one: float64 `[member, channel]`, see `Units`.
     """
 
     architecture: Architecture
@@ -48,11 +49,30 @@ class Checkpoint:
     weights: MemberParameter
     shift: Tensor
     scale: Tensor
+    power: Tensor | None = None
 
     @property
-    def context_steps(self) -> int:
-        """True values that a network reads before a free run."""
-        return self.architecture.context_steps
+    def shown_steps(self) -> int:
+        """True values that a network is shown before a free run."""
+        return self.architecture.shown_steps
+
+    def member(self, number: int) -> Self:
+        """A population of one of its members."""
+        own = slice(number, number + 1)
+        return replace(
+            self,
+            weights=self.weights[own],
+            shift=self.shift[own],
+            scale=self.scale[own],
+            power=None if self.power is None else self.power[own],
+        )
+
+    @property
+    def units(self) -> Units:
+        """The units in which each member reads and forecasts."""
+        power = None if self.power is None else self.power.double().numpy()
+        shift, scale = self.shift.double().numpy(), self.scale.double().numpy()
+        return Units(shift, scale, power, lag_of(self.architecture))
 
 
 def save(checkpoint: Checkpoint) -> bytes:
@@ -83,9 +103,12 @@ def parts_of(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Tensor]]
     members = len(checkpoint.weights)
     _check_shape("weights", checkpoint.weights, (members, layout.size))
     tensors = {_PARAMETER + name: v for name, v in layout.views(checkpoint.weights).items()}
-    tensors |= {"shift": checkpoint.shift.double(), "scale": checkpoint.scale.double()}
-    for name in ("shift", "scale"):
-        _check_shape(name, tensors[name], (members, checkpoint.channels))
+    of_units = {"shift": checkpoint.shift, "scale": checkpoint.scale}
+    if checkpoint.power is not None:
+        of_units["power"] = checkpoint.power
+    for name, tensor in of_units.items():
+        _check_shape(name, tensor, (members, checkpoint.channels))
+        tensors[name] = tensor.double()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     described = {"settings": checkpoint.architecture.values(), "channels": checkpoint.channels}
     return described, tensors
@@ -102,6 +125,8 @@ def of_parts(
     layout = forecaster.layout()
     expected = {_PARAMETER + name: shape for name, shape in layout.shapes.items()}
     expected |= {"shift": (channels,), "scale": (channels,)}
+    if has_power(architecture):
+        expected["power"] = (channels,)
     if missing := sorted(expected.keys() - tensors.keys()):
         raise CheckpointError(f"the checkpoint must hold {missing[0]!r}, but does not")
     members = len(tensors["shift"]) if tensors["shift"].ndim > 0 else 0
@@ -110,7 +135,8 @@ def of_parts(
     weights = torch.zeros(members, layout.size, dtype=forecaster.dtype)
     for name, view in layout.views(weights).items():
         view.copy_(tensors[_PARAMETER + name])
-    return Checkpoint(architecture, channels, weights, tensors["shift"], tensors["scale"])
+    power = tensors["power"] if has_power(architecture) else None
+    return Checkpoint(architecture, channels, weights, tensors["shift"], tensors["scale"], power)
 
 
 def packed(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:

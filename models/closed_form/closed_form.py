@@ -19,6 +19,7 @@ from models.methods.method import Core
 from models.network.options.learning import TimeReversal
 from models.network.options.segments import segment_length
 from models.network.options.shape import Residual, Scaling
+from models.network.options.transforms import lag_of, longest_lag
 from models.tensors import CLIP_STD, Generator, Tensor, torch
 
 FloatArray = NDArray[np.float64]
@@ -39,14 +40,15 @@ class Solutions(Protocol):
         ...
 
 
-def half_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
+def half_of_span(train_steps: int, space: Mapping[str, Domain]) -> int:
     """What a closed form reads at most: the other half of the span is fitted, and held out."""
-    return train_steps // 2 if train_steps > 2 else 0
+    left = train_steps - longest_lag(space)
+    return left // 2 if left > 2 else 0
 
 
-def quarter_of_span(train_steps: int, _: Mapping[str, Domain]) -> int:
+def quarter_of_span(train_steps: int, space: Mapping[str, Domain]) -> int:
     """What is forecast at once at most: it follows half of the span, and a quarter is held out."""
-    return max(train_steps // 4, 1)
+    return max((train_steps - longest_lag(space)) // 4, 1)
 
 
 class ClosedForm(Core):
@@ -270,7 +272,8 @@ class FittedForm(BaseCandidate):
     def least_steps(self) -> int:
         """What follows its context within the first three quarters of the span is fitted."""
         ahead = self.form.outputs(channels=1)
-        return max(2 * self.form.context_steps, 3, -(-4 * (self.form.context_steps + ahead) // 3))
+        fitted = -(-4 * (self.form.context_steps + ahead) // 3)
+        return max(2 * self.form.context_steps, 3, fitted) + lag_of(self)
 
     @property
     def constant(self) -> float:

@@ -11,6 +11,7 @@ from torch import Generator, Tensor
 from models.closed_form.closed_form import ClosedForm, FittedForm, Fixed, FloatArray
 from models.cohort import Member, checked_cohort, checked_pieces
 from models.methods import Stage
+from models.network.options.transforms import lag_of
 from models.network.parameters import Layout
 from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter, PerMember
 
@@ -105,9 +106,10 @@ class Fitting(PerMember):
         candidate = checked_cohort(members, FittedForm)
         lengths = checked_pieces(values, pieces)
         longest = min(max(lengths[member.series]) for member in members)
-        if candidate.least_steps > longest:
+        least = candidate.least_steps - lag_of(candidate)  # which is taken off already
+        if least > longest:
             raise ValueError(
-                f"a training span must have at least {candidate.least_steps} steps, twice the "
+                f"a training span must have at least {least} steps, twice the "
                 f"context, but got {longest} without a gap"
             )
         self.forecaster = FormForecaster(candidate.form, channels=values.shape[-1])

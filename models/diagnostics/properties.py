@@ -55,6 +55,7 @@ def properties_of(
         train_steps=len(first),
         periods=found,
         is_sign_symmetric=mostly([is_symmetric(span) for span in spans]),
+        is_positive=all(span.min() > 0 for span in spans),
         is_reversible=mostly([is_symmetric(span[lag:] - span[:-lag]) for span in spans]),
     )
 

@@ -30,9 +30,9 @@ class EnsembleCheckpoint:
         return self.members[0].channels
 
     @property
-    def context_steps(self) -> int:
+    def shown_steps(self) -> int:
         """True values that the members read before a free run, at most."""
-        return max(member.context_steps for member in self.members)
+        return max(member.shown_steps for member in self.members)
 
 
 AnyCheckpoint: TypeAlias = Checkpoint | EnsembleCheckpoint

@@ -16,12 +16,14 @@ class SeriesProperties:
     first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
     fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
     series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
+    is_positive: whether all its values are above zero.
     """
 
     train_steps: int
     periods: tuple[float, ...] = ()
     is_sign_symmetric: bool = True
     is_reversible: bool = True
+    is_positive: bool = False
 
     @property
     def period(self) -> float | None:

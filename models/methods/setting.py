@@ -22,6 +22,7 @@ class Stage(IntEnum):
     SIZE = auto()
     CONTEXT = auto()
     OUTPUT = auto()
+    UNITS = auto()
     MODES = auto()
     LOSS = auto()
     FORCING = auto()

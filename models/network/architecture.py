@@ -12,6 +12,7 @@ from models.network.options.instance_norm import InstanceNorm
 from models.network.options.layer_norm import LayerNorm
 from models.network.options.segments import Segments
 from models.network.options.shape import Residual, Size
+from models.network.options.transforms import lag_of
 
 
 class Architecture(MethodSet):
@@ -52,6 +53,11 @@ class Architecture(MethodSet):
         context = self.find(Context)
         assert context is not None
         return max(context.steps // self.segment_steps, 1) * self.segment_steps
+
+    @property
+    def shown_steps(self) -> int:
+        """True values that are shown before a free run: the context, and a lag before it."""
+        return self.context_steps + lag_of(self)
 
     @property
     def segment_steps(self) -> int:

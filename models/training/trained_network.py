@@ -64,7 +64,7 @@ class TrainedNetwork(BaseCandidate):
 
     @property
     def least_steps(self) -> int:
-        return self.architecture.context_steps + self.rollout_steps
+        return self.architecture.shown_steps + self.rollout_steps
 
     @property
     def carries_state(self) -> bool:

@@ -260,7 +260,7 @@ class StudyResults:
 
         From the first start point, of the first channel.
         """
-        from models.checkpoint import Checkpoint, load
+        from models.checkpoint import load
         from search.evaluation.ensembles import member_runs
         from search.study.task_data import TaskData
 
@@ -269,14 +269,7 @@ class StudyResults:
             return None
         data, checkpoint = TaskData(self.definition, self.table), load(content)
         number = min(replica, len(checkpoint.weights) - 1)
-        own = Checkpoint(
-            checkpoint.architecture,
-            checkpoint.channels,
-            checkpoint.weights[number : number + 1],
-            checkpoint.shift[number : number + 1],
-            checkpoint.scale[number : number + 1],
-        )
-        (run,) = member_runs([own], [data.view(outcome.purpose, replica)])
+        (run,) = member_runs([checkpoint.member(number)], [data.view(outcome.purpose, replica)])
         return run[0, 0, :, 0]
 
     def trial(self, trial_id: int) -> Trial:

@@ -95,6 +95,6 @@ def context_steps(space: Space, trial: Trial) -> int | None:
     None for a trial whose parameters are no candidate of the space: another program made it.
     """
     try:
-        return space.resolve(trial.params).architecture.context_steps
+        return space.resolve(trial.params).architecture.shown_steps
     except UsageError:
         return None

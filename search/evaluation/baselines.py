@@ -13,14 +13,19 @@ from search.study.task_data import TaskData, View
 
 
 def baseline_candidates(data: TaskData) -> dict[str, Candidate]:
-    """The baselines of a study by name, those that fit into its training span.
+    """The baselines of a study by name, those that fit into its training span and before its runs.
 
     Their settings follow the training span of the search's first draw, and stay what they are in
     the final and in the test, as those of any candidate do.
     """
-    training = data.view("search", 0).longest
+    view = data.view("search", 0)
+    training = view.longest
     found = {name: candidate_of(own.settings_for(training)) for name, own in baselines().items()}
-    return {name: own for name, own in found.items() if own.least_steps <= len(training)}
+    return {
+        name: own
+        for name, own in found.items()
+        if own.least_steps <= len(training) and own.architecture.shown_steps <= view.starts[0]
+    }
 
 
 def baseline_results(

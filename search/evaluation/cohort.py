@@ -14,8 +14,9 @@ import torch
 from models.candidate import Candidate, free_run, learner_of
 from models.checkpoint import Checkpoint
 from models.cohort import Member
-from models.network.options.shape import Scaling
+from models.network.options.transforms import has_power
 from models.tensors import in_company
+from models.units import Units, units_key
 from models.version_1 import seed_key
 from search.evaluation.results import CandidateResult, ReplicaResult, replica_result
 from search.series import FloatArray, Purpose
@@ -70,17 +71,17 @@ class Cohort:
     ) -> None:
         self.candidates = list(candidates)
         self.views = list(views)
-        training = [view.training for view in self.views]
-        pieces = [[len(piece) for piece in view.pieces] for view in self.views]
-        self.means = np.stack([values.mean(axis=0) for values in training])
-        self.stds = np.stack([values.std(axis=0) for values in training])
-        # What a network sees: with an offset, standard deviations from the mean; without one, the
-        # series keeps its own zero, and its root mean square is the unit. [2 x replica, channel]
-        self.shifts = np.concatenate([self.means, np.zeros_like(self.means)])
-        self.scales = np.concatenate([self.stds, np.sqrt(self.means**2 + self.stds**2)])
-        scaled = [
-            (v - m) / s for v, m, s in zip(training * 2, self.shifts, self.scales, strict=True)
+        # Candidates see a replica's training span in their own units, of which there are few kinds.
+        kinds = {units_key(candidate): candidate for candidate in self.candidates}
+        self.kinds = {key: place for place, key in enumerate(kinds)}
+        spans = [[v.values[p.start : p.stop] for p in v.pieces] for v in self.views]
+        own = [(Units.of(kind, span), span) for kind in kinds.values() for span in spans]
+        self.units = Units.joined([units for units, _ in own])
+        pieces = [
+            [units.read(piece[np.newaxis, np.newaxis])[0, 0] for piece in span]
+            for units, span in own
         ]
+        lengths = [[len(piece) for piece in span if len(piece)] for span in pieces]
         self.runs = [
             _Run(c, replica, restart)
             for c, candidate in enumerate(self.candidates)
@@ -90,14 +91,15 @@ class Cohort:
         members = [
             Member(
                 self.candidates[run.candidate],
-                self._scaling(run),
+                self._series(run),
                 initialisation_seed(
                     study_seed, purpose, self.candidates[run.candidate], run.replica, run.restart
                 ),
             )
             for run in self.runs
         ]
-        self.training = learner_of(members, torch.from_numpy(np.stack(scaled)), device, pieces * 2)
+        values = np.stack([np.concatenate(span) for span in pieces])
+        self.training = learner_of(members, torch.from_numpy(values), device, lengths)
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
         self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
@@ -135,19 +137,21 @@ class Cohort:
         """The network of each replica of a candidate, the restart with the least training loss."""
         chosen, _ = self._choose()
         rows = [i for (chosen_of, _), i in chosen.items() if chosen_of == candidate]
-        scalings = [self._scaling(self.runs[i]) for i in rows]
+        units = self.units.rows([self._series(self.runs[i]) for i in rows])
+        architecture = self.candidates[candidate].architecture
         return Checkpoint(
-            architecture=self.candidates[candidate].architecture,
+            architecture=architecture,
             channels=self.training.forecaster.channels,
             weights=self.training.scored_weights[rows].cpu(),
-            shift=torch.tensor(self.shifts[scalings]),
-            scale=torch.tensor(self.scales[scalings]),
+            shift=torch.tensor(units.shift),
+            scale=torch.tensor(units.scale),
+            power=torch.tensor(units.power) if has_power(architecture) else None,
         )
 
-    def _scaling(self, run: _Run) -> int:
-        """The row of `shifts` and `scales` that a network sees its data through."""
-        has_offset = self.candidates[run.candidate][Scaling].offset
-        return run.replica if has_offset else len(self.views) + run.replica
+    def _series(self, run: _Run) -> int:
+        """The row of the units, and of the training data in them, that a network sees."""
+        kind = self.kinds[units_key(self.candidates[run.candidate])]
+        return kind * len(self.views) + run.replica
 
     def _has_restarts(self) -> bool:
         return len({(run.candidate, run.replica) for run in self.runs}) < len(self.runs)
@@ -220,23 +224,21 @@ class Cohort:
     def _forecast(self, members: Sequence[int]) -> dict[int, FloatArray]:
         """The free runs `[start, time, channel]` of some members, in the series' units."""
         rows = in_company(members)
-        warm_up = self.training.warm_up
+        units = self.units.rows([self._series(self.runs[i]) for i in rows])
+        shown = self.training.warm_up + units.lag
         contexts = np.stack(
             [
-                np.stack([view.values[start - warm_up : start] for start in view.starts])
+                np.stack([view.values[start - shown : start] for start in view.starts])
                 for view in (self.views[self.runs[i].replica] for i in rows)
             ]
         )
-        scalings = [self._scaling(self.runs[i]) for i in rows]
-        shift = self.shifts[scalings][:, None, None]
-        scale = self.scales[scalings][:, None, None]
         forecast = free_run(
             self.training.forecaster,
             self.training.scored_weights[rows],
-            torch.from_numpy((contexts - shift) / scale),
+            torch.from_numpy(units.read(contexts)),
             self.views[0].horizon_steps,
         )
-        values = forecast.cpu().double().numpy() * scale + shift
+        values = units.written(forecast.cpu().double().numpy(), contexts)
         return {i: values[row] for row, i in enumerate(members)}
 
     def _replica(self, run: _Run, training_loss: float, forecast: FloatArray) -> ReplicaResult:

@@ -83,24 +83,27 @@ def run_networks(
     forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
     members = len(checkpoint.weights)
     rows = in_company(range(members))
-    shift = checkpoint.shift.double().numpy()[rows][:, np.newaxis, np.newaxis]
-    scale = checkpoint.scale.double().numpy()[rows][:, np.newaxis, np.newaxis]
-
-    def scaled(values: FloatArray) -> torch.Tensor:
-        own = values if len(values) == 1 else values[rows]
-        read = torch.from_numpy((own - shift) / scale).to(forecaster.dtype)
-        if not torch.isfinite(read).all():
-            raise OverflowError("values are too large for the scale of the networks")
-        return read
-
+    units = checkpoint.units.rows(rows)
+    shown, beside = (
+        None if values is None or len(values) == 1 else values[rows] for values in (contexts, truth)
+    )
+    shown, beside = contexts if shown is None else shown, truth if beside is None else beside
+    known = shown if beside is None else np.concatenate([shown, beside], axis=2)
+    read = torch.from_numpy(units.read(known)).to(forecaster.dtype)
+    if not torch.isfinite(read).all():
+        raise OverflowError("values are too large for the scale of the networks")
+    context_steps = shown.shape[2] - units.lag
     forecast = free_run(
         forecaster,
         checkpoint.weights[rows],
-        scaled(contexts),
+        read[:, :, :context_steps],
         steps,
-        truth=None if truth is None else scaled(truth),
+        truth=None if beside is None else read[:, :, context_steps:],
     )
-    values = forecast.double().numpy() * scale + shift
+    run = forecast.double().numpy()
+    values = (
+        units.written(run, shown) if beside is None else units.written_beside(run, shown, beside)
+    )
     return np.asarray(values[:members])
 
 
@@ -134,7 +137,7 @@ def one_step_forecasts(
     steps as all views have.
     """
     steps = min(len(view.values) - start for view, start in zip(views, starts, strict=True))
-    context_steps = checkpoint.architecture.context_steps
+    context_steps = checkpoint.architecture.shown_steps
     values = np.stack(
         [
             view.values[start - context_steps : start + steps]
@@ -158,16 +161,14 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
     segment = architecture.segment_steps
     if views[0].horizon_steps <= segment:
         return None
-    steps = checkpoint.architecture.context_steps
-    shift = checkpoint.shift.numpy()[:, np.newaxis]
-    scale = checkpoint.scale.numpy()[:, np.newaxis]
+    steps = checkpoint.architecture.shown_steps
     read = [v.values[v.starts[0] - steps : v.starts[0]] for v in views]
-    contexts = (np.stack(read) - shift) / scale
+    contexts = checkpoint.units.read(np.stack(read)[:, np.newaxis])
     rows = in_company(range(len(views)))
     norms = sensitivity_of(
         Forecaster(checkpoint.architecture, checkpoint.channels),
         checkpoint.weights[rows],
-        torch.tensor(contexts[rows][:, np.newaxis], dtype=torch.float32),
+        torch.tensor(contexts[rows], dtype=torch.float32),
         views[0].horizon_steps,
     ).numpy()
     lags = _kept_lags(norms.shape[1])
@@ -177,7 +178,7 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
 
 def transfer(checkpoint: Checkpoint, views: Sequence[View]) -> Transfer:
     """Run networks freely on draws that none of them was trained on."""
-    steps = checkpoint.architecture.context_steps
+    steps = checkpoint.architecture.shown_steps
     starts = [view.starts[0] for view in views]
     contexts = np.stack(
         [view.values[start - steps : start] for view, start in zip(views, starts, strict=True)]

@@ -163,7 +163,7 @@ def held_out_mean(
 
 def _free_runs(checkpoint: Checkpoint, views: Sequence[View]) -> FloatArray:
     own = views[:1] if len(checkpoint.weights) == 1 else views
-    steps = checkpoint.context_steps
+    steps = checkpoint.shown_steps
     contexts = np.stack(
         [np.stack([view.values[start - steps : start] for start in view.starts]) for view in own]
     )

@@ -66,7 +66,7 @@ def write_forecast_csv(forecast: Table, path: Path) -> None:
 def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
     """The free runs of all networks after the values, `[network, step, channel]`."""
     if isinstance(checkpoint, Checkpoint):
-        context = values[len(values) - checkpoint.context_steps :]
+        context = values[len(values) - checkpoint.shown_steps :]
         return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
     runs = [_runs(member, values, steps) for member in checkpoint.members]
     most = max(map(len, runs))
@@ -76,7 +76,7 @@ def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArr
 
 
 def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:
-    needed = checkpoint.context_steps
+    needed = checkpoint.shown_steps
     if len(table.columns) != checkpoint.channels:
         raise SeriesError(
             f"the table must have {checkpoint.channels} value column(s), as the exported networks "

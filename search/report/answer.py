@@ -148,7 +148,7 @@ def _limit_sentences(
     scored: FinalRecord, candidate: Candidate, definition: StudyDefinition
 ) -> list[str]:
     """The attainable limit, and the winner's mean to compare with it."""
-    steps = candidate.architecture.context_steps
+    steps = candidate.architecture.shown_steps
     limit = attainable_nmse(definition, steps, scored.horizon_steps)
     floor = attainable_nmse(definition, definition.task.train_steps, scored.horizon_steps)
     if limit is None or floor is None:

@@ -7,6 +7,7 @@ from models.methods.method import Core
 from models.network.architecture import Architecture
 from models.network.options.context import Context
 from models.network.options.segments import Segments
+from models.network.options.transforms import SeasonalDifference
 from search.plugins import PRESET
 from search.study.space.parameter import Parameter, parameter_named
 from search.study.space.space import Space
@@ -29,7 +30,7 @@ def context_range(space: Space, preset: str | None = None) -> tuple[int, int]:
         found = grown
     # Not the whole candidates, which bring torch.
     whole = ({**space.fixed(params), **params} for params in found)
-    contexts = {Architecture.of(params).context_steps for params in whole}
+    contexts = {Architecture.of(params).shown_steps for params in whole}
     return min(contexts), max(contexts)
 
 
@@ -46,4 +47,4 @@ def _ends(parameter: Parameter, domain: Domain) -> Iterable[Scalar]:
 def _sets_context(method: type[Method]) -> bool:
     if issubclass(method, Core):
         return method.context_steps is not Core.context_steps
-    return issubclass(method, Context | Segments)
+    return issubclass(method, Context | Segments | SeasonalDifference)

@@ -19,6 +19,7 @@ from models.methods import (
     shown,
 )
 from models.network.options.segments import Segments
+from models.network.options.transforms import SeasonalDifference, longest_lag
 from models.training.losses.squared_error import Rollout
 from search.errors import UsageError
 from search.plugins import PRESET
@@ -171,14 +172,16 @@ def complete_space(
         domain = named.get(parameter.name) or _default(parameter, series)
         if domain is not None:
             space[parameter.name] = domain
+    # What is left of the training span once each value is a change from one before it.
+    left = train_steps - _fit_lags(space, named, train_steps)
     rollouts = [
         method
         for method in methods()
         if issubclass(method, Rollout) and method.presence().can_hold(space)
     ]
     for method in rollouts:
-        _fit_rollout(space, named, train_steps, method)
-    _fit_segments(space, named, train_steps, rollouts)
+        _fit_rollout(space, named, left, method)
+    _fit_segments(space, named, left, rollouts)
     _fit_contexts(space, named, train_steps)
     reachable: dict[str, Domain] = {}
     for parameter in parameters():
@@ -200,6 +203,16 @@ def _default(parameter: Parameter, series: SeriesProperties | None) -> Domain | 
     if series is not None and parameter.suits is not None:
         return parameter.suits(series)
     return parameter.default if parameter.searched else None
+
+
+def _fit_lags(space: dict[str, Domain], named: Mapping[str, Domain], train_steps: int) -> int:
+    """Let differences leave half of the training span; return how many steps they take."""
+    (own,) = SeasonalDifference.settings
+    if own.name in space:
+        assert own.most is not None
+        most = own.most(train_steps, space)
+        space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
+    return longest_lag(space)
 
 
 def _fit_segments(

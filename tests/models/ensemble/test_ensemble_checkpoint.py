@@ -48,7 +48,7 @@ def test_networks_come_back_from_bytes_bit_for_bit(weights: tuple[float, ...] | 
     written = ensemble_checkpoint(weights)
     read = load_any(save_any(written))
     assert isinstance(read, EnsembleCheckpoint)
-    assert (read.weights, read.context_steps, read.channels) == (weights, 7, 2)
+    assert (read.weights, read.shown_steps, read.channels) == (weights, 7, 2)
     for one, other in zip(written.members, read.members, strict=True):
         # Rows have gaps between parameters, in which nothing is kept.
         assert single.save(one) == single.save(other)

@@ -98,7 +98,7 @@ def test_no_row_that_is_left_out_reaches_a_baseline(validation: Validation) -> N
         changed.append(replace(view, values=values, truth=values.copy()))
     candidates = baseline_candidates(source)
     found, again = (baseline_results(candidates, own) for own in (views, changed))
-    assert len(found) >= 3
+    assert len(found) >= 2
     for name, one in found.items():
         assert len(one.replicas) == 3
         for replica, other in zip(one.replicas, again[name].replicas, strict=True):

@@ -1,0 +1,113 @@
+"""What is done to a series before it is standardised: a power transform, a seasonal difference."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from models.methods import (
+    Choices,
+    Domain,
+    Method,
+    MethodSet,
+    Stage,
+    Whole,
+    choice,
+    largest,
+    setting,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from models.methods.series_properties import SeriesProperties
+
+POWERS = ("none", "log", "box-cox")
+
+
+class PowerTransform(
+    Method,
+    name="power_transform",
+    label="power transform",
+    source="Box & Cox (1964)",
+    rank=122,
+):
+    """A power transform of the values, so that what grows by shares grows by equal steps.
+
+    Forecasts are transformed back, which makes them medians instead of means. The power of Box and
+    Cox is the one of the greatest likelihood on the training span; 0 is the logarithm. Values must
+    be above zero.
+    """
+
+    kind = "transform"
+    stage = Stage.UNITS
+    shapes_forecast = True
+
+    power: str = choice(
+        POWERS,
+        "The power transform of the values: none, the logarithm, or that of Box and Cox.",
+        name="power_transform",
+        searched=False,
+        suits=lambda series: Choices(POWERS) if series.is_positive else None,
+        without="values as they are",
+    )
+
+    def phrase(self) -> str:
+        return {"log": "logarithms", "box-cox": "Box-Cox powers"}[self.power]
+
+
+class SeasonalDifference(Method, name="seasonal_difference", label="seasonal difference", rank=123):
+    """The seasonal difference: what is forecast is the change from one season before.
+
+    Box & Jenkins (1970), "Time series analysis: forecasting and control".
+    """
+
+    kind = "transform"
+    stage = Stage.UNITS
+    shapes_forecast = True
+
+    season: int = setting(
+        Whole(0, 1_000_000),
+        Choices((0,)),
+        "Steps back to the value whose change is forecast; 0 to forecast values.",
+        name="seasonal_lag",
+        neutral=0,
+        shared=True,
+        searched=False,
+        suits=lambda series: _lags(series),
+        most=lambda train_steps, _space: _longest(train_steps),
+        without="values instead of changes from a season before",
+    )
+
+    def phrase(self) -> str:
+        return f"changes from {self.season} steps before"
+
+
+def _longest(train_steps: int) -> int:
+    """Half of the span is left to learn from."""
+    return train_steps // 2
+
+
+def _lags(series: SeriesProperties) -> Choices | None:
+    """No lag, and each season of the series; None where there is no season."""
+    if series.is_wave:
+        return None
+    seasons = [round(period) for period in series.periods]
+    fitting = [season for season in seasons if 1 < season <= _longest(series.train_steps)]
+    return Choices((0, *dict.fromkeys(fitting))) if fitting else None
+
+
+def lag_of(methods: MethodSet) -> int:
+    """How many values before a context are needed as well."""
+    difference = methods.find(SeasonalDifference)
+    return 0 if difference is None else difference.season
+
+
+def has_power(methods: MethodSet) -> bool:
+    """Whether values are raised to a power."""
+    return methods.find(PowerTransform) is not None
+
+
+def longest_lag(space: Mapping[str, Domain]) -> int:
+    """The most steps that differences take from the training span in a space."""
+    domain = space.get(SeasonalDifference.settings[0].name)
+    return 0 if domain is None else int(largest(domain))

@@ -1,0 +1,170 @@
+"""The units that forecasters see a series in: transformed, then standardised."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.methods import MethodSet
+from models.network.options.shape import Scaling
+from models.network.options.transforms import PowerTransform, lag_of
+from models.tensors import CLIP_STD
+
+FloatArray = NDArray[np.float64]
+
+# Powers of Box and Cox that are tried.
+BOX_COX_POWERS = np.linspace(-1.0, 2.0, 61)
+
+
+@dataclass(frozen=True, eq=False)
+class Units:
+    """From the units of a series to those of a forecaster, for each of several members.
+
+    A value is raised to a power (Box & Cox 1964), then taken as the change from `lag` steps before,
+    then shifted and scaled. Arrays are `[member, batch, time, channel]`.
+
+    shift, scale: `[member, channel]`. power: `[member, channel]`, 1 for values as they are; None
+    where no member has another. lag: 0 for no difference.
+    """
+
+    shift: FloatArray
+    scale: FloatArray
+    power: FloatArray | None = None
+    lag: int = 0
+
+    @classmethod
+    def of(cls, methods: MethodSet, pieces: Sequence[FloatArray]) -> Self:
+        """The units of one member, from its training span.
+
+        pieces: stretches `[time, channel]` of the series. With an offset, values are standard
+        deviations from the mean; without one the series keeps its own zero, and its root mean
+        square is the unit. Raises ValueError where a power needs values above zero.
+        """
+        power, lag = _power_of(methods, np.concatenate(pieces)), lag_of(methods)
+        raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, lag)
+        changed = np.concatenate([raw.read(piece[None, None])[0, 0] for piece in pieces])
+        mean, std = changed.mean(axis=0), changed.std(axis=0)
+        if methods[Scaling].offset:
+            return cls(mean[None], std[None], power, lag)
+        return cls(np.zeros_like(mean)[None], np.sqrt(mean**2 + std**2)[None], power, lag)
+
+    @classmethod
+    def joined(cls, own: Sequence[Self]) -> Self:
+        """The units of several members, of one lag."""
+        powers = None
+        if any(units.power is not None for units in own):
+            powers = np.concatenate(
+                [np.ones_like(u.shift) if u.power is None else u.power for u in own]
+            )
+        shift, scale = (np.concatenate([getattr(u, n) for u in own]) for n in ("shift", "scale"))
+        return cls(shift, scale, powers, own[0].lag)
+
+    def rows(self, members: Sequence[int]) -> Units:
+        """The units of some members."""
+        chosen = list(members)
+        power = None if self.power is None else self.power[chosen]
+        return Units(self.shift[chosen], self.scale[chosen], power, self.lag)
+
+    def read(self, values: FloatArray) -> FloatArray:
+        """Values as a forecaster reads them, without the first `lag` ones."""
+        raised = self._raised(values)
+        changes = raised[..., self.lag :, :] - raised[..., : -self.lag, :] if self.lag else raised
+        scaled = (changes - _each(self.shift)) / _each(self.scale)
+        # A value below zero has no power; it counts as one that is far below all others.
+        return scaled if self.power is None else _held(scaled)
+
+    def written(self, forecast: FloatArray, shown: FloatArray) -> FloatArray:
+        """A forecaster's free run in the units of the series.
+
+        shown: values before it, at least `lag` of them, in the units of the series.
+        """
+        changes = forecast * _each(self.scale) + _each(self.shift)
+        if not self.lag:
+            return self._lowered(changes)
+        steps, known = changes.shape[2], self._raised(shown)[:, :, -self.lag :]
+        known = np.broadcast_to(known, (*changes.shape[:2], *known.shape[2:]))
+        run = np.concatenate([known, changes], axis=2)
+        for first in range(self.lag, self.lag + steps, self.lag):
+            last = min(first + self.lag, self.lag + steps)
+            run[:, :, first:last] += run[:, :, first - self.lag : last - self.lag]
+        return self._lowered(run[:, :, self.lag :])
+
+    def written_beside(
+        self, forecasts: FloatArray, shown: FloatArray, truth: FloatArray
+    ) -> FloatArray:
+        """One-step forecasts of `truth`, which follows `shown`, in the units of the series."""
+        changes = forecasts * _each(self.scale) + _each(self.shift)
+        if not self.lag:
+            return self._lowered(changes)
+        raised = self._raised(np.concatenate([shown, truth], axis=2))
+        first = shown.shape[2] - self.lag
+        return self._lowered(changes + raised[:, :, first : first + truth.shape[2]])
+
+    def _raised(self, values: FloatArray) -> FloatArray:
+        if self.power is None:
+            return values
+        power = _each(self.power)
+        # `_held` takes care of what has no power.
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
+            positive = np.where(values > 0, values, np.nan)
+            log = np.log(positive)
+            raised = np.where(power == 0, log, (positive**power - 1) / np.where(power, power, 1))
+        return np.where(power == 1, values, raised)
+
+    def _lowered(self, raised: FloatArray) -> FloatArray:
+        if self.power is None:
+            return raised
+        power = _each(self.power)
+        safe = np.where(power, power, 1)
+        with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
+            base = np.maximum(power * raised + 1, 0)
+            lowered = np.where(power == 0, np.exp(raised), base ** (1 / safe))
+        return np.nan_to_num(np.where(power == 1, raised, lowered))
+
+
+def units_key(methods: MethodSet) -> tuple[object, ...]:
+    """What units depend on: candidates with equal keys have equal units on equal data."""
+    return methods.find(PowerTransform), lag_of(methods), methods[Scaling].offset
+
+
+def _power_of(methods: MethodSet, values: FloatArray) -> FloatArray | None:
+    """The power of each channel, `[1, channel]`; None where values stay as they are."""
+    transform = methods.find(PowerTransform)
+    if transform is None:
+        return None
+    if values.min() <= 0:
+        raise ValueError(
+            f"power_transform must be none for values that are not above zero, but got "
+            f"{transform.power!r} and the value {values.min():g}"
+        )
+    if transform.power == "log":
+        return np.zeros((1, values.shape[1]))
+    return np.array([[box_cox_power(channel) for channel in values.T]])
+
+
+def box_cox_power(values: FloatArray) -> float:
+    """The power of the greatest likelihood for values `[time]` above zero, on a grid.
+
+    Box & Cox (1964), eq. 8: of independent Gaussian values, which is how the power is usually
+    chosen for a series, too.
+    """
+    logs = np.log(values / np.exp(np.log(values).mean()))
+    likelihood = []
+    for power in BOX_COX_POWERS:
+        raised = logs if abs(power) < 1e-9 else np.expm1(power * logs) / power
+        # Values in units of their geometric mean, so that the Jacobian is 1.
+        likelihood.append(-np.log(max(raised.var(), np.finfo(np.float64).tiny)))
+    return float(np.round(BOX_COX_POWERS[int(np.argmax(likelihood))], 6))
+
+
+def _each(values: FloatArray) -> FloatArray:
+    return values[:, np.newaxis, np.newaxis]
+
+
+def _held(scaled: FloatArray) -> FloatArray:
+    held: FloatArray = np.clip(np.nan_to_num(scaled, nan=-CLIP_STD), -CLIP_STD, CLIP_STD)
+    return held

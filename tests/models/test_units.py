@@ -1,0 +1,104 @@
+"""Units: what is read comes back, whatever is done to a series before it is standardised."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.candidate import candidate_of
+from models.methods import MethodSet
+from models.units import Units, box_cox_power
+
+FloatArray = NDArray[np.float64]
+
+
+def methods(power: str = "none", lag: int = 0, *, offset: bool = True) -> MethodSet:
+    return candidate_of(
+        {
+            "cell": "ar",
+            "ar_order": 2,
+            "power_transform": power,
+            "seasonal_lag": lag,
+            "offset": offset,
+            "regularisation": "held-out",
+        }
+    )
+
+
+def series(steps: int, channels: int, seed: int) -> FloatArray:
+    generator = np.random.default_rng(seed)
+    return np.exp(0.3 * generator.normal(size=(steps, channels)).cumsum(axis=0) / 4)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    power=st.sampled_from(["none", "log", "box-cox"]),
+    lag=st.integers(0, 9),
+    offset=st.booleans(),
+    channels=st.integers(1, 2),
+    steps=st.integers(1, 25),
+    seed=st.integers(0, 99),
+)
+def test_a_free_run_that_knows_the_changes_is_the_series_itself(
+    power: str, lag: int, offset: bool, channels: int, steps: int, seed: int
+) -> None:
+    values = series(60, channels, seed)
+    units = Units.of(methods(power, lag, offset=offset), [values[:40], values[45:]])
+    whole = values[None, None]
+    read = units.read(whole)
+    assert read.shape == (1, 1, 60 - lag, channels)
+    first = 60 - steps
+    run = units.written(read[:, :, first - lag :], whole[:, :, :first])
+    np.testing.assert_allclose(run, whole[:, :, first:], rtol=1e-8)
+    beside = units.written_beside(
+        read[:, :, first - lag :], whole[:, :, :first], whole[:, :, first:]
+    )
+    np.testing.assert_allclose(beside, whole[:, :, first:], rtol=1e-8)
+
+
+@pytest.mark.parametrize("power", ["none", "log", "box-cox"])
+@pytest.mark.parametrize("lag", [0, 7])
+def test_training_spans_have_the_mean_zero_and_the_deviation_one(power: str, lag: int) -> None:
+    pieces = [series(50, 2, 1), series(30, 2, 2)]
+    units = Units.of(methods(power, lag), pieces)
+    read = np.concatenate([units.read(piece[None, None])[0, 0] for piece in pieces])
+    np.testing.assert_allclose(read.mean(axis=0), 0, atol=1e-12)
+    np.testing.assert_allclose(read.std(axis=0), 1)
+
+
+def test_without_an_offset_zero_stays_zero() -> None:
+    units = Units.of(methods(lag=3, offset=False), [series(50, 1, 1)])
+    constant = np.full((1, 1, 10, 1), 5.0)
+    np.testing.assert_array_equal(units.read(constant), np.zeros((1, 1, 7, 1)))
+
+
+def test_members_have_units_of_their_own() -> None:
+    spans = [series(50, 1, seed) for seed in range(3)]
+    own = [Units.of(methods("log", 4), [span]) for span in spans]
+    both = Units.joined(own)
+    values = np.stack(spans)[:, None]
+    for member, units in enumerate(own):
+        alone = units.read(values[member : member + 1])
+        np.testing.assert_array_equal(both.read(values)[member : member + 1], alone)
+        np.testing.assert_array_equal(both.rows([member]).read(values[[member]]), alone)
+
+
+def test_values_below_zero_have_no_power() -> None:
+    with pytest.raises(ValueError, match=r"power_transform must be none .* 'log' and the value -1"):
+        Units.of(methods("log"), [np.array([[2.0], [-1.0], [3.0]])])
+
+
+def test_a_context_with_values_below_zero_is_read_as_far_below_all_others() -> None:
+    units = Units.of(methods("log"), [series(50, 1, 0)])
+    read = units.read(np.array([[[[-3.0], [0.0], [1.0]]]]))[0, 0, :, 0]
+    np.testing.assert_array_equal(read[:2], [-10.0, -10.0])
+    assert abs(read[2]) < 10
+    assert np.isfinite(units.written(np.full((1, 1, 3, 1), 1e6), np.ones((1, 1, 1, 1)))).all()
+
+
+@pytest.mark.parametrize("power", [0.0, 0.5, -0.5, 1.0])
+def test_the_power_that_makes_values_gaussian_is_found(power: float) -> None:
+    gaussian = 5 + 0.8 * np.random.default_rng(0).normal(size=20_000)
+    values = np.exp(gaussian / 5) if power == 0 else gaussian ** (1 / power)
+    assert box_cox_power(values) == pytest.approx(power, abs=0.16)
