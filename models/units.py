@@ -49,8 +49,9 @@ class Units:
         changed = np.concatenate([raw.read(piece[None, None])[0, 0] for piece in pieces])
         mean, std = changed.mean(axis=0), changed.std(axis=0)
         if methods[Scaling].offset:
-            return cls(mean[None], std[None], power, lag)
-        return cls(np.zeros_like(mean)[None], np.sqrt(mean**2 + std**2)[None], power, lag)
+            return cls(mean[None], _above_zero(std)[None], power, lag)
+        root = np.sqrt(mean**2 + std**2)
+        return cls(np.zeros_like(mean)[None], _above_zero(root)[None], power, lag)
 
     @classmethod
     def joined(cls, own: Sequence[Self]) -> Self:
@@ -163,6 +164,11 @@ def box_cox_power(values: FloatArray) -> float:
 
 def _each(values: FloatArray) -> FloatArray:
     return values[:, np.newaxis, np.newaxis]
+
+
+def _above_zero(scale: FloatArray) -> FloatArray:
+    """Changes may all be equal where the values are not."""
+    return np.where(scale > 0, scale, 1.0)
 
 
 def _held(scaled: FloatArray) -> FloatArray:

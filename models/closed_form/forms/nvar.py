@@ -32,6 +32,7 @@ class NVAR(
     label="next-generation reservoir",
     source="Gauthier et al. (2021), eqs. 5 to 10",
     rank=12,
+    searched=True,
 ):
     """The next-generation reservoir: ridge regression on monomials of values at some delays.
 

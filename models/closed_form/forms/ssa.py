@@ -27,6 +27,7 @@ class SSA(
     name="ssa",
     label="singular spectrum analysis",
     source="Golyandina, Nekrutkin & Zhigljavsky (2001), chapter 2",
+    searched=True,
     rank=14,
 ):
     """Singular spectrum analysis: the recurrence of the subspace that holds most of the windows.

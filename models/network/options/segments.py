@@ -34,8 +34,9 @@ if TYPE_CHECKING:
 WAVE_SHARES = (1 / 64, 1 / 32, 1 / 16)
 SEASON_SHARES = (1 / 4, 1 / 2, 1.0)
 POWERS_OF_TWO = (2, 4, 8, 16)
-# A segment takes at most this share of the training span.
-LARGEST_SHARE = 1 / 16
+# A segment takes at most this share of the training span: of a wave, whose many segments show its
+# direction, less than of seasons.
+LARGEST_SHARE, LARGEST_SHARE_OF_SEASONS = 1 / 16, 1 / 4
 
 
 def suited_segments(series: SeriesProperties) -> Choices:
@@ -48,6 +49,7 @@ def suited_segments(series: SeriesProperties) -> Choices:
         steps = set(POWERS_OF_TWO)
     else:
         shares = WAVE_SHARES if series.is_wave else SEASON_SHARES
+        most = most if series.is_wave else series.train_steps * LARGEST_SHARE_OF_SEASONS
         steps = {round(series.period * share) for share in shares}
     return Choices((1, *sorted(length for length in steps if 1 < length <= most)))
 
