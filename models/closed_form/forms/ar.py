@@ -4,12 +4,11 @@ from models.closed_form.closed_form import LaggedRidge, half_of_span
 from models.methods import Choices, Whole, setting
 from models.methods.series_properties import SeriesProperties
 
-
 ORDERS = Choices((16, 32, 64, 128, 256))
 
 
 def suited_orders(series: SeriesProperties) -> Choices:
-    """Choices of `ar_order` to try on a series: one to three of its seasons beside the usual ones."""
+    """Choices of `ar_order` to try on a series: one to three of its seasons, and the usual ones."""
     seasons = () if series.is_wave else series.periods
     of_seasons = {round(n * season) for season in seasons for n in (1, 2, 3)}
     return Choices(tuple(sorted({*ORDERS.values, *of_seasons})))
