@@ -47,6 +47,9 @@ LATER: dict[str, Any] = {
     "kernel_linear_weight": 1.0,
     "kernel_odd": False,
     "kernel_points": 100,
+    "season_steps": 1,
+    "trend": "none",
+    "smoothing_steps": 6,
 }
 STRATEGY: dict[str, Any] = {
     "rollout_steps": 1,
