@@ -50,6 +50,10 @@ LATER: dict[str, Any] = {
     "season_steps": 1,
     "trend": "none",
     "smoothing_steps": 6,
+    "profile_seasons": 1,
+    "profile_average": "mean",
+    "level_steps": 1,
+    "profile_drift": False,
 }
 STRATEGY: dict[str, Any] = {
     "rollout_steps": 1,

@@ -24,6 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "ssa": {"context_steps": 11},
     "kernel-ridge": {"kernel_points": 40},
     "smoothing": {"season_steps": 4, "smoothing_steps": 18, "trend": "damped"},
+    "seasonal-profile": {"season_steps": 4, "profile_seasons": 3, "profile_drift": True},
 }
 
 

@@ -55,9 +55,10 @@ NO_SIZES = {
     *("warm_up_steps", "fan_in", "delay_stride", "segment_steps", "context_level"),
     *("kernel_delays", "kernel_stride", "kernel_components", "kernel_function"),
     *("season_steps", "trend", "smoothing_steps"),
+    *("profile_seasons", "profile_average", "level_steps", "profile_drift"),
 }
 # They go over the span as often, and as fast, whatever their settings are.
-WITHOUT_SIZES = {"smoothing"}
+WITHOUT_SIZES = {"smoothing", "seasonal-profile"}
 GRU = candidate_of(SETTINGS)
 
 
