@@ -47,6 +47,13 @@ LATER: dict[str, Any] = {
     "kernel_linear_weight": 1.0,
     "kernel_odd": False,
     "kernel_points": 100,
+    "season_steps": 1,
+    "trend": "none",
+    "smoothing_steps": 6,
+    "profile_seasons": 1,
+    "profile_average": "mean",
+    "level_steps": 1,
+    "profile_drift": False,
 }
 STRATEGY: dict[str, Any] = {
     "rollout_steps": 1,

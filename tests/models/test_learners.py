@@ -18,6 +18,8 @@ CLOSED_FORMS: dict[str, dict[str, Any]] = {
     "nvar": {"units": 3, "delay_stride": 2, "degree": 2, "ridge": 1e-3, "context_steps": 5},
     "ssa": {"ssa_rank": 2},
     "kernel-ridge": {"ridge": 1e-3},
+    "smoothing": {"season_steps": 4, "smoothing_steps": 12, "trend": "damped"},
+    "seasonal-profile": {"season_steps": 4, "profile_seasons": 3, "profile_drift": True},
     "esn": {"units": 8, "fan_in": 2, "ridge": 1e-3, "spectral_radius": 0.5},
 }
 

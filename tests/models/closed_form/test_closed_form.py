@@ -96,6 +96,8 @@ def test_a_checkpoint_keeps_every_bit(make_candidate: Callable[..., FittedForm],
         ("ar", ("context_steps", "residual")),
         ("ssa", ("context_steps",)),
         ("kernel-ridge", ("kernel_delays", "kernel_stride", "kernel_components", "segment_steps")),
+        ("smoothing", ("season_steps", "smoothing_steps")),
+        ("seasonal-profile", ("season_steps", "profile_seasons", "level_steps")),
     ],
 )
 def test_the_level_does_not_split_cohorts_but_the_shape_does(

@@ -23,6 +23,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "ar": {"context_steps": 9},
     "ssa": {"context_steps": 11},
     "kernel-ridge": {"kernel_points": 40},
+    "smoothing": {"season_steps": 4, "smoothing_steps": 18, "trend": "damped"},
+    "seasonal-profile": {"season_steps": 4, "profile_seasons": 3, "profile_drift": True},
 }
 
 
@@ -132,7 +134,7 @@ WIDE: dict[str, dict[str, Any]] = {
 }
 
 
-@pytest.mark.parametrize("cell", SHAPES)
+@pytest.mark.parametrize("cell", WIDE)
 def test_threads_change_nothing(make_candidate: Callable[..., FittedForm], cell: str) -> None:
     """With matrices above the sizes at which two threads share the work of a factorisation."""
     candidate = fitted_form(make_candidate, cell, **WIDE[cell])

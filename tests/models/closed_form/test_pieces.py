@@ -17,6 +17,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "nvar": {"units": 3, "delay_stride": 2, "context_steps": 5, "degree": 2},
     "ar": {"context_steps": 9},
     "ssa": {"context_steps": 11},
+    "smoothing": {"season_steps": 3, "smoothing_steps": 12, "trend": "damped"},
+    "seasonal-profile": {"season_steps": 4, "profile_seasons": 3, "profile_drift": True},
 }
 FIXED: dict[str, Any] = {"ridge": 1e-3, "ssa_rank": 2, "bias_scaling": 0.2, "leak_rate": 0.6}
 

@@ -7,9 +7,9 @@ from optuna.trial import TrialState
 from search.storage.opening import open_storage
 from tests.search.cli.conftest import freerun, table_study_file
 
-CLOSED_FORMS = ("esn", "nvar", "ar", "ssa", "kernel-ridge")
+CLOSED_FORMS = ("esn", "nvar", "ar", "ssa", "kernel-ridge", "smoothing", "seasonal-profile")
 SPACE = """[space]
-cell = ["esn", "nvar", "ar", "ssa", "kernel-ridge", "gru"]
+cell = ["esn", "nvar", "ar", "ssa", "kernel-ridge", "smoothing", "seasonal-profile", "gru"]
 hidden_units = 8
 layers = 1
 head_layers = 0
@@ -28,6 +28,9 @@ ssa_window = [10, 30]
 kernel_delays = [3, 4]
 kernel_stride = [1, 3]
 kernel_points = [30, 100]
+season_steps = [1, 7]
+smoothing_steps = [20, 30]
+profile_seasons = [1, 3]
 """
 
 
@@ -35,7 +38,7 @@ def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) ->
     path = table_study_file(tmp_path)
     head = path.read_text().split("[space]")[0].replace("trials = 6", "trials = 60")
     path.write_text(
-        head.replace("[search]", "[search]\nsampler = 'random'\ncohort_members = 8") + SPACE
+        head.replace("[search]", "[search]\nsampler = 'random'\ncohort_members = 3") + SPACE
     )
     ended = freerun(tmp_path, "run", path, "--json")
     assert ended.code == 0, ended.err
@@ -51,7 +54,7 @@ def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) ->
     assert all(row.user_attrs["verdict"] for row in fitted)
     assert not [row for row in fitted if {"learning_rate", "training_steps"} & set(row.params)]
 
-    for cell in ("esn", "ssa", "kernel-ridge"):
+    for cell in ("esn", "ssa", "kernel-ridge", "smoothing", "seasonal-profile"):
         number = next(row.number for row in fitted if row.params["cell"] == cell)
         made = freerun(tmp_path, "export", "spots", "--trial", number, "-o", cell)
         assert made.code == 0, made.err
