@@ -26,7 +26,7 @@ from pydantic import (
 )
 
 import search
-from models.diagnostics.scores import Averaging, averaged
+from models.diagnostics.scores import Averaging, averaged, geometric_mean
 from search.plugins import plugin_versions
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
@@ -159,9 +159,6 @@ class CandidateRecord(Record):
     @property
     def geometric_mean(self) -> float:
         """The geometric mean over replicas."""
-        # It brings torch, which takes seconds, and which most readers of records don't need.
-        from models.diagnostics.scores import geometric_mean
-
         return geometric_mean(self.replica_scores)
 
     @property

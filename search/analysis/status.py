@@ -30,7 +30,7 @@ class StudyStatus:
         self._first_start: datetime | None = None
 
     def summary(self) -> dict[str, Any]:
-        """Plain JSON values: counts, budget, rate, best, verdicts, workers, leases, failures."""
+        """Plain JSON values: counts, budget, rate, best, winner, verdicts, workers, failures."""
         finished, _ = self._study.news()
         for trial in finished:
             self._take(trial)
@@ -58,6 +58,7 @@ class StudyStatus:
             },
             "trials_per_minute": round(self._rate(datetime.now()), 2),
             "best": best_summary(study),
+            "winner": winner_summary(study),
             "verdicts": dict(self._verdicts.most_common()),
             "workers": [
                 {
@@ -121,6 +122,8 @@ def status_lines(summary: Mapping[str, Any]) -> list[str]:
     lines.append(f"  rate      {summary['trials_per_minute']:.1f} trials/min")
     if best is not None:
         lines.append(f"  best      trial {best['trial']}, score {best['score']:.4g}")
+    if summary["winner"] is not None:
+        lines.append(f"  winner    {winner_line(summary['winner'])}")
     lines += _verdict_lines(summary["verdicts"])
     lines += [_worker_line(worker) for worker in summary["workers"]]
     leases = summary["leases"]
@@ -152,6 +155,31 @@ def best_summary(study: StudyReader) -> dict[str, Any] | None:
     if best is None:
         return None
     return {"trial": best.number, "score": best.value, "params": best.params}
+
+
+def winner_summary(study: StudyReader) -> dict[str, Any] | None:
+    """Who won the final: a trial, a baseline or an ensemble; None before the final is done.
+
+    purpose, score, verdict: of its test, or of its final as long as the test is not done.
+    """
+    winner = winner_of(study)
+    if winner is None:
+        return None
+    last = winner.last
+    return {
+        "name": winner.name,
+        "purpose": last.purpose,
+        "score": last.found.score,
+        "verdict": last.found.verdict,
+    }
+
+
+def winner_line(winner: Mapping[str, Any]) -> str:
+    """The same for people."""
+    return (
+        f"{winner['name']}, NMSE {winner['score']:.4g} in the {winner['purpose']}, "
+        f"verdict {winner['verdict']}"
+    )
 
 
 def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:

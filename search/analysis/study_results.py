@@ -168,7 +168,9 @@ def baselines_of(done: Sequence[Outcome]) -> dict[str, BaselineRecord]:
     if own:
         kept = {name: own[name] for name in sorted(own, key=_place)}
         return {
-            name: BaselineRecord(draw_scores=found.replica_scores, curve=found.curve)
+            name: BaselineRecord(
+                draw_scores=found.replica_scores, curve=found.curve, averaging=found.averaging
+            )
             for name, found in kept.items()
         }
     return dict(done[0].found.baselines) if done else {}

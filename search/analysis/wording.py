@@ -78,20 +78,34 @@ _SHARED_VARIANCE = (
     "In the search and the final, NMSE is over the variance of the rows for training and "
     "validation together"
 )
-# What a score is and what the final chooses by, in a report.
+# What a score is and what the final ranks by, in a report.
 SCORE_RULES: dict[Validation, str] = {
-    "end": "A score is the median NMSE over draws or trainings. The winner of the final is the "
-    "finalist with the least geometric mean: unlike the median, it counts the draws on which a "
-    "forecaster fails.",
+    "end": "A score is the median NMSE over draws or trainings. The final ranks by the geometric "
+    "mean: unlike the median, it counts the draws on which a forecaster fails.",
     "rolling": "A score is the mean NMSE over the replicas, each of which trains and runs freely "
     "at another place of the table, so that squared errors weigh as in a test over all of "
-    f"them. The winner of the final is the finalist with the least score. {_SHARED_VARIANCE}; "
+    f"them. The final ranks by the same score. {_SHARED_VARIANCE}; "
     f"{_TEST_RULE}",
     "blocks": "A score is the geometric mean of NMSE + 1e-8 over all free runs of the replicas, "
     "each of which leaves another block of rows out of its training and runs freely within it: one "
-    "bad start does not decide it. The winner of the final is the finalist with the least score. "
-    f"{_SHARED_VARIANCE}; {_TEST_RULE}",
+    f"bad start does not decide it. The final ranks by the same score. {_SHARED_VARIANCE}; "
+    f"{_TEST_RULE}",
 }
+
+
+def winner_rule(*, has_draws: bool) -> str:
+    """Who wins the final, see `search.contest`; has_draws: whether the series is generated."""
+    noise = "more than one standard error of the comparison in pairs"
+    if has_draws:
+        return (
+            f"The best trial wins where it beats the best baseline by {noise}; else that baseline "
+            "wins. An ensemble, which costs as much as its members together, has to beat the "
+            "winner so found in the same way."
+        )
+    return (
+        f"The best of the trials and the ensemble wins where it beats the best baseline by {noise};"
+        " else that baseline wins."
+    )
 
 
 def validation_of(task: Task) -> str:

@@ -25,6 +25,7 @@ from optuna_dashboard._serializer import serialize_study_detail
 
 from search.analysis.groups import grouped
 from search.analysis.importances import FEWEST_TRIALS, importances
+from search.analysis.status import winner_line, winner_summary
 from search.analysis.trials import Trial, best_first, verdict_counts
 from search.dashboard import layers
 from search.dashboard.layers import App, Body, Environ, Start
@@ -39,6 +40,8 @@ from search.study.study_file import read_stored_definition
 
 # Up to so many trials, the page draws a line of intermediate values for each of them.
 MOST_LINES = 300
+# Among the attributes of the study that the page lists.
+WINNER = "winner"
 # In larger studies, one figure draws the reports of the best trials.
 _MOST_REPORTS = 40
 
@@ -110,11 +113,13 @@ class _Pages:
     """The answers about one study, kept as long as they are true."""
 
     def __init__(self, study: StudyReader) -> None:
+        self._study = study
         self.created = study.created
         self._definition = read_stored_definition(study.definition)
         self.trials = StudyTrials(study, self._definition.full_space())
         self._figures: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._importances: tuple[int, list[dict[str, Any]]] = (-1, [])
+        self._winner: tuple[Mapping[int, str], str | None] = ({}, None)
         self._whole: tuple[tuple[int, bytes], bytes] = ((-1, b""), b"")
 
     def detail(
@@ -177,9 +182,19 @@ class _Pages:
             )
             self._figures = trials.version, figures
         plain["plotly_graph_objects"] += self._figures[1]
+        if (winner := self._shown_winner()) is not None:
+            plain["user_attrs"].append({"key": WINNER, "value": winner})
         best = [trial.number for trial in best_first(trials.rows.values())[:1]]
         head = b'"best_trials":[' + trials.texts(best, notes) + b"],"
         return head + json.dumps(plain, separators=(",", ":")).encode()[1:]
+
+    def _shown_winner(self) -> str | None:
+        """Who won the final, which need not be a trial; None before it is done."""
+        states = self._study.final_states()
+        if self._winner[0] != states:
+            found = winner_summary(self._study)
+            self._winner = states, None if found is None else winner_line(found)
+        return self._winner[1]
 
 
 def _notes(attributes: Mapping[str, Any]) -> dict[int, Mapping[str, Any]]:

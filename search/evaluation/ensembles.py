@@ -6,7 +6,7 @@ rows) is therefore scored with weights that were fitted without it.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from time import perf_counter
 
 import numpy as np
@@ -70,7 +70,7 @@ def best_ensemble(
             weights=weights_of_best,
         ),
         EnsembleCheckpoint(tuple(member.checkpoint for member in members), weights_of_best),
-        CandidateResult(results[best].replicas, results[best].scored_against, parameters, seconds),
+        replace(results[best], seconds=seconds),
     )
 
 
@@ -117,18 +117,19 @@ def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> lis
 def folds_of(views: Sequence[View]) -> NDArray[np.int64]:
     """The part of the validation to which each forecast value belongs, `[replica, start, time]`.
 
-    Of draws of their own, each is a part. Replicas of a table share its rows: there, the parts are
-    `ROW_FOLDS` stretches of rows, so that no row's truth has a say in its own forecast, from
-    whichever start point that is.
+    Of draws of their own, each is a part. Replicas of a table share its rows, also where they have
+    cuts of their own: there, the parts are `ROW_FOLDS` stretches of rows, so that no row's truth
+    has a say in its own forecast, from whichever start point that is.
     """
     first = views[0]
     starts, steps = len(first.starts), first.horizon_steps
-    if len(distinct_views(views)) > 1:
+    has_cuts = first.averaging != "median"
+    if not has_cuts and len(distinct_views(views)) > 1:
         draws = np.arange(len(views))[:, np.newaxis, np.newaxis]
         return np.broadcast_to(draws, (len(views), starts, steps)).astype(np.int64)
-    rows = np.array(first.starts)[:, np.newaxis] + np.arange(steps) - min(first.starts)
-    parts = np.int64(rows) * ROW_FOLDS // (int(rows.max()) + 1)
-    return np.broadcast_to(parts, (len(views), starts, steps))
+    own_starts = np.array([view.starts for view in views])
+    rows = own_starts[:, :, np.newaxis] + np.arange(steps) - own_starts.min()
+    return np.asarray(rows * ROW_FOLDS // (int(rows.max()) + 1), dtype=np.int64)
 
 
 def error_products(
@@ -181,4 +182,5 @@ def _result(
         scored_against=views[0].scored_against,
         parameters=parameters,
         seconds=seconds,
+        averaging=views[0].averaging,
     )

@@ -9,7 +9,7 @@ from models.ensemble import Ensemble
 from search.analysis.score_table import OPPONENT, by_score, pairs
 from search.analysis.study_results import StudyResults, Winner, baselines_of
 from search.analysis.wording import beaten, counted, short_baseline_name, shown_score
-from search.contest import baseline_of, is_baseline
+from search.contest import baseline_of, is_trial
 from search.records import BaselineRecord, FinalRecord
 from search.storage.records import Counts
 from search.study.definition import StudyDefinition
@@ -57,21 +57,22 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
     scored = test or final
     kind = "fresh draw" if definition.series.is_generated else "training"
     trainings = counted(len(final.replica_scores), kind)
-    searched = sum(not is_baseline(own.subject) for own in results.finals)
+    others = sum(is_trial(o.subject) for o in results.finals) - is_trial(winner.subject)
+    beside = "other trial" if is_trial(winner.subject) else "trial"
     sentences = [
         _standing_sentence(winner),
         f"The winner is {winner.name}: {candidate.description()}.",
         f"In the final, on {trainings}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
-        f"{_chosen_by(final)}, beside {counted(searched, 'searched finalist')}.",
+        f"{_chosen_by(final)}, beside {counted(others, beside)}.",
     ]
     if test is None:
         sentences.append("The test has not been done yet, so this score may flatter the winner.")
     else:
         sentences.append(_test_sentence(test, definition))
-    beside = baselines_of(results.finals if test is None else results.tests)
-    others = {n: b for n, b in beside.items() if n != baseline_of(winner.subject)}
-    sentences += [_comparison(scored, name, others[name]) for name in _opponents(others)]
+    baselines = baselines_of(results.finals if test is None else results.tests)
+    rivals = {n: b for n, b in baselines.items() if n != baseline_of(winner.subject)}
+    sentences += [_comparison(scored, name, rivals[name]) for name in _opponents(rivals)]
     if not isinstance(candidate, Ensemble):
         sentences += _limit_sentences(scored, candidate, definition)
     if scored.scored_against == "observations":

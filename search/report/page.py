@@ -26,6 +26,7 @@ from search.analysis.wording import (
     shown_properties,
     shown_score,
     shown_scores,
+    winner_rule,
 )
 from search.contest import baseline_of, is_baseline
 from search.files import template, write_file
@@ -85,6 +86,7 @@ class StudyReport:
     answer: Answer
     rollout: Plot | Picture | None
     score_rule: str
+    winner_rule: str
     scale: str
     groups: Sequence[ScoreGroup]
     errors: Plot | None
@@ -138,6 +140,7 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         answer=study_answer(results, baselines),
         rollout=figures.rollout_plot(results),
         score_rule=SCORE_RULES[results.definition.task.validation],
+        winner_rule=winner_rule(has_draws=results.definition.series.is_generated),
         scale=scale_of(results.definition.task.score_against),
         groups=_groups(results, baselines),
         errors=figures.error_plot(results, baselines),

@@ -13,6 +13,7 @@ from typing import Any
 from pydantic import Field
 
 from models.candidate import Candidate
+from search.errors import UsageError
 from search.evaluation.diagnostics import (
     OneStep,
     Sensitivity,
@@ -28,7 +29,7 @@ from search.running.final import CompleteTrial, Train
 from search.study.definition import StudyDefinition
 from search.study.presets import BASELINE_NAME
 from search.study.presets import BY_NAME as PRESETS
-from search.study.space import PRESET
+from search.study.space import PRESET, Space
 from search.study.space.ablation import without_each
 from search.study.task_data import TaskData
 
@@ -85,8 +86,9 @@ class ExplainingJobs:
         space = definition.full_space()
         best: dict[str, CompleteTrial] = {}
         for trial in trials:
-            if PRESET in trial.params:
-                best.setdefault(str(trial.params[PRESET]), trial)
+            preset = str(trial.params.get(PRESET))
+            if PRESET in trial.params and preset not in best and _is_candidate(space, trial):
+                best[preset] = trial
         yield DIAGNOSIS, [trial.trial_id for trial in best.values()]
         if BASELINE_NAME in best and definition.series.source == "sine":
             yield REPLAY, [best[BASELINE_NAME].trial_id]
@@ -120,6 +122,15 @@ class ExplainingJobs:
         if purpose == REPLAY:
             return _replay(candidate, definition, train)
         return _diagnosis(candidate, definition, data, train)
+
+
+def _is_candidate(space: Space, trial: CompleteTrial) -> bool:
+    """Whether a trial is of this space: another program may have added one that is not."""
+    try:
+        space.resolve(trial.params)
+    except UsageError:
+        return False
+    return True
 
 
 def _diagnosis(

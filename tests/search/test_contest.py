@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from models.diagnostics.scores import Averaging
 from search.contest import (
     LEAST_T,
     MOST_MEMBERS,
@@ -23,7 +24,7 @@ SSA, MEAN = baseline_subject("ssa"), baseline_subject("mean")
 ENSEMBLE = ensemble_subject([1, SSA])
 
 
-def final(*units: list[float]) -> FinalRecord:
+def final(*units: list[float], averaging: Averaging = "median") -> FinalRecord:
     """A record with these errors by replica and unit."""
     nothing = np.zeros(2)
     return FinalRecord(
@@ -40,10 +41,12 @@ def final(*units: list[float]) -> FinalRecord:
         seconds=0.0,
         example=Example(0, 1, nothing, nothing, nothing),
         unit_errors=tuple(map(tuple, units)),
+        averaging=averaging,
     )
 
 
 def noisy(level: float, seed: int, spread: float = 0.3, draws: int = 16) -> FinalRecord:
+    """Errors around a level, by draw, or by training on a table, and by unit."""
     errors = level * np.exp(spread * np.random.default_rng(seed).normal(size=(draws, 8)))
     return final(*errors.tolist())
 
@@ -60,6 +63,17 @@ def test_the_least_geometric_mean_is_first_and_of_equals_the_older_trial() -> No
     assert ranked(finals) == [7, 4, 9, SSA, ENSEMBLE]
 
 
+def test_with_cuts_the_least_score_is_first() -> None:
+    # The geometric means are 0.1 and 0.2, the means 0.505 and 0.2.
+    uneven, even = [0.01, 1.0], [0.2, 0.2]
+    for averaging, first in (("median", 1), ("mean", 2)):
+        finals: dict[Subject, FinalRecord] = {
+            1: final(*([own] for own in uneven), averaging=averaging),
+            2: final(*([own] for own in even), averaging=averaging),
+        }
+        assert ranked(finals)[0] == first
+
+
 def test_a_trial_that_is_far_better_wins_and_one_within_the_noise_does_not() -> None:
     better: dict[Subject, FinalRecord] = {1: noisy(0.1, 0), SSA: noisy(0.5, 1)}
     assert winner_among(better, has_draws=True) == 1
@@ -69,10 +83,47 @@ def test_a_trial_that_is_far_better_wins_and_one_within_the_noise_does_not() -> 
     assert winner_among({}, has_draws=True) is None
 
 
-def test_an_ensemble_has_to_beat_the_winner_by_more_than_the_noise() -> None:
+def test_a_difference_below_its_standard_error_is_noise() -> None:
+    # Over 16 draws, the mean of a difference is `shift` and its standard error 1.
+    spread = np.array([-1.0, 1.0] * 8)
+    spread *= 4.0 / spread.std(ddof=1)
+    for shift, is_better in ((0.9, False), (1.1, True)):
+        one = final(*([float(own)] for own in np.exp(spread - shift)))
+        other = final(*[[1.0]] * 16)
+        found = compared(one, other, has_draws=True)
+        assert found.t == pytest.approx(-shift)
+        assert found.is_better == is_better
+        assert winner_among({1: one, SSA: other}, has_draws=True) == (1 if is_better else SSA)
+
+
+def test_on_draws_an_ensemble_has_to_beat_the_winner_by_more_than_the_noise() -> None:
     finals: dict[Subject, FinalRecord] = {1: noisy(0.1, 0), SSA: noisy(0.5, 1)}
     assert winner_among({**finals, ENSEMBLE: noisy(0.02, 2)}, has_draws=True) == ENSEMBLE
-    assert winner_among({**finals, ENSEMBLE: noisy(0.0999, 2, 2.0)}, has_draws=True) == 1
+    assert winner_among({**finals, ENSEMBLE: within_noise_of_a_tenth()}, has_draws=True) == 1
+
+
+def test_on_a_table_an_ensemble_that_is_first_has_to_beat_the_best_baseline_alone() -> None:
+    finals: dict[Subject, FinalRecord] = {1: noisy(0.1, 0), SSA: noisy(0.5, 1)}
+    with_ensemble = {**finals, ENSEMBLE: within_noise_of_a_tenth()}
+    assert ranked(with_ensemble)[0] == ENSEMBLE
+    assert not compared(with_ensemble[ENSEMBLE], finals[1], has_draws=False).is_better
+    assert winner_among(with_ensemble, has_draws=False) == ENSEMBLE
+    assert winner_among({**finals, ENSEMBLE: noisy(0.2, 2)}, has_draws=False) == 1
+
+
+def test_on_a_table_an_ensemble_within_the_noise_of_a_baseline_loses_to_it() -> None:
+    finals: dict[Subject, FinalRecord] = {
+        1: noisy(0.9, 0),
+        SSA: noisy(0.1, 0),
+        ENSEMBLE: within_noise_of_a_tenth(),
+    }
+    assert ranked(finals)[0] == ENSEMBLE
+    assert winner_among(finals, has_draws=False) == SSA
+
+
+def within_noise_of_a_tenth() -> FinalRecord:
+    """Better than `noisy(0.1, 0)` by 1 %, and by far more or less on each part of it."""
+    return final(*(0.99 * np.array(noisy(0.1, 0).unit_errors)[::-1, ::-1]).tolist())
 
 
 def test_pairs_see_a_small_difference_that_means_do_not() -> None:
@@ -101,6 +152,18 @@ def test_replicas_of_a_table_are_no_independent_pairs() -> None:
     few = compared(final(one), final(other), has_draws=False)
     many = compared(final(*[one] * 16), final(other), has_draws=False)
     assert many.t == pytest.approx(few.t)
+
+
+def test_with_cuts_the_units_of_all_replicas_are_pairs() -> None:
+    generator = np.random.default_rng(5)
+    units = 0.8 * np.exp(generator.normal(size=(6, 8)))
+    own, level = units.tolist(), [[1.0] * 8] * 6
+    with_cuts = compared(
+        final(*own, averaging="mean"), final(*level, averaging="mean"), has_draws=False
+    )
+    in_one = compared(final(units.ravel().tolist()), final([1.0] * 48), has_draws=False)
+    assert with_cuts.t == pytest.approx(in_one.t)
+    assert with_cuts.t != pytest.approx(compared(final(*own), final(*level), has_draws=False).t)
 
 
 def test_neighbours_that_share_their_noise_count_less() -> None:

@@ -27,6 +27,7 @@ def test_a_running_study_shows_rate_workers_leases_and_failures(invent: Invent) 
     assert 0 < found["trials_per_minute"] <= 180
     assert found["leases"] == {"trials": 1, "final_jobs": 0, "seconds": 60.0}
     assert found["failures"] == [{"message": "it broke", "trials": 1}]
+    assert found["winner"] is None
     (worker,) = found["workers"]
     assert worker["trials"] == 1
     text = "\n".join(status_lines(found))
@@ -64,7 +65,10 @@ def test_a_finished_study_shows_its_final_and_no_worker(
     assert found["final"] == {"done": 3}
     assert found["workers"] == []
     assert found["leases"]["trials"] == 0
-    assert "final     3 done" in "\n".join(status_lines(found))
+    assert (found["winner"]["name"], found["winner"]["purpose"]) == ("trial 4", "test")
+    text = "\n".join(status_lines(found))
+    assert "final     3 done" in text
+    assert "winner    trial 4, NMSE 0.06" in text
 
 
 def test_it_needs_no_torch() -> None:

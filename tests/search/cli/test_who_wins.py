@@ -1,4 +1,4 @@
-"""Who wins on a table: a baseline or a trial; what is said of it, exported and run."""
+"""Who wins on a table: a baseline, a trial or an ensemble; what is said of it, exported and run."""
 
 from __future__ import annotations
 
@@ -9,6 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from models.ensemble import Ensemble
+from search.analysis.study_results import outcomes
+from search.contest import is_ensemble, is_trial
+from search.export import read_export
+from search.storage.opening import open_storage
 from tests.search.cli.conftest import Finished, freerun, refused
 
 ANGLES = 2 * np.pi * np.arange(12) / 12
@@ -34,6 +39,18 @@ finalists = 3
 final_replicas = 2
 [space]
 """
+# What continues Henon's map, as far as noise in its input allows.
+HENON = """cell = "nvar"
+nvar_delays = 2
+delay_stride = 1
+degree = 2
+time_reversal = false
+offset = true
+residual = false
+regularisation = "given"
+ridge = 1e-9
+context_level = "none"
+"""
 # Networks that have hardly been trained.
 POOR = """cell = "rnn"
 hidden_units = 4
@@ -57,6 +74,9 @@ def values_of(winner: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     for _ in range(steps - 1):
         values.append(1 - 1.4 * values[-1] ** 2 + 0.3 * before)
         before = values[-2]
+    if winner == "ensemble":
+        # After half of 20 steps the map is lost, where the mean errs by half as much.
+        return np.array(values) + 0.003 * generator.normal(size=steps)
     return np.array(values)
 
 
@@ -65,10 +85,10 @@ def done(ended: Finished) -> Finished:
     return ended
 
 
-def run_study(folder: Path, winner: str, space: str) -> dict[str, Any]:
+def run_study(folder: Path, winner: str, space: str, study: str = STUDY) -> dict[str, Any]:
     rows = [f"{step},{value:.12g}" for step, value in enumerate(values_of(winner))]
     (folder / "who.csv").write_text("step,value\n" + "\n".join(rows) + "\n")
-    (folder / "who.toml").write_text(STUDY + space)
+    (folder / "who.toml").write_text(study + space)
     return done(freerun(folder, "run", "who.toml", "--workers", 1, "-o", "out", "--json")).json
 
 
@@ -112,13 +132,47 @@ def test_a_baseline_that_no_candidate_beats_wins_and_is_exported(tmp_path: Path)
 
 
 def test_a_trial_that_beats_every_baseline_wins(tmp_path: Path) -> None:
-    space = 'cell = "nvar"\nnvar_delays = 2\ndelay_stride = 1\ndegree = 2\n'
-    space += "time_reversal = false\noffset = true\nresidual = false\n"
-    space += 'regularisation = "given"\nridge = 1e-12\ncontext_level = "none"\n'
-    found = run_study(tmp_path, "trial", space)
+    found = run_study(tmp_path, "trial", HENON)
     winner = found["winner"]
     assert not winner["is_baseline"]
     assert winner["beats_baselines"]["final"] is True
     assert np.isfinite(proved_and_run(tmp_path, "out/export")).all()
     shown = done(freerun(tmp_path, "run", "who", "--workers", 1, "-o", "out")).out
     assert f"the winner, {winner['name']}, beats every baseline" in shown
+
+
+def test_an_ensemble_that_is_better_than_each_of_its_members_wins(tmp_path: Path) -> None:
+    study = STUDY.replace("horizon_steps = 12", "horizon_steps = 20")
+    study = study.replace("start_points = 12", "start_points = 32")
+    found = run_study(tmp_path, "ensemble", HENON, study)
+    with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}", create=False) as storage:
+        done_finals = outcomes(storage.study("who").final_jobs(), "final")
+    scores = {own.subject: own.found.deciding_score for own in done_finals}
+    (ensemble,) = filter(is_ensemble, scores)
+    trial = next(filter(is_trial, scores))
+    assert min(scores, key=scores.__getitem__) == ensemble
+    assert scores[ensemble] < 0.9 * min(scores[trial], scores["baseline mean"])
+
+    winner = found["winner"]
+    assert (winner["name"], winner["is_baseline"]) == ("the ensemble", False)
+    assert winner["beats_baselines"]["final"] is True
+    assert winner["best_baseline"]["final"] == "mean"
+    assert found["final"]["trial"] is None
+    assert found["final"]["score"] == scores[ensemble]
+    manifest = json.loads((tmp_path / "out/export/manifest.json").read_text())
+    assert (manifest["subject"], manifest["trial"]) == ("ensemble", None)
+    candidate = read_export(tmp_path / "out/export").candidate
+    assert isinstance(candidate, Ensemble)
+    assert candidate.weights is not None
+    by_name = dict(zip(candidate.names, candidate.weights, strict=True))
+    assert {name for name, weight in by_name.items() if weight > 0.2} >= {"mean"}
+    assert max(weight for name, weight in by_name.items() if name.startswith("trial ")) > 0.2
+    forecast = proved_and_run(tmp_path, "out/export")
+    assert len(forecast) == 24
+    assert np.isfinite(forecast).all()
+    # What is lost after a while is drawn to the mean: its swings become small beside the map's.
+    assert 0 < np.std(forecast[12:]) < np.std(values_of("ensemble"))
+    shown = done(freerun(tmp_path, "status", "who", "--json")).json
+    assert shown["winner"]["name"] == "the ensemble"
+    report = (tmp_path / "out/report.html").read_text()
+    assert "The ensemble beats every baseline" in report

@@ -79,7 +79,24 @@ def test_a_study_is_what_optuna_dashboard_sends(
     ours["plotly_graph_objects"] = [
         g for g in ours["plotly_graph_objects"] if not g["id"].startswith("freerun-")
     ]
+    assert ours.pop("user_attrs")[:-1] == theirs.pop("user_attrs")
     assert ours == theirs
+
+
+def winner_on_page(client: Client, study: Invented) -> str | None:
+    attributes = client.get(f"/api/studies/{study.store.study_id}").json["user_attrs"]
+    return next((a["value"] for a in attributes if a["key"] == study_pages.WINNER), None)
+
+
+def test_the_page_names_the_winner_and_its_last_score(invent: Invent, storage: Storage) -> None:
+    study = invent(("complete", 0.3), ("complete", 0.2))
+    ours, _ = both(storage)
+    assert winner_on_page(ours, study) is None
+    study.add_final("final", {0: 0.1, 1: 0.4})
+    assert str(winner_on_page(ours, study)).startswith("trial 0, NMSE 0.0")
+    assert "in the final, verdict tracks" in str(winner_on_page(ours, study))
+    study.add_final("test", {0: 2.0})
+    assert "in the test, verdict off" in str(winner_on_page(ours, study))
 
 
 def plain(value: Any) -> Any:

@@ -12,7 +12,8 @@ import torch
 from optuna.samplers import RandomSampler
 
 from models.candidate import candidate_of
-from models.checkpoint import load
+from models.checkpoint import Checkpoint, load
+from models.ensemble import Ensemble
 from search.errors import ExportError, UnknownTrialError, UsageError
 from search.evaluation import initialisation_seed
 from search.export import Export, export_study, read_export, write_export
@@ -65,6 +66,7 @@ def test_any_candidate_comes_back_with_the_same_seed(sine_export: Export, tmp_pa
         export = replace(sine_export, candidate=candidate, params=params, weights=None)
         write_export(export, tmp_path / "out")
         read = read_export(tmp_path / "out").candidate
+        assert not isinstance(read, Ensemble)
         assert initialisation_seed(1, "final", read, 0, 0) == initialisation_seed(
             1, "final", candidate, 0, 0
         )
@@ -75,7 +77,7 @@ def test_a_generated_series_exports_the_networks_of_the_final(
 ) -> None:
     export = export_study(finished.store, tmp_path / "out")
     assert (export.weights_purpose, export.table) == ("final", None)
-    assert export.checkpoint is not None
+    assert isinstance(export.checkpoint, Checkpoint)
     assert len(export.checkpoint.weights) == 3
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
         set(ALL_FILES) - {"data"}
@@ -230,7 +232,9 @@ def test_a_newer_format_is_refused_with_the_remedy(table_export: Export, tmp_pat
 
 
 def test_networks_of_another_candidate_are_refused(table_export: Export, tmp_path: Path) -> None:
-    candidate = candidate_of(table_export.candidate.values() | {"layers": 3})
+    trained = table_export.candidate
+    assert not isinstance(trained, Ensemble)
+    candidate = candidate_of(trained.values() | {"layers": 3})
     write_export(replace(table_export, candidate=candidate), tmp_path / "out")
     with pytest.raises(ExportError, match="must be of"):
         read_export(tmp_path / "out")

@@ -23,11 +23,18 @@ def table(rows: int = 100, scale: float = 1.0, columns: tuple[str, ...] = ("spot
 def with_members(export: Export, members: list[int], **changes: torch.Tensor) -> Export:
     """The export with some of its networks only."""
     whole = export.checkpoint
-    assert whole is not None
+    assert isinstance(whole, Checkpoint)
     parts = {"weights": whole.weights, "shift": whole.shift, "scale": whole.scale} | changes
     kept = {name: part[members] for name, part in parts.items()}
     fewer = Checkpoint(whole.architecture, whole.channels, **kept)
     return replace(export, weights=checkpoint.save(fewer))
+
+
+def context_of(export: Export) -> int:
+    """How many values its candidate reads before a free run."""
+    whole = export.checkpoint
+    assert whole is not None
+    return whole.context_steps
 
 
 def test_a_forecast_continues_the_times_and_the_columns_of_the_table(sine_export: Export) -> None:
@@ -45,7 +52,7 @@ def test_a_longer_forecast_begins_with_the_shorter_one(sine_export: Export) -> N
 
 
 def test_only_the_last_rows_of_the_table_count(sine_export: Export) -> None:
-    context = sine_export.candidate.architecture.context_steps
+    context = context_of(sine_export)
     whole = table()
     last = Table("year", whole.times[-context:], whole.columns, whole.values[-context:])
     np.testing.assert_array_equal(
@@ -80,7 +87,7 @@ def test_a_horizon_below_one_is_refused(sine_export: Export, horizon: int) -> No
 
 
 def test_a_table_too_short_to_warm_up_on_is_refused(sine_export: Export) -> None:
-    context = sine_export.candidate.architecture.context_steps
+    context = context_of(sine_export)
     forecast(sine_export, table(context), 1)
     with pytest.raises(SeriesError, match=f"at least {context} rows.*but has {context - 1}"):
         forecast(sine_export, table(context - 1), 1)

@@ -1,13 +1,20 @@
-"""The final asks the database for no more than it needs."""
+"""The final takes the best candidates of the study, and asks the database for what it needs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import optuna
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from search.contest import is_trial
+from search.errors import UsageError
 from search.records import Origin
-from search.running.final import Final
+from search.running.final import Final, finalists
 from search.running.worker import Worker
+from search.storage.opening import open_storage
 from search.storage.study_store import StudyStore
 from search.study.task_data import TaskData
 from tests.search.stored import noted_statements
@@ -22,6 +29,48 @@ class Searcher(Worker):
 
     def final(self) -> None:
         pass
+
+
+@pytest.mark.parametrize("foreign", [{"rate": 0.1}, {"cell": "lru"}], ids=["unknown", "incomplete"])
+def test_trials_of_another_program_are_left_aside(
+    sqlite_url: str,
+    create: Callable[[str], StudyStore],
+    worker_on: WorkerMaker,
+    definition: StudyDefinition,
+    foreign: dict[str, Any],
+) -> None:
+    store = create(sqlite_url)
+    worker_on(store, lambda: False, Searcher).run()
+    expected = finalists(store, definition)
+    assert 0 < len(expected) <= definition.search.finalists
+
+    with open_storage(sqlite_url, create=False) as storage:
+        added = optuna.load_study(study_name="tiny", storage=storage.optuna)
+        for value in (0.0, 1e-9, 1e-8):
+            added.add_trial(
+                optuna.create_trial(
+                    params=foreign,
+                    distributions={
+                        name: CategoricalDistribution(("rnn", "lru"))
+                        if isinstance(given, str)
+                        else FloatDistribution(0.0, 1.0)
+                        for name, given in foreign.items()
+                    },
+                    value=value,
+                )
+            )
+    best = store.best_trial()
+    assert best is not None
+    with pytest.raises(UsageError):
+        definition.full_space().resolve(best.params)
+    assert finalists(store, definition) == expected
+
+    worker_on(store, lambda: False).run()
+    jobs = store.final_jobs()
+    assert [
+        job.trial_id for job in jobs if job.purpose == "final" and is_trial(job.subject)
+    ] == expected
+    assert {job.state for job in jobs} == {"done"}
 
 
 def test_a_final_job_loads_one_trial_and_a_look_at_the_final_writes_nothing(

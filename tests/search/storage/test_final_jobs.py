@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from search.storage.leases import MAX_ATTEMPTS
-from search.storage.records import FinishedTrial
+from search.storage.records import FinishedTrial, Subject
 from search.storage.study_store import StudyStore
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ def test_planning_again_adds_only_what_is_new(study: StudyStore, trials: list[in
 def test_a_job_may_be_about_something_else_than_a_trial(
     study: StudyStore, worker: int, trials: list[int]
 ) -> None:
-    subjects = ["baseline ssa", trials[1], "ensemble 1", trials[0]]
+    subjects: list[Subject] = ["baseline ssa", trials[1], "ensemble 1", trials[0]]
     planned = study.plan_final_jobs("final", subjects)
     found = [(job.subject, job.trial_id) for job in planned]
     assert found == [

@@ -16,6 +16,7 @@ from search.analysis.study_results import StudyResults
 from search.plotting.artifacts import trial_artifacts
 from search.records import Record
 from search.report.page import Section, write_report
+from search.running.final import CompleteTrial
 from search.running.worker import Worker
 from search.storage.opening import open_storage
 from search.storage.studies import Storage
@@ -25,6 +26,7 @@ from search.student.jobs import DIAGNOSIS, REPLAY, Diagnosis, ExplainingJobs, Re
 from search.student.section import report_sections
 from search.student.sentences import what_the_cells_need, what_the_winner_needs
 from search.study.definition import StudyDefinition
+from search.study.space import PRESET
 from search.study.space.ablation import without_each
 from search.study.task_data import TaskData
 
@@ -269,3 +271,15 @@ def test_the_report_of_several_studies_has_the_section_once(
 
 def test_without_a_study_of_presets_there_is_no_section(finished: Invented) -> None:
     assert report_sections([StudyResults.read(finished.store)]) == []
+
+
+def test_a_trial_of_another_program_is_never_explained(noisy: StudyResults) -> None:
+    definition = noisy.definition
+    own = [CompleteTrial(trial.trial_id, trial.params) for trial in noisy.complete]
+    best = noisy.best_trial
+    assert best is not None
+    assert isinstance(best.subject, int)
+    foreign = [CompleteTrial(-1, {PRESET: name, "rate": 0.1}) for name in PRESETS]
+    expected = dict(ExplainingJobs().plan(definition, own, best.subject))
+    found = dict(ExplainingJobs().plan(definition, [*foreign, *own], best.subject))
+    assert found == expected
