@@ -16,8 +16,8 @@ from search.storage.opening import open_storage
 ROOT = Path(__file__).parents[1]
 # No study ends by it: its minutes do.
 MOST_TRIALS = 1_000_000
-# What the command says of a study that nothing can be said of, at most.
-MESSAGE_LETTERS = 400
+# What a table has room for of a message.
+MESSAGE_WORDS = 60
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ def winner_on_test(results: StudyResults) -> Tested | None:
     if winner is None or winner.tested is None:
         return None
     return Tested(
-        what=results.described(winner.trial),
+        what=f"{winner.name}: {results.candidate_of(winner.final).description()}",
         nmse=winner.tested.score,
         baselines={name: baseline.score for name, baseline in winner.tested.baselines.items()},
     )
@@ -107,6 +107,7 @@ def _toml(value: object) -> str:
 
 
 def _last_words(said: str) -> str:
-    """The message that a command ended with, without the lines of progress before it."""
-    lines = [line.strip() for line in said.splitlines() if line.strip()]
-    return lines[-1][:MESSAGE_LETTERS] if lines else "it said nothing"
+    """The message that a command ended with, in one line, without what it said of its progress."""
+    _, found, message = said.rpartition("freerun: error: ")
+    words = message.split() if found else said.split()[-MESSAGE_WORDS:]
+    return " ".join(words[:MESSAGE_WORDS]) or "it said nothing"

@@ -21,7 +21,7 @@ from models.candidate import Candidate
 from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.diagnostics.properties import properties_of
-from search.analysis.study_results import winner_of
+from search.analysis.study_results import StudyResults
 from search.cli.resuming import create_or_resume
 from search.errors import FreerunError, UsageError
 from search.evaluation import Cohort
@@ -149,11 +149,12 @@ def search(
         if any(codes):
             raise RuntimeError(f"workers must end with 0, but ended with {codes}")
         with open_storage(url, create=False) as storage:
-            winner = winner_of(storage.study(definition.name))
-    if winner is None:
+            results = StudyResults.read(storage.study(definition.name))
+            best = results.best_trial
+    if best is None:
         raise FreerunError("no trial completed, so there is no winner; give it more --minutes")
-    candidate = definition.full_space().resolve(winner.trial.params)
-    return Found(candidate, winner.final.found.score, monotonic() - began)
+    candidate = results.candidate(results.trial_of(best))
+    return Found(candidate, best.found.score, monotonic() - began)
 
 
 def trained(candidate: Candidate, definition: StudyDefinition, known: FloatArray) -> Checkpoint:

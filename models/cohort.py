@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from models.methods import MethodSet
 from models.network.architecture import Architecture
 from models.network.options.learning import Restarts
+from models.network.options.transforms import PowerTransform, lag_of
 from models.tensors import Tensor
 
 
@@ -33,6 +34,11 @@ class BaseCandidate(MethodSet):
     @abstractmethod
     def description(self) -> str:
         """The candidate in a few words."""
+
+    def family(self) -> Hashable:
+        """What candidates have in common that err alike: the core, its segments and its units."""
+        is_segmented = self.values().get("segment_steps", 1) != 1
+        return self.architecture.core.name, is_segmented, self.find(PowerTransform), lag_of(self)
 
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""

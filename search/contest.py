@@ -1,9 +1,12 @@
 """Who wins a final: the order of its subjects, and by how much one has to beat another.
 
 The rule, see docs/decisions/0019: the best searched candidate wins where it beats the best baseline
-by more than the noise of the comparison; else the best baseline wins. On a table, an ensemble is a
-candidate like any other. On draws of a generated series, where many draws tell well what is better,
-it has to beat the winner so found in the same way, since it costs as much as all its members.
+by more than the noise of the comparison; else the best baseline wins. On draws of a generated
+series, an ensemble has to beat the winner so found in the same way, since it costs as much as all
+its members. On a table the burden is the other way: the best of many candidates on the same few
+rows is flattered by that choice, and the ensemble, scored on rows that its weights have not seen,
+is not. So the ensemble takes the place of the best candidate unless that beats it by more than the
+noise.
 """
 
 import hashlib
@@ -22,7 +25,7 @@ _BASELINE, _ENSEMBLE = "baseline ", "ensemble "
 # A mean difference counts that is so many of its standard errors from zero.
 LEAST_T = 1.0
 # An ensemble has at most so many members, none with more than so many times the least error.
-MOST_MEMBERS = 6
+MOST_MEMBERS = 8
 MOST_RATIO = 4.0
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
@@ -133,7 +136,6 @@ def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> S
     order = ranked(finals)
     trial = next(filter(is_trial, order), None)
     ensemble = next(filter(is_ensemble, order), None)
-    first = trial if has_draws else next((own for own in order if not is_baseline(own)), None)
 
     def beats(one: Subject | None, other: Subject | None) -> bool:
         if one is None or other is None:
@@ -141,7 +143,9 @@ def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> S
         found = compared(finals[one], finals[other], has_draws=has_draws)
         return order.index(one) < order.index(other) and found.is_better
 
-    baseline = best_baseline(finals)
+    first, baseline = trial, best_baseline(finals)
+    if not has_draws and ensemble is not None and not beats(trial, ensemble):
+        first = ensemble
     winner = first if beats(first, baseline) else baseline
     return ensemble if ensemble is not None and beats(ensemble, winner) else winner
 

@@ -1,6 +1,6 @@
 """What every baseline provides: the closed form that it is, with settings that follow the span."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import numpy as np
@@ -25,10 +25,13 @@ class Baseline(Method):
     short_label: ClassVar[str]
 
     @classmethod
-    def settings_for(cls, training: FloatArray) -> Mapping[str, Scalar]:
+    def settings_for(
+        cls, training: FloatArray, periods: Sequence[float] = ()
+    ) -> Mapping[str, Scalar]:
         """The settings of the candidate for a training span `[time, channel]` of finite values.
 
-        The candidate may need a longer span than this one; then there is no such baseline.
+        periods: of its seasons, as far as they are known. The candidate may need a longer span than
+        this one; then there is no such baseline.
         """
         raise NotImplementedError
 

@@ -1,6 +1,6 @@
 """Baselines that are linear recurrences: their order, ridge or rank is chosen on the span's end."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from models.baselines.baseline import Baseline, FloatArray
 from models.closed_form.forms.ar_by_order import ORDERS
@@ -22,7 +22,9 @@ class Autoregression(
     short_label = "AR"
 
     @classmethod
-    def settings_for(cls, training: FloatArray) -> Mapping[str, Scalar]:
+    def settings_for(
+        cls, training: FloatArray, periods: Sequence[float] = ()
+    ) -> Mapping[str, Scalar]:
         fitted = int(FITTED_SHARE * len(training))
         # Else noise is fitted exactly.
         orders = [order for order in ORDERS if fitted > 2 * order]
@@ -44,7 +46,9 @@ class RidgeAR(
     short_label = "ridge AR"
 
     @classmethod
-    def settings_for(cls, training: FloatArray) -> Mapping[str, Scalar]:
+    def settings_for(
+        cls, training: FloatArray, periods: Sequence[float] = ()
+    ) -> Mapping[str, Scalar]:
         return {"cell": "ar", "ar_order": _context_steps(training), **_CHOSEN_BOTH_WAYS}
 
 
@@ -59,7 +63,9 @@ class SSA(
     short_label = "SSA"
 
     @classmethod
-    def settings_for(cls, training: FloatArray) -> Mapping[str, Scalar]:
+    def settings_for(
+        cls, training: FloatArray, periods: Sequence[float] = ()
+    ) -> Mapping[str, Scalar]:
         return {"cell": "ssa", "ssa_window": _context_steps(training), **_CHOSEN_BOTH_WAYS}
 
 

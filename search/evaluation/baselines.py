@@ -20,7 +20,11 @@ def baseline_candidates(data: TaskData) -> dict[str, Candidate]:
     """
     view = data.view("search", 0)
     training = view.longest
-    found = {name: candidate_of(own.settings_for(training)) for name, own in baselines().items()}
+    series = data.properties()
+    periods = () if series.is_wave else series.periods
+    found = {
+        name: candidate_of(own.settings_for(training, periods)) for name, own in baselines().items()
+    }
     return {
         name: own
         for name, own in found.items()

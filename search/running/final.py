@@ -1,6 +1,6 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
 
@@ -37,15 +37,20 @@ from search.study.task_data import TaskData, View
 Train = Callable[[Candidate, Sequence[View]], tuple[Checkpoint, CandidateResult]]
 
 
+# A family is in the final for its own sake where its score is at most so many times the best one.
+NEAR_BEST = 2.0
+
+
 class LostJob(FreerunError):
     """The worker was cut off for so long that another does its job by now."""
 
 
 class CompleteTrial(NamedTuple):
-    """A complete trial without its results."""
+    """A complete trial without its results; value: its score."""
 
     trial_id: int
     params: Mapping[str, Any]
+    value: float
 
 
 class FurtherJobs(Protocol):
@@ -245,26 +250,35 @@ def complete_trials(study: StudyReader) -> list[CompleteTrial]:
     """Return a study's complete trials, the best first, the older of equals."""
     trials = study.frozen_trials(attributes=False)
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
-    complete.sort(key=lambda trial: (trial.value, trial.number))
-    return [CompleteTrial(trial._trial_id, trial.params) for trial in complete]
+    scored = [(trial.value, trial.number, trial) for trial in complete if trial.value is not None]
+    scored.sort(key=lambda own: own[:2])
+    return [CompleteTrial(trial._trial_id, trial.params, value) for value, _, trial in scored]
 
 
 def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
-    """Return the ids of the best complete trials with distinct candidates, the best first.
+    """Return the ids of the best complete trials with distinct candidates.
 
-    A trial of another program that is no candidate of the space is left aside.
+    The best of each family comes first, as far as its score is near the best one: what differs errs
+    differently, so that their mean is better than any. The next best candidates follow. A trial of
+    another program that is no candidate of the space is left aside.
     """
     space = definition.full_space()
-    candidates: list[Candidate] = []
-    ids: list[int] = []
+    first: dict[Hashable, int] = {}
+    others: list[int] = []
+    candidates: set[Candidate] = set()
+    best: float | None = None
     for trial in complete_trials(study):
         try:
             candidate = space.resolve(trial.params)
         except UsageError:
             continue
-        if candidate not in candidates:
-            candidates.append(candidate)
-            ids.append(trial.trial_id)
-        if len(ids) == definition.search.finalists:
-            break
-    return ids
+        if candidate in candidates:
+            continue
+        candidates.add(candidate)
+        best = trial.value if best is None else best
+        is_near = trial.value <= NEAR_BEST * best
+        if is_near and candidate.family() not in first:
+            first[candidate.family()] = trial.trial_id
+        else:
+            others.append(trial.trial_id)
+    return [*first.values(), *others][: definition.search.finalists]

@@ -57,6 +57,7 @@ class SeasonalProfile(
     name="seasonal-profile",
     label="profile of the last seasons",
     rank=19,
+    searched=True,
 ):
     """The average of the last seasons again and again, with a level that fades and a drift.
 

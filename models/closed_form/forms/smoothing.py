@@ -61,6 +61,7 @@ class Smoothing(
     label="exponential smoothing",
     source="Holt (1957); Winters (1960); Gardner & McKenzie (1985); Hyndman et al. (2008)",
     rank=18,
+    searched=True,
 ):
     """Exponential smoothing: a level, a damped trend and a season that follow the forecast errors.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
 from models.methods import (
@@ -165,11 +165,42 @@ def complete_space(
     `train_steps` values, and the longest that fits is taken where none is left; parameters that no
     candidate could sample are left out. Raises SettingError where the named domains don't fit, or
     no default does, and where no candidate could sample a parameter that is searched only because
-    it is named.
+    it is named. A cell that is searched by default is left out where it does not fit.
     """
+    cell = _core_selector()
+    left_out: set[str] = set()
+    while True:
+        try:
+            return _completed(named, train_steps, series, left_out)
+        except SettingError as problem:
+            parameter = parameter_named(problem.key)
+            owners = {own.name for own in parameter.owners} if parameter else set()
+            domain = _default(cell, series)
+            assert isinstance(domain, Choices)
+            known = {str(name) for name in domain.values} - left_out
+            gone = owners & known
+            if cell.name in named or problem.key in named or not gone or gone == known:
+                raise
+            left_out |= gone
+
+
+def _core_selector() -> Parameter:
+    parameter = parameter_named("cell")
+    assert parameter is not None
+    return parameter
+
+
+def _completed(
+    named: Mapping[str, Domain],
+    train_steps: int,
+    series: SeriesProperties | None,
+    left_out: Collection[str],
+) -> dict[str, Domain]:
     space: dict[str, Domain] = {}
     for parameter in parameters():
         domain = named.get(parameter.name) or _default(parameter, series)
+        if parameter.name == "cell" and left_out and isinstance(domain, Choices):
+            domain = Choices(tuple(name for name in domain.values if name not in left_out))
         if domain is not None:
             space[parameter.name] = domain
     # What is left of the training span once each value is a change from one before it.

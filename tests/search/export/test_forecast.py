@@ -34,7 +34,7 @@ def context_of(export: Export) -> int:
     """How many values its candidate reads before a free run."""
     whole = export.checkpoint
     assert whole is not None
-    return whole.context_steps
+    return whole.shown_steps
 
 
 def test_a_forecast_continues_the_times_and_the_columns_of_the_table(sine_export: Export) -> None:

@@ -275,11 +275,11 @@ def test_without_a_study_of_presets_there_is_no_section(finished: Invented) -> N
 
 def test_a_trial_of_another_program_is_never_explained(noisy: StudyResults) -> None:
     definition = noisy.definition
-    own = [CompleteTrial(trial.trial_id, trial.params) for trial in noisy.complete]
+    own = [CompleteTrial(trial.trial_id, trial.params, 0.5) for trial in noisy.complete]
     best = noisy.best_trial
     assert best is not None
     assert isinstance(best.subject, int)
-    foreign = [CompleteTrial(-1, {PRESET: name, "rate": 0.1}) for name in PRESETS]
+    foreign = [CompleteTrial(-1, {PRESET: name, "rate": 0.1}, 0.5) for name in PRESETS]
     expected = dict(ExplainingJobs().plan(definition, own, best.subject))
     found = dict(ExplainingJobs().plan(definition, [*foreign, *own], best.subject))
     assert found == expected
