@@ -13,7 +13,7 @@ RMSE of classical methods relative to it:
 A study file names the table, the period and the task, and nothing else; a period of 1 is none. The
 spans follow from rows, period and horizon by one rule:
 
-- validation: a quarter of the rows, at most four horizons, and at least a horizon and three rows;
+- validation: a third of the rows, at most four horizons, and at least a horizon and three rows;
 - training: what is left before validation and test, at least two periods and a horizon;
 - `validation = "rolling"`: 4 replicas in the search, 16 in the final, or as many as there are
   different starts in the validation span, each with up to 4 free runs if there are that many.
@@ -45,7 +45,7 @@ from search.series import FloatArray
 from search.series.tables import read_table
 
 REPLICAS, MOST_FINAL_REPLICAS, MOST_START_POINTS = 4, 16, 4
-VALIDATION_SHARE, MOST_VALIDATION_HORIZONS = 4, 4
+VALIDATION_SHARE, MOST_VALIDATION_HORIZONS = 3, 4
 # Behind the best baseline by more than this share of its RMSE counts as behind.
 BEHIND = 0.05
 # How far the file's RMSE of seasonal naive may be from that of the rows, relative to it.
@@ -157,8 +157,8 @@ def spans(rows: int, period: int, horizon_steps: int) -> tuple[dict[str, object]
     Raises UsageError where too few rows are left for training.
     """
     least = horizon_steps + REPLICAS - 1
-    quarter = rows // VALIDATION_SHARE
-    validation = max(min(quarter, MOST_VALIDATION_HORIZONS * horizon_steps), least)
+    share = rows // VALIDATION_SHARE
+    validation = max(min(share, MOST_VALIDATION_HORIZONS * horizon_steps), least)
     training = rows - horizon_steps - validation
     if training < max(2 * period, horizon_steps):
         raise UsageError(
