@@ -286,8 +286,8 @@ def main(arguments: list[str]) -> None:
             rows.append(
                 measure(options.folder, name, known[name], options.minutes, options.workers)
             )
-            shown = rows[-1].what if rows[-1].winner is None else f"{rows[-1].winner:.3g}"
-            print(f"{name}: {shown}, {rows[-1].seconds:.0f} s", file=sys.stderr, flush=True)
+            # All of it at once: a run that is cut off has shown what it found.
+            print(json.dumps(asdict(rows[-1])), file=sys.stderr, flush=True)
     if options.json:
         plain = [
             {**asdict(row), "best_baseline": row.best_baseline, "is_behind": row.is_behind}
