@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from models.baselines.baseline import baselines
+from models.baselines.linear import CONTEXT_SHARE
 from models.candidate import Candidate, candidate_of
 from search.evaluation.cohort import Cohort
 from search.evaluation.results import CandidateResult
@@ -13,13 +14,17 @@ from search.study.task_data import TaskData, View
 
 
 def baseline_candidates(data: TaskData) -> dict[str, Candidate]:
-    """The baselines of a study by name, those that fit into its training span and before its runs.
+    """The baselines of a study by name, those that fit into each of its training spans.
 
     Their settings follow the training span of the search's first draw, and stay what they are in
-    the final and in the test, as those of any candidate do.
+    the final and in the test, as those of any candidate do. Where blocks are left out of a table,
+    they follow a part of it, so that they read no more than what is before the first block, and
+    can be fitted to the longest piece of any cut.
     """
-    view = data.view("search", 0)
-    training = view.longest
+    cuts = [*data.cuts("search"), *data.cuts("final")]
+    context_steps = min(cut.starts[0] for cut in cuts)
+    train_steps = min(max(map(len, cut.pieces)) for cut in cuts)
+    training = data.view("search", 0).longest[-min(train_steps, CONTEXT_SHARE * context_steps) :]
     series = data.properties()
     periods = () if series.is_wave else series.periods
     found = {
@@ -28,7 +33,7 @@ def baseline_candidates(data: TaskData) -> dict[str, Candidate]:
     return {
         name: own
         for name, own in found.items()
-        if own.least_steps <= len(training) and own.architecture.shown_steps <= view.starts[0]
+        if own.least_steps <= train_steps and own.architecture.shown_steps <= context_steps
     }
 
 

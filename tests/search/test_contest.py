@@ -66,8 +66,8 @@ def test_the_least_geometric_mean_is_first_and_of_equals_the_older_trial() -> No
 def test_with_cuts_the_least_score_is_first() -> None:
     # The geometric means are 0.1 and 0.2, the means 0.505 and 0.2.
     uneven, even = [0.01, 1.0], [0.2, 0.2]
-    firsts: dict[Averaging, Subject] = {"median": 1, "mean": 2}
-    for averaging, first in firsts.items():
+    rules: tuple[tuple[Averaging, int], ...] = (("median", 1), ("mean", 2))
+    for averaging, first in rules:
         finals: dict[Subject, FinalRecord] = {
             1: final(*([own] for own in uneven), averaging=averaging),
             2: final(*([own] for own in even), averaging=averaging),

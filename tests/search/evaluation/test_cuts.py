@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from models.baselines.baseline import baselines
 from models.candidate import candidate_of
 from search.evaluation import (
     CandidateResult,
@@ -103,6 +104,18 @@ def test_no_row_that_is_left_out_reaches_a_baseline(validation: Validation) -> N
         assert len(one.replicas) == 3
         for replica, other in zip(one.replicas, again[name].replicas, strict=True):
             np.testing.assert_array_equal(replica.example.forecast, other.example.forecast)
+
+
+@pytest.mark.parametrize("validation", ["end", "rolling", "blocks"])
+def test_every_baseline_fits_into_every_cut(validation: Validation) -> None:
+    source = data(validation)
+    candidates = baseline_candidates(source)
+    assert list(candidates) == list(baselines())
+    counts: dict[Purpose, int] = {"search": 3, "final": 5}
+    for purpose, count in counts.items():
+        views = [source.view(purpose, replica) for replica in range(count)]
+        for result in baseline_results(candidates, views).values():
+            assert np.isfinite(result.score)
 
 
 def test_views_of_cuts_are_of_the_tables_rows_and_share_a_variance() -> None:

@@ -27,7 +27,7 @@ from tests.search.evaluation.test_cuts import data, wave
 
 FORMS: dict[str, Candidate] = {
     "short": candidate_of({**AR, "ar_order": 8, "ridge": 1e-3}),
-    "long": candidate_of({**AR, "ar_order": 16, "ridge": 1e-3}),
+    "long": candidate_of({**AR, "ar_order": 10, "ridge": 1e-3}),
 }
 AVERAGING = {"end": "median", "rolling": "mean", "blocks": "geometric mean"}
 
