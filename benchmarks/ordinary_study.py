@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from search.analysis.study_results import StudyResults
+from search.analysis.study_results import StudyResults, baselines_of
 from search.errors import FreerunError, UserError
 from search.storage.opening import open_storage
 
@@ -95,7 +95,7 @@ def winner_on_test(results: StudyResults) -> Tested | None:
     return Tested(
         what=f"{winner.name}: {results.candidate_of(winner.final).description()}",
         nmse=winner.tested.score,
-        baselines={name: baseline.score for name, baseline in winner.tested.baselines.items()},
+        baselines={name: baseline.score for name, baseline in baselines_of(results.tests).items()},
     )
 
 

@@ -23,7 +23,7 @@ class SeriesProperties:
     periods: tuple[float, ...] = ()
     is_sign_symmetric: bool = True
     is_reversible: bool = True
-    is_positive: bool = False
+    is_positive: bool = True
 
     @property
     def period(self) -> float | None:

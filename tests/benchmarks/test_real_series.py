@@ -72,15 +72,15 @@ def test_spans_fill_the_rows_and_leave_each_replica_a_cut(
 
 def test_spans_of_a_short_and_of_a_long_series() -> None:
     task, search = spans(144, 12, 24)
-    assert (task["train_steps"], task["validation_steps"]) == (84, 36)
-    assert (task["start_points"], search["final_replicas"]) == (1, 13)
+    assert (task["train_steps"], task["validation_steps"]) == (72, 48)
+    assert (task["start_points"], search["final_replicas"]) == (1, 16)
     task, search = spans(8640, 24, 336)
     assert (task["validation_steps"], task["start_points"]) == (1344, 4)
     assert search == {"replicas": 4, "final_replicas": 16}
 
 
 def test_a_series_without_room_for_training_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"at least 200 rows for training.*leave 65"):
+    with pytest.raises(UsageError, match=r"at least 200 rows for training.*leave 57"):
         spans(100, 100, 10)
 
 
@@ -106,7 +106,7 @@ def test_a_study_is_scored_in_the_units_of_the_table(tmp_path: Path) -> None:
     assert row.winner is not None
     assert row.winner > 0.0
     assert row.is_behind == (row.winner > 1.05 * min(row.baselines.values()))
-    assert row.what.startswith("ar, order")
+    assert row.what.startswith("the baseline SSA: ssa, window of")
     assert row.trials > 0
     assert ran.export.is_dir()
 

@@ -19,7 +19,7 @@ from models.methods import (
     shown,
 )
 from models.network.options.segments import Segments
-from models.network.options.transforms import SeasonalDifference, longest_lag
+from models.network.options.transforms import PowerTransform, SeasonalDifference, longest_lag
 from models.training.losses.squared_error import Rollout
 from search.errors import UsageError
 from search.plugins import PRESET
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from models.candidate import Candidate
     from models.methods.series_properties import SeriesProperties
+
+
+LAG = SeasonalDifference.settings[0].name
 
 
 class Space:
@@ -167,12 +170,16 @@ def complete_space(
     no default does, and where no candidate could sample a parameter that is searched only because
     it is named. A cell that is searched by default is left out where it does not fit.
     """
+    _check_power(named, series)
     cell = _core_selector()
-    left_out: set[str] = set()
+    left_out: set[str] = set()  # cells, and the lag
     while True:
         try:
             return _completed(named, train_steps, series, left_out)
         except SettingError as problem:
+            if LAG not in named and LAG not in left_out:  # which takes rows that others need
+                left_out.add(LAG)
+                continue
             parameter = parameter_named(problem.key)
             owners = {own.name for own in parameter.owners} if parameter else set()
             domain = _default(cell, series)
@@ -182,6 +189,19 @@ def complete_space(
             if cell.name in named or problem.key in named or not gone or gone == known:
                 raise
             left_out |= gone
+
+
+def _check_power(named: Mapping[str, Domain], series: SeriesProperties | None) -> None:
+    """Raise SettingError where a power is named for values that have none."""
+    name = PowerTransform.settings[0].name
+    domain = named.get(name)
+    if series is None or series.is_positive or domain is None or domain == Choices(("none",)):
+        return
+    raise SettingError(
+        name,
+        'must be "none" for a series whose training span is not above zero throughout, but got '
+        f"{shown(domain.to_plain())}; remove the key",
+    )
 
 
 def _core_selector() -> Parameter:
@@ -201,6 +221,8 @@ def _completed(
         domain = named.get(parameter.name) or _default(parameter, series)
         if parameter.name == "cell" and left_out and isinstance(domain, Choices):
             domain = Choices(tuple(name for name in domain.values if name not in left_out))
+        if parameter.name == LAG and LAG in left_out:
+            domain = None
         if domain is not None:
             space[parameter.name] = domain
     # What is left of the training span once each value is a change from one before it.

@@ -18,7 +18,10 @@ RAW = {
     "name": "waves",
     "series": {"source": "sine"},
     "task": {"train_steps": 120, "horizon_steps": 40, "test_horizon_steps": 80},
-    "space": {"warm_up_steps": 20, "window_steps": 4, "rollout_steps": 8, "layers": 1},
+    "space": {
+        "cell": ["rnn", "gru", "lstm", "lru"],
+        **{"warm_up_steps": 20, "window_steps": 4, "rollout_steps": 8, "layers": 1},
+    },
 }
 PRESETS = {
     **RAW,

@@ -20,6 +20,7 @@ def wide(presets: Mapping[str, int] | None = None, **search: object) -> StudyDef
             "task": {"train_steps": 600, "horizon_steps": 400},
             "presets": presets or {},
             "search": {"replicas": 4, **search},
+            "space": {} if presets else {"cell": ["rnn", "gru", "lstm", "lru"]},
         }
     )
 

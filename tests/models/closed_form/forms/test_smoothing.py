@@ -216,13 +216,15 @@ def test_a_context_has_two_seasons_at_least(make_candidate: Callable[..., Fitted
 
 
 def test_the_space_follows_periods_and_the_span() -> None:
-    named = read_space({"cell": "smoothing"})
+    named = read_space({"cell": "smoothing", "seasonal_lag": 0})
     series = SeriesProperties(1000, periods=(23.93, 167.6))
     space = complete_space(named, 1000, series)
     assert space["season_steps"] == Choices((1, 24, 168))
     assert space["smoothing_steps"] == Choices((500,))
     assert set(space) == {
-        *("cell", "offset", "time_reversal", "season_steps", "trend", "smoothing_steps")
+        *("cell", "offset", "seasonal_lag", "time_reversal", "season_steps", "trend"),
+        "smoothing_steps",
+        "power_transform",
     }
     # A season that does not repeat often enough is not tried.
     assert complete_space(named, 600, series)["season_steps"] == Choices((1, 24))

@@ -50,7 +50,11 @@ def default_of(name: str) -> Domain:
 
 
 def test_training_has_no_part_in_a_space_of_closed_forms() -> None:
-    space = space_of(cell=FORMS, segment_steps=[1, 4], sign_augmentation=False)
+    opened: dict[str, object] = {
+        **{"segment_steps": [1, 4], "sign_augmentation": False},
+        **{"power_transform": "none", "seasonal_lag": 0},
+    }
+    space = space_of(cell=FORMS, **opened)
     assert set(space) == {p.name for p in parameters() if p.when.can_hold(space)}
     for name in space:
         parameter = parameter_named(name)
@@ -62,13 +66,14 @@ def test_training_has_no_part_in_a_space_of_closed_forms() -> None:
     }
 
 
-def test_closed_forms_are_no_part_of_the_default_space() -> None:
+def test_closed_forms_for_noisy_series_are_part_of_the_default_space() -> None:
     space = space_of()
     cells = space["cell"]
     assert isinstance(cells, Choices)
-    assert not set(FORMS) & set(cells.values)
-    own = {setting.name for form in (AR, ESN, NVAR, SSA) for setting in form.settings}
-    assert own & set(space) == {"warm_up_steps"}  # which networks have, too
+    assert {*FORMS, "kernel-ridge"} - set(cells.values) == {"esn", "kernel-ridge"}
+    assert {own.name for form in (AR, NVAR, SSA) for own in form.settings} - set(space) == {
+        *("segment_steps", "sign_augmentation")  # which follow a series
+    }
 
 
 def test_candidates_have_their_own_names_of_size_and_context() -> None:

@@ -12,7 +12,7 @@ from search.study.space import Space
 from search.study.space.contexts import context_range
 
 SPACES: list[tuple[dict[str, Any], tuple[int, int]]] = [
-    ({}, (4, 300)),
+    ({}, (1, 300)),
     ({"cell": "gru", "context": "state", "warm_up_steps": [20, 60]}, (20, 60)),
     ({"cell": "gru", "context": "window", "window_steps": {"low": 5, "high": 9}}, (5, 9)),
     ({"cell": ["mlp"], "window_steps": [3, 8]}, (3, 8)),
