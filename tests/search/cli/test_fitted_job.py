@@ -38,7 +38,7 @@ def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) ->
     path = table_study_file(tmp_path)
     head = path.read_text().split("[space]")[0].replace("trials = 6", "trials = 60")
     path.write_text(
-        head.replace("[search]", "[search]\nsampler = 'random'\ncohort_members = 3") + SPACE
+        head.replace("[search]", "[search]\nsampler = 'random'\ncohort_members = 1") + SPACE
     )
     ended = freerun(tmp_path, "run", path, "--json")
     assert ended.code == 0, ended.err
