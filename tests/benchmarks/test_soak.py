@@ -9,7 +9,7 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_small_study_survives_kills_and_a_crash_of_the_server() -> None:
-    plan = {"trials": 60, "workers": 2, "lease": 4, "every": 2, "restarts": 1}
+    plan = {"trials": 60, "workers": 2, "lease": 4, "every": 1, "restarts": 1}
     options = [f"--{name}={value}" for name, value in plan.items()]
     ended = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "soak.py"), *options],
