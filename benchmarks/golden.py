@@ -73,13 +73,17 @@ CHANNELS_OF_SOME = 2
 TWO_CHANNELS_EVERY = 4
 
 
+# Whatever the series of the study file is, so that files of earlier versions can be compared.
+SERIES = {"source": "sine", "angular_frequency": 0.1, "noise_std": 0.1}
+
+
 def definition() -> StudyDefinition:
     """The study whose candidates are drawn, and whose draws they train on."""
     stored, _ = read_study_file(STUDY)
     space = {**{name: d.to_plain() for name, d in stored.space.items()}, **WIDER}
     found = {"plugins", "named", "properties"}
     plain = stored.model_dump(mode="json", exclude={"space", "presets", *found})
-    return StudyDefinition.model_validate({**plain, "space": space})
+    return StudyDefinition.model_validate({**plain, "series": SERIES, "space": space})
 
 
 def draw_params(study: StudyDefinition, structures: int, seed: int) -> Iterator[dict[str, Any]]:
