@@ -211,6 +211,9 @@ class Final:
         return self.store.plan_final_jobs("final", [*trials, *others])
 
     def _plan_ensemble(self) -> list[FinalJob]:
+        """On a table; of a generated series it is asked which single forecaster runs freely."""
+        if self.definition.series.is_generated:
+            return []
         finals = {job.subject: self._finals()[job.subject] for job in self._with_weights()}
         members = ensemble_members(finals)
         if not members:
