@@ -5,29 +5,22 @@ channel, the training rows of each are a piece, and free runs start in the valid
 freerun's workers search on that view as on any other.
 """
 
-import gc
-import os
 from dataclasses import dataclass
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import monotonic
 
-import torch
 from pydantic import ValidationError
 
-from benchmarks.crew import fork
+from benchmarks.forked_study import forked_study
 from benchmarks.ordinary_study import MOST_TRIALS
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.diagnostics.properties import properties_of
 from search.analysis.study_results import StudyResults
-from search.cli.resuming import create_or_resume
 from search.errors import FreerunError, UsageError
 from search.evaluation import Cohort
 from search.running.worker import Worker
 from search.series import FloatArray, Purpose, Table
-from search.storage.opening import open_storage
 from search.study.cuts import spread_starts
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile, problems
@@ -125,32 +118,14 @@ def search(
 ) -> Found:
     """Search by so many processes, None for one per CPU; FreerunError where nothing is found."""
     began = monotonic()
-    with TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder) / 'freerun.db'}"
-        with open_storage(url, create=True) as storage:
-            file = StudyFile(definition, as_table(known))
-            store, _ = create_or_resume(storage, definition.name, file)
-            store.set_budget(trials=MOST_TRIALS, minutes=minutes)
-
-        def work() -> None:
-            torch.set_num_threads(1)
-            with open_storage(url, create=False) as storage:
-                Worker(
-                    storage.study(definition.name),
-                    definition,
-                    SharedColumns(definition, known),
-                    make_artifacts=lambda _result, _name: (),
-                    stop_requested=lambda: False,
-                ).run()
-
-        gc.freeze()
-        children = [fork(work) for _ in range(workers or os.cpu_count() or 1)]
-        codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-        if any(codes):
-            raise RuntimeError(f"workers must end with 0, but ended with {codes}")
-        with open_storage(url, create=False) as storage:
-            results = StudyResults.read(storage.study(definition.name))
-            best = results.best_trial
+    file = StudyFile(definition, as_table(known))
+    data = SharedColumns(definition, known)
+    with forked_study(
+        file, data, kind=Worker, workers=workers, minutes=minutes, trials=MOST_TRIALS
+    ) as study:
+        study.wait()
+        results = StudyResults.read(study.store)
+        best = results.best_trial
     if best is None:
         raise FreerunError("no trial completed, so there is no winner; give it more --minutes")
     candidate = results.candidate(results.trial_of(best))

@@ -12,26 +12,20 @@ each seed, and what the best score was then.
 """
 
 import argparse
-import gc
 import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from time import monotonic, sleep
 
-import torch
-
 from benchmarks.command import count, end_with_messages, seconds
-from benchmarks.crew import fork
+from benchmarks.forked_study import forked_study
 from models.methods import methods
 from models.network.cells.cell import Cell
 from models.training.losses.loss import Loss
-from search.cli.resuming import create_or_resume
 from search.running.worker import Worker
-from search.storage.opening import open_storage
 from search.storage.study_store import StudyStore
 from search.study.definition import RECORDED, StudyDefinition
 from search.study.space import parameters
@@ -116,34 +110,14 @@ class Search:
 
 def search(definition: StudyDefinition, target: float, minutes: float, workers: int) -> Search:
     """Run a study without its final until the target or the end of its time."""
-    with TemporaryDirectory() as folder:
-        url = f"sqlite:///{Path(folder) / 'freerun.db'}"
-        with open_storage(url, create=True) as storage:
-            store, _ = create_or_resume(storage, definition.name, StudyFile(definition, None))
-            store.set_budget(trials=None, minutes=minutes)
-
-        def work() -> None:
-            torch.set_num_threads(1)
-            with open_storage(url, create=False) as storage:
-                Searcher(
-                    storage.study(definition.name),
-                    definition,
-                    TaskData(definition, None),
-                    make_artifacts=lambda _result, _name: (),
-                    stop_requested=lambda: False,
-                ).run()
-
-        gc.freeze()
+    file = StudyFile(definition, None)
+    data = TaskData(definition, None)
+    with forked_study(file, data, kind=Searcher, workers=workers, minutes=minutes) as study:
         began = monotonic()
-        children = [fork(work) for _ in range(workers)]
-        with open_storage(url, create=False) as storage:
-            store = storage.study(definition.name)
-            reached = wait_for(store, target, began, began + 60.0 * minutes)
-            store.request_stop()
-            codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
-            best, counts = store.best_trial(), store.counts()
-    if any(codes):
-        raise RuntimeError(f"workers must end with 0, but ended with {codes}")
+        reached = wait_for(study.store, target, began, began + 60.0 * minutes)
+        study.store.request_stop()
+        study.wait()
+        best, counts = study.store.best_trial(), study.store.counts()
     score = best.value if best is not None and best.value is not None else float("inf")
     return Search(reached, score, counts.complete + counts.pruned)
 
@@ -158,16 +132,21 @@ def wait_for(store: StudyStore, target: float, began: float, until: float) -> fl
     return None
 
 
+def in_space(study: StudyDefinition, space: Mapping[str, object], seed: int) -> StudyDefinition:
+    """A study in another space, of the cells that its file names or of all in that space."""
+    plain = study.model_dump(exclude={"space", *RECORDED})
+    cells = {"cell": study.space["cell"].to_plain()} if "cell" in (study.named or ()) else {}
+    assert study.properties is not None
+    raw = {**plain, "seed": seed, "space": {**cells, **space}}
+    return StudyDefinition.of_file(raw, study.properties)
+
+
 def searches(file: StudyFile, options: argparse.Namespace) -> dict[str, list[Search]]:
     """What each space came to, by its name, for each seed."""
     found: dict[str, list[Search]] = {name: [] for name in options.spaces}
     for seed in range(options.seeds):
         for name in options.spaces:
-            plain = file.definition.model_dump(exclude={"space", *RECORDED})
-            assert file.definition.properties is not None
-            definition = StudyDefinition.of_file(
-                {**plain, "seed": seed, "space": SPACES[name]}, file.definition.properties
-            )
+            definition = in_space(file.definition, SPACES[name], seed)
             result = search(definition, options.target, options.minutes, options.workers)
             found[name].append(result)
             print(f"{name}, seed {seed}: {result}", file=sys.stderr)
@@ -196,7 +175,9 @@ def table(found: Mapping[str, list[Search]], target: float, minutes: float) -> s
 def main() -> None:
     """Search each space with each seed, in turn; print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("study", type=Path, help="a study file, whose [space] is replaced")
+    parser.add_argument(
+        "study", type=Path, help="a study file, whose [space] is replaced but for cells"
+    )
     parser.add_argument("--target", type=seconds, default=0.02, help="score of a trial")
     parser.add_argument("--minutes", type=seconds, default=4.0, help="of each search at most")
     parser.add_argument("--seeds", type=count, default=3)

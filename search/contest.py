@@ -1,12 +1,11 @@
 """Who wins a final: the order of its subjects, and by how much one has to beat another.
 
-The rule, see docs/decisions/0019: the best searched candidate wins where it beats the best baseline
-by more than the noise of the comparison; else the best baseline wins. On draws of a generated
-series, an ensemble has to beat the winner so found in the same way, since it costs as much as all
-its members. On a table the burden is the other way: the best of many candidates on the same few
-rows is flattered by that choice, and the ensemble, scored on rows that its weights have not seen,
-is not. So the ensemble takes the place of the best candidate unless that beats it by more than the
-noise.
+The rule, see docs/decisions/0019. On a table, the best searched candidate wins where it beats the
+best baseline by more than the noise of the comparison; else the best baseline wins. Where there is
+an ensemble, that takes the place of the best candidate unless the candidate beats it by more than
+the noise: the best of many candidates on the same few rows is flattered by that choice, and the
+ensemble, scored on rows that its weights have not seen, is not. Of a generated series, which is
+there to find out what a candidate can do, the best candidate wins.
 """
 
 import hashlib
@@ -134,20 +133,19 @@ def compared(one: FinalRecord, other: FinalRecord, *, has_draws: bool) -> Compar
 def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> Subject | None:
     """The winner of the finals that are done, see the rule above; None without one."""
     order = ranked(finals)
-    trial = next(filter(is_trial, order), None)
-    ensemble = next(filter(is_ensemble, order), None)
+    trial, baseline = next(filter(is_trial, order), None), best_baseline(finals)
+    if has_draws:
+        return baseline if trial is None else trial
 
     def beats(one: Subject | None, other: Subject | None) -> bool:
         if one is None or other is None:
             return other is None
-        found = compared(finals[one], finals[other], has_draws=has_draws)
+        found = compared(finals[one], finals[other], has_draws=False)
         return order.index(one) < order.index(other) and found.is_better
 
-    first, baseline = trial, best_baseline(finals)
-    if not has_draws and ensemble is not None and not beats(trial, ensemble):
-        first = ensemble
-    winner = first if beats(first, baseline) else baseline
-    return ensemble if ensemble is not None and beats(ensemble, winner) else winner
+    ensemble = next(filter(is_ensemble, order), None)
+    contender = trial if beats(trial, ensemble) else ensemble
+    return contender if beats(contender, baseline) else baseline
 
 
 def best_baseline(finals: Mapping[Subject, CandidateRecord]) -> Subject | None:

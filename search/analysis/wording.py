@@ -95,16 +95,12 @@ SCORE_RULES: dict[Validation, str] = {
 
 def winner_rule(*, has_draws: bool) -> str:
     """Who wins the final, see `search.contest`; has_draws: whether the series is generated."""
-    noise = "more than one standard error of the comparison in pairs"
     if has_draws:
-        return (
-            f"The best trial wins where it beats the best baseline by {noise}; else that baseline "
-            "wins. An ensemble, which costs as much as its members together, has to beat the "
-            "winner so found in the same way."
-        )
+        return "The best trial wins."
+    noise = "more than one standard error of the comparison in pairs"
     return (
-        f"The best of the trials and the ensemble wins where it beats the best baseline by {noise};"
-        " else that baseline wins."
+        f"The ensemble stands for the trials, unless the best of them beats it by {noise}. What "
+        "stands wins where it beats the best baseline by as much; else that baseline wins."
     )
 
 

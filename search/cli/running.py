@@ -233,7 +233,7 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     if test is not None:
         yield (
             f"test: NMSE {test['score']:.4g} over {test['horizon_steps']} free-running steps, "
-            f"median of {test['draws']} draws, scored against the {test['scored_against']}"
+            f"{_of_draws(test['draws'])}scored against the {test['scored_against']}"
         )
         for name, baseline in summary["baselines"].items():
             shown = "not tested" if baseline["test"] is None else f"{baseline['test']:.4g}"
@@ -243,6 +243,10 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
         yield f"export: {folder}   (freerun retrain {folder} -o retrained)"
     if final is not None:
         yield from _standing_lines(summary)
+
+
+def _of_draws(draws: int) -> str:
+    return f"median of {draws} draws, " if draws > 1 else ""
 
 
 def _standing_lines(summary: dict[str, Any]) -> Iterator[str]:

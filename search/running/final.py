@@ -83,8 +83,8 @@ class Final:
 
     The finalists are the best complete trials, distinct as candidates, and the baselines. Each is
     trained again on final_replicas fresh draws with fresh initialisations and scored on validation;
-    then an ensemble is made of the best of them. `search.contest` says who wins. Of trials and
-    ensembles only the winner is tested, beside the baselines. Further jobs come last.
+    on a table an ensemble is then made of the best of them. `search.contest` says who wins. Of
+    trials and ensembles only the winner is tested, beside the baselines. Further jobs come last.
     """
 
     def __init__(

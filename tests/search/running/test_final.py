@@ -9,7 +9,7 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from search.contest import is_trial
+from search.contest import is_ensemble, is_trial
 from search.errors import UsageError
 from search.records import Origin
 from search.running.final import Final, finalists
@@ -71,6 +71,8 @@ def test_trials_of_another_program_are_left_aside(
         job.trial_id for job in jobs if job.purpose == "final" and is_trial(job.subject)
     ] == expected
     assert {job.state for job in jobs} == {"done"}
+    # The series is generated: a single forecaster is looked for.
+    assert not any(is_ensemble(job.subject) for job in jobs)
 
 
 def test_a_final_job_loads_one_trial_and_a_look_at_the_final_writes_nothing(
