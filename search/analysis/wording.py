@@ -33,19 +33,22 @@ def short_baseline_name(key: str) -> str:
     return key if known is None else known.short_label
 
 
+_NOT_BEATEN = "does not beat every baseline in validation by more than the noise"
+
+
 def beaten(in_final: bool | None, in_test: bool | None) -> str:
     """Whether a winner that is no baseline beats every baseline, in words that follow its name."""
     if in_final is None:
         return "won, with no baseline beside it"
     if in_test is None:
-        return f"{'beats' if in_final else 'does not beat'} every baseline in validation"
+        return "beats every baseline in validation" if in_final else _NOT_BEATEN
     if in_final and in_test:
         return "beats every baseline, in validation and in the test"
     if in_final:
         return "beats every baseline in validation, but not in the test"
     if in_test:
-        return "does not beat every baseline in validation, but does in the test"
-    return "does not beat every baseline, neither in validation nor in the test"
+        return f"{_NOT_BEATEN}, but does beat them in the test"
+    return f"{_NOT_BEATEN}, nor in the test"
 
 
 def truth_name(scored_against: ScoreAgainst) -> str:
