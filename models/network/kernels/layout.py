@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.network.cells.cell import Cell
 from models.network.cells.gru import GRU
 from models.network.cells.lstm import LSTM
 from models.network.cells.rnn import RNN
@@ -29,7 +30,7 @@ READS, RESETS, EMITS, BEFORE, AFTER, KEEPS, EMISSION = range(7)
 # Columns of the table of runs.
 FIRST, STEPS = range(2)
 
-CODES = {RNN: cells.RNN, GRU: cells.GRU, LSTM: cells.LSTM}
+CODES: dict[type[Cell], int] = {RNN: cells.RNN, GRU: cells.GRU, LSTM: cells.LSTM}
 NAMES = {
     cells.RNN: ("input", "recurrent", "bias", None),
     cells.GRU: ("input", "recurrent", "input_bias", "recurrent_bias"),

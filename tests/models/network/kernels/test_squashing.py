@@ -16,7 +16,7 @@ ERROR = 5e-7
 @njit
 def squash(x, by_tanh, by_logistic):  # type: ignore[no-untyped-def]
     for i in range(0, len(x), LANES):
-        store(by_tanh, i, tanh(load(x, i)))
+        store(by_tanh, i, tanh(load(x, i)))  # type: ignore[no-untyped-call]
         store(by_logistic, i, logistic(load(x, i)))
 
 
