@@ -77,15 +77,17 @@ def checked_pieces(values: Tensor, pieces: Sequence[Sequence[int]] | None) -> li
     """The lengths of the pieces that each of `values` `[series, time, channel]` consists of.
 
     A piece is a stretch without a gap; nothing that is learnt may run from one piece into the next.
-    pieces: by series, in the order of time; None where every series is one piece. ValueError where
-    the pieces of a series do not add up to it.
+    pieces: by series, in the order of time; None where every series is one piece. A series that is
+    shorter than the others is filled up at its end, with values that are in no piece. ValueError
+    where the pieces of a series are longer than it.
     """
     series, span = values.shape[:2]
     found: list[tuple[int, ...]] = [(span,)] * series
     if pieces is not None:
         found = [tuple(own) for own in pieces]
-    if len(found) != series or any(sum(own) != span or min(own) < 1 for own in found):
+    if len(found) != series or any(sum(own) > span or min(own) < 1 for own in found):
         raise ValueError(
-            f"pieces must add up to {span} steps in each of {series} series, but got {found}"
+            f"pieces must add up to at most {span} steps in each of {series} series, but got "
+            f"{found}"
         )
     return found

@@ -23,8 +23,7 @@ _BASELINE, _ENSEMBLE = "baseline ", "ensemble "
 
 # A mean difference counts that is so many of its standard errors from zero.
 LEAST_T = 1.0
-# An ensemble has at most so many members, none with more than so many times the least error.
-MOST_MEMBERS = 8
+# An ensemble is chosen from what has at most so many times the least error.
 MOST_RATIO = 4.0
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
@@ -154,17 +153,17 @@ def best_baseline(finals: Mapping[Subject, CandidateRecord]) -> Subject | None:
 
 
 def ensemble_members(finals: Mapping[Subject, CandidateRecord]) -> list[Subject]:
-    """The subjects that an ensemble is made of, the best first; none where there are no two.
+    """The subjects that an ensemble is chosen from, the best first; none where there are no two.
 
-    They are the best finalists, baselines included, whose errors are not far above the least one:
-    what diverges is never among them.
+    They are the finalists, baselines included, whose errors are not far above the least one: what
+    diverges is never among them.
     """
     order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
     if not order:
         return []
     most = MOST_RATIO * finals[order[0]].deciding_score
     kept = [subject for subject in order if finals[subject].deciding_score <= most]
-    return kept[:MOST_MEMBERS] if len(kept) > 1 else []
+    return kept if len(kept) > 1 else []
 
 
 def _logs(one: FinalRecord, other: FinalRecord) -> tuple[FloatArray, FloatArray]:

@@ -81,7 +81,8 @@ class Fitting(PerMember):
     """Fits the members of one cohort; a member's numbers are as if it were alone.
 
     `values` `[series, time, channel]` are training spans, scaled, and `pieces` the lengths of the
-    stretches without a gap that each consists of, None for one each. It has the surface of
+    stretches without a gap that each consists of, None for one each; what is beyond them fills up
+    a series that is shorter than others. It has the surface of
     `Trainer` and raises what that does, and has one step: iterating yields 0 whenever some members
     are fitted and others are not, and 1 at the end. In between, members may be dropped with `keep`.
 
@@ -117,7 +118,7 @@ class Fitting(PerMember):
         self.members: list[Member[FittedForm]] = list(members)
         # The pieces `[time, channel]` of each series.
         self.pieces = [
-            np.split(series, np.cumsum(own)[:-1])
+            np.split(series[: sum(own)], np.cumsum(own)[:-1])
             for series, own in zip(values.cpu().double().numpy(), lengths, strict=True)
         ]
         # Numbers `[parameter]` and loss of each member that is fitted.

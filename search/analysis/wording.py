@@ -82,13 +82,17 @@ _SHARED_VARIANCE = (
     "validation together"
 )
 # What a score is and what the final ranks by, in a report.
+_MOVING_RULE = (
+    "A score is the mean NMSE over the replicas, each of which trains and runs freely "
+    "at another place of the table, so that squared errors weigh as in a test over all of "
+    f"them. The final ranks by the same score. {_SHARED_VARIANCE}; "
+    f"{_TEST_RULE}"
+)
 SCORE_RULES: dict[Validation, str] = {
     "end": "A score is the median NMSE over draws or trainings. The final ranks by the geometric "
     "mean: unlike the median, it counts the draws on which a forecaster fails.",
-    "rolling": "A score is the mean NMSE over the replicas, each of which trains and runs freely "
-    "at another place of the table, so that squared errors weigh as in a test over all of "
-    f"them. The final ranks by the same score. {_SHARED_VARIANCE}; "
-    f"{_TEST_RULE}",
+    "rolling": _MOVING_RULE,
+    "expanding": _MOVING_RULE,
     "blocks": "A score is the geometric mean of NMSE + 1e-8 over all free runs of the replicas, "
     "each of which leaves another block of rows out of its training and runs freely within it: one "
     f"bad start does not decide it. The final ranks by the same score. {_SHARED_VARIANCE}; "
@@ -114,6 +118,11 @@ def validation_of(task: Task) -> str:
         return (
             f"{task.train_steps:,} rows each, the first ones and then ever later ones; {runs} from "
             f"the row after them, all within the {task.validation_steps:,} rows after the first"
+        )
+    if task.validation == "expanding":
+        return (
+            f"the first {task.train_steps:,} rows or more, ever later ones too; {runs} from the "
+            f"row after them, all within the {task.validation_steps:,} rows after the first"
         )
     if task.validation == "blocks":
         return (

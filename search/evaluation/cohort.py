@@ -56,7 +56,7 @@ class Cohort:
     Iterating yields None after each optimiser step and a `Rung` where one is due; in between,
     candidates may be dropped by their position. Replica r of every candidate sees `views[r]`. What
     is fitted in closed form has one step, and reports at the last rung alone. All views have
-    equally many training rows, start points and steps of the horizon.
+    equally many start points and steps of the horizon.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Cohort:
             )
             for run in self.runs
         ]
-        values = np.stack([np.concatenate(span) for span in pieces])
+        values = _filled_up([np.concatenate(span) for span in pieces])
         self.training = learner_of(members, torch.from_numpy(values), device, lengths)
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
@@ -250,6 +250,12 @@ class Cohort:
             training_loss=training_loss,
             loss_curve=self.loss_curves[run.candidate, run.replica],
         )
+
+
+def _filled_up(spans: Sequence[FloatArray]) -> FloatArray:
+    """Spans `[time, channel]` as one array, shorter ones filled up with their last values."""
+    longest = max(map(len, spans))
+    return np.stack([np.pad(own, ((0, longest - len(own)), (0, 0)), "edge") for own in spans])
 
 
 def initialisation_seed(

@@ -16,7 +16,7 @@ from models.candidate import Candidate
 from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.diagnostics.scores import clip
-from models.ensemble import Ensemble, EnsembleCheckpoint, combined, simplex_weights
+from models.ensemble import Ensemble, EnsembleCheckpoint, combined, shrunk, simplex_weights
 from search.evaluation.baselines import distinct_views
 from search.evaluation.diagnostics import run_networks
 from search.evaluation.results import CandidateResult, replica_result, truth_of
@@ -25,6 +25,10 @@ from search.study.task_data import View
 
 # Stretches of a table's validation rows, each scored with weights of the others.
 ROW_FOLDS = 8
+# An ensemble has at most so many members. One whose free runs differ from those of a better one by
+# less than this share of the best one's error (root mean square) brings nothing.
+MOST_MEMBERS = 15
+LEAST_DIFFERENCE = 0.15
 
 # Trains a candidate on views and scores it.
 TrainOne = Callable[[Candidate, Sequence[View]], tuple[Checkpoint, CandidateResult]]
@@ -43,21 +47,22 @@ class Member:
 def best_ensemble(
     members: Sequence[Member], views: Sequence[View]
 ) -> tuple[Ensemble, EnsembleCheckpoint, CandidateResult]:
-    """The better one of two ensembles of some members: their weighted mean, or their median.
+    """The better one of two ensembles of distinct ones of some members, the best one first.
 
-    The weighted mean has the weights of the least squared error, at least 0 and with the sum 1; it
-    is left out where one member alone has weight, or where there are no two parts of the
-    validation, of which one could be held out.
+    They are the weighted mean and the median, step by step. The weights are those of the least
+    squared error, shrunk half-way to equal ones. The weighted mean is left out where there are no
+    two parts of the validation, of which one could be held out.
     """
     began = perf_counter()
-    runs = member_runs([member.checkpoint for member in members], views)
+    all_runs = member_runs([member.checkpoint for member in members], views)
+    places = distinct_runs(all_runs, views)
+    members, runs = [members[i] for i in places], [all_runs[i] for i in places]
     found: list[tuple[tuple[float, ...] | None, FloatArray]] = [(None, combined(runs, None))]
     folds = folds_of(views)
     if len(np.unique(folds)) > 1:
         products = error_products(runs, views, folds)
-        weights = simplex_weights(products.sum(axis=0))
-        if np.count_nonzero(weights) > 1:
-            found.append((tuple(weights.tolist()), held_out_mean(runs, products, folds)))
+        weights = shrunk(simplex_weights(products.sum(axis=0)))
+        found.append((tuple(weights.tolist()), held_out_mean(runs, products, folds)))
     parameters = sum(member.parameters for member in members)
     results = [_result(forecast, views, parameters, 0.0) for _, forecast in found]
     best = int(np.argmin([result.record.deciding_score for result in results]))
@@ -114,6 +119,29 @@ def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> lis
     return [clip(_free_runs(checkpoint, views), means, stds) for checkpoint in checkpoints]
 
 
+def distinct_runs(runs: Sequence[FloatArray], views: Sequence[View]) -> list[int]:
+    """The places of the members that an ensemble is made of: the first two, and what differs.
+
+    runs: free runs of each, the best member first.
+    """
+    scales = np.array([np.sqrt(view.variance) for view in views])[
+        :, np.newaxis, np.newaxis, np.newaxis
+    ]
+    truth = np.stack([truth_of(view) for view in views])
+
+    def distance(one: FloatArray, other: FloatArray) -> float:
+        return float(np.sqrt(np.mean(((one - other) / scales) ** 2)))
+
+    least = LEAST_DIFFERENCE * distance(runs[0], truth)
+    kept: list[int] = []
+    for place, own in enumerate(runs):
+        if len(kept) == MOST_MEMBERS:
+            break
+        if all(distance(own, runs[other]) >= least for other in kept):
+            kept.append(place)
+    return kept if len(kept) > 1 else [0, 1]
+
+
 def folds_of(views: Sequence[View]) -> NDArray[np.int64]:
     """The part of the validation to which each forecast value belongs, `[replica, start, time]`.
 
@@ -156,7 +184,7 @@ def held_out_mean(
     """The weighted mean of free runs, each part with the weights that fit the other parts best."""
     total, forecast = products.sum(axis=0), np.empty_like(runs[0])
     for row, part in enumerate(np.unique(folds)):
-        weights = simplex_weights(total - products[row])
+        weights = shrunk(simplex_weights(total - products[row]))
         inside = folds == part
         forecast[inside] = combined([run[inside] for run in runs], weights.tolist())
     return forecast

@@ -1,6 +1,6 @@
 """About what a cohort costs to train, so that a study with little time left stays affordable."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
@@ -33,15 +33,19 @@ class Cost:
 
     def __init__(self, search: Search, train_steps: int) -> None:
         self.search, self.train_steps = search, train_steps
-        self.rates: deque[float] = deque(maxlen=RECENT)
+        # By core; what is not known of one, all of them together tell.
+        self.rates: dict[str | None, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
 
     def learn(self, cohort: Sequence[Candidate], seconds: float) -> None:
         """Take in what a whole cohort took."""
-        self.rates.append(seconds / self._work(cohort))
+        rate = seconds / self._work(cohort)
+        for own in (cohort[0].architecture.core.name, None):
+            self.rates[own].append(rate)
 
     def seconds(self, cohort: Sequence[Candidate]) -> float:
         """Expected seconds of candidates of one cohort key, pruned as the study says."""
-        return (median(self.rates) if self.rates else FIRST_RATE) * self._work(cohort)
+        rates = self.rates.get(cohort[0].architecture.core.name) or self.rates.get(None)
+        return (median(rates) if rates else FIRST_RATE) * self._work(cohort)
 
     def _work(self, cohort: Sequence[Candidate]) -> float:
         """Multiply-adds of the cohort's training, some of it for calls that members share."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 from time import perf_counter
 
 from models.candidate import Candidate
@@ -48,10 +48,10 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     data = TaskData(definition, table)
     views = [data.view("search", replica) for replica in range(search.replicas)]
 
-    def seconds_per_trial(preset: str | None) -> float:
+    def seconds_per_trial(family: str, cohorts_of_family: int) -> float:
         cohorts = []
-        for _ in range(1 if preset is None else COHORTS_OF_PRESET):
-            proposals = proposer.propose(at_most=None, preset=preset)
+        for _ in range(cohorts_of_family):
+            proposals = proposer.propose(at_most=None, family=family)
             proposer.forget()
             cohorts.append([proposal.candidate for proposal in proposals])
         per_step = _seconds_per_step(cohorts[0], views, definition.seed)
@@ -66,10 +66,14 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
 
     if definition.presets:
         quotas = {name: preset.trials for name, preset in definition.presets.items()}
-        total = sum(trials * seconds_per_trial(name) for name, trials in quotas.items())
+        total = sum(n * seconds_per_trial(name, COHORTS_OF_PRESET) for name, n in quotas.items())
         per_trial = total / sum(quotas.values())
     else:
-        per_trial = median(seconds_per_trial(None) for _ in range(COHORTS))
+        families = list(proposer.families.all)
+        rounds = -(-COHORTS // len(families))
+        per_trial = mean(
+            median(seconds_per_trial(name, 1) for _ in range(rounds)) for name in families
+        )
     workers = search.workers or default_workers()
     minutes = per_trial * search.trials / workers / 60
     if search.minutes is not None:

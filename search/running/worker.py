@@ -117,9 +117,11 @@ class Worker:
         """Run trials until the budget is used up and nobody runs one any more."""
         while True:
             self._beat()
+            began = monotonic()
             trials = self._claim()
             if trials:
                 self._run_cohort(trials)
+                self.proposer.charge(trials[0].trial.cohort_key, monotonic() - began)
             elif not self._wait_for_trials():
                 return
 

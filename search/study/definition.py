@@ -27,12 +27,13 @@ from search.study.space import Space, check_complete, complete_space, parameter_
 
 ScoreAgainst = Literal["signal", "observations"]
 # Which rows of a table the replicas train on, and on which they are scored.
-Validation = Literal["end", "rolling", "blocks"]
+Validation = Literal["end", "rolling", "expanding", "blocks"]
 # How replicas are averaged where they are draws, or trainings on the same rows; and where each of
 # them has a cut of its own.
 AVERAGING: Mapping[Validation, Averaging] = {
     "end": "median",
     "rolling": "mean",
+    "expanding": "mean",
     "blocks": "geometric mean",
 }
 
@@ -62,8 +63,9 @@ class Task(Section):
     validation: of a table. "end": all replicas train on its first train_steps rows and run freely
     in the validation_steps after them. "rolling": each replica trains on train_steps rows, and the
     spans and free runs of all replicas move on through the validation_steps after the first.
-    "blocks": each replica leaves out another block of validation_steps rows, in which its free runs
-    lie, and trains on the train_steps rows before and after it.
+    "expanding": the same, but each replica trains on all rows before its free runs, train_steps
+    or more. "blocks": each replica leaves out another block of validation_steps rows, in which its
+    free runs lie, and trains on the train_steps rows before and after it.
     """
 
     train_steps: int = Field(ge=2, le=_MAX_STEPS, examples=[600])

@@ -88,8 +88,8 @@ class TaskData:
     def properties(self) -> SeriesProperties:
         """Return what the training span shows, of some realisations where there are several.
 
-        The replicas of "rolling" are such realisations; those of "blocks" together train on all of
-        a span, which is looked at without its gaps.
+        The replicas of "rolling" and "expanding" are such realisations; those of "blocks" together
+        train on all of a span, which is looked at without its gaps.
         """
         task, period = self._definition.task, self._definition.series.period
         if task.validation == "blocks":

@@ -8,7 +8,6 @@ from hypothesis import strategies as st
 from models.diagnostics.scores import Averaging
 from search.contest import (
     LEAST_T,
-    MOST_MEMBERS,
     baseline_of,
     baseline_subject,
     compared,
@@ -188,10 +187,10 @@ def test_records_without_units_are_compared_by_replicas() -> None:
     assert compared(old, noisy(0.5, 1), has_draws=True).is_better
 
 
-def test_members_are_the_best_few_and_nothing_that_is_far_worse() -> None:
+def test_members_are_the_best_first_and_nothing_that_is_far_worse() -> None:
     finals: dict[Subject, FinalRecord] = {n: final([0.1 + 0.01 * n] * 2) for n in range(9)}
     finals |= {SSA: final([0.05] * 2), MEAN: final([1.0] * 2), ENSEMBLE: final([0.01] * 2)}
-    assert ensemble_members(finals) == [SSA, *range(MOST_MEMBERS - 1)]
+    assert ensemble_members(finals) == [SSA, *range(9)]
     assert ensemble_members({1: final([0.1] * 2), MEAN: final([1.0] * 2)}) == []
     assert ensemble_members({}) == []
 
