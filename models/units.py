@@ -46,7 +46,7 @@ class Units:
         """
         power, lag = _power_of(methods, np.concatenate(pieces)), lag_of(methods)
         raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, lag)
-        changed = np.concatenate([raw.read(piece[None, None])[0, 0] for piece in pieces])
+        changed = np.concatenate([raw._changes(piece[None, None])[0, 0] for piece in pieces])
         mean, std = changed.mean(axis=0), changed.std(axis=0)
         if methods[Scaling].offset:
             return cls(mean[None], _above_zero(std)[None], power, lag)
@@ -72,9 +72,7 @@ class Units:
 
     def read(self, values: FloatArray) -> FloatArray:
         """Values as a forecaster reads them, without the first `lag` ones."""
-        raised = self._raised(values)
-        changes = raised[..., self.lag :, :] - raised[..., : -self.lag, :] if self.lag else raised
-        scaled = (changes - _each(self.shift)) / _each(self.scale)
+        scaled = (self._changes(values) - _each(self.shift)) / _each(self.scale)
         # A value below zero has no power; it counts as one that is far below all others.
         return scaled if self.power is None else _held(scaled)
 
@@ -105,6 +103,11 @@ class Units:
         first = shown.shape[2] - self.lag
         return self._lowered(changes + raised[:, :, first : first + truth.shape[2]])
 
+    def _changes(self, values: FloatArray) -> FloatArray:
+        """Values to a power, or their changes from `lag` steps before; neither shifted nor scaled."""
+        raised = self._raised(values)
+        return raised[..., self.lag :, :] - raised[..., : -self.lag, :] if self.lag else raised
+
     def _raised(self, values: FloatArray) -> FloatArray:
         if self.power is None:
             return values
@@ -113,7 +116,8 @@ class Units:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             positive = np.where(values > 0, values, np.nan)
             log = np.log(positive)
-            raised = np.where(power == 0, log, (positive**power - 1) / np.where(power, power, 1))
+            # Without Box and Cox's constant, in which small powers would lose their digits.
+            raised = np.where(power == 0, log, positive**power / np.where(power, power, 1))
         return np.where(power == 1, values, raised)
 
     def _lowered(self, raised: FloatArray) -> FloatArray:
@@ -122,7 +126,7 @@ class Units:
         power = _each(self.power)
         safe = np.where(power, power, 1)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            base = np.maximum(power * raised + 1, 0)
+            base = np.maximum(power * raised, 0)
             lowered = np.where(power == 0, np.exp(raised), base ** (1 / safe))
         return np.nan_to_num(np.where(power == 1, raised, lowered))
 

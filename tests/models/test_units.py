@@ -26,9 +26,9 @@ def methods(power: str = "none", lag: int = 0, *, offset: bool = True) -> Method
     )
 
 
-def series(steps: int, channels: int, seed: int) -> FloatArray:
+def series(steps: int, channels: int, seed: int, level: float = 1.0) -> FloatArray:
     generator = np.random.default_rng(seed)
-    return np.exp(0.3 * generator.normal(size=(steps, channels)).cumsum(axis=0) / 4)
+    return level * np.exp(0.3 * generator.normal(size=(steps, channels)).cumsum(axis=0) / 4)
 
 
 @settings(deadline=None, max_examples=60)
@@ -39,11 +39,12 @@ def series(steps: int, channels: int, seed: int) -> FloatArray:
     channels=st.integers(1, 2),
     steps=st.integers(1, 25),
     seed=st.integers(0, 99),
+    level=st.sampled_from([1e-6, 1.0, 1e9]),
 )
 def test_a_free_run_that_knows_the_changes_is_the_series_itself(
-    power: str, lag: int, offset: bool, channels: int, steps: int, seed: int
+    power: str, lag: int, offset: bool, channels: int, steps: int, seed: int, level: float
 ) -> None:
-    values = series(60, channels, seed)
+    values = series(60, channels, seed, level)
     units = Units.of(methods(power, lag, offset=offset), [values[:40], values[45:]])
     whole = values[None, None]
     read = units.read(whole)
@@ -59,8 +60,11 @@ def test_a_free_run_that_knows_the_changes_is_the_series_itself(
 
 @pytest.mark.parametrize("power", ["none", "log", "box-cox"])
 @pytest.mark.parametrize("lag", [0, 7])
-def test_training_spans_have_the_mean_zero_and_the_deviation_one(power: str, lag: int) -> None:
-    pieces = [series(50, 2, 1), series(30, 2, 2)]
+@pytest.mark.parametrize("level", [1e-6, 1.0, 1e9])
+def test_training_spans_have_the_mean_zero_and_the_deviation_one(
+    power: str, lag: int, level: float
+) -> None:
+    pieces = [series(50, 2, 1, level), series(30, 2, 2, level)]
     units = Units.of(methods(power, lag), pieces)
     read = np.concatenate([units.read(piece[None, None])[0, 0] for piece in pieces])
     np.testing.assert_allclose(read.mean(axis=0), 0, atol=1e-12)
