@@ -4,8 +4,9 @@ The rule, see docs/decisions/0019. On a table, the best searched candidate wins 
 best baseline by more than the noise of the comparison; else the best baseline wins. Where there is
 an ensemble, that takes the place of the best candidate unless the candidate beats it by more than
 the noise: the best of many candidates on the same few rows is flattered by that choice, and the
-ensemble, scored on rows that its weights have not seen, is not. Of a generated series, which is
-there to find out what a candidate can do, the best candidate wins.
+ensemble, scored on rows that its weights have not seen, is not. For the same reason it need not be
+better than the best of several baselines by more than the noise, but only better. Of a generated
+series, which is there to find out what a candidate can do, the best candidate wins.
 """
 
 import hashlib
@@ -139,8 +140,9 @@ def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> S
     def beats(one: Subject | None, other: Subject | None) -> bool:
         if one is None or other is None:
             return other is None
-        found = compared(finals[one], finals[other], has_draws=False)
-        return order.index(one) < order.index(other) and found.is_better
+        if order.index(one) > order.index(other):
+            return False
+        return is_ensemble(one) or compared(finals[one], finals[other], has_draws=False).is_better
 
     ensemble = next(filter(is_ensemble, order), None)
     contender = trial if beats(trial, ensemble) else ensemble

@@ -106,8 +106,9 @@ def winner_rule(*, has_draws: bool) -> str:
         return "The best trial wins."
     noise = "more than one standard error of the comparison in pairs"
     return (
-        f"The ensemble stands for the trials, unless the best of them beats it by {noise}. What "
-        "stands wins where it beats the best baseline by as much; else that baseline wins."
+        f"The ensemble stands for the trials, unless the best of them beats it by {noise}. A trial "
+        "wins where it beats the best baseline by as much, the ensemble where it has the lower "
+        "score; else that baseline wins."
     )
 
 

@@ -61,7 +61,7 @@ def best_ensemble(
     folds = folds_of(views)
     if len(np.unique(folds)) > 1:
         products = error_products(runs, views, folds)
-        weights = shrunk(simplex_weights(products.sum(axis=0)))
+        weights = stacked_weights(products)
         found.append((tuple(weights.tolist()), held_out_mean(runs, products, folds)))
     parameters = sum(member.parameters for member in members)
     results = [_result(forecast, views, parameters, 0.0) for _, forecast in found]
@@ -163,28 +163,37 @@ def folds_of(views: Sequence[View]) -> NDArray[np.int64]:
 def error_products(
     runs: Sequence[FloatArray], views: Sequence[View], folds: NDArray[np.int64]
 ) -> FloatArray:
-    """Sums of the products of the members' errors by part, `[part, member, member]`.
-
-    Errors are in standard deviations, as in a score.
-    """
+    """Sums of the products of the members' errors, `[part, replica, member, member]`."""
     parts = np.unique(folds)
-    products = np.zeros((len(parts), len(runs), len(runs)))
+    products = np.zeros((len(parts), len(views), len(runs), len(runs)))
     for replica, view in enumerate(views):
-        truth, scale = truth_of(view), np.sqrt(view.variance)
+        truth = truth_of(view)
+        scale = np.sqrt(view.variance)
         errors = np.stack([(run[replica] - truth) / scale for run in runs])
         for row, part in enumerate(parts):
             own = errors[:, folds[replica] == part].reshape(len(runs), -1)
-            products[row] += own @ own.T
+            products[row, replica] = own @ own.T
     return products
+
+
+def stacked_weights(products: FloatArray) -> FloatArray:
+    """The weights that go with products of errors `[part, replica, member, member]`.
+
+    Each replica counts alike, however large its errors are: one place of a table that is hard for
+    all members would else decide alone.
+    """
+    by_replica = products.sum(axis=0)
+    sizes = np.trace(by_replica, axis1=1, axis2=2)[:, np.newaxis, np.newaxis]
+    return shrunk(simplex_weights((by_replica / np.where(sizes > 0.0, sizes, 1.0)).sum(axis=0)))
 
 
 def held_out_mean(
     runs: Sequence[FloatArray], products: FloatArray, folds: NDArray[np.int64]
 ) -> FloatArray:
     """The weighted mean of free runs, each part with the weights that fit the other parts best."""
-    total, forecast = products.sum(axis=0), np.empty_like(runs[0])
+    forecast = np.empty_like(runs[0])
     for row, part in enumerate(np.unique(folds)):
-        weights = shrunk(simplex_weights(total - products[row]))
+        weights = stacked_weights(np.delete(products, row, axis=0))
         inside = folds == part
         forecast[inside] = combined([run[inside] for run in runs], weights.tolist())
     return forecast

@@ -112,14 +112,17 @@ def test_an_ensemble_wins_unless_a_trial_beats_it_by_more_than_the_noise() -> No
     assert winner_among({ENSEMBLE: noisy(0.2, 2)}, has_draws=False) == ENSEMBLE
 
 
-def test_an_ensemble_within_the_noise_of_a_baseline_loses_to_it() -> None:
+def test_an_ensemble_needs_only_the_lower_score_to_win_against_a_baseline() -> None:
     finals: dict[Subject, FinalRecord] = {
         1: noisy(0.9, 0),
         SSA: noisy(0.1, 0),
         ENSEMBLE: within_noise_of_a_tenth(),
     }
     assert ranked(finals)[0] == ENSEMBLE
-    assert winner_among(finals, has_draws=False) == SSA
+    assert not compared(finals[ENSEMBLE], finals[SSA], has_draws=False).is_better
+    assert winner_among(finals, has_draws=False) == ENSEMBLE
+    worse: dict[Subject, FinalRecord] = {1: noisy(0.9, 0), SSA: noisy(0.1, 0)}
+    assert winner_among({**worse, ENSEMBLE: noisy(0.2, 0)}, has_draws=False) == SSA
 
 
 def within_noise_of_a_tenth() -> FinalRecord:
