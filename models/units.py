@@ -104,7 +104,7 @@ class Units:
         return self._lowered(changes + raised[:, :, first : first + truth.shape[2]])
 
     def _changes(self, values: FloatArray) -> FloatArray:
-        """Values to a power, or their changes from `lag` steps before; neither shifted nor scaled."""
+        """Values to a power, or changes of it over `lag` steps; neither shifted nor scaled."""
         raised = self._raised(values)
         return raised[..., self.lag :, :] - raised[..., : -self.lag, :] if self.lag else raised
 
