@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from models.methods import MethodSet
 from models.network.architecture import Architecture
 from models.network.options.learning import Restarts
-from models.network.options.transforms import PowerTransform, lag_of
+from models.network.options.transforms import PowerTransform, SeasonalDifference
 from models.tensors import Tensor
 
 
@@ -38,7 +38,9 @@ class BaseCandidate(MethodSet):
     def family(self) -> Hashable:
         """What candidates have in common that err alike: the core, its segments and its units."""
         is_segmented = self.values().get("segment_steps", 1) != 1
-        return self.architecture.core.name, is_segmented, self.find(PowerTransform), lag_of(self)
+        difference = self.find(SeasonalDifference)
+        season = 0 if difference is None else difference.season
+        return self.architecture.core.name, is_segmented, self.find(PowerTransform), season
 
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.methods import MethodSet
 from models.network.options.shape import Scaling
-from models.network.options.transforms import PowerTransform, lag_of
+from models.network.options.transforms import PowerTransform, SeasonalDifference
 from models.tensors import CLIP_STD
 
 FloatArray = NDArray[np.float64]
@@ -24,17 +24,24 @@ BOX_COX_POWERS = np.linspace(-1.0, 2.0, 61)
 class Units:
     """From the units of a series to those of a forecaster, for each of several members.
 
-    A value is raised to a power (Box & Cox 1964), then taken as the change from `lag` steps before,
-    then shifted and scaled. Arrays are `[member, batch, time, channel]`.
+    A value is raised to a power (Box & Cox 1964), then taken as the change from the mean of the
+    values some seasons before, then shifted and scaled. Arrays are `[member, batch, time,
+    channel]`.
 
     shift, scale: `[member, channel]`. power: `[member, channel]`, 1 for values as they are; None
-    where no member has another. lag: 0 for no difference.
+    where no member has another. season: in steps, 0 for no difference; seasons: how many.
     """
 
     shift: FloatArray
     scale: FloatArray
     power: FloatArray | None = None
-    lag: int = 0
+    season: int = 0
+    seasons: int = 1
+
+    @property
+    def lag(self) -> int:
+        """How many values before a context are read as well."""
+        return self.season * self.seasons
 
     @classmethod
     def of(cls, methods: MethodSet, pieces: Sequence[FloatArray]) -> Self:
@@ -44,31 +51,31 @@ class Units:
         deviations from the mean; without one the series keeps its own zero, and its root mean
         square is the unit. Raises ValueError where a power needs values above zero.
         """
-        power, lag = _power_of(methods, np.concatenate(pieces)), lag_of(methods)
-        raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, lag)
+        power, difference = _power_of(methods, np.concatenate(pieces)), difference_of(methods)
+        raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, *difference)
         changed = np.concatenate([raw._changes(piece[None, None])[0, 0] for piece in pieces])
         mean, std = changed.mean(axis=0), changed.std(axis=0)
         if methods[Scaling].offset:
-            return cls(mean[None], _above_zero(std)[None], power, lag)
+            return cls(mean[None], _above_zero(std)[None], power, *difference)
         root = np.sqrt(mean**2 + std**2)
-        return cls(np.zeros_like(mean)[None], _above_zero(root)[None], power, lag)
+        return cls(np.zeros_like(mean)[None], _above_zero(root)[None], power, *difference)
 
     @classmethod
     def joined(cls, own: Sequence[Self]) -> Self:
-        """The units of several members, of one lag."""
+        """The units of several members, of one difference."""
         powers = None
         if any(units.power is not None for units in own):
             powers = np.concatenate(
                 [np.ones_like(u.shift) if u.power is None else u.power for u in own]
             )
         shift, scale = (np.concatenate([getattr(u, n) for u in own]) for n in ("shift", "scale"))
-        return cls(shift, scale, powers, own[0].lag)
+        return cls(shift, scale, powers, own[0].season, own[0].seasons)
 
     def rows(self, members: Sequence[int]) -> Units:
         """The units of some members."""
         chosen = list(members)
         power = None if self.power is None else self.power[chosen]
-        return Units(self.shift[chosen], self.scale[chosen], power, self.lag)
+        return replace(self, shift=self.shift[chosen], scale=self.scale[chosen], power=power)
 
     def read(self, values: FloatArray) -> FloatArray:
         """Values as a forecaster reads them, without the first `lag` ones."""
@@ -87,9 +94,9 @@ class Units:
         steps, known = changes.shape[2], self._raised(shown)[:, :, -self.lag :]
         known = np.broadcast_to(known, (*changes.shape[:2], *known.shape[2:]))
         run = np.concatenate([known, changes], axis=2)
-        for first in range(self.lag, self.lag + steps, self.lag):
-            last = min(first + self.lag, self.lag + steps)
-            run[:, :, first:last] += run[:, :, first - self.lag : last - self.lag]
+        for first in range(self.lag, self.lag + steps, self.season):
+            last = min(first + self.season, self.lag + steps)
+            run[:, :, first:last] += self._before(run, first, last)
         return self._lowered(run[:, :, self.lag :])
 
     def written_beside(
@@ -100,13 +107,22 @@ class Units:
         if not self.lag:
             return self._lowered(changes)
         raised = self._raised(np.concatenate([shown, truth], axis=2))
-        first = shown.shape[2] - self.lag
-        return self._lowered(changes + raised[:, :, first : first + truth.shape[2]])
+        first = shown.shape[2]
+        return self._lowered(changes + self._before(raised, first, first + truth.shape[2]))
 
     def _changes(self, values: FloatArray) -> FloatArray:
-        """Values to a power, or changes of it over `lag` steps; neither shifted nor scaled."""
+        """Values to a power, or their changes; neither shifted nor scaled."""
         raised = self._raised(values)
-        return raised[..., self.lag :, :] - raised[..., : -self.lag, :] if self.lag else raised
+        if not self.lag:
+            return raised
+        return raised[..., self.lag :, :] - self._before(raised, self.lag, raised.shape[-2])
+
+    def _before(self, raised: FloatArray, first: int, last: int) -> FloatArray:
+        """The mean of the values one season, two seasons, ... before those from first to last."""
+        total = raised[..., first - self.season : last - self.season, :]
+        for back in range(2 * self.season, self.lag + 1, self.season):
+            total = total + raised[..., first - back : last - back, :]
+        return total / self.seasons if self.seasons > 1 else total
 
     def _raised(self, values: FloatArray) -> FloatArray:
         if self.power is None:
@@ -131,9 +147,15 @@ class Units:
         return np.nan_to_num(np.where(power == 1, raised, lowered))
 
 
+def difference_of(methods: MethodSet) -> tuple[int, int]:
+    """The season of a difference in steps, 0 for none, and the number of seasons."""
+    own = methods.find(SeasonalDifference)
+    return (0, 1) if own is None else (own.season, own.seasons)
+
+
 def units_key(methods: MethodSet) -> tuple[object, ...]:
     """What units depend on: candidates with equal keys have equal units on equal data."""
-    return methods.find(PowerTransform), lag_of(methods), methods[Scaling].offset
+    return methods.find(PowerTransform), difference_of(methods), methods[Scaling].offset
 
 
 def _power_of(methods: MethodSet, values: FloatArray) -> FloatArray | None:

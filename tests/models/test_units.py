@@ -13,13 +13,16 @@ from models.units import Units, box_cox_power
 FloatArray = NDArray[np.float64]
 
 
-def methods(power: str = "none", lag: int = 0, *, offset: bool = True) -> MethodSet:
+def methods(
+    power: str = "none", lag: int = 0, seasons: int = 1, *, offset: bool = True
+) -> MethodSet:
     return candidate_of(
         {
             "cell": "ar",
             "ar_order": 2,
             "power_transform": power,
             "seasonal_lag": lag,
+            "lag_seasons": seasons if lag else 1,
             "offset": offset,
             "regularisation": "held-out",
         }
@@ -35,6 +38,7 @@ def series(steps: int, channels: int, seed: int, level: float = 1.0) -> FloatArr
 @given(
     power=st.sampled_from(["none", "log", "box-cox"]),
     lag=st.integers(0, 9),
+    seasons=st.integers(1, 3),
     offset=st.booleans(),
     channels=st.integers(1, 2),
     steps=st.integers(1, 25),
@@ -42,18 +46,26 @@ def series(steps: int, channels: int, seed: int, level: float = 1.0) -> FloatArr
     level=st.sampled_from([1e-6, 1.0, 1e9]),
 )
 def test_a_free_run_that_knows_the_changes_is_the_series_itself(
-    power: str, lag: int, offset: bool, channels: int, steps: int, seed: int, level: float
+    power: str,
+    lag: int,
+    seasons: int,
+    offset: bool,
+    channels: int,
+    steps: int,
+    seed: int,
+    level: float,
 ) -> None:
     values = series(60, channels, seed, level)
-    units = Units.of(methods(power, lag, offset=offset), [values[:40], values[45:]])
+    units = Units.of(methods(power, lag, seasons, offset=offset), [values[:40], values[32:]])
+    assert units.lag == lag * (seasons if lag else 1)
     whole = values[None, None]
     read = units.read(whole)
-    assert read.shape == (1, 1, 60 - lag, channels)
+    assert read.shape == (1, 1, 60 - units.lag, channels)
     first = 60 - steps
-    run = units.written(read[:, :, first - lag :], whole[:, :, :first])
+    run = units.written(read[:, :, first - units.lag :], whole[:, :, :first])
     np.testing.assert_allclose(run, whole[:, :, first:], rtol=1e-8)
     beside = units.written_beside(
-        read[:, :, first - lag :], whole[:, :, :first], whole[:, :, first:]
+        read[:, :, first - units.lag :], whole[:, :, :first], whole[:, :, first:]
     )
     np.testing.assert_allclose(beside, whole[:, :, first:], rtol=1e-8)
 

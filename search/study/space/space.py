@@ -260,11 +260,11 @@ def _default(parameter: Parameter, series: SeriesProperties | None) -> Domain | 
 
 def _fit_lags(space: dict[str, Domain], named: Mapping[str, Domain], train_steps: int) -> int:
     """Let differences leave half of the training span; return how many steps they take."""
-    (own,) = SeasonalDifference.settings
-    if own.name in space:
-        assert own.most is not None
-        most = own.most(train_steps, space)
-        space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
+    for own in SeasonalDifference.settings:
+        if own.name in space:
+            assert own.most is not None
+            most = own.most(train_steps, space)
+            space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
     return longest_lag(space)
 
 
