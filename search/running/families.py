@@ -17,6 +17,8 @@ from search.study.space import PRESET, Space
 
 # A family whose best score is so many times the least one gets as many times less, down to this.
 LEAST_WEIGHT = 1 / 16
+# Before so many trials, a family is not judged by its best score.
+JUDGED_TRIALS = 16
 # Beyond so many trials, a further one of the same family tells less and less.
 ENOUGH_TRIALS = 100
 
@@ -89,7 +91,7 @@ class Families:
 
         Had is the share that it took of what the study may spend: of its trials, of its time, or
         of both, as far as they are limited. Its worth follows its best score: a family that is
-        three times worse than the best one gets a third. Beyond `ENOUGH_TRIALS`, it counts for
+        three times worse than the best one gets a third, once it has `JUDGED_TRIALS`. Beyond `ENOUGH_TRIALS`, it counts for
         more with each trial.
         """
         families = list(self.all.values())
@@ -103,7 +105,7 @@ class Families:
                 had += family.seconds / seconds
             if trials_left is not None or seconds_left is None:
                 had += family.trials / max(trials, 1)
-            return had / _weight(family.best, least) * max(1.0, family.trials / ENOUGH_TRIALS)
+            return had / _weight(family, least) * max(1.0, family.trials / ENOUGH_TRIALS)
 
         def place(family: Family) -> tuple[bool, float, int, bool]:
             return family.is_exhausted, price(family), family.turns, family.is_trained
@@ -121,7 +123,7 @@ class Families:
         self.all[name].seconds += seconds
 
 
-def _weight(best: float, least: float) -> float:
-    if not math.isfinite(best) or best <= 0.0 or best <= least:
+def _weight(family: Family, least: float) -> float:
+    if family.trials < JUDGED_TRIALS or family.best <= 0.0 or family.best <= least:
         return 1.0
-    return max(least / best, LEAST_WEIGHT)
+    return max(least / family.best, LEAST_WEIGHT)

@@ -14,7 +14,7 @@ from models.methods import Scalar
 from search.errors import UsageError
 from search.running.cost import Cost
 from search.running.families import Families
-from search.running.sampler_view import Load, SamplerView
+from search.running.sampler_view import STARTUP_OF_FAMILY, STARTUP_TRIALS, Load, SamplerView
 from search.storage.records import Proposal, Quota, ScoredTrial
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
@@ -47,8 +47,9 @@ class Proposer:
         self.space = definition.full_space()
         self.families = Families(self.space)
         seeds = np.random.SeedSequence(sampler_seed).generate_state(len(self.families.all))
+        startup = STARTUP_TRIALS if len(seeds) == 1 else STARTUP_OF_FAMILY
         self.views = {
-            name: SamplerView(self.search.sampler, int(seed))
+            name: SamplerView(self.search.sampler, int(seed), startup)
             for name, seed in zip(self.families.all, seeds, strict=True)
         }
         self.cost = Cost(self.search, definition.task.train_steps)

@@ -20,6 +20,8 @@ from search.storage.schema import quiet
 # Trials that are sampled at random before TPE models the space. Optuna's default of 10 is less
 # than two cohorts, and a cohort shares one architecture.
 STARTUP_TRIALS = 32
+# Of each of several families, whose trials are alike in what matters most.
+STARTUP_OF_FAMILY = 16
 # Above so many trials a view is thinned to fewer; it then grows until it is that large again.
 LARGEST_VIEW = 1000
 THINNED_VIEW = 500
@@ -35,8 +37,8 @@ class SamplerView:
     does not propose the same again while it runs.
     """
 
-    def __init__(self, sampler: str, seed: int) -> None:
-        self.name, self.seed = sampler, seed
+    def __init__(self, sampler: str, seed: int, startup_trials: int = STARTUP_TRIALS) -> None:
+        self.name, self.seed, self.startup_trials = sampler, seed, startup_trials
         self.known: list[ScoredTrial] = []
         self.thinned = 0
         self.asked: list[Trial] = []
@@ -44,7 +46,7 @@ class SamplerView:
 
     def _begin(self, seed: int) -> None:
         # A sampler keeps what it knows of a study, so a new one has its own.
-        self.sampler = _sampler(self.name, seed)
+        self.sampler = _sampler(self.name, seed, self.startup_trials)
         # It is an implementation detail; Optuna would announce it on standard error.
         with quiet():
             self.study: Study = optuna.create_study(sampler=self.sampler)
@@ -100,12 +102,12 @@ class SamplerView:
         self.asked = []
 
 
-def _sampler(name: str, seed: int) -> BaseSampler:
+def _sampler(name: str, seed: int, startup_trials: int) -> BaseSampler:
     if name == "random":
         return RandomSampler(seed=seed)
     return TPESampler(
         seed=seed,
-        n_startup_trials=STARTUP_TRIALS,
+        n_startup_trials=startup_trials,
         multivariate=True,
         constant_liar=True,
     )

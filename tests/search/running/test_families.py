@@ -5,7 +5,7 @@ import json
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.running.families import ENOUGH_TRIALS, LEAST_WEIGHT, Families
+from search.running.families import ENOUGH_TRIALS, JUDGED_TRIALS, LEAST_WEIGHT, Families
 from search.storage.records import ScoredTrial
 from search.study.definition import StudyDefinition
 
@@ -52,7 +52,8 @@ def test_equally_good_families_have_equal_time(seconds: list[float]) -> None:
 @given(times=st.floats(1.0, 40.0))
 def test_a_family_that_is_worse_has_less_by_as_much(times: float) -> None:
     own = families(["ar", "ssa"])
-    own.learn([scored("ar", 0.1), scored("ssa", 0.1 * times)])
+    for cell, value in (("ar", 0.1), ("ssa", 0.1 * times)):
+        own.learn([scored(cell, value)] * JUDGED_TRIALS)
     for step in range(4000):
         own.charge(own.next(trials_left=None, seconds_left=40.0 - 0.01 * step), 0.01)
     share = own.all["ssa"].seconds / own.all["ar"].seconds
