@@ -91,8 +91,8 @@ class Families:
 
         Had is the share that it took of what the study may spend: of its trials, of its time, or
         of both, as far as they are limited. Its worth follows its best score: a family that is
-        three times worse than the best one gets a third, once it has `JUDGED_TRIALS`. Beyond `ENOUGH_TRIALS`, it counts for
-        more with each trial.
+        three times worse than the best one gets a third, once it has `JUDGED_TRIALS`. Beyond
+        `ENOUGH_TRIALS`, it counts for more with each trial.
         """
         families = list(self.all.values())
         least = min(family.best for family in families)
