@@ -15,10 +15,11 @@ from models.methods.condition import TRAINED
 from search.storage.records import ScoredTrial
 from search.study.space import PRESET, Space
 
-# A family whose best score is so many times the least one gets as many times less, down to this.
-LEAST_WEIGHT = 1 / 16
-# Before so many trials, a family is not judged by its best score.
-JUDGED_TRIALS = 16
+# The least share of what the best family gets.
+LEAST_WEIGHT = 1 / 32
+# Before so many trials, a family is not judged by its best score: of what is trained, which learns
+# more from a trial and takes longer for it, and of what is fitted.
+JUDGED_TRAINED, JUDGED_FITTED = 8, 16
 # Beyond so many trials, a further one of the same family tells less and less.
 ENOUGH_TRIALS = 100
 
@@ -90,8 +91,8 @@ class Families:
         """The family that has had the least for what it is worth; of equals what is fitted first.
 
         Had is the share that it took of what the study may spend: of its trials, of its time, or
-        of both, as far as they are limited. Its worth follows its best score: a family that is
-        three times worse than the best one gets a third, once it has `JUDGED_TRIALS`. Beyond
+        of both, as far as they are limited. Its worth follows its best score, squared: a family
+        that is three times worse than the best one gets a ninth, once it has some trials. Beyond
         `ENOUGH_TRIALS`, it counts for more with each trial.
         """
         families = list(self.all.values())
@@ -124,6 +125,7 @@ class Families:
 
 
 def _weight(family: Family, least: float) -> float:
-    if family.trials < JUDGED_TRIALS or family.best <= 0.0 or family.best <= least:
+    judged = JUDGED_TRAINED if family.is_trained else JUDGED_FITTED
+    if family.trials < judged or family.best <= 0.0 or family.best <= least:
         return 1.0
-    return max(least / family.best, LEAST_WEIGHT)
+    return max((least / family.best) ** 2, LEAST_WEIGHT)
