@@ -57,11 +57,11 @@ class Families:
             self.selector, names = PRESET, list(space.presets)
         elif isinstance(domain, Choices) and len(domain.values) > 1:
             self.selector, names = "cell", [str(name) for name in domain.values]
-        # What has presets is tried as their quotas say, whether it is trained or not.
-        self.all = {
-            name: Family(name, is_trained=TRAINED.holds({self.selector or "": name}))
-            for name in names or [""]
-        }
+        cells = domain.values if isinstance(domain, Choices) else ()
+        self.all: dict[str, Family] = {}
+        for name in names or [""]:
+            params = space.presets.get(name, {"cell": name or next(iter(cells), "")})
+            self.all[name] = Family(name, is_trained=TRAINED.holds(params))
 
     def of(self, trial: ScoredTrial) -> str | None:
         """The name of a finished trial's family; None for a trial of another program."""

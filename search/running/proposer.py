@@ -14,7 +14,7 @@ from models.methods import Scalar
 from search.errors import UsageError
 from search.running.cost import Cost
 from search.running.families import Families
-from search.running.sampler_view import STARTUP_OF_FAMILY, STARTUP_TRIALS, Load, SamplerView
+from search.running.sampler_view import STARTUP_FITTED, STARTUP_TRIALS, Load, SamplerView
 from search.storage.records import Proposal, Quota, ScoredTrial
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
@@ -25,6 +25,9 @@ COHORT_BYTES = 512 * 2**20
 # many cheap structures instead of one dear one; so often another structure is asked for.
 TIME_SHARE = 1 / 12
 ATTEMPTS = 20
+# Every so many cohorts of a family, the first candidate is drawn at random, whatever is known: a
+# cohort shares one architecture, and a sampler that has seen few of them settles too early.
+RANDOM_EVERY = 5
 # Candidates of one cohort that are fitted: company makes them no cheaper.
 MOST_FITTED = 3
 
@@ -47,13 +50,17 @@ class Proposer:
         self.space = definition.full_space()
         self.families = Families(self.space)
         seeds = np.random.SeedSequence(sampler_seed).generate_state(len(self.families.all))
-        startup = STARTUP_TRIALS if len(seeds) == 1 else STARTUP_OF_FAMILY
         self.views = {
-            name: SamplerView(self.search.sampler, int(seed), startup)
-            for name, seed in zip(self.families.all, seeds, strict=True)
+            name: SamplerView(
+                self.search.sampler,
+                int(seed),
+                STARTUP_TRIALS if family.is_trained else STARTUP_FITTED,
+            )
+            for (name, family), seed in zip(self.families.all.items(), seeds, strict=True)
         }
         self.cost = Cost(self.search, definition.task.train_steps)
         self.tried: set[Candidate] = set()
+        self.proposed: dict[str, int] = {}
 
     def learn(self, scored: Sequence[ScoredTrial], load: Load) -> None:
         """Take newly finished trials into account, while nothing that was proposed runs.
@@ -93,7 +100,9 @@ class Proposer:
         name = family or self.families.next(at_most, seconds_left)
         view, selector = self.views[name], self.families.selector
         own: dict[str, Scalar] = {} if selector is None else {selector: name}
-        with view.fixing(own):
+        self.proposed[name] = self.proposed.get(name, 0) + 1
+        at_random = self.proposed[name] % RANDOM_EVERY == 0
+        with view.fixing(own, at_random=at_random):
             params, candidate = self._first(view, affordable)
         if candidate in self.tried:
             self.families.exhaust(name)

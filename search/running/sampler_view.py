@@ -20,8 +20,8 @@ from search.storage.schema import quiet
 # Trials that are sampled at random before TPE models the space. Optuna's default of 10 is less
 # than two cohorts, and a cohort shares one architecture.
 STARTUP_TRIALS = 32
-# Of each of several families, whose trials are alike in what matters most.
-STARTUP_OF_FAMILY = 16
+# Of what is fitted, whose cohorts are small.
+STARTUP_FITTED = 16
 # Above so many trials a view is thinned to fewer; it then grows until it is that large again.
 LARGEST_VIEW = 1000
 THINNED_VIEW = 500
@@ -47,6 +47,7 @@ class SamplerView:
     def _begin(self, seed: int) -> None:
         # A sampler keeps what it knows of a study, so a new one has its own.
         self.sampler = _sampler(self.name, seed, self.startup_trials)
+        self.random = RandomSampler(seed=seed)
         # It is an implementation detail; Optuna would announce it on standard error.
         with quiet():
             self.study: Study = optuna.create_study(sampler=self.sampler)
@@ -70,14 +71,19 @@ class SamplerView:
         self.shown += len(ids)
 
     @contextmanager
-    def fixing(self, params: Mapping[str, Scalar]) -> Iterator[None]:
-        """Let the sampler choose no other values for some parameters while the block runs."""
+    def fixing(self, params: Mapping[str, Scalar], *, at_random: bool = False) -> Iterator[None]:
+        """Let the sampler choose no other values for some parameters while the block runs.
+
+        at_random: whether the others are drawn at random, whatever is known of them.
+        """
         before = self.study.sampler
+        sampler = self.random if at_random else self.sampler
+        self.study.sampler = sampler
         if params:
             with warnings.catch_warnings():
                 # Its interface may change; Optuna's version is pinned, and a test covers it.
                 warnings.simplefilter("ignore", ExperimentalWarning)
-                self.study.sampler = PartialFixedSampler(dict(params), self.sampler)
+                self.study.sampler = PartialFixedSampler(dict(params), sampler)
         try:
             yield
         finally:
