@@ -8,6 +8,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from search.analysis.study_results import baselines_of, outcomes, winner_of
+from search.analysis.wording import shown_minutes
 from search.records import TrialRecord
 from search.storage.records import Counts
 from search.storage.study_store import StudyReader
@@ -244,7 +245,7 @@ def _limits(budget: Mapping[str, Any]) -> str:
     if budget["trials"] is not None:
         limits.append(f"{budget['used_trials']} of {budget['trials']} trials")
     if budget["minutes"] is not None:
-        limits.append(f"{budget['used_minutes']:.1f} of {budget['minutes']:g} minutes")
+        limits.append(shown_minutes(budget["used_minutes"], budget["minutes"]))
     if budget["stop_requested"]:
         limits.append("asked to stop")
     return ", ".join(limits) or "no limit"

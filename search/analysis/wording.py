@@ -17,6 +17,15 @@ def shown_score(score: float) -> str:
     return f"{score:,.0f}" if score < 1e5 else f"{score:.2e}"
 
 
+def shown_minutes(used: float, limit: float | None) -> str:
+    """The running time of a study beside its limit, which ends the search alone."""
+    if limit is None:
+        return f"{used:.1f} minutes"
+    text = f"{min(used, limit):.1f} of {limit:g} minutes"
+    # The search ends within seconds of its limit.
+    return text if used - limit < 0.05 else f"{text}, then {used - limit:.1f} for the final"
+
+
 def shown_scores(scores: Sequence[float]) -> str:
     return ", ".join(shown_score(score) for score in scores)
 

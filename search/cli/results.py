@@ -155,22 +155,27 @@ def forecast(
     folder: FolderArgument,
     series: Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")],
     horizon: Annotated[int, typer.Option(help="Steps to forecast after the last row.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Warm up on a table's last rows, free-run, and write the forecast as CSV.
+    """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
 
     Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
     -o forecast.csv
     """
     from search.export import read_export
     from search.export.forecast import forecast as make_forecast
-    from search.export.forecast import write_forecast_csv
+    from search.export.forecast import write_forecast
 
     exported = read_export(folder)
-    made = make_forecast(exported, _read_series(exported, series), horizon)
-    write_forecast_csv(made, output)
-    plain = {"forecast": str(output), "horizon": horizon}
+    warnings: list[str] = []
+    made = make_forecast(exported, _read_series(exported, series), horizon, warnings.append)
+    write_forecast(made, output)
+    for warning in warnings:
+        typer.echo(f"freerun: warning: {warning}", err=True)
+    plain = {"forecast": str(output), "horizon": horizon, "warnings": warnings}
     print_result(plain, as_json, f"forecast: {output}")
 
 

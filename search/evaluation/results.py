@@ -2,12 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from models.diagnostics.scores import Averaging, Scores, averaged, clip, replica_score, score
+from models.diagnostics.reach import held
+from models.diagnostics.scores import Averaging, Scores, averaged, replica_score, score
 from models.diagnostics.verdict import verdict
 from search.records import CandidateRecord, Example
 from search.series import FloatArray
@@ -38,6 +39,12 @@ class ReplicaResult:
     verdict: str
     example: Example
     unit_errors: tuple[float, ...] = ()
+
+    def as_replica(self, index: int) -> "ReplicaResult":
+        """The same result of another replica, which sees an equal view."""
+        if index == self.index:
+            return self
+        return replace(self, index=index, example=replace(self.example, replica=index))
 
 
 @dataclass(frozen=True, eq=False)
@@ -126,6 +133,12 @@ def truth_of(view: View) -> FloatArray:
     return np.stack([view.truth[start : start + view.horizon_steps] for start in view.starts])
 
 
+def near_truth(forecast: FloatArray, view: View) -> FloatArray:
+    """The free runs of a view `[start, time, channel]` with finite errors, see `held`."""
+    training = view.training
+    return held(forecast, truth_of(view), training.mean(axis=0), training.std(axis=0))
+
+
 def replica_result(
     index: int,
     view: View,
@@ -142,7 +155,8 @@ def replica_result(
     scores = score(forecast, truth, view.variance, mean, std, view.error_horizons)
     last_inputs = np.stack([view.values[start - 1] for start in view.starts])
     first = view.starts[0]
-    errors = unit_errors(clip(forecast, mean, std), truth, view.variance)
+    near = near_truth(forecast, view)
+    errors = unit_errors(near, truth, view.variance)
     return ReplicaResult(
         index=index,
         restart=restart,
@@ -155,7 +169,7 @@ def replica_result(
             first_step=first,
             observed=view.values[max(0, first - EXAMPLE_CONTEXT_STEPS) : first, 0],
             truth=truth[0, :, 0],
-            forecast=forecast[0, :, 0],
+            forecast=near[0, :, 0],
         ),
         unit_errors=tuple(errors.tolist()),
     )

@@ -23,6 +23,7 @@ from search.analysis.wording import (
     commands,
     counted,
     scale_of,
+    shown_minutes,
     shown_properties,
     shown_score,
     shown_scores,
@@ -217,13 +218,12 @@ def _row(
 def _facts(results: StudyResults) -> list[tuple[str, str]]:
     counts, budget, search = results.counts, results.budget, results.definition.search
     limit = "no limit" if budget.trials is None else f"of {budget.trials:,}"
-    minutes = "" if budget.minutes is None else f" of {budget.minutes:g}"
     created = datetime.fromtimestamp(results.study.created, UTC)
     states = ("complete", "pruned", "failed", "running", "waiting")
     return [
         ("Trials", f"{counts.total:,} ({limit})"),
         *((state.capitalize(), f"{getattr(counts, state):,}") for state in states),
-        ("Running time", f"{budget.spent_seconds / 60:.1f}{minutes} minutes"),
+        ("Running time", shown_minutes(budget.spent_seconds / 60, budget.minutes)),
         ("Workers so far", f"{len(results.workers):,}"),
         ("Sampler, pruner", f"{search.sampler}, {search.pruner}"),
         ("Series", _series(results)),

@@ -61,7 +61,9 @@ class Proposer:
         self.known: list[ScoredTrial] = []
         self.mirrored = self.thinned = 0
         self.asked: list[Trial] = []
-        self.cost = Cost(self.search, definition.task.train_steps)
+        task, is_table = definition.task, not definition.series.is_generated
+        has_one_cut = is_table and task.validation == "end"
+        self.cost = Cost(self.search, task.train_steps, has_one_cut=has_one_cut)
 
     def learn(self, scored: Sequence[ScoredTrial], load: Load) -> None:
         """Take newly finished trials into account, while nothing that was proposed runs.
