@@ -106,8 +106,9 @@ def free_run(
     units, within +-`bound`, and so is what is fed back. With `one_step_from`, the one-step
     forecasts of the context's values from that position on stand before the free run (a warmed-up
     state only). With `truth`, shaped like the result, its values are read in place of the
-    forecasts: teacher forcing over the same steps. Of a network with segments, a one-step forecast is that of the next segment.
-    `displacement` is added to the context's last value, once an instance norm has its units.
+    forecasts: teacher forcing over the same steps. Of a network with segments, a one-step forecast
+    is that of the next segment. `displacement` is added to the context's last value, once an
+    instance norm has its units.
     """
     members, batch, warm_up, channels = context.shape
     first = warm_up if one_step_from is None else one_step_from

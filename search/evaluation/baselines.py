@@ -50,6 +50,7 @@ def baseline_record(result: CandidateResult, replica: int = 0) -> BaselineRecord
         draw_scores=tuple(result.replica_scores),
         curve=result.curve,
         averaging=result.averaging,
+        errors=result.record.errors,
         forecast=result.replicas[replica % len(result.replicas)].example.forecast,
     )
 

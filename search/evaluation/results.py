@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from models.diagnostics.errors import Errors, errors_of, median_errors
 from models.diagnostics.reach import held
 from models.diagnostics.scores import Averaging, Scores, averaged, replica_score, score
 from models.diagnostics.verdict import verdict
@@ -29,6 +30,7 @@ class ReplicaResult:
     loss_curve: the least training loss of its restarts by the number of optimiser steps done, a
     handful of them, the last one at this result; infinite where none is a number. unit_errors: NMSE
     of each part of the free runs by which the final compares candidates, see `unit_errors`.
+    errors: of all its free runs, in the units of the series.
     """
 
     index: int
@@ -39,6 +41,7 @@ class ReplicaResult:
     verdict: str
     example: Example
     unit_errors: tuple[float, ...] = ()
+    errors: Errors | None = None
 
     def as_replica(self, index: int) -> "ReplicaResult":
         """The same result of another replica, which sees an equal view."""
@@ -125,6 +128,7 @@ class CandidateResult:
             seconds=self.seconds,
             example=self.median_replica.example,
             averaging=self.averaging,
+            errors=median_errors([r.errors for r in self.replicas if r.errors is not None]),
         )
 
 
@@ -172,6 +176,7 @@ def replica_result(
             forecast=near[0, :, 0],
         ),
         unit_errors=tuple(errors.tolist()),
+        errors=errors_of(near, truth, view.pieces_of_values, view.season_steps),
     )
 
 

@@ -19,6 +19,7 @@ from search.analysis.score_table import Row, ScoreGroup, score_group, search_bas
 from search.analysis.study_results import Outcome, StudyResults, baselines_of
 from search.analysis.trials import Trial
 from search.analysis.wording import (
+    ERRORS_RULE,
     SCORE_RULES,
     commands,
     counted,
@@ -142,7 +143,7 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         rollout=figures.rollout_plot(results),
         score_rule=SCORE_RULES[results.definition.task.validation],
         winner_rule=winner_rule(has_draws=results.definition.series.is_generated),
-        scale=scale_of(results.definition.task.score_against),
+        scale=f"{scale_of(results.definition.task.score_against)} {ERRORS_RULE}",
         groups=_groups(results, baselines),
         errors=figures.error_plot(results, baselines),
         importances=figures.importances_plot(found),
@@ -196,6 +197,7 @@ def _outcome_row(results: StudyResults, of: Outcome) -> Row:
         of.found.replica_scores,
         described=results.candidate_of(of).description(),
         verdict=of.found.verdict,
+        errors=of.found.errors,
         is_winner=results.winner is not None and results.winner.subject == of.subject,
     )
 
@@ -210,6 +212,7 @@ def _row(
         found.replica_scores or (),
         described=results.described(trial),
         verdict=found.verdict,
+        errors=found.errors,
         params=trial.params,
         is_winner=results.winner is not None and results.winner.subject == trial.trial_id,
     )
