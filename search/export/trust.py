@@ -17,7 +17,7 @@ from search.study.task_data import TaskData
 
 # From so many training standard deviations on, values that are read are said to be far outside.
 FAR_STD = 10.0
-# From so many on, a nonlinear forecaster is refused: no series grows as far between two trainings.
+# From so many on, they are refused: no series grows as far between two trainings.
 FOREIGN_STD = 100.0
 # A forecast is said to run away from so many ranges of the training span beyond it on.
 AWAY_RANGES = 10.0
@@ -26,13 +26,11 @@ AWAY_RANGES = 10.0
 def reading_warning(export: Export, table: Table) -> str | None:
     """A warning about the rows that a forecast is made from; None where there is none.
 
-    Raises SeriesError where they are so far outside the training span that a nonlinear forecaster
-    would answer with what it saturates at.
+    Raises SeriesError where they are so far outside the training span that they must be in other
+    units: a network would answer with what it saturates at.
     """
     assert export.checkpoint is not None
-    # A value that scales to no finite number is further than any.
-    reads = [(own, _furthest(own, table.values)) for own in _networks(export.checkpoint)]
-    furthest = max(distance for _, distance in reads)
+    furthest = max(_furthest(own, table.values) for own in _networks(export.checkpoint))
     if furthest < FAR_STD:
         return None
     learnt, steps = training_values(export), export.checkpoint.shown_steps
@@ -40,8 +38,7 @@ def reading_warning(export: Export, table: Table) -> str | None:
         f"the last {steps} rows, from {_range(table.values[-steps:])}, lie {furthest:.3g} standard "
         f"deviations away from what the forecaster was trained on, values from {_range(learnt)}"
     )
-    foreign = any(d >= FOREIGN_STD and _is_nonlinear(own) for own, d in reads)
-    if foreign or not np.isfinite(furthest):
+    if furthest >= FOREIGN_STD:
         raise SeriesError(
             f"the table's values must be of the size of the training span, but {said}; check the "
             "units of the column, or train on this table: freerun retrain DIR --series FILE"
@@ -83,10 +80,6 @@ def _furthest(networks: Checkpoint, values: FloatArray) -> float:
     with np.errstate(over="ignore"):
         read = np.abs(networks.units.read(context[np.newaxis, np.newaxis]))
     return float(read.max())
-
-
-def _is_nonlinear(networks: Checkpoint) -> bool:
-    return any(method.is_nonlinear_part() for method in networks.architecture)
 
 
 def _range(values: FloatArray) -> str:
