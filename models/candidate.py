@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from models.closed_form.closed_form import ClosedForm, FittedForm
@@ -14,7 +15,7 @@ from models.methods.registry import check_names, configure
 from models.network import walk
 from models.network.architecture import Architecture
 from models.network.forecaster import Forecaster
-from models.tensors import MemberBatchTimeChannel, MemberParameter, clipped
+from models.tensors import RUN_BOUND, MemberBatchTimeChannel, MemberParameter, clipped
 from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer, training_bytes
 from models.version_1 import settings_of
@@ -85,14 +86,20 @@ def free_run(
 ) -> MemberBatchTimeChannel:
     """Free runs of `steps` values after `context`, of a network or of a closed form.
 
-    For shapes, units and `truth` see `models.network.walk.free_run`.
+    For shapes, units and `truth` see `models.network.walk.free_run`. No value is cut off: what
+    reaches RUN_BOUND, or is no number, is infinite.
     """
     if isinstance(forecaster, FormForecaster):
         if truth is None:
-            return clipped(forecaster.free_run(weights, context, steps))
-        return clipped(forecaster.one_step(weights, context, truth))
-    read = None if truth is None else truth.to(weights)
-    return walk.free_run(forecaster, weights, context.to(weights), steps, truth=read)
+            run = forecaster.free_run(weights, context, steps)
+        else:
+            run = forecaster.one_step(weights, context, truth)
+        clipped(run, RUN_BOUND)
+    else:
+        read = None if truth is None else truth.to(weights)
+        known = context.to(weights)
+        run = walk.free_run(forecaster, weights, known, steps, truth=read, bound=RUN_BOUND)
+    return run.masked_fill_(run >= RUN_BOUND, torch.inf).masked_fill_(run <= -RUN_BOUND, -torch.inf)
 
 
 def member_bytes(candidate: Candidate) -> int:

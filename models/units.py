@@ -12,10 +12,13 @@ from numpy.typing import NDArray
 from models.methods import MethodSet
 from models.network.options.shape import Scaling
 from models.network.options.transforms import PowerTransform, SeasonalDifference
-from models.tensors import CLIP_STD
 
 FloatArray = NDArray[np.float64]
 
+# A value that has no power counts as so many training standard deviations below the mean.
+NO_POWER_STD = 10.0
+# A series has no zero of its own whose mean is more than so many standard deviations away from it.
+FAR_FROM_ZERO = 1e3
 # Powers of Box and Cox that are tried.
 BOX_COX_POWERS = np.linspace(-1.0, 2.0, 61)
 
@@ -49,7 +52,9 @@ class Units:
 
         pieces: stretches `[time, channel]` of the series. With an offset, values are standard
         deviations from the mean; without one the series keeps its own zero, and its root mean
-        square is the unit. Raises ValueError where a power needs values above zero.
+        square is the unit. A zero that is beyond FAR_FROM_ZERO means nothing to a series, and its
+        numbers would drown what varies: then it is as with an offset. Raises ValueError where a
+        power needs values above zero.
         """
         power, difference = _power_of(methods, np.concatenate(pieces)), difference_of(methods)
         raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, *difference)
@@ -57,8 +62,10 @@ class Units:
         mean, std = changed.mean(axis=0), changed.std(axis=0)
         if methods[Scaling].offset:
             return cls(mean[None], _above_zero(std)[None], power, *difference)
-        root = np.sqrt(mean**2 + std**2)
-        return cls(np.zeros_like(mean)[None], _above_zero(root)[None], power, *difference)
+        is_far = np.abs(mean) > FAR_FROM_ZERO * std
+        shift = np.where(is_far & (std > 0), mean, 0.0)
+        root = np.where(shift == 0.0, np.sqrt(mean**2 + std**2), std)
+        return cls(shift[None], _above_zero(root)[None], power, *difference)
 
     @classmethod
     def joined(cls, own: Sequence[Self]) -> Self:
@@ -81,23 +88,29 @@ class Units:
         """Values as a forecaster reads them, without the first `lag` ones."""
         scaled = (self._changes(values) - _each(self.shift)) / _each(self.scale)
         # A value below zero has no power; it counts as one that is far below all others.
-        return scaled if self.power is None else _held(scaled)
+        return scaled if self.power is None else np.where(np.isnan(scaled), -NO_POWER_STD, scaled)
 
     def written(self, forecast: FloatArray, shown: FloatArray) -> FloatArray:
-        """A forecaster's free run in the units of the series.
+        """A forecaster's free run in the units of the series; not finite where that has none.
 
         shown: values before it, at least `lag` of them, in the units of the series.
         """
         changes = forecast * _each(self.scale) + _each(self.shift)
         if not self.lag:
             return self._lowered(changes)
+        # Of what is infinite, the rest of the run is no number.
+        with np.errstate(invalid="ignore"):
+            return self._lowered(self._summed(changes, shown))
+
+    def _summed(self, changes: FloatArray, shown: FloatArray) -> FloatArray:
+        """Values whose changes from `lag` steps before are given, after those that are shown."""
         steps, known = changes.shape[2], self._raised(shown)[:, :, -self.lag :]
         known = np.broadcast_to(known, (*changes.shape[:2], *known.shape[2:]))
         run = np.concatenate([known, changes], axis=2)
         for first in range(self.lag, self.lag + steps, self.season):
             last = min(first + self.season, self.lag + steps)
             run[:, :, first:last] += self._before(run, first, last)
-        return self._lowered(run[:, :, self.lag :])
+        return run[:, :, self.lag :]
 
     def written_beside(
         self, forecasts: FloatArray, shown: FloatArray, truth: FloatArray
@@ -144,7 +157,7 @@ class Units:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             base = np.maximum(power * raised, 0)
             lowered = np.where(power == 0, np.exp(raised), base ** (1 / safe))
-        return np.nan_to_num(np.where(power == 1, raised, lowered))
+        return np.where(power == 1, raised, lowered)
 
 
 def difference_of(methods: MethodSet) -> tuple[int, int]:
@@ -195,8 +208,3 @@ def _each(values: FloatArray) -> FloatArray:
 def _above_zero(scale: FloatArray) -> FloatArray:
     """Changes may all be equal where the values are not."""
     return np.where(scale > 0, scale, 1.0)
-
-
-def _held(scaled: FloatArray) -> FloatArray:
-    held: FloatArray = np.clip(np.nan_to_num(scaled, nan=-CLIP_STD), -CLIP_STD, CLIP_STD)
-    return held

@@ -26,6 +26,7 @@ from pydantic import (
 )
 
 import search
+from models.diagnostics.errors import Errors
 from models.diagnostics.scores import Averaging, averaged, geometric_mean
 from search.plugins import plugin_versions
 from search.series import FloatArray
@@ -46,6 +47,7 @@ Array = Annotated[FloatArray, PlainValidator(_array), PlainSerializer(FloatArray
 # None where it is no number, since JSON has none for it.
 Loss = Annotated[float | None, BeforeValidator(_loss)]
 # Records of medians are as version 0.1.0 wrote them.
+OwnErrors = Annotated[Errors | None, Field(exclude_if=lambda errors: errors is None)]
 OwnAveraging = Annotated[Averaging, Field(exclude_if=lambda averaging: averaging == "median")]
 
 
@@ -118,10 +120,11 @@ class CandidateRecord(Record):
     """A candidate on all its replicas.
 
     replica_scores: NMSE of each, against the signal or the observations; averaging: how they become
-    one score. verdict: of the candidate, verdicts: of each replica. valid_prediction_steps,
-    errors_at (by horizon step), curve (NMSE by horizon step): medians over replicas. restarts:
-    which one each replica kept. parameters: of one network; seconds: of one core. example: the free
-    run of the median replica.
+    one score. errors: in the units of the series, medians over replicas; None where an earlier
+    version did not record them. verdict: of the candidate, verdicts: of each replica.
+    valid_prediction_steps, errors_at (by horizon step), curve (NMSE by horizon step): medians over
+    replicas. restarts: which one each replica kept. parameters: of one network; seconds: of one
+    core. example: the free run of the median replica.
     """
 
     replica_scores: tuple[float, ...]
@@ -137,6 +140,7 @@ class CandidateRecord(Record):
     seconds: float
     example: Example
     averaging: OwnAveraging = "median"
+    errors: OwnErrors = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -172,13 +176,14 @@ class BaselineRecord(Record):
 
     draw_scores: NMSE of each draw or cut, one for all where a table has one cut. averaging: how
     they become one score. curve: NMSE by horizon step, the median over draws. forecast: `[time]` of
-    the candidate's example, None where it was not kept.
+    the candidate's example, None where it was not kept. errors: see `CandidateRecord`.
     """
 
     draw_scores: tuple[float, ...]
     curve: Array
     forecast: Array | None = None
     averaging: OwnAveraging = "median"
+    errors: OwnErrors = None
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -224,6 +229,7 @@ class TrialRecord(Origin):
     replica_scores: tuple[float, ...] | None = None
     valid_prediction_steps: float | None = None
     errors_at: Mapping[int, float] = {}
+    errors: Errors | None = None
     training_loss: float | None = None
     parameters: int | None = None
     seconds: float | None = None
@@ -245,6 +251,7 @@ class TrialRecord(Origin):
             replica_scores=result.replica_scores,
             valid_prediction_steps=result.valid_prediction_steps,
             errors_at=result.errors_at,
+            errors=result.errors,
             training_loss=float(np.median(losses)),
             parameters=result.parameters,
             seconds=round(result.seconds, 3),

@@ -20,7 +20,7 @@ from models.network.options.learning import TimeReversal
 from models.network.options.segments import segment_length
 from models.network.options.shape import Residual, Scaling
 from models.network.options.transforms import lag_of, longest_lag
-from models.tensors import CLIP_STD, Generator, Tensor, torch
+from models.tensors import RUN_BOUND, Generator, Tensor, torch
 
 FloatArray = NDArray[np.float64]
 Fixed = Mapping[str, FloatArray]  # what is not fitted, by name
@@ -114,8 +114,8 @@ class ClosedForm(Core):
     ) -> FloatArray:
         """Free runs `[run, steps, channel]` after `context` `[run, time, channel]`.
 
-        coefficients: `[run, feature, output]`, of each run. What is fed back is held within the
-        clip; what is returned need not be.
+        coefficients: `[run, feature, output]`, of each run. What is fed back is held within
+        RUN_BOUND; what is returned need not be.
         """
         raise NotImplementedError
 
@@ -222,7 +222,7 @@ class Lagged(ClosedForm):
                 forecast = np.vecdot(features[:, np.newaxis], by_output)
                 if level is not None:
                     forecast = _less(forecast, -level)
-                held = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
+                held = np.minimum(np.maximum(forecast, -RUN_BOUND), RUN_BOUND)
                 values[:, start + known : start + known + width] = held
         return values[:, known:].reshape(runs, -1, channels)[:, :steps]
 

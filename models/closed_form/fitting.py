@@ -13,7 +13,7 @@ from models.cohort import Member, checked_cohort, checked_pieces
 from models.methods import Stage
 from models.network.options.transforms import lag_of
 from models.network.parameters import Layout
-from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter, PerMember
+from models.tensors import RUN_BOUND, MemberBatchTimeChannel, MemberParameter, PerMember
 
 # The share of the training span, or of its longest piece, that is fitted first; the rest is held
 # out.
@@ -209,6 +209,6 @@ class _Problem:
         runs = self.forecaster.form.run(
             self.fixed_of_part, coefficients, np.stack([context] * len(levels)), len(self.rest)
         )
-        held = np.clip(np.nan_to_num(runs, nan=CLIP_STD), -CLIP_STD, CLIP_STD)
+        held = np.clip(np.nan_to_num(runs, nan=RUN_BOUND), -RUN_BOUND, RUN_BOUND)
         errors: FloatArray = np.square(held - self.rest).reshape(len(levels), -1).mean(axis=1)
         return errors

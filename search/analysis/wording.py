@@ -4,6 +4,7 @@ import shlex
 from collections.abc import Sequence
 
 from models.baselines.baseline import baselines
+from models.diagnostics.errors import Errors
 from models.diagnostics.scores import Averaging
 from models.methods import counted as counted
 from models.methods.series_properties import LEVEL, SeriesProperties
@@ -15,6 +16,32 @@ def shown_score(score: float) -> str:
     if score < 999.5:
         return f"{score:.3g}"
     return f"{score:,.0f}" if score < 1e5 else f"{score:.2e}"
+
+
+def shown_errors(errors: Errors | None) -> str:
+    """Errors in a list; "" where they were not recorded."""
+    if errors is None:
+        return ""
+    scaled = "" if errors.mase is None else f", MASE {shown_score(errors.mase)}"
+    return f"MAE {shown_score(errors.mae)}, RMSE {shown_score(errors.rmse)}{scaled}"
+
+
+# What these errors are.
+ERRORS_RULE = (
+    "MAE and RMSE are the mean absolute and the root mean squared error in the units of the "
+    "series, medians over draws or trainings; MASE is the absolute error over that of seasonal "
+    "naive forecasts of one step within the training span, or of the last value where no season "
+    "is known."
+)
+
+
+def shown_minutes(used: float, limit: float | None) -> str:
+    """The running time of a study beside its limit, which ends the search alone."""
+    if limit is None:
+        return f"{used:.1f} minutes"
+    text = f"{min(used, limit):.1f} of {limit:g} minutes"
+    # The search ends within seconds of its limit.
+    return text if used - limit < 0.05 else f"{text}, then {used - limit:.1f} for the final"
 
 
 def shown_scores(scores: Sequence[float]) -> str:

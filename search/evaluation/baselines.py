@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from models.baselines.baseline import baselines
 from models.baselines.linear import CONTEXT_SHARE
 from models.candidate import Candidate, candidate_of
 from search.evaluation.cohort import Cohort
 from search.evaluation.results import CandidateResult
+from search.evaluation.twins import distinct_views
 from search.records import BaselineRecord
 from search.study.task_data import TaskData, View
 
@@ -51,19 +50,9 @@ def baseline_record(result: CandidateResult, replica: int = 0) -> BaselineRecord
         draw_scores=tuple(result.replica_scores),
         curve=result.curve,
         averaging=result.averaging,
+        errors=result.record.errors,
         forecast=result.replicas[replica % len(result.replicas)].example.forecast,
     )
-
-
-def distinct_views(views: Sequence[View]) -> list[View]:
-    """The first of some views where all are equal, as those of a table are; else all of them."""
-    first = views[0]
-    are_equal = all(
-        (view.pieces, view.starts) == (first.pieces, first.starts)
-        and np.array_equal(view.values, first.values)
-        for view in views[1:]
-    )
-    return [first] if are_equal else list(views)
 
 
 def _result(candidate: Candidate, views: Sequence[View]) -> CandidateResult:

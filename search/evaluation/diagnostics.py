@@ -12,6 +12,7 @@ import torch
 
 from models.candidate import forecaster_of, free_run
 from models.checkpoint import Checkpoint
+from models.diagnostics.reach import held
 from models.diagnostics.scores import Scores, score
 from models.diagnostics.sensitivity import sensitivity as sensitivity_of
 from models.network.forecaster import Forecaster
@@ -78,7 +79,8 @@ def run_networks(
     batch, step, channel]`; where given it is read in place of the forecasts, so that each is a
     one-step forecast.
 
-    Raises OverflowError where scaled contexts are no finite numbers in the networks' precision.
+    A forecast that leaves all bounds is not finite. Raises OverflowError where scaled contexts are
+    no finite numbers in the networks' precision.
     """
     forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
     members = len(checkpoint.weights)
@@ -134,7 +136,7 @@ def one_step_forecasts(
     """Return one-step forecasts of the values from each view's start on, `[member, step, channel]`.
 
     Member m reads `views[m]`, and there must be a context before `starts[m]`. There are as many
-    steps as all views have.
+    steps as all views have. What is far beyond the series is drawn in, see `held`.
     """
     steps = min(len(view.values) - start for view, start in zip(views, starts, strict=True))
     context_steps = checkpoint.architecture.shown_steps
@@ -145,7 +147,14 @@ def one_step_forecasts(
         ]
     )[:, np.newaxis]
     context, truth = values[:, :, :context_steps], values[:, :, context_steps:]
-    return run_networks(checkpoint, context, steps, truth)[:, 0]
+    forecasts = run_networks(checkpoint, context, steps, truth)[:, 0]
+    trainings = [view.training for view in views]
+    return np.stack(
+        [
+            held(forecast, own[0], training.mean(axis=0), training.std(axis=0))
+            for forecast, own, training in zip(forecasts, truth, trainings, strict=True)
+        ]
+    )
 
 
 def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | None:

@@ -14,12 +14,10 @@ from numpy.typing import NDArray
 
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
-from models.closed_form.closed_form import FittedForm
-from models.diagnostics.scores import clip
 from models.ensemble import Ensemble, EnsembleCheckpoint, combined, shrunk, simplex_weights
-from search.evaluation.baselines import distinct_views
 from search.evaluation.diagnostics import run_networks
-from search.evaluation.results import CandidateResult, replica_result, truth_of
+from search.evaluation.results import CandidateResult, near_truth, replica_result, truth_of
+from search.evaluation.twins import distinct_views, draws_numbers
 from search.series import FloatArray
 from search.study.task_data import View
 
@@ -89,8 +87,8 @@ def train_ensemble(
     """
     distinct = distinct_views(views)
     trained = [
-        # The networks of a closed form without random numbers would all be equal.
-        train(own, distinct if isinstance(own, FittedForm) and not own.form.is_random else views)
+        # Networks that would all be equal are kept once.
+        train(own, views if draws_numbers(own) else distinct)
         for own in ensemble.members
     ]
     checkpoints = [checkpoint for checkpoint, _ in trained]
@@ -109,14 +107,15 @@ def train_ensemble(
 
 
 def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> list[FloatArray]:
-    """The free runs of members, `[replica, start, time, channel]` each, within the clip of scores.
+    """The free runs of members, `[replica, start, time, channel]` each, as scores count them.
 
     A member with a single network has the same free run for all replicas, whose views are equal.
     """
-    training = [view.training for view in views]
-    means = np.stack([values.mean(axis=0) for values in training])[:, np.newaxis, np.newaxis]
-    stds = np.stack([values.std(axis=0) for values in training])[:, np.newaxis, np.newaxis]
-    return [clip(_free_runs(checkpoint, views), means, stds) for checkpoint in checkpoints]
+    runs = []
+    for checkpoint in checkpoints:
+        own = zip(_free_runs(checkpoint, views), views, strict=True)
+        runs.append(np.stack([near_truth(run, view) for run, view in own]))
+    return runs
 
 
 def distinct_runs(runs: Sequence[FloatArray], views: Sequence[View]) -> list[int]:

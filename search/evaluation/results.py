@@ -2,12 +2,14 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from models.diagnostics.scores import Averaging, Scores, averaged, clip, replica_score, score
+from models.diagnostics.errors import Errors, errors_of, median_errors
+from models.diagnostics.reach import held
+from models.diagnostics.scores import Averaging, Scores, averaged, replica_score, score
 from models.diagnostics.verdict import verdict
 from search.records import CandidateRecord, Example
 from search.series import FloatArray
@@ -28,6 +30,7 @@ class ReplicaResult:
     loss_curve: the least training loss of its restarts by the number of optimiser steps done, a
     handful of them, the last one at this result; infinite where none is a number. unit_errors: NMSE
     of each part of the free runs by which the final compares candidates, see `unit_errors`.
+    errors: of all its free runs, in the units of the series.
     """
 
     index: int
@@ -38,6 +41,13 @@ class ReplicaResult:
     verdict: str
     example: Example
     unit_errors: tuple[float, ...] = ()
+    errors: Errors | None = None
+
+    def as_replica(self, index: int) -> "ReplicaResult":
+        """The same result of another replica, which sees an equal view."""
+        if index == self.index:
+            return self
+        return replace(self, index=index, example=replace(self.example, replica=index))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +128,19 @@ class CandidateResult:
             seconds=self.seconds,
             example=self.median_replica.example,
             averaging=self.averaging,
+            errors=median_errors([r.errors for r in self.replicas if r.errors is not None]),
         )
 
 
 def truth_of(view: View) -> FloatArray:
     """What each free run of a view is compared with, `[start, time, channel]`."""
     return np.stack([view.truth[start : start + view.horizon_steps] for start in view.starts])
+
+
+def near_truth(forecast: FloatArray, view: View) -> FloatArray:
+    """The free runs of a view `[start, time, channel]` with finite errors, see `held`."""
+    training = view.training
+    return held(forecast, truth_of(view), training.mean(axis=0), training.std(axis=0))
 
 
 def replica_result(
@@ -142,7 +159,8 @@ def replica_result(
     scores = score(forecast, truth, view.variance, mean, std, view.error_horizons)
     last_inputs = np.stack([view.values[start - 1] for start in view.starts])
     first = view.starts[0]
-    errors = unit_errors(clip(forecast, mean, std), truth, view.variance)
+    near = near_truth(forecast, view)
+    errors = unit_errors(near, truth, view.variance)
     return ReplicaResult(
         index=index,
         restart=restart,
@@ -155,9 +173,10 @@ def replica_result(
             first_step=first,
             observed=view.values[max(0, first - EXAMPLE_CONTEXT_STEPS) : first, 0],
             truth=truth[0, :, 0],
-            forecast=forecast[0, :, 0],
+            forecast=near[0, :, 0],
         ),
         unit_errors=tuple(errors.tolist()),
+        errors=errors_of(near, truth, view.pieces_of_values, view.season_steps),
     )
 
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -12,19 +13,26 @@ from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError, UsageError
 from search.evaluation import run_networks
 from search.export import Export
+from search.export.trust import growth_warning, reading_warning
 from search.files import write_file
 from search.series import FloatArray, Table
 
 
-def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
+def forecast(
+    export: Export,
+    table: Table,
+    horizon_steps: int,
+    warn: Callable[[str], object] = lambda _warning: None,
+) -> Table:
     """Warm up on the table's last rows, then run freely: return the rows that come after it.
 
     Each network reads the values scaled by the mean and the standard deviation of its own training
     span, and runs alone; the forecast is their median, step by step. Of an ensemble, the members'
-    networks of each training are combined first.
+    networks of each training are combined first. warn: is called with each reason to doubt it.
 
-    Raises UsageError for a horizon below 1 and for an export without networks; SeriesError for a
-    table with too few rows, another number of columns, or values too large to scale.
+    Raises UsageError for a horizon below 1, for one over which the free run leaves all numbers, and
+    for an export without networks; SeriesError for a table with too few rows or another number of
+    columns, for values in other units, and for times that can't be continued so far.
     """
     if horizon_steps < 1:
         raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
@@ -35,6 +43,9 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
             "`freerun retrain` writes an export with networks, which forecasts"
         )
     _check_table(checkpoint, table)
+    times = tuple(table.continue_time(horizon_steps))  # before what takes time
+    if warning := reading_warning(export, table):
+        warn(warning)
     try:
         runs = _runs(checkpoint, table.values, horizon_steps)
     except OverflowError as error:
@@ -42,30 +53,50 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
             "the table's values must be of the size that the exported networks were trained on, "
             f"but reach {np.abs(table.values).max():g}; check the units of the column"
         ) from error
-    return Table(
-        time_column=table.time_column,
-        times=tuple(table.continue_time(horizon_steps)),
-        columns=table.columns,
-        values=np.asarray(np.median(runs, axis=0)),
-    )
+    with np.errstate(invalid="ignore"):
+        values = np.asarray(np.median(runs, axis=0))
+    _check_finite(values)
+    if warning := growth_warning(export, table, values):
+        warn(warning)
+    return Table(table.time_column, times, table.columns, values)
 
 
-def write_forecast_csv(forecast: Table, path: Path) -> None:
+def write_forecast(forecast: Table, path: Path) -> None:
     """Write the time column and one column per channel, all or nothing.
 
-    Raises UsageError where the file can't be written.
+    As Parquet where the name ends in .parquet, with the times as text; else as CSV. Raises
+    UsageError where the file can't be written.
     """
+    is_parquet = path.suffix.lower() == ".parquet"
+    write_file(path, _parquet(forecast) if is_parquet else _csv(forecast))
+
+
+def _parquet(forecast: Table) -> bytes:
+    # Imported here: it costs a fifth of a second that no CSV should wait for.
+    import polars
+
+    frame = polars.DataFrame({forecast.time_column: forecast.times}).hstack(
+        polars.from_numpy(forecast.values, schema=list(forecast.columns)).get_columns()
+    )
+    content = io.BytesIO()
+    frame.write_parquet(content)
+    return content.getvalue()
+
+
+def _csv(forecast: Table) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow([forecast.time_column, *forecast.columns])
     rows = zip(forecast.times, forecast.values.tolist(), strict=True)
     writer.writerows([time, *values] for time, values in rows)
-    write_file(path, text.getvalue().encode())
+    return text.getvalue().encode()
 
 
 def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
     """The free runs of all networks after the values, `[network, step, channel]`."""
     if isinstance(checkpoint, Checkpoint):
+        if _are_equal(checkpoint):
+            checkpoint = checkpoint.member(0)
         context = values[len(values) - checkpoint.shown_steps :]
         return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
     runs = [_runs(member, values, steps) for member in checkpoint.members]
@@ -73,6 +104,24 @@ def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArr
     # A member whose networks would all be equal has one of them.
     whole = [np.broadcast_to(run, (most, *run.shape[1:])) for run in runs]
     return combined(whole, checkpoint.weights)
+
+
+def _are_equal(networks: Checkpoint) -> bool:
+    """Whether all networks are the same, as fits without random numbers to one table are."""
+    parts = (networks.weights, networks.shift, networks.scale, networks.power)
+    return all(part is None or bool((part == part[:1]).all()) for part in parts)
+
+
+def _check_finite(values: FloatArray) -> None:
+    lost = ~np.isfinite(values).all(axis=1)
+    if lost.any():
+        first = int(lost.argmax())
+        raise UsageError(
+            f"the free run must stay within the numbers of the machine, but leaves them at step "
+            f"{first + 1} of {len(values)}: it diverges; "
+            + (f"forecast at most {first} steps with --horizon, or " if first else "")
+            + "export another trial or a baseline"
+        )
 
 
 def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:

@@ -19,10 +19,12 @@ from search.analysis.score_table import Row, ScoreGroup, score_group, search_bas
 from search.analysis.study_results import Outcome, StudyResults, baselines_of
 from search.analysis.trials import Trial
 from search.analysis.wording import (
+    ERRORS_RULE,
     SCORE_RULES,
     commands,
     counted,
     scale_of,
+    shown_minutes,
     shown_properties,
     shown_score,
     shown_scores,
@@ -141,7 +143,7 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         rollout=figures.rollout_plot(results),
         score_rule=SCORE_RULES[results.definition.task.validation],
         winner_rule=winner_rule(has_draws=results.definition.series.is_generated),
-        scale=scale_of(results.definition.task.score_against),
+        scale=f"{scale_of(results.definition.task.score_against)} {ERRORS_RULE}",
         groups=_groups(results, baselines),
         errors=figures.error_plot(results, baselines),
         importances=figures.importances_plot(found),
@@ -195,6 +197,7 @@ def _outcome_row(results: StudyResults, of: Outcome) -> Row:
         of.found.replica_scores,
         described=results.candidate_of(of).description(),
         verdict=of.found.verdict,
+        errors=of.found.errors,
         is_winner=results.winner is not None and results.winner.subject == of.subject,
     )
 
@@ -209,6 +212,7 @@ def _row(
         found.replica_scores or (),
         described=results.described(trial),
         verdict=found.verdict,
+        errors=found.errors,
         params=trial.params,
         is_winner=results.winner is not None and results.winner.subject == trial.trial_id,
     )
@@ -217,13 +221,12 @@ def _row(
 def _facts(results: StudyResults) -> list[tuple[str, str]]:
     counts, budget, search = results.counts, results.budget, results.definition.search
     limit = "no limit" if budget.trials is None else f"of {budget.trials:,}"
-    minutes = "" if budget.minutes is None else f" of {budget.minutes:g}"
     created = datetime.fromtimestamp(results.study.created, UTC)
     states = ("complete", "pruned", "failed", "running", "waiting")
     return [
         ("Trials", f"{counts.total:,} ({limit})"),
         *((state.capitalize(), f"{getattr(counts, state):,}") for state in states),
-        ("Running time", f"{budget.spent_seconds / 60:.1f}{minutes} minutes"),
+        ("Running time", shown_minutes(budget.spent_seconds / 60, budget.minutes)),
         ("Workers so far", f"{len(results.workers):,}"),
         ("Sampler, pruner", f"{search.sampler}, {search.pruner}"),
         ("Series", _series(results)),

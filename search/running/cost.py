@@ -29,10 +29,14 @@ RECENT = 10
 
 
 class Cost:
-    """Expected seconds of one core for cohorts of a study, learned from those that a worker ran."""
+    """Expected seconds of one core for cohorts of a study, learned from those that a worker ran.
 
-    def __init__(self, search: Search, train_steps: int) -> None:
-        self.search, self.train_steps = search, train_steps
+    has_one_cut: whether all replicas see the same rows, to which what draws no numbers is fitted
+    once.
+    """
+
+    def __init__(self, search: Search, train_steps: int, *, has_one_cut: bool = False) -> None:
+        self.search, self.train_steps, self.has_one_cut = search, train_steps, has_one_cut
         # By core; what is not known of one, all of them together tell.
         self.rates: dict[str | None, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
 
@@ -56,7 +60,8 @@ class Cost:
                 for c in cohort
                 if isinstance(c, FittedForm)
             )
-            return self.search.replicas * fits
+            is_once = self.has_one_cut and not first.form.is_random
+            return fits if is_once else self.search.replicas * fits
         # A restart less after each round of the race: more of them cost less than their number.
         networks = self.search.replicas * sum((1 + c.restarts) / 2 for c in cohort)
         calls, per_network = step_work(first)

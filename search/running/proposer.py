@@ -58,7 +58,9 @@ class Proposer:
             )
             for (name, family), seed in zip(self.families.all.items(), seeds, strict=True)
         }
-        self.cost = Cost(self.search, definition.task.train_steps)
+        task, is_table = definition.task, not definition.series.is_generated
+        has_one_cut = is_table and task.validation == "end"
+        self.cost = Cost(self.search, task.train_steps, has_one_cut=has_one_cut)
         self.tried: set[Candidate] = set()
         self.proposed: dict[str, int] = {}
 

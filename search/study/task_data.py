@@ -31,6 +31,7 @@ class View:
     a squared error is divided by, of the signal where that is the truth, else of the training span,
     or of all rows that the replicas may see where each has a cut of its own. error_horizons: the
     steps of a free run whose errors are recorded. averaging: how replicas become one score.
+    season_steps: of the naive forecasts that absolute errors are scaled by.
     """
 
     values: FloatArray
@@ -42,6 +43,12 @@ class View:
     scored_against: ScoreAgainst
     error_horizons: tuple[int, ...] = ERROR_HORIZONS
     averaging: Averaging = "median"
+    season_steps: int = 1
+
+    @property
+    def pieces_of_values(self) -> list[FloatArray]:
+        """The stretches `[time, channel]` that are trained on."""
+        return [self.values[piece.start : piece.stop] for piece in self.pieces]
 
     @property
     def train_steps(self) -> int:
@@ -176,6 +183,7 @@ class TaskData:
             scored_against=task.score_against,
             error_horizons=task.error_horizons,
             averaging="median" if is_test else task.averaging,
+            season_steps=season_steps(self._definition),
         )
 
     @cached_property
@@ -184,6 +192,19 @@ class TaskData:
         if self._definition.task.validation != "blocks":
             return 0
         return context_range(self._definition.full_space())[1]
+
+
+def season_steps(definition: StudyDefinition) -> int:
+    """The shortest season of a table, in whole steps; 1 where none is known.
+
+    A wave of which less than a few periods are seen is no season, and a generated series has none.
+    """
+    series, found = definition.series, definition.properties
+    if series.is_generated:
+        return 1
+    periods = series.period or () if found is None else () if found.is_wave else found.periods
+    seasons = [round(period) for period in periods if round(period) > 1]
+    return min(seasons, default=1)
 
 
 def rows_in(values: FloatArray, pieces: Sequence[range]) -> FloatArray:

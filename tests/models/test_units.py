@@ -110,7 +110,16 @@ def test_a_context_with_values_below_zero_is_read_as_far_below_all_others() -> N
     read = units.read(np.array([[[[-3.0], [0.0], [1.0]]]]))[0, 0, :, 0]
     np.testing.assert_array_equal(read[:2], [-10.0, -10.0])
     assert abs(read[2]) < 10
-    assert np.isfinite(units.written(np.full((1, 1, 3, 1), 1e6), np.ones((1, 1, 1, 1)))).all()
+
+
+@pytest.mark.parametrize("lag", [0, 2])
+def test_what_no_float_holds_is_not_finite(lag: int) -> None:
+    """It must not look like a number that was forecast."""
+    units = Units.of(methods("log", lag), [series(50, 1, 0)])
+    run = np.array([0.0, 1e6, 0.0, np.inf, 0.0])[None, None, :, None]
+    written = units.written(run, np.ones((1, 1, 2, 1)))[0, 0, :, 0]
+    assert np.isfinite(written[0])
+    assert not np.isfinite(written[[1, 3]]).any()
 
 
 @pytest.mark.parametrize("power", [0.0, 0.5, -0.5, 1.0])

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.diagnostics.errors import Errors
 from search.contest import ranked
 from search.records import (
     BaselineRecord,
@@ -84,6 +85,17 @@ def test_a_final_has_the_keys_of_version_0_1_0_and_those_of_comparisons() -> Non
     assert plain["baselines"]["ridge-ar"].keys() == {
         *("score", "mean_score", "draw_scores", "curve", "forecast"),
     }
+
+
+def test_errors_come_back_and_may_be_missing() -> None:
+    errors = Errors(mae=1.5, rmse=2.0, mase=None)
+    written = final(0.1, 0.2).model_copy(update={"errors": errors})
+    assert json.loads(written.to_json())["errors"] == {"mae": 1.5, "rmse": 2.0, "mase": None}
+    assert FinalRecord.from_json(written.to_json()).errors == errors
+    assert FinalRecord.from_json(final(0.1, 0.2).to_json()).errors is None
+    trial = TrialRecord.of(written, ORIGIN, networks=1, limit=None)
+    attributes = json.loads(json.dumps(trial.to_attributes()))
+    assert TrialRecord.from_attributes(attributes).errors == errors
 
 
 def test_a_score_that_is_no_number_is_no_result() -> None:

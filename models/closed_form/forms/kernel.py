@@ -31,7 +31,7 @@ from models.methods import (
 )
 from models.methods.values import SHARE
 from models.network.options.segments import segment_length
-from models.tensors import CLIP_STD, Tensor, torch
+from models.tensors import RUN_BOUND, Tensor, torch
 
 # Free runs that are made side by side: kernels to many support points take memory.
 RUNS_AT_ONCE = 64
@@ -285,7 +285,7 @@ class KernelRidge(
                 read = _projected(window.reshape(runs, -1) - fixed["centre"], fixed["basis"])
                 changes = np.vecdot(support.features(read)[:, np.newaxis], by_output)
                 forecast = window[:, -1:] + changes.reshape(runs, segment, channels)
-                held = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
+                held = np.minimum(np.maximum(forecast, -RUN_BOUND), RUN_BOUND)
                 values[:, end : end + segment] = held
         return values[:, known : known + steps]
 

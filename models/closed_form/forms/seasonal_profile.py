@@ -14,7 +14,7 @@ from models.closed_form.season import season_length
 from models.closed_form.unregularised import Unregularised
 from models.methods import Choices, Domain, Whole, choice, counted, flag, largest, setting
 from models.methods.series_properties import SeriesProperties
-from models.tensors import CLIP_STD
+from models.tensors import RUN_BOUND
 
 IndexArray = NDArray[np.intp]
 
@@ -140,7 +140,7 @@ class SeasonalProfile(
         ).reshape(runs, seasons, 1, channels)
         forecasts = by_season.reshape(runs, -1, channels)[:, :steps]
         forecasts = forecasts + weight * left * parts.gap[:, np.newaxis]
-        held: FloatArray = np.clip(forecasts, -CLIP_STD, CLIP_STD)
+        held: FloatArray = np.clip(forecasts, -RUN_BOUND, RUN_BOUND)
         return held
 
     def size(self) -> str:
