@@ -114,7 +114,7 @@ def _sampler(name: str, seed: int, startup_trials: int) -> BaseSampler:
     return TPESampler(
         seed=seed,
         n_startup_trials=startup_trials,
-        multivariate=True,
+        multivariate=False,
         constant_liar=True,
     )
 
