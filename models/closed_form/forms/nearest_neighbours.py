@@ -35,6 +35,8 @@ COUNTS = (1, 2, 3, 5, 8, 12, 20)
 SHARE_OF_MEAN = 0.05
 # Rows of the training span that are stored, the last ones; an export has room for all.
 STORED_ROWS = 10_000
+# Values of windows that are copied at a time: a long window needs no more memory.
+BLOCK_VALUES = 1_000_000
 # Windows and what follows them, in steps where there is no season; else in seasons.
 WINDOWS = (4, 8, 16, 32, 64, 128)
 WINDOW_SEASONS = (1, 2)
@@ -130,10 +132,13 @@ class NearestNeighbours(
         return {"series": (self.stored_rows, channels), "piece": (self.stored_rows, 1)}
 
     def measure(self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed) -> Fixed:
-        """The last rows of the pieces, and of each row the number of its piece, from 1."""
+        """The last rows of pieces that have a window, and of each row the number of its piece.
+
+        The first piece is number 1; rows of zeros fill up.
+        """
         directions = 2 if candidate[TimeReversal].time_reversal else 1
         room, kept = self.stored_rows // directions, list[FloatArray]()
-        for piece in reversed(pieces):
+        for piece in reversed([p for p in pieces if len(p) >= self.window + self.ahead]):
             kept.insert(0, piece[max(len(piece) - room, 0) :])
             room -= len(kept[0])
         series, number = (
@@ -181,11 +186,18 @@ class NearestNeighbours(
         series = np.ascontiguousarray(fixed["series"][:, channel])
         reach = self.window + self.ahead - 1
         starts = np.flatnonzero((piece[:-reach] == piece[reach:]) & (piece[reach:] > 0))
-        windows = np.lib.stride_tricks.sliding_window_view(series, self.window)[starts]
-        level = level_of(self.context_level, windows[:, :, np.newaxis])
-        levels = np.zeros(len(starts)) if level is None else level[:, 0, 0]
-        rest = windows - levels[:, np.newaxis]
-        return Library(series, starts, levels, np.vecdot(rest, rest))
+        windows = np.lib.stride_tricks.sliding_window_view(series, self.window)
+        levels, squares = np.zeros(len(starts)), np.zeros(len(starts))
+        at_once = max(1, BLOCK_VALUES // self.window)
+        for first in range(0, len(starts), at_once):
+            part = slice(first, first + at_once)
+            own = windows[starts[part]]
+            level = level_of(self.context_level, own[:, :, np.newaxis])
+            if level is not None:
+                levels[part] = level[:, 0, 0]
+                own -= level[:, :, 0]
+            squares[part] = np.vecdot(own, own)
+        return Library(series, starts, levels, squares)
 
     def _run(self, library: Library, known: FloatArray, count: int, steps: int) -> FloatArray:
         """One free run `[step]` of one channel after `known` `[window]`."""

@@ -97,7 +97,7 @@ shapes = st.fixed_dictionaries(
 
 
 @given(shape=shapes, seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=40)
+@settings(deadline=None, max_examples=20)
 def test_a_fit_and_its_free_run_are_those_of_the_formula(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], seed: int
 ) -> None:
@@ -137,7 +137,7 @@ def test_a_season_and_a_line_are_continued(
 
 
 @given(shape=shapes, channels=st.sampled_from([1, 2]), place=st.integers(0, 79))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 def test_free_runs_are_the_same_alone_and_among_many(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], channels: int, place: int
 ) -> None:

@@ -84,7 +84,7 @@ shapes = st.fixed_dictionaries(
 
 
 @given(shape=shapes, seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 def test_a_pattern_is_that_of_weighted_least_squares(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], seed: int
 ) -> None:
@@ -135,7 +135,7 @@ def test_a_second_season_is_read_once_at_least(
 
 
 @given(shape=shapes, channels=st.sampled_from([1, 2]), place=st.integers(0, 79))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 def test_free_runs_are_the_same_alone_and_among_many(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], channels: int, place: int
 ) -> None:

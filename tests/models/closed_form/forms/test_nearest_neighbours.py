@@ -83,7 +83,7 @@ shapes = st.fixed_dictionaries(
 
 
 @given(shape=shapes, reversal=st.booleans(), seed=st.integers(0, 99))
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 def test_a_free_run_is_that_of_plain_loops(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], reversal: bool, seed: int
 ) -> None:
@@ -146,6 +146,18 @@ def test_the_last_rows_are_stored(make_candidate: Callable[..., FittedForm]) -> 
     assert counts.tolist() == [3500, STORED_ROWS - 3500]
 
 
+def test_short_pieces_take_no_room(make_candidate: Callable[..., FittedForm]) -> None:
+    candidate = make_candidate(cell=CELL, neighbour_window=90, neighbour_steps=20, neighbours=1)
+    series = np.sin(np.arange(12_000.0) / 5)[:, None]
+    pieces = [series[:300], *np.split(series[300:], 117)]
+    assert {len(piece) for piece in pieces[1:]} == {100}
+    form, fixed, coefficients = fitted(candidate, *pieces)
+    np.testing.assert_array_equal(fixed["series"][:300], series[:300])
+    assert not fixed["series"][300:].any()
+    run = form.run(fixed, coefficients[None], series[None, 900:990], 20)[0]
+    np.testing.assert_allclose(run, series[990:1010], atol=0.3)
+
+
 def test_an_export_has_room_for_windows_longer_than_usual(
     make_candidate: Callable[..., FittedForm],
 ) -> None:
@@ -154,7 +166,7 @@ def test_an_export_has_room_for_windows_longer_than_usual(
 
 
 @given(shape=shapes, channels=st.sampled_from([1, 2]), place=st.integers(0, 79))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 def test_free_runs_are_the_same_alone_and_among_many(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], channels: int, place: int
 ) -> None:

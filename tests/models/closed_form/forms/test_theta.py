@@ -78,7 +78,7 @@ shapes = st.fixed_dictionaries(
     half_life=st.sampled_from(HALF_LIVES),
     seed=st.integers(0, 99),
 )
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=25)
 def test_a_free_run_is_that_of_the_recursion(
     make_candidate: Callable[..., FittedForm],
     shape: dict[str, Any],
@@ -163,7 +163,7 @@ def test_a_line_is_continued_with_all_of_its_drift(
 
 
 @given(shape=shapes, channels=st.sampled_from([1, 2]), place=st.integers(0, 79))
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=15)
 def test_free_runs_are_the_same_alone_and_among_many(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], channels: int, place: int
 ) -> None:
