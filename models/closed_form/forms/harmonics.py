@@ -54,10 +54,10 @@ def _suited_counts(series: SeriesProperties) -> Choices:
 
 
 def _suited_steps(series: SeriesProperties) -> Choices:
-    """Choices of `harmonic_steps` to try on a series: two to 16 seasons, or a longer one."""
+    """Choices of `harmonic_steps` to try on a series: four to 16 seasons, or a longer one."""
     if not series.has_season:
         return Choices((16, 64, 256))
-    of_seasons = {round(count * period) for period in series.periods for count in (2, 4, 8, 16)}
+    of_seasons = {round(count * period) for period in series.periods for count in (4, 8, 16)}
     of_others = {count * season for season in _companions(series) for count in (1, 2)}
     return Choices(tuple(sorted(of_seasons | of_others)))
 
@@ -119,7 +119,7 @@ class Harmonics(
     )
     oldest_weight: float = setting(
         Real(1e-6, 1),
-        Choices((0.1, 1.0)),
+        Choices((1.0,)),
         "The weight of the oldest value that a harmonic regression reads; that of the last is 1.",
         neutral=1.0,
         shared=True,
