@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,6 +93,11 @@ class ClosedForm(Core):
     def outputs(self, channels: int) -> int:
         """Numbers that are forecast at once."""
         return channels
+
+    @property
+    def steps_at_once(self) -> int:
+        """Values that are forecast at once: a window has to be followed by as many to be fitted."""
+        return self.outputs(channels=1)
 
     def measure(self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed) -> Fixed:
         """Add to what is drawn what is measured of the fitted `pieces`, see `factorise`."""
@@ -227,25 +232,33 @@ class Lagged(ClosedForm):
         return values[:, known:].reshape(runs, -1, channels)[:, :steps]
 
 
-class LaggedRidge(Lagged, RidgeForm):
-    """Ridge regression on what is made of the last values."""
-
-    segment_steps: int = segment_length(most=quarter_of_span)
-    context_level: str = choice(
+def level_choice() -> Any:
+    """The setting of what is taken off the last values, which closed forms share."""
+    return choice(
         ("none", "mean", "last"),
         "What is taken off the context, and added to the forecast: its mean, or its last value.",
+        name="context_level",
         shared=True,
         without="nothing taken off",
     )
 
+
+def level_of(name: str, windows: FloatArray) -> FloatArray | None:
+    """The level `[row, 1, channel]` of windows `[row, time, channel]`; None for nothing."""
+    if name == "mean":
+        mean: FloatArray = windows.mean(axis=1, keepdims=True)
+        return mean
+    return windows[:, -1:] if name == "last" else None
+
+
+class LaggedRidge(Lagged, RidgeForm):
+    """Ridge regression on what is made of the last values."""
+
+    segment_steps: int = segment_length(most=quarter_of_span)
+    context_level: str = level_choice()
+
     def level(self, values: FloatArray, channels: int) -> FloatArray | None:
-        by_lag = values.reshape(len(values), -1, channels)
-        level: FloatArray | None = None
-        if self.context_level == "mean":
-            level = by_lag.mean(axis=1, keepdims=True)
-        elif self.context_level == "last":
-            level = by_lag[:, -1:]
-        return level
+        return level_of(self.context_level, values.reshape(len(values), -1, channels))
 
     def factorise(
         self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
@@ -271,8 +284,7 @@ class FittedForm(BaseCandidate):
     @property
     def least_steps(self) -> int:
         """What follows its context within the first three quarters of the span is fitted."""
-        ahead = self.form.outputs(channels=1)
-        fitted = -(-4 * (self.form.context_steps + ahead) // 3)
+        fitted = -(-4 * (self.form.context_steps + self.form.steps_at_once) // 3)
         return max(2 * self.form.context_steps, 3, fitted) + lag_of(self)
 
     @property

@@ -72,8 +72,10 @@ class Method:
     source: ClassVar[str]
     # Where it stands in spaces and tables; equal ones are sorted by name.
     rank: ClassVar[int] = 1000
-    # Whether the default space has it, for a method that a selector names.
+    # Whether the default space has it, for a method that a selector names; and whether only where
+    # the series has a season.
     searched: ClassVar[bool] = False
+    needs_season: ClassVar[bool] = False
     settings: ClassVar[tuple[Setting, ...]] = ()
 
     def __init_subclass__(

@@ -34,3 +34,8 @@ class SeriesProperties:
     def is_wave(self) -> bool:
         """Whether less than a few periods are seen."""
         return self.period is not None and self.train_steps < LEAST_SEASONS * self.period
+
+    @property
+    def has_season(self) -> bool:
+        """Whether a season was found, which repeats a few times."""
+        return self.period is not None and not self.is_wave

@@ -19,6 +19,9 @@ SHAPES: dict[str, dict[str, Any]] = {
     "ssa": {"context_steps": 11},
     "smoothing": {"season_steps": 3, "smoothing_steps": 12, "trend": "damped"},
     "seasonal-profile": {"season_steps": 4, "profile_seasons": 3, "profile_drift": True},
+    "decomposition": {"season_steps": 4, "decomposed_seasons": 2},
+    "harmonics": {"season_steps": 5, "harmonic_steps": 12, "segment_steps": 2},
+    "theta": {"season_steps": 4, "decomposed_seasons": 3},
 }
 FIXED: dict[str, Any] = {"ridge": 1e-3, "ssa_rank": 2, "bias_scaling": 0.2, "leak_rate": 0.6}
 

@@ -197,14 +197,12 @@ def test_long_seasons_are_fitted_in_parts(make_candidate: Callable[..., FittedFo
 def test_the_space_follows_periods_and_the_span() -> None:
     series = SeriesProperties(1000, periods=(23.93, 167.6))
     space = complete_space(read_space({"cell": CELL}), 1000, series)
-    assert space["season_steps"] == Choices((1, 24, 168))
+    assert space["season_steps"] == Choices((24, 168))
     assert space["profile_seasons"] == Choices((1, 2))
     assert space["level_steps"] == Choices((1, 4, 24, 168))
     assert "regularisation" not in space
     # Two seasons of a drift take half of the span; without one, a season may.
-    assert complete_space(read_space({"cell": CELL}), 600, series)["season_steps"] == Choices(
-        (1, 24)
-    )
+    assert complete_space(read_space({"cell": CELL}), 600, series)["season_steps"] == Choices((24,))
     alone = {"cell": CELL, "profile_drift": False}
     assert complete_space(read_space(alone), 600, series)["profile_seasons"] == Choices((1,))
 

@@ -219,7 +219,7 @@ def test_the_space_follows_periods_and_the_span() -> None:
     named = read_space({"cell": "smoothing", "seasonal_lag": 0})
     series = SeriesProperties(1000, periods=(23.93, 167.6))
     space = complete_space(named, 1000, series)
-    assert space["season_steps"] == Choices((1, 24, 168))
+    assert space["season_steps"] == Choices((24, 168))
     assert space["smoothing_steps"] == Choices((500,))
     assert set(space) == {
         *("cell", "offset", "seasonal_lag", "time_reversal", "season_steps", "trend"),
@@ -227,7 +227,11 @@ def test_the_space_follows_periods_and_the_span() -> None:
         "power_transform",
     }
     # A season that does not repeat often enough is not tried.
-    assert complete_space(named, 600, series)["season_steps"] == Choices((1, 24))
+    assert complete_space(named, 600, series)["season_steps"] == Choices((24,))
+    # Where none may fit, or there is none, no season is tried as well.
+    few = SeriesProperties(600, periods=(168.0,))
+    assert complete_space(named, 600, few)["season_steps"] == Choices((1,))
+    assert complete_space(named, 600, SeriesProperties(600))["season_steps"] == Choices((1,))
 
 
 @pytest.mark.parametrize(
