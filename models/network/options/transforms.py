@@ -87,7 +87,7 @@ class SeasonalDifference(Method, name="seasonal_difference", label="seasonal dif
         neutral=1,
         when=Above("seasonal_lag", 0),
         shared=True,
-        most=lambda train_steps, space: _longest(train_steps) // max(_longest_season(space), 1),
+        most=lambda train_steps, space: _most_seasons(train_steps, space),
         without="changes from one season before",
     )
 
@@ -105,6 +105,11 @@ class SeasonalDifference(Method, name="seasonal_difference", label="seasonal dif
 def _longest(train_steps: int) -> int:
     """Half of the span is left to learn from."""
     return train_steps // 2
+
+
+def _most_seasons(train_steps: int, space: Mapping[str, Domain]) -> int:
+    """As many as take an eighth of the span: what averages them is learnt from the rest."""
+    return max(train_steps // 8 // max(_longest_season(space), 1), 1)
 
 
 def _lags(series: SeriesProperties) -> Choices | None:

@@ -37,6 +37,12 @@ SIZES: Mapping[str, Scalar] = {
     "smoothing_steps": 60,
     "profile_seasons": 2,
     "profile_drift": True,
+    "decomposed_seasons": 2,
+    "remainder_order": 8,
+    "harmonic_steps": 40,
+    "harmonic_count": 2,
+    "neighbour_window": 20,
+    "neighbour_steps": 10,
 }
 TRAIN_STEPS, HORIZON = 200, 30
 PERIOD = 20
