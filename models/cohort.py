@@ -8,6 +8,7 @@ from typing import Generic, TypeVar
 
 from models.methods import MethodSet
 from models.network.architecture import Architecture
+from models.network.options.channels import Channels
 from models.network.options.learning import Restarts
 from models.network.options.transforms import PowerTransform, lag_of
 from models.tensors import Tensor
@@ -36,9 +37,10 @@ class BaseCandidate(MethodSet):
         """The candidate in a few words."""
 
     def family(self) -> Hashable:
-        """What candidates have in common that err alike: the core, its segments and its units."""
+        """What candidates have in common that err alike: core, segments, units and channels."""
         is_segmented = self.values().get("segment_steps", 1) != 1
-        return self.architecture.core.name, is_segmented, self.find(PowerTransform), lag_of(self)
+        core, channels = self.architecture.core.name, self.find(Channels)
+        return core, is_segmented, self.find(PowerTransform), lag_of(self), channels
 
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""

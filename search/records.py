@@ -31,6 +31,8 @@ from search.plugins import plugin_versions
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 
+# A study has thousands of trials, whose attributes every reader fetches.
+MOST_OF_TRIAL = 32
 _ERROR_AT = "error_at_"
 
 
@@ -47,6 +49,8 @@ Array = Annotated[FloatArray, PlainValidator(_array), PlainSerializer(FloatArray
 Loss = Annotated[float | None, BeforeValidator(_loss)]
 # Records of medians are as version 0.1.0 wrote them.
 OwnAveraging = Annotated[Averaging, Field(exclude_if=lambda averaging: averaging == "median")]
+# NMSE by the name of a channel; none where there is one channel, as in records of version 0.1.0.
+ChannelScores = Annotated[Mapping[str, float], Field(exclude_if=lambda scores: not scores)]
 
 
 class Record(BaseModel):
@@ -100,11 +104,22 @@ def this_versions(plugins: Iterable[str] = ()) -> dict[str, str]:
 
 
 @dataclass(frozen=True, eq=False)
+class ChannelRun:
+    """The values of one channel of an example, named; see `Example`."""
+
+    name: str
+    observed: Array
+    truth: Array
+    forecast: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Example:
     """One free run to look at, all arrays `[time]` of the first channel, in the series' units.
 
     observed: the values before the free run, `first_step` the index of its first forecast step
-    within the series; truth and forecast: over the horizon.
+    within the series; truth and forecast: over the horizon. channels: of several channels the names
+    of all; others: the next ones, as many as a picture shows.
     """
 
     replica: int
@@ -112,6 +127,14 @@ class Example:
     observed: Array
     truth: Array
     forecast: Array
+    channels: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
+    others: Annotated[tuple[ChannelRun, ...], Field(exclude_if=lambda runs: not runs)] = ()
+
+    @property
+    def shown_channels(self) -> tuple[ChannelRun, ...]:
+        """The channels that a picture shows, the first one included; one has no name."""
+        name = self.channels[0] if self.channels else ""
+        return (ChannelRun(name, self.observed, self.truth, self.forecast), *self.others)
 
 
 class CandidateRecord(Record):
@@ -121,7 +144,7 @@ class CandidateRecord(Record):
     one score. verdict: of the candidate, verdicts: of each replica. valid_prediction_steps,
     errors_at (by horizon step), curve (NMSE by horizon step): medians over replicas. restarts:
     which one each replica kept. parameters: of one network; seconds: of one core. example: the free
-    run of the median replica.
+    run of the median replica. channel_scores: see `ChannelScores`, over replicas as the score is.
     """
 
     replica_scores: tuple[float, ...]
@@ -137,6 +160,7 @@ class CandidateRecord(Record):
     seconds: float
     example: Example
     averaging: OwnAveraging = "median"
+    channel_scores: ChannelScores = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -172,13 +196,14 @@ class BaselineRecord(Record):
 
     draw_scores: NMSE of each draw or cut, one for all where a table has one cut. averaging: how
     they become one score. curve: NMSE by horizon step, the median over draws. forecast: `[time]` of
-    the candidate's example, None where it was not kept.
+    the candidate's example, None where it was not kept. channel_scores: see `ChannelScores`.
     """
 
     draw_scores: tuple[float, ...]
     curve: Array
     forecast: Array | None = None
     averaging: OwnAveraging = "median"
+    channel_scores: ChannelScores = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -212,7 +237,8 @@ class TrialRecord(Origin):
 
     shown_verdict: of the median replica, which the picture shows. limit: the attainable NMSE of its
     context. cohort_networks: how many networks began to train in its cohort. message: why it
-    failed. Other fields are those of `CandidateRecord`; training_loss: the median over replicas.
+    failed. Other fields are those of `CandidateRecord`; training_loss: the median over replicas,
+    channel_scores: of up to `MOST_OF_TRIAL` channels.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)
@@ -230,6 +256,7 @@ class TrialRecord(Origin):
     limit: float | None = None
     cohort_networks: int | None = None
     message: str | None = None
+    channel_scores: Mapping[str, float] = {}
 
     @classmethod
     def of(
@@ -250,6 +277,9 @@ class TrialRecord(Origin):
             seconds=round(result.seconds, 3),
             limit=limit,
             cohort_networks=networks,
+            channel_scores=result.channel_scores
+            if len(result.channel_scores) <= MOST_OF_TRIAL
+            else {},
             **origin.model_dump(),
         )
 

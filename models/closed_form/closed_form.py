@@ -28,6 +28,8 @@ Block = tuple[FloatArray, FloatArray]  # features [row, feature], targets [row, 
 
 # Rows of features that are made and factorised at a time: a long series needs no more memory.
 BLOCK_ROWS = 4096
+# A fit takes time by the third power of what it factorises. Channels enlarge that up to so much.
+MOST_FACTORISED = 2000
 # Strengths of a ridge that a held-out span chooses from, in the units of `Ridge.at`.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-14, 1))
 
@@ -89,6 +91,11 @@ class ClosedForm(Core):
     def fitted_features(self, channels: int, train_steps: int) -> int:
         """Those of the features that a training span of so many steps can use."""
         return self.features(channels)
+
+    def factorised(self, channels: int) -> int:
+        """Rows of the largest matrix that a fit factorises, 0 where channels do not enlarge it."""
+        features = self.features(channels)
+        return features if features > self.features(1) else 0
 
     def outputs(self, channels: int) -> int:
         """Numbers that are forecast at once."""

@@ -25,6 +25,10 @@ def baseline_candidates(data: TaskData) -> dict[str, Candidate]:
     context_steps = min(cut.starts[0] for cut in cuts)
     train_steps = min(max(map(len, cut.pieces)) for cut in cuts)
     training = data.view("search", 0).longest[-min(train_steps, CONTEXT_SHARE * context_steps) :]
+    if training.shape[1] > 1:
+        # In standard deviations, so that no channel decides on a season by its units.
+        std = training.std(axis=0)
+        training = training / np.where(std > 0, std, 1.0)
     series = data.properties()
     periods = () if series.is_wave else series.periods
     found = {
@@ -51,6 +55,7 @@ def baseline_record(result: CandidateResult, replica: int = 0) -> BaselineRecord
         draw_scores=tuple(result.replica_scores),
         curve=result.curve,
         averaging=result.averaging,
+        channel_scores=result.record.channel_scores,
         forecast=result.replicas[replica % len(result.replicas)].example.forecast,
     )
 

@@ -2,6 +2,7 @@
 
 import csv
 import io
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +35,7 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
             f"the export of {export.named} holds no networks, since it was in no final; "
             "`freerun retrain` writes an export with networks, which forecasts"
         )
-    _check_table(checkpoint, table)
+    _check_table(checkpoint, table, export.table)
     try:
         runs = _runs(checkpoint, table.values, horizon_steps)
     except OverflowError as error:
@@ -47,20 +48,34 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
         times=tuple(table.continue_time(horizon_steps)),
         columns=table.columns,
         values=np.asarray(np.median(runs, axis=0)),
+        long=table.long,
     )
 
 
 def write_forecast_csv(forecast: Table, path: Path) -> None:
-    """Write the time column and one column per channel, all or nothing.
+    """Write the time column and one column per channel, or a long table again, all or nothing.
 
     Raises UsageError where the file can't be written.
     """
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([forecast.time_column, *forecast.columns])
-    rows = zip(forecast.times, forecast.values.tolist(), strict=True)
-    writer.writerows([time, *values] for time, values in rows)
+    writer.writerows(_rows(forecast))
     write_file(path, text.getvalue().encode())
+
+
+def _rows(forecast: Table) -> Iterator[Sequence[object]]:
+    """The header and the rows; of a long table those of the first id come first."""
+    if forecast.long is None:
+        yield [forecast.time_column, *forecast.columns]
+        for time, values in zip(forecast.times, forecast.values.tolist(), strict=True):
+            yield [time, *values]
+        return
+    long = forecast.long
+    yield [long.id_column, forecast.time_column, *long.value_columns]
+    by_id = forecast.values.reshape(forecast.rows, len(long.ids), -1).transpose(1, 0, 2).tolist()
+    for name, rows in zip(long.ids, by_id, strict=True):
+        for time, values in zip(forecast.times, rows, strict=True):
+            yield [name, time, *values]
 
 
 def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
@@ -75,8 +90,16 @@ def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArr
     return combined(whole, checkpoint.weights)
 
 
-def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:
+def _check_table(checkpoint: AnyCheckpoint, table: Table, trained_on: Table | None) -> None:
     needed = checkpoint.shown_steps
+    if trained_on is not None and trained_on.long is not None and table.long is not None:
+        before, now = set(trained_on.long.ids), set(table.long.ids)
+        if before != now:
+            raise SeriesError(
+                f"the table must have the ids that the exported networks were trained on, but it "
+                f"{_differing(now - before, 'has')}{_differing(before - now, 'lacks')}and so can't "
+                "be scaled; give the same ids, or `freerun retrain` on the new table"
+            )
     if len(table.columns) != checkpoint.channels:
         raise SeriesError(
             f"the table must have {checkpoint.channels} value column(s), as the exported networks "
@@ -87,3 +110,11 @@ def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:
             f"the table must have at least {needed} rows, on which the exported networks warm up, "
             f"but has {table.rows}; give a longer table"
         )
+
+
+def _differing(names: Collection[str], verb: str) -> str:
+    """Such as "lacks 'a' and 3 more, ", or nothing."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{verb} '{min(names)}'{more}, "

@@ -22,6 +22,7 @@ from search.storage.records import Proposal, Quota, ScoredTrial
 from search.storage.schema import quiet
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
+from search.study.task_data import channels_bytes
 
 # Trials that are sampled at random before TPE models the space. Optuna's default of 10 is less
 # than two cohorts, and a cohort shares one architecture.
@@ -61,7 +62,9 @@ class Proposer:
         self.known: list[ScoredTrial] = []
         self.mirrored = self.thinned = 0
         self.asked: list[Trial] = []
-        self.cost = Cost(self.search, definition.task.train_steps)
+        self.channels = self.space.channels
+        self.channels_bytes = channels_bytes(definition.task, self.channels)
+        self.cost = Cost(self.search, definition.task.train_steps, self.channels)
 
     def learn(self, scored: Sequence[ScoredTrial], load: Load) -> None:
         """Take newly finished trials into account, while nothing that was proposed runs.
@@ -181,7 +184,8 @@ class Proposer:
 
     def _most_members(self, candidate: Candidate) -> int:
         """About how many networks may train with a candidate, as the study and memory allow."""
-        in_memory = max(1, COHORT_BYTES // member_bytes(candidate))
+        per_member = member_bytes(candidate, self.channels) + self.channels_bytes
+        in_memory = max(1, COHORT_BYTES // per_member)
         return min(self.search.cohort_members, in_memory)
 
 

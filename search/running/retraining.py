@@ -84,8 +84,9 @@ def retrain_on(
         pieces=(range(train_steps),),
         starts=(train_steps,),
         horizon_steps=hold_out,
-        variance=training_variance(training),
+        variance=training_variance(training, table.columns),
         scored_against="observations",
+        names=table.columns,
     )
     views = [view] * replicas
     if hold_out:
