@@ -17,7 +17,7 @@ from search.records import Example
 _COLUMNS = 3
 # Shares of a figure's width and height between two panels.
 _GAP_X, _GAP_Y = 0.07, 0.16
-_ROW_PIXELS = 230
+_ROW_PIXELS, _TOP_PIXELS, _NAME_PIXELS = 230, 70, 22
 # Names of channels without a panel that are written out.
 _NAMED = 12
 
@@ -53,7 +53,10 @@ def panels_chart(drawings: Sequence[tuple[str, Drawing]]) -> Figure:
     made = figure([], {}, {}, height=90 + _ROW_PIXELS * rows)
     layout = made["layout"]
     layout["annotations"], layout["shapes"] = [], []
-    layout["margin"]["t"] = 70
+    layout["margin"]["t"] = _TOP_PIXELS
+    # Above the names of the highest panels.
+    inner = layout["height"] - _TOP_PIXELS - layout["margin"]["b"]
+    layout["legend"]["y"] = 1 + _NAME_PIXELS / inner
     for number, (name, drawing) in enumerate(drawings):
         own, suffix = chart(drawing, height=0), "" if number == 0 else str(number + 1)
         row, column = divmod(number, columns)

@@ -28,7 +28,7 @@ class Channels(
     name="channels",
     label="channel independence",
     source="Nie et al. (2023), section 3.1; Montero-Manso & Hyndman (2021)",
-    rank=2000,
+    rank=130,
 ):
     """How the channels of a series share a forecaster: all at once, or each by itself.
 
@@ -40,7 +40,7 @@ class Channels(
 
     kind = "channels"
     # Last, as a space leaves it out where a closed form of all channels would be too large.
-    stage = Stage.CLOSED_FORM
+    stage = Stage.CHANNELS
     shapes_forecast = True
 
     channels: str = choice(

@@ -49,7 +49,7 @@ class TableSeries(Source):
             raise SettingError(
                 "columns",
                 f'must not hold the time column, but both are "{self.time}"; '
-                "name the columns that are to be forecast",
+                "name the column that is to be forecast",
             )
         if self.id is not None and self.id in (self.time, *self.columns):
             raise SettingError(

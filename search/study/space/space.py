@@ -94,8 +94,8 @@ class Space:
         """
         known = {**self.fixed(params), **params}
         domain = self.domains.get(CHANNELS)
-        if CHANNELS not in known and domain is not None and domain.contains(INDEPENDENT):
-            known[CHANNELS] = INDEPENDENT
+        if domain is not None and domain.contains(INDEPENDENT) and "cell" in known:
+            known.setdefault(CHANNELS, INDEPENDENT)
         return resolve_params(known)
 
     def _can_mix(self, known: Mapping[str, Scalar]) -> bool:
