@@ -21,6 +21,7 @@ _DATE = re.compile(
     r")?)?"
 )
 
+_LONG = "or name the column that tells several series apart as id in [series]"
 _EMPTY = "the time is empty; fill it in, or remove the row"
 
 Instant = TypeVar("Instant", Decimal, datetime)
@@ -204,13 +205,14 @@ def _check_increasing(labels: Sequence[str], instants: Sequence[Instant]) -> Non
     for row in range(1, len(labels)):
         if instants[row] == instants[row - 1]:
             raise TimeLabelError(
-                row, f"the time '{labels[row]}' is there twice; keep one row for each time"
+                row,
+                f"the time '{labels[row]}' is there twice; keep one row for each time, {_LONG}",
             )
         if instants[row] < instants[row - 1]:
             raise TimeLabelError(
                 row,
                 f"times must increase, but '{labels[row]}' comes after '{labels[row - 1]}'; "
-                "sort the rows by time",
+                f"sort the rows by time, {_LONG}",
             )
 
 

@@ -111,7 +111,7 @@ def test_a_closed_form_of_too_many_channels_at_once_is_refused(
     candidate = make_candidate(cell="ar", context_steps=order)
     values = torch.randn(1, 200, channels, dtype=torch.float64)
     members = [Member(candidate, 0, 1)]
-    with pytest.raises(ValueError, match='at most 2000 .* channels = "independent"'):
+    with pytest.raises(ValueError, match=r'at most 2000 .* channels = "independent"'):
         learner_of(members, values, "cpu")
     assert learner_of([Member(independent(candidate), 0, 1)], values, "cpu").warm_up == order
 
