@@ -28,8 +28,9 @@ Block = tuple[FloatArray, FloatArray]  # features [row, feature], targets [row, 
 
 # Rows of features that are made and factorised at a time: a long series needs no more memory.
 BLOCK_ROWS = 4096
-# A fit takes time by the third power of what it factorises. Channels enlarge that up to so much.
-MOST_FACTORISED = 2000
+# A fit takes time by the third power of what it factorises. Channels may enlarge that to so much,
+# or by this factor.
+MOST_FACTORISED, ENLARGED = 2000, 1.1
 # Strengths of a ridge that a held-out span chooses from, in the units of `Ridge.at`.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-14, 1))
 
@@ -93,9 +94,13 @@ class ClosedForm(Core):
         return self.features(channels)
 
     def factorised(self, channels: int) -> int:
-        """Rows of the largest matrix that a fit factorises, 0 where channels do not enlarge it."""
-        features = self.features(channels)
-        return features if features > self.features(1) else 0
+        """Rows of the largest matrix that a fit factorises and that channels may enlarge."""
+        return self.features(channels)
+
+    def fits_at_once(self, channels: int) -> bool:
+        """Whether channels leave what is factorised small, or about as large as for one."""
+        rows = self.factorised(channels)
+        return rows <= MOST_FACTORISED or rows <= ENLARGED * self.factorised(1)
 
     def outputs(self, channels: int) -> int:
         """Numbers that are forecast at once."""

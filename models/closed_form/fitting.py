@@ -90,9 +90,9 @@ class Fitting(PerMember):
 
     `values` `[series, time, channel]` are training spans, scaled, and `pieces` the lengths of the
     stretches without a gap that each consists of, None for one each. Each may be `joined` of so
-    many series of equal pieces, one after the other. It has the surface of
-    `Trainer` and raises what that does, and has one step: iterating yields 0 whenever some members
-    are fitted and others are not, and 1 at the end. In between, members may be dropped with `keep`.
+    many series of equal pieces, one after the other. It has the surface of `Trainer` and raises
+    what that does, and has one step: iterating yields 0 whenever some members are fitted and others
+    are not, and 1 at the end. In between, members may be dropped with `keep`.
 
     Members that differ by their level of regularisation alone share one factorisation; reservoirs,
     which are drawn, only where their seeds are equal, too. Each is fitted twice: on all but the
@@ -245,10 +245,11 @@ class _Problem:
 
 
 def _check_channels(forecaster: FormForecaster) -> None:
-    factorised = forecaster.form.factorised(forecaster.channels)
-    if forecaster.channels > 1 and factorised > MOST_FACTORISED:
+    form, channels = forecaster.form, forecaster.channels
+    if not form.fits_at_once(channels):
+        rows = form.factorised(channels)
         raise ValueError(
-            f"a closed form of {forecaster.channels} channels at once must factorise at most "
-            f"{MOST_FACTORISED} numbers, but this one has {factorised}: {forecaster.form.name}, "
-            f'{forecaster.form.size()}; name shorter contexts, or channels = "independent"'
+            f"a closed form of {channels} channels at once must factorise at most "
+            f"{MOST_FACTORISED} numbers, but this one has {rows}: {form.name}, {form.size()}; "
+            'name shorter contexts, or channels = "independent"'
         )

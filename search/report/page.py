@@ -147,7 +147,7 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         channels=channel_table(results, baselines),
         score_rule=SCORE_RULES[results.definition.task.validation],
         winner_rule=winner_rule(has_draws=results.definition.series.is_generated),
-        scale=scale_of(results.definition.task.score_against),
+        scale=_scale(results),
         groups=_groups(results, baselines),
         errors=figures.error_plot(results, baselines),
         importances=figures.importances_plot(found),
@@ -167,6 +167,13 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         provenance=_provenance(results),
         definition=json.dumps(results.definition.model_dump(mode="json"), indent=2),
     )
+
+
+def _scale(results: StudyResults) -> str:
+    scale = scale_of(results.definition.task.score_against)
+    if results.table is None or len(results.table.columns) == 1:
+        return scale
+    return f"{scale} Each channel has a variance of its own, and NMSE is the mean over channels."
 
 
 def _groups(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> list[ScoreGroup]:

@@ -150,7 +150,7 @@ class TaskData:
             variance=variance,
             scored_against=task.score_against,
             error_horizons=task.error_horizons,
-            names=series.channels,
+            names=_names(series, draw.values.shape[1]),
         )
 
     def _of_table(self, purpose: Purpose, index: int) -> View:
@@ -194,6 +194,13 @@ class TaskData:
         if self._definition.task.validation != "blocks":
             return 0
         return context_range(self._definition.full_space())[1]
+
+
+def _names(series: GeneratedSource, channels: int) -> tuple[str, ...]:
+    """The names of a source's channels; numbers where it does not name as many as it draws."""
+    if len(series.channels) == channels:
+        return series.channels
+    return tuple(f"channel {number}" for number in range(1, channels + 1))
 
 
 def rows_in(values: FloatArray, pieces: Sequence[range]) -> FloatArray:

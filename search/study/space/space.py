@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
-from models.closed_form.closed_form import MOST_FACTORISED, ClosedForm
+from models.closed_form.closed_form import ClosedForm
 from models.methods import (
     Choices,
     Domain,
@@ -103,7 +103,7 @@ class Space:
         domain, core = self.domains[CHANNELS], method_named("cell", str(known.get("cell")))
         if not domain.contains(INDEPENDENT) or core is None or not issubclass(core, ClosedForm):
             return True
-        return core.of(known).factorised(self.channels) <= MOST_FACTORISED
+        return core.of(known).fits_at_once(self.channels)
 
     def fixed(self, params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:
         """Return the parameters that the preset of a trial fixes; UsageError for an unknown one."""

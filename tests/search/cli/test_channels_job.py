@@ -41,6 +41,7 @@ def study_file(folder: Path, name: str, series: str) -> Path:
     for old, new in (
         ("trials = 6", "trials = 2"),
         ("finalists = 2", "finalists = 1"),
+        ("rungs = 2", "rungs = 1"),
         ('cell = ["rnn", "gru", "lstm", "lru"]', 'cell = "rnn"'),
     ):
         assert old in rest
