@@ -32,6 +32,8 @@ from search.plugins import plugin_versions
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 
+# A study has thousands of trials, whose attributes every reader fetches.
+MOST_OF_TRIAL = 32
 _ERROR_AT = "error_at_"
 
 
@@ -49,6 +51,8 @@ Loss = Annotated[float | None, BeforeValidator(_loss)]
 # Records of medians are as version 0.1.0 wrote them.
 OwnErrors = Annotated[Errors | None, Field(exclude_if=lambda errors: errors is None)]
 OwnAveraging = Annotated[Averaging, Field(exclude_if=lambda averaging: averaging == "median")]
+# NMSE by the name of a channel; none where there is one channel, as in records of version 0.1.0.
+ChannelScores = Annotated[Mapping[str, float], Field(exclude_if=lambda scores: not scores)]
 
 
 class Record(BaseModel):
@@ -102,11 +106,22 @@ def this_versions(plugins: Iterable[str] = ()) -> dict[str, str]:
 
 
 @dataclass(frozen=True, eq=False)
+class ChannelRun:
+    """The values of one channel of an example, named; see `Example`."""
+
+    name: str
+    observed: Array
+    truth: Array
+    forecast: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Example:
     """One free run to look at, all arrays `[time]` of the first channel, in the series' units.
 
     observed: the values before the free run, `first_step` the index of its first forecast step
-    within the series; truth and forecast: over the horizon.
+    within the series; truth and forecast: over the horizon. channels: of several channels the names
+    of all; others: the next ones, as many as a picture shows.
     """
 
     replica: int
@@ -114,6 +129,14 @@ class Example:
     observed: Array
     truth: Array
     forecast: Array
+    channels: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
+    others: Annotated[tuple[ChannelRun, ...], Field(exclude_if=lambda runs: not runs)] = ()
+
+    @property
+    def shown_channels(self) -> tuple[ChannelRun, ...]:
+        """The channels that a picture shows, the first one included; one has no name."""
+        name = self.channels[0] if self.channels else ""
+        return (ChannelRun(name, self.observed, self.truth, self.forecast), *self.others)
 
 
 class CandidateRecord(Record):
@@ -124,7 +147,8 @@ class CandidateRecord(Record):
     version did not record them. verdict: of the candidate, verdicts: of each replica.
     valid_prediction_steps, errors_at (by horizon step), curve (NMSE by horizon step): medians over
     replicas. restarts: which one each replica kept. parameters: of one network; seconds: of one
-    core. example: the free run of the median replica.
+    core. example: the free run of the median replica. channel_scores: see `ChannelScores`, over
+    replicas as the score is.
     """
 
     replica_scores: tuple[float, ...]
@@ -141,6 +165,7 @@ class CandidateRecord(Record):
     example: Example
     averaging: OwnAveraging = "median"
     errors: OwnErrors = None
+    channel_scores: ChannelScores = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -177,6 +202,7 @@ class BaselineRecord(Record):
     draw_scores: NMSE of each draw or cut, one for all where a table has one cut. averaging: how
     they become one score. curve: NMSE by horizon step, the median over draws. forecast: `[time]` of
     the candidate's example, None where it was not kept. errors: see `CandidateRecord`.
+    channel_scores: see `ChannelScores`.
     """
 
     draw_scores: tuple[float, ...]
@@ -184,6 +210,7 @@ class BaselineRecord(Record):
     forecast: Array | None = None
     averaging: OwnAveraging = "median"
     errors: OwnErrors = None
+    channel_scores: ChannelScores = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -217,7 +244,8 @@ class TrialRecord(Origin):
 
     shown_verdict: of the median replica, which the picture shows. limit: the attainable NMSE of its
     context. cohort_networks: how many networks began to train in its cohort. message: why it
-    failed. Other fields are those of `CandidateRecord`; training_loss: the median over replicas.
+    failed. Other fields are those of `CandidateRecord`; training_loss: the median over replicas,
+    channel_scores: of up to `MOST_OF_TRIAL` channels.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)
@@ -236,6 +264,7 @@ class TrialRecord(Origin):
     limit: float | None = None
     cohort_networks: int | None = None
     message: str | None = None
+    channel_scores: Mapping[str, float] = {}
 
     @classmethod
     def of(
@@ -257,6 +286,9 @@ class TrialRecord(Origin):
             seconds=round(result.seconds, 3),
             limit=limit,
             cohort_networks=networks,
+            channel_scores=result.channel_scores
+            if len(result.channel_scores) <= MOST_OF_TRIAL
+            else {},
             **origin.model_dump(),
         )
 

@@ -28,6 +28,9 @@ Block = tuple[FloatArray, FloatArray]  # features [row, feature], targets [row, 
 
 # Rows of features that are made and factorised at a time: a long series needs no more memory.
 BLOCK_ROWS = 4096
+# A fit takes time by the third power of what it factorises. Channels may enlarge that to so much,
+# or by this factor.
+MOST_FACTORISED, ENLARGED = 2000, 1.1
 # Strengths of a ridge that a held-out span chooses from, in the units of `Ridge.at`.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-14, 1))
 
@@ -89,6 +92,15 @@ class ClosedForm(Core):
     def fitted_features(self, channels: int, train_steps: int) -> int:
         """Those of the features that a training span of so many steps can use."""
         return self.features(channels)
+
+    def factorised(self, channels: int) -> int:
+        """Rows of the largest matrix that a fit factorises and that channels may enlarge."""
+        return self.features(channels)
+
+    def fits_at_once(self, channels: int) -> bool:
+        """Whether channels leave what is factorised small, or about as large as for one."""
+        rows = self.factorised(channels)
+        return rows <= MOST_FACTORISED or rows <= ENLARGED * self.factorised(1)
 
     def outputs(self, channels: int) -> int:
         """Numbers that are forecast at once."""

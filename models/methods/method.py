@@ -257,6 +257,8 @@ class Core(Method):
     is_random: ClassVar[bool] = False
     # It can forecast changes from the last value instead of values.
     can_add_to_last: ClassVar[bool] = False
+    # Of several channels, it is not the same forecaster of all at once and of each by itself.
+    can_mix_channels: ClassVar[bool] = True
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

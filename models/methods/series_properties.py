@@ -12,7 +12,8 @@ LEVEL = 0.05
 class SeriesProperties:
     """What the default space follows.
 
-    train_steps: the length of the training span. periods: in steps, the one of the shortest season
+    train_steps: the length of the training span. channels: value columns, of all of which the rest
+    is said together. periods: in steps, the one of the shortest season
     first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
     fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
     series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
@@ -24,6 +25,7 @@ class SeriesProperties:
     is_sign_symmetric: bool = True
     is_reversible: bool = True
     is_positive: bool = True
+    channels: int = 1
 
     @property
     def period(self) -> float | None:

@@ -173,6 +173,7 @@ def baselines_of(done: Sequence[Outcome]) -> dict[str, BaselineRecord]:
                 curve=found.curve,
                 averaging=found.averaging,
                 errors=found.errors,
+                channel_scores=found.channel_scores,
             )
             for name, found in kept.items()
         }

@@ -8,6 +8,7 @@ from models.diagnostics.errors import Errors
 from models.diagnostics.scores import Averaging
 from models.methods import counted as counted
 from models.methods.series_properties import LEVEL, SeriesProperties
+from search.series import Table
 from search.study.definition import ScoreAgainst, Task, Validation
 
 
@@ -158,6 +159,26 @@ def validation_of(task: Task) -> str:
             f"{task.validation_steps:,}, another one each time; {runs} within the block"
         )
     return f"the first {task.train_steps:,} rows; {runs} in the {task.validation_steps:,} after"
+
+
+# So many names of channels are written out.
+_NAMED = 12
+
+
+def shown_channels(table: Table) -> str:
+    """The columns of a table, or the ids of a long one with its columns."""
+    names, word = table.columns, "column"
+    if table.long is not None:
+        names, word = table.long.ids, f"series by {table.long.id_column}"
+    shown = ", ".join(names[:_NAMED])
+    if len(names) > _NAMED:
+        shown += f" and {len(names) - _NAMED} more"
+    if table.long is None:
+        return f"{counted(len(names), word)}: {shown}" if len(names) > 1 else f"{word} {shown}"
+    columns = ", ".join(table.long.value_columns)
+    return f"{len(names)} {word}: {shown}; {counted(len(table.long.value_columns), 'column')}: " + (
+        columns
+    )
 
 
 def shown_properties(found: SeriesProperties) -> list[tuple[str, str]]:

@@ -189,7 +189,7 @@ def _read_series(exported: Export, path: Path) -> Table:
 
     series = exported.definition.series
     if isinstance(series, TableSeries):
-        return read_table(path, series.time, series.columns)
+        return series.read_file(path)
     try:
         with path.open(encoding="utf-8-sig") as lines:
             header = [cell.strip() for cell in lines.readline().split(",")]

@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping, Sequence
 
+import numpy as np
+
 from models.baselines.baseline import baselines
 from models.baselines.linear import CONTEXT_SHARE
 from models.candidate import Candidate, candidate_of
@@ -24,6 +26,10 @@ def baseline_candidates(data: TaskData) -> dict[str, Candidate]:
     context_steps = min(cut.starts[0] for cut in cuts)
     train_steps = min(max(map(len, cut.pieces)) for cut in cuts)
     training = data.view("search", 0).longest[-min(train_steps, CONTEXT_SHARE * context_steps) :]
+    if training.shape[1] > 1:
+        # In standard deviations, so that no channel decides on a season by its units.
+        std = training.std(axis=0)
+        training = training / np.where(std > 0, std, 1.0)
     series = data.properties()
     periods = () if series.is_wave else series.periods
     found = {
@@ -51,6 +57,7 @@ def baseline_record(result: CandidateResult, replica: int = 0) -> BaselineRecord
         curve=result.curve,
         averaging=result.averaging,
         errors=result.record.errors,
+        channel_scores=result.record.channel_scores,
         forecast=result.replicas[replica % len(result.replicas)].example.forecast,
     )
 

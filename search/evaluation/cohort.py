@@ -145,7 +145,7 @@ class Cohort:
         architecture = self.candidates[candidate].architecture
         return Checkpoint(
             architecture=architecture,
-            channels=self.training.forecaster.channels,
+            channels=self.views[0].values.shape[1],
             weights=self.training.scored_weights[rows].cpu(),
             shift=torch.tensor(units.shift),
             scale=torch.tensor(units.scale),

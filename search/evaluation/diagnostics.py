@@ -16,6 +16,7 @@ from models.diagnostics.reach import held
 from models.diagnostics.scores import Scores, score
 from models.diagnostics.sensitivity import sensitivity as sensitivity_of
 from models.network.forecaster import Forecaster
+from models.network.options.channels import side_by_side
 from models.tensors import in_company
 from search.evaluation.results import truth_of
 from search.records import Array, Record
@@ -174,11 +175,13 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
     read = [v.values[v.starts[0] - steps : v.starts[0]] for v in views]
     contexts = checkpoint.units.read(np.stack(read)[:, np.newaxis])
     rows = in_company(range(len(views)))
+    shown = torch.tensor(contexts[rows], dtype=torch.float32)
+    forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
+    assert isinstance(forecaster, Forecaster)
+    if forecaster.channels < shown.shape[3]:
+        shown = side_by_side(shown)
     norms = sensitivity_of(
-        Forecaster(checkpoint.architecture, checkpoint.channels),
-        checkpoint.weights[rows],
-        torch.tensor(contexts[rows], dtype=torch.float32),
-        views[0].horizon_steps,
+        forecaster, checkpoint.weights[rows], shown, views[0].horizon_steps
     ).numpy()
     lags = _kept_lags(norms.shape[1])
     medians = np.median(norms, axis=0)[np.array(lags) - 1]

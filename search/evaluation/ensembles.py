@@ -123,10 +123,9 @@ def distinct_runs(runs: Sequence[FloatArray], views: Sequence[View]) -> list[int
 
     runs: free runs of each, the best member first.
     """
-    scales = np.array([np.sqrt(view.variance) for view in views])[
-        :, np.newaxis, np.newaxis, np.newaxis
-    ]
     truth = np.stack([truth_of(view) for view in views])
+    scales = np.sqrt([np.broadcast_to(view.variance, truth.shape[-1]) for view in views])
+    scales = scales[:, np.newaxis, np.newaxis]
 
     def distance(one: FloatArray, other: FloatArray) -> float:
         return float(np.sqrt(np.mean(((one - other) / scales) ** 2)))

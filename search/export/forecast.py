@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -42,7 +42,7 @@ def forecast(
             f"the export of {export.named} holds no networks, since it was in no final; "
             "`freerun retrain` writes an export with networks, which forecasts"
         )
-    _check_table(checkpoint, table)
+    _check_table(checkpoint, table, export.table)
     times = tuple(table.continue_time(horizon_steps))  # before what takes time
     if warning := reading_warning(export, table):
         warn(warning)
@@ -58,11 +58,11 @@ def forecast(
     _check_finite(values)
     if warning := growth_warning(export, table, values):
         warn(warning)
-    return Table(table.time_column, times, table.columns, values)
+    return Table(table.time_column, times, table.columns, values, long=table.long)
 
 
 def write_forecast(forecast: Table, path: Path) -> None:
-    """Write the time column and one column per channel, all or nothing.
+    """Write the time column and one column per channel, or a long table again, all or nothing.
 
     As Parquet where the name ends in .parquet, with the times as text; else as CSV. Raises
     UsageError where the file can't be written.
@@ -86,10 +86,23 @@ def _parquet(forecast: Table) -> bytes:
 def _csv(forecast: Table) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([forecast.time_column, *forecast.columns])
-    rows = zip(forecast.times, forecast.values.tolist(), strict=True)
-    writer.writerows([time, *values] for time, values in rows)
+    writer.writerows(_rows(forecast))
     return text.getvalue().encode()
+
+
+def _rows(forecast: Table) -> Iterator[Sequence[object]]:
+    """The header and the rows; of a long table those of the first id come first."""
+    if forecast.long is None:
+        yield [forecast.time_column, *forecast.columns]
+        for time, values in zip(forecast.times, forecast.values.tolist(), strict=True):
+            yield [time, *values]
+        return
+    long = forecast.long
+    yield [long.id_column, forecast.time_column, *long.value_columns]
+    by_id = forecast.values.reshape(forecast.rows, len(long.ids), -1).transpose(1, 0, 2).tolist()
+    for name, rows in zip(long.ids, by_id, strict=True):
+        for time, values in zip(forecast.times, rows, strict=True):
+            yield [name, time, *values]
 
 
 def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
@@ -124,8 +137,16 @@ def _check_finite(values: FloatArray) -> None:
         )
 
 
-def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:
+def _check_table(checkpoint: AnyCheckpoint, table: Table, trained_on: Table | None) -> None:
     needed = checkpoint.shown_steps
+    if trained_on is not None and trained_on.long is not None and table.long is not None:
+        before, now = set(trained_on.long.ids), set(table.long.ids)
+        if before != now:
+            raise SeriesError(
+                f"the table must have the ids that the exported networks were trained on, but it "
+                f"{_differing(now - before, 'has')}{_differing(before - now, 'lacks')}and so can't "
+                "be scaled; give the same ids, or `freerun retrain` on the new table"
+            )
     if len(table.columns) != checkpoint.channels:
         raise SeriesError(
             f"the table must have {checkpoint.channels} value column(s), as the exported networks "
@@ -136,3 +157,11 @@ def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:
             f"the table must have at least {needed} rows, on which the exported networks warm up, "
             f"but has {table.rows}; give a longer table"
         )
+
+
+def _differing(names: Collection[str], verb: str) -> str:
+    """Such as "lacks 'a' and 3 more, ", or nothing."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{verb} '{min(names)}'{more}, "

@@ -7,6 +7,7 @@ from statistics import median
 
 from models.candidate import Candidate
 from models.closed_form.closed_form import FittedForm
+from models.network.options.channels import are_independent
 from models.network.options.learning import TimeReversal
 from models.training.gradient import training_plan
 from models.training.trained_network import TrainedNetwork
@@ -31,12 +32,15 @@ RECENT = 10
 class Cost:
     """Expected seconds of one core for cohorts of a study, learned from those that a worker ran.
 
-    has_one_cut: whether all replicas see the same rows, to which what draws no numbers is fitted
-    once.
+    channels: of the series. has_one_cut: whether all replicas see the same rows, to which what
+    draws no numbers is fitted once.
     """
 
-    def __init__(self, search: Search, train_steps: int, *, has_one_cut: bool = False) -> None:
-        self.search, self.train_steps, self.has_one_cut = search, train_steps, has_one_cut
+    def __init__(
+        self, search: Search, train_steps: int, channels: int = 1, *, has_one_cut: bool = False
+    ) -> None:
+        self.search, self.train_steps, self.channels = search, train_steps, channels
+        self.has_one_cut = has_one_cut
         # By core; what is not known of one, all of them together tell.
         self.rates: dict[str | None, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
 
@@ -56,7 +60,7 @@ class Cost:
         first = cohort[0]
         if isinstance(first, FittedForm):
             fits = sum(
-                c.restarts * fit_work(c, self.train_steps)
+                c.restarts * fit_work(c, self.train_steps, self.channels)
                 for c in cohort
                 if isinstance(c, FittedForm)
             )
@@ -95,10 +99,12 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
     return calls, unrolled * batch * units * layers
 
 
-def fit_work(candidate: FittedForm, train_steps: int) -> float:
+def fit_work(candidate: FittedForm, train_steps: int, channels: int = 1) -> float:
     """Estimate the multiply-adds of fitting one member: factorisation and loops over time."""
-    features = candidate.form.fitted_features(1, train_steps)
-    features += candidate.form.outputs(channels=1) - 1
+    if are_independent(candidate):
+        train_steps, channels = train_steps * channels, 1
+    features = candidate.form.fitted_features(channels, train_steps)
+    features += candidate.form.outputs(channels) - 1
     directions = 2 if candidate[TimeReversal].time_reversal else 1
     factorisation = features**2 * (directions * train_steps / 4 + features)
     return factorisation + FITTED_STEP * candidate.form.walks(directions) * train_steps

@@ -18,6 +18,7 @@ from search.running.sampler_view import STARTUP_FITTED, STARTUP_TRIALS, Load, Sa
 from search.storage.records import Proposal, Quota, ScoredTrial
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
+from search.study.task_data import channels_bytes
 
 # Memory that the unroll of one cohort may take; beyond it, fewer candidates train together.
 COHORT_BYTES = 512 * 2**20
@@ -60,7 +61,9 @@ class Proposer:
         }
         task, is_table = definition.task, not definition.series.is_generated
         has_one_cut = is_table and task.validation == "end"
-        self.cost = Cost(self.search, task.train_steps, has_one_cut=has_one_cut)
+        self.channels = self.space.channels
+        self.channels_bytes = channels_bytes(task, self.channels)
+        self.cost = Cost(self.search, task.train_steps, self.channels, has_one_cut=has_one_cut)
         self.tried: set[Candidate] = set()
         self.proposed: dict[str, int] = {}
 
@@ -187,7 +190,8 @@ class Proposer:
 
     def _most_members(self, candidate: Candidate) -> int:
         """About how many networks may train with a candidate, as the study and memory allow."""
-        in_memory = max(1, COHORT_BYTES // member_bytes(candidate))
+        per_member = member_bytes(candidate, self.channels) + self.channels_bytes
+        in_memory = max(1, COHORT_BYTES // per_member)
         if isinstance(candidate, FittedForm):
             in_memory = min(in_memory, MOST_FITTED * self._members(candidate))
         return min(self.search.cohort_members, in_memory)

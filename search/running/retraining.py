@@ -87,9 +87,10 @@ def retrain_on(
         pieces=(range(train_steps),),
         starts=(train_steps,),
         horizon_steps=hold_out,
-        variance=training_variance(training),
+        variance=training_variance(training, table.columns),
         scored_against="observations",
         season_steps=season_steps,
+        names=table.columns,
     )
     views = [view] * replicas
     if hold_out:

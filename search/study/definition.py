@@ -302,7 +302,9 @@ class StudyDefinition(Section):
 
     def full_space(self) -> Space:
         """Return what trials are sampled from and resolved by: space and presets together."""
-        return Space(self.space, {name: preset.fixed for name, preset in self.presets.items()})
+        channels = 1 if self.properties is None else self.properties.channels
+        fixed = {name: preset.fixed for name, preset in self.presets.items()}
+        return Space(self.space, fixed, channels)
 
     def identity(self) -> dict[str, Any]:
         """Return, as plain JSON values, what may not change on a resume.
@@ -322,8 +324,9 @@ class StudyDefinition(Section):
             del plain["task"]["error_horizons"]
         if self.task.validation == "end":
             del plain["task"]["validation"]
-        if self.series.period is None:
-            del plain["series"]["period"]
+        for key in ("period", "id"):
+            if key in plain["series"] and plain["series"][key] is None:
+                del plain["series"][key]
         if self.presets:
             plain["presets"] = {
                 name: _without_neutral(preset.fixed) for name, preset in self.presets.items()

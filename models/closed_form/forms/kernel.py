@@ -144,6 +144,9 @@ class KernelRidge(
     def fitted_features(self, channels: int, train_steps: int) -> int:
         return min(self.points, train_steps)
 
+    def factorised(self, channels: int) -> int:
+        return self.delays * channels
+
     def outputs(self, channels: int) -> int:
         return self.segment_steps * channels
 

@@ -40,6 +40,7 @@ class SSA(
     diagonal as well.
     """
 
+    can_mix_channels = False
     levels = tuple(float(rank) for rank in RANKS)
     level_name = "rank"
 

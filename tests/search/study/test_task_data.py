@@ -133,8 +133,9 @@ def test_no_row_of_the_test_span_can_be_reached_from_what_the_search_sees(
     arrays = reachable_arrays(view)
     assert arrays
     assert all(array.base is None for array in arrays)
-    assert all(len(array) == 86 for array in arrays)
-    assert max(array.max() for array in arrays) < 86**2
+    rows = [array for array in arrays if array is not view.variance]
+    assert all(len(array) == 86 for array in rows)
+    assert max(array.max() for array in rows) < 86**2
 
 
 def test_writing_into_a_view_changes_no_other_view() -> None:
