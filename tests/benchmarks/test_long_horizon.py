@@ -20,7 +20,9 @@ from search.series import FloatArray
 from search.study.definition import StudyDefinition
 
 ORDER, PERIOD = 3, 9
-AR: dict[str, Scalar] = {"cell": "ar", "ar_order": ORDER, "regularisation": "given", "offset": False}
+AR: dict[str, Scalar] = {
+    **{"cell": "ar", "ar_order": ORDER, "regularisation": "given", "offset": False}
+}
 CANDIDATE = candidate_of({**AR, "channels": "independent"})
 # It is shown more values than it reads: changes need those of a season before.
 SEASONAL = candidate_of({**AR, "channels": "independent", "seasonal_lag": PERIOD})
@@ -52,7 +54,8 @@ def one_by_one(candidate: Candidate, start: int) -> FloatArray:
     checkpoint = trained(candidate, DATA, 10)
     assert isinstance(checkpoint, Checkpoint)
     context = VALUES[start - checkpoint.shown_steps : start][np.newaxis, np.newaxis]
-    return run_networks(checkpoint, context, 10)[0, 0]
+    forecast: FloatArray = run_networks(checkpoint, context, 10)[0, 0]
+    return forecast
 
 
 @pytest.mark.parametrize("candidate", [CANDIDATE, SEASONAL], ids=["values", "changes"])
