@@ -15,7 +15,7 @@ spans follow from rows, period and horizon by one rule:
 
 - validation: a third of the rows, at most four horizons, and at least a horizon and three rows;
 - training: what is left before validation and test, at least two periods and a horizon;
-- `validation = "rolling"`: 4 replicas in the search, 16 in the final, or as many as there are
+- `validation = "expanding"`: 4 replicas in the search, 8 in the final, or as many as there are
   different starts in the validation span, each with up to 4 free runs if there are that many.
 
 Each study runs by `freerun run` until its minutes are spent, in a temporary folder. Prints a
@@ -44,7 +44,7 @@ from search.errors import FreerunError, UsageError
 from search.series import FloatArray
 from search.series.tables import read_table
 
-REPLICAS, MOST_FINAL_REPLICAS, MOST_START_POINTS = 4, 16, 4
+REPLICAS, MOST_FINAL_REPLICAS, MOST_START_POINTS = 4, 8, 4
 VALIDATION_SHARE, MOST_VALIDATION_HORIZONS = 3, 4
 # Behind the best baseline by more than this share of its RMSE counts as behind.
 BEHIND = 0.05
@@ -173,7 +173,7 @@ def spans(rows: int, period: int, horizon_steps: int) -> tuple[dict[str, object]
         "horizon_steps": horizon_steps,
         "validation_steps": validation,
         "start_points": min(MOST_START_POINTS, starts // final_replicas),
-        "validation": "rolling",
+        "validation": "expanding",
     }
     return task, {"replicas": REPLICAS, "final_replicas": final_replicas}
 

@@ -30,7 +30,7 @@ from optuna.storages import RDBStorage
 from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.crew import together
 from benchmarks.postgres import running_postgres
-from search.running.proposer import STARTUP_TRIALS
+from search.running.sampler_view import STARTUP_TRIALS
 from search.storage.opening import open_storage
 from search.storage.records import FinishedTrial, Proposal
 

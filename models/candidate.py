@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import torch
 from torch import Tensor
 
 from models.closed_form.closed_form import ClosedForm, FittedForm
@@ -14,13 +15,22 @@ from models.methods.registry import check_names, configure
 from models.network import walk
 from models.network.architecture import Architecture
 from models.network.forecaster import Forecaster
-from models.tensors import MemberBatchTimeChannel, MemberParameter, clipped
+from models.network.options.channels import (
+    are_independent,
+    end_to_end,
+    side_by_side,
+    together,
+)
+from models.tensors import RUN_BOUND, MemberBatchTimeChannel, MemberParameter, clipped
 from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer, training_bytes
 from models.version_1 import settings_of
 
 Candidate = TrainedNetwork | FittedForm
 AnyForecaster = Forecaster | FormForecaster
+
+# Free runs of channels by themselves that are made side by side: many channels need no more memory.
+RUNS_AT_ONCE = 512
 
 
 def candidate_of(params: Mapping[str, Scalar | None]) -> Candidate:
@@ -52,8 +62,13 @@ def from_plain(plain: Mapping[str, Any]) -> Candidate:
 
 
 def forecaster_of(architecture: Architecture, channels: int) -> AnyForecaster:
-    """The forecaster of an architecture; the type and shape of its numbers, and no numbers."""
+    """The forecaster of an architecture; the type and shape of its numbers, and no numbers.
+
+    channels: of the series. A forecaster of independent channels has one.
+    """
     core = architecture.core
+    if are_independent(architecture):
+        channels = 1
     if isinstance(core, ClosedForm):
         return FormForecaster(core, channels)
     return Forecaster(architecture, channels)
@@ -68,11 +83,15 @@ def learner_of(
     """The training or the fitting of a cohort on `values` `[series, time, channel]` in float64.
 
     pieces: the lengths of the stretches without a gap that each series consists of, in the order of
-    time; None where each is one. Raises ValueError where the members can't form a cohort or the
-    span is too short for them.
+    time; None where each is one. Channels that are independent are further such stretches. Raises
+    ValueError where the members can't form a cohort or the span is too short for them.
     """
+    joined = 1
+    if members and are_independent(members[0].candidate):
+        joined = values.shape[-1]
+        values, pieces = end_to_end(values, pieces)
     if members and isinstance(members[0].candidate, FittedForm):
-        return Fitting(members, values, pieces)  # type: ignore[arg-type]
+        return Fitting(members, values, pieces, joined)  # type: ignore[arg-type]
     return Trainer(members, values.float(), device, pieces)  # type: ignore[arg-type]
 
 
@@ -85,19 +104,50 @@ def free_run(
 ) -> MemberBatchTimeChannel:
     """Free runs of `steps` values after `context`, of a network or of a closed form.
 
-    For shapes, units and `truth` see `models.network.walk.free_run`.
+    For shapes, units and `truth` see `models.network.walk.free_run`. A forecaster of one channel
+    runs each channel of a context by itself. No value is cut off: what reaches RUN_BOUND, or is no
+    number, is infinite.
     """
+    if forecaster.channels == 1 and context.shape[3] > 1:
+        return _run_of_each(forecaster, weights, context, steps, truth)
     if isinstance(forecaster, FormForecaster):
         if truth is None:
-            return clipped(forecaster.free_run(weights, context, steps))
-        return clipped(forecaster.one_step(weights, context, truth))
-    read = None if truth is None else truth.to(weights)
-    return walk.free_run(forecaster, weights, context.to(weights), steps, truth=read)
+            run = forecaster.free_run(weights, context, steps)
+        else:
+            run = forecaster.one_step(weights, context, truth)
+        clipped(run, RUN_BOUND)
+    else:
+        read = None if truth is None else truth.to(weights)
+        known = context.to(weights)
+        run = walk.free_run(forecaster, weights, known, steps, truth=read, bound=RUN_BOUND)
+    return run.masked_fill_(run >= RUN_BOUND, torch.inf).masked_fill_(run <= -RUN_BOUND, -torch.inf)
 
 
-def member_bytes(candidate: Candidate) -> int:
-    """About how much memory one member takes while its cohort is trained or fitted, one channel."""
+def _run_of_each(
+    forecaster: AnyForecaster,
+    weights: MemberParameter,
+    context: MemberBatchTimeChannel,
+    steps: int,
+    truth: MemberBatchTimeChannel | None,
+) -> MemberBatchTimeChannel:
+    """The free runs of all channels, each by itself, so many side by side as memory allows."""
+    channels, at_once = context.shape[3], max(1, RUNS_AT_ONCE // context.shape[1])
+    runs = []
+    for first in range(0, channels, at_once):
+        some = slice(first, min(first + at_once, channels))
+        beside = None if truth is None else side_by_side(truth[..., some])
+        own = free_run(forecaster, weights, side_by_side(context[..., some]), steps, beside)
+        runs.append(together(own, some.stop - some.start))
+    return torch.cat(runs, dim=3)
+
+
+def member_bytes(candidate: Candidate, channels: int = 1) -> int:
+    """About how much memory one member takes while its cohort is trained or fitted.
+
+    Of a network for one channel, as its units take most; the series itself is not counted.
+    """
     if isinstance(candidate, FittedForm):
         # Problems are solved one after the other: what adds up are the members' numbers.
-        return 8 * FormForecaster(candidate.form).layout().size
+        forecaster = forecaster_of(candidate.architecture, channels)
+        return 8 * forecaster.layout().size
     return training_bytes(candidate)

@@ -20,9 +20,9 @@ from torch import Tensor
 from models.candidate import forecaster_of
 from models.methods.registry import check_names
 from models.network.architecture import Architecture
-from models.network.options.transforms import has_power, lag_of
+from models.network.options.transforms import has_power
 from models.tensors import MemberParameter
-from models.units import Units
+from models.units import Units, difference_of
 from models.version_1 import settings_of
 
 # Version 1 named the fields of an architecture as version 0.1.0 of freerun had them.
@@ -72,7 +72,7 @@ class Checkpoint:
         """The units in which each member reads and forecasts."""
         power = None if self.power is None else self.power.double().numpy()
         shift, scale = self.shift.double().numpy(), self.scale.double().numpy()
-        return Units(shift, scale, power, lag_of(self.architecture))
+        return Units(shift, scale, power, *difference_of(self.architecture))
 
 
 def save(checkpoint: Checkpoint) -> bytes:

@@ -8,8 +8,9 @@ from typing import Generic, TypeVar
 
 from models.methods import MethodSet
 from models.network.architecture import Architecture
+from models.network.options.channels import Channels
 from models.network.options.learning import Restarts
-from models.network.options.transforms import PowerTransform, lag_of
+from models.network.options.transforms import PowerTransform, SeasonalDifference
 from models.tensors import Tensor
 
 
@@ -36,9 +37,12 @@ class BaseCandidate(MethodSet):
         """The candidate in a few words."""
 
     def family(self) -> Hashable:
-        """What candidates have in common that err alike: the core, its segments and its units."""
+        """What candidates have in common that err alike: core, segments, units and channels."""
         is_segmented = self.values().get("segment_steps", 1) != 1
-        return self.architecture.core.name, is_segmented, self.find(PowerTransform), lag_of(self)
+        difference = self.find(SeasonalDifference)
+        season = 0 if difference is None else difference.season
+        core, channels = self.architecture.core.name, self.find(Channels)
+        return core, is_segmented, self.find(PowerTransform), season, channels
 
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""
@@ -77,15 +81,17 @@ def checked_pieces(values: Tensor, pieces: Sequence[Sequence[int]] | None) -> li
     """The lengths of the pieces that each of `values` `[series, time, channel]` consists of.
 
     A piece is a stretch without a gap; nothing that is learnt may run from one piece into the next.
-    pieces: by series, in the order of time; None where every series is one piece. ValueError where
-    the pieces of a series do not add up to it.
+    pieces: by series, in the order of time; None where every series is one piece. A series that is
+    shorter than the others is filled up at its end, with values that are in no piece. ValueError
+    where the pieces of a series are longer than it.
     """
     series, span = values.shape[:2]
     found: list[tuple[int, ...]] = [(span,)] * series
     if pieces is not None:
         found = [tuple(own) for own in pieces]
-    if len(found) != series or any(sum(own) != span or min(own) < 1 for own in found):
+    if len(found) != series or any(sum(own) > span or min(own) < 1 for own in found):
         raise ValueError(
-            f"pieces must add up to {span} steps in each of {series} series, but got {found}"
+            f"pieces must add up to at most {span} steps in each of {series} series, but got "
+            f"{found}"
         )
     return found

@@ -1,4 +1,4 @@
-"""Names of tensor axes, torch when it is first used, members as rows, and the clip.
+"""Names of tensor axes, torch when it is first used, members as rows, and bounds of free runs.
 
 Every docstring in `models` uses these axes:
 
@@ -46,15 +46,18 @@ MemberBatchChannelTime: TypeAlias = Tensor  # [member, batch, channel, time]
 # Contiguous steps for unrolling.
 TimeMemberBatchChannel: TypeAlias = Tensor  # [time, member, batch, channel]
 
-# A fed-back value is held within this many training standard deviations of the training mean:
-# scores clip the forecast there, and finite inputs keep every later number finite.
+# In training, a fed-back value is held within this many training standard deviations of the
+# training mean, so that a network that diverges has gradients of some use.
 CLIP_STD = 10.0
+# In a free run that is scored or written, it is held within so many, which no series comes near:
+# this keeps numbers finite, and no growth is cut. Their squares are finite in single precision.
+RUN_BOUND = 1e18
 
 
-def clipped(forecast: Tensor) -> Tensor:
-    """The forecast itself, held in place within the clip, where it was not a number, too."""
-    forecast.nan_to_num_(nan=CLIP_STD, posinf=CLIP_STD, neginf=-CLIP_STD)
-    return forecast.clamp_(-CLIP_STD, CLIP_STD)
+def clipped(forecast: Tensor, bound: float = CLIP_STD) -> Tensor:
+    """The forecast itself, held in place within a bound, where it was not a number, too."""
+    forecast.nan_to_num_(nan=bound, posinf=bound, neginf=-bound)
+    return forecast.clamp_(-bound, bound)
 
 
 class PerMember:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import numpy as np
@@ -11,11 +11,14 @@ from numpy.typing import NDArray
 
 from models.methods import MethodSet
 from models.network.options.shape import Scaling
-from models.network.options.transforms import PowerTransform, lag_of
-from models.tensors import CLIP_STD
+from models.network.options.transforms import PowerTransform, SeasonalDifference
 
 FloatArray = NDArray[np.float64]
 
+# A value that has no power counts as so many training standard deviations below the mean.
+NO_POWER_STD = 10.0
+# A series has no zero of its own whose mean is more than so many standard deviations away from it.
+FAR_FROM_ZERO = 1e3
 # Powers of Box and Cox that are tried.
 BOX_COX_POWERS = np.linspace(-1.0, 2.0, 61)
 
@@ -24,17 +27,24 @@ BOX_COX_POWERS = np.linspace(-1.0, 2.0, 61)
 class Units:
     """From the units of a series to those of a forecaster, for each of several members.
 
-    A value is raised to a power (Box & Cox 1964), then taken as the change from `lag` steps before,
-    then shifted and scaled. Arrays are `[member, batch, time, channel]`.
+    A value is raised to a power (Box & Cox 1964), then taken as the change from the mean of the
+    values some seasons before, then shifted and scaled. Arrays are `[member, batch, time,
+    channel]`.
 
     shift, scale: `[member, channel]`. power: `[member, channel]`, 1 for values as they are; None
-    where no member has another. lag: 0 for no difference.
+    where no member has another. season: in steps, 0 for no difference; seasons: how many.
     """
 
     shift: FloatArray
     scale: FloatArray
     power: FloatArray | None = None
-    lag: int = 0
+    season: int = 0
+    seasons: int = 1
+
+    @property
+    def lag(self) -> int:
+        """How many values before a context are read as well."""
+        return self.season * self.seasons
 
     @classmethod
     def of(cls, methods: MethodSet, pieces: Sequence[FloatArray]) -> Self:
@@ -42,57 +52,65 @@ class Units:
 
         pieces: stretches `[time, channel]` of the series. With an offset, values are standard
         deviations from the mean; without one the series keeps its own zero, and its root mean
-        square is the unit. Raises ValueError where a power needs values above zero.
+        square is the unit. A zero that is beyond FAR_FROM_ZERO means nothing to a series, and its
+        numbers would drown what varies: then it is as with an offset. Raises ValueError where a
+        power needs values above zero.
         """
-        power, lag = _power_of(methods, np.concatenate(pieces)), lag_of(methods)
-        raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, lag)
-        changed = np.concatenate([raw.read(piece[None, None])[0, 0] for piece in pieces])
+        power, difference = _power_of(methods, np.concatenate(pieces)), difference_of(methods)
+        raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, *difference)
+        changed = np.concatenate([raw._changes(piece[None, None])[0, 0] for piece in pieces])
         mean, std = changed.mean(axis=0), changed.std(axis=0)
         if methods[Scaling].offset:
-            return cls(mean[None], _above_zero(std)[None], power, lag)
-        root = np.sqrt(mean**2 + std**2)
-        return cls(np.zeros_like(mean)[None], _above_zero(root)[None], power, lag)
+            return cls(mean[None], _above_zero(std)[None], power, *difference)
+        is_far = np.abs(mean) > FAR_FROM_ZERO * std
+        shift = np.where(is_far & (std > 0), mean, 0.0)
+        root = np.where(shift == 0.0, np.sqrt(mean**2 + std**2), std)
+        return cls(shift[None], _above_zero(root)[None], power, *difference)
 
     @classmethod
     def joined(cls, own: Sequence[Self]) -> Self:
-        """The units of several members, of one lag."""
+        """The units of several members, of one difference."""
         powers = None
         if any(units.power is not None for units in own):
             powers = np.concatenate(
                 [np.ones_like(u.shift) if u.power is None else u.power for u in own]
             )
         shift, scale = (np.concatenate([getattr(u, n) for u in own]) for n in ("shift", "scale"))
-        return cls(shift, scale, powers, own[0].lag)
+        return cls(shift, scale, powers, own[0].season, own[0].seasons)
 
     def rows(self, members: Sequence[int]) -> Units:
         """The units of some members."""
         chosen = list(members)
         power = None if self.power is None else self.power[chosen]
-        return Units(self.shift[chosen], self.scale[chosen], power, self.lag)
+        return replace(self, shift=self.shift[chosen], scale=self.scale[chosen], power=power)
 
     def read(self, values: FloatArray) -> FloatArray:
         """Values as a forecaster reads them, without the first `lag` ones."""
-        raised = self._raised(values)
-        changes = raised[..., self.lag :, :] - raised[..., : -self.lag, :] if self.lag else raised
-        scaled = (changes - _each(self.shift)) / _each(self.scale)
+        scaled = (self._changes(values) - _each(self.shift)) / _each(self.scale)
         # A value below zero has no power; it counts as one that is far below all others.
-        return scaled if self.power is None else _held(scaled)
+        return scaled if self.power is None else np.where(np.isnan(scaled), -NO_POWER_STD, scaled)
 
     def written(self, forecast: FloatArray, shown: FloatArray) -> FloatArray:
-        """A forecaster's free run in the units of the series.
+        """A forecaster's free run in the units of the series; not finite where that has none.
 
         shown: values before it, at least `lag` of them, in the units of the series.
         """
         changes = forecast * _each(self.scale) + _each(self.shift)
         if not self.lag:
             return self._lowered(changes)
+        # Of what is infinite, the rest of the run is no number.
+        with np.errstate(invalid="ignore"):
+            return self._lowered(self._summed(changes, shown))
+
+    def _summed(self, changes: FloatArray, shown: FloatArray) -> FloatArray:
+        """Values whose changes from `lag` steps before are given, after those that are shown."""
         steps, known = changes.shape[2], self._raised(shown)[:, :, -self.lag :]
         known = np.broadcast_to(known, (*changes.shape[:2], *known.shape[2:]))
         run = np.concatenate([known, changes], axis=2)
-        for first in range(self.lag, self.lag + steps, self.lag):
-            last = min(first + self.lag, self.lag + steps)
-            run[:, :, first:last] += run[:, :, first - self.lag : last - self.lag]
-        return self._lowered(run[:, :, self.lag :])
+        for first in range(self.lag, self.lag + steps, self.season):
+            last = min(first + self.season, self.lag + steps)
+            run[:, :, first:last] += self._before(run, first, last)
+        return run[:, :, self.lag :]
 
     def written_beside(
         self, forecasts: FloatArray, shown: FloatArray, truth: FloatArray
@@ -102,8 +120,22 @@ class Units:
         if not self.lag:
             return self._lowered(changes)
         raised = self._raised(np.concatenate([shown, truth], axis=2))
-        first = shown.shape[2] - self.lag
-        return self._lowered(changes + raised[:, :, first : first + truth.shape[2]])
+        first = shown.shape[2]
+        return self._lowered(changes + self._before(raised, first, first + truth.shape[2]))
+
+    def _changes(self, values: FloatArray) -> FloatArray:
+        """Values to a power, or their changes; neither shifted nor scaled."""
+        raised = self._raised(values)
+        if not self.lag:
+            return raised
+        return raised[..., self.lag :, :] - self._before(raised, self.lag, raised.shape[-2])
+
+    def _before(self, raised: FloatArray, first: int, last: int) -> FloatArray:
+        """The mean of the values one season, two seasons, ... before those from first to last."""
+        total = raised[..., first - self.season : last - self.season, :]
+        for back in range(2 * self.season, self.lag + 1, self.season):
+            total = total + raised[..., first - back : last - back, :]
+        return total / self.seasons if self.seasons > 1 else total
 
     def _raised(self, values: FloatArray) -> FloatArray:
         if self.power is None:
@@ -113,7 +145,8 @@ class Units:
         with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             positive = np.where(values > 0, values, np.nan)
             log = np.log(positive)
-            raised = np.where(power == 0, log, (positive**power - 1) / np.where(power, power, 1))
+            # Without Box and Cox's constant, in which small powers would lose their digits.
+            raised = np.where(power == 0, log, positive**power / np.where(power, power, 1))
         return np.where(power == 1, values, raised)
 
     def _lowered(self, raised: FloatArray) -> FloatArray:
@@ -122,14 +155,20 @@ class Units:
         power = _each(self.power)
         safe = np.where(power, power, 1)
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
-            base = np.maximum(power * raised + 1, 0)
+            base = np.maximum(power * raised, 0)
             lowered = np.where(power == 0, np.exp(raised), base ** (1 / safe))
-        return np.nan_to_num(np.where(power == 1, raised, lowered))
+        return np.where(power == 1, raised, lowered)
+
+
+def difference_of(methods: MethodSet) -> tuple[int, int]:
+    """The season of a difference in steps, 0 for none, and the number of seasons."""
+    own = methods.find(SeasonalDifference)
+    return (0, 1) if own is None else (own.season, own.seasons)
 
 
 def units_key(methods: MethodSet) -> tuple[object, ...]:
     """What units depend on: candidates with equal keys have equal units on equal data."""
-    return methods.find(PowerTransform), lag_of(methods), methods[Scaling].offset
+    return methods.find(PowerTransform), difference_of(methods), methods[Scaling].offset
 
 
 def _power_of(methods: MethodSet, values: FloatArray) -> FloatArray | None:
@@ -169,8 +208,3 @@ def _each(values: FloatArray) -> FloatArray:
 def _above_zero(scale: FloatArray) -> FloatArray:
     """Changes may all be equal where the values are not."""
     return np.where(scale > 0, scale, 1.0)
-
-
-def _held(scaled: FloatArray) -> FloatArray:
-    held: FloatArray = np.clip(np.nan_to_num(scaled, nan=-CLIP_STD), -CLIP_STD, CLIP_STD)
-    return held

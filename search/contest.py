@@ -4,8 +4,9 @@ The rule, see docs/decisions/0019. On a table, the best searched candidate wins 
 best baseline by more than the noise of the comparison; else the best baseline wins. Where there is
 an ensemble, that takes the place of the best candidate unless the candidate beats it by more than
 the noise: the best of many candidates on the same few rows is flattered by that choice, and the
-ensemble, scored on rows that its weights have not seen, is not. Of a generated series, which is
-there to find out what a candidate can do, the best candidate wins.
+ensemble, scored on rows that its weights have not seen, is not. For the same reason it need not be
+better than the best of several baselines by more than the noise, but only better. Of a generated
+series, which is there to find out what a candidate can do, the best candidate wins.
 """
 
 import hashlib
@@ -23,8 +24,7 @@ _BASELINE, _ENSEMBLE = "baseline ", "ensemble "
 
 # A mean difference counts that is so many of its standard errors from zero.
 LEAST_T = 1.0
-# An ensemble has at most so many members, none with more than so many times the least error.
-MOST_MEMBERS = 8
+# An ensemble is chosen from what has at most so many times the least error.
 MOST_RATIO = 4.0
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
@@ -140,8 +140,12 @@ def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> S
     def beats(one: Subject | None, other: Subject | None) -> bool:
         if one is None or other is None:
             return other is None
-        found = compared(finals[one], finals[other], has_draws=False)
-        return order.index(one) < order.index(other) and found.is_better
+        if is_ensemble(one):
+            least = (max(finals[s].deciding_score, _LEAST_ERROR) for s in (one, other))
+            return next(least) < next(least)
+        if order.index(one) > order.index(other):
+            return False
+        return compared(finals[one], finals[other], has_draws=False).is_better
 
     ensemble = next(filter(is_ensemble, order), None)
     contender = trial if beats(trial, ensemble) else ensemble
@@ -154,17 +158,17 @@ def best_baseline(finals: Mapping[Subject, CandidateRecord]) -> Subject | None:
 
 
 def ensemble_members(finals: Mapping[Subject, CandidateRecord]) -> list[Subject]:
-    """The subjects that an ensemble is made of, the best first; none where there are no two.
+    """The subjects that an ensemble is chosen from, the best first; none where there are no two.
 
-    They are the best finalists, baselines included, whose errors are not far above the least one:
-    what diverges is never among them.
+    They are the finalists, baselines included, whose errors are not far above the least one: what
+    diverges is never among them.
     """
     order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
     if not order:
         return []
     most = MOST_RATIO * finals[order[0]].deciding_score
     kept = [subject for subject in order if finals[subject].deciding_score <= most]
-    return kept[:MOST_MEMBERS] if len(kept) > 1 else []
+    return kept if len(kept) > 1 else []
 
 
 def _logs(one: FinalRecord, other: FinalRecord) -> tuple[FloatArray, FloatArray]:

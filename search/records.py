@@ -27,11 +27,14 @@ from pydantic import (
 )
 
 import search
+from models.diagnostics.errors import Errors
 from models.diagnostics.scores import Averaging, averaged, geometric_mean
 from search.plugins import plugin_versions
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 
+# A study has thousands of trials, whose attributes every reader fetches.
+MOST_OF_TRIAL = 32
 _ERROR_AT = "error_at_"
 
 
@@ -47,7 +50,10 @@ Array = Annotated[FloatArray, PlainValidator(_array), PlainSerializer(FloatArray
 # None where it is no number, since JSON has none for it.
 Loss = Annotated[float | None, BeforeValidator(_loss)]
 # Records of medians are as version 0.1.0 wrote them.
+OwnErrors = Annotated[Errors | None, Field(exclude_if=lambda errors: errors is None)]
 OwnAveraging = Annotated[Averaging, Field(exclude_if=lambda averaging: averaging == "median")]
+# NMSE by the name of a channel; none where there is one channel, as in records of version 0.1.0.
+ChannelScores = Annotated[Mapping[str, float], Field(exclude_if=lambda scores: not scores)]
 
 
 class Record(BaseModel):
@@ -102,11 +108,22 @@ def this_versions(plugins: Iterable[str] = ()) -> dict[str, str]:
 
 
 @dataclass(frozen=True, eq=False)
+class ChannelRun:
+    """The values of one channel of an example, named; see `Example`."""
+
+    name: str
+    observed: Array
+    truth: Array
+    forecast: Array
+
+
+@dataclass(frozen=True, eq=False)
 class Example:
     """One free run to look at, all arrays `[time]` of the first channel, in the series' units.
 
     observed: the values before the free run, `first_step` the index of its first forecast step
-    within the series; truth and forecast: over the horizon.
+    within the series; truth and forecast: over the horizon. channels: of several channels the names
+    of all; others: the next ones, as many as a picture shows.
     """
 
     replica: int
@@ -114,16 +131,26 @@ class Example:
     observed: Array
     truth: Array
     forecast: Array
+    channels: Annotated[tuple[str, ...], Field(exclude_if=lambda names: not names)] = ()
+    others: Annotated[tuple[ChannelRun, ...], Field(exclude_if=lambda runs: not runs)] = ()
+
+    @property
+    def shown_channels(self) -> tuple[ChannelRun, ...]:
+        """The channels that a picture shows, the first one included; one has no name."""
+        name = self.channels[0] if self.channels else ""
+        return (ChannelRun(name, self.observed, self.truth, self.forecast), *self.others)
 
 
 class CandidateRecord(Record):
     """A candidate on all its replicas.
 
     replica_scores: NMSE of each, against the signal or the observations; averaging: how they become
-    one score. verdict: of the candidate, verdicts: of each replica. valid_prediction_steps,
-    errors_at (by horizon step), curve (NMSE by horizon step): medians over replicas. restarts:
-    which one each replica kept. parameters: of one network; seconds: of one core. example: the free
-    run of the median replica.
+    one score. errors: in the units of the series, medians over replicas; None where an earlier
+    version did not record them. verdict: of the candidate, verdicts: of each replica.
+    valid_prediction_steps, errors_at (by horizon step), curve (NMSE by horizon step): medians over
+    replicas. restarts: which one each replica kept. parameters: of one network; seconds: of one
+    core. example: the free run of the median replica. channel_scores: see `ChannelScores`, over
+    replicas as the score is.
     """
 
     replica_scores: tuple[float, ...]
@@ -139,6 +166,8 @@ class CandidateRecord(Record):
     seconds: float
     example: Example
     averaging: OwnAveraging = "median"
+    errors: OwnErrors = None
+    channel_scores: ChannelScores = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -174,13 +203,16 @@ class BaselineRecord(Record):
 
     draw_scores: NMSE of each draw or cut, one for all where a table has one cut. averaging: how
     they become one score. curve: NMSE by horizon step, the median over draws. forecast: `[time]` of
-    the candidate's example, None where it was not kept.
+    the candidate's example, None where it was not kept. errors: see `CandidateRecord`.
+    channel_scores: see `ChannelScores`.
     """
 
     draw_scores: tuple[float, ...]
     curve: Array
     forecast: Array | None = None
     averaging: OwnAveraging = "median"
+    errors: OwnErrors = None
+    channel_scores: ChannelScores = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -214,7 +246,8 @@ class TrialRecord(Origin):
 
     shown_verdict: of the median replica, which the picture shows. limit: the attainable NMSE of its
     context. cohort_networks: how many networks began to train in its cohort. message: why it
-    failed. Other fields are those of `CandidateRecord`; training_loss: the median over replicas.
+    failed. Other fields are those of `CandidateRecord`; training_loss: the median over replicas,
+    channel_scores: of up to `MOST_OF_TRIAL` channels.
     """
 
     model_config = ConfigDict(allow_inf_nan=True)
@@ -226,12 +259,14 @@ class TrialRecord(Origin):
     replica_scores: tuple[float, ...] | None = None
     valid_prediction_steps: float | None = None
     errors_at: Mapping[int, float] = {}
+    errors: Errors | None = None
     training_loss: float | None = None
     parameters: int | None = None
     seconds: float | None = None
     limit: float | None = None
     cohort_networks: int | None = None
     message: str | None = None
+    channel_scores: Mapping[str, float] = {}
 
     @classmethod
     def of(
@@ -247,11 +282,15 @@ class TrialRecord(Origin):
             replica_scores=result.replica_scores,
             valid_prediction_steps=result.valid_prediction_steps,
             errors_at=result.errors_at,
+            errors=result.errors,
             training_loss=float(np.median(losses)),
             parameters=result.parameters,
             seconds=round(result.seconds, 3),
             limit=limit,
             cohort_networks=networks,
+            channel_scores=result.channel_scores
+            if len(result.channel_scores) <= MOST_OF_TRIAL
+            else {},
             **origin.model_dump(),
         )
 

@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from models.baselines.baseline import Baseline, FloatArray
 from models.closed_form.forms.ar_by_order import ORDERS
 from models.methods import Scalar
+from models.network.options.channels import INDEPENDENT, MOST_MIXED
 
 # What is fitted before an order is chosen, see `models.closed_form.fitting`.
 FITTED_SHARE = 0.75
@@ -17,7 +18,10 @@ MOST_CONTEXT_STEPS = 300
 class Autoregression(
     Baseline, name="ar", label="autoregression (AR, order chosen on the training span)", rank=802
 ):
-    """Least-squares autoregression, its order chosen by a free run over the last quarter."""
+    """Least-squares autoregression, its order chosen by a free run over the last quarter.
+
+    Of a few channels each has coefficients of its own; more than `MOST_MIXED` share them.
+    """
 
     short_label = "AR"
 
@@ -32,6 +36,7 @@ class Autoregression(
             "cell": "ar-by-order",
             "largest_order": max(orders, default=1),
             "regularisation": "held-out",
+            **(_pooled(training) if training.shape[1] > MOST_MIXED else {}),
         }
 
 
@@ -41,7 +46,10 @@ class RidgeAR(
     label="ridge AR (both ways in time, ridge chosen on the training span)",
     rank=803,
 ):
-    """Ridge autoregression in both directions of time; only the strength is chosen."""
+    """Ridge autoregression in both directions of time; only the strength is chosen.
+
+    Channels share the coefficients, which are fitted to the rows of all of them.
+    """
 
     short_label = "ridge AR"
 
@@ -49,7 +57,8 @@ class RidgeAR(
     def settings_for(
         cls, training: FloatArray, periods: Sequence[float] = ()
     ) -> Mapping[str, Scalar]:
-        return {"cell": "ar", "ar_order": _context_steps(training), **_CHOSEN_BOTH_WAYS}
+        order = _context_steps(training)
+        return {"cell": "ar", "ar_order": order, **_CHOSEN_BOTH_WAYS, **_pooled(training)}
 
 
 class SSA(
@@ -66,7 +75,8 @@ class SSA(
     def settings_for(
         cls, training: FloatArray, periods: Sequence[float] = ()
     ) -> Mapping[str, Scalar]:
-        return {"cell": "ssa", "ssa_window": _context_steps(training), **_CHOSEN_BOTH_WAYS}
+        window = _context_steps(training)
+        return {"cell": "ssa", "ssa_window": window, **_CHOSEN_BOTH_WAYS, **_pooled(training)}
 
 
 _CHOSEN_BOTH_WAYS: Mapping[str, Scalar] = {
@@ -74,6 +84,10 @@ _CHOSEN_BOTH_WAYS: Mapping[str, Scalar] = {
     "time_reversal": True,
     "offset": False,
 }
+
+
+def _pooled(training: FloatArray) -> Mapping[str, Scalar]:
+    return {"channels": INDEPENDENT} if training.shape[1] > 1 else {}
 
 
 def _context_steps(training: FloatArray) -> int:

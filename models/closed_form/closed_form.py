@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,7 +20,7 @@ from models.network.options.learning import TimeReversal
 from models.network.options.segments import segment_length
 from models.network.options.shape import Residual, Scaling
 from models.network.options.transforms import lag_of, longest_lag
-from models.tensors import CLIP_STD, Generator, Tensor, torch
+from models.tensors import RUN_BOUND, Generator, Tensor, torch
 
 FloatArray = NDArray[np.float64]
 Fixed = Mapping[str, FloatArray]  # what is not fitted, by name
@@ -28,6 +28,9 @@ Block = tuple[FloatArray, FloatArray]  # features [row, feature], targets [row, 
 
 # Rows of features that are made and factorised at a time: a long series needs no more memory.
 BLOCK_ROWS = 4096
+# A fit takes time by the third power of what it factorises. Channels may enlarge that to so much,
+# or by this factor.
+MOST_FACTORISED, ENLARGED = 2000, 1.1
 # Strengths of a ridge that a held-out span chooses from, in the units of `Ridge.at`.
 STRENGTHS = tuple(10.0**exponent for exponent in range(-14, 1))
 
@@ -90,9 +93,23 @@ class ClosedForm(Core):
         """Those of the features that a training span of so many steps can use."""
         return self.features(channels)
 
+    def factorised(self, channels: int) -> int:
+        """Rows of the largest matrix that a fit factorises and that channels may enlarge."""
+        return self.features(channels)
+
+    def fits_at_once(self, channels: int) -> bool:
+        """Whether channels leave what is factorised small, or about as large as for one."""
+        rows = self.factorised(channels)
+        return rows <= MOST_FACTORISED or rows <= ENLARGED * self.factorised(1)
+
     def outputs(self, channels: int) -> int:
         """Numbers that are forecast at once."""
         return channels
+
+    @property
+    def steps_at_once(self) -> int:
+        """Values that are forecast at once: a window has to be followed by as many to be fitted."""
+        return self.outputs(channels=1)
 
     def measure(self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed) -> Fixed:
         """Add to what is drawn what is measured of the fitted `pieces`, see `factorise`."""
@@ -114,8 +131,8 @@ class ClosedForm(Core):
     ) -> FloatArray:
         """Free runs `[run, steps, channel]` after `context` `[run, time, channel]`.
 
-        coefficients: `[run, feature, output]`, of each run. What is fed back is held within the
-        clip; what is returned need not be.
+        coefficients: `[run, feature, output]`, of each run. What is fed back is held within
+        RUN_BOUND; what is returned need not be.
         """
         raise NotImplementedError
 
@@ -222,30 +239,38 @@ class Lagged(ClosedForm):
                 forecast = np.vecdot(features[:, np.newaxis], by_output)
                 if level is not None:
                     forecast = _less(forecast, -level)
-                held = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
+                held = np.minimum(np.maximum(forecast, -RUN_BOUND), RUN_BOUND)
                 values[:, start + known : start + known + width] = held
         return values[:, known:].reshape(runs, -1, channels)[:, :steps]
+
+
+def level_choice() -> Any:
+    """The setting of what is taken off the last values, which closed forms share."""
+    return choice(
+        ("none", "mean", "last"),
+        "What is taken off the context, and added to the forecast: its mean, or its last value.",
+        name="context_level",
+        shared=True,
+        without="nothing taken off",
+    )
+
+
+def level_of(name: str, windows: FloatArray) -> FloatArray | None:
+    """The level `[row, 1, channel]` of windows `[row, time, channel]`; None for nothing."""
+    if name == "mean":
+        mean: FloatArray = windows.mean(axis=1, keepdims=True)
+        return mean
+    return windows[:, -1:] if name == "last" else None
 
 
 class LaggedRidge(Lagged, RidgeForm):
     """Ridge regression on what is made of the last values."""
 
     segment_steps: int = segment_length(most=quarter_of_span)
-    context_level: str = choice(
-        ("none", "mean", "last"),
-        "What is taken off the context, and added to the forecast: its mean, or its last value.",
-        shared=True,
-        without="nothing taken off",
-    )
+    context_level: str = level_choice()
 
     def level(self, values: FloatArray, channels: int) -> FloatArray | None:
-        by_lag = values.reshape(len(values), -1, channels)
-        level: FloatArray | None = None
-        if self.context_level == "mean":
-            level = by_lag.mean(axis=1, keepdims=True)
-        elif self.context_level == "last":
-            level = by_lag[:, -1:]
-        return level
+        return level_of(self.context_level, values.reshape(len(values), -1, channels))
 
     def factorise(
         self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
@@ -271,8 +296,7 @@ class FittedForm(BaseCandidate):
     @property
     def least_steps(self) -> int:
         """What follows its context within the first three quarters of the span is fitted."""
-        ahead = self.form.outputs(channels=1)
-        fitted = -(-4 * (self.form.context_steps + ahead) // 3)
+        fitted = -(-4 * (self.form.context_steps + self.form.steps_at_once) // 3)
         return max(2 * self.form.context_steps, 3, fitted) + lag_of(self)
 
     @property

@@ -8,16 +8,24 @@ import numpy as np
 import torch
 from torch import Generator, Tensor
 
-from models.closed_form.closed_form import ClosedForm, FittedForm, Fixed, FloatArray
+from models.closed_form.closed_form import (
+    MOST_FACTORISED,
+    ClosedForm,
+    FittedForm,
+    Fixed,
+    FloatArray,
+)
 from models.cohort import Member, checked_cohort, checked_pieces
 from models.methods import Stage
 from models.network.options.transforms import lag_of
 from models.network.parameters import Layout
-from models.tensors import CLIP_STD, MemberBatchTimeChannel, MemberParameter, PerMember
+from models.tensors import RUN_BOUND, MemberBatchTimeChannel, MemberParameter, PerMember
 
 # The share of the training span, or of its longest piece, that is fitted first; the rest is held
 # out.
 FITTED_SHARE = 0.75
+# Free runs over held-out rests that are made side by side.
+RUNS_AT_ONCE = 512
 
 
 @dataclass(frozen=True)
@@ -81,16 +89,18 @@ class Fitting(PerMember):
     """Fits the members of one cohort; a member's numbers are as if it were alone.
 
     `values` `[series, time, channel]` are training spans, scaled, and `pieces` the lengths of the
-    stretches without a gap that each consists of, None for one each. It has the surface of
-    `Trainer` and raises what that does, and has one step: iterating yields 0 whenever some members
-    are fitted and others are not, and 1 at the end. In between, members may be dropped with `keep`.
+    stretches without a gap that each consists of, None for one each; what is beyond them fills up
+    a series that is shorter than others. Each may be `joined` of so many series of equal pieces,
+    one after the other. It has the surface of `Trainer` and raises what that does, and has one
+    step: iterating yields 0 whenever some members are fitted and others are not, and 1 at the end.
+    In between, members may be dropped with `keep`.
 
     Members that differ by their level of regularisation alone share one factorisation; reservoirs,
     which are drawn, only where their seeds are equal, too. Each is fitted twice: on all but the
-    last quarter of the span (of its longest piece, the later of equals), to run freely over that
-    held-out rest, the mean squared error of which is its loss; and on all of it, which gives its
-    numbers. A level that is not given is the one of the least such loss. Everything is done on the
-    CPU.
+    last quarter of the span (of the longest piece of each that is joined, the later of equals), to
+    run freely over that held-out rest, the mean squared error of which is its loss; and on all of
+    it, which gives its numbers. A level that is not given is the one of the least such loss.
+    Everything is done on the CPU.
     """
 
     by_member = ("members",)
@@ -102,6 +112,7 @@ class Fitting(PerMember):
         members: Sequence[Member[FittedForm]],
         values: Tensor,
         pieces: Sequence[Sequence[int]] | None = None,
+        joined: int = 1,
     ) -> None:
         candidate = checked_cohort(members, FittedForm)
         lengths = checked_pieces(values, pieces)
@@ -113,11 +124,13 @@ class Fitting(PerMember):
                 f"context, but got {longest} without a gap"
             )
         self.forecaster = FormForecaster(candidate.form, channels=values.shape[-1])
+        self.joined = joined
+        _check_channels(self.forecaster)
         self.device = torch.device("cpu")
         self.members: list[Member[FittedForm]] = list(members)
         # The pieces `[time, channel]` of each series.
         self.pieces = [
-            np.split(series, np.cumsum(own)[:-1])
+            np.split(series[: sum(own)], np.cumsum(own)[:-1])
             for series, own in zip(values.cpu().double().numpy(), lengths, strict=True)
         ]
         # Numbers `[parameter]` and loss of each member that is fitted.
@@ -129,7 +142,8 @@ class Fitting(PerMember):
             problems.setdefault(self._problem_key(member), []).append(member)
         for sharing in problems.values():
             if wanted := [member for member in sharing if member in self.members]:
-                problem = _Problem(self.forecaster, self.pieces[wanted[0].series], wanted[0])
+                pieces = self.pieces[wanted[0].series]
+                problem = _Problem(self.forecaster, pieces, wanted[0], self.joined)
                 self.fits |= {member: problem.fit(member) for member in wanted}
                 yield 0
         self.steps_done = 1
@@ -174,19 +188,26 @@ class _Problem:
     """The problem of fitting one series, factorised without its held-out rest and as a whole.
 
     pieces: of the series, `[time, channel]` each. first: a member whose settings the others share,
-    but for the level.
+    but for the level. joined: of how many series of equal pieces, one after the other, it is.
     """
 
     def __init__(
-        self, forecaster: FormForecaster, pieces: Sequence[FloatArray], first: Member[FittedForm]
+        self,
+        forecaster: FormForecaster,
+        pieces: Sequence[FloatArray],
+        first: Member[FittedForm],
+        joined: int,
     ) -> None:
         candidate, form = first.candidate, first.candidate.form
         self.forecaster = forecaster
         drawn = form.fix(forecaster.channels, Generator().manual_seed(first.seed))
-        longest = max(range(len(pieces)), key=lambda place: (len(pieces[place]), place))
+        each = len(pieces) // joined
+        longest = max(range(each), key=lambda place: (len(pieces[place]), place))
         split = int(FITTED_SHARE * len(pieces[longest]))
-        self.known, self.rest = pieces[longest][:split], pieces[longest][split:]
-        part = [*pieces[:longest], self.known, *pieces[longest + 1 :]]
+        self.known = [piece[:split] for piece in pieces[longest::each]]
+        self.rest = [piece[split:] for piece in pieces[longest::each]]
+        part = list(pieces)
+        part[longest::each] = self.known
         self.fixed_of_part = form.measure(part, candidate, drawn)
         self.of_part = form.factorise(part, candidate, self.fixed_of_part)
         self.fixed = form.measure(pieces, candidate, drawn)
@@ -203,11 +224,33 @@ class _Problem:
 
     def _errors(self, levels: Sequence[float]) -> FloatArray:
         """Mean squared error of the free run over the held-out rest, for each level."""
-        context = self.known[-self.forecaster.form.context_steps :]
+        form = self.forecaster.form
         coefficients = np.stack([self.of_part.at(level) for level in levels])
-        runs = self.forecaster.form.run(
-            self.fixed_of_part, coefficients, np.stack([context] * len(levels)), len(self.rest)
+        at_once, squares = max(1, RUNS_AT_ONCE // len(levels)), []
+        for first in range(0, len(self.known), at_once):
+            contexts = [
+                known[-form.context_steps :] for known in self.known[first : first + at_once]
+            ]
+            rest = np.stack(self.rest[first : first + at_once])
+            runs = form.run(
+                self.fixed_of_part,
+                np.repeat(coefficients, len(rest), axis=0),
+                np.stack(contexts * len(levels)),
+                rest.shape[1],
+            )
+            held = np.clip(np.nan_to_num(runs, nan=RUN_BOUND), -RUN_BOUND, RUN_BOUND)
+            errors = held.reshape(len(levels), *rest.shape) - rest
+            squares.append(np.square(errors).reshape(len(levels), -1))
+        mean: FloatArray = np.concatenate(squares, axis=1).mean(axis=1)
+        return mean
+
+
+def _check_channels(forecaster: FormForecaster) -> None:
+    form, channels = forecaster.form, forecaster.channels
+    if not form.fits_at_once(channels):
+        rows = form.factorised(channels)
+        raise ValueError(
+            f"a closed form of {channels} channels at once must factorise at most "
+            f"{MOST_FACTORISED} numbers, but this one has {rows}: {form.name}, {form.size()}; "
+            'name shorter contexts, or channels = "independent"'
         )
-        held = np.clip(np.nan_to_num(runs, nan=CLIP_STD), -CLIP_STD, CLIP_STD)
-        errors: FloatArray = np.square(held - self.rest).reshape(len(levels), -1).mean(axis=1)
-        return errors

@@ -10,9 +10,21 @@ if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties
 
 
+# The span is at least so many seasons beside the longest lag of a difference, or no season is tried
+# as well: some forms take a quarter of what is left.
+FITTING_SEASONS = 4
+
+
 def suited_seasons(series: SeriesProperties) -> Choices:
-    """Choices of `season_steps` to try on a series: no season, and its periods, rounded."""
-    return Choices(tuple(sorted({1, *(round(period) for period in series.periods)})))
+    """Choices of `season_steps` to try on a series: its periods, rounded.
+
+    No season is among them where there is none, or where it is too long for some forms.
+    """
+    periods = {round(period) for period in series.periods}
+    left = series.train_steps - max(periods, default=0)
+    if not series.has_season or left < FITTING_SEASONS * min(periods):
+        periods.add(1)
+    return Choices(tuple(sorted(periods)))
 
 
 def season_length(**more: Any) -> Any:

@@ -43,6 +43,9 @@ def properties_of(
 
     periods: those that are known; None to look for them. Of several realisations, the periods are
     those of the first, with waves at their median; a symmetry is refused where most refuse it.
+    Of several channels, a season is one of their mean autocorrelation, a wave one of their summed
+    power in units of each channel's variance, a symmetry is refused where most channels refuse it,
+    and the series is above zero where all of them are.
     """
     first = spans[0]
     found = tuple(periods) if periods is not None else _periods(spans)
@@ -57,6 +60,7 @@ def properties_of(
         is_sign_symmetric=mostly([is_symmetric(span) for span in spans]),
         is_positive=all(span.min() > 0 for span in spans),
         is_reversible=mostly([is_symmetric(span[lag:] - span[:-lag]) for span in spans]),
+        channels=first.shape[1],
     )
 
 
@@ -72,7 +76,8 @@ def seasons_of(values: FloatArray) -> list[int]:
     """At most two seasons of a series `[time, channel]`, in steps, the shorter one first.
 
     By the autocorrelation of first differences, in which a slow change of level shows little: a
-    season is a peak that recurs at twice its lag. Of all channels, the mean.
+    season is a peak that recurs at twice its lag. Of all channels, the mean, which has to be as
+    high as that of one, since channels may be alike.
     """
     steps = len(values)
     most = steps // LEAST_SEASONS
@@ -84,7 +89,7 @@ def seasons_of(values: FloatArray) -> list[int]:
         for lag in range(2, most)
         if correlation[lag - 1] < correlation[lag] >= correlation[lag + 1]
     }
-    threshold = SEASON_SIGMAS / math.sqrt(steps * values.shape[1])
+    threshold = SEASON_SIGMAS / math.sqrt(steps)
     scores = {lag: score for lag, score in scores.items() if score > threshold}
     if not scores:
         return []
@@ -99,9 +104,13 @@ def seasons_of(values: FloatArray) -> list[int]:
 def wave_of(values: FloatArray) -> float | None:
     """The period in steps of the wave that a series `[time, channel]` consists of; None for none.
 
-    A trend is none: a wave explains clearly more than a straight line does.
+    A trend is none: a wave explains clearly more than a straight line does. Channels count alike,
+    whatever their units are.
     """
     centred = values - values.mean(axis=0)
+    if values.shape[1] > 1:
+        std = centred.std(axis=0)
+        centred = centred / np.where(std > 0, std, 1.0)
     frequency = dominant_frequency(centred)
     if frequency is None or not (centred**2).sum() > 0:
         return None

@@ -12,7 +12,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from models.tensors import CLIP_STD
+from models.diagnostics.reach import held
 
 FloatArray = NDArray[np.float64]
 PerChannel = FloatArray | float  # [channel], or one number for all channels
@@ -54,7 +54,7 @@ def score(
     std: PerChannel,
     error_horizons: Sequence[int] = ERROR_HORIZONS,
 ) -> Scores:
-    """Score free runs; the forecast is clipped first, so that a diverged one has a finite score.
+    """Score free runs, as they are; only what is far beyond the truth is drawn in, see `held`.
 
     forecast, truth: `[start, time, channel]`. variance: what squared errors are divided by. mean,
     std: of the training span. error_horizons: the steps whose errors are recorded.
@@ -72,24 +72,15 @@ def score(
     for name, value in (("variance", variance), ("standard deviation", std)):
         if not (np.all(np.isfinite(value)) and np.all(np.greater(value, 0.0))):
             raise ValueError(f"the {name} must be finite and above 0, but got {value}")
-    clipped = clip(forecast, mean, std)
-    curve = nmse_curve(clipped, truth, variance)
+    near = held(forecast, truth, mean, std)
+    curve = nmse_curve(near, truth, variance)
     return Scores(
         nmse=nmse(curve),
         curve=curve,
-        valid_prediction_steps=valid_prediction_steps(clipped, truth, variance),
+        valid_prediction_steps=valid_prediction_steps(near, truth, variance),
         errors_at=MappingProxyType(errors_at(curve, error_horizons)),
-        by_start=tuple(np.mean((clipped - truth) ** 2 / variance, axis=(1, 2)).tolist()),
+        by_start=tuple(np.mean((near - truth) ** 2 / variance, axis=(1, 2)).tolist()),
     )
-
-
-def clip(forecast: FloatArray, mean: PerChannel, std: PerChannel) -> FloatArray:
-    """Hold a forecast within CLIP_STD training standard deviations of the training mean.
-
-    forecast: `[..., channel]`. Infinities and NaN become the clip, as in the free run itself.
-    """
-    low, high = mean - np.multiply(CLIP_STD, std), mean + np.multiply(CLIP_STD, std)
-    return np.asarray(np.clip(np.where(np.isnan(forecast), high, forecast), low, high))
 
 
 def nmse_curve(forecast: FloatArray, truth: FloatArray, variance: PerChannel) -> FloatArray:

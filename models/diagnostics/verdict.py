@@ -10,8 +10,8 @@ from enum import StrEnum
 import numpy as np
 
 from models.diagnostics.properties import dominant_frequency
+from models.diagnostics.reach import diverges
 from models.diagnostics.scores import FloatArray, PerChannel
-from models.tensors import CLIP_STD
 
 # A stretch of a forecast whose standard deviation is below this share of the truth's is level.
 LEVEL_STD_RATIO = 0.1
@@ -36,8 +36,6 @@ AMPLITUDE_RATIOS = (0.7, 1.3)
 # The first quarter is compared with all the rest, since an error that has drifted by half a period
 # grows no more.
 GROWTH_RATIO = 2.0
-# float32 puts a clipped value a little below the clip.
-_CLIP_ROUNDING = 1e-5
 
 
 class Verdict(StrEnum):
@@ -84,7 +82,7 @@ def verdict_of_run(
     forecast, truth: `[time, channel]`, last_input: `[channel]`, all in training standard
     deviations from the training mean.
     """
-    if not np.all(np.abs(forecast) < CLIP_STD * (1 - _CLIP_ROUNDING)):
+    if diverges(forecast, truth):
         return Verdict.DIVERGES
     if _is_level(forecast, truth, SETTLED_FROM) and not _swings(forecast, truth):
         settled = forecast[int(SETTLED_FROM * len(forecast)) :]

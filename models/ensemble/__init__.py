@@ -11,4 +11,5 @@ from models.ensemble.ensemble_checkpoint import any_from_plain as any_from_plain
 from models.ensemble.ensemble_checkpoint import any_to_plain as any_to_plain
 from models.ensemble.ensemble_checkpoint import load_any as load_any
 from models.ensemble.ensemble_checkpoint import save_any as save_any
+from models.ensemble.stacking import shrunk as shrunk
 from models.ensemble.stacking import simplex_weights as simplex_weights

@@ -1,55 +1,69 @@
 """Weights of an ensemble by stacking: the least squared error of all weighted means."""
 
-from itertools import chain, combinations
-
 import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float64]
 
-# All subsets of members are tried, two to the power of their number.
-MOST_MEMBERS = 12
-# Added to the diagonal, as a share of its mean: of members with equal errors, all get as much.
-RIDGE = 1e-9
+# Added to the diagonal, as a share of it: of members that err nearly alike, all get nearly as much,
+# and weights depend less on the noise of the few rows that they are fitted to.
+RIDGE = 0.05
+# How much of the equal weights goes into the shrunk ones.
+SHRINKAGE = 0.5
+# A gradient above is positive, for a problem whose products are about 1.
+_TOLERANCE = 1e-10
 
 
-def simplex_weights(products: FloatArray) -> FloatArray:
+def simplex_weights(products: FloatArray, ridge: float = RIDGE) -> FloatArray:
     """Weights `[member]`, at least 0 and with the sum 1, of the least squared error.
 
     products: `[member, member]`, the sums of the products of the members' errors. As weights sum to
     1, the error of a weighted mean is the weighted mean of the errors, so that w' P w is to be
-    minimised. The minimum lies where some members have no weight and the others are free: of each
-    subset the free minimum is P^-1 1 / (1' P^-1 1), and of those without a negative weight the best
-    one is taken, which is exact (the problem is convex).
+    minimised. Without the sum, v' P v - 2 sum(v) has the same minimum up to a factor: it is found
+    by the active set method of Lawson & Hanson (1974, chapter 23), and is exact, since the problem
+    is convex. ridge: what is added to the diagonal of P, as a share of it.
 
     Source: Breiman (1996), "Stacked regressions", whose weights are not negative; van der Laan,
     Polley & Hubbard (2007), "Super learner", whose weights also sum to 1.
 
-    Raises ValueError for products that are not square or not finite, or for more than
-    `MOST_MEMBERS`.
+    Raises ValueError for products that are not square or not finite.
     """
     members = len(products)
-    if products.shape != (members, members) or not 1 <= members <= MOST_MEMBERS:
-        raise ValueError(
-            f"products must be square, of 1 to {MOST_MEMBERS} members, but have the shape "
-            f"{list(products.shape)}"
-        )
+    if products.shape != (members, members) or members == 0:
+        raise ValueError(f"products must be square, but have the shape {list(products.shape)}")
     if not np.isfinite(products).all():
         raise ValueError("products of errors must be finite, but hold NaN or infinity")
     scale = float(np.trace(products)) / members
     if scale == 0.0:  # no member errs
         return np.full(members, 1.0 / members)
-    ridged = products / scale + RIDGE * np.eye(members)
-    best, least = np.zeros(members), np.inf
-    subsets = (combinations(range(members), size) for size in range(1, members + 1))
-    for subset in chain.from_iterable(subsets):
-        rows = list(subset)
-        free = np.linalg.solve(ridged[np.ix_(rows, rows)], np.ones(len(rows)))
-        if free.min() < 0.0:
-            continue
-        weights = np.zeros(members)
-        weights[rows] = free / free.sum()
-        error = float(weights @ ridged @ weights)
-        if error < least:
-            best, least = weights, error
-    return best
+    own = products / scale
+    own[np.diag_indices(members)] = (1.0 + ridge) * np.diag(own) + RIDGE * _TOLERANCE
+    weights = np.zeros(members)
+    is_free = np.zeros(members, dtype=bool)
+    while True:
+        gradient = np.where(is_free, -np.inf, 1.0 - own @ weights)
+        entering = int(np.argmax(gradient))
+        if gradient[entering] <= _TOLERANCE:
+            return np.asarray(weights / weights.sum())
+        is_free[entering] = True
+        while True:
+            solution = np.zeros(members)
+            rows = np.flatnonzero(is_free)
+            solution[rows] = np.linalg.solve(own[np.ix_(rows, rows)], np.ones(len(rows)))
+            leaving = rows[solution[rows] <= 0.0]
+            if not len(leaving):
+                break
+            steps = weights[leaving] / (weights[leaving] - solution[leaving])
+            weights += steps.min() * (solution - weights)
+            is_free[leaving[steps <= steps.min()]] = False
+            weights[~is_free] = 0.0
+        weights = solution
+
+
+def shrunk(weights: FloatArray) -> FloatArray:
+    """Weights half-way to equal ones.
+
+    Equal weights are hard to beat where there are few errors to fit others to (Stock & Watson 2004,
+    "Combination forecasts of output growth"; Smith & Wallis 2009).
+    """
+    return np.asarray((1.0 - SHRINKAGE) * weights + SHRINKAGE / len(weights))

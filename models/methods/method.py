@@ -72,8 +72,10 @@ class Method:
     source: ClassVar[str]
     # Where it stands in spaces and tables; equal ones are sorted by name.
     rank: ClassVar[int] = 1000
-    # Whether the default space has it, for a method that a selector names.
+    # Whether the default space has it, for a method that a selector names; and whether only where
+    # the series has a season.
     searched: ClassVar[bool] = False
+    needs_season: ClassVar[bool] = False
     settings: ClassVar[tuple[Setting, ...]] = ()
 
     def __init_subclass__(
@@ -255,6 +257,8 @@ class Core(Method):
     is_random: ClassVar[bool] = False
     # It can forecast changes from the last value instead of values.
     can_add_to_last: ClassVar[bool] = False
+    # Of several channels, it is not the same forecaster of all at once and of each by itself.
+    can_mix_channels: ClassVar[bool] = True
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

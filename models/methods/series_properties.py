@@ -12,7 +12,8 @@ LEVEL = 0.05
 class SeriesProperties:
     """What the default space follows.
 
-    train_steps: the length of the training span. periods: in steps, the one of the shortest season
+    train_steps: the length of the training span. channels: value columns, of all of which the rest
+    is said together. periods: in steps, the one of the shortest season
     first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
     fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
     series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
@@ -24,6 +25,7 @@ class SeriesProperties:
     is_sign_symmetric: bool = True
     is_reversible: bool = True
     is_positive: bool = True
+    channels: int = 1
 
     @property
     def period(self) -> float | None:
@@ -34,3 +36,8 @@ class SeriesProperties:
     def is_wave(self) -> bool:
         """Whether less than a few periods are seen."""
         return self.period is not None and self.train_steps < LEAST_SEASONS * self.period
+
+    @property
+    def has_season(self) -> bool:
+        """Whether a season was found, which repeats a few times."""
+        return self.period is not None and not self.is_wave

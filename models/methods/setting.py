@@ -32,6 +32,7 @@ class Stage(IntEnum):
     OPTIMISER = auto()
     CLOSED_FORM = auto()
     REGULARISATION = auto()
+    CHANNELS = auto()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from models.network.options.segments import fold, padded, unfold
 from models.network.plan import Step, plan
 from models.network.unroll import Unroll
 from models.tensors import (
+    CLIP_STD,
     MemberBatchChannel,
     MemberBatchTimeChannel,
     MemberBatchUnit,
@@ -97,16 +98,18 @@ def free_run(
     one_step_from: int | None = None,
     truth: MemberBatchTimeChannel | None = None,
     displacement: float = 0.0,
+    bound: float = CLIP_STD,
 ) -> MemberBatchTimeChannel:
     """Forecast `steps` values after `context`, each from the forecaster's own earlier ones.
 
     `context` is `[member, batch, warm-up time, channel]` in training standard deviations from the
     training mean, whole segments of it; the result `[member, batch, steps, channel]` is in the same
-    units, within +-CLIP_STD. With `one_step_from`, the one-step forecasts of the context's values
-    from that position on stand before the free run (a warmed-up state only). With `truth`, shaped
-    like the result, its values are read in place of the forecasts: teacher forcing over the same
-    steps. Of a network with segments, a one-step forecast is that of the next segment.
-    `displacement` is added to the context's last value, once an instance norm has its units.
+    units, within +-`bound`, and so is what is fed back. With `one_step_from`, the one-step
+    forecasts of the context's values from that position on stand before the free run (a warmed-up
+    state only). With `truth`, shaped like the result, its values are read in place of the
+    forecasts: teacher forcing over the same steps. Of a network with segments, a one-step forecast
+    is that of the next segment. `displacement` is added to the context's last value, once an
+    instance norm has its units.
     """
     architecture, warm_up = forecaster.architecture, context.shape[2]
     first = warm_up if one_step_from is None else one_step_from
@@ -117,11 +120,11 @@ def free_run(
     if architecture.estimates_state:
         run = EstimatedRun.of(architecture, forecaster.layout().views(weights))
         if not architecture.has_instance_norm:
-            return clipped(run.outputs(known, steps, first))
+            return clipped(run.outputs(known, steps, first), bound)
         scale = InstanceScale.of(context.permute(2, 0, 1, 3))
         read = scale.normalised(known.permute(2, 0, 1, 3)).permute(1, 2, 0, 3)
         restored = scale.restored(run.outputs(read, steps, first).permute(2, 0, 1, 3))
-        return clipped(restored.permute(1, 2, 0, 3).contiguous())
+        return clipped(restored.permute(1, 2, 0, 3).contiguous(), bound)
     segment = architecture.segment_steps
     if warm_up % segment != 0:
         raise ValueError(
@@ -172,7 +175,7 @@ def unrolled_free_run(
     feeds_back = truth is None and not architecture.autonomous
 
     def on_forecast(position: int, output: MemberBatchChannel) -> None:
-        clipped(output)
+        clipped(output, bound)
         if position >= warmed_up and feeds_back:
             values[position] = output
 

@@ -98,18 +98,22 @@ class Subsequences(PerMember):
         self.shape, self.carries_state = shape, candidates[0].carries_state
         size = (optimiser.training_steps, optimiser.batch_size)
         places = Places(pieces, shape.steps)
-        last = places.last
         is_reversible = torch.tensor([c[TimeReversal].time_reversal for c in candidates])
         is_reversible = is_reversible.view(-1, 1, 1)
         if self.carries_state:
-            late = min(shape.rollout, last + 1)
-            delays = torch.stack([torch.randint(0, late, size, generator=g) for g in generators])
+            lates = (places.ends + 1).clamp(max=shape.rollout).tolist()
+            delays = torch.stack(
+                [
+                    torch.randint(0, late, size, generator=g)
+                    for late, g in zip(lates, generators, strict=True)
+                ]
+            )
             backward_places = Places([own[::-1] for own in pieces], shape.steps)
             both = (places, backward_places)
             starts, self.fresh, self.backwards = _streams(
                 delays, shape.rollout, both, is_reversible.squeeze(2)
             )
-            self.starts = torch.where(self.backwards, last - starts, starts)
+            self.starts = torch.where(self.backwards, places.ends.view(-1, 1, 1) - starts, starts)
         else:
             counts = places.counts.tolist()
             numbers = [

@@ -12,19 +12,19 @@ class Places(PerMember):
     """The positions in each member's span at which a part of so many steps can start.
 
     pieces: by member, the lengths of the stretches without a gap that its span consists of, in the
-    order of time; all members have equally long spans. steps: of a part; at least one piece of each
+    order of time. steps: of a part; at least one piece of each
     member has room for one, and pieces without room have no position.
 
+    ends: the last position of a part in each member's span if that had no gap, `[member]`.
     counts: how many positions there are, `[member]`. firsts, lasts: the first and the last position
     in each piece that has room, `[member, piece]`; used: how many of these there are, `[member]`.
     Rows of members with fewer pieces are filled up with their last one.
     """
 
-    by_member = ("counts", "firsts", "lasts", "used")
+    by_member = ("ends", "counts", "firsts", "lasts", "used")
 
     def __init__(self, pieces: Sequence[Sequence[int]], steps: int) -> None:
-        # The last position of a part in a span without a gap.
-        self.last = sum(pieces[0]) - steps
+        self.ends = torch.tensor([sum(own) - steps for own in pieces])
         rows = [_rooms(own, steps) for own in pieces]
         most = max(len(row) for row in rows)
         filled = [row + row[-1:] * (most - len(row)) for row in rows]
@@ -51,7 +51,7 @@ class Places(PerMember):
 
     def spread(self, count: int) -> Tensor:
         """Evenly spread positions `[member, place]`, at most `count`; some twice where few are."""
-        count = min(count, self.last + 1)
+        count = min(count, int(self.ends.max()) + 1)
         numbers = [torch.linspace(0, own - 1, count).round().long() for own in self.counts.tolist()]
         return self.positions(torch.stack(numbers))
 

@@ -187,7 +187,8 @@ class Trainer(PerMember):
         named = forecaster.layout().views(row.unsqueeze(0))
         if not candidate[Scaling].offset:
             named[forecaster.output_bias].zero_()
-        pieces = self.data[member.series].split(self.pieces[member.series])
+        lengths = self.pieces[member.series]
+        pieces = self.data[member.series][: sum(lengths)].split(lengths)
         longest, segment = max(pieces, key=len), candidate.architecture.segment_steps
         read = fold(longest[: len(longest) // segment * segment], segment)
         for layer in range(candidate.architecture.layers):

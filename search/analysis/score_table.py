@@ -9,6 +9,7 @@ from typing import Literal
 
 import numpy as np
 
+from models.diagnostics.errors import Errors
 from models.diagnostics.scores import geometric_mean
 from search.analysis.wording import baseline_name, counted, validation_of
 from search.evaluation import baseline_candidates, baseline_record, baseline_results
@@ -28,7 +29,8 @@ class Row:
 
     scores: NMSE of each draw, or of each training where the series is a table; score: what they
     make together. is_winner: of the final. better_than_ar: on how many of the scores it is below
-    AR's, as (how many, of); None for AR itself, and for a row that is in no group yet.
+    AR's, as (how many, of); None for AR itself, and for a row that is in no group yet. errors: in
+    the units of the series, None where an earlier version did not record them.
     """
 
     name: str
@@ -40,6 +42,7 @@ class Row:
     params: Mapping[str, ParamValue] = field(default_factory=dict)
     is_winner: bool = False
     better_than_ar: tuple[int, int] | None = None
+    errors: Errors | None = None
 
     @property
     def geometric_mean(self) -> float:
@@ -81,7 +84,9 @@ def score_group(
     rows = [replace(row, better_than_ar=pairs(row.scores, opponent)) for row in candidates]
     for name, found in baselines.items():
         better = None if name == OPPONENT else pairs(found.draw_scores, opponent)
-        row = Row(baseline_name(name), "baseline", found.score, found.draw_scores)
+        row = Row(
+            baseline_name(name), "baseline", found.score, found.draw_scores, errors=found.errors
+        )
         rows.append(replace(row, better_than_ar=better, is_winner=name == winning_baseline))
     return ScoreGroup(title, note, sorted(rows, key=lambda row: row.score))
 

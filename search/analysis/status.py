@@ -2,12 +2,15 @@
 
 from collections import Counter, deque
 from collections.abc import Mapping
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from models.diagnostics.errors import Errors
 from search.analysis.study_results import baselines_of, outcomes, winner_of
+from search.analysis.wording import shown_minutes
 from search.records import TrialRecord
 from search.storage.records import Counts
 from search.storage.study_store import StudyReader
@@ -160,7 +163,7 @@ def best_summary(study: StudyReader) -> dict[str, Any] | None:
 def winner_summary(study: StudyReader) -> dict[str, Any] | None:
     """Who won the final: a trial, a baseline or an ensemble; None before the final is done.
 
-    purpose, score, verdict: of its test, or of its final as long as the test is not done.
+    purpose, score, errors, verdict: of its test, or of its final as long as the test is not done.
     """
     winner = winner_of(study)
     if winner is None:
@@ -170,6 +173,7 @@ def winner_summary(study: StudyReader) -> dict[str, Any] | None:
         "name": winner.name,
         "purpose": last.purpose,
         "score": last.found.score,
+        "errors": errors_summary(last.found.errors),
         "verdict": last.found.verdict,
     }
 
@@ -178,8 +182,19 @@ def winner_line(winner: Mapping[str, Any]) -> str:
     """The same for people."""
     return (
         f"{winner['name']}, NMSE {winner['score']:.4g} in the {winner['purpose']}, "
-        f"verdict {winner['verdict']}"
+        f"{errors_line(winner['errors'])}verdict {winner['verdict']}"
     )
+
+
+def errors_summary(errors: Errors | None) -> dict[str, float | None] | None:
+    """Errors in the units of the series; None where an earlier version did not record them."""
+    return None if errors is None else asdict(errors)
+
+
+def errors_line(errors: Mapping[str, float | None] | None) -> str:
+    """The same for people, with a comma after each."""
+    found = {} if errors is None else errors
+    return "".join(f"{n.upper()} {e:.4g}, " for n, e in found.items() if e is not None)
 
 
 def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
@@ -214,6 +229,7 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "replica_scores": list(final.replica_scores),
         "scored_against": final.scored_against,
         "averaging": final.averaging,
+        "errors": errors_summary(final.errors),
         "verdict": final.verdict,
     }
     in_final, in_test = (baselines_of(outcomes(jobs, purpose)) for purpose in ("final", "test"))
@@ -221,6 +237,10 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         name: {
             "final": baseline.score,
             "test": in_test[name].score if test and name in in_test else None,
+            "errors": {
+                "final": errors_summary(baseline.errors),
+                "test": errors_summary(in_test[name].errors) if test and name in in_test else None,
+            },
         }
         for name, baseline in in_final.items()
     }
@@ -234,6 +254,7 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
             "draws": draws,
             "horizon_steps": test.horizon_steps,
             "scored_against": test.scored_against,
+            "errors": errors_summary(test.errors),
             "verdict": test.verdict,
         }
     return summary
@@ -244,7 +265,7 @@ def _limits(budget: Mapping[str, Any]) -> str:
     if budget["trials"] is not None:
         limits.append(f"{budget['used_trials']} of {budget['trials']} trials")
     if budget["minutes"] is not None:
-        limits.append(f"{budget['used_minutes']:.1f} of {budget['minutes']:g} minutes")
+        limits.append(shown_minutes(budget["used_minutes"], budget["minutes"]))
     if budget["stop_requested"]:
         limits.append("asked to stop")
     return ", ".join(limits) or "no limit"

@@ -169,7 +169,11 @@ def baselines_of(done: Sequence[Outcome]) -> dict[str, BaselineRecord]:
         kept = {name: own[name] for name in sorted(own, key=_place)}
         return {
             name: BaselineRecord(
-                draw_scores=found.replica_scores, curve=found.curve, averaging=found.averaging
+                draw_scores=found.replica_scores,
+                curve=found.curve,
+                averaging=found.averaging,
+                errors=found.errors,
+                channel_scores=found.channel_scores,
             )
             for name, found in kept.items()
         }

@@ -4,9 +4,11 @@ import shlex
 from collections.abc import Sequence
 
 from models.baselines.baseline import baselines
+from models.diagnostics.errors import Errors
 from models.diagnostics.scores import Averaging
 from models.methods import counted as counted
 from models.methods.series_properties import LEVEL, SeriesProperties
+from search.series import Table
 from search.study.definition import ScoreAgainst, Task, Validation
 
 
@@ -15,6 +17,32 @@ def shown_score(score: float) -> str:
     if score < 999.5:
         return f"{score:.3g}"
     return f"{score:,.0f}" if score < 1e5 else f"{score:.2e}"
+
+
+def shown_errors(errors: Errors | None) -> str:
+    """Errors in a list; "" where they were not recorded."""
+    if errors is None:
+        return ""
+    scaled = "" if errors.mase is None else f", MASE {shown_score(errors.mase)}"
+    return f"MAE {shown_score(errors.mae)}, RMSE {shown_score(errors.rmse)}{scaled}"
+
+
+# What these errors are.
+ERRORS_RULE = (
+    "MAE and RMSE are the mean absolute and the root mean squared error in the units of the "
+    "series, medians over draws or trainings; MASE is the absolute error over that of seasonal "
+    "naive forecasts of one step within the training span, or of the last value where no season "
+    "is known."
+)
+
+
+def shown_minutes(used: float, limit: float | None) -> str:
+    """The running time of a study beside its limit, which ends the search alone."""
+    if limit is None:
+        return f"{used:.1f} minutes"
+    text = f"{min(used, limit):.1f} of {limit:g} minutes"
+    # The search ends within seconds of its limit.
+    return text if used - limit < 0.05 else f"{text}, then {used - limit:.1f} for the final"
 
 
 def shown_scores(scores: Sequence[float]) -> str:
@@ -82,13 +110,17 @@ _SHARED_VARIANCE = (
     "validation together"
 )
 # What a score is and what the final ranks by, in a report.
+_MOVING_RULE = (
+    "A score is the mean NMSE over the replicas, each of which trains and runs freely "
+    "at another place of the table, so that squared errors weigh as in a test over all of "
+    f"them. The final ranks by the same score. {_SHARED_VARIANCE}; "
+    f"{_TEST_RULE}"
+)
 SCORE_RULES: dict[Validation, str] = {
     "end": "A score is the median NMSE over draws or trainings. The final ranks by the geometric "
     "mean: unlike the median, it counts the draws on which a forecaster fails.",
-    "rolling": "A score is the mean NMSE over the replicas, each of which trains and runs freely "
-    "at another place of the table, so that squared errors weigh as in a test over all of "
-    f"them. The final ranks by the same score. {_SHARED_VARIANCE}; "
-    f"{_TEST_RULE}",
+    "rolling": _MOVING_RULE,
+    "expanding": _MOVING_RULE,
     "blocks": "A score is the geometric mean of NMSE + 1e-8 over all free runs of the replicas, "
     "each of which leaves another block of rows out of its training and runs freely within it: one "
     f"bad start does not decide it. The final ranks by the same score. {_SHARED_VARIANCE}; "
@@ -102,8 +134,9 @@ def winner_rule(*, has_draws: bool) -> str:
         return "The best trial wins."
     noise = "more than one standard error of the comparison in pairs"
     return (
-        f"The ensemble stands for the trials, unless the best of them beats it by {noise}. What "
-        "stands wins where it beats the best baseline by as much; else that baseline wins."
+        f"The ensemble stands for the trials, unless the best of them beats it by {noise}. A trial "
+        "wins where it beats the best baseline by as much, the ensemble where it has the lower "
+        "score; else that baseline wins."
     )
 
 
@@ -115,12 +148,37 @@ def validation_of(task: Task) -> str:
             f"{task.train_steps:,} rows each, the first ones and then ever later ones; {runs} from "
             f"the row after them, all within the {task.validation_steps:,} rows after the first"
         )
+    if task.validation == "expanding":
+        return (
+            f"the first {task.train_steps:,} rows or more, ever later ones too; {runs} from the "
+            f"row after them, all within the {task.validation_steps:,} rows after the first"
+        )
     if task.validation == "blocks":
         return (
             f"the first {task.train_steps + task.validation_steps:,} rows but a block of "
             f"{task.validation_steps:,}, another one each time; {runs} within the block"
         )
     return f"the first {task.train_steps:,} rows; {runs} in the {task.validation_steps:,} after"
+
+
+# So many names of channels are written out.
+_NAMED = 12
+
+
+def shown_channels(table: Table) -> str:
+    """The columns of a table, or the ids of a long one with its columns."""
+    names, word = table.columns, "column"
+    if table.long is not None:
+        names, word = table.long.ids, f"series by {table.long.id_column}"
+    shown = ", ".join(names[:_NAMED])
+    if len(names) > _NAMED:
+        shown += f" and {len(names) - _NAMED} more"
+    if table.long is None:
+        return f"{counted(len(names), word)}: {shown}" if len(names) > 1 else f"{word} {shown}"
+    columns = ", ".join(table.long.value_columns)
+    return f"{len(names)} {word}: {shown}; {counted(len(table.long.value_columns), 'column')}: " + (
+        columns
+    )
 
 
 def shown_properties(found: SeriesProperties) -> list[tuple[str, str]]:

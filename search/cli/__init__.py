@@ -6,24 +6,45 @@ takes seconds to import, Optuna another one, and neither help nor a wrong study 
 
 import os
 import sys
+from typing import Annotated
 
 import typer
 
+import search
 from search.cli import checking, inspecting, methods, results, running
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
     name="freerun",
-    help=(
-        "Search for forecasters that keep tracking a series when they run on their own output.\n\n"
-        "Start with: freerun run studies/sine.toml"
-    ),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+def _print_version(is_asked: bool) -> None:
+    if is_asked:
+        typer.echo(f"freerun {search.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def freerun(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version, and end."
+        ),
+    ] = False,
+) -> None:
+    """Search for forecasters that keep tracking a series when they run on their own output.
+
+    Start with: freerun run studies/sine.toml
+    """
+
+
 for command in (
     checking.check,
     methods.methods,

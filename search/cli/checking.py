@@ -100,6 +100,8 @@ def _plain(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         "valid": True,
         "series": definition.series.source,
         "rows": None if table is None else table.rows,
+        "channels": list(definition.series.channels if table is None else table.columns),
+        "ids": None if table is None or table.long is None else list(table.long.ids),
         "train_steps": task.train_steps,
         "horizon_steps": task.horizon_steps,
         "validation": task.validation,
@@ -124,6 +126,11 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
     search, task = definition.search, definition.task
     size = "" if table is None else f", {table.rows} rows"
     typer.echo(f"  series   {definition.series.source}{size}")
+    if table is not None and len(table.columns) > 1:
+        from search.analysis.wording import shown_channels
+
+        said = fill(shown_channels(table), _LINE - 11, subsequent_indent=" " * 11)
+        typer.echo(f"           {said}")
     typer.echo(
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"

@@ -97,8 +97,10 @@ def retrain(
         raise UsageError("--hold-out must go with --series, but no file was given")
     import torch
 
+    from search.analysis.status import errors_summary
     from search.export import read_export, write_export
     from search.running.retraining import reproduces, retrain_on, retrain_same
+    from search.study.task_data import season_steps
 
     torch.set_num_threads(1)
     exported = read_export(folder)
@@ -119,6 +121,7 @@ def retrain(
                 hold_out,
                 exported.study_seed,
                 exported.definition.search.final_replicas,
+                season_steps=season_steps(exported.definition),
                 device=device,
                 tick=tick,
             )
@@ -145,6 +148,7 @@ def retrain(
     plain = {
         "claimed": None if claim is None else claim.score,
         "obtained": None if again.result is None else again.result.score,
+        "errors": None if again.result is None else errors_summary(again.result.record.errors),
         **found,
         "export": str(output),
     }
@@ -155,22 +159,27 @@ def forecast(
     folder: FolderArgument,
     series: Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")],
     horizon: Annotated[int, typer.Option(help="Steps to forecast after the last row.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="The CSV file to write.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
+    ],
     as_json: JsonOption = False,
 ) -> None:
-    """Warm up on a table's last rows, free-run, and write the forecast as CSV.
+    """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
 
     Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
     -o forecast.csv
     """
     from search.export import read_export
     from search.export.forecast import forecast as make_forecast
-    from search.export.forecast import write_forecast_csv
+    from search.export.forecast import write_forecast
 
     exported = read_export(folder)
-    made = make_forecast(exported, _read_series(exported, series), horizon)
-    write_forecast_csv(made, output)
-    plain = {"forecast": str(output), "horizon": horizon}
+    warnings: list[str] = []
+    made = make_forecast(exported, _read_series(exported, series), horizon, warnings.append)
+    write_forecast(made, output)
+    for warning in warnings:
+        typer.echo(f"freerun: warning: {warning}", err=True)
+    plain = {"forecast": str(output), "horizon": horizon, "warnings": warnings}
     print_result(plain, as_json, f"forecast: {output}")
 
 
@@ -180,7 +189,7 @@ def _read_series(exported: Export, path: Path) -> Table:
 
     series = exported.definition.series
     if isinstance(series, TableSeries):
-        return read_table(path, series.time, series.columns)
+        return series.read_file(path)
     try:
         with path.open(encoding="utf-8-sig") as lines:
             header = [cell.strip() for cell in lines.readline().split(",")]
@@ -230,9 +239,12 @@ def _differences(exported: Export) -> list[str]:
 
 
 def _retrain_message(plain: dict[str, Any]) -> str:
+    from search.analysis.status import errors_line
+
     claimed, obtained, output = plain["claimed"], plain["obtained"], plain["export"]
     if claimed is None:
-        score = "" if obtained is None else f", held-out NMSE {obtained:.6g}"
+        errors = errors_line(plain["errors"]).removesuffix(", ")
+        score = "" if obtained is None else f", held-out NMSE {obtained:.6g}, {errors}"
         return f"retrained on {plain['rows'] - plain['hold_out']} rows{score}: {output}"
     if plain["reproduced"]:
         return f"reproduced: claimed {claimed!r}, obtained the same; {output}"

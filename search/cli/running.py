@@ -229,20 +229,27 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
         yield "no trial completed, so there is no winner yet; give it more --minutes or --trials"
     else:
         score = f"final NMSE {final['score']:.4g} ({final['averaging']} of replicas)"
-        yield f"winner: {summary['winner']['name']}, {score}"
+        yield f"winner: {summary['winner']['name']}, {score}{_shown_errors(final['errors'])}"
     if test is not None:
         yield (
             f"test: NMSE {test['score']:.4g} over {test['horizon_steps']} free-running steps, "
             f"{_of_draws(test['draws'])}scored against the {test['scored_against']}"
+            f"{_shown_errors(test['errors'])}"
         )
         for name, baseline in summary["baselines"].items():
             shown = "not tested" if baseline["test"] is None else f"{baseline['test']:.4g}"
-            yield f"  baseline {name}: {shown}"
+            yield f"  baseline {name}: {shown}{_shown_errors(baseline['errors']['test'])}"
     yield f"report: {summary['report']}"
     if folder := summary["export"]:
         yield f"export: {folder}   (freerun retrain {folder} -o retrained)"
     if final is not None:
         yield from _standing_lines(summary)
+
+
+def _shown_errors(errors: dict[str, float | None] | None) -> str:
+    from search.analysis.status import errors_line
+
+    return f"; {line.removesuffix(', ')}" if (line := errors_line(errors)) else ""
 
 
 def _of_draws(draws: int) -> str:

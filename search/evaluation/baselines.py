@@ -9,6 +9,7 @@ from models.baselines.linear import CONTEXT_SHARE
 from models.candidate import Candidate, candidate_of
 from search.evaluation.cohort import Cohort
 from search.evaluation.results import CandidateResult
+from search.evaluation.twins import distinct_views
 from search.records import BaselineRecord
 from search.study.task_data import TaskData, View
 
@@ -25,6 +26,10 @@ def baseline_candidates(data: TaskData) -> dict[str, Candidate]:
     context_steps = min(cut.starts[0] for cut in cuts)
     train_steps = min(max(map(len, cut.pieces)) for cut in cuts)
     training = data.view("search", 0).longest[-min(train_steps, CONTEXT_SHARE * context_steps) :]
+    if training.shape[1] > 1:
+        # In standard deviations, so that no channel decides on a season by its units.
+        std = training.std(axis=0)
+        training = training / np.where(std > 0, std, 1.0)
     series = data.properties()
     periods = () if series.is_wave else series.periods
     found = {
@@ -51,19 +56,10 @@ def baseline_record(result: CandidateResult, replica: int = 0) -> BaselineRecord
         draw_scores=tuple(result.replica_scores),
         curve=result.curve,
         averaging=result.averaging,
+        errors=result.record.errors,
+        channel_scores=result.record.channel_scores,
         forecast=result.replicas[replica % len(result.replicas)].example.forecast,
     )
-
-
-def distinct_views(views: Sequence[View]) -> list[View]:
-    """The first of some views where all are equal, as those of a table are; else all of them."""
-    first = views[0]
-    are_equal = all(
-        (view.pieces, view.starts) == (first.pieces, first.starts)
-        and np.array_equal(view.values, first.values)
-        for view in views[1:]
-    )
-    return [first] if are_equal else list(views)
 
 
 def _result(candidate: Candidate, views: Sequence[View]) -> CandidateResult:

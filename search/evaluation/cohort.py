@@ -19,6 +19,7 @@ from models.tensors import in_company
 from models.units import Units, units_key
 from models.version_1 import seed_key
 from search.evaluation.results import CandidateResult, ReplicaResult, replica_result
+from search.evaluation.twins import draws_numbers, first_equals
 from search.series import FloatArray, Purpose
 from search.study.task_data import View
 
@@ -51,12 +52,13 @@ class _Run:
 
 
 class Cohort:
-    """Trains (or fits) candidates of one cohort key, each `len(views)` times, scored at rungs.
+    """Trains (or fits) candidates of one cohort key, each on all views, scored at rungs.
 
     Iterating yields None after each optimiser step and a `Rung` where one is due; in between,
     candidates may be dropped by their position. Replica r of every candidate sees `views[r]`. What
-    is fitted in closed form has one step, and reports at the last rung alone. All views have
-    equally many training rows, start points and steps of the horizon.
+    is fitted in closed form has one step, and reports at the last rung alone; where it draws no
+    random numbers, it is fitted once to views that are equal, and their replicas are equal, too.
+    All views have equally many start points and steps of the horizon.
     """
 
     def __init__(
@@ -82,10 +84,11 @@ class Cohort:
             for units, span in own
         ]
         lengths = [[len(piece) for piece in span if len(piece)] for span in pieces]
+        self.twins = first_equals(self.views)
         self.runs = [
             _Run(c, replica, restart)
             for c, candidate in enumerate(self.candidates)
-            for replica in range(len(self.views))
+            for replica in sorted(set(self._fitted_replicas(candidate)))
             for restart in range(candidate.restarts)
         ]
         members = [
@@ -98,7 +101,7 @@ class Cohort:
             )
             for run in self.runs
         ]
-        values = np.stack([np.concatenate(span) for span in pieces])
+        values = _filled_up([np.concatenate(span) for span in pieces])
         self.training = learner_of(members, torch.from_numpy(values), device, lengths)
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
@@ -136,17 +139,22 @@ class Cohort:
     def checkpoint(self, candidate: int = 0) -> Checkpoint:
         """The network of each replica of a candidate, the restart with the least training loss."""
         chosen, _ = self._choose()
-        rows = [i for (chosen_of, _), i in chosen.items() if chosen_of == candidate]
+        replicas = self._fitted_replicas(self.candidates[candidate])
+        rows = [chosen[candidate, replica] for replica in replicas]
         units = self.units.rows([self._series(self.runs[i]) for i in rows])
         architecture = self.candidates[candidate].architecture
         return Checkpoint(
             architecture=architecture,
-            channels=self.training.forecaster.channels,
+            channels=self.views[0].values.shape[1],
             weights=self.training.scored_weights[rows].cpu(),
             shift=torch.tensor(units.shift),
             scale=torch.tensor(units.scale),
             power=torch.tensor(units.power) if has_power(architecture) else None,
         )
+
+    def _fitted_replicas(self, candidate: Candidate) -> list[int]:
+        """Of each replica, the one whose network it has: its own, but for equal fits."""
+        return [*range(len(self.views))] if draws_numbers(candidate) else self.twins
 
     def _series(self, run: _Run) -> int:
         """The row of the units, and of the training data in them, that a network sees."""
@@ -206,19 +214,23 @@ class Cohort:
     def _score(self) -> dict[int, CandidateResult]:
         chosen, losses = self._choose()
         forecasts = self._forecast(list(chosen.values()))
-        replicas: dict[int, list[ReplicaResult]] = {}
-        for (candidate, _), i in chosen.items():
-            result = self._replica(self.runs[i], losses[i], forecasts[i])
-            replicas.setdefault(candidate, []).append(result)
+        found = {
+            key: self._replica(self.runs[i], losses[i], forecasts[i]) for key, i in chosen.items()
+        }
         return {
             candidate: CandidateResult(
-                replicas=tuple(results),
+                replicas=tuple(
+                    found[candidate, fitted].as_replica(replica)
+                    for replica, fitted in enumerate(
+                        self._fitted_replicas(self.candidates[candidate])
+                    )
+                ),
                 scored_against=self.views[0].scored_against,
                 averaging=self.views[0].averaging,
                 parameters=self.training.parameter_count,
                 seconds=self.seconds[candidate],
             )
-            for candidate, results in replicas.items()
+            for candidate in sorted({candidate for candidate, _ in chosen})
         }
 
     def _forecast(self, members: Sequence[int]) -> dict[int, FloatArray]:
@@ -250,6 +262,12 @@ class Cohort:
             training_loss=training_loss,
             loss_curve=self.loss_curves[run.candidate, run.replica],
         )
+
+
+def _filled_up(spans: Sequence[FloatArray]) -> FloatArray:
+    """Spans `[time, channel]` as one array, shorter ones filled up with their last values."""
+    longest = max(map(len, spans))
+    return np.stack([np.pad(own, ((0, longest - len(own)), (0, 0)), "edge") for own in spans])
 
 
 def initialisation_seed(

@@ -12,9 +12,11 @@ import torch
 
 from models.candidate import forecaster_of, free_run
 from models.checkpoint import Checkpoint
+from models.diagnostics.reach import held
 from models.diagnostics.scores import Scores, score
 from models.diagnostics.sensitivity import sensitivity as sensitivity_of
 from models.network.forecaster import Forecaster
+from models.network.options.channels import side_by_side
 from models.tensors import in_company
 from search.evaluation.results import truth_of
 from search.records import Array, Record
@@ -78,7 +80,8 @@ def run_networks(
     batch, step, channel]`; where given it is read in place of the forecasts, so that each is a
     one-step forecast.
 
-    Raises OverflowError where scaled contexts are no finite numbers in the networks' precision.
+    A forecast that leaves all bounds is not finite. Raises OverflowError where scaled contexts are
+    no finite numbers in the networks' precision.
     """
     forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
     members = len(checkpoint.weights)
@@ -134,7 +137,7 @@ def one_step_forecasts(
     """Return one-step forecasts of the values from each view's start on, `[member, step, channel]`.
 
     Member m reads `views[m]`, and there must be a context before `starts[m]`. There are as many
-    steps as all views have.
+    steps as all views have. What is far beyond the series is drawn in, see `held`.
     """
     steps = min(len(view.values) - start for view, start in zip(views, starts, strict=True))
     context_steps = checkpoint.architecture.shown_steps
@@ -145,7 +148,14 @@ def one_step_forecasts(
         ]
     )[:, np.newaxis]
     context, truth = values[:, :, :context_steps], values[:, :, context_steps:]
-    return run_networks(checkpoint, context, steps, truth)[:, 0]
+    forecasts = run_networks(checkpoint, context, steps, truth)[:, 0]
+    trainings = [view.training for view in views]
+    return np.stack(
+        [
+            held(forecast, own[0], training.mean(axis=0), training.std(axis=0))
+            for forecast, own, training in zip(forecasts, truth, trainings, strict=True)
+        ]
+    )
 
 
 def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | None:
@@ -165,11 +175,13 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
     read = [v.values[v.starts[0] - steps : v.starts[0]] for v in views]
     contexts = checkpoint.units.read(np.stack(read)[:, np.newaxis])
     rows = in_company(range(len(views)))
+    shown = torch.tensor(contexts[rows], dtype=torch.float32)
+    forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
+    assert isinstance(forecaster, Forecaster)
+    if forecaster.channels < shown.shape[3]:
+        shown = side_by_side(shown)
     norms = sensitivity_of(
-        Forecaster(checkpoint.architecture, checkpoint.channels),
-        checkpoint.weights[rows],
-        torch.tensor(contexts[rows], dtype=torch.float32),
-        views[0].horizon_steps,
+        forecaster, checkpoint.weights[rows], shown, views[0].horizon_steps
     ).numpy()
     lags = _kept_lags(norms.shape[1])
     medians = np.median(norms, axis=0)[np.array(lags) - 1]

@@ -14,17 +14,20 @@ from numpy.typing import NDArray
 
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
-from models.closed_form.closed_form import FittedForm
-from models.diagnostics.scores import clip
-from models.ensemble import Ensemble, EnsembleCheckpoint, combined, simplex_weights
-from search.evaluation.baselines import distinct_views
+from models.ensemble import Ensemble, EnsembleCheckpoint, combined, shrunk, simplex_weights
+from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.evaluation.diagnostics import run_networks
-from search.evaluation.results import CandidateResult, replica_result, truth_of
+from search.evaluation.results import CandidateResult, near_truth, replica_result, truth_of
+from search.evaluation.twins import distinct_views, draws_numbers
 from search.series import FloatArray
 from search.study.task_data import View
 
 # Stretches of a table's validation rows, each scored with weights of the others.
 ROW_FOLDS = 8
+# An ensemble has at most so many members. One whose free runs differ from those of a better one by
+# less than this share of the best one's error (root mean square) brings nothing.
+MOST_MEMBERS = 15
+LEAST_DIFFERENCE = 0.15
 
 # Trains a candidate on views and scores it.
 TrainOne = Callable[[Candidate, Sequence[View]], tuple[Checkpoint, CandidateResult]]
@@ -43,21 +46,22 @@ class Member:
 def best_ensemble(
     members: Sequence[Member], views: Sequence[View]
 ) -> tuple[Ensemble, EnsembleCheckpoint, CandidateResult]:
-    """The better one of two ensembles of some members: their weighted mean, or their median.
+    """The better one of two ensembles of distinct ones of some members, the best one first.
 
-    The weighted mean has the weights of the least squared error, at least 0 and with the sum 1; it
-    is left out where one member alone has weight, or where there are no two parts of the
-    validation, of which one could be held out.
+    They are the weighted mean and the median, step by step. The weights are those of the least
+    squared error, shrunk half-way to equal ones. The weighted mean is left out where there are no
+    two parts of the validation, of which one could be held out.
     """
     began = perf_counter()
-    runs = member_runs([member.checkpoint for member in members], views)
+    all_runs = member_runs([member.checkpoint for member in members], views)
+    places = distinct_runs(all_runs, views)
+    members, runs = [members[i] for i in places], [all_runs[i] for i in places]
     found: list[tuple[tuple[float, ...] | None, FloatArray]] = [(None, combined(runs, None))]
     folds = folds_of(views)
     if len(np.unique(folds)) > 1:
         products = error_products(runs, views, folds)
-        weights = simplex_weights(products.sum(axis=0))
-        if np.count_nonzero(weights) > 1:
-            found.append((tuple(weights.tolist()), held_out_mean(runs, products, folds)))
+        weights = stacked_weights(products)
+        found.append((tuple(weights.tolist()), held_out_mean(runs, products, folds)))
     parameters = sum(member.parameters for member in members)
     results = [_result(forecast, views, parameters, 0.0) for _, forecast in found]
     best = int(np.argmin([result.record.deciding_score for result in results]))
@@ -84,8 +88,8 @@ def train_ensemble(
     """
     distinct = distinct_views(views)
     trained = [
-        # The networks of a closed form without random numbers would all be equal.
-        train(own, distinct if isinstance(own, FittedForm) and not own.form.is_random else views)
+        # Networks that would all be equal are kept once.
+        train(own, views if draws_numbers(own) else distinct)
         for own in ensemble.members
     ]
     checkpoints = [checkpoint for checkpoint, _ in trained]
@@ -103,15 +107,61 @@ def train_ensemble(
     )
 
 
+def run_any(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
+    """Free runs of all networks, or of all that members combine to.
+
+    values: `[start, time, channel]`, as many before each start as are read, or more. Returns
+    `[network, start, step, channel]`.
+    """
+    if isinstance(checkpoint, Checkpoint):
+        if _are_equal(checkpoint):
+            checkpoint = checkpoint.member(0)
+        contexts = values[np.newaxis, :, values.shape[1] - checkpoint.shown_steps :]
+        return run_networks(checkpoint, contexts, steps)
+    runs = [run_any(member, values, steps) for member in checkpoint.members]
+    most = max(map(len, runs))
+    # A member whose networks would all be equal has one of them.
+    return combined([np.broadcast_to(r, (most, *r.shape[1:])) for r in runs], checkpoint.weights)
+
+
+def _are_equal(networks: Checkpoint) -> bool:
+    """Whether all networks are the same, as fits without random numbers to one table are."""
+    parts = (networks.weights, networks.shift, networks.scale, networks.power)
+    return all(part is None or bool((part == part[:1]).all()) for part in parts)
+
+
 def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> list[FloatArray]:
-    """The free runs of members, `[replica, start, time, channel]` each, within the clip of scores.
+    """The free runs of members, `[replica, start, time, channel]` each, as scores count them.
 
     A member with a single network has the same free run for all replicas, whose views are equal.
     """
-    training = [view.training for view in views]
-    means = np.stack([values.mean(axis=0) for values in training])[:, np.newaxis, np.newaxis]
-    stds = np.stack([values.std(axis=0) for values in training])[:, np.newaxis, np.newaxis]
-    return [clip(_free_runs(checkpoint, views), means, stds) for checkpoint in checkpoints]
+    runs = []
+    for checkpoint in checkpoints:
+        own = zip(_free_runs(checkpoint, views), views, strict=True)
+        runs.append(np.stack([near_truth(run, view) for run, view in own]))
+    return runs
+
+
+def distinct_runs(runs: Sequence[FloatArray], views: Sequence[View]) -> list[int]:
+    """The places of the members that an ensemble is made of: the first two, and what differs.
+
+    runs: free runs of each, the best member first.
+    """
+    truth = np.stack([truth_of(view) for view in views])
+    scales = np.sqrt([np.broadcast_to(view.variance, truth.shape[-1]) for view in views])
+    scales = scales[:, np.newaxis, np.newaxis]
+
+    def distance(one: FloatArray, other: FloatArray) -> float:
+        return float(np.sqrt(np.mean(((one - other) / scales) ** 2)))
+
+    least = LEAST_DIFFERENCE * distance(runs[0], truth)
+    kept: list[int] = []
+    for place, own in enumerate(runs):
+        if len(kept) == MOST_MEMBERS:
+            break
+        if all(distance(own, runs[other]) >= least for other in kept):
+            kept.append(place)
+    return kept if len(kept) > 1 else [0, 1]
 
 
 def folds_of(views: Sequence[View]) -> NDArray[np.int64]:
@@ -135,28 +185,37 @@ def folds_of(views: Sequence[View]) -> NDArray[np.int64]:
 def error_products(
     runs: Sequence[FloatArray], views: Sequence[View], folds: NDArray[np.int64]
 ) -> FloatArray:
-    """Sums of the products of the members' errors by part, `[part, member, member]`.
-
-    Errors are in standard deviations, as in a score.
-    """
+    """Sums of the products of the members' errors, `[part, replica, member, member]`."""
     parts = np.unique(folds)
-    products = np.zeros((len(parts), len(runs), len(runs)))
+    products = np.zeros((len(parts), len(views), len(runs), len(runs)))
     for replica, view in enumerate(views):
-        truth, scale = truth_of(view), np.sqrt(view.variance)
+        truth = truth_of(view)
+        scale = np.sqrt(view.variance)
         errors = np.stack([(run[replica] - truth) / scale for run in runs])
         for row, part in enumerate(parts):
             own = errors[:, folds[replica] == part].reshape(len(runs), -1)
-            products[row] += own @ own.T
+            products[row, replica] = own @ own.T
     return products
+
+
+def stacked_weights(products: FloatArray) -> FloatArray:
+    """The weights that go with products of errors `[part, replica, member, member]`.
+
+    Each replica counts alike, however large its errors are: one place of a table that is hard for
+    all members would else decide alone.
+    """
+    by_replica = products.sum(axis=0)
+    sizes = np.trace(by_replica, axis1=1, axis2=2)[:, np.newaxis, np.newaxis]
+    return shrunk(simplex_weights((by_replica / np.where(sizes > 0.0, sizes, 1.0)).sum(axis=0)))
 
 
 def held_out_mean(
     runs: Sequence[FloatArray], products: FloatArray, folds: NDArray[np.int64]
 ) -> FloatArray:
     """The weighted mean of free runs, each part with the weights that fit the other parts best."""
-    total, forecast = products.sum(axis=0), np.empty_like(runs[0])
+    forecast = np.empty_like(runs[0])
     for row, part in enumerate(np.unique(folds)):
-        weights = simplex_weights(total - products[row])
+        weights = stacked_weights(np.delete(products, row, axis=0))
         inside = folds == part
         forecast[inside] = combined([run[inside] for run in runs], weights.tolist())
     return forecast

@@ -2,14 +2,23 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
-from models.diagnostics.scores import Averaging, Scores, averaged, clip, replica_score, score
+from models.diagnostics.errors import Errors, errors_of, median_errors
+from models.diagnostics.reach import held
+from models.diagnostics.scores import (
+    Averaging,
+    PerChannel,
+    Scores,
+    averaged,
+    replica_score,
+    score,
+)
 from models.diagnostics.verdict import verdict
-from search.records import CandidateRecord, Example
+from search.records import CandidateRecord, ChannelRun, Example
 from search.series import FloatArray
 from search.study.definition import ScoreAgainst
 from search.study.task_data import View
@@ -19,6 +28,8 @@ EXAMPLE_CONTEXT_STEPS = 600
 # Into how many units the free runs of a replica are put where there are many start points, and cut
 # where there are few.
 LEAST_UNITS, MOST_UNITS = 8, 32
+# Channels of a free run that a picture shows.
+SHOWN_CHANNELS = 6
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +39,8 @@ class ReplicaResult:
     loss_curve: the least training loss of its restarts by the number of optimiser steps done, a
     handful of them, the last one at this result; infinite where none is a number. unit_errors: NMSE
     of each part of the free runs by which the final compares candidates, see `unit_errors`.
+    errors: of all its free runs, in the units of the series. channel_scores: NMSE of each channel,
+    whose mean is the NMSE of the replica.
     """
 
     index: int
@@ -38,6 +51,14 @@ class ReplicaResult:
     verdict: str
     example: Example
     unit_errors: tuple[float, ...] = ()
+    errors: Errors | None = None
+    channel_scores: tuple[float, ...] = ()
+
+    def as_replica(self, index: int) -> "ReplicaResult":
+        """The same result of another replica, which sees an equal view."""
+        if index == self.index:
+            return self
+        return replace(self, index=index, example=replace(self.example, replica=index))
 
 
 @dataclass(frozen=True, eq=False)
@@ -118,12 +139,30 @@ class CandidateResult:
             seconds=self.seconds,
             example=self.median_replica.example,
             averaging=self.averaging,
+            errors=median_errors([r.errors for r in self.replicas if r.errors is not None]),
+            channel_scores=self._channel_scores,
         )
+
+    @property
+    def _channel_scores(self) -> dict[str, float]:
+        """The NMSE of each of several channels, by name."""
+        names = self.replicas[0].example.channels
+        by_channel = zip(*(replica.channel_scores for replica in self.replicas), strict=True)
+        return {
+            name: averaged(scores, self.averaging)
+            for name, scores in zip(names, by_channel, strict=False)
+        }
 
 
 def truth_of(view: View) -> FloatArray:
     """What each free run of a view is compared with, `[start, time, channel]`."""
     return np.stack([view.truth[start : start + view.horizon_steps] for start in view.starts])
+
+
+def near_truth(forecast: FloatArray, view: View) -> FloatArray:
+    """The free runs of a view `[start, time, channel]` with finite errors, see `held`."""
+    training = view.training
+    return held(forecast, truth_of(view), training.mean(axis=0), training.std(axis=0))
 
 
 def replica_result(
@@ -141,8 +180,9 @@ def replica_result(
     truth = truth_of(view)
     scores = score(forecast, truth, view.variance, mean, std, view.error_horizons)
     last_inputs = np.stack([view.values[start - 1] for start in view.starts])
-    first = view.starts[0]
-    errors = unit_errors(clip(forecast, mean, std), truth, view.variance)
+    near = near_truth(forecast, view)
+    errors = unit_errors(near, truth, view.variance)
+    by_channel = np.mean((near - truth) ** 2, axis=(0, 1)) / view.variance
     return ReplicaResult(
         index=index,
         restart=restart,
@@ -150,25 +190,41 @@ def replica_result(
         loss_curve=dict(loss_curve or {}),
         scores=scores,
         verdict=str(verdict(forecast, truth, last_inputs, mean, std, scores.nmse)),
-        example=Example(
-            replica=index,
-            first_step=first,
-            observed=view.values[max(0, first - EXAMPLE_CONTEXT_STEPS) : first, 0],
-            truth=truth[0, :, 0],
-            forecast=forecast[0, :, 0],
-        ),
+        example=_example(index, view, near[0], truth[0]),
         unit_errors=tuple(errors.tolist()),
+        errors=errors_of(near, truth, view.pieces_of_values, view.season_steps),
+        channel_scores=tuple(by_channel.tolist()),
     )
 
 
-def unit_errors(forecast: FloatArray, truth: FloatArray, variance: float) -> FloatArray:
+def _example(index: int, view: View, forecast: FloatArray, truth: FloatArray) -> Example:
+    """The free run `[time, channel]` from the first start point."""
+    first, channels = view.starts[0], truth.shape[1]
+    observed = view.values[max(0, first - EXAMPLE_CONTEXT_STEPS) : first]
+    names = view.names if channels > 1 else ()
+    runs = [
+        ChannelRun(name, observed[:, c], truth[:, c], forecast[:, c])
+        for c, name in enumerate(names[:SHOWN_CHANNELS])
+    ]
+    return Example(
+        replica=index,
+        first_step=first,
+        observed=observed[:, 0],
+        truth=truth[:, 0],
+        forecast=forecast[:, 0],
+        channels=names,
+        others=tuple(runs[1:]),
+    )
+
+
+def unit_errors(forecast: FloatArray, truth: FloatArray, variance: PerChannel) -> FloatArray:
     """The NMSE of the units, in the order of time, by which two candidates are compared in pairs.
 
     forecast, truth: `[start, time, channel]`. A unit is a start point. Many of them, whose free
     runs overlap, are put together to at most `MOST_UNITS`; few of them are cut into parts of their
     horizon, to make `LEAST_UNITS` where that is long enough.
     """
-    errors = np.mean((forecast - truth) ** 2, axis=2) / variance
+    errors = np.mean((forecast - truth) ** 2 / variance, axis=2)
     starts, steps = errors.shape
     if starts >= LEAST_UNITS:
         groups = np.array_split(errors.mean(axis=1), min(starts, MOST_UNITS))

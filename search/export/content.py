@@ -11,6 +11,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from models.checkpoint import CheckpointError
+from models.diagnostics.errors import Errors
 from models.ensemble import Ensemble, EnsembleCheckpoint, any_from_plain, load_any
 from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from models.network.architecture import Architecture
@@ -42,7 +43,8 @@ class Claim:
 
     purpose: which views, of the indices 0, 1, ..., one network trained on each; replica_scores:
     NMSE of each; averaging: how they make the score; scored_against: what the forecasts were
-    compared with; horizon_steps: scored steps of each free run.
+    compared with; horizon_steps: scored steps of each free run; errors: in the units of the series,
+    None where an earlier version did not record them.
     """
 
     purpose: Purpose
@@ -52,6 +54,7 @@ class Claim:
     horizon_steps: int
     verdict: str | None
     averaging: OwnAveraging = "median"
+    errors: Errors | None = None
 
     @property
     def replicas(self) -> int:
@@ -316,6 +319,7 @@ def _claim(outcome: Outcome) -> Claim:
         horizon_steps=found.horizon_steps,
         verdict=found.verdict,
         averaging=found.averaging,
+        errors=found.errors,
     )
 
 
@@ -333,6 +337,7 @@ def _search_claim(study: StudyReader, trial: Trial, definition: StudyDefinition)
         horizon_steps=definition.task.horizon_steps,
         verdict=trial.record.verdict,
         averaging=definition.task.averaging,
+        errors=trial.record.errors,
     )
 
 

@@ -20,7 +20,7 @@ from models.closed_form.closed_form import FittedForm
 from models.ensemble import Ensemble, any_from_plain, any_to_plain
 from models.ensemble.ensemble_checkpoint import AnyCandidate
 from models.training.trained_network import TrainedNetwork
-from search.analysis.wording import shown_score
+from search.analysis.wording import ERRORS_RULE, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
 from search.export.content import MANIFEST, Export, Manifest, export_of, first_fault
 from search.files import template
@@ -138,6 +138,8 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
         folder=shlex.quote(folder_name),
         described=export.candidate.description(),
         shown_score=shown_score,
+        shown_errors=shown_errors,
+        errors_rule=ERRORS_RULE,
     )
     files = {CANDIDATE: _json(described), STUDY: _json(export.definition), README: readme.encode()}
     if export.table is not None:

@@ -2,29 +2,35 @@
 
 import csv
 import io
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 
-from models.checkpoint import Checkpoint
-from models.ensemble import combined
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError, UsageError
-from search.evaluation import run_networks
+from search.evaluation.ensembles import run_any
 from search.export import Export
+from search.export.trust import growth_warning, reading_warning
 from search.files import write_file
 from search.series import FloatArray, Table
 
 
-def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
+def forecast(
+    export: Export,
+    table: Table,
+    horizon_steps: int,
+    warn: Callable[[str], object] = lambda _warning: None,
+) -> Table:
     """Warm up on the table's last rows, then run freely: return the rows that come after it.
 
     Each network reads the values scaled by the mean and the standard deviation of its own training
     span, and runs alone; the forecast is their median, step by step. Of an ensemble, the members'
-    networks of each training are combined first.
+    networks of each training are combined first. warn: is called with each reason to doubt it.
 
-    Raises UsageError for a horizon below 1 and for an export without networks; SeriesError for a
-    table with too few rows, another number of columns, or values too large to scale.
+    Raises UsageError for a horizon below 1, for one over which the free run leaves all numbers, and
+    for an export without networks; SeriesError for a table with too few rows or another number of
+    columns, for values in other units, and for times that can't be continued so far.
     """
     if horizon_steps < 1:
         raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
@@ -34,49 +40,91 @@ def forecast(export: Export, table: Table, horizon_steps: int) -> Table:
             f"the export of {export.named} holds no networks, since it was in no final; "
             "`freerun retrain` writes an export with networks, which forecasts"
         )
-    _check_table(checkpoint, table)
+    _check_table(checkpoint, table, export.table)
+    times = tuple(table.continue_time(horizon_steps))  # before what takes time
+    if warning := reading_warning(export, table):
+        warn(warning)
     try:
-        runs = _runs(checkpoint, table.values, horizon_steps)
+        runs = run_any(checkpoint, table.values[np.newaxis], horizon_steps)[:, 0]
     except OverflowError as error:
         raise SeriesError(
             "the table's values must be of the size that the exported networks were trained on, "
             f"but reach {np.abs(table.values).max():g}; check the units of the column"
         ) from error
-    return Table(
-        time_column=table.time_column,
-        times=tuple(table.continue_time(horizon_steps)),
-        columns=table.columns,
-        values=np.asarray(np.median(runs, axis=0)),
-    )
+    with np.errstate(invalid="ignore"):
+        values = np.asarray(np.median(runs, axis=0))
+    _check_finite(values)
+    if warning := growth_warning(export, table, values):
+        warn(warning)
+    return Table(table.time_column, times, table.columns, values, long=table.long)
 
 
-def write_forecast_csv(forecast: Table, path: Path) -> None:
-    """Write the time column and one column per channel, all or nothing.
+def write_forecast(forecast: Table, path: Path) -> None:
+    """Write the time column and one column per channel, or a long table again, all or nothing.
 
-    Raises UsageError where the file can't be written.
+    As Parquet where the name ends in .parquet, with the times as text; else as CSV. Raises
+    UsageError where the file can't be written.
     """
+    is_parquet = path.suffix.lower() == ".parquet"
+    write_file(path, _parquet(forecast) if is_parquet else _csv(forecast))
+
+
+def _parquet(forecast: Table) -> bytes:
+    # Imported here: it costs a fifth of a second that no CSV should wait for.
+    import polars
+
+    frame = polars.DataFrame({forecast.time_column: forecast.times}).hstack(
+        polars.from_numpy(forecast.values, schema=list(forecast.columns)).get_columns()
+    )
+    content = io.BytesIO()
+    frame.write_parquet(content)
+    return content.getvalue()
+
+
+def _csv(forecast: Table) -> bytes:
     text = io.StringIO(newline="")
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([forecast.time_column, *forecast.columns])
-    rows = zip(forecast.times, forecast.values.tolist(), strict=True)
-    writer.writerows([time, *values] for time, values in rows)
-    write_file(path, text.getvalue().encode())
+    writer.writerows(_rows(forecast))
+    return text.getvalue().encode()
 
 
-def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
-    """The free runs of all networks after the values, `[network, step, channel]`."""
-    if isinstance(checkpoint, Checkpoint):
-        context = values[len(values) - checkpoint.shown_steps :]
-        return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
-    runs = [_runs(member, values, steps) for member in checkpoint.members]
-    most = max(map(len, runs))
-    # A member whose networks would all be equal has one of them.
-    whole = [np.broadcast_to(run, (most, *run.shape[1:])) for run in runs]
-    return combined(whole, checkpoint.weights)
+def _rows(forecast: Table) -> Iterator[Sequence[object]]:
+    """The header and the rows; of a long table those of the first id come first."""
+    if forecast.long is None:
+        yield [forecast.time_column, *forecast.columns]
+        for time, values in zip(forecast.times, forecast.values.tolist(), strict=True):
+            yield [time, *values]
+        return
+    long = forecast.long
+    yield [long.id_column, forecast.time_column, *long.value_columns]
+    by_id = forecast.values.reshape(forecast.rows, len(long.ids), -1).transpose(1, 0, 2).tolist()
+    for name, rows in zip(long.ids, by_id, strict=True):
+        for time, values in zip(forecast.times, rows, strict=True):
+            yield [name, time, *values]
 
 
-def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:
+def _check_finite(values: FloatArray) -> None:
+    lost = ~np.isfinite(values).all(axis=1)
+    if lost.any():
+        first = int(lost.argmax())
+        raise UsageError(
+            f"the free run must stay within the numbers of the machine, but leaves them at step "
+            f"{first + 1} of {len(values)}: it diverges; "
+            + (f"forecast at most {first} steps with --horizon, or " if first else "")
+            + "export another trial or a baseline"
+        )
+
+
+def _check_table(checkpoint: AnyCheckpoint, table: Table, trained_on: Table | None) -> None:
     needed = checkpoint.shown_steps
+    if trained_on is not None and trained_on.long is not None and table.long is not None:
+        before, now = set(trained_on.long.ids), set(table.long.ids)
+        if before != now:
+            raise SeriesError(
+                f"the table must have the ids that the exported networks were trained on, but it "
+                f"{_differing(now - before, 'has')}{_differing(before - now, 'lacks')}and so can't "
+                "be scaled; give the same ids, or `freerun retrain` on the new table"
+            )
     if len(table.columns) != checkpoint.channels:
         raise SeriesError(
             f"the table must have {checkpoint.channels} value column(s), as the exported networks "
@@ -87,3 +135,11 @@ def _check_table(checkpoint: AnyCheckpoint, table: Table) -> None:
             f"the table must have at least {needed} rows, on which the exported networks warm up, "
             f"but has {table.rows}; give a longer table"
         )
+
+
+def _differing(names: Collection[str], verb: str) -> str:
+    """Such as "lacks 'a' and 3 more, ", or nothing."""
+    if not names:
+        return ""
+    more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+    return f"{verb} '{min(names)}'{more}, "

@@ -4,10 +4,9 @@ matplotlib draws them: workers make pictures, and they need no plotly.
 """
 
 import io
-from collections.abc import Sequence
 from functools import cache
 from threading import Lock
-from typing import Literal
+from typing import Any
 
 import numpy as np
 from matplotlib.axis import Axis as Ticks
@@ -15,12 +14,13 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
-from PIL import Image
 
 from search.analysis.wording import SCORE_OVER, counted, shown_score, truth_name
 from search.evaluation import CandidateResult, ReplicaResult
-from search.plotting.drawing import COLOURS, Axis, Dash, Drawing, Line, logarithmic_means
+from search.plotting.drawing import Axis, Drawing, logarithmic_means
 from search.plotting.free_runs import HORIZON, replicas_drawing, rollout_drawing
+from search.plotting.panels import channel_drawings, left_out, panels_png
+from search.plotting.raster import DOTS_PER_INCH, INCHES, line_of, png_of
 from search.series import FloatArray
 from search.storage.records import Artifact
 
@@ -31,20 +31,8 @@ BEST_ROLLOUT, ERRORS, LOSSES = "rollout-best.png", "error-by-horizon.png", "trai
 # constant at the mean has about this error.
 POOR_SCORE = 1.0
 
-_INCHES, _DOTS_PER_INCH = (9.0, 3.8), 100
-# A picture has lines of five greys and colours; so many colours hold their soft edges, and the file
-# is a third of one in full colour.
-_PALETTE_COLOURS = 32
 # Up to so many decades, ticks are at 1, 2, 5, 10; beyond, at powers of ten, at most so many.
 _FINE_DECADES, _MOST_TICKS = 2.5, 8
-_DASHES: dict[Dash, Literal["-"] | tuple[float, Sequence[float]]] = {
-    "solid": "-",
-    "dash": (0, (5, 2)),
-    "dot": (0, (1, 1.65)),
-    "dashdot": (0, (6, 2, 1, 2)),
-    "longdash": (0, (9, 3)),
-    "longdashdot": (0, (9, 3, 1, 3)),
-}
 
 
 def trial_artifacts(result: CandidateResult, title: str = "") -> list[Artifact]:
@@ -84,20 +72,24 @@ def read_curve_csv(content: bytes) -> FloatArray:
 
 
 def _rollout_picture(result: CandidateResult, replica: ReplicaResult, title: str) -> bytes:
-    """The first channel of a replica's first free run, under the score and the verdict."""
+    """A replica's first free run, under the score and the verdict; a panel for each channel."""
     replicas = counted(len(result.replicas), "replica")
     over = SCORE_OVER[result.averaging].split(",")[0]
     score = f"score {shown_score(result.score)}: {over} of {replicas} against the "
     place = "best" if replica is result.best_replica else "median"
     if len(result.replicas) == 1:
         place = "only"
-    drawing = rollout_drawing(
-        replica.example,
-        truth_name=truth_name(result.scored_against),
-        network_name=f"free run ({place} replica, NMSE {shown_score(replica.scores.nmse)})",
-        x_title="step",
-    )
-    return _png(drawing, title, score + result.scored_against, replica.verdict)
+    example = replica.example
+    words: dict[str, Any] = {
+        "truth_name": truth_name(result.scored_against),
+        "network_name": f"free run ({place} replica, NMSE {shown_score(replica.scores.nmse)})",
+        "x_title": "step",
+    }
+    headings = title, score + result.scored_against, replica.verdict
+    if example.others:
+        drawings = channel_drawings(example, **words)
+        return panels_png(drawings, _heading(*headings), left_out(example))
+    return _png(rollout_drawing(example, **words), *headings)
 
 
 def _error_picture(result: CandidateResult, title: str) -> bytes:
@@ -124,8 +116,11 @@ def _loss_picture(result: CandidateResult, title: str) -> bytes:
 
 def _png(drawing: Drawing, *headings: str) -> bytes:
     """A drawing of numbers as 900 x 380 pixels, with headings in one line above its legend."""
-    heading = "  ·  ".join(part for part in headings if part)
-    return _canvas(drawing.x.is_log, drawing.y.is_log).png(drawing, heading)
+    return _canvas(drawing.x.is_log, drawing.y.is_log).png(drawing, _heading(*headings))
+
+
+def _heading(*parts: str) -> str:
+    return "  ·  ".join(part for part in parts if part)
 
 
 class _Canvas:
@@ -134,7 +129,7 @@ class _Canvas:
     def __init__(self, x_log: bool, y_log: bool) -> None:
         # Workers may be threads of one process.
         self._lock = Lock()
-        self._figure = Figure(figsize=_INCHES, dpi=_DOTS_PER_INCH)
+        self._figure = Figure(figsize=INCHES, dpi=DOTS_PER_INCH)
         self._agg = FigureCanvasAgg(self._figure)
         self._axes = axes = self._figure.add_axes((0.075, 0.13, 0.91, 0.70))
         axes.set_xscale("log" if x_log else "linear")
@@ -162,18 +157,12 @@ class _Canvas:
             self._set_lines(drawing)
             self._set_axes(drawing)
             self._heading.set_text(heading)
-            self._agg.draw()  # type: ignore[no-untyped-call]
-            pixels = np.asarray(self._agg.buffer_rgba())  # type: ignore[no-untyped-call]
-        content = io.BytesIO()
-        Image.fromarray(pixels).convert("RGB").quantize(
-            _PALETTE_COLOURS, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE
-        ).save(content, "PNG")
-        return content.getvalue()
+            return png_of(self._agg)
 
     def _set_lines(self, drawing: Drawing) -> None:
         for line in self._lines:
             line.remove()
-        self._lines = [_artist(line) for line in drawing.lines]
+        self._lines = [line_of(line) for line in drawing.lines]
         for artist in self._lines:
             self._axes.add_line(artist)
         self._axes.legend(
@@ -208,20 +197,6 @@ class _Canvas:
 
 
 _canvas = cache(_Canvas)
-
-
-def _artist(line: Line) -> Line2D:
-    return Line2D(
-        np.asarray(line.x, dtype=float),
-        np.asarray(line.y, dtype=float),
-        color=COLOURS[line.role].light,
-        linewidth=line.width,
-        linestyle=_DASHES[line.dash],
-        marker="o" if line.marked else "",
-        markevery=list(line.marked) or None,
-        markersize=4,
-        label=line.name,
-    )
 
 
 def _logarithmic_ticks(axis: Ticks, low: float, high: float) -> None:

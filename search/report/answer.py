@@ -8,7 +8,13 @@ from models.candidate import Candidate
 from models.ensemble import Ensemble
 from search.analysis.score_table import OPPONENT, by_score, pairs
 from search.analysis.study_results import StudyResults, Winner, baselines_of
-from search.analysis.wording import beaten, counted, short_baseline_name, shown_score
+from search.analysis.wording import (
+    beaten,
+    counted,
+    short_baseline_name,
+    shown_errors,
+    shown_score,
+)
 from search.contest import baseline_of, is_trial
 from search.records import BaselineRecord, FinalRecord
 from search.storage.records import Counts
@@ -70,6 +76,9 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
         sentences.append("The test has not been done yet, so this score may flatter the winner.")
     else:
         sentences.append(_test_sentence(test, definition))
+    if scored.errors is not None:
+        where = "final" if test is None else "test"
+        sentences.append(f"Its errors in the {where}: {shown_errors(scored.errors)}.")
     baselines = baselines_of(results.finals if test is None else results.tests)
     rivals = {n: b for n, b in baselines.items() if n != baseline_of(winner.subject)}
     sentences += [_comparison(scored, name, rivals[name]) for name in _opponents(rivals)]

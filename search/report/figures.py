@@ -16,6 +16,7 @@ from search.plotting.artifacts import CURVE, ROLLOUT, read_curve_csv
 from search.plotting.charts import chart
 from search.plotting.drawing import Line
 from search.plotting.free_runs import baseline_lines, error_drawing, error_line, rollout_drawing
+from search.plotting.panels import channel_drawings, left_out, panels_chart
 from search.plotting.study import history_chart, importances_chart, rate_chart
 from search.records import BaselineRecord
 from search.series import FloatArray, Table
@@ -81,7 +82,7 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
         baselines=[(name, forecasts[name], name in shown) for name in reversed(drawn)],
         positions=None if table is None else _axis_positions(table),
         x_title="step of the series" if table is None else table.time_column,
-        y_title=results.definition.series.channels[0],
+        y_title=[*example.channels, *results.definition.series.channels][0],
     )
     score = shown_score(found.replica_scores[example.replica])
     draw = f"draw {example.replica}" if table is None else f"training {example.replica}"
@@ -100,6 +101,34 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
             f"{found.verdicts[example.replica]}; beside it the free runs of {names or 'none'}."
         ),
         figure=chart(drawing, height=420),
+    )
+
+
+def panels_plot(results: StudyResults) -> Plot | None:
+    """The free run of `rollout_plot` by channel, where there are several."""
+    winner = results.winner
+    if winner is None or not winner.last.found.example.others:
+        return None
+    found, where, table = winner.last.found, winner.last.purpose, results.table
+    example = found.example
+    drawings = channel_drawings(
+        example,
+        truth_name=truth_name(found.scored_against),
+        network_name="free run of the winner",
+        positions=None if table is None else _axis_positions(table),
+        x_title="step of the series" if table is None else table.time_column,
+    )
+    scores = found.channel_scores
+    said = "; ".join(f"{name}: NMSE {shown_score(scores[name])}" for name, _ in drawings)
+    return Plot(
+        key="channels",
+        title=f"The winner's free run in the {where}, by channel",
+        caption=(
+            f"{len(drawings)} of {counted(len(example.channels), 'channel')}, each in its own "
+            f"units. {left_out(example)}"
+        ).strip(),
+        alternative=f"Observed values, the truth and the free run of each channel. {said}.",
+        figure=panels_chart(drawings),
     )
 
 

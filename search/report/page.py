@@ -12,6 +12,7 @@ from pathlib import Path
 from plotly.offline import get_plotlyjs
 
 import search
+from search.analysis.channel_table import ChannelTable, channel_table
 from search.analysis.course import Crew, Failures, Rung, crews_of, failures_of, rungs_of
 from search.analysis.groups import ParameterEffect, effects
 from search.analysis.importances import FEWEST_TRIALS, importances
@@ -19,10 +20,13 @@ from search.analysis.score_table import Row, ScoreGroup, score_group, search_bas
 from search.analysis.study_results import Outcome, StudyResults, baselines_of
 from search.analysis.trials import Trial
 from search.analysis.wording import (
+    ERRORS_RULE,
     SCORE_RULES,
     commands,
     counted,
     scale_of,
+    shown_channels,
+    shown_minutes,
     shown_properties,
     shown_score,
     shown_scores,
@@ -77,14 +81,16 @@ SectionMaker = Callable[[Sequence[StudyResults]], Sequence[Section]]
 class StudyReport:
     """The report on one study, in the order in which it is shown.
 
-    effects: parameters by their values, the most important first. importances_note: why there are
-    no importances, "" where there are. facts, provenance: names and values. commands: with what
-    each does.
+    panels, channels: None for a study of one channel. effects: parameters by their values, the most
+    important first. importances_note: why there are no importances, "" where there are. facts,
+    provenance: names and values. commands: with what each does.
     """
 
     name: str
     answer: Answer
     rollout: Plot | Picture | None
+    panels: Plot | None
+    channels: ChannelTable | None
     score_rule: str
     winner_rule: str
     scale: str
@@ -107,7 +113,7 @@ class StudyReport:
     @property
     def plots(self) -> list[Plot]:
         """The figures that plotly draws."""
-        shown = (self.rollout, self.errors, self.importances, self.history, self.rate)
+        shown = (self.rollout, self.panels, self.errors, self.importances, self.history, self.rate)
         return [plot for plot in shown if isinstance(plot, Plot)]
 
 
@@ -139,9 +145,11 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         name=results.study.name,
         answer=study_answer(results, baselines),
         rollout=figures.rollout_plot(results),
+        panels=figures.panels_plot(results),
+        channels=channel_table(results, baselines),
         score_rule=SCORE_RULES[results.definition.task.validation],
         winner_rule=winner_rule(has_draws=results.definition.series.is_generated),
-        scale=scale_of(results.definition.task.score_against),
+        scale=f"{_scale(results)} {ERRORS_RULE}",
         groups=_groups(results, baselines),
         errors=figures.error_plot(results, baselines),
         importances=figures.importances_plot(found),
@@ -161,6 +169,13 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         provenance=_provenance(results),
         definition=json.dumps(results.definition.model_dump(mode="json"), indent=2),
     )
+
+
+def _scale(results: StudyResults) -> str:
+    scale = scale_of(results.definition.task.score_against)
+    if results.table is None or len(results.table.columns) == 1:
+        return scale
+    return f"{scale} Each channel has a variance of its own, and NMSE is the mean over channels."
 
 
 def _groups(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> list[ScoreGroup]:
@@ -195,6 +210,7 @@ def _outcome_row(results: StudyResults, of: Outcome) -> Row:
         of.found.replica_scores,
         described=results.candidate_of(of).description(),
         verdict=of.found.verdict,
+        errors=of.found.errors,
         is_winner=results.winner is not None and results.winner.subject == of.subject,
     )
 
@@ -209,6 +225,7 @@ def _row(
         found.replica_scores or (),
         described=results.described(trial),
         verdict=found.verdict,
+        errors=found.errors,
         params=trial.params,
         is_winner=results.winner is not None and results.winner.subject == trial.trial_id,
     )
@@ -217,13 +234,12 @@ def _row(
 def _facts(results: StudyResults) -> list[tuple[str, str]]:
     counts, budget, search = results.counts, results.budget, results.definition.search
     limit = "no limit" if budget.trials is None else f"of {budget.trials:,}"
-    minutes = "" if budget.minutes is None else f" of {budget.minutes:g}"
     created = datetime.fromtimestamp(results.study.created, UTC)
     states = ("complete", "pruned", "failed", "running", "waiting")
     return [
         ("Trials", f"{counts.total:,} ({limit})"),
         *((state.capitalize(), f"{getattr(counts, state):,}") for state in states),
-        ("Running time", f"{budget.spent_seconds / 60:.1f}{minutes} minutes"),
+        ("Running time", shown_minutes(budget.spent_seconds / 60, budget.minutes)),
         ("Workers so far", f"{len(results.workers):,}"),
         ("Sampler, pruner", f"{search.sampler}, {search.pruner}"),
         ("Series", _series(results)),
@@ -261,7 +277,7 @@ def _series(results: StudyResults) -> str:
         return ", ".join(f"{name} {value}" for name, value in values.items() if value is not None)
     return (
         f"table of {counted(table.rows, 'row')}, {table.time_column} {table.times[0]} to "
-        f"{table.times[-1]}, column {', '.join(table.columns)}"
+        f"{table.times[-1]}, {shown_channels(table)}"
     )
 
 

@@ -1,12 +1,13 @@
 """About what a cohort costs to train, so that a study with little time left stays affordable."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Sequence
 from itertools import pairwise
 from statistics import median
 
 from models.candidate import Candidate
 from models.closed_form.closed_form import FittedForm
+from models.network.options.channels import are_independent
 from models.network.options.learning import TimeReversal
 from models.training.gradient import training_plan
 from models.training.trained_network import TrainedNetwork
@@ -29,30 +30,42 @@ RECENT = 10
 
 
 class Cost:
-    """Expected seconds of one core for cohorts of a study, learned from those that a worker ran."""
+    """Expected seconds of one core for cohorts of a study, learned from those that a worker ran.
 
-    def __init__(self, search: Search, train_steps: int) -> None:
-        self.search, self.train_steps = search, train_steps
-        self.rates: deque[float] = deque(maxlen=RECENT)
+    channels: of the series. has_one_cut: whether all replicas see the same rows, to which what
+    draws no numbers is fitted once.
+    """
+
+    def __init__(
+        self, search: Search, train_steps: int, channels: int = 1, *, has_one_cut: bool = False
+    ) -> None:
+        self.search, self.train_steps, self.channels = search, train_steps, channels
+        self.has_one_cut = has_one_cut
+        # By core; what is not known of one, all of them together tell.
+        self.rates: dict[str | None, deque[float]] = defaultdict(lambda: deque(maxlen=RECENT))
 
     def learn(self, cohort: Sequence[Candidate], seconds: float) -> None:
         """Take in what a whole cohort took."""
-        self.rates.append(seconds / self._work(cohort))
+        rate = seconds / self._work(cohort)
+        for own in (cohort[0].architecture.core.name, None):
+            self.rates[own].append(rate)
 
     def seconds(self, cohort: Sequence[Candidate]) -> float:
         """Expected seconds of candidates of one cohort key, pruned as the study says."""
-        return (median(self.rates) if self.rates else FIRST_RATE) * self._work(cohort)
+        rates = self.rates.get(cohort[0].architecture.core.name) or self.rates.get(None)
+        return (median(rates) if rates else FIRST_RATE) * self._work(cohort)
 
     def _work(self, cohort: Sequence[Candidate]) -> float:
         """Multiply-adds of the cohort's training, some of it for calls that members share."""
         first = cohort[0]
         if isinstance(first, FittedForm):
             fits = sum(
-                c.restarts * fit_work(c, self.train_steps)
+                c.restarts * fit_work(c, self.train_steps, self.channels)
                 for c in cohort
                 if isinstance(c, FittedForm)
             )
-            return self.search.replicas * fits
+            is_once = self.has_one_cut and not first.form.is_random
+            return fits if is_once else self.search.replicas * fits
         # A restart less after each round of the race: more of them cost less than their number.
         networks = self.search.replicas * sum((1 + c.restarts) / 2 for c in cohort)
         calls, per_network = step_work(first)
@@ -86,10 +99,12 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
     return calls, unrolled * batch * units * layers
 
 
-def fit_work(candidate: FittedForm, train_steps: int) -> float:
+def fit_work(candidate: FittedForm, train_steps: int, channels: int = 1) -> float:
     """Estimate the multiply-adds of fitting one member: factorisation and loops over time."""
-    features = candidate.form.fitted_features(1, train_steps)
-    features += candidate.form.outputs(channels=1) - 1
+    if are_independent(candidate):
+        train_steps, channels = train_steps * channels, 1
+    features = candidate.form.fitted_features(channels, train_steps)
+    features += candidate.form.outputs(channels) - 1
     directions = 2 if candidate[TimeReversal].time_reversal else 1
     factorisation = features**2 * (directions * train_steps / 4 + features)
     return factorisation + FITTED_STEP * candidate.form.walks(directions) * train_steps

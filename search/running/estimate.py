@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from statistics import median
+from statistics import mean, median
 from time import perf_counter
 
 from models.candidate import Candidate
@@ -48,28 +48,36 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     data = TaskData(definition, table)
     views = [data.view("search", replica) for replica in range(search.replicas)]
 
-    def seconds_per_trial(preset: str | None) -> float:
-        cohorts = []
-        for _ in range(1 if preset is None else COHORTS_OF_PRESET):
-            proposals = proposer.propose(at_most=None, preset=preset)
-            proposer.forget()
-            cohorts.append([proposal.candidate for proposal in proposals])
-        per_step = _seconds_per_step(cohorts[0], views, definition.seed)
-        first = cohorts[0][0]
-        # What is fitted in closed form is never pruned.
-        steps, share = 1, 1.0
-        if isinstance(first, TrainedNetwork):
-            steps, share = first.optimiser.training_steps, trained_share(search)
-        measured = per_step * steps * share
-        expected = [proposer.cost.seconds(cohort) for cohort in cohorts]
-        return measured / expected[0] * sum(expected) / sum(map(len, cohorts))
+    def proposed(family: str) -> list[Candidate]:
+        proposals = proposer.propose(at_most=None, family=family)
+        proposer.forget()
+        return [proposal.candidate for proposal in proposals]
 
+    def slowness(cohort: Sequence[Candidate]) -> float:
+        """How many times longer than expected a cohort takes."""
+        measured, first = _seconds_per_step(cohort, views, definition.seed), cohort[0]
+        if isinstance(first, TrainedNetwork):  # what is fitted is never pruned
+            measured *= first.optimiser.training_steps * trained_share(search)
+        return measured / proposer.cost.seconds(cohort)
+
+    def expected(cohorts: Sequence[Sequence[Candidate]]) -> float:
+        return sum(map(proposer.cost.seconds, cohorts)) / sum(map(len, cohorts))
+
+    families = list(proposer.families.all)
     if definition.presets:
         quotas = {name: preset.trials for name, preset in definition.presets.items()}
-        total = sum(trials * seconds_per_trial(name) for name, trials in quotas.items())
+        total = 0.0
+        for name, trials in quotas.items():
+            cohorts = [proposed(name) for _ in range(COHORTS_OF_PRESET)]
+            total += trials * slowness(cohorts[0]) * expected(cohorts)
         per_trial = total / sum(quotas.values())
     else:
-        per_trial = median(seconds_per_trial(None) for _ in range(COHORTS))
+        # Of many families a few are measured, which tell how slow the others are.
+        rounds = -(-COHORTS // len(families))
+        by_family = [[proposed(name) for _ in range(rounds)] for name in families]
+        every = -(-len(families) // COHORTS)
+        slow = median(slowness(cohort) for own in by_family[::every] for cohort in own)
+        per_trial = slow * mean(map(expected, by_family))
     workers = search.workers or default_workers()
     minutes = per_trial * search.trials / workers / 60
     if search.minutes is not None:

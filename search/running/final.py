@@ -25,7 +25,7 @@ from search.contest import (
 from search.errors import FreerunError, UsageError
 from search.evaluation import CandidateResult, baseline_candidates
 from search.evaluation.ensembles import Member, best_ensemble
-from search.records import FinalRecord, Origin
+from search.records import FinalRecord, Origin, TrialRecord
 from search.running.finishing import TRAINING_ERRORS, error_message
 from search.running.training import baseline_views, final_record, job_views, train, train_any
 from search.series import Purpose
@@ -39,6 +39,12 @@ Train = Callable[[Candidate, Sequence[View]], tuple[Checkpoint, CandidateResult]
 
 # A family is in the final for its own sake where its score is at most so many times the best one.
 NEAR_BEST = 2.0
+# On a table, the best of so many families are finalists if need be, for the ensemble.
+MOST_FAMILIES = 16
+# Where the search was limited in time, what follows the first few finalists may take this share of
+# that time, on one core.
+TIME_SHARE = 0.5
+CERTAIN_FINALISTS = 3
 
 
 class LostJob(FreerunError):
@@ -262,8 +268,9 @@ def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
     """Return the ids of the best complete trials with distinct candidates.
 
     The best of each family comes first, as far as its score is near the best one: what differs errs
-    differently, so that their mean is better than any. The next best candidates follow. A trial of
-    another program that is no candidate of the space is left aside.
+    differently, so that their mean is better than any. The next best candidates follow. On a table,
+    where an ensemble is made, families may be more than `finalists` says, and what takes too long
+    is left out. A trial of another program that is no candidate of the space is left aside.
     """
     space = definition.full_space()
     first: dict[Hashable, int] = {}
@@ -284,4 +291,24 @@ def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
             first[candidate.family()] = trial.trial_id
         else:
             others.append(trial.trial_id)
-    return [*first.values(), *others][: definition.search.finalists]
+    most = definition.search.finalists
+    if definition.series.is_generated:
+        return [*first.values(), *others][:most]
+    families = list(first.values())[: max(most, MOST_FAMILIES)]
+    return _affordable([*families, *others[: max(most - len(families), 0)]], study, definition)
+
+
+def _affordable(ids: list[int], study: StudyReader, definition: StudyDefinition) -> list[int]:
+    """Leave out trials whose final would take too long, see `TIME_SHARE`."""
+    minutes, search = study.budget().minutes, definition.search
+    if minutes is None:
+        return ids
+    left, kept = TIME_SHARE * 60.0 * minutes, ids[:CERTAIN_FINALISTS]
+    by_id = {trial._trial_id: trial for trial in study.frozen_trials(ids)}
+    for trial_id in ids[CERTAIN_FINALISTS:]:
+        record = TrialRecord.from_attributes(by_id[trial_id].user_attrs)
+        seconds = (record.seconds or 0.0) / search.replicas * search.final_replicas
+        if seconds <= left:
+            left -= seconds
+            kept.append(trial_id)
+    return kept

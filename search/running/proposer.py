@@ -2,39 +2,35 @@
 
 import json
 import math
-import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
-import optuna
-from optuna.exceptions import ExperimentalWarning
-from optuna.samplers import BaseSampler, PartialFixedSampler, RandomSampler, TPESampler
-from optuna.study import Study
-from optuna.trial import FrozenTrial, Trial, TrialState
+from optuna.trial import FrozenTrial, Trial
 
 from models.candidate import Candidate, member_bytes
+from models.closed_form.closed_form import FittedForm
 from models.methods import Scalar
+from search.errors import UsageError
 from search.running.cost import Cost
+from search.running.families import Families
+from search.running.sampler_view import STARTUP_FITTED, STARTUP_TRIALS, Load, SamplerView
 from search.storage.records import Proposal, Quota, ScoredTrial
-from search.storage.schema import quiet
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
+from search.study.task_data import channels_bytes
 
-# Trials that are sampled at random before TPE models the space. Optuna's default of 10 is less
-# than two cohorts, and a cohort shares one architecture.
-STARTUP_TRIALS = 32
 # Memory that the unroll of one cohort may take; beyond it, fewer candidates train together.
 COHORT_BYTES = 512 * 2**20
 # A cohort may be expected to take this share of the time that is left, so that a short study sees
 # many cheap structures instead of one dear one; so often another structure is asked for.
 TIME_SHARE = 1 / 12
 ATTEMPTS = 20
-
-
-Load: TypeAlias = Callable[[Sequence[int]], Sequence[FrozenTrial]]
+# Every so many cohorts of a family, the first candidate is drawn at random, whatever is known: a
+# cohort shares one architecture, and a sampler that has seen few of them settles too early.
+RANDOM_EVERY = 5
+# Candidates of one cohort that are fitted: company makes them no cheaper.
+MOST_FITTED = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,116 +41,129 @@ class Proposed(Proposal):
 
 
 class Proposer:
-    """Proposes cohorts: the sampler chooses an architecture, then strategies that go with it.
+    """Proposes cohorts: of a family the sampler chooses an architecture, then what goes with it.
 
-    The study's finished trials are mirrored in memory, where asking costs no transaction; of a
-    large study a part of them. What is proposed stays running there until `forget`, so that the
-    sampler (with its constant liar) does not propose the same again while it runs.
+    Each family has its own view of the study's finished trials, see `search.running.families`.
     """
 
     def __init__(self, definition: StudyDefinition, sampler_seed: int) -> None:
         self.search = definition.search
         self.space = definition.full_space()
-        self.sampler_seed = sampler_seed
-        self.sampler = _sampler(self.search.sampler, sampler_seed)
-        self.mirror = _mirror(self.sampler)
-        self.known: list[ScoredTrial] = []
-        self.mirrored = self.thinned = 0
-        self.asked: list[Trial] = []
-        self.cost = Cost(self.search, definition.task.train_steps)
+        self.families = Families(self.space)
+        seeds = np.random.SeedSequence(sampler_seed).generate_state(len(self.families.all))
+        self.views = {
+            name: SamplerView(
+                self.search.sampler,
+                int(seed),
+                STARTUP_TRIALS if family.is_trained else STARTUP_FITTED,
+            )
+            for (name, family), seed in zip(self.families.all.items(), seeds, strict=True)
+        }
+        task, is_table = definition.task, not definition.series.is_generated
+        has_one_cut = is_table and task.validation == "end"
+        self.channels = self.space.channels
+        self.channels_bytes = channels_bytes(task, self.channels)
+        self.cost = Cost(self.search, task.train_steps, self.channels, has_one_cut=has_one_cut)
+        self.tried: set[Candidate] = set()
+        self.proposed: dict[str, int] = {}
 
     def learn(self, scored: Sequence[ScoredTrial], load: Load) -> None:
         """Take newly finished trials into account, while nothing that was proposed runs.
 
-        load: returns the trials of some ids; only those that the sampler is to see are asked for.
+        load: returns the trials of some ids; only those that a sampler is to see are asked for.
         """
-        new = [trial for trial in scored if trial.state in ("complete", "pruned")]
-        self.known += new
-        ids = [trial.trial_id for trial in new]
-        if self.mirrored + len(new) > LARGEST_VIEW:
-            ids = self._thin()
-        for trial in load(ids) if ids else ():
-            self.mirror.add_trial(trial)
-        self.mirrored += len(ids)
+        self.families.learn(scored)
+        by_family: dict[str, list[ScoredTrial]] = {}
+        for trial in scored:
+            name = self.families.of(trial)
+            if name is not None:
+                by_family.setdefault(name, []).append(trial)
+        for name, own in by_family.items():
+            self.views[name].learn(own, lambda ids: self._noted(load(ids)))
 
-    def _thin(self) -> list[int]:
-        """Begin an empty mirror; return the ids of the trials that belong into it."""
-        self.thinned += 1
-        seeds = np.random.SeedSequence([self.sampler_seed, self.thinned])
-        # A sampler keeps what it knows of a study, so the new one has its own.
-        self.sampler = _sampler(self.search.sampler, int(seeds.generate_state(1)[0]))
-        self.mirror, self.mirrored = _mirror(self.sampler), 0
-        return thinned(self.known, np.random.default_rng(seeds))
+    def _noted(self, trials: Sequence[FrozenTrial]) -> Sequence[FrozenTrial]:
+        for trial in trials:
+            try:
+                self.tried.add(self.space.resolve(trial.params))
+            except UsageError:  # of another program
+                continue
+        return trials
 
     def propose(
         self,
         at_most: int | None,
         seconds_left: float | None = None,
-        preset: str | None = None,
+        family: str | None = None,
     ) -> list[Proposed]:
         """Candidates of one cohort key, about `cohort_members` networks, at most so many trials.
 
         Of a study that may run only for so many seconds more, candidates are proposed that are
-        expected to be affordable, or the cheapest of several. preset: whose candidates are wanted;
-        None for any, where the study has presets.
+        expected to be affordable, or the cheapest of several. family: whose candidates are wanted,
+        for example a preset's; None for that whose turn it is.
         """
         affordable = math.inf if seconds_left is None else seconds_left * TIME_SHARE
-        with self._fixing({} if preset is None else {PRESET: preset}):
-            params, candidate = self._first(affordable)
+        name = family or self.families.next(at_most, seconds_left)
+        view, selector = self.views[name], self.families.selector
+        own: dict[str, Scalar] = {} if selector is None else {selector: name}
+        self.proposed[name] = self.proposed.get(name, 0) + 1
+        at_random = self.proposed[name] % RANDOM_EVERY == 0
+        with view.fixing(own, at_random=at_random):
+            params, candidate = self._first(view, affordable)
+        if candidate in self.tried:
+            self.families.exhaust(name)
         proposals = [self._proposal(params, candidate)]
-        members = self._members(candidate)
+        candidates, members = [candidate], self._members(candidate)
         limit = self._most_members(candidate)
         fixed = {name: params[name] for name in self.space.cohort_names if name in params}
-        with self._fixing(fixed):
+        with view.fixing({**own, **fixed}):
             while members < limit and (at_most is None or len(proposals) < at_most):
-                trial, params, candidate = self._ask()
-                if self.cost.seconds([*(p.candidate for p in proposals), candidate]) > affordable:
-                    self._refuse(trial)
+                trial, params, candidate = self._ask(view)
+                is_dear = self.cost.seconds([*candidates, candidate]) > affordable
+                if is_dear or candidate in self.tried or candidate in candidates:
+                    view.refuse(trial)
                     break
-                self.asked.append(trial)
+                view.keep(trial)
                 proposals.append(self._proposal(params, candidate))
+                candidates.append(candidate)
                 members += self._members(candidate)
+        self.tried.update(candidates)
         return proposals
 
-    @contextmanager
-    def _fixing(self, params: Mapping[str, Scalar]) -> Iterator[None]:
-        """Let the sampler choose no other values for some parameters while the block runs."""
-        if params:
-            with warnings.catch_warnings():
-                # Its interface may change; Optuna's version is pinned, and a test covers it.
-                warnings.simplefilter("ignore", ExperimentalWarning)
-                self.mirror.sampler = PartialFixedSampler(dict(params), self.sampler)
-        try:
-            yield
-        finally:
-            self.mirror.sampler = self.sampler
-
-    def _ask(self) -> tuple[Trial, dict[str, Scalar], Candidate]:
-        trial = self.mirror.ask()
+    def _ask(self, view: SamplerView) -> tuple[Trial, dict[str, Scalar], Candidate]:
+        trial = view.ask()
         params = self.space.suggest(trial)
         return trial, params, self.space.resolve(params)
 
-    def _first(self, affordable: float) -> tuple[dict[str, Scalar], Candidate]:
-        """The candidate whose structure the cohort takes: an affordable one, or the cheapest."""
-        asked = [self._ask()]
-        while self.cost.seconds([asked[-1][2]]) > affordable and len(asked) < ATTEMPTS:
-            asked.append(self._ask())
-        asked.sort(key=lambda ask: self.cost.seconds([ask[2]]))
+    def _first(self, view: SamplerView, affordable: float) -> tuple[dict[str, Scalar], Candidate]:
+        """The candidate whose structure the cohort takes: a new one that is affordable.
+
+        Without any the cheapest of those that are new, or of all.
+        """
+
+        def rank(ask: tuple[Trial, dict[str, Scalar], Candidate]) -> tuple[bool, float]:
+            seconds = self.cost.seconds([ask[2]])
+            return ask[2] in self.tried, seconds if seconds > affordable else 0.0
+
+        asked = [self._ask(view)]
+        while rank(asked[-1]) > (False, 0.0) and len(asked) < ATTEMPTS:
+            asked.append(self._ask(view))
+        asked.sort(key=rank)
         (trial, params, candidate), *others = asked
         for refused, _, _ in others:
-            self._refuse(refused)
-        self.asked.append(trial)
+            view.refuse(refused)
+        view.keep(trial)
         return params, candidate
 
-    def _refuse(self, trial: Trial) -> None:
-        """Samplers learn nothing from failed trials."""
-        self.mirror.tell(trial, state=TrialState.FAIL)
+    def charge(self, cohort_key: str, seconds: float) -> None:
+        """Take in what a cohort took of this worker's time, all in."""
+        name = self.families.of_key(cohort_key)
+        if name is not None:
+            self.families.charge(name, seconds)
 
     def forget(self) -> None:
         """Take back what was proposed: it is finished by now, or will be run by someone else."""
-        for trial in self.asked:
-            self._refuse(trial)
-        self.asked = []
+        for view in self.views.values():
+            view.forget()
 
     def _proposal(self, params: Mapping[str, Scalar], candidate: Candidate) -> Proposed:
         preset = params.get(PRESET)
@@ -181,7 +190,10 @@ class Proposer:
 
     def _most_members(self, candidate: Candidate) -> int:
         """About how many networks may train with a candidate, as the study and memory allow."""
-        in_memory = max(1, COHORT_BYTES // member_bytes(candidate))
+        per_member = member_bytes(candidate, self.channels) + self.channels_bytes
+        in_memory = max(1, COHORT_BYTES // per_member)
+        if isinstance(candidate, FittedForm):
+            in_memory = min(in_memory, MOST_FITTED * self._members(candidate))
         return min(self.search.cohort_members, in_memory)
 
 
@@ -206,45 +218,3 @@ def next_preset(quotas: Mapping[str, Quota]) -> str | None:
     """
     open_shares = {name: q.left / q.trials for name, q in quotas.items() if q.left}
     return max(open_shares, key=lambda name: open_shares[name], default=None)
-
-
-def _mirror(sampler: BaseSampler) -> Study:
-    """An empty study in memory."""
-    # It is an implementation detail; Optuna would announce it on standard error.
-    with quiet():
-        return optuna.create_study(sampler=sampler)
-
-
-def _sampler(name: str, seed: int) -> BaseSampler:
-    if name == "random":
-        return RandomSampler(seed=seed)
-    return TPESampler(
-        seed=seed,
-        n_startup_trials=STARTUP_TRIALS,
-        multivariate=True,
-        constant_liar=True,
-    )
-
-
-# Above so many trials a view is thinned; it then grows until it is that large again.
-LARGEST_VIEW = 1000
-THINNED_VIEW = 500
-BEST_TRIALS = 100
-
-
-def thinned(trials: Sequence[ScoredTrial], generator: np.random.Generator) -> list[int]:
-    """Return the ids of the best complete and pruned trials, and of a random part of the others.
-
-    trials: more than THINNED_VIEW. The ids are in the order in which the trials were made.
-    """
-    ranked = sorted(trials, key=_rank)
-    best, others = ranked[:BEST_TRIALS], ranked[BEST_TRIALS:]
-    part = generator.choice(len(others), THINNED_VIEW - BEST_TRIALS, replace=False)
-    return sorted([*(t.trial_id for t in best), *(others[i].trial_id for i in part)])
-
-
-def _rank(trial: ScoredTrial) -> tuple[bool, int, float]:
-    """As TPE ranks: complete trials by their values, then pruned ones, those that got far first."""
-    is_complete = trial.state == "complete"
-    value = math.inf if trial.value is None else trial.value
-    return not is_complete, 0 if is_complete else -max(trial.reports, default=0), value

@@ -57,10 +57,13 @@ def retrain_on(
     study_seed: int,
     replicas: int,
     *,
+    season_steps: int = 1,
     device: str = "cpu",
     tick: Callable[[], None] = lambda: None,
 ) -> Retrained:
     """Train on all rows of a table but the last `hold_out`, and score those if there are any.
+
+    season_steps: see `View`.
 
     Raises SeriesError for a table that is too short for the candidate, UsageError for a hold_out
     below 0 or one that leaves too few rows.
@@ -84,8 +87,10 @@ def retrain_on(
         pieces=(range(train_steps),),
         starts=(train_steps,),
         horizon_steps=hold_out,
-        variance=training_variance(training),
+        variance=training_variance(training, table.columns),
         scored_against="observations",
+        season_steps=season_steps,
+        names=table.columns,
     )
     views = [view] * replicas
     if hold_out:

@@ -9,8 +9,8 @@ from models.checkpoint import Checkpoint
 from models.ensemble import Ensemble
 from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from search.evaluation import CandidateResult, Cohort
-from search.evaluation.baselines import distinct_views
 from search.evaluation.ensembles import train_ensemble
+from search.evaluation.twins import distinct_views
 from search.records import FinalRecord
 from search.series import Purpose
 from search.study.definition import StudyDefinition

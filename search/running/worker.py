@@ -19,9 +19,9 @@ from search.running.finishing import (
     finished_trial,
     register_here,
 )
+from search.running.pictures import ArtifactMaker, Pictures
 from search.running.proposer import Proposed, Proposer, next_preset, preset_of
 from search.storage.records import (
-    Artifact,
     Beat,
     Budget,
     ClaimedTrial,
@@ -38,8 +38,6 @@ from search.study.task_data import TaskData
 BEAT_SECONDS = 2.0
 # How long a worker that waits for others rests between two looks, each of one cheap statement.
 REST_SECONDS = 0.5
-
-ArtifactMaker = Callable[[CandidateResult, str], Sequence[Artifact]]
 
 
 class StopWork(FreerunError):
@@ -66,7 +64,8 @@ class Claimed:
 class Worker:
     """Works on a study until nothing is left, or until it is asked to stop.
 
-    make_artifacts: returns the files of a complete trial, given its result and name.
+    make_artifacts: returns the files of a complete trial, given its result and name; it is called
+    for those that `Pictures` chooses.
     stop_requested: is asked between optimiser steps, like the study's own stop flag and time.
     further_jobs: jobs that follow the final.
     """
@@ -83,6 +82,7 @@ class Worker:
     def __post_init__(self) -> None:
         self.space = self.definition.full_space()
         self.halving = Halving()
+        self.pictures = Pictures(self.make_artifacts)
         self.last_beat = -BEAT_SECONDS
         self.deadline: float | None = None
 
@@ -117,9 +117,11 @@ class Worker:
         """Run trials until the budget is used up and nobody runs one any more."""
         while True:
             self._beat()
+            began = monotonic()
             trials = self._claim()
             if trials:
                 self._run_cohort(trials)
+                self.proposer.charge(trials[0].trial.cohort_key, monotonic() - began)
             elif not self._wait_for_trials():
                 return
 
@@ -166,6 +168,7 @@ class Worker:
     def _learn(self) -> None:
         """Take in what finished since the last time."""
         scored = self.store.scored_trials()
+        self.pictures.learn(scored)
         self.proposer.learn(scored, lambda ids: self.store.frozen_trials(ids, attributes=False))
         for trial in scored:
             # A trial of another program has no cohort, and is compared with none.
@@ -270,7 +273,8 @@ class Worker:
         trial_id = claimed.trial_id
         if not is_complete:
             return finished_trial(trial_id, "pruned", result, self.origin, networks)
-        pictures = self.make_artifacts(result, f"trial {claimed.trial.number}")
+        preset = self._preset(claimed.trial.cohort_key)
+        pictures = self.pictures.of(result, f"trial {claimed.trial.number}", preset)
         limit = attainable_nmse(self.definition, claimed.candidate.architecture.context_steps)
         return finished_trial(trial_id, "complete", result, self.origin, networks, pictures, limit)
 

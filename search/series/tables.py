@@ -10,11 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any, Self
 
 import numpy as np
 
 from models.methods.values import nearest
 from search.errors import SeriesError
+from search.series.long_tables import pivot
 from search.series.source import FloatArray
 from search.series.time_column import Interval, TimeLabelError, read_interval
 
@@ -23,21 +25,49 @@ MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the s
 _FORMAT = 1
 
 
+@dataclass(frozen=True)
+class LongForm:
+    """How the channels of a table were rows of a long one: ids, each with the value columns."""
+
+    id_column: str
+    ids: tuple[str, ...]
+    value_columns: tuple[str, ...]
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the channels: the ids; where there are several columns, with their names."""
+        if len(self.value_columns) == 1:
+            return self.ids
+        return tuple(f"{name} {column}" for name in self.ids for column in self.value_columns)
+
+    def to_plain(self) -> dict[str, Any]:
+        """As JSON values."""
+        return {"id": self.id_column, "ids": self.ids, "columns": self.value_columns}
+
+    @classmethod
+    def from_plain(cls, plain: Mapping[str, Any]) -> Self:
+        """Rebuild what `to_plain` gave."""
+        return cls(plain["id"], tuple(plain["ids"]), tuple(plain["columns"]))
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Equally spaced rows of finite numbers.
 
     time_column: its name. times: one label a row, exactly as in the file. columns: names of the
-    value channels. values: [time, channel], read-only.
+    value channels. values: [time, channel], read-only. long: what made the channels of a long
+    table, None for one with a column each.
     """
 
     time_column: str
     times: tuple[str, ...]
     columns: tuple[str, ...]
     values: FloatArray
+    long: "LongForm | None" = None
 
     def __post_init__(self) -> None:
         assert self.values.shape == (len(self.times), len(self.columns))
+        assert self.long is None or self.long.channels == self.columns
         values = np.array(self.values, dtype=np.float64, order="C")
         values.setflags(write=False)
         object.__setattr__(self, "values", values)
@@ -81,7 +111,8 @@ class Table:
             if header["format"] == _FORMAT:
                 times, columns = tuple(header["times"]), tuple(header["columns"])
                 values = np.frombuffer(numbers, dtype="<f8").reshape(len(times), len(columns))
-                return cls(header["time_column"], times, columns, values)
+                long = LongForm.from_plain(header["long"]) if "long" in header else None
+                return cls(header["time_column"], times, columns, values, long)
         except (zlib.error, ValueError, KeyError, TypeError) as error:
             raise SeriesError(
                 f"the stored table is damaged ({error}); start a new study from the study file"
@@ -92,12 +123,14 @@ class Table:
         )
 
     def _content(self) -> bytes:
-        header = {
+        header: dict[str, Any] = {
             "format": _FORMAT,
             "time_column": self.time_column,
             "columns": self.columns,
             "times": self.times,
         }
+        if self.long is not None:
+            header["long"] = self.long.to_plain()
         return json.dumps(header).encode() + b"\n" + self.values.astype("<f8").tobytes()
 
 
@@ -108,19 +141,23 @@ _NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
 _Cells = tuple[Sequence[str], Mapping[str, Sequence[str]]]
 
 
-def read_table(path: Path, time: str, columns: Sequence[str]) -> Table:
+def read_table(
+    path: Path, time: str, columns: Sequence[str], id_column: str | None = None
+) -> Table:
     """Return the named columns of a CSV or Parquet file, in the order of its rows.
 
     path: CSV with commas, a header line and UTF-8 text, or a file that ends in .parquet.
-    time: the time column; columns: the value columns.
+    time: the time column; columns: the value columns. id_column: of a long table, in which the rows
+    of each id are one series; they may stand in any order.
     Raises SeriesError, which names the file, the line, the value and the remedy, for a file that
     is missing or unreadable, a column that is missing, constant or holds anything but finite
-    numbers, fewer than two rows, and times that repeat, go back or leave gaps.
+    numbers, fewer than two rows, and times that repeat, go back or leave gaps; of a long table also
+    where ids differ in their times.
     """
     if not path.is_file():
         what = "is a folder" if path.is_dir() else "does not exist"
         raise SeriesError(f"the table {path} {what}; name a CSV or Parquet file")
-    wanted = [time, *columns]
+    wanted = [time, *columns] if id_column is None else [time, id_column, *columns]
     try:
         is_parquet = path.suffix.lower() == ".parquet"
         places, cells = _read_parquet(path, wanted) if is_parquet else _read_csv(path, wanted)
@@ -131,12 +168,40 @@ def read_table(path: Path, time: str, columns: Sequence[str]) -> Table:
             f"{path}: a table must have at least 2 rows of data, but has {len(places)}"
         )
     values = np.column_stack([_numbers(path, places, name, cells[name]) for name in columns])
-    table = Table(time, tuple(cells[time]), tuple(columns), values)
     try:
+        if id_column is None:
+            table = Table(time, tuple(cells[time]), tuple(columns), values)
+        else:
+            found = pivot(str(path), places, cells[id_column], cells[time])
+            long = LongForm(id_column, found.ids, tuple(columns))
+            by_id = values[np.array(found.rows).T].reshape(len(found.times), -1)
+            table = Table(time, found.times, long.channels, by_id, long)
+            places = [places[row] for row in found.rows[0]]
+        _check_channels(path, table)
         _ = table.interval  # is computed here, where the lines are known
     except TimeLabelError as problem:
         raise SeriesError(f"{path}, {places[problem.row]}: {problem.rule}") from None
     return table
+
+
+def _check_channels(path: Path, table: Table) -> None:
+    if table.rows < 2:
+        raise SeriesError(f"{path}: each id must have at least 2 rows, but has {table.rows}")
+    is_constant = np.ptp(table.values, axis=0) == 0
+    if is_constant.any():
+        worst = int(np.argmax(is_constant))
+        what, remedy = "column", "name another column"
+        if table.long is not None:
+            what, remedy = table.long.id_column, "leave its rows out"
+        raise SeriesError(
+            f"{path}: the {what} '{table.columns[worst]}' is constant "
+            f"({table.values[0, worst]:g} in every row), so there is nothing to forecast; {remedy}"
+        )
+    if len(set(table.columns)) < len(table.columns):
+        raise SeriesError(
+            f"{path}: ids with the names of columns must be different names, but some are equal, "
+            f"such as '{max(table.columns, key=table.columns.count)}'; rename some ids"
+        )
 
 
 def _read_csv(path: Path, wanted: Sequence[str]) -> _Cells:
@@ -214,10 +279,4 @@ def _numbers(path: Path, places: Sequence[str], name: str, cells: Sequence[str])
                 f"{path}, {place}: the column '{name}' must hold finite numbers, but has {got}; "
                 "fill it in, or cut the table there (freerun fills no gaps)"
             )
-    numbers = np.array([float(text) for text in texts], dtype=np.float64)
-    if numbers.min() == numbers.max():
-        raise SeriesError(
-            f"{path}: the column '{name}' is constant ({texts[0]} in every row), so there is "
-            "nothing to forecast; name another column"
-        )
-    return numbers
+    return np.array([float(text) for text in texts], dtype=np.float64)

@@ -21,6 +21,9 @@ _DATE = re.compile(
     r")?)?"
 )
 
+_LONG = "or name the column that tells several series apart as id in [series]"
+_EMPTY = "the time is empty; fill it in, or remove the row"
+
 Instant = TypeVar("Instant", Decimal, datetime)
 Step = TypeVar("Step", Decimal, timedelta, int)
 
@@ -155,15 +158,46 @@ def read_interval(labels: Sequence[str]) -> Interval:
     """
     for row, label in enumerate(labels):
         if not label.strip():
-            raise TimeLabelError(row, "the time is empty; fill it in, or remove the row")
+            raise TimeLabelError(row, _EMPTY)
     if _NUMBER.fullmatch(labels[0].strip()):
         return _read_numbers(labels)
     if first := _DATE.fullmatch(labels[0].strip()):
         return _read_dates(labels, _format_of(first))
-    raise TimeLabelError(
-        0,
-        f"the time '{labels[0]}' is neither a number nor a date; "
-        "write times as 1, 2, 3 or as 2024-01-31 or as 2024-01-31 18:00:00",
+    raise TimeLabelError(0, _neither(labels[0]))
+
+
+def is_number(text: str) -> bool:
+    """Whether a text is a plain number, as a time or an id may be."""
+    return _NUMBER.fullmatch(text.strip()) is not None
+
+
+def time_order(labels: Sequence[str]) -> list[str]:
+    """Return the different labels of a time column in the order of time.
+
+    Raises TimeLabelError for the first that is no number or date, or is written differently from
+    the first.
+    """
+    places: dict[str, int] = {}
+    for row, label in enumerate(labels):
+        places.setdefault(label, row)
+    for label, row in places.items():
+        if not label.strip():
+            raise TimeLabelError(row, _EMPTY)
+    first = labels[0]
+    if is_number(first):
+        numbers = {label: _number(row, label, first) for label, row in places.items()}
+        return sorted(numbers, key=numbers.__getitem__)
+    if parts := _DATE.fullmatch(first.strip()):
+        written = _format_of(parts)
+        instants = {label: _instant(row, label, written, first) for label, row in places.items()}
+        return sorted(instants, key=instants.__getitem__)
+    raise TimeLabelError(0, _neither(first))
+
+
+def _neither(label: str) -> str:
+    return (
+        f"the time '{label}' is neither a number nor a date; "
+        "write times as 1, 2, 3 or as 2024-01-31 or as 2024-01-31 18:00:00"
     )
 
 
@@ -171,13 +205,14 @@ def _check_increasing(labels: Sequence[str], instants: Sequence[Instant]) -> Non
     for row in range(1, len(labels)):
         if instants[row] == instants[row - 1]:
             raise TimeLabelError(
-                row, f"the time '{labels[row]}' is there twice; keep one row for each time"
+                row,
+                f"the time '{labels[row]}' is there twice; keep one row for each time, {_LONG}",
             )
         if instants[row] < instants[row - 1]:
             raise TimeLabelError(
                 row,
                 f"times must increase, but '{labels[row]}' comes after '{labels[row - 1]}'; "
-                "sort the rows by time",
+                f"sort the rows by time, {_LONG}",
             )
 
 
@@ -200,14 +235,7 @@ def _read_numbers(labels: Sequence[str]) -> NumberInterval:
     That is 1 % of the step or one unit of the last decimal, but never more than a tenth of the
     step, so that 0.33, 0.67, 1.00 pass and a missing year never does.
     """
-    for row, label in enumerate(labels):
-        if not _NUMBER.fullmatch(label.strip()):
-            raise TimeLabelError(
-                row,
-                f"the time '{label}' is no number, but the first time is ('{labels[0]}'); "
-                "write all times in one format",
-            )
-    instants = [Decimal(label.strip()) for label in labels]  # exact, unlike floats
+    instants = [_number(row, label, labels[0]) for row, label in enumerate(labels)]
     _check_increasing(labels, instants)
     steps = [later - earlier for earlier, later in itertools.pairwise(instants)]
     decimals = [max(-int(instant.as_tuple().exponent), 0) for instant in instants]
@@ -222,6 +250,16 @@ def _read_numbers(labels: Sequence[str]) -> NumberInterval:
         decimals=(min(decimals), max(decimals)),
         width=len(labels[-1]) if is_padded else 0,
     )
+
+
+def _number(row: int, label: str, first: str) -> Decimal:
+    if not is_number(label):
+        raise TimeLabelError(
+            row,
+            f"the time '{label}' is no number, but the first time is ('{first}'); "
+            "write all times in one format",
+        )
+    return Decimal(label.strip())  # exact, unlike a float
 
 
 def _read_dates(labels: Sequence[str], written: DateFormat) -> DateInterval:

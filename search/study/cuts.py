@@ -1,13 +1,16 @@
 """Where the replicas of a study on a table train, and where they run freely, by row.
 
-Each way of validation is one function. All replicas have equally many training rows and free runs,
-and replica r has the same cut for every candidate.
+Each way of validation is one function. All replicas have equally many free runs, and replica r has
+the same cut for every candidate. How many rows they train on differs with "expanding" alone.
 """
 
 from dataclasses import dataclass
 
 from search.errors import StudyFileError
 from search.study.definition import Task
+
+# Ways of validation in which replicas train on what is before free runs of their own.
+MOVING = ("rolling", "expanding")
 
 
 @dataclass(frozen=True)
@@ -31,8 +34,8 @@ def cut_of(task: Task, replica: int, replicas: int, context_steps: int) -> Cut:
     """
     _check_room(task, replicas, context_steps)
     number = replica % replicas
-    if task.validation == "rolling":
-        return _rolling(task, number, replicas)
+    if task.validation in MOVING:
+        return _moving(task, number, replicas)
     if task.validation == "blocks":
         return _block(task, number, replicas, context_steps)
     end = task.train_steps + task.validation_steps
@@ -40,17 +43,19 @@ def cut_of(task: Task, replica: int, replicas: int, context_steps: int) -> Cut:
     return Cut((range(task.train_steps),), starts, end)
 
 
-def _rolling(task: Task, number: int, replicas: int) -> Cut:
+def _moving(task: Task, number: int, replicas: int) -> Cut:
     """Rolling origin (Tashman 2000, "Out-of-sample tests of forecasting accuracy", section 3).
 
     The starts of all replicas are evenly spaced over the validation span, and each replica has the
-    next start_points of them. It trains on the train_steps rows before its first.
+    next start_points of them. It trains on the rows before its first: on train_steps of them with
+    "rolling", on all of them with "expanding".
     """
     end = task.train_steps + task.validation_steps
     runs = replicas * task.start_points
     starts = spread_starts(task.train_steps, end, task.horizon_steps, runs)
     own = starts[number * task.start_points : (number + 1) * task.start_points]
-    return Cut((range(own[0] - task.train_steps, own[0]),), own, own[-1] + task.horizon_steps)
+    first = 0 if task.validation == "expanding" else own[0] - task.train_steps
+    return Cut((range(first, own[0]),), own, own[-1] + task.horizon_steps)
 
 
 def _block(task: Task, number: int, replicas: int, context_steps: int) -> Cut:
@@ -78,11 +83,12 @@ def spread_starts(first: int, end: int, horizon_steps: int, start_points: int) -
 
 
 def _check_room(task: Task, replicas: int, context_steps: int) -> None:
-    if task.validation == "rolling":
+    if task.validation in MOVING:
         least = task.horizon_steps + replicas * task.start_points - 1
         if task.validation_steps < least:
             raise StudyFileError(
-                f'[task] validation_steps must be at least {least} with validation = "rolling", '
+                f"[task] validation_steps must be at least {least} with validation = "
+                f'"{task.validation}", '
                 f"since {replicas} replicas with {task.start_points} free run(s) of horizon_steps "
                 f"= {task.horizon_steps} each need a start of their own, but got "
                 f"{task.validation_steps}; lengthen it, or take fewer [search] replicas and "

@@ -27,12 +27,13 @@ from search.study.space import Space, check_complete, complete_space, parameter_
 
 ScoreAgainst = Literal["signal", "observations"]
 # Which rows of a table the replicas train on, and on which they are scored.
-Validation = Literal["end", "rolling", "blocks"]
+Validation = Literal["end", "rolling", "expanding", "blocks"]
 # How replicas are averaged where they are draws, or trainings on the same rows; and where each of
 # them has a cut of its own.
 AVERAGING: Mapping[Validation, Averaging] = {
     "end": "median",
     "rolling": "mean",
+    "expanding": "mean",
     "blocks": "geometric mean",
 }
 
@@ -62,8 +63,9 @@ class Task(Section):
     validation: of a table. "end": all replicas train on its first train_steps rows and run freely
     in the validation_steps after them. "rolling": each replica trains on train_steps rows, and the
     spans and free runs of all replicas move on through the validation_steps after the first.
-    "blocks": each replica leaves out another block of validation_steps rows, in which its free runs
-    lie, and trains on the train_steps rows before and after it.
+    "expanding": the same, but each replica trains on all rows before its free runs, train_steps
+    or more. "blocks": each replica leaves out another block of validation_steps rows, in which its
+    free runs lie, and trains on the train_steps rows before and after it.
     """
 
     train_steps: int = Field(ge=2, le=_MAX_STEPS, examples=[600])
@@ -300,7 +302,9 @@ class StudyDefinition(Section):
 
     def full_space(self) -> Space:
         """Return what trials are sampled from and resolved by: space and presets together."""
-        return Space(self.space, {name: preset.fixed for name, preset in self.presets.items()})
+        channels = 1 if self.properties is None else self.properties.channels
+        fixed = {name: preset.fixed for name, preset in self.presets.items()}
+        return Space(self.space, fixed, channels)
 
     def identity(self) -> dict[str, Any]:
         """Return, as plain JSON values, what may not change on a resume.
@@ -320,8 +324,9 @@ class StudyDefinition(Section):
             del plain["task"]["error_horizons"]
         if self.task.validation == "end":
             del plain["task"]["validation"]
-        if self.series.period is None:
-            del plain["series"]["period"]
+        for key in ("period", "id"):
+            if key in plain["series"] and plain["series"][key] is None:
+                del plain["series"][key]
         if self.presets:
             plain["presets"] = {
                 name: _without_neutral(preset.fixed) for name, preset in self.presets.items()

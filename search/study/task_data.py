@@ -8,7 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from models.diagnostics.properties import properties_of
-from models.diagnostics.scores import ERROR_HORIZONS, Averaging
+from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
@@ -16,6 +16,9 @@ from search.study.cuts import Cut, cut_of, spread_starts
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
 from search.study.space.contexts import context_range
 
+# What a candidate's channels may take, and up to how long a context is expected for that.
+MOST_BYTES = 2 * 2**30
+LONGEST_CONTEXT = 2000
 # Realisations of a generated series that its properties are taken from.
 LOOKED_AT = 4
 
@@ -28,9 +31,11 @@ class View:
     with: the signal, or the observations again. pieces: the rows on which to train, stretches in
     their order with a gap between any two. starts: index of the first forecast row of each free
     run; its warm-up ends with the row before. horizon_steps: rows of each free run. variance: what
-    a squared error is divided by, of the signal where that is the truth, else of the training span,
-    or of all rows that the replicas may see where each has a cut of its own. error_horizons: the
-    steps of a free run whose errors are recorded. averaging: how replicas become one score.
+    a squared error is divided by, of each channel or of all; that of the signal where that is the
+    truth, else of the training span, or of all rows that the replicas may see where each has a cut
+    of its own. error_horizons: the steps of a free run whose errors are recorded. averaging: how
+    replicas become one score. names: of the channels. season_steps: of the naive forecasts that
+    absolute errors are scaled by.
     """
 
     values: FloatArray
@@ -38,10 +43,17 @@ class View:
     pieces: tuple[range, ...]
     starts: tuple[int, ...]
     horizon_steps: int
-    variance: float
+    variance: PerChannel
     scored_against: ScoreAgainst
     error_horizons: tuple[int, ...] = ERROR_HORIZONS
     averaging: Averaging = "median"
+    names: tuple[str, ...] = ("value",)
+    season_steps: int = 1
+
+    @property
+    def pieces_of_values(self) -> list[FloatArray]:
+        """The stretches `[time, channel]` that are trained on."""
+        return [self.values[piece.start : piece.stop] for piece in self.pieces]
 
     @property
     def train_steps(self) -> int:
@@ -76,10 +88,11 @@ class TaskData:
         assert (table is not None) == isinstance(series, TableSeries)
         if table is not None:
             _check_rows(definition.task, table.rows)
+            check_memory(definition, len(table.columns))
             purposes: tuple[Purpose, ...] = ("search", "final")
             for purpose in purposes:
                 for cut in self.cuts(purpose):
-                    training_variance(rows_in(table.values, cut.pieces))
+                    training_variance(rows_in(table.values, cut.pieces), table.columns)
             self.view("test", 0)
         elif definition.task.score_against == "signal":
             assert isinstance(series, GeneratedSource)  # the definition refuses others
@@ -88,8 +101,8 @@ class TaskData:
     def properties(self) -> SeriesProperties:
         """Return what the training span shows, of some realisations where there are several.
 
-        The replicas of "rolling" are such realisations; those of "blocks" together train on all of
-        a span, which is looked at without its gaps.
+        The replicas of "rolling" and "expanding" are such realisations; those of "blocks" together
+        train on all of a span, which is looked at without its gaps.
         """
         task, period = self._definition.task, self._definition.series.period
         if task.validation == "blocks":
@@ -128,6 +141,8 @@ class TaskData:
         steps = task.train_steps + span
         draw = series.draw(self._definition.seed, purpose, index, steps)
         horizon_steps = task.test_horizon_steps if is_test else task.horizon_steps
+        truth: FloatArray
+        variance: PerChannel
         if task.score_against == "signal":
             assert draw.signal is not None
             truth, variance = draw.signal, series.signal_variance
@@ -142,6 +157,7 @@ class TaskData:
             variance=variance,
             scored_against=task.score_against,
             error_horizons=task.error_horizons,
+            names=_names(series, draw.values.shape[1]),
         )
 
     def _of_table(self, purpose: Purpose, index: int) -> View:
@@ -172,10 +188,12 @@ class TaskData:
             pieces=cut.pieces,
             starts=cut.starts,
             horizon_steps=horizon_steps,
-            variance=training_variance(rows_in(self._table.values, span)),
+            variance=training_variance(rows_in(self._table.values, span), self._table.columns),
             scored_against=task.score_against,
             error_horizons=task.error_horizons,
             averaging="median" if is_test else task.averaging,
+            season_steps=season_steps(self._definition),
+            names=self._table.columns,
         )
 
     @cached_property
@@ -186,25 +204,75 @@ class TaskData:
         return context_range(self._definition.full_space())[1]
 
 
+def season_steps(definition: StudyDefinition) -> int:
+    """The shortest season of a table, in whole steps; 1 where none is known.
+
+    A wave of which less than a few periods are seen is no season, and a generated series has none.
+    """
+    series, found = definition.series, definition.properties
+    if series.is_generated:
+        return 1
+    periods = series.period or () if found is None else () if found.is_wave else found.periods
+    seasons = [round(period) for period in periods if round(period) > 1]
+    return min(seasons, default=1)
+
+
+def _names(series: GeneratedSource, channels: int) -> tuple[str, ...]:
+    """The names of a source's channels; numbers where it does not name as many as it draws."""
+    if len(series.channels) == channels:
+        return series.channels
+    return tuple(f"channel {number}" for number in range(1, channels + 1))
+
+
 def rows_in(values: FloatArray, pieces: Sequence[range]) -> FloatArray:
     """Return a copy of the rows `[time, channel]` in some pieces, one after the other."""
     return np.concatenate([values[piece.start : piece.stop] for piece in pieces])
 
 
-def training_variance(values: FloatArray) -> float:
-    """Return the variance of a training span [time, channel], the mean over its channels.
+def training_variance(values: FloatArray, names: Sequence[str] = ()) -> FloatArray:
+    """Return the variance of each channel of a training span [time, channel], `[channel]`.
 
-    Raises SeriesError where it is zero or not finite, since no error could be divided by it.
+    names: of the channels, for messages. Raises SeriesError where one is zero or not finite, since
+    no error could be divided by it.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        variance = float(values.var(axis=0).mean())
+        variances: FloatArray = values.var(axis=0)
     # Of equal numbers, too, rounding can leave a variance above 0.
-    if np.ptp(values, axis=0).min() > 0 and 0 < variance < math.inf:
-        return variance
+    varies = (np.ptp(values, axis=0) > 0) & (variances > 0) & (variances < math.inf)
+    if varies.all():
+        return variances
+    worst = int(np.argmin(varies))
+    of = f" of '{names[worst]}'" if len(names) > 1 else ""
     raise SeriesError(
-        f"the training span of {len(values)} rows must vary, by less than 1e150, but has the "
-        f"variance {variance:g}; lengthen train_steps, or write the column in other units"
+        f"the training span of {len(values)} rows{of} must vary, by less than 1e150, but has the "
+        f"variance {variances[worst]:g}; lengthen train_steps, or write the column in other units"
     )
+
+
+def check_memory(definition: StudyDefinition, channels: int) -> None:
+    """Raise StudyFileError where the free runs of one candidate would take too much memory."""
+    found = definition.search.replicas * channels_bytes(definition.task, channels)
+    if found > MOST_BYTES:
+        task, replicas = definition.task, definition.search.replicas
+        raise StudyFileError(
+            f"[series] the {channels} channels of the table, with start_points = "
+            f"{task.start_points} of horizon_steps = {task.horizon_steps} on {replicas} replicas, "
+            f"must take at most {MOST_BYTES / 2**30:g} GiB for a candidate, but would take about "
+            f"{found / 2**30:.1f}; take fewer columns or ids, start points or replicas"
+        )
+
+
+def channels_bytes(task: Task, channels: int) -> int:
+    """About how much memory several channels take for one member; 0 for one channel.
+
+    Its training span, and the contexts and forecasts of its free runs, which may be as long as the
+    training span is.
+    """
+    if channels == 1:
+        return 0
+    context = min(task.train_steps, LONGEST_CONTEXT)
+    runs = task.start_points * (context + 3 * task.horizon_steps)
+    return 8 * channels * (2 * task.train_steps + runs)
 
 
 def _check_rows(task: Task, rows: int) -> None:

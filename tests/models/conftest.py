@@ -54,6 +54,15 @@ LATER: dict[str, Any] = {
     "profile_average": "mean",
     "level_steps": 1,
     "profile_drift": False,
+    "remainder_order": 4,
+    "decomposed_seasons": 1,
+    "second_season_steps": 0,
+    "harmonic_steps": 6,
+    "harmonic_count": 1,
+    "harmonic_trend": False,
+    "neighbour_window": 6,
+    "neighbour_steps": 1,
+    "neighbours": 1,
 }
 STRATEGY: dict[str, Any] = {
     "rollout_steps": 1,

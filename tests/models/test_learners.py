@@ -20,6 +20,10 @@ CLOSED_FORMS: dict[str, dict[str, Any]] = {
     "kernel-ridge": {"ridge": 1e-3},
     "smoothing": {"season_steps": 4, "smoothing_steps": 12, "trend": "damped"},
     "seasonal-profile": {"season_steps": 4, "profile_seasons": 3, "profile_drift": True},
+    "decomposition": {"season_steps": 4, "decomposed_seasons": 2, "ridge": 1e-3},
+    "harmonics": {"season_steps": 4, "harmonic_steps": 9, "harmonic_trend": True, "ridge": 1e-3},
+    "theta": {"season_steps": 4, "decomposed_seasons": 3},
+    "nearest-neighbours": {"neighbours": 3, "neighbour_steps": 2},
     "esn": {"units": 8, "fan_in": 2, "ridge": 1e-3, "spectral_radius": 0.5},
 }
 

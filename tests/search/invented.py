@@ -71,7 +71,7 @@ def invented_result(views: list[View], error: float, seed: int) -> CandidateResu
     """
     replicas = []
     for index, view in enumerate(views):
-        start, std = view.starts[0], float(np.sqrt(view.variance))
+        start, std = view.starts[0], np.sqrt(view.variance)
         truth = view.truth[start : start + view.horizon_steps]
         noise = np.random.default_rng((seed, index)).standard_normal(truth.shape)
         forecast = truth + error * std * noise

@@ -10,10 +10,13 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
+from models.diagnostics.errors import Errors
 from search.contest import ranked
 from search.records import (
+    MOST_OF_TRIAL,
     BaselineRecord,
     CandidateRecord,
+    ChannelRun,
     Example,
     FinalRecord,
     Origin,
@@ -86,6 +89,17 @@ def test_a_final_has_the_keys_of_version_0_1_0_and_those_of_comparisons() -> Non
     }
 
 
+def test_errors_come_back_and_may_be_missing() -> None:
+    errors = Errors(mae=1.5, rmse=2.0, mase=None)
+    written = final(0.1, 0.2).model_copy(update={"errors": errors})
+    assert json.loads(written.to_json())["errors"] == {"mae": 1.5, "rmse": 2.0, "mase": None}
+    assert FinalRecord.from_json(written.to_json()).errors == errors
+    assert FinalRecord.from_json(final(0.1, 0.2).to_json()).errors is None
+    trial = TrialRecord.of(written, ORIGIN, networks=1, limit=None)
+    attributes = json.loads(json.dumps(trial.to_attributes()))
+    assert TrialRecord.from_attributes(attributes).errors == errors
+
+
 def test_a_score_that_is_no_number_is_no_result() -> None:
     with pytest.raises(ValidationError):
         candidate(math.nan, 0.1)
@@ -126,3 +140,31 @@ def test_attributes_of_another_program_are_no_results(attributes: dict[str, obje
 def test_reading_records_needs_no_torch() -> None:
     code = "import sys, search.records; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_records_of_one_channel_are_written_as_before_and_those_of_several_come_back() -> None:
+    one = candidate(0.1, 0.2)
+    assert "channel" not in one.to_json()
+    assert "others" not in one.to_json()
+    values = np.arange(5.0)
+    example = Example(
+        1, 60, values, values, values, ("a", "b", "c"), (ChannelRun("b", values, values, -values),)
+    )
+    several = one.model_copy(
+        update={"example": example, "channel_scores": {"a": 0.1, "b": 0.2, "c": 1 / 3}}
+    )
+    read = CandidateRecord.from_json(several.to_json())
+    assert read.channel_scores == several.channel_scores
+    assert read.example.channels == ("a", "b", "c")
+    assert [run.name for run in read.example.shown_channels] == ["a", "b"]
+    np.testing.assert_array_equal(read.example.others[0].forecast, -values)
+    of_trial = TrialRecord.of(read, ORIGIN, networks=2, limit=None)
+    assert TrialRecord.from_attributes(of_trial.to_attributes()) == of_trial
+    assert of_trial.channel_scores == several.channel_scores
+    assert "channel_scores" not in TrialRecord.of(one, ORIGIN, 2, None).to_attributes()
+
+
+def test_a_trial_of_very_many_channels_keeps_no_scores_of_each() -> None:
+    scores = {str(number): 0.5 for number in range(MOST_OF_TRIAL + 1)}
+    many = candidate(0.5).model_copy(update={"channel_scores": scores})
+    assert TrialRecord.of(many, ORIGIN, networks=2, limit=None).channel_scores == {}

@@ -20,7 +20,7 @@ from models.methods import Choices, FloatRange, Real, Stage, Whole, counted, set
 from models.methods.values import SHARE
 from models.network.options.context import warm_up_steps
 from models.network.options.shape import Residual
-from models.tensors import CLIP_STD, Generator, torch
+from models.tensors import RUN_BOUND, Generator, torch
 
 IndexArray = NDArray[np.intp]
 
@@ -181,7 +181,7 @@ class ESN(
                 features[:, 1 : 1 + channels] = value
                 features[:, 1 + channels :] = reservoir.read(value)
                 forecast = np.vecdot(features[:, np.newaxis], by_channel)
-                value = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
+                value = np.minimum(np.maximum(forecast, -RUN_BOUND), RUN_BOUND)
                 forecasts[:, step] = value
         return forecasts
 

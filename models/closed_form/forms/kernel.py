@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.closed_form.ahead import evenly
 from models.closed_form.closed_form import (
     FittedForm,
     Fixed,
@@ -31,7 +32,7 @@ from models.methods import (
 )
 from models.methods.values import SHARE
 from models.network.options.segments import segment_length
-from models.tensors import CLIP_STD, Tensor, torch
+from models.tensors import RUN_BOUND, Tensor, torch
 
 # Free runs that are made side by side: kernels to many support points take memory.
 RUNS_AT_ONCE = 64
@@ -144,6 +145,9 @@ class KernelRidge(
     def fitted_features(self, channels: int, train_steps: int) -> int:
         return min(self.points, train_steps)
 
+    def factorised(self, channels: int) -> int:
+        return self.delays * channels
+
     def outputs(self, channels: int) -> int:
         return self.segment_steps * channels
 
@@ -237,7 +241,7 @@ class KernelRidge(
                 f"a piece of the training span must have at least {needed} steps, a window and "
                 f"what follows it, but the longest has {max(map(len, pieces), default=0)}"
             )
-        chosen, channels = _evenly(sum(counts), self.points), pieces[0].shape[1]
+        chosen, channels = evenly(sum(counts), self.points), pieces[0].shape[1]
         windows, changes, before = [], [], 0
         for stretch, count in zip(stretches, counts, strict=True):
             first = chosen[(before <= chosen) & (chosen < before + count)][:, np.newaxis] - before
@@ -285,7 +289,7 @@ class KernelRidge(
                 read = _projected(window.reshape(runs, -1) - fixed["centre"], fixed["basis"])
                 changes = np.vecdot(support.features(read)[:, np.newaxis], by_output)
                 forecast = window[:, -1:] + changes.reshape(runs, segment, channels)
-                held = np.minimum(np.maximum(forecast, -CLIP_STD), CLIP_STD)
+                held = np.minimum(np.maximum(forecast, -RUN_BOUND), RUN_BOUND)
                 values[:, end : end + segment] = held
         return values[:, known : known + steps]
 
@@ -360,10 +364,3 @@ def _projected(windows: FloatArray, basis: FloatArray) -> FloatArray:
     """Windows `[row, value]` in a basis `[value, component]`, each row as if it were alone."""
     projected: FloatArray = np.einsum("rv,vd->rd", windows, basis)
     return projected
-
-
-def _evenly(count: int, most: int) -> np.ndarray:
-    """The positions of at most so many of `count` things, spread evenly from first to last."""
-    if count <= most:
-        return np.arange(count)
-    return np.linspace(0, count - 1, most).round().astype(np.intp)

@@ -14,7 +14,7 @@ from models.closed_form.known import Known
 from models.closed_form.season import season_length
 from models.closed_form.unregularised import Unregularised
 from models.methods import Choices, Domain, Whole, choice, largest, setting
-from models.tensors import CLIP_STD
+from models.tensors import RUN_BOUND
 
 IndexArray = NDArray[np.intp]
 
@@ -144,8 +144,8 @@ class Smoothing(
             forecasts = np.empty((steps, runs, channels))
             for step, by_point in enumerate(smoother.extrapolate(steps)):
                 forecasts[step] = mean_in_order(by_point.swapaxes(0, 1))
-        forecasts = np.nan_to_num(forecasts, nan=CLIP_STD)
-        return np.clip(forecasts, -CLIP_STD, CLIP_STD).transpose(1, 0, 2)
+        forecasts = np.nan_to_num(forecasts, nan=RUN_BOUND)
+        return np.clip(forecasts, -RUN_BOUND, RUN_BOUND).transpose(1, 0, 2)
 
 
 @dataclass(eq=False)

@@ -40,6 +40,7 @@ class SSA(
     diagonal as well.
     """
 
+    can_mix_channels = False
     levels = tuple(float(rank) for rank in RANKS)
     level_name = "rank"
 
@@ -107,7 +108,7 @@ class Subspaces:
         above, last = self.vectors[:-1, :rank], self.vectors[-1, :rank]
         verticality = (last * last).sum()
         # Where the subspace holds the last unit vector itself, no recurrence exists: what is left
-        # of 1 is rounding, and the forecast runs into the clip.
+        # of 1 is rounding, and the forecast explodes.
         rest = (1.0 - verticality).clamp(min=torch.finfo(last.dtype).eps)
         with one_thread():
             coefficients = (above @ last) / rest

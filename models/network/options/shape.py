@@ -35,7 +35,10 @@ class Residual(Method, name="residual", rank=120, source="Gauthier et al. (2021)
 
 
 class Scaling(Method, name="scaling", rank=121):
-    """How a series is scaled before a forecaster sees it: with or without its mean taken off."""
+    """How a series is scaled before a forecaster sees it: with or without its mean taken off.
+
+    It is always taken off where zero is far outside the series, see `models.units.FAR_FROM_ZERO`.
+    """
 
     kind = "output"
     stage = Stage.OUTPUT

@@ -15,6 +15,7 @@ from models.methods import (
     largest,
     setting,
 )
+from models.methods.condition import Above
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -56,9 +57,10 @@ class PowerTransform(
 
 
 class SeasonalDifference(Method, name="seasonal_difference", label="seasonal difference", rank=123):
-    """The seasonal difference: what is forecast is the change from one season before.
+    """The seasonal difference: what is forecast is the change from the seasons before.
 
-    Box & Jenkins (1970), "Time series analysis: forecasting and control".
+    From one season before, as in Box & Jenkins (1970), "Time series analysis: forecasting and
+    control"; or from the mean of several, whose noise is less.
     """
 
     kind = "transform"
@@ -67,7 +69,7 @@ class SeasonalDifference(Method, name="seasonal_difference", label="seasonal dif
 
     season: int = setting(
         Whole(0, 1_000_000),
-        Choices((0,)),
+        Choices((0, 12)),
         "Steps back to the value whose change is forecast; 0 to forecast values.",
         name="seasonal_lag",
         neutral=0,
@@ -77,14 +79,37 @@ class SeasonalDifference(Method, name="seasonal_difference", label="seasonal dif
         most=lambda train_steps, _space: _longest(train_steps),
         without="values instead of changes from a season before",
     )
+    seasons: int = setting(
+        Whole(1, 1000),
+        Choices((1, 2, 4)),
+        "How many seasons before are averaged for the value whose change is forecast.",
+        name="lag_seasons",
+        neutral=1,
+        when=Above("seasonal_lag", 0),
+        shared=True,
+        most=lambda train_steps, space: _most_seasons(train_steps, space),
+        without="changes from one season before",
+    )
+
+    @property
+    def steps(self) -> int:
+        """How many values before a context are needed as well."""
+        return self.season * self.seasons
 
     def phrase(self) -> str:
+        if self.seasons > 1:
+            return f"changes from the mean of {self.seasons} seasons of {self.season} steps before"
         return f"changes from {self.season} steps before"
 
 
 def _longest(train_steps: int) -> int:
     """Half of the span is left to learn from."""
     return train_steps // 2
+
+
+def _most_seasons(train_steps: int, space: Mapping[str, Domain]) -> int:
+    """As many as take an eighth of the span: what averages them is learnt from the rest."""
+    return max(train_steps // 8 // max(_longest_season(space), 1), 1)
 
 
 def _lags(series: SeriesProperties) -> Choices | None:
@@ -99,7 +124,7 @@ def _lags(series: SeriesProperties) -> Choices | None:
 def lag_of(methods: MethodSet) -> int:
     """How many values before a context are needed as well."""
     difference = methods.find(SeasonalDifference)
-    return 0 if difference is None else difference.season
+    return 0 if difference is None else difference.steps
 
 
 def has_power(methods: MethodSet) -> bool:
@@ -109,5 +134,10 @@ def has_power(methods: MethodSet) -> bool:
 
 def longest_lag(space: Mapping[str, Domain]) -> int:
     """The most steps that differences take from the training span in a space."""
+    seasons = space.get(SeasonalDifference.settings[1].name)
+    return _longest_season(space) * (1 if seasons is None else int(largest(seasons)))
+
+
+def _longest_season(space: Mapping[str, Domain]) -> int:
     domain = space.get(SeasonalDifference.settings[0].name)
     return 0 if domain is None else int(largest(domain))

@@ -31,7 +31,7 @@
     }
     const [text, rule, page] = ["text", "rule", "page"].map(colour);
     layout.font = { color: text, family: getComputedStyle(document.body).fontFamily, size: 13 };
-    for (const name of ["xaxis", "yaxis"]) {
+    for (const name of Object.keys(layout).filter((key) => /^[xy]axis/.test(key))) {
       Object.assign(layout[name], { linecolor: text, tickcolor: text, gridcolor: rule, zerolinecolor: rule });
     }
     for (const shape of layout.shapes ?? []) shape.line.color = text;

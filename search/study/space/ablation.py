@@ -10,10 +10,11 @@ from dataclasses import dataclass
 
 from models.candidate import Candidate
 from models.methods import MethodSet, Scalar
+from models.network.options.channels import Channels
 from models.network.options.context import Context
 from search.errors import UsageError
 from search.study.space.parameter import parameters
-from search.study.space.space import Space, resolve_params
+from search.study.space.space import CHANNELS, Space, resolve_params
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,10 @@ def without_each(space: Space, params: Mapping[str, Scalar | None]) -> dict[str,
     context = whole.find(Context)
     if context is not None:
         known.setdefault(Context.selector.name, context.name)
+    # Nor are channels sampled where all of them at once would be too large.
+    channels = whole.find(Channels)
+    if channels is not None:
+        known.setdefault(CHANNELS, channels.channels)
     found: dict[str, Candidate] = {}
     for component in components().values():
         try:

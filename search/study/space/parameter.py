@@ -3,10 +3,12 @@
 They are derived from the settings and selectors of all methods; nothing is listed here.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from models.methods import (
     Ablation,
@@ -23,6 +25,9 @@ from models.methods import (
 from models.methods.condition import ALWAYS, FEEDS_BACK_EACH, READS, among
 from models.methods.registry import is_added, selector_values
 from search.plugins import PluginError, load_plugins
+
+if TYPE_CHECKING:
+    from models.methods.series_properties import SeriesProperties
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,6 +90,11 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         default = tuple(m.name for m in chosen if m.searched and not is_added(m))
     else:
         default = values.names
+    seasonal = {m.name for m in chosen if m.needs_season}
+
+    def suited(series: SeriesProperties) -> Choices:
+        return Choices(tuple(n for n in default if series.has_season or n not in seasonal))
+
     ablation = selector.ablation
     if ablation is None and selector.none is not None:
         ablation = Ablation(selector.none)
@@ -99,6 +109,7 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         when=selector.when,
         stage=selector.stage,
         ablation=ablation,
+        suits=suited if searched and seasonal else None,
         owners=tuple(chosen),
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import TYPE_CHECKING, cast
 
+from models.closed_form.closed_form import ClosedForm
 from models.methods import (
     Choices,
     Domain,
@@ -18,6 +19,8 @@ from models.methods import (
     nearest,
     shown,
 )
+from models.methods.registry import method_named
+from models.network.options.channels import INDEPENDENT, Channels
 from models.network.options.segments import Segments
 from models.network.options.transforms import PowerTransform, SeasonalDifference, longest_lag
 from models.training.losses.squared_error import Rollout
@@ -35,6 +38,7 @@ if TYPE_CHECKING:
 
 
 LAG = SeasonalDifference.settings[0].name
+CHANNELS = Channels.settings[0].name
 
 
 class Space:
@@ -45,13 +49,17 @@ class Space:
     (one that came with a later version) is not sampled and has its neutral value.
     presets: the parameters that each preset fixes, by its name. A trial samples its preset first,
     then of the domains what that preset leaves open.
+    channels: of the series. Where a closed form of all of them at once would be too large, or is
+    the same as one of each, a trial does not sample `channels`, and they are independent.
     """
 
     def __init__(
         self,
         domains: Mapping[str, Domain],
         presets: Mapping[str, Mapping[str, Scalar]] | None = None,
+        channels: int = 1,
     ) -> None:
+        self.channels = channels
         self.domains = dict(domains)
         self.presets = dict(presets or {})
         self._sampled = tuple(filter(None, map(parameter_named, self.domains)))
@@ -68,6 +76,8 @@ class Space:
         known = {**self.fixed(params), **params}
         for parameter in self._sampled:
             name = parameter.name
+            if name == CHANNELS and not self._can_mix(known):
+                continue
             if name not in known and parameter.when.holds(known):
                 params[name] = known[name] = _suggest(self.domains[name], trial, name)
         return params
@@ -82,7 +92,18 @@ class Space:
         Raises UsageError where a parameter that the candidate needs is missing, and for a preset
         that the study does not have.
         """
-        return resolve_params({**self.fixed(params), **params})
+        known = {**self.fixed(params), **params}
+        domain = self.domains.get(CHANNELS)
+        if domain is not None and domain.contains(INDEPENDENT) and "cell" in known:
+            known.setdefault(CHANNELS, INDEPENDENT)
+        return resolve_params(known)
+
+    def _can_mix(self, known: Mapping[str, Scalar]) -> bool:
+        """Whether `channels` is a choice for a candidate of which all else is known."""
+        domain, core = self.domains[CHANNELS], method_named("cell", str(known.get("cell")))
+        if not domain.contains(INDEPENDENT) or core is None or not issubclass(core, ClosedForm):
+            return True
+        return core.of(known).fits_at_once(self.channels)
 
     def fixed(self, params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:
         """Return the parameters that the preset of a trial fixes; UsageError for an unknown one."""
@@ -260,11 +281,11 @@ def _default(parameter: Parameter, series: SeriesProperties | None) -> Domain | 
 
 def _fit_lags(space: dict[str, Domain], named: Mapping[str, Domain], train_steps: int) -> int:
     """Let differences leave half of the training span; return how many steps they take."""
-    (own,) = SeasonalDifference.settings
-    if own.name in space:
-        assert own.most is not None
-        most = own.most(train_steps, space)
-        space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
+    for own in SeasonalDifference.settings:
+        if own.name in space:
+            assert own.most is not None
+            most = own.most(train_steps, space)
+            space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
     return longest_lag(space)
 
 

@@ -25,6 +25,10 @@ SHAPES: dict[str, dict[str, Any]] = {
     "kernel-ridge": {"kernel_points": 40},
     "smoothing": {"season_steps": 4, "smoothing_steps": 18, "trend": "damped"},
     "seasonal-profile": {"season_steps": 4, "profile_seasons": 3, "profile_drift": True},
+    "decomposition": {"season_steps": 4, "decomposed_seasons": 2, "segment_steps": 3},
+    "harmonics": {"season_steps": 5, "harmonic_steps": 12, "harmonic_trend": True},
+    "theta": {"season_steps": 4, "decomposed_seasons": 3},
+    "nearest-neighbours": {"neighbour_window": 5, "neighbour_steps": 3},
 }
 
 
@@ -70,6 +74,7 @@ strategies = st.fixed_dictionaries(
     {
         "ridge": st.sampled_from([0.0, 1e-6, 0.1]),
         "ssa_rank": st.sampled_from([1, 3]),
+        "neighbours": st.sampled_from([1, 4]),
         "regularisation": st.sampled_from(["given", "held-out"]),
         "offset": st.booleans(),
         "time_reversal": st.booleans(),
@@ -186,10 +191,10 @@ def test_the_held_out_span_chooses_the_level_of_the_least_loss(
     make_candidate: Callable[..., FittedForm], cell: str
 ) -> None:
     levels = fitted_form(make_candidate, cell).form.levels
-    name = "ssa_rank" if cell == "ssa" else "ridge"
+    counted = {"ssa": "ssa_rank", "nearest-neighbours": "neighbours"}
     given_ones = [
-        fitted_form(make_candidate, cell, **{name: int(level) if cell == "ssa" else level})
-        for level in levels
+        fitted_form(make_candidate, cell, **{counted.get(cell, "ridge"): level})
+        for level in (map(int, levels) if cell in counted else levels)
     ]
     chosen = fitted_form(make_candidate, cell, regularisation="held-out")
     fitting = Fitting([Member(c, 0, seed=1) for c in [*given_ones, chosen]], values())

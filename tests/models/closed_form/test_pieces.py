@@ -19,6 +19,9 @@ SHAPES: dict[str, dict[str, Any]] = {
     "ssa": {"context_steps": 11},
     "smoothing": {"season_steps": 3, "smoothing_steps": 12, "trend": "damped"},
     "seasonal-profile": {"season_steps": 4, "profile_seasons": 3, "profile_drift": True},
+    "decomposition": {"season_steps": 4, "decomposed_seasons": 2},
+    "harmonics": {"season_steps": 5, "harmonic_steps": 12, "segment_steps": 2},
+    "theta": {"season_steps": 4, "decomposed_seasons": 3},
 }
 FIXED: dict[str, Any] = {"ridge": 1e-3, "ssa_rank": 2, "bias_scaling": 0.2, "leak_rate": 0.6}
 
@@ -81,12 +84,26 @@ def test_the_last_quarter_of_the_longest_piece_is_held_out(
     assert fitting.loss().item() == pytest.approx(np.mean((run[0] - rest) ** 2))
 
 
-def test_pieces_that_do_not_add_up_or_are_too_short_are_refused(
+def test_pieces_that_are_longer_than_their_series_or_too_short_are_refused(
     make_candidate: Callable[..., FittedForm],
 ) -> None:
     member = Member(form_of(make_candidate, "ar"), 0, 0)
     values = torch.from_numpy(noise(34, 0))[None]
-    with pytest.raises(ValueError, match="pieces must add up to 34 steps in each of 1 series"):
-        Fitting([member], values, [[10, 20]])
+    with pytest.raises(ValueError, match="pieces must add up to at most 34 steps in each of 1"):
+        Fitting([member], values, [[20, 20]])
     with pytest.raises(ValueError, match="but got 17 without a gap"):
         Fitting([member], values, [[17, 17]])
+
+
+def test_what_fills_up_a_series_is_never_read(
+    make_candidate: Callable[..., FittedForm],
+) -> None:
+    member = Member(form_of(make_candidate, "ar"), 0, 0)
+    short = torch.from_numpy(noise(34, 0))[None]
+    filled = torch.cat([short, torch.full((1, 9, short.shape[2]), 1e6, dtype=short.dtype)], dim=1)
+    fits = []
+    for values, pieces in ((short, None), (filled, [[34]])):
+        fitting = Fitting([member], values, pieces)
+        list(fitting)
+        fits.append(fitting.scored_weights)
+    assert torch.equal(*fits)

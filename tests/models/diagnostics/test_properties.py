@@ -103,3 +103,36 @@ def test_what_is_skewed_is_not_symmetric_and_what_rises_slowly_is_not_reversible
     assert not found.is_reversible
     assert properties_of([saw[::-1]]).is_reversible is False
     assert found.is_sign_symmetric
+
+
+@settings(deadline=None, max_examples=20)
+@given(st.integers(3, 30), st.integers(0, 99), st.integers(2, 5))
+def test_equal_channels_in_other_units_show_what_one_shows(
+    period: int, seed: int, channels: int
+) -> None:
+    values = seasonal(period, 8 * period + 20, noise=0.2, seed=seed)
+    alone = properties_of([values])
+    several = properties_of([values * 10.0 ** np.arange(channels)])
+    assert several.channels == channels
+    assert several.periods == alone.periods
+    assert several.is_sign_symmetric == alone.is_sign_symmetric
+    assert several.is_reversible == alone.is_reversible
+
+
+def test_of_several_channels_a_wave_is_that_of_most_power_in_their_own_units() -> None:
+    waves = np.concatenate([sine(1), sine(2), 1e-3 * sine(3)], axis=1)
+    noise = 1e3 * np.random.default_rng(0).standard_normal((len(waves), 1))
+    found = wave_of(np.concatenate([waves, noise], axis=1))
+    assert found is not None
+    assert abs(found - 2 * np.pi / 0.01) < 150
+    turned = wave_of(np.concatenate([noise / 1e6, waves[:, ::-1]], axis=1))
+    assert turned == pytest.approx(found)
+
+
+def test_channels_are_above_zero_where_all_are_and_symmetric_unless_most_are_not() -> None:
+    generator = np.random.default_rng(1)
+    even, skew = generator.standard_normal((400, 1)), generator.exponential(size=(400, 1))
+    assert not properties_of([np.concatenate([even, skew], axis=1)]).is_positive
+    assert properties_of([np.concatenate([even + 9, skew], axis=1)]).is_positive
+    assert properties_of([np.concatenate([even, even, skew], axis=1)]).is_sign_symmetric
+    assert not properties_of([np.concatenate([even, skew, skew], axis=1)]).is_sign_symmetric

@@ -34,11 +34,18 @@ def judged(forecast: FloatArray, truth: FloatArray) -> Verdict:
     return verdict_of_run(forecast, truth, LAST_INPUT, nmse_of(forecast, truth))
 
 
-@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 10.0, -10.0, np.float32(10 - 1e-6), 1e9])
-def test_one_value_at_the_clip_diverges(bad: float) -> None:
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 10.0, -10.0, 1e9])
+def test_one_value_ten_deviations_away_diverges(bad: float) -> None:
     forecast = wave()
     forecast[-1] = bad
     assert verdict_of_run(forecast, wave(), LAST_INPUT, 0.0) == Verdict.DIVERGES
+
+
+def test_growth_that_is_true_does_not_diverge() -> None:
+    truth = 4.0 * 1.02 ** np.arange(200.0)[:, None]
+    assert judged(truth, truth) == Verdict.TRACKS
+    assert judged(1.9 * truth, truth) != Verdict.DIVERGES
+    assert judged(2.1 * truth, truth) == Verdict.DIVERGES
 
 
 def test_a_level_line_at_the_mean_is_flat() -> None:

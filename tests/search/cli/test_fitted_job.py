@@ -7,9 +7,13 @@ from optuna.trial import TrialState
 from search.storage.opening import open_storage
 from tests.search.cli.conftest import freerun, table_study_file
 
-CLOSED_FORMS = ("esn", "nvar", "ar", "ssa", "kernel-ridge", "smoothing", "seasonal-profile")
+CLOSED_FORMS = (
+    *("esn", "nvar", "ar", "ssa", "kernel-ridge", "smoothing", "seasonal-profile"),
+    *("decomposition", "harmonics", "nearest-neighbours", "theta"),
+)
 SPACE = """[space]
-cell = ["esn", "nvar", "ar", "ssa", "kernel-ridge", "smoothing", "seasonal-profile", "gru"]
+cell = ["esn", "nvar", "ar", "ssa", "kernel-ridge", "smoothing", "seasonal-profile",
+        "decomposition", "harmonics", "nearest-neighbours", "theta", "gru"]
 hidden_units = 8
 layers = 1
 head_layers = 0
@@ -31,6 +35,12 @@ kernel_points = [30, 100]
 season_steps = [1, 7]
 smoothing_steps = [20, 30]
 profile_seasons = [1, 3]
+remainder_order = 4
+decomposed_seasons = [1, 3]
+harmonic_steps = [14, 28]
+harmonic_count = 3
+neighbour_window = [7, 14]
+neighbour_steps = [1, 7]
 """
 
 
@@ -54,7 +64,7 @@ def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) ->
     assert all(row.user_attrs["verdict"] for row in fitted)
     assert not [row for row in fitted if {"learning_rate", "training_steps"} & set(row.params)]
 
-    for cell in ("esn", "ssa", "kernel-ridge", "smoothing", "seasonal-profile"):
+    for cell in sorted({*CLOSED_FORMS} - {"ar", "nvar"}):
         number = next(row.number for row in fitted if row.params["cell"] == cell)
         made = freerun(tmp_path, "export", "spots", "--trial", number, "-o", cell)
         assert made.code == 0, made.err

@@ -39,6 +39,37 @@ def test_a_table_runs_retrains_and_forecasts(table_study: Study, tmp_path: Path)
     assert all(abs(float(row[1])) < 1e3 for row in rows[1:])
 
 
+def test_errors_are_told_in_the_units_of_the_series(table_study: Study) -> None:
+    folder, found = table_study
+    told = [found["final"]["errors"], found["test"]["errors"]]
+    told += [own["errors"][purpose] for own in found["baselines"].values() for purpose in ("test",)]
+    for errors in told:
+        assert 0 < errors["mae"] <= errors["rmse"] < 1e3
+        assert errors["mase"] > 0
+    winner = freerun(folder, "status", found["study"], "--json").json["winner"]
+    assert winner["errors"] == found["test"]["errors"]
+    shown = freerun(folder, "status", found["study"]).out
+    assert f"MAE {winner['errors']['mae']:.4g}, RMSE" in shown
+    manifest = json.loads((folder / found["export"] / "manifest.json").read_text())
+    assert manifest["test"]["errors"] == winner["errors"]
+    assert "MASE is the absolute error" in (folder / found["export"] / "README.md").read_text()
+    assert ">MASE</th>" in (folder / found["report"]).read_text()
+
+
+def test_values_in_other_units_are_told(table_study: Study, tmp_path: Path) -> None:
+    folder, found = table_study
+    lines = (folder / "spots.csv").read_text().splitlines()
+    cells = [line.split(",") for line in lines[1:]]
+    foreign = [lines[0], *(f"{year},{1000 * float(value)}" for year, value in cells)]
+    (tmp_path / "foreign.csv").write_text("\n".join(foreign) + "\n")
+    where = ("--series", "foreign.csv", "--horizon", 3, "-o", "f.csv")
+    said = freerun(tmp_path, "forecast", folder / found["export"], *where)
+    assert said.code == 2
+    assert not (tmp_path / "f.csv").exists()
+    assert "standard deviations away" in said.err
+    assert "check the units" in said.err
+
+
 def test_retraining_on_another_file(table_study: Study, tmp_path: Path) -> None:
     folder, found = table_study
     series = folder / "spots.csv"

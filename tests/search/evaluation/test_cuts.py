@@ -67,7 +67,7 @@ def trained(views: list[View], settings: Any) -> tuple[Cohort, CandidateResult]:
     return cohort, rung.results[0]
 
 
-@pytest.mark.parametrize("validation", ["rolling", "blocks"])
+@pytest.mark.parametrize("validation", ["rolling", "expanding", "blocks"])
 @pytest.mark.parametrize("settings", CANDIDATES.values(), ids=CANDIDATES)
 def test_no_row_that_is_left_out_reaches_the_weights(validation: Validation, settings: Any) -> None:
     source = data(validation)
@@ -83,7 +83,7 @@ def test_no_row_that_is_left_out_reaches_the_weights(validation: Validation, set
     assert losses[0] == losses[1]
 
 
-@pytest.mark.parametrize("validation", ["rolling", "blocks"])
+@pytest.mark.parametrize("validation", ["rolling", "expanding", "blocks"])
 def test_no_row_that_is_left_out_reaches_a_baseline(validation: Validation) -> None:
     source = data(validation)
     views = [source.view("search", replica) for replica in range(3)]
@@ -106,7 +106,7 @@ def test_no_row_that_is_left_out_reaches_a_baseline(validation: Validation) -> N
             np.testing.assert_array_equal(replica.example.forecast, other.example.forecast)
 
 
-@pytest.mark.parametrize("validation", ["end", "rolling", "blocks"])
+@pytest.mark.parametrize("validation", ["end", "rolling", "expanding", "blocks"])
 def test_every_baseline_fits_into_every_cut(validation: Validation) -> None:
     source = data(validation)
     candidates = baseline_candidates(source)
@@ -119,7 +119,7 @@ def test_every_baseline_fits_into_every_cut(validation: Validation) -> None:
 
 
 def test_views_of_cuts_are_of_the_tables_rows_and_share_a_variance() -> None:
-    validations: tuple[Validation, ...] = ("rolling", "blocks")
+    validations: tuple[Validation, ...] = ("rolling", "expanding", "blocks")
     counts: dict[Purpose, int] = {"search": 3, "final": 5}
     for validation in validations:
         source = data(validation)
@@ -129,7 +129,8 @@ def test_views_of_cuts_are_of_the_tables_rows_and_share_a_variance() -> None:
             for view in views:
                 np.testing.assert_array_equal(view.values, wave()[: len(view.values)])
                 assert len(view.values) <= 110  # nothing of the test
-                assert view.train_steps == len(view.training) == 80
+                least = min(view.starts) if validation == "expanding" else 80
+                assert view.train_steps == len(view.training) == least >= 80
                 assert view.variance == pytest.approx(wave()[:110].var())
             assert source.view(purpose, count).starts == views[0].starts
         test = source.view("test", 3)

@@ -29,7 +29,7 @@ FORMS: dict[str, Candidate] = {
     "short": candidate_of({**AR, "ar_order": 8, "ridge": 1e-3}),
     "long": candidate_of({**AR, "ar_order": 10, "ridge": 1e-3}),
 }
-AVERAGING = {"end": "median", "rolling": "mean", "blocks": "geometric mean"}
+AVERAGING = {"end": "median", "rolling": "mean", "expanding": "mean", "blocks": "geometric mean"}
 
 
 def views_of(validation: Validation, number: int = 5) -> list[View]:
@@ -48,7 +48,7 @@ def members_on(views: list[View]) -> list[Member]:
     ]
 
 
-@pytest.mark.parametrize("validation", ["end", "rolling", "blocks"])
+@pytest.mark.parametrize("validation", ["end", "rolling", "expanding", "blocks"])
 def test_an_ensemble_is_scored_as_its_members_are(validation: Validation) -> None:
     views = views_of(validation)
     ensemble, _, found = best_ensemble(members_on(views), views)
@@ -61,7 +61,7 @@ def test_an_ensemble_is_scored_as_its_members_are(validation: Validation) -> Non
     assert again.replica_scores == found.replica_scores
 
 
-@pytest.mark.parametrize("validation", ["end", "rolling", "blocks"])
+@pytest.mark.parametrize("validation", ["end", "rolling", "expanding", "blocks"])
 def test_the_parts_of_a_table_are_stretches_of_its_rows(validation: Validation) -> None:
     views = views_of(validation)
     folds, rows = folds_of(views), rows_of(views)
@@ -85,7 +85,7 @@ def test_draws_of_their_own_are_parts() -> None:
     assert [np.unique(own).tolist() for own in folds] == [[0], [1], [2]]
 
 
-@pytest.mark.parametrize("validation", ["end", "rolling", "blocks"])
+@pytest.mark.parametrize("validation", ["end", "rolling", "expanding", "blocks"])
 def test_a_row_has_no_say_in_its_own_forecast(validation: Validation) -> None:
     views = views_of(validation)
     folds, rows = folds_of(views), rows_of(views)

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from models import checkpoint
+from models.candidate import candidate_of
 from models.checkpoint import Checkpoint
+from models.closed_form.closed_form import FittedForm
+from models.closed_form.fitting import FormForecaster
 from search.errors import SeriesError, UsageError
 from search.export import Export
-from search.export.forecast import forecast, write_forecast_csv
+from search.export.forecast import forecast, write_forecast
 from search.series import Table, read_table
 
 
@@ -98,9 +101,52 @@ def test_another_number_of_columns_is_refused(sine_export: Export) -> None:
         forecast(sine_export, table(columns=("a", "b")), 1)
 
 
-def test_values_that_no_float_can_scale_are_refused(sine_export: Export) -> None:
-    with pytest.raises(SeriesError, match="check the units"):
-        forecast(sine_export, table(scale=1e300), 1)
+@pytest.mark.parametrize("scale", [1e4, 1e300])
+def test_a_network_is_not_asked_about_values_in_other_units(
+    sine_export: Export, scale: float
+) -> None:
+    with pytest.raises(SeriesError, match=r"trained on, values from -.* to .*check the units"):
+        forecast(sine_export, table(scale=scale), 1)
+
+
+def test_values_beyond_the_training_span_are_named(sine_export: Export) -> None:
+    warnings: list[str] = []
+    forecast(sine_export, table(), 5, warnings.append)
+    assert not warnings
+    forecast(sine_export, table(scale=30.0), 5, warnings.append)
+    assert len(warnings) == 1
+    assert "standard deviations away" in warnings[0]
+    assert "from -2" in warnings[0]
+
+
+def test_a_forecast_that_runs_away_is_said_to_and_one_without_numbers_refused(
+    sine_export: Export,
+) -> None:
+    """Weights of a forecaster that doubles its last value with each step."""
+    candidate = candidate_of({"cell": "ar", "ar_order": 1, "regularisation": "held-out"})
+    assert isinstance(candidate, FittedForm)
+    doubling = Checkpoint(
+        candidate.architecture,
+        1,
+        FormForecaster(candidate.form).pack({}, np.full((1, 1), 2.0))[None],
+        torch.zeros(1, 1).double(),
+        torch.ones(1, 1).double(),
+    )
+    export = replace(sine_export, candidate=candidate, weights=checkpoint.save(doubling))
+    warnings: list[str] = []
+    made = forecast(export, table(), 40, warnings.append).values[:, 0]
+    np.testing.assert_allclose(made, table().values[-1] * 2.0 ** np.arange(1, 41))
+    assert len(warnings) == 1
+    assert "the free run diverges" in warnings[0]
+    with pytest.raises(UsageError, match=r"at step (59|60|61) of 100: .* at most (58|59|60) steps"):
+        forecast(export, table(), 100)
+
+
+def test_times_are_continued_before_anything_is_computed(sine_export: Export) -> None:
+    days = [str(day) for day in np.arange("9990-01-01", "9990-04-11", dtype="datetime64[D]")]
+    last = Table("day", tuple(days), ("spots",), table().values)
+    with pytest.raises(SeriesError, match="year 9999"):
+        forecast(sine_export, last, 10**6)
 
 
 def test_an_export_without_networks_asks_for_a_retraining(sine_export: Export) -> None:
@@ -108,19 +154,22 @@ def test_an_export_without_networks_asks_for_a_retraining(sine_export: Export) -
         forecast(replace(sine_export, weights=None), table(), 1)
 
 
+@pytest.mark.parametrize("name", ["forecast.csv", "forecast.parquet", "forecast.PARQUET"])
 def test_a_forecast_file_reads_back_as_the_table_that_continues(
-    sine_export: Export, tmp_path: Path
+    sine_export: Export, tmp_path: Path, name: str
 ) -> None:
     made = forecast(sine_export, table(), 12)
-    write_forecast_csv(made, tmp_path / "new" / "forecast.csv")
-    read = read_table(tmp_path / "new" / "forecast.csv", "year", ["spots"])
+    write_forecast(made, tmp_path / "new" / name)
+    is_parquet = (tmp_path / "new" / name).read_bytes().startswith(b"PAR1")
+    assert is_parquet == (name != "forecast.csv")
+    read = read_table(tmp_path / "new" / name, "year", ["spots"])
     assert read.times == made.times
     np.testing.assert_array_equal(read.values, made.values)
 
 
 def test_names_with_commas_and_quotes_are_kept(tmp_path: Path) -> None:
     made = Table("t, in s", ("1", "2"), ('the "x"',), np.array([[1.5], [2.5]]))
-    write_forecast_csv(made, tmp_path / "forecast.csv")
+    write_forecast(made, tmp_path / "forecast.csv")
     read = read_table(tmp_path / "forecast.csv", "t, in s", ['the "x"'])
     np.testing.assert_array_equal(read.values, made.values)
 
@@ -129,5 +178,5 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Pa
     made = Table("t", ("1",), ("x",), np.ones((1, 1)))
     (tmp_path / "folder").mkdir()
     with pytest.raises(UsageError, match=r"folder can't be written"):
-        write_forecast_csv(made, tmp_path / "folder")
+        write_forecast(made, tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]

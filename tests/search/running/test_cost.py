@@ -49,6 +49,9 @@ SETTINGS: dict[str, Scalar] = {
     "kernel_delays": 8,
     "kernel_components": 5,
     "kernel_points": 200,
+    "remainder_order": 20,
+    "harmonic_steps": 100,
+    "neighbour_window": 20,
 }
 # They make no product of a closed form larger.
 NO_SIZES = {
@@ -56,9 +59,11 @@ NO_SIZES = {
     *("kernel_delays", "kernel_stride", "kernel_components", "kernel_function"),
     *("season_steps", "trend", "smoothing_steps"),
     *("profile_seasons", "profile_average", "level_steps", "profile_drift"),
+    *("decomposed_seasons", "second_season_steps", "harmonic_steps", "harmonic_count"),
+    *("harmonic_trend", "neighbour_window", "neighbour_steps"),
 }
 # They go over the span as often, and as fast, whatever their settings are.
-WITHOUT_SIZES = {"smoothing", "seasonal-profile"}
+WITHOUT_SIZES = {"smoothing", "seasonal-profile", "nearest-neighbours", "theta"}
 GRU = candidate_of(SETTINGS)
 
 

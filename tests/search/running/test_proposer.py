@@ -66,7 +66,7 @@ def test_a_cohort_is_of_the_preset_that_is_asked_for(sampler: str) -> None:
     definition = with_presets(cohort_members=16, sampler=sampler)
     proposer, space = Proposer(definition, sampler_seed=1), definition.full_space()
     for preset in ("lstm", "baseline", "warmed-up", "lstm"):
-        proposals = proposer.propose(at_most=None, preset=preset)
+        proposals = proposer.propose(at_most=None, family=preset)
         proposer.forget()
         assert {p.quota for p in proposals} == {p.params["preset"] for p in proposals} == {preset}
         assert len({p.cohort_key for p in proposals}) == 1
@@ -76,7 +76,7 @@ def test_a_cohort_is_of_the_preset_that_is_asked_for(sampler: str) -> None:
 
 def test_presets_of_one_architecture_do_not_share_a_cohort() -> None:
     definition = with_presets()
-    (proposal, *_) = Proposer(definition, sampler_seed=1).propose(at_most=1, preset="baseline")
+    (proposal, *_) = Proposer(definition, sampler_seed=1).propose(at_most=1, family="baseline")
     candidate = definition.full_space().resolve(proposal.params)
     assert proposal.cohort_key == cohort_key(candidate, "baseline")
     assert len({cohort_key(candidate, name) for name in ("baseline", "input-noise", None)}) == 3

@@ -5,19 +5,20 @@ from collections.abc import Sequence
 import numpy as np
 from optuna.trial import FrozenTrial, TrialState, create_trial
 
-from search.running.proposer import BEST_TRIALS, LARGEST_VIEW, THINNED_VIEW, Proposer, thinned
+from search.running.proposer import Proposer
+from search.running.sampler_view import BEST_TRIALS, LARGEST_VIEW, THINNED_VIEW, thinned
 from search.storage.records import Proposal, ScoredTrial
 from search.study.definition import StudyDefinition
 from tests.search.running.conftest import TINY
 
 
-def scored(number: int, seed: int = 0) -> list[ScoredTrial]:
+def scored(number: int, seed: int = 0, key: str = "[]") -> list[ScoredTrial]:
     """Every other trial is pruned at its first rung; ids are not in the order of scores."""
     values = np.random.default_rng(seed).permutation(number)
     return [
-        ScoredTrial(i, "complete", float(value), {1: value, 2: value}, "a")
+        ScoredTrial(i, "complete", float(value), {1: value, 2: value}, key)
         if i % 2
-        else ScoredTrial(i, "pruned", float(value), {1: value}, "a")
+        else ScoredTrial(i, "pruned", float(value), {1: value}, key)
         for i, value in enumerate(values)
     ]
 
@@ -55,10 +56,9 @@ def test_a_proposer_asks_for_no_more_than_its_view() -> None:
 
     proposer, same = (Proposer(definition, sampler_seed=1) for _ in range(2))
     for one in (proposer, same):
-        one.learn(scored(40), load)
-        one.learn(scored(LARGEST_VIEW), load)
-        one.learn(scored(1), load)
-        one.learn([ScoredTrial(9, "failed", None, {}, "a")], load)
+        for number in (40, LARGEST_VIEW, 1):
+            one.learn(scored(number, key=proposal.cohort_key), load)
+        one.learn([ScoredTrial(9, "failed", None, {}, proposal.cohort_key)], load)
     assert asked == [40, THINNED_VIEW, 1] * 2
     assert [p.params for p in proposer.propose(3)] == [p.params for p in same.propose(3)]
 

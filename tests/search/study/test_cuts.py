@@ -38,6 +38,7 @@ def test_at_the_end_all_replicas_have_one_cut() -> None:
     assert cut_of(task, 0, 3, 0) == cut_of(task, 2, 3, 0)
 
 
+@pytest.mark.parametrize("validation", ["rolling", "expanding"])
 @settings(deadline=None)
 @given(
     train=st.integers(2, 60),
@@ -46,15 +47,15 @@ def test_at_the_end_all_replicas_have_one_cut() -> None:
     starts=st.integers(1, 4),
     more=st.integers(0, 40),
 )
-def test_a_rolling_replica_trains_on_the_rows_just_before_its_free_runs(
-    train: int, horizon: int, replicas: int, starts: int, more: int
+def test_a_moving_replica_trains_on_the_rows_before_its_free_runs(
+    validation: Validation, train: int, horizon: int, replicas: int, starts: int, more: int
 ) -> None:
-    task = task_of("rolling", train, horizon, replicas * starts - 1 + more, starts)
+    task = task_of(validation, train, horizon, replicas * starts - 1 + more, starts)
     cuts = [cut_of(task, replica, replicas, 0) for replica in range(replicas)]
     end = train + task.validation_steps
     for cut in cuts:
         (piece,) = cut.pieces
-        assert len(piece) == train
+        assert len(piece) == (train if validation == "rolling" else piece.stop)
         assert piece.stop == cut.starts[0]  # nothing at or after the first free run
         assert len(cut.starts) == starts
         assert cut.end == max(scored_rows(cut, task)) + 1

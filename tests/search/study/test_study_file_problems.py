@@ -93,8 +93,10 @@ PROBLEMS = [
      "remove the key"),
     (HEAD + TABLE.replace('["v"]', '"v"') + TASK, '[series] columns must be a list, but got "v"; '
      'write for example columns = ["value"]'),
-    (HEAD + TABLE.replace('["v"]', '["v", "w"]') + TASK, "[series] columns must name exactly one "
-     'value column, but names "v", "w"; make a study of its own for each column'),
+    (HEAD + TABLE.replace('["v"]', '["v", "v"]') + TASK, "[series] columns must name at least one "
+     'value column, and each once, but got ["v", "v"]; write for example columns = ["value"]'),
+    (HEAD + TABLE + 'id = "v"\n' + TASK, "[series] id must be a column of its own, but the time or "
+     'a value is "v", too; name the column that tells the series apart'),
     (HEAD + TABLE.replace('["v"]', '["v", 3]') + TASK, "[series] columns entry 2 must be text in "
      'quotes, but got 3; write for example columns = ["value"]'),
     (HEAD + TABLE.replace('["v"]', '["t"]') + TASK, "[series] columns must not hold the time "

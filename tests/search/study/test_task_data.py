@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, Purpose, Table
 from search.study.definition import StudyDefinition
-from search.study.task_data import TaskData, View, training_variance
+from search.study.task_data import TaskData, View, season_steps, training_variance
 
 TASK = {"train_steps": 60, "horizon_steps": 20, "validation_steps": 26, "test_horizon_steps": 14}
 SPACE = {"warm_up_steps": 10, "window_steps": 4}
@@ -132,8 +133,9 @@ def test_no_row_of_the_test_span_can_be_reached_from_what_the_search_sees(
     arrays = reachable_arrays(view)
     assert arrays
     assert all(array.base is None for array in arrays)
-    assert all(len(array) == 86 for array in arrays)
-    assert max(array.max() for array in arrays) < 86**2
+    rows = [array for array in arrays if array is not view.variance]
+    assert all(len(array) == 86 for array in rows)
+    assert max(array.max() for array in rows) < 86**2
 
 
 def test_writing_into_a_view_changes_no_other_view() -> None:
@@ -143,6 +145,20 @@ def test_writing_into_a_view_changes_no_other_view() -> None:
         spoilt.values[:] = 0
         np.testing.assert_array_equal(data.view("search", 0).values, before.values)
         np.testing.assert_array_equal(spoilt.truth, before.truth)
+
+
+def test_errors_are_scaled_by_the_shortest_known_season_of_a_table() -> None:
+    assert sine().view("final", 0).season_steps == 1
+    assert table().view("final", 0).season_steps == 1
+    raw = {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"], "period": [11.6, 40]}
+    plain: dict[str, Any] = {"name": "x", "series": raw, "task": TASK, "space": SPACE}
+    named = StudyDefinition.model_validate(plain)
+    assert season_steps(named) == 12
+    found = named.model_copy(update={"properties": SeriesProperties(60, periods=(7.0, 21.0))})
+    assert season_steps(found) == 7
+    # A wave of which two periods are seen.
+    wave = named.model_copy(update={"properties": SeriesProperties(60, periods=(30.0,))})
+    assert season_steps(wave) == 1
 
 
 def test_a_table_has_no_fresh_draw_for_a_benchmark() -> None:

@@ -24,6 +24,7 @@ from models.closed_form.forms.smoothing import (
 from models.methods import Choices, SettingError
 from models.methods.series_properties import SeriesProperties
 from search.study.space import complete_space, read_space
+from tests.models.closed_form.forms.free_runs import coefficients_of, continued
 
 FloatArray = NDArray[np.float64]
 
@@ -31,15 +32,7 @@ FloatArray = NDArray[np.float64]
 def fitted(candidate: FittedForm, *pieces: FloatArray) -> tuple[Smoothing, FloatArray]:
     form = candidate.form
     assert isinstance(form, Smoothing)
-    return form, form.factorise(pieces, candidate, {}).at(form.given_level)
-
-
-def continued(candidate: FittedForm, series: FloatArray, steps: int) -> FloatArray:
-    form, coefficients = fitted(candidate, series)
-    run: FloatArray = form.run({}, coefficients[None], series[None, -form.context_steps :], steps)[
-        0
-    ]
-    return run
+    return form, coefficients_of(candidate, *pieces)
 
 
 def seasonal(steps: int, season: int, slope: float, seed: int = 0) -> FloatArray:
@@ -219,7 +212,7 @@ def test_the_space_follows_periods_and_the_span() -> None:
     named = read_space({"cell": "smoothing", "seasonal_lag": 0})
     series = SeriesProperties(1000, periods=(23.93, 167.6))
     space = complete_space(named, 1000, series)
-    assert space["season_steps"] == Choices((1, 24, 168))
+    assert space["season_steps"] == Choices((24, 168))
     assert space["smoothing_steps"] == Choices((500,))
     assert set(space) == {
         *("cell", "offset", "seasonal_lag", "time_reversal", "season_steps", "trend"),
@@ -227,7 +220,11 @@ def test_the_space_follows_periods_and_the_span() -> None:
         "power_transform",
     }
     # A season that does not repeat often enough is not tried.
-    assert complete_space(named, 600, series)["season_steps"] == Choices((1, 24))
+    assert complete_space(named, 600, series)["season_steps"] == Choices((24,))
+    # Where none may fit, or there is none, no season is tried as well.
+    few = SeriesProperties(600, periods=(168.0,))
+    assert complete_space(named, 600, few)["season_steps"] == Choices((1,))
+    assert complete_space(named, 600, SeriesProperties(600))["season_steps"] == Choices((1,))
 
 
 @pytest.mark.parametrize(

@@ -15,13 +15,18 @@ def test_its_channels_are_the_columns() -> None:
     table = SERIES.validate_python(RAW)
     assert isinstance(table, TableSeries)
     assert table.channels == table.columns == ("x",)
+    several = SERIES.validate_python(RAW | {"columns": ["x", "y"], "id": "store"})
+    assert several.channels == ("x", "y")
 
 
 @pytest.mark.parametrize(
     "bad",
     [
         {"columns": []},
-        {"columns": ["x", "y"]},
+        {"columns": ["x", "x"]},
+        {"id": "x"},
+        {"id": "t"},
+        {"id": ""},
         {"columns": "x"},
         {"columns": ["t"]},
         {"columns": [1]},

@@ -1,0 +1,86 @@
+"""Whether what an export forecasts from a table can be trusted: its units, and its growth.
+
+A forecaster reads values in training standard deviations. What lies far outside is mostly a column
+in other units, of which a network's answer means nothing.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from models.checkpoint import Checkpoint
+from models.ensemble.ensemble_checkpoint import AnyCheckpoint
+from search.errors import SeriesError
+from search.export.content import Export
+from search.series import FloatArray, Table
+from search.study.task_data import TaskData
+
+# From so many training standard deviations on, values that are read are said to be far outside.
+FAR_STD = 10.0
+# From so many on, they are refused: no series grows as far between two trainings.
+FOREIGN_STD = 100.0
+# A forecast is said to run away from so many ranges of the training span beyond it on.
+AWAY_RANGES = 10.0
+
+
+def reading_warning(export: Export, table: Table) -> str | None:
+    """A warning about the rows that a forecast is made from; None where there is none.
+
+    Raises SeriesError where they are so far outside the training span that they must be in other
+    units: a network would answer with what it saturates at.
+    """
+    assert export.checkpoint is not None
+    furthest = max(_furthest(own, table.values) for own in _networks(export.checkpoint))
+    if furthest < FAR_STD:
+        return None
+    learnt, steps = training_values(export), export.checkpoint.shown_steps
+    said = (
+        f"the last {steps} rows, from {_range(table.values[-steps:])}, lie {furthest:.3g} standard "
+        f"deviations away from what the forecaster was trained on, values from {_range(learnt)}"
+    )
+    if furthest >= FOREIGN_STD:
+        raise SeriesError(
+            f"the table's values must be of the size of the training span, but {said}; check the "
+            "units of the column, or train on this table: freerun retrain DIR --series FILE"
+        )
+    return f"{said}; check the units of the column, or retrain on this table"
+
+
+def growth_warning(export: Export, table: Table, forecast: FloatArray) -> str | None:
+    """A warning about a forecast `[step, channel]` that runs away; None where it does not."""
+    known = np.concatenate([training_values(export), table.values])
+    low, high = known.min(axis=0), known.max(axis=0)
+    room = AWAY_RANGES * (high - low)
+    if np.all((forecast >= low - room) & (forecast <= high + room)):
+        return None
+    return (
+        f"the forecast goes to {_range(forecast)}, where the series so far went from "
+        f"{_range(known)}: it grows without an end, or the free run diverges; look at it before "
+        "you use it, or forecast fewer steps"
+    )
+
+
+def training_values(export: Export) -> FloatArray:
+    """The values `[time, channel]` that an export's networks learnt from, or the like of them."""
+    if export.table is not None:
+        return export.table.values
+    return TaskData(export.definition, None).view("final", 0).training
+
+
+def _networks(checkpoint: AnyCheckpoint) -> Iterator[Checkpoint]:
+    if isinstance(checkpoint, Checkpoint):
+        yield checkpoint
+    else:
+        yield from checkpoint.members
+
+
+def _furthest(networks: Checkpoint, values: FloatArray) -> float:
+    """The distance of the furthest value that is read, in the units that the networks read."""
+    context = values[len(values) - networks.shown_steps :]
+    with np.errstate(over="ignore"):
+        read = np.abs(networks.units.read(context[np.newaxis, np.newaxis]))
+    return float(read.max())
+
+
+def _range(values: FloatArray) -> str:
+    return f"{values.min():.6g} to {values.max():.6g}"
