@@ -135,8 +135,8 @@ def free_run(
         from models.network.kernels.free_run import fused_free_run
 
         given = (forecaster, weights, context, steps, first)
-        return fused_free_run(*given, truth=truth, displacement=displacement)
-    return unrolled_free_run(forecaster, weights, context, known, steps, first, truth)
+        return fused_free_run(*given, truth=truth, displacement=displacement, bound=bound)
+    return unrolled_free_run(forecaster, weights, context, known, steps, first, truth, bound)
 
 
 @torch.no_grad()
@@ -148,6 +148,7 @@ def unrolled_free_run(
     steps: int,
     first: int,
     truth: MemberBatchTimeChannel | None = None,
+    bound: float = CLIP_STD,
 ) -> MemberBatchTimeChannel:
     """What `free_run` returns, step by step by torch.
 

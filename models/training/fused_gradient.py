@@ -8,7 +8,7 @@ from models.network.forecaster import Forecaster
 from models.network.kernels.given import Given, array, nothing
 from models.network.kernels.layout import Layout
 from models.network.kernels.members import BACKWARD, ERRORS, FORWARD, run
-from models.tensors import MemberParameter
+from models.tensors import CLIP_STD, MemberParameter
 from models.training.batches import Batches, Chance
 from models.training.gradient import training_plan
 from models.training.losses.growth import DISPLACEMENT
@@ -75,6 +75,7 @@ class FusedGradient:
             cuts=array(self._cuts(len(steps), candidate), 4),
             stream=array(stream_state, 4),
             displaced=np.array(displaced, dtype=np.float32),
+            bound=np.array([CLIP_STD], dtype=np.float32),
         )
         rows = len(weights) if self.is_split else 1
         self.memory = np.zeros((rows, self.layout.size), dtype=np.float32)

@@ -29,7 +29,6 @@ from models.network.kernels.walk import (
     states_of,
     x_of,
 )
-from models.tensors import CLIP_STD
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -174,7 +173,7 @@ def _fed_back_backward(work, s, step):
     passes, last, batch = work[s.at_passes + later], s.width - s.channels, s.batch
     is_residual, has_norm = s.residual and step[EMITS] >= 0, s.instance_norm
     has_shares, shares = s.has_shares, s.at_shares + later * s.batch
-    std, newest, d_x = s.at_std, s.at_d_newest, s.at_d_x
+    std, newest, d_x, bound = s.at_std, s.at_d_newest, s.at_d_x, work[s.at_bound]
     first = step[READS] * s.rows * width
     outputs, d_outputs = s.at_outputs + first, s.at_d_outputs + first
     for row in range(s.own):
@@ -190,8 +189,8 @@ def _fed_back_backward(work, s, step):
                 if has_norm:
                     grad /= work[std + own]
                 i = row * width + v
-                # Beyond the clip the value that was fed back is a constant.
-                if not abs(work[outputs + i]) < CLIP_STD:
+                # Beyond the bound the value that was fed back is a constant.
+                if not abs(work[outputs + i]) < bound:
                     grad *= 0
                 work[d_outputs + i] += grad * gate
 

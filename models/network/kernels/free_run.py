@@ -23,6 +23,7 @@ def fused_free_run(
     *,
     truth: MemberBatchTimeChannel | None,
     displacement: float,
+    bound: float,
 ) -> MemberBatchTimeChannel:
     """What `free_run` returns, for architectures that kernels cover; first: its `one_step_from`."""
     members, batch, warm_up, channels = context.shape
@@ -40,6 +41,7 @@ def fused_free_run(
         factors=np.ones((members, batch), dtype=np.float32),
         outputs=outputs.numpy(),
         displaced=np.array([displacement], dtype=np.float32),
+        bound=np.array([bound], dtype=np.float32),
     )
     memory = np.zeros((1, layout.size), dtype=np.float32)
     run(FORWARD, memory, layout.unroll, layout.matrices, layout.steps, layout.runs, given)

@@ -28,7 +28,8 @@ class Given(NamedTuple):
     1, 1]`. match: see `Objective.match_weights`, `[member, position, branch, 1]`. stream: states to
     start from, and those that are left, `[member, layer, batch, unit]`; fresh: one where to start
     from zero nevertheless, `[member, batch]`. displaced: by how much the last value before a
-    branch's free run is moved, `[branch]`.
+    branch's free run is moved, `[branch]`. bound: of what is fed back, in training standard
+    deviations, `[1]`.
     """
 
     weights: FloatArray
@@ -54,13 +55,14 @@ class Given(NamedTuple):
     stream: FloatArray
     fresh: IntArray
     displaced: FloatArray
+    bound: FloatArray
 
 
 def nothing() -> Given:
     """Empty arrays."""
     axes = dict.fromkeys(Given._fields, 4)
     axes |= dict.fromkeys(("weights", "grads", "terms", "factors"), 2)
-    axes |= {"series": 3, "masks": 5, "state_noise": 5, "displaced": 1}
+    axes |= {"series": 3, "masks": 5, "state_noise": 5, "displaced": 1, "bound": 1}
     arrays: dict[str, Any] = {name: array(None, number) for name, number in axes.items()}
     for name in ("sources", "starts", "backwards", "fresh"):
         arrays[name] = np.empty((0, 0), dtype=np.int64)

@@ -65,7 +65,7 @@ SIZES = (
     "instance_norm",
     "is_autonomous",
     "keeps",  # whether all steps are kept for a backward pass
-    "clips",  # whether forecasts are clipped where they are made
+    "clips",  # whether forecasts are clipped where they are made, not only where they are read
     "true_steps",  # of a subsequence; behind them its last segment is filled up
     "one_step_from",  # the first step that is forecast
     "is_over_rollout",  # whether one-step errors are those of the rollout
@@ -105,6 +105,7 @@ PLACES = (
     "mean",  # of an instance norm, `[row, channel]`
     "std",
     "increment_stds",  # `[width]`
+    "bound",  # of what is fed back
     "masks",  # `[step, layer, ...]`
     "state_noise",  # `[step, layer, ...]`, of h and then of c
     "label_noise",
@@ -270,6 +271,7 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
         "mean": s["rows"] * s["channels"],
         "std": s["rows"] * s["channels"],
         "increment_stds": s["width"],
+        "bound": 1,
         "zeros": cells.GATES[s["cell"]] * widest,
         "weights": weights,
     }

@@ -23,7 +23,6 @@ from models.network.kernels.layout import (
 from models.network.kernels.vectors import LANES
 from models.network.kernels.walk import add, forward, states_of
 from models.network.options.instance_norm import EPSILON
-from models.tensors import CLIP_STD
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -297,6 +296,7 @@ def _entry(sources):
                         given.factors[member, b],
                     )
                 _read(work, s, given.displaced)
+                work[s.at_bound] = given.bound[0]
                 if s.has_stream:
                     _resume(work, member, s, steps[0, BEFORE], given.stream, given.fresh)
                 forward(work, s, matrices, steps)
@@ -323,4 +323,4 @@ def _entry(sources):
     return run
 
 
-run = _entry(digest_of((sys.modules[__name__], *PARTS), CLIP_STD, EPSILON))
+run = _entry(digest_of((sys.modules[__name__], *PARTS), EPSILON))

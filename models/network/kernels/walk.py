@@ -17,7 +17,6 @@ from models.network.kernels.layout import (
 from models.network.kernels.products import multiply
 from models.network.kernels.squashing import tanh
 from models.network.kernels.vectors import LANES, filled, load, store
-from models.tensors import CLIP_STD
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -88,12 +87,12 @@ def mask(work, of, by, to, numbers):
 
 
 @part
-def clipped(value):
-    """A value within the clip; what is not a number stays so."""
-    if value < -CLIP_STD:
-        return value * 0 - CLIP_STD
-    if value > CLIP_STD:
-        return value * 0 + CLIP_STD
+def clipped(value, bound):
+    """A value within the bound; what is not a number stays so."""
+    if value < -bound:
+        return -bound
+    if value > bound:
+        return bound
     return value
 
 
@@ -183,9 +182,9 @@ def _emit(work, s, matrices, index, step):
     if s.has_output_noise:
         _add_noise(work, s, step[EMITS])
     if s.clips:
-        out = s.at_outputs + step[EMITS] * s.rows * s.width
+        out, bound = s.at_outputs + step[EMITS] * s.rows * s.width, work[s.at_bound]
         for i in range(out, out + s.rows * s.width):
-            work[i] = clipped(work[i]) if work[i] == work[i] else CLIP_STD
+            work[i] = clipped(work[i], bound) if work[i] == work[i] else bound
 
 
 @part
@@ -232,7 +231,7 @@ def _feed_back(work, s, step):
     first = position * s.rows * width
     reads, outputs = s.at_values + first, s.at_outputs + first
     noise, mean, std = s.at_feedback_noise + position * batch * width, s.at_mean, s.at_std
-    shares = s.at_shares + (position - s.warm_up) * batch
+    shares, bound = s.at_shares + (position - s.warm_up) * batch, work[s.at_bound]
     if s.is_autonomous:
         for i in range(reads, reads + s.own * width):
             work[i] = 0
@@ -243,7 +242,7 @@ def _feed_back(work, s, step):
             own = row * channels + channel
             for v in range(channel, width, channels):
                 i = row * width + v
-                value = clipped(work[outputs + i])
+                value = clipped(work[outputs + i], bound)
                 if has_noise:
                     value += work[noise + in_batch * width + v]
                 if has_norm:

@@ -173,6 +173,22 @@ def test_free_runs_agree(
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.parametrize("bound", [5.0, 1e18])
+def test_runs_that_run_away_stop_at_the_bound(
+    make_candidate: Callable[..., TrainedNetwork], bound: float
+) -> None:
+    architecture = make_candidate(cell="gru", context_steps=6, residual=True).architecture
+    forecaster, generator = Forecaster(architecture, channels=1), Generator().manual_seed(0)
+    weights = torch.stack([forecaster.initialise(generator) for _ in range(2)])
+    forecaster.layout().views(weights)["head.0.bias"][:] = torch.tensor([[-3.0], [3.0]])
+    contexts = torch.randn(2, 2, 6, 1, generator=generator)
+    ours = free_run(forecaster, weights, contexts, 9, bound=bound)
+    given_ = (forecaster, weights, contexts, contexts, 9, 6, None, bound)
+    torch.testing.assert_close(ours, unrolled_free_run(*given_), rtol=1e-4, atol=1e-5)
+    assert (ours[:, :, -1].abs() == bound).all() == (bound == 5.0)
+    assert ours[:, :, -1].abs().min() >= 5.0
+
+
 def test_a_diverged_member_leaves_the_others_alone(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:
