@@ -180,7 +180,7 @@ def test_runs_that_run_away_stop_at_the_bound(
     architecture = make_candidate(cell="gru", context_steps=6, residual=True).architecture
     forecaster, generator = Forecaster(architecture, channels=1), Generator().manual_seed(0)
     weights = torch.stack([forecaster.initialise(generator) for _ in range(2)])
-    forecaster.layout().views(weights)["head.0.bias"][:] = torch.tensor([[-3.0], [3.0]])
+    forecaster.layout().views(weights)["head.0.bias"].copy_(torch.tensor([[[-3.0]], [[3.0]]]))
     contexts = torch.randn(2, 2, 6, 1, generator=generator)
     ours = free_run(forecaster, weights, contexts, 9, bound=bound)
     given_ = (forecaster, weights, contexts, contexts, 9, 6, None, bound)
