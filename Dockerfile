@@ -29,11 +29,13 @@ RUN useradd --uid 10001 --create-home --shell /usr/sbin/nologin freerun
 COPY --from=build /opt/freerun /opt/freerun
 COPY docker/entrypoint.sh /usr/local/bin/freerun-entrypoint
 
-# /tmp may be the only place that can be written to: the password file and matplotlib's font list.
+# /tmp may be the only place that can be written to: the password file, matplotlib's font list and the
+# machine code of kernels.
 ENV PATH=/opt/freerun/bin:$PATH \
     PYTHONUNBUFFERED=1 \
     PGPASSFILE=/tmp/pgpass \
-    MPLCONFIGDIR=/tmp/matplotlib
+    MPLCONFIGDIR=/tmp/matplotlib \
+    NUMBA_CACHE_DIR=/tmp/numba
 WORKDIR /home/freerun
 USER freerun
 ENTRYPOINT ["freerun-entrypoint"]

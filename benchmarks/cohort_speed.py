@@ -2,7 +2,8 @@
 
 Both train the same candidate on the same data in the same run, on one thread: windows of a noisy
 sine, the state reset for every window, one-step loss, Adam, the gradient clipped to its norm. One
-at a time that is `nn.RNN` or `nn.GRU`, `nn.Linear` and `torch.optim.Adam`. Example:
+at a time that is `nn.RNN`, `nn.GRU` or `nn.LSTM`, `nn.Linear` and `torch.optim.Adam`. Beside them
+the same cohort trains with the torch engine, as on a GPU, instead of compiled kernels. Example:
 
     python benchmarks/cohort_speed.py --study sine
 
@@ -24,30 +25,41 @@ from torch import Generator, Tensor, nn
 from models.candidate import candidate_of
 from models.cohort import Member
 from models.network.walk import free_run
+from models.training.gradient import UnrolledGradient
 from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from search.cli.options import storage_at
 from search.errors import FreerunError, UserError
 
 TRAIN_STEPS = 600
-CELLS: dict[str, type[nn.RNN] | type[nn.GRU]] = {"rnn": nn.RNN, "gru": nn.GRU}
+CELLS: dict[str, type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]] = {
+    "rnn": nn.RNN,
+    "gru": nn.GRU,
+    "lstm": nn.LSTM,
+}
 
 
 @dataclass(frozen=True)
 class Speed:
     """Seconds of processor time per trained network, and how many times as fast the cohort is.
 
-    ratio: of all the time spent. undisturbed_ratio: of the fastest step of each, which other work
-    on the machine did not slow. Losses: of one-step forecasts, to show that both learn alike.
+    torch_seconds: of the cohort with the torch engine. ratio: of all the time spent, alone to
+    cohort; kernel_ratio: torch engine to cohort. undisturbed_ratio, undisturbed_kernel_ratio: of
+    the fastest step of each, which other work on the machine did not slow. Losses: of one-step
+    forecasts, to show that all learn alike.
     """
 
     cell: str
     members: int
     cohort_seconds: float
+    torch_seconds: float
     alone_seconds: float
     ratio: float
+    kernel_ratio: float
     undisturbed_ratio: float
+    undisturbed_kernel_ratio: float
     cohort_loss: float
+    torch_loss: float
     alone_loss: float
 
 
@@ -123,8 +135,23 @@ def timed(steps: Iterator[object], times: list[float]) -> None:
     times.append(process_time() - started)
 
 
+def by_torch(training: Trainer) -> Trainer:
+    """Let a training go on with the torch engine."""
+    training.gradient = UnrolledGradient(
+        training.forecaster,
+        training.candidate,
+        training.weights,
+        training.grads,
+        training.forcing,
+        masks=None,
+        state_noise=None,
+        stream_state=None,
+    )
+    return training
+
+
 def compare(candidate: TrainedNetwork, members: int, networks: int) -> Speed:
-    """Train a cohort and some networks alone side by side, step by step.
+    """Train a cohort twice and some networks alone side by side, step by step.
 
     So both meet the same disturbances by other work on the machine.
     """
@@ -132,25 +159,34 @@ def compare(candidate: TrainedNetwork, members: int, networks: int) -> Speed:
     started = process_time()
     training = Trainer([Member(candidate, 0, seed) for seed in range(members)], values)
     cohort_times, cohort = [process_time() - started], iter(training)
+    started = process_time()
+    reference = by_torch(Trainer([Member(candidate, 0, seed) for seed in range(members)], values))
+    torch_times, torch_cohort = [process_time() - started], iter(reference)
     torch.manual_seed(0)
     models = [Plain(cell.name, cell.units) for _ in range(networks)]
     alone = [train_plain(model, candidate, values, i) for i, model in enumerate(models)]
     alone_times: list[float] = []
     for _ in range(candidate.optimiser.training_steps):
         timed(cohort, cohort_times)
+        timed(torch_cohort, torch_times)
         for steps in alone:
             timed(steps, alone_times)
     cohort_seconds = sum(cohort_times) / members
     alone_seconds = sum(alone_times) / networks
+    torch_seconds, fastest = sum(torch_times) / members, min(cohort_times[1:]) / members
     cohort_loss, alone_loss = losses(training, models, values)
     return Speed(
         cell=cell.name,
         members=members,
         cohort_seconds=cohort_seconds,
+        torch_seconds=torch_seconds,
         alone_seconds=alone_seconds,
         ratio=alone_seconds / cohort_seconds,
-        undisturbed_ratio=min(alone_times) / (min(cohort_times[1:]) / members),
+        kernel_ratio=torch_seconds / cohort_seconds,
+        undisturbed_ratio=min(alone_times) / fastest,
+        undisturbed_kernel_ratio=min(torch_times[1:]) / members / fastest,
         cohort_loss=cohort_loss,
+        torch_loss=losses(reference, models, values)[0],
         alone_loss=alone_loss,
     )
 
@@ -203,7 +239,7 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--cells", nargs="+", choices=sorted(CELLS), default=["rnn", "gru"])
+    parser.add_argument("--cells", nargs="+", choices=sorted(CELLS), default=["rnn", "gru", "lstm"])
     size = parser.add_mutually_exclusive_group()
     size.add_argument("--members", type=count, default=64, help="networks in the cohort")
     size.add_argument("--study", metavar="NAME", help="as many as in the cohorts of this study")
@@ -247,7 +283,9 @@ def main(arguments: list[str]) -> None:
             f"{speed.cell}: alone {speed.alone_seconds:.4f} s per network (loss "
             f"{speed.alone_loss:.3f}), in the cohort {speed.cohort_seconds:.4f} s (loss "
             f"{speed.cohort_loss:.3f}): {speed.ratio:.1f} times as fast, "
-            f"{speed.undisturbed_ratio:.1f} by the fastest steps"
+            f"{speed.undisturbed_ratio:.1f} by the fastest steps; with the torch engine "
+            f"{speed.torch_seconds:.4f} s (loss {speed.torch_loss:.3f}), {speed.kernel_ratio:.1f} "
+            f"times as long, {speed.undisturbed_kernel_ratio:.1f} by the fastest steps"
         )
 
 

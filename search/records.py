@@ -11,6 +11,7 @@ import math
 import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from importlib.metadata import version
 from typing import Annotated, Any, Self
 
 import numpy as np
@@ -99,6 +100,7 @@ def this_versions(plugins: Iterable[str] = ()) -> dict[str, str]:
     return {
         "freerun": search.__version__,
         "torch": str(torch.__version__),
+        "numba": version("numba"),
         "numpy": np.__version__,
         "python": platform.python_version(),
         **{name: of for name, of in plugin_versions().items() if name in plugins},

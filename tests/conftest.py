@@ -14,6 +14,9 @@ from psycopg import sql
 
 from search.storage.opening import open_storage
 
+# Ray gives its workers the lowest share of a busy processor, and tests run beside each other.
+os.environ.setdefault("RAY_worker_niceness", "0")
+
 _database_numbers = count()
 # They say which schema there is; everything else is emptied between tests.
 _VERSIONS = ["alembic_version", "freerun_alembic_version", "freerun_schema", "version_info"]

@@ -22,8 +22,8 @@ import search
 
 ROOT = Path(__file__).parents[1]
 # Imported under a name of its own, pinned exactly by the package it belongs to.
-PART_OF = {"pydantic-core": "pydantic"}
-MAY_BE_USED_BY_MODELS = {"torch", "numpy", "safetensors"}
+PART_OF = {"pydantic-core": "pydantic", "llvmlite": "numba"}
+MAY_BE_USED_BY_MODELS = {"torch", "numpy", "numba", "safetensors"}
 
 
 def _pyproject() -> dict[str, Any]:

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from models.network.forecaster import Forecaster
+from models.network.kernels.covered import covers
 from models.network.linear import EstimatedRun
 from models.network.options.instance_norm import InstanceScale
 from models.network.options.segments import fold, padded, unfold
@@ -110,9 +111,8 @@ def free_run(
     is that of the next segment. `displacement` is added to the context's last value, once an
     instance norm has its units.
     """
-    members, batch, warm_up, channels = context.shape
+    architecture, warm_up = forecaster.architecture, context.shape[2]
     first = warm_up if one_step_from is None else one_step_from
-    architecture = forecaster.architecture
     known = context
     if displacement != 0.0:
         known = context.clone()
@@ -130,6 +130,33 @@ def free_run(
         raise ValueError(
             f"the context must hold whole segments of {segment} values, but has {warm_up} values"
         )
+    if covers(architecture, weights):
+        # Imported here, since a compiler takes its time, and not all that imports this runs it.
+        from models.network.kernels.free_run import fused_free_run
+
+        given = (forecaster, weights, context, steps, first)
+        return fused_free_run(*given, truth=truth, displacement=displacement, bound=bound)
+    return unrolled_free_run(forecaster, weights, context, known, steps, first, truth, bound)
+
+
+@torch.no_grad()
+def unrolled_free_run(
+    forecaster: Forecaster,
+    weights: MemberParameter,
+    context: MemberBatchTimeChannel,
+    known: MemberBatchTimeChannel,
+    steps: int,
+    first: int,
+    truth: MemberBatchTimeChannel | None = None,
+    bound: float = CLIP_STD,
+) -> MemberBatchTimeChannel:
+    """What `free_run` returns, step by step by torch.
+
+    known: the context with a displacement, if any. first: its `one_step_from`.
+    """
+    members, batch, warm_up, channels = context.shape
+    architecture = forecaster.architecture
+    segment = architecture.segment_steps
     walked = plan(architecture, warm_up, steps, first)
     read = torch.zeros(
         warm_up + padded(steps, segment), members, batch, channels, device=context.device

@@ -138,6 +138,26 @@ class Subsequences(PerMember):
 
 
 @dataclass(frozen=True, eq=False)
+class Chance:
+    """What chance gives one optimiser step of a cohort; the next step overwrites it.
+
+    starts, backwards, fresh: see `Subsequences`, `[member, batch]`. factor: what subsequences are
+    multiplied by, `[member, batch, 1]`, None for nothing. Noises: `[member, time, batch, channel]`,
+    None where no member has any. forced: see `Batch`.
+    """
+
+    starts: Tensor
+    backwards: Tensor
+    fresh: Tensor
+    factor: Tensor | None
+    input_noise: Tensor | None
+    label_noise: Tensor | None
+    feedback_noise: Tensor | None
+    output_noise: Tensor | None
+    forced: Tensor | None
+
+
+@dataclass(frozen=True, eq=False)
 class Batch:
     """One step's subsequences, all `[time, member, batch, channel]`; the next step overwrites them.
 
@@ -172,31 +192,58 @@ class Batches:
         steps, batch = subsequences.shape.whole_steps, candidates[0].optimiser.batch_size
         size = (steps, batch, channels)
         self.noises = [
-            MemberDraws([noises_at(place, c) for c in candidates], size, 1, values.device)
+            MemberDraws([noises_at(place, c) for c in candidates], size, 0, values.device)
             for place in (Place.READ, Place.FEEDBACK, Place.FORECAST, Place.TARGET)
         ]
         shape = (steps, members, batch, channels)
         self.reads = torch.empty(shape, device=values.device)
         self.targets = torch.empty(shape, device=values.device)
 
-    def draw(self, step: int, generators: Sequence[Generator]) -> Batch:
-        """The batch of an optimiser step, its noise from each member's own generator."""
+    def chance(self, step: int, generators: Sequence[Generator]) -> Chance:
+        """Draw for an optimiser step, from each member's own generator."""
+        on_input, on_feedback, on_output, on_label = (n.draw(generators) for n in self.noises)
+        subsequences = self.subsequences
+        return Chance(
+            starts=subsequences.starts[:, step],
+            backwards=subsequences.backwards[:, step],
+            fresh=subsequences.fresh[:, step],
+            factor=self.factors.of_step(step),
+            input_noise=on_input,
+            label_noise=on_label,
+            feedback_noise=on_feedback,
+            output_noise=on_output,
+            forced=self.forcing.draw(step, generators),
+        )
+
+    def batch(self, step: int, chance: Chance) -> Batch:
+        """The batch of an optimiser step, given what was drawn for it."""
         device = self.values.device
         positions = self.subsequences.positions(step).to(device)
         member = torch.arange(len(positions), device=device).view(-1, 1, 1)
         self.targets.copy_(self.values[member, positions].permute(2, 0, 1, 3))
-        factor = self.factors.of_step(step)
-        if factor is not None:
-            self.targets.mul_(factor)
+        if chance.factor is not None:
+            self.targets.mul_(chance.factor)
         self.reads.copy_(self.targets)
-        on_input, on_feedback, on_output, on_label = (n.draw(generators) for n in self.noises)
-        if on_input is not None:
-            self.reads.add_(on_input)
-        if on_label is not None:
-            self.targets.add_(on_label)
-        fresh = self.subsequences.fresh[:, step].to(device)
-        forced = self.forcing.draw(step, generators)
-        return Batch(self.reads, self.targets, on_feedback, on_output, fresh, forced)
+        by_time = {
+            name: None if noise is None else noise.transpose(0, 1)
+            for name, noise in (
+                ("input", chance.input_noise),
+                ("label", chance.label_noise),
+                ("feedback", chance.feedback_noise),
+                ("output", chance.output_noise),
+            )
+        }
+        if by_time["input"] is not None:
+            self.reads.add_(by_time["input"])
+        if by_time["label"] is not None:
+            self.targets.add_(by_time["label"])
+        fresh = chance.fresh.to(device)
+        noises = by_time["feedback"], by_time["output"]
+        return Batch(self.reads, self.targets, *noises, fresh, chance.forced)
+
+    def draw(self, step: int, generators: Sequence[Generator]) -> Batch:
+        """The batch of an optimiser step, its noise from each member's own generator."""
+        return self.batch(step, self.chance(step, generators))
 
 
 def _streams(

@@ -99,16 +99,7 @@ class UnrolledGradient:
         self._by_branch(self.reads).copy_(fold(batch.reads, self.segment).unsqueeze(2))
         self._forward(batch)
         outputs = self._by_branch(unfold(self.outputs, self.segment))
-        grads = (outputs - batch.targets.unsqueeze(2)).mul_(objective.error_weights(step))
-        rollout = slice(self.shape.warm_up, self.shape.steps)
-        run, free = outputs[rollout], grads[rollout]
-        further = objective.further_gradient(run[:, :, 0], batch.targets[rollout], step)
-        if further is not None:
-            free[:, :, 0] += further
-        if self.is_displaced:
-            growth = objective.growth_gradient(run[:, :, 0], run[:, :, 1], step)
-            free[:, :, 0] -= growth
-            free[:, :, 1] += growth
+        grads = objective.gradient(outputs, batch.targets, step)
         match = objective.match_weights(step)
         self.walk.backward(
             fold(grads.flatten(2, 3), self.segment).contiguous(),

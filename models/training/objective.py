@@ -68,6 +68,30 @@ class Objective:
             moves[:1] + [0.0 * moves[0]] * (self.free_branches - 1) + moves[1:], 1
         )
 
+    def gradient(self, outputs: Tensor, targets: TimeMemberBatchChannel, step: int) -> Tensor:
+        """The gradient of all losses of forecasts, `[time, member, branch, batch, channel]` both.
+
+        The match of professor forcing, which is no loss of forecasts, is left out.
+        """
+        grads = (outputs - targets.unsqueeze(2)).mul_(self.error_weights(step))
+        rollout = slice(self.shape.warm_up, self.shape.steps)
+        run, free = outputs[rollout], grads[rollout]
+        further = self.further_gradient(run[:, :, 0], targets[rollout], step)
+        if further is not None:
+            free[:, :, 0] += further
+        if self.free_branches > 1:
+            growth = self.growth_gradient(run[:, :, 0], run[:, :, 1], step)
+            free[:, :, 0] -= growth
+            free[:, :, 1] += growth
+        return grads
+
+    def terms(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
+        """What `error_weights` follow from, `[member]`.
+
+        The horizon, the steps of the rollout before those that count, the share of one-step errors.
+        """
+        return self._horizon(step), self.pushforward, self.teacher_share
+
     def error_weights(self, step: int) -> Tensor:
         """d loss / d output is (output - target) times this, `[time, member, branch, 1, 1]`."""
         shape, horizon, share = self.shape, self._horizon(step), self.teacher_share

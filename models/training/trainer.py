@@ -2,12 +2,14 @@
 
 from collections.abc import Iterator, Sequence
 from math import prod
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Generator, Tensor
 
 from models.cohort import Member, checked_cohort, checked_pieces
 from models.network.forecaster import Forecaster
+from models.network.kernels.covered import covers
 from models.network.options.segments import fold
 from models.network.options.shape import Scaling
 from models.network.parameters import FIXED, INCREMENT_STD, under
@@ -29,6 +31,9 @@ from models.training.options.noise import Dropout, MemberDraws, Place, noises_at
 from models.training.options.optimiser import AdamW
 from models.training.places import Places
 from models.training.trained_network import TrainedNetwork
+
+if TYPE_CHECKING:
+    from models.training.fused_gradient import FusedGradient
 
 # Subsequences on which the training loss is measured when restarts are compared.
 LOSS_SUBSEQUENCES = 16
@@ -232,7 +237,7 @@ class Trainer(PerMember):
         self.dropout = MemberDraws(dropping, hidden, 2, device, shared=branches, neutral=1.0)
         noisy = [noises_at(Place.STATE, c) for c in candidates]
         self.state_noise = MemberDraws(noisy, state, 2, device, shared=branches)
-        self.gradient: LinearGradient | UnrolledGradient
+        self.gradient: LinearGradient | UnrolledGradient | FusedGradient
         if candidate.is_linear and (
             forecaster.width == 1 or candidate.architecture.estimates_state
         ):
@@ -243,23 +248,32 @@ class Trainer(PerMember):
                 drawn.values.flatten(3, 4) if drawn.is_used else None
                 for drawn in (self.dropout, self.state_noise)
             )
-            self.gradient = UnrolledGradient(
-                forecaster,
-                candidate,
-                self.weights,
-                self.grads,
-                forcing=self.forcing,
-                masks=masks,
-                state_noise=state_noise,
-                stream_state=self.stream_state if candidate.carries_state else None,
-            )
+            self.gradient = self._unrolled(masks, state_noise)
+
+    def _unrolled(
+        self, masks: Tensor | None, state_noise: Tensor | None
+    ) -> "UnrolledGradient | FusedGradient":
+        """By kernels where they cover the architecture, else by torch."""
+        bound = self.forecaster, self.candidate, self.weights, self.grads
+        stream_state = self.stream_state if self.candidate.carries_state else None
+        disturbed = masks, state_noise, stream_state
+        if not covers(self.candidate.architecture, self.weights):
+            return UnrolledGradient(*bound, self.forcing, *disturbed)
+        # Imported here, since a compiler takes its time, and not all that import this file train.
+        from models.training.fused_gradient import FusedGradient
+
+        return FusedGradient(*bound, self.batches, self.objective, *disturbed)
 
     def _gradient(self) -> None:
-        """One forward and backward pass over a fresh batch; adds to `grads`."""
-        batch = self.batches.draw(self.steps_done, self.generators)
+        """One forward and backward pass over a fresh batch; adds to `grads`, which are zero."""
+        chance = self.batches.chance(self.steps_done, self.generators)
         self.dropout.draw(self.generators)
         self.state_noise.draw(self.generators)
-        self.gradient.add(batch, self.objective, self.steps_done)
+        if isinstance(self.gradient, LinearGradient | UnrolledGradient):
+            batch = self.batches.batch(self.steps_done, chance)
+            self.gradient.add(batch, self.objective, self.steps_done)
+        else:
+            self.gradient.add(chance, self.steps_done)
 
     def _adapt(self) -> None:
         """Tell members whose forcing adapts by how much errors in their free runs grow."""

@@ -250,7 +250,7 @@ def test_an_export_names_the_plugins_of_its_study_as_the_study_had_them(tmp_path
     exported = python(folder, "-c", VERSIONS)
     assert exported.code == 0, exported.err
     found = exported.json
-    assert found.keys() == {"freerun", "torch", "numpy", "python", NAME}
+    assert found.keys() == {"freerun", "torch", "numba", "numpy", "python", NAME}
     assert found[NAME] == "1.2"
 
 

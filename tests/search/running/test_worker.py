@@ -7,6 +7,7 @@ import platform
 import socket
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from importlib.metadata import version
 from itertools import count
 from typing import TYPE_CHECKING, Any
 
@@ -378,6 +379,7 @@ def test_every_finished_trial_says_who_trained_it_where_and_on_what(
         "device": "cpu",
         "freerun": search.__version__,
         "torch": torch.__version__,
+        "numba": version("numba"),
         "numpy": np.__version__,
         "python": platform.python_version(),
     }

@@ -1,0 +1,1 @@
+"""Loops over time that numba compiles, beside the torch engine in `models.network.unroll`."""

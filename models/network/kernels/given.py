@@ -1,0 +1,77 @@
+"""What a kernel is given of a cohort, beside its layout."""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.tensors import Tensor
+
+FloatArray = NDArray[np.floating[Any]]
+IntArray = NDArray[np.int64]
+
+
+class Given(NamedTuple):
+    """What the members of a cohort read and are trained with; an empty array where there is none.
+
+    weights, grads: parameters and their gradients, `[member, parameter]`.
+    series: the truth, `[series, time, channel]`; sources, starts: which series a subsequence is of,
+    and its lowest position there, `[member, batch]`; backwards: one where it is read from its end;
+    factors: what it is multiplied by. Behind its last step, that is repeated.
+    input_noise, label_noise, feedback_noise, output_noise: `[member, time, batch, channel]`, whole
+    segments. shares: of the truth in what free runs read, `[member, rollout position, batch, 1]`.
+    masks, state_noise: `[step, layer, member, row, unit]`. outputs, d_outputs: forecasts and their
+    gradients, `[member, time, row, channel]`. terms: of each member's loss, its horizon, the steps
+    before it, and the share of one-step errors, `[member, 3]`, see `Objective.error_weights`.
+    passes: whether gradients flow through what is fed back, `[member, rollout position, 1, 1]`.
+    cuts: what the gradient of free runs' states is multiplied by before each step, `[member, step,
+    1, 1]`. match: see `Objective.match_weights`, `[member, position, branch, 1]`. stream: states to
+    start from, and those that are left, `[member, layer, batch, unit]`; fresh: one where to start
+    from zero nevertheless, `[member, batch]`. displaced: by how much the last value before a
+    branch's free run is moved, `[branch]`. bound: of what is fed back, in training standard
+    deviations, `[1]`.
+    """
+
+    weights: FloatArray
+    grads: FloatArray
+    series: FloatArray
+    sources: IntArray
+    starts: IntArray
+    backwards: IntArray
+    factors: FloatArray
+    input_noise: FloatArray
+    label_noise: FloatArray
+    feedback_noise: FloatArray
+    output_noise: FloatArray
+    shares: FloatArray
+    masks: FloatArray
+    state_noise: FloatArray
+    outputs: FloatArray
+    d_outputs: FloatArray
+    terms: FloatArray
+    passes: FloatArray
+    cuts: FloatArray
+    match: FloatArray
+    stream: FloatArray
+    fresh: IntArray
+    displaced: FloatArray
+    bound: FloatArray
+
+
+def nothing() -> Given:
+    """Empty arrays."""
+    axes = dict.fromkeys(Given._fields, 4)
+    axes |= dict.fromkeys(("weights", "grads", "terms", "factors"), 2)
+    axes |= {"series": 3, "masks": 5, "state_noise": 5, "displaced": 1, "bound": 1}
+    arrays: dict[str, Any] = {name: array(None, number) for name, number in axes.items()}
+    for name in ("sources", "starts", "backwards", "fresh"):
+        arrays[name] = np.empty((0, 0), dtype=np.int64)
+    return Given(**arrays)
+
+
+def array(values: Tensor | None, axes: int) -> FloatArray:
+    """The numbers of a tensor, contiguous; an empty array for None."""
+    if values is None or values.numel() == 0:
+        return np.empty((0,) * axes, dtype=np.float32)
+    numbers: FloatArray = values.detach().contiguous().numpy()
+    return numbers

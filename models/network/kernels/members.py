@@ -1,0 +1,326 @@
+"""The entry into compiled code: one member after the other, from its parameters to its gradient."""
+
+import sys
+
+import numpy as np
+
+from models.network.kernels import backward as way_back
+from models.network.kernels import cells, compiled, layout, products, squashing, vectors, walk
+from models.network.kernels.backward import backward
+from models.network.kernels.cells import GRU, LSTM
+from models.network.kernels.compiled import digest_of, entry, part
+from models.network.kernels.layout import (
+    AFTER,
+    AT,
+    BEFORE,
+    BLOCKS,
+    COLUMNS,
+    FLAT,
+    LAYER_MATRICES,
+    ROWS,
+    TRANSPOSED,
+)
+from models.network.kernels.vectors import LANES
+from models.network.kernels.walk import add, forward, states_of
+from models.network.options.instance_norm import EPSILON
+
+# mypy: disable-error-code="no-untyped-def"
+
+PARTS = (way_back, cells, compiled, layout, products, squashing, vectors, walk)
+# What `run` does with each member; they may be added up.
+FORWARD, ERRORS, BACKWARD = 1, 2, 4
+
+
+@part
+def _pack(work, s, matrices, weights):
+    """Copy the parameters, matrices into padded rows. The two offsets of a GRU's gates are one."""
+    for number in range(len(matrices)):
+        matrix = matrices[number]
+        if matrix[FLAT] < 0:
+            continue
+        of, to, columns = matrix[FLAT], matrix[AT], matrix[COLUMNS]
+        wide = (columns + LANES - 1) // LANES * LANES
+        for _ in range(matrix[ROWS] * matrix[BLOCKS]):
+            for j in range(columns):
+                work[to + j] = weights[of + j]
+            of += columns
+            to += wide
+    if s.cell == GRU:
+        for layer in range(s.layers):
+            first = layer * LAYER_MATRICES
+            one, other = matrices[first + 2, AT], matrices[first + 3, AT]
+            for j in range(2 * s.padded):
+                work[one + j] += work[other + j]
+    if s.increments >= 0:
+        for v in range(s.width):
+            work[s.at_increment_stds + v] = weights[s.increments + v]
+
+
+@part
+def _transpose(work, matrices):
+    for number in range(len(matrices)):
+        matrix = matrices[number]
+        if matrix[FLAT] < 0:
+            continue
+        rows = matrix[ROWS]
+        columns = (matrix[COLUMNS] + LANES - 1) // LANES * LANES * matrix[BLOCKS]
+        wide = (rows + LANES - 1) // LANES * LANES
+        for j in range(columns):
+            to, of = matrix[TRANSPOSED] + j * wide, matrix[AT] + j
+            for i in range(rows):
+                work[to + i] = work[of + i * columns]
+
+
+@part
+def _unpack(work, s, matrices, grads):
+    """Copy the gradients out of padded rows."""
+    for number in range(len(matrices)):
+        matrix = matrices[number]
+        if matrix[FLAT] < 0:
+            continue
+        to, columns = matrix[FLAT], matrix[COLUMNS]
+        of = matrix[AT] + s.at_gradients - s.at_weights
+        wide = (columns + LANES - 1) // LANES * LANES
+        for _ in range(matrix[ROWS] * matrix[BLOCKS]):
+            for j in range(columns):
+                grads[to + j] = work[of + j]
+            to += columns
+            of += wide
+
+
+@part
+def _copy(work, to, array):
+    """Copy a member's numbers in their order."""
+    for i in range(array.shape[0]):
+        for j in range(array.shape[1]):
+            work[to] = array[i, j, 0]
+            to += 1
+
+
+@part
+def _pad(work, member, s, to, array, blocks):
+    """Copy a member's numbers of units into rows of whole vectors, block by block of units."""
+    for step in range(array.shape[0]):
+        for layer in range(s.layers):
+            for block in range(blocks):
+                for row in range(s.rows):
+                    for j in range(s.units):
+                        work[to + j] = array[step, layer, member, row, block * s.units + j]
+                    to += s.padded
+
+
+@part
+def _fold(work, s, at, array, rows, writes):
+    """Copy a member's values by time to segments by position, or back where it `writes`."""
+    # Sizes are read once: numbers that are written could be theirs, as far as a compiler knows.
+    segment, channels = s.segment, s.channels
+    for time in range(0, s.positions * segment, segment):
+        for row in range(rows):
+            for i in range(segment):
+                for channel in range(channels):
+                    if writes:
+                        array[time + i, row, channel] = work[at]
+                    else:
+                        work[at] = array[time + i, row, channel]
+                    at += 1
+
+
+@part
+def _gather(work, s, b, series, start, is_backwards, factor):
+    """Cut the truth of a subsequence out of its series."""
+    last, channels, segment, width = s.true_steps - 1, s.channels, s.segment, s.width
+    first, step = (start + last, -1) if is_backwards else (start, 1)
+    to, stride = s.at_truth + b * width, (s.batch - 1) * width
+    for time in range(0, s.positions * segment, segment):
+        for order in range(time, time + segment):
+            place = first + step * min(order, last)
+            for channel in range(channels):
+                work[to] = factor * series[place, channel]
+                to += 1
+        to += stride
+
+
+@part
+def _read(work, s, displaced):
+    """Put the values that are read into the network's units, once for each branch."""
+    numbers, branches, rows = s.batch * s.width, s.branches, s.rows
+    values = s.at_truth
+    if s.has_input_noise:
+        values = s.at_input_noise
+        add(work, values, s.at_truth, s.positions * numbers)
+    if s.instance_norm:
+        _adapt(work, s, values)
+    to = s.at_values
+    for of in range(values, values + s.positions * numbers, numbers):
+        for _ in range(branches):
+            for i in range(numbers):
+                work[to + i] = work[of + i]
+            to += numbers
+    for branch in range(branches):
+        if displaced[branch] != 0:
+            for row in range(branch * s.batch, (branch + 1) * s.batch):
+                last = s.at_values + ((s.warm_up - 1) * rows + row + 1) * s.width
+                for i in range(last - s.channels, last):
+                    work[i] += displaced[branch]
+    if s.instance_norm:
+        to, segment, channels, mean, std = s.at_values, s.segment, s.channels, s.at_mean, s.at_std
+        for _ in range(s.positions):
+            for row in range(0, rows * channels, channels):
+                for _ in range(segment):
+                    for own in range(row, row + channels):
+                        work[to] = (work[to] - work[mean + own]) / work[std + own]
+                        to += 1
+
+
+@part
+def _adapt(work, s, values):
+    """Take mean and standard deviation of each row's context, in double precision."""
+    steps = s.warm_up * s.segment
+    for b in range(s.batch):
+        for channel in range(s.channels):
+            total, squares = 0.0, 0.0
+            for position in range(s.warm_up):
+                first = values + (position * s.batch + b) * s.width + channel
+                for i in range(first, first + s.width, s.channels):
+                    total += work[i]
+            mean = total / steps
+            for position in range(s.warm_up):
+                first = values + (position * s.batch + b) * s.width + channel
+                for i in range(first, first + s.width, s.channels):
+                    squares += (work[i] - mean) ** 2
+            for row in range(b, s.rows, s.batch):
+                own = row * s.channels + channel
+                work[s.at_mean + own] = mean
+                work[s.at_std + own] = np.sqrt(squares / steps + EPSILON)
+
+
+@part
+def _resume(work, member, s, slot, stream, fresh):
+    """Start the walk from the streams' states, in every branch."""
+    for layer in range(s.layers):
+        h, c = states_of(s, layer, slot)
+        for row in range(s.rows):
+            b = row % s.batch
+            for j in range(s.units):
+                at, is_fresh = row * s.padded + j, fresh[member, b] != 0
+                work[h + at] = 0 if is_fresh else stream[member, layer, b, j]
+                if s.cell == LSTM:
+                    work[c + at] = 0 if is_fresh else stream[member, layer, b, s.units + j]
+
+
+@part
+def _leave(work, member, s, slot, stream):
+    """Leave the states of the last branch, which read the truth, to the streams."""
+    for layer in range(s.layers):
+        h, c = states_of(s, layer, slot)
+        for b in range(s.batch):
+            for j in range(s.units):
+                at = (s.rows - s.batch + b) * s.padded + j
+                stream[member, layer, b, j] = work[h + at]
+                if s.cell == LSTM:
+                    stream[member, layer, b, s.units + j] = work[c + at]
+
+
+@part
+def _errors(work, s, terms):
+    """The gradient of the squared errors with respect to the forecasts.
+
+    Weights of errors are those of `Objective.error_weights`.
+    """
+    horizon, first, share = terms[0], terms[1], terms[2]
+    end, branches, batch = max(horizon, first + 1), s.branches, s.batch
+    warm_up, scale = s.warm_up * s.segment, 2 / (s.batch * s.channels)
+    segment, channels, width, teacher_end = s.segment, s.channels, s.width, warm_up + s.segment
+    one_step_from, is_over_rollout = s.one_step_from, s.is_over_rollout
+    outputs, d_outputs = s.at_outputs, s.at_d_outputs
+    for position in range(s.positions):
+        for branch in range(branches):
+            for i in range(segment):
+                time = position * segment + i
+                later, weight = time - warm_up, 0.0
+                if branch == 0 and first <= later < end:
+                    weight = (1 - share) / (end - first)
+                if is_over_rollout:
+                    if branch == branches - 1 and 0 <= later < horizon:
+                        weight = share / horizon
+                elif branch == 0 and one_step_from <= time < teacher_end:
+                    weight += share / (teacher_end - one_step_from)
+                weight *= scale
+                truth = s.at_truth + position * batch * width + i * channels
+                own = (position * branches + branch) * batch * width + i * channels
+                for _ in range(batch):
+                    for channel in range(channels):
+                        at = own + channel
+                        work[d_outputs + at] = (work[outputs + at] - work[truth + channel]) * weight
+                    own += width
+                    truth += width
+
+
+def _entry(sources):
+    """The function that Python calls.
+
+    sources: what it is compiled from. numba keeps machine code on disk until the function itself or
+    what it closes over changes, and does not look at the functions that it calls.
+    """
+
+    @entry
+    def run(tasks, memory, unroll, matrices, steps, runs, given):
+        """Do the tasks for each member.
+
+        memory: `[member, number]`, or one row that all use in turn. unroll, matrices, steps, runs:
+        those of a `Layout`.
+        """
+        sources  # noqa: B018
+        s, batch = unroll[0], unroll[0].batch
+        for member in range(len(given.weights)):
+            work = memory[member % len(memory)]
+            if tasks & FORWARD:
+                _pack(work, s, matrices, given.weights[member])
+                if s.has_output_noise:
+                    _fold(work, s, s.at_output_noise, given.output_noise[member], batch, False)
+                if s.has_feedback_noise:
+                    _fold(work, s, s.at_feedback_noise, given.feedback_noise[member], batch, False)
+                if s.has_input_noise:
+                    _fold(work, s, s.at_input_noise, given.input_noise[member], batch, False)
+                if s.has_shares:
+                    _copy(work, s.at_shares, given.shares[member])
+                if s.has_masks:
+                    _pad(work, member, s, s.at_masks, given.masks, 1)
+                if s.has_state_noise:
+                    blocks = 2 if s.cell == LSTM else 1
+                    _pad(work, member, s, s.at_state_noise, given.state_noise, blocks)
+                for b in range(batch):
+                    _gather(
+                        *(work, s, b, given.series[given.sources[member, b]]),
+                        *(given.starts[member, b], given.backwards[member, b]),
+                        given.factors[member, b],
+                    )
+                _read(work, s, given.displaced)
+                work[s.at_bound] = given.bound[0]
+                if s.has_stream:
+                    _resume(work, member, s, steps[0, BEFORE], given.stream, given.fresh)
+                forward(work, s, matrices, steps)
+                if s.has_stream:
+                    _leave(work, member, s, steps[-1, AFTER], given.stream)
+                if given.outputs.size > 0:
+                    _fold(work, s, s.at_outputs, given.outputs[member], s.rows, True)
+            if tasks & ERRORS:
+                if s.has_label_noise:
+                    _fold(work, s, s.at_label_noise, given.label_noise[member], batch, False)
+                    add(work, s.at_truth, s.at_label_noise, s.positions * batch * s.width)
+                _errors(work, s, given.terms[member])
+            elif tasks & BACKWARD:
+                _fold(work, s, s.at_d_outputs, given.d_outputs[member], s.rows, False)
+            if tasks & BACKWARD:
+                _copy(work, s.at_passes, given.passes[member])
+                _copy(work, s.at_cuts, given.cuts[member])
+                if s.has_match:
+                    _copy(work, s.at_match, given.match[member])
+                _transpose(work, matrices)
+                backward(work, s, matrices, steps, runs)
+                _unpack(work, s, matrices, given.grads[member])
+
+    return run
+
+
+run = _entry(digest_of((sys.modules[__name__], *PARTS), EPSILON))

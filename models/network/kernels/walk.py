@@ -1,0 +1,253 @@
+"""The walk of one member over the steps of its plan, forwards and back."""
+
+from models.network.kernels.cells import KEPT, LSTM, step_forward
+from models.network.kernels.compiled import part
+from models.network.kernels.layout import (
+    AFTER,
+    AT,
+    BEFORE,
+    EMISSION,
+    EMITS,
+    KEEPS,
+    LAYER_MATRICES,
+    READS,
+    RELU,
+    RESETS,
+)
+from models.network.kernels.products import multiply
+from models.network.kernels.squashing import tanh
+from models.network.kernels.vectors import LANES, filled, load, store
+
+# mypy: disable-error-code="no-untyped-def"
+
+
+@part
+def matrices_of(matrices, layer, shift):
+    """Where a layer's four matrices are, or their gradients, `shift` behind them."""
+    first = layer * LAYER_MATRICES
+    return (
+        matrices[first, AT] + shift,
+        matrices[first + 1, AT] + shift,
+        matrices[first + 2, AT] + shift,
+        matrices[first + 3, AT] + shift,
+    )
+
+
+@part
+def x_of(s, layer, step):
+    """What a layer reads at a step: where it is, and its stride and numbers."""
+    state = s.rows * s.padded
+    if layer > 0:
+        if s.has_masks:
+            return s.at_up + ((layer - 1) * s.slots + step[KEEPS]) * state, s.padded, s.units
+        return s.at_h + ((layer - 1) * (s.slots + 1) + step[AFTER]) * state, s.padded, s.units
+    if s.read_in > 0:
+        return s.at_x + step[KEEPS] * s.rows * s.bottom_stride, s.bottom_stride, s.bottom
+    return s.at_values + step[READS] * s.rows * s.width, s.width, s.bottom
+
+
+@part
+def states_of(s, layer, slot):
+    """Where a layer's states `h` and `c` of a slot are."""
+    place = (layer * (s.slots + 1) + slot) * s.rows * s.padded
+    return s.at_h + place, s.at_c + place
+
+
+@part
+def kept_of(s, layer, step):
+    """Where a layer's gates of a step are."""
+    return s.at_kept + (layer * s.slots + step[KEEPS]) * s.rows * s.padded * KEPT[s.cell]
+
+
+@part
+def mask_of(s, layer, index):
+    """Where the mask of a layer's output at step number `index` is."""
+    return s.at_masks + (index * s.layers + layer) * s.rows * s.padded
+
+
+@part
+def clear(work, at, numbers):
+    """Put zeros into whole vectors."""
+    for i in range(at, at + numbers, LANES):
+        store(work, i, filled(load(work, i), 0.0))
+
+
+@part
+def add(work, to, of, numbers):
+    """Add vectors to others."""
+    for i in range(0, numbers, LANES):
+        store(work, to + i, load(work, to + i) + load(work, of + i))
+
+
+@part
+def mask(work, of, by, to, numbers):
+    """Write the products of vectors."""
+    for i in range(0, numbers, LANES):
+        store(work, to + i, load(work, of + i) * load(work, by + i))
+
+
+@part
+def clipped(value, bound):
+    """A value within the bound; what is not a number stays so."""
+    if value < -bound:
+        return -bound
+    if value > bound:
+        return bound
+    return value
+
+
+@part
+def forward(work, s, matrices, steps):
+    """Walk over all steps: `work` then holds what was forecast, and what `backward` needs."""
+    state = s.rows * s.padded
+    for index in range(len(steps)):
+        step = steps[index]
+        if s.read_in > 0:
+            _read_in_forward(work, s, matrices, step)
+        for layer in range(s.layers):
+            x, stride, inputs = x_of(s, layer, step)
+            h, c = states_of(s, layer, step[BEFORE])
+            new_h, new_c = states_of(s, layer, step[AFTER])
+            terms = s.units
+            if step[RESETS]:
+                terms = 0
+                clear(work, h, state)
+                if s.cell == LSTM:
+                    clear(work, c, state)
+            elif s.has_state_noise:
+                _disturb(work, s, steps, index, layer)
+            step_forward(
+                *(work, s.cell, matrices_of(matrices, layer, 0), s.padded, s.rows),
+                *(x, stride, inputs, h, terms, new_h, c, new_c, kept_of(s, layer, step)),
+            )
+            if s.has_masks and layer + 1 < s.layers:
+                up, _, _ = x_of(s, layer + 1, step)
+                mask(work, new_h, mask_of(s, layer, index), up, state)
+        if step[EMITS] >= 0:
+            _emit(work, s, matrices, index, step)
+            if step[EMITS] >= s.warm_up:
+                _feed_back(work, s, step)
+
+
+@part
+def _read_in_forward(work, s, matrices, step):
+    first = s.layers * LAYER_MATRICES + 2 * (s.head_layers + 1)
+    read = s.at_values + step[READS] * s.rows * s.width
+    (x, p, _), width = x_of(s, 0, step), s.width
+    weight, bias = matrices[first, AT], matrices[first + 1, AT]
+    multiply(work, read, width, width, weight, p, p, bias, 0, x, p, s.rows)
+    if s.read_in == RELU:
+        for i in range(x, x + s.rows * p):
+            work[i] = max(work[i], 0)
+
+
+@part
+def _disturb(work, s, steps, index, layer):
+    """Put the state before a step: the one that was left, and noise."""
+    # The very first state is where it is.
+    last = steps[index - 1, AFTER] if index > 0 else steps[index, BEFORE]
+    h, c = states_of(s, layer, steps[index, BEFORE])
+    left_h, left_c = states_of(s, layer, last)
+    state, is_lstm = s.rows * s.padded, s.cell == LSTM
+    noise = s.at_state_noise + (index * s.layers + layer) * (1 + is_lstm) * state
+    for i in range(0, state, LANES):
+        store(work, h + i, load(work, left_h + i) + load(work, noise + i))
+        if is_lstm:
+            store(work, c + i, load(work, left_c + i) + load(work, noise + state + i))
+
+
+@part
+def _emit(work, s, matrices, index, step):
+    """Write a step's forecast among the outputs."""
+    state, p, wide = s.rows * s.padded, s.padded, s.wide
+    top, _ = states_of(s, s.layers - 1, step[AFTER])
+    below = s.at_head_in + step[EMISSION] * state
+    if s.has_masks:
+        mask(work, top, mask_of(s, s.layers - 1, index), below, state)
+    else:
+        for i in range(0, state, LANES):
+            store(work, below + i, load(work, top + i))
+    first = s.layers * LAYER_MATRICES
+    for i in range(s.head_layers):
+        weight, bias = matrices[first, AT], matrices[first + 1, AT]
+        out = s.at_head + (i * s.emissions + step[EMISSION]) * state
+        multiply(work, below, p, s.units, weight, p, p, bias, 0, out, p, s.rows)
+        for j in range(out, out + state, LANES):
+            store(work, j, tanh(load(work, j)))
+        below = out
+        first += 2
+    weight, bias = matrices[first, AT], matrices[first + 1, AT]
+    multiply(work, below, p, s.units, weight, wide, wide, bias, 0, s.at_raw, wide, s.rows)
+    _out(work, s, step)
+    if s.has_output_noise:
+        _add_noise(work, s, step[EMITS])
+    if s.clips:
+        out, bound = s.at_outputs + step[EMITS] * s.rows * s.width, work[s.at_bound]
+        for i in range(out, out + s.rows * s.width):
+            work[i] = clipped(work[i], bound) if work[i] == work[i] else bound
+
+
+@part
+def _out(work, s, step):
+    """From the head's last sums to the forecast, in the units of the series."""
+    # Sizes are read once: numbers that are written could be theirs, as far as a compiler knows.
+    width, channels, wide, rows = s.width, s.channels, s.wide, s.rows
+    is_residual, is_scaled, has_norm = s.residual, s.increments >= 0, s.instance_norm
+    stds, mean, std = s.at_increment_stds, s.at_mean, s.at_std
+    raw, out = s.at_raw, s.at_outputs + step[EMITS] * rows * width
+    newest = s.at_values + step[READS] * rows * width + width - channels
+    for row in range(rows):
+        for channel in range(channels):
+            own = row * channels + channel
+            for v in range(channel, width, channels):
+                forecast = work[raw + v]
+                if is_scaled:
+                    forecast *= work[stds + v]
+                if is_residual:
+                    forecast += work[newest + channel]
+                if has_norm:
+                    forecast = forecast * work[std + own] + work[mean + own]
+                work[out + v] = forecast
+        raw += wide
+        out += width
+        newest += width
+
+
+@part
+def _add_noise(work, s, position):
+    numbers = s.batch * s.width
+    noise = s.at_output_noise + position * numbers
+    for branch in range(s.branches):
+        out = s.at_outputs + (position * s.branches + branch) * numbers
+        for i in range(numbers):
+            work[out + i] += work[noise + i]
+
+
+@part
+def _feed_back(work, s, step):
+    """Put what the free runs read at the position of a forecast in the truth's place."""
+    position, channels, width, batch = step[EMITS], s.channels, s.width, s.batch
+    has_noise, has_norm, has_shares = s.has_feedback_noise, s.instance_norm, s.has_shares
+    first = position * s.rows * width
+    reads, outputs = s.at_values + first, s.at_outputs + first
+    noise, mean, std = s.at_feedback_noise + position * batch * width, s.at_mean, s.at_std
+    shares, bound = s.at_shares + (position - s.warm_up) * batch, work[s.at_bound]
+    if s.is_autonomous:
+        for i in range(reads, reads + s.own * width):
+            work[i] = 0
+        return
+    for row in range(s.own):
+        in_batch = row % batch
+        for channel in range(channels):
+            own = row * channels + channel
+            for v in range(channel, width, channels):
+                i = row * width + v
+                value = clipped(work[outputs + i], bound)
+                if has_noise:
+                    value += work[noise + in_batch * width + v]
+                if has_norm:
+                    value = (value - work[mean + own]) / work[std + own]
+                if has_shares:
+                    share = work[shares + in_batch]
+                    value = share * work[reads + i] + (1 - share) * value
+                work[reads + i] = value
