@@ -7,6 +7,7 @@ from statistics import median
 
 from models.candidate import Candidate
 from models.closed_form.closed_form import FittedForm
+from models.network.kernels.covered import has_kernel
 from models.network.options.channels import are_independent
 from models.network.options.learning import TimeReversal
 from models.training.gradient import training_plan
@@ -15,12 +16,14 @@ from search.running.finishing import KEPT_SHARE
 from search.study.definition import Search
 
 # Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in
-# multiply-adds; what calling kernels costs a cohort, whatever its size, for each step of an unroll
-# or for a linear run, likewise. They are rough: what they miss by is learned.
+# multiply-adds; what calling torch costs a cohort, whatever its size, for each step of an unroll,
+# for a linear run, and for an optimiser step whose unroll is one call, likewise. They are rough:
+# what they miss by is learned.
 ELEMENTWISE = 100
 LINEAR_STEP = 10
 UNROLLED_CALLS = 80_000
 LINEAR_CALLS = 2_500_000
+COMPILED_CALLS = 400_000
 # Seconds per multiply-add on one core before anything was measured.
 FIRST_RATE = 2e-9
 # The calls of one step of a loop over time, for closed forms.
@@ -95,8 +98,10 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
     layers = architecture.layers * products + architecture.head_layers * 3 * units
     if cell.reads_whole_window:
         layers += 3 * architecture.context_steps
-    calls = (unrolled * UNROLLED_CALLS + cell.unroll_work) * architecture.layers
-    return calls, unrolled * batch * units * layers
+    own = unrolled * batch * units * layers
+    if has_kernel(architecture):
+        return COMPILED_CALLS, own
+    return (unrolled * UNROLLED_CALLS + cell.unroll_work) * architecture.layers, own
 
 
 def fit_work(candidate: FittedForm, train_steps: int, channels: int = 1) -> float:

@@ -13,12 +13,15 @@ CELLS: tuple[type[Cell], ...] = (RNN, GRU, LSTM)
 def covers(architecture: Architecture, weights: Tensor) -> bool:
     """Whether kernels compute the free run and the gradient of an architecture, from its weights.
 
-    On the CPU, those of RNN, GRU and LSTM cells, whatever else they have but layer norm and
-    parallel decoding. All others are left to the torch engine.
+    On the CPU, those of `has_kernel`. All others are left to the torch engine.
     """
+    return weights.device.type == "cpu" and has_kernel(architecture)
+
+
+def has_kernel(architecture: Architecture) -> bool:
+    """Whether it is of RNN, GRU or LSTM cells, without layer norm and parallel decoding."""
     return (
-        weights.device.type == "cpu"
-        and type(architecture.core) in CELLS
+        type(architecture.core) in CELLS
         and not architecture.has_layer_norm
         and architecture.parallel_segments is None
     )
