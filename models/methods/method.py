@@ -74,6 +74,9 @@ class Method:
     rank: ClassVar[int] = 1000
     # Whether the default space has it, for a method that a selector names.
     searched: ClassVar[bool] = False
+    # Whether the default space of a series without noise has it: where methods of a kind say so,
+    # that space has no others.
+    suits_noise_free: ClassVar[bool] = False
     settings: ClassVar[tuple[Setting, ...]] = ()
 
     def __init_subclass__(

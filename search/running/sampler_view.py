@@ -14,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from models.methods import Scalar
+from search.running.variation import VariationSampler
 from search.storage.records import ScoredTrial
 from search.storage.schema import quiet
 
@@ -71,6 +72,8 @@ class SamplerView:
     def fixing(self, params: Mapping[str, Scalar]) -> Iterator[None]:
         """Let the sampler choose no other values for some parameters while the block runs."""
         before = self.study.sampler
+        if isinstance(self.sampler, VariationSampler):
+            self.sampler.fixed = params
         if params:
             with warnings.catch_warnings():
                 # Its interface may change; Optuna's version is pinned, and a test covers it.
@@ -80,6 +83,8 @@ class SamplerView:
             yield
         finally:
             self.study.sampler = before
+            if isinstance(self.sampler, VariationSampler):
+                self.sampler.fixed = {}
 
     def ask(self) -> Trial:
         """A trial to sample from; `keep` or `refuse` it."""
@@ -103,6 +108,8 @@ class SamplerView:
 def _sampler(name: str, seed: int) -> BaseSampler:
     if name == "random":
         return RandomSampler(seed=seed)
+    if name == "variation":
+        return VariationSampler(seed=seed)
     return TPESampler(
         seed=seed,
         n_startup_trials=STARTUP_TRIALS,

@@ -14,6 +14,7 @@ from models.methods import (
     AnyOf,
     Choices,
     Condition,
+    Domain,
     Is,
     Method,
     Selector,
@@ -22,6 +23,7 @@ from models.methods import (
 )
 from models.methods.condition import ALWAYS, FEEDS_BACK_EACH, READS, among
 from models.methods.registry import is_added, selector_values
+from models.methods.series_properties import SeriesProperties
 from search.plugins import PluginError, load_plugins
 
 
@@ -85,6 +87,11 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         default = tuple(m.name for m in chosen if m.searched and not is_added(m))
     else:
         default = values.names
+    suited = tuple(m.name for m in chosen if m.suits_noise_free and not is_added(m))
+
+    def suits(series: SeriesProperties) -> Domain:
+        return Choices(suited if series.is_noise_free else default)
+
     ablation = selector.ablation
     if ablation is None and selector.none is not None:
         ablation = Ablation(selector.none)
@@ -99,6 +106,7 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         when=selector.when,
         stage=selector.stage,
         ablation=ablation,
+        suits=suits if searched and suited else None,
         owners=tuple(chosen),
     )
 
