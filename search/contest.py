@@ -140,9 +140,12 @@ def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> S
     def beats(one: Subject | None, other: Subject | None) -> bool:
         if one is None or other is None:
             return other is None
+        if is_ensemble(one):
+            least = (max(finals[s].deciding_score, _LEAST_ERROR) for s in (one, other))
+            return next(least) < next(least)
         if order.index(one) > order.index(other):
             return False
-        return is_ensemble(one) or compared(finals[one], finals[other], has_draws=False).is_better
+        return compared(finals[one], finals[other], has_draws=False).is_better
 
     ensemble = next(filter(is_ensemble, order), None)
     contender = trial if beats(trial, ensemble) else ensemble

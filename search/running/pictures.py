@@ -23,21 +23,26 @@ class Pictures:
         self.make = make
         self.began, self.seconds = monotonic(), 0.0
         self.best = math.inf
-        self.verdicts: set[str] = set()
+        self.verdicts: set[tuple[str | None, str]] = set()
 
     def learn(self, finished: Iterable[ScoredTrial]) -> None:
         """Take in the scores of trials, also of other workers."""
         values = [t.value for t in finished if t.state == "complete" and t.value is not None]
         self.best = min([self.best, *values])
 
-    def of(self, result: CandidateResult, name: str) -> Sequence[Artifact]:
-        """The files of a trial; none for one that is like others, once they have taken enough."""
+    def of(
+        self, result: CandidateResult, name: str, preset: str | None = None
+    ) -> Sequence[Artifact]:
+        """The files of a trial; none for one that is like others, once they have taken enough.
+
+        preset: of the trial; each has pictures of its own verdicts.
+        """
         began = monotonic()
-        is_news = result.score <= self.best or result.verdict not in self.verdicts
+        is_news = result.score <= self.best or (preset, result.verdict) not in self.verdicts
         if not is_news and self.seconds > SHARE * (began - self.began):
             return ()
         self.best = min(self.best, result.score)
-        self.verdicts.add(result.verdict)
+        self.verdicts.add((preset, result.verdict))
         files = self.make(result, name)
         self.seconds += monotonic() - began
         return files

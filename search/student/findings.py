@@ -211,18 +211,29 @@ def _attempt(
 
 
 def _examples(results: StudyResults, complete: Sequence[Trial]) -> tuple[ExampleRun, ...]:
-    """Of each verdict the trial in the middle by its score, the most frequent verdict first."""
+    """Of each verdict the trial near the middle by its score, the most frequent verdict first.
+
+    It is the nearest one that has a picture.
+    """
     by_verdict: dict[str, list[Trial]] = {}
     for trial in complete:
         by_verdict.setdefault(str(trial.record.verdict), []).append(trial)
     examples = []
     for verdict, trials in sorted(by_verdict.items(), key=lambda pair: -len(pair[1])):
         # The picture is of one replica, which may do something else than most of them.
-        typical = [trial for trial in trials if trial.record.shown_verdict == verdict] or trials
-        middle = typical[(len(typical) - 1) // 2]
-        if (picture := results.artifact(middle, ROLLOUT)) is not None:
-            examples.append(ExampleRun(verdict, len(trials), middle, picture))
+        typical = [trial for trial in trials if trial.record.shown_verdict == verdict]
+        others = [trial for trial in trials if trial.record.shown_verdict != verdict]
+        for trial in (*_outward(typical), *_outward(others)):
+            if (picture := results.artifact(trial, ROLLOUT)) is not None:
+                examples.append(ExampleRun(verdict, len(trials), trial, picture))
+                break
     return tuple(examples)
+
+
+def _outward(trials: Sequence[Trial]) -> list[Trial]:
+    """The one in the middle first, then those beside it."""
+    middle = (len(trials) - 1) // 2
+    return [trials[i] for i in sorted(range(len(trials)), key=lambda place: abs(place - middle))]
 
 
 def _contexts(results: StudyResults, complete: Sequence[Trial]) -> list[tuple[int, float]]:

@@ -73,10 +73,10 @@ def test_spans_fill_the_rows_and_leave_each_replica_a_cut(
 def test_spans_of_a_short_and_of_a_long_series() -> None:
     task, search = spans(144, 12, 24)
     assert (task["train_steps"], task["validation_steps"]) == (72, 48)
-    assert (task["start_points"], search["final_replicas"]) == (1, 16)
+    assert (task["start_points"], search["final_replicas"]) == (3, 8)
     task, search = spans(8640, 24, 336)
     assert (task["validation_steps"], task["start_points"]) == (1344, 4)
-    assert search == {"replicas": 4, "final_replicas": 16}
+    assert search == {"replicas": 4, "final_replicas": 8}
 
 
 def test_a_series_without_room_for_training_is_refused() -> None:

@@ -13,6 +13,7 @@ from models.methods.registry import methods_of
 from search.errors import SeriesError, StudyFileError
 from search.evaluation import CandidateResult, Cohort, baseline_candidates, baseline_results
 from search.evaluation.diagnostics import one_step, run_networks, sensitivity
+from search.evaluation.twins import first_equals
 from search.series import FloatArray, Table
 from search.study.definition import StudyDefinition
 from search.study.space import Space, complete_space, read_space
@@ -218,3 +219,9 @@ def test_a_space_leaves_out_what_is_too_large_for_all_channels_at_once() -> None
     params = many.suggest(trials.ask())
     assert "channels" not in params
     assert many.resolve(params).values()["channels"] == "independent"
+
+
+def test_equal_views_of_several_channels_are_known_as_such() -> None:
+    one, other = series(2), series(2, seed=1)
+    views = [view_of(one), view_of(one.copy()), view_of(other), view_of(one)]
+    assert first_equals(views) == [0, 0, 2, 0]
