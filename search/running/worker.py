@@ -283,8 +283,8 @@ class Worker:
         trial_id = claimed.trial_id
         if not is_complete:
             return finished_trial(trial_id, "pruned", result, self.origin, networks)
-        preset = self._preset(claimed.trial.cohort_key)
-        pictures = self.pictures.of(result, f"trial {claimed.trial.number}", preset)
+        group = self._group(claimed.trial.cohort_key)
+        pictures = self.pictures.of(result, f"trial {claimed.trial.number}", group)
         limit = attainable_nmse(self.definition, claimed.candidate.architecture.context_steps)
         return finished_trial(trial_id, "complete", result, self.origin, networks, pictures, limit)
 
