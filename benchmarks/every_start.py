@@ -4,41 +4,33 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 
-from models.checkpoint import Checkpoint
-from search.evaluation import run_networks
+from models.ensemble.ensemble_checkpoint import AnyCheckpoint
+from search.evaluation.ensembles import run_any
 from search.series import FloatArray
 
-# Numbers that a batch of free runs may take, about half a gigabyte.
-BATCH_NUMBERS, MOST_BATCH = 2**26, 256
+# Numbers that the free runs of a batch may be, about a sixteenth of a gigabyte.
+BATCH_NUMBERS, MOST_BATCH = 2**23, 256
 
 
-def squared_errors(
-    checkpoint: Checkpoint, values: FloatArray, starts: Sequence[int], horizon_steps: int
-) -> tuple[float, float]:
-    """Mean squared errors of free runs from all starts in rows `[time, channel]`.
+def squared_error(
+    checkpoint: AnyCheckpoint, values: FloatArray, starts: Sequence[int], horizon_steps: int
+) -> float:
+    """Mean squared error of forecasts from all starts in rows `[time, channel]`.
 
-    Of the median over networks, and of one network in the mean. The forecaster has one channel: it
-    forecasts each column from its own past.
+    A forecast is the median over networks, step by step, as that of `freerun forecast` is.
     """
-    steps = checkpoint.architecture.context_steps
-    sums = np.zeros(2)
-    for column in values.T[:, :, np.newaxis]:
-        for batch in batches(starts, checkpoint, horizon_steps):
-            contexts = np.stack([column[start - steps : start] for start in batch])
-            truth = np.stack([column[start : start + horizon_steps] for start in batch])
-            runs = run_networks(checkpoint, contexts[np.newaxis], horizon_steps)
-            of_median = np.mean((np.median(runs, axis=0) - truth) ** 2)
-            sums += len(batch) * np.array([of_median, np.mean((runs - truth) ** 2)])
-    forecast, network = (sums / (len(starts) * values.shape[1])).tolist()
-    return forecast, network
+    steps, total = checkpoint.shown_steps, 0.0
+    numbers = (steps + horizon_steps) * values.shape[1]
+    for batch in batches(starts, numbers):
+        contexts = np.stack([values[start - steps : start] for start in batch])
+        truth = np.stack([values[start : start + horizon_steps] for start in batch])
+        forecast = np.median(run_any(checkpoint, contexts, horizon_steps), axis=0)
+        total += len(batch) * float(np.mean((forecast - truth) ** 2))
+    return total / len(starts)
 
 
-def batches(
-    starts: Sequence[int], checkpoint: Checkpoint, horizon_steps: int
-) -> Iterator[Sequence[int]]:
-    """Starts, as many at a time as fit in memory: a closed form copies its weights for each run."""
-    context_and_run = checkpoint.architecture.context_steps + horizon_steps
-    numbers = checkpoint.weights.shape[1] + len(checkpoint.weights) * context_and_run
+def batches(starts: Sequence[int], numbers: int) -> Iterator[Sequence[int]]:
+    """Starts, as many at a time as fit in memory; numbers: of one context and its free run."""
     size = max(1, min(MOST_BATCH, BATCH_NUMBERS // numbers))
     for first in range(0, len(starts), size):
         yield starts[first : first + size]

@@ -9,13 +9,11 @@ test. Each column is standardised by its training rows. What is trained on these
 steps from every start point of the test; lookbacks reach into the rows before it. Printed is the
 squared error, averaged over all start points, steps and columns.
 
-The columns share weights, as in the papers: one forecaster of a single channel learns from all of
-them and forecasts each from its own past. A study file can't ask for that, since a study has one
-column. So the workers of a study get the columns as pieces of one channel here, see
-`shared_columns.py`. The score of a trial is that of 24 free runs of each column, whose starts are
-evenly spaced over its validation rows. The winner of the final is trained again on the training
-rows, and its free runs are scored; of a network, twice. A forecast is the median over networks,
-step by step, as that of `freerun forecast` is.
+Each horizon is a study of the table without its test, as a user runs it, until its minutes are
+spent: the columns are channels, read together or each by itself with shared weights, whatever the
+search finds better. The candidate that it exports is trained again on the training rows alone, as
+the papers do, and its free runs are scored; of a network, twice. A forecast is the median over
+networks, step by step, as that of `freerun forecast` is.
 """
 
 import argparse
@@ -26,20 +24,27 @@ import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from time import perf_counter
+from tempfile import TemporaryDirectory
 
 import numpy as np
 import torch
 
 from benchmarks.command import count, end_with_messages, seconds
-from benchmarks.every_start import seasonal_naive_error, squared_errors
-from benchmarks.shared_columns import definition_of, search, trained
+from benchmarks.every_start import seasonal_naive_error, squared_error
+from benchmarks.ordinary_study import run_study
+from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from search.errors import SeriesError, UsageError
+from search.export.folder import read_export
+from search.running.training import train_any
 from search.series import FloatArray
 from search.series.tables import read_table
+from search.study.task_data import View, training_variance
 
 SPANS = (8640, 2880, 2880)
 HORIZONS = (96, 192, 336, 720)
+START_POINTS = 24
+# A replica is a whole training on all columns, whose score has many free runs; the final has two.
+REPLICAS = {"replicas": 1, "final_replicas": 2}
 # Lin et al. (2023), "SegRNN", table II, lookback 720; 192 of SegRNN alone. Direct ridge is ours:
 # ridge regression from the last 720 values, their mean taken off, to the next H, with shared
 # weights, its strength chosen on validation.
@@ -93,22 +98,14 @@ class Data:
 
 @dataclass(frozen=True)
 class Row:
-    """A horizon: mean squared errors over the test.
-
-    forecast: of the median over networks; network: of one network in the mean; validation: NMSE of
-    the winner in the final. training_seconds, run_seconds: of what is scored; seconds: of the
-    study.
-    """
+    """A horizon: mean squared errors over the test; seconds: of the study."""
 
     horizon_steps: int
-    forecast: float
-    network: float
+    winner: float
     seasonal_naive: float
     published: Mapping[str, float]
-    validation: float
     what: str
-    training_seconds: float
-    run_seconds: float
+    trials: int
     seconds: float
 
 
@@ -144,31 +141,76 @@ def read_data(path: Path, wanted: Sequence[str], spans: Spans) -> Data:
     return Data(tuple(chosen), (values[: spans.rows] - training.mean(axis=0)) / deviation, spans)
 
 
+def study_sections(
+    path: Path, data: Data, horizon_steps: int, period: int, space: Mapping[str, object]
+) -> dict[str, object]:
+    """Return the content of the study file of a horizon, on the table at a path."""
+    spans = data.spans
+    series = {"source": "table", "path": str(path), "time": "row", "columns": list(data.columns)}
+    task = {
+        "train_steps": spans.train,
+        "horizon_steps": horizon_steps,
+        "validation_steps": spans.validation,
+        "test_steps": spans.test,
+        "start_points": min(START_POINTS, spans.validation - horizon_steps + 1),
+    }
+    sections: dict[str, object] = {
+        "name": f"horizon-{horizon_steps}",
+        "series": {**series, "period": period},
+        "task": task,
+        "search": REPLICAS,
+    }
+    return {**sections, "space": space} if space else sections
+
+
+def write_table(path: Path, data: Data) -> None:
+    """Write the rows as a CSV with the number of each."""
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["row", *data.columns])
+        writer.writerows([row, *values] for row, values in enumerate(data.values.tolist()))
+
+
+def trained(candidate: AnyCandidate, data: Data, horizon_steps: int) -> AnyCheckpoint:
+    """Train a candidate on the training rows alone."""
+    training = data.values[: data.spans.train]
+    known = data.values[: data.spans.known]
+    view = View(
+        values=known,
+        truth=known,
+        pieces=(range(data.spans.train),),
+        starts=(data.spans.train,),
+        horizon_steps=horizon_steps,
+        variance=training_variance(training, data.columns),
+        scored_against="observations",
+        names=data.columns,
+    )
+    views = [view] * REPLICAS["final_replicas"]
+    return train_any(candidate, views, 0, "final", "cpu", lambda: None)[0]
+
+
 def measure(
     data: Data, horizon_steps: int, options: argparse.Namespace, space: Mapping[str, object]
 ) -> Row:
     """Search for a horizon, then score what is found on the test."""
-    spans, known = data.spans, data.values[: data.spans.known]
-    definition = definition_of(
-        known, (spans.train, spans.validation), horizon_steps, options.period, space
-    )
-    found = search(definition, known, options.minutes, options.workers)
-    began = perf_counter()
-    checkpoint = trained(found.candidate, definition, known)
-    between = perf_counter()
-    starts = spans.starts(horizon_steps)
-    forecast, network = squared_errors(checkpoint, data.values, starts, horizon_steps)
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        write_table(folder / "columns.csv", data)
+        sections = study_sections(
+            folder / "columns.csv", data, horizon_steps, options.period, space
+        )
+        ran = run_study(folder, sections, options.minutes, options.workers)
+        candidate = read_export(ran.export).candidate
+    starts = data.spans.starts(horizon_steps)
+    checkpoint = trained(candidate, data, horizon_steps)
     return Row(
         horizon_steps=horizon_steps,
-        forecast=forecast,
-        network=network,
+        winner=squared_error(checkpoint, data.values, starts, horizon_steps),
         seasonal_naive=seasonal_naive_error(data.values, starts, horizon_steps, options.period),
         published=published(options, horizon_steps),
-        validation=found.score,
-        what=found.candidate.description(),
-        training_seconds=between - began,
-        run_seconds=perf_counter() - between,
-        seconds=found.seconds,
+        what=ran.tested.what,
+        trials=ran.trials,
+        seconds=ran.seconds,
     )
 
 
@@ -182,14 +224,13 @@ def published(options: argparse.Namespace, horizon_steps: int) -> Mapping[str, f
 
 def table(rows: Sequence[Row]) -> str:
     """The rows in Markdown."""
-    heads = ["H", "winner", "one network of it", "seasonal naive", *_HEADS]
-    heads += ["winner is", "its training s", "study s"]
+    heads = ["H", "winner", "seasonal naive", *_HEADS, "winner is", "complete trials", "study s"]
     lines = [f"| {' | '.join(heads)} |", "|---" * len(heads) + "|"]
     for row in rows:
-        own = [row.forecast, row.network, row.seasonal_naive]
+        own = [row.winner, row.seasonal_naive]
         cells = [str(row.horizon_steps), *(f"{value:.3f}" for value in own)]
         cells += [f"{row.published[n]:.3f}" if n in row.published else "" for n in _HEADS]
-        cells += [row.what, f"{row.training_seconds:.1f}", f"{row.seconds:.0f}"]
+        cells += [row.what.replace("|", "/"), str(row.trials), f"{row.seconds:.0f}"]
         lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 

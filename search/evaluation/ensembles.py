@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
 from models.ensemble import Ensemble, EnsembleCheckpoint, combined, shrunk, simplex_weights
+from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.evaluation.diagnostics import run_networks
 from search.evaluation.results import CandidateResult, near_truth, replica_result, truth_of
 from search.evaluation.twins import distinct_views, draws_numbers
@@ -104,6 +105,29 @@ def train_ensemble(
         EnsembleCheckpoint(tuple(checkpoints), ensemble.weights),
         _result(forecast, views, parameters, seconds),
     )
+
+
+def run_any(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
+    """Free runs of all networks, or of all that members combine to.
+
+    values: `[start, time, channel]`, as many before each start as are read, or more. Returns
+    `[network, start, step, channel]`.
+    """
+    if isinstance(checkpoint, Checkpoint):
+        if _are_equal(checkpoint):
+            checkpoint = checkpoint.member(0)
+        contexts = values[np.newaxis, :, values.shape[1] - checkpoint.shown_steps :]
+        return run_networks(checkpoint, contexts, steps)
+    runs = [run_any(member, values, steps) for member in checkpoint.members]
+    most = max(map(len, runs))
+    # A member whose networks would all be equal has one of them.
+    return combined([np.broadcast_to(r, (most, *r.shape[1:])) for r in runs], checkpoint.weights)
+
+
+def _are_equal(networks: Checkpoint) -> bool:
+    """Whether all networks are the same, as fits without random numbers to one table are."""
+    parts = (networks.weights, networks.shift, networks.scale, networks.power)
+    return all(part is None or bool((part == part[:1]).all()) for part in parts)
 
 
 def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> list[FloatArray]:

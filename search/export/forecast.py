@@ -7,11 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from models.checkpoint import Checkpoint
-from models.ensemble import combined
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError, UsageError
-from search.evaluation import run_networks
+from search.evaluation.ensembles import run_any
 from search.export import Export
 from search.export.trust import growth_warning, reading_warning
 from search.files import write_file
@@ -47,7 +45,7 @@ def forecast(
     if warning := reading_warning(export, table):
         warn(warning)
     try:
-        runs = _runs(checkpoint, table.values, horizon_steps)
+        runs = run_any(checkpoint, table.values[np.newaxis], horizon_steps)[:, 0]
     except OverflowError as error:
         raise SeriesError(
             "the table's values must be of the size that the exported networks were trained on, "
@@ -103,26 +101,6 @@ def _rows(forecast: Table) -> Iterator[Sequence[object]]:
     for name, rows in zip(long.ids, by_id, strict=True):
         for time, values in zip(forecast.times, rows, strict=True):
             yield [name, time, *values]
-
-
-def _runs(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
-    """The free runs of all networks after the values, `[network, step, channel]`."""
-    if isinstance(checkpoint, Checkpoint):
-        if _are_equal(checkpoint):
-            checkpoint = checkpoint.member(0)
-        context = values[len(values) - checkpoint.shown_steps :]
-        return run_networks(checkpoint, context[np.newaxis, np.newaxis], steps)[:, 0]
-    runs = [_runs(member, values, steps) for member in checkpoint.members]
-    most = max(map(len, runs))
-    # A member whose networks would all be equal has one of them.
-    whole = [np.broadcast_to(run, (most, *run.shape[1:])) for run in runs]
-    return combined(whole, checkpoint.weights)
-
-
-def _are_equal(networks: Checkpoint) -> bool:
-    """Whether all networks are the same, as fits without random numbers to one table are."""
-    parts = (networks.weights, networks.shift, networks.scale, networks.power)
-    return all(part is None or bool((part == part[:1]).all()) for part in parts)
 
 
 def _check_finite(values: FloatArray) -> None:

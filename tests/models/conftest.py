@@ -60,7 +60,6 @@ LATER: dict[str, Any] = {
     "harmonic_steps": 6,
     "harmonic_count": 1,
     "harmonic_trend": False,
-    "oldest_weight": 1.0,
     "neighbour_window": 6,
     "neighbour_steps": 1,
     "neighbours": 1,

@@ -9,7 +9,7 @@ import numpy as np
 from models.closed_form.closed_form import FloatArray, half_of_span, one_thread
 from models.closed_form.patterns import IndexArray, PatternAndRemainder
 from models.closed_form.season import season_length
-from models.methods import Choices, Real, Whole, counted, flag, setting
+from models.methods import Choices, Whole, counted, flag, setting
 from models.tensors import torch
 
 if TYPE_CHECKING:
@@ -70,13 +70,12 @@ class Harmonics(
     rank=21,
     searched=True,
 ):
-    """Discounted harmonic regression, with a ridge autoregression of what it leaves.
+    """Harmonic regression, with a ridge autoregression of what it leaves.
 
     The last `harmonic_steps` values, and at least a season, are regressed on a level, on sines and
     cosines of the first harmonics of one or two seasons, and on a line that ahead of the last value
     is damped to a half within a quarter of the context. Frequencies are known and phases are not:
-    it needs no clock. Weights fall exponentially with the age of a value to that of the oldest one;
-    all coefficients but the level have a ridge of 0.01.
+    it needs no clock. All coefficients but the level have a ridge of 0.01.
     """
 
     needs_season = True
@@ -117,14 +116,6 @@ class Harmonics(
         without="no trend",
         name="harmonic_trend",
     )
-    oldest_weight: float = setting(
-        Real(1e-6, 1),
-        Choices((1.0,)),
-        "The weight of the oldest value that a harmonic regression reads; that of the last is 1.",
-        neutral=1.0,
-        shared=True,
-        without="equal weights",
-    )
 
     @property
     def pattern_steps(self) -> int:
@@ -148,13 +139,11 @@ class Harmonics(
     def _estimator(self) -> FloatArray:
         """What values are multiplied by for the coefficients of the regression `[time, number]`."""
         steps = self.pattern_steps
-        weights = self.oldest_weight ** np.linspace(1.0, 0.0, steps)
-        weights /= weights.sum()
         rows = self._regressors(np.arange(-steps, 0))
         penalty = np.full(len(rows), RIDGE)
         penalty[0] = 0.0  # the level's
         with one_thread():
-            weighted = torch.from_numpy(rows * weights)
+            weighted = torch.from_numpy(rows / steps)
             system = weighted @ torch.from_numpy(rows.T) + torch.from_numpy(np.diag(penalty))
             solution = torch.linalg.solve(system, weighted).numpy()
         return np.ascontiguousarray(solution.T)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.closed_form.ahead import evenly
 from models.closed_form.closed_form import (
     FittedForm,
     Fixed,
@@ -258,7 +259,7 @@ class KernelRidge(
                 f"a piece of the training span must have at least {needed} steps, a window and "
                 f"what follows it, but the longest has {max(map(len, pieces), default=0)}"
             )
-        chosen, channels = _evenly(sum(counts), self.points), pieces[0].shape[1]
+        chosen, channels = evenly(sum(counts), self.points), pieces[0].shape[1]
         windows, changes, before = [], [], 0
         for stretch, count in zip(stretches, counts, strict=True):
             first = chosen[(before <= chosen) & (chosen < before + count)][:, np.newaxis] - before
@@ -394,10 +395,3 @@ def _projected(windows: FloatArray, basis: FloatArray) -> FloatArray:
     """Windows `[row, value]` in a basis `[value, component]`, each row as if it were alone."""
     projected: FloatArray = np.einsum("rv,vd->rd", windows, basis)
     return projected
-
-
-def _evenly(count: int, most: int) -> np.ndarray:
-    """The positions of at most so many of `count` things, spread evenly from first to last."""
-    if count <= most:
-        return np.arange(count)
-    return np.linspace(0, count - 1, most).round().astype(np.intp)

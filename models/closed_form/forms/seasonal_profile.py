@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.closed_form.ahead import IndexArray, horizons, start_places
 from models.closed_form.averages import mean_in_order
 from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, Solutions, half_of_span
 from models.closed_form.known import Known
@@ -16,8 +16,6 @@ from models.methods import Choices, Domain, Whole, choice, counted, flag, larges
 from models.methods.series_properties import SeriesProperties
 from models.tensors import RUN_BOUND
 
-IndexArray = NDArray[np.intp]
-
 # Shares of the level that are left after each step: none, some by their half-life, and all.
 HALF_LIVES = np.geomspace(0.25, 10_000.0, 60)
 FADINGS = np.array([0.0, *(0.5 ** (1.0 / HALF_LIVES)), 1.0])
@@ -25,12 +23,6 @@ FADINGS = np.array([0.0, *(0.5 ** (1.0 / HALF_LIVES)), 1.0])
 DAMPINGS = np.array([0.5, 0.7, 0.8, 0.9, 0.95, 1.0])
 NUMBERS = 4  # weight and fading of the level, weight and damping of the drift
 
-# Forecasts that are fitted: over so many seasons, or so many steps, if longer; from so many starts
-# in each stretch, at so many horizons, at most, both spread evenly.
-REACHED_SEASONS = 2
-LEAST_REACH = 16
-MOST_STARTS = 1000
-MOST_HORIZONS = 96
 # Values that are read at a time: a long season needs no more memory.
 BLOCK_VALUES = 1_000_000
 
@@ -117,8 +109,7 @@ class SeasonalProfile(
         self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
     ) -> Solutions:
         season = self.season_steps
-        reach = max(REACHED_SEASONS * season, LEAST_REACH)
-        ahead = 1 + _evenly(reach, MOST_HORIZONS)
+        ahead = horizons(season)
         blocks = (b for s in candidate.stretches(pieces) for b in self._blocks(s, ahead))
         return Known(best_numbers(Moments.of(blocks), ahead, season))
 
@@ -180,7 +171,7 @@ class SeasonalProfile(
         The values are `[start, horizon, channel]`, and zero beyond the end of the stretch.
         """
         steps, channels = stretch.shape
-        starts = self.context_steps + _evenly(max(steps - self.context_steps, 0), MOST_STARTS)
+        starts = start_places(steps, self.context_steps)
         at_once = max(1, BLOCK_VALUES // (self.context_steps * channels))
         for first in range(0, len(starts), at_once):
             begun = starts[first : first + at_once, np.newaxis]
@@ -285,10 +276,3 @@ def _ratio(numerator: FloatArray, denominator: FloatArray) -> FloatArray:
     with np.errstate(over="ignore", invalid="ignore"):
         ratio = np.where(is_positive, numerator, 0.0) / np.where(is_positive, denominator, 1.0)
     return np.clip(np.nan_to_num(ratio), 0.0, 1.0)
-
-
-def _evenly(count: int, most: int) -> IndexArray:
-    """At most so many of the numbers below `count`, spread evenly from the first to the last."""
-    if count <= most:
-        return np.arange(count)
-    return np.linspace(0, count - 1, most).round().astype(np.intp)

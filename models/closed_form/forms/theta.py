@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.closed_form.ahead import IndexArray, horizons, start_places
 from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, Solutions, half_of_span
 from models.closed_form.decomposing import profiles, seasons_to_decompose
 from models.closed_form.known import Known
@@ -15,19 +15,11 @@ from models.closed_form.unregularised import Unregularised
 from models.methods import counted
 from models.tensors import RUN_BOUND
 
-IndexArray = NDArray[np.intp]
-
 ALPHAS = (0.02, 0.05, 0.1, 0.2, 0.35, 0.5, 0.7, 1.0)
 # In which the drift falls to a half, in seasons.
 HALF_LIVES = (0.5, 1.0, 2.0, 4.0, 8.0, np.inf)
 NUMBERS = 3  # alpha, the weight of the drift, its share that is left after each step
 
-# Forecasts that are fitted: over so many seasons, or so many steps, if longer; from so many starts
-# in each stretch, at so many horizons, at most, both spread evenly.
-REACHED_SEASONS = 2
-LEAST_REACH = 16
-MOST_STARTS = 1000
-MOST_HORIZONS = 96
 # Values that are read at a time: a long context needs no more memory.
 BLOCK_VALUES = 1_000_000
 
@@ -67,8 +59,7 @@ class Theta(
     def factorise(
         self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
     ) -> Solutions:
-        reach = max(REACHED_SEASONS * self.season_steps, LEAST_REACH)
-        ahead = 1 + _evenly(reach, MOST_HORIZONS)
+        ahead = horizons(self.season_steps)
         numbers = []
         for channel in range(pieces[0].shape[1]):
             stretches = [stretch[:, channel] for stretch in candidate.stretches(pieces)]
@@ -113,7 +104,7 @@ class Theta(
         `[alpha, start, horizon]`, `[start]` and `[start, horizon]`; zero beyond the stretch's end.
         """
         known = self.context_steps
-        starts = known + _evenly(max(len(stretch) - known, 0), MOST_STARTS)
+        starts = start_places(len(stretch), known)
         weights, _ = smoothing(np.array(ALPHAS)[:, np.newaxis], known)
         at_once = max(1, BLOCK_VALUES // (known + len(ALPHAS) * len(ahead)))
         for first in range(0, len(starts), at_once):
@@ -178,10 +169,3 @@ def smoothing(alpha: FloatArray, steps: int) -> tuple[FloatArray, FloatArray]:
     weights = alpha * powers[:, -2::-1]
     weights[:, 0] = powers[:, -2]
     return weights, (1.0 - powers[:, -1:]) / alpha - 1.0
-
-
-def _evenly(count: int, most: int) -> IndexArray:
-    """At most so many of the numbers below `count`, spread evenly from the first to the last."""
-    if count <= most:
-        return np.arange(count)
-    return np.linspace(0, count - 1, most).round().astype(np.intp)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from models.methods import Choices, Method, MethodSet, Selects, Stage, choice
-from models.tensors import MemberBatchTimeChannel, Tensor
+from models.tensors import MemberBatchTimeChannel, Tensor, torch
 
 if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties
@@ -79,8 +79,13 @@ def end_to_end(
     """Channels as further stretches of a series, one after the other, and the new pieces.
 
     values: `[series, time, channel]`, made `[series, channel * time, 1]`. pieces: the lengths of
-    the stretches without a gap that each series consists of, None where each is one.
+    the stretches without a gap that each series consists of, None where each is one. What fills up
+    a series that is shorter than others goes to its end again.
     """
     series, steps, channels = values.shape
     own = [[steps]] * series if pieces is None else pieces
-    return values.transpose(1, 2).reshape(series, -1, 1), [[*each] * channels for each in own]
+    rows = []
+    for each, known in zip(own, values, strict=True):
+        parts = known[: sum(each)], known[sum(each) :]
+        rows.append(torch.cat([part.T.flatten() for part in parts]))
+    return torch.stack(rows).unsqueeze(2), [[*each] * channels for each in own]

@@ -1,7 +1,7 @@
 """The absolute loss: what is off by twice as much counts twice, not four times."""
 
 from models.tensors import MemberBatchChannelTime
-from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
+from models.training.losses.loss import CountedSteps, Loss, averaged, loss_weight
 
 
 class Absolute(
@@ -23,6 +23,4 @@ class Absolute(
     def gradient(
         forecast: MemberBatchChannelTime, truth: MemberBatchChannelTime, counted: CountedSteps
     ) -> MemberBatchChannelTime:
-        _, batch, channels, steps = forecast.shape
-        numbers = per_member(counted.number) * (batch * channels)
-        return (forecast - truth).sign() * (counted.mask(steps) / numbers)
+        return averaged((forecast - truth).sign(), counted)

@@ -1,7 +1,7 @@
 """The Huber loss: squared where errors are small, absolute where they are large."""
 
 from models.tensors import MemberBatchChannelTime
-from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
+from models.training.losses.loss import CountedSteps, Loss, averaged, loss_weight
 
 # From this error on, in training standard deviations, the loss grows no faster than the error.
 LARGE_ERROR = 0.5
@@ -20,7 +20,4 @@ class Huber(Loss, name="huber", label="Huber loss", source="Huber (1964)", rank=
     def gradient(
         forecast: MemberBatchChannelTime, truth: MemberBatchChannelTime, counted: CountedSteps
     ) -> MemberBatchChannelTime:
-        _, batch, channels, steps = forecast.shape
-        numbers = per_member(counted.number) * (batch * channels)
-        error = (forecast - truth).clamp(-LARGE_ERROR, LARGE_ERROR)
-        return error * (counted.mask(steps) / numbers)
+        return averaged((forecast - truth).clamp(-LARGE_ERROR, LARGE_ERROR), counted)

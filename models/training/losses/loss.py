@@ -72,6 +72,16 @@ def loss_weight(name: str, description: str) -> Any:
     )
 
 
+def averaged(slopes: MemberBatchChannelTime, counted: CountedSteps) -> MemberBatchChannelTime:
+    """The gradient of a mean over subsequences, channels and the steps that count.
+
+    slopes: the derivative of what is averaged with respect to each forecast.
+    """
+    _, batch, channels, steps = slopes.shape
+    numbers = per_member(counted.number) * (batch * channels)
+    return slopes * (counted.mask(steps) / numbers)
+
+
 def per_member(values: Tensor) -> Tensor:
     """Numbers of members, `[member]`, as factors of `[member, batch, channel, time]`."""
     return values.view(-1, 1, 1, 1)

@@ -6,11 +6,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.candidate import candidate_of
 from search.evaluation import CandidateResult, Cohort
 from search.evaluation.diagnostics import run_networks
 from search.series import FloatArray
-from search.study.task_data import View, training_variance
+from tests.search.evaluation.one_view import trained_on
 
 TRAIN_STEPS, HORIZON = 100, 150
 AR: Mapping[str, Any] = {"cell": "ar", "regularisation": "given", "ridge": 0.0, "offset": False}
@@ -30,19 +29,7 @@ def growth() -> FloatArray:
 
 
 def trained(settings: Mapping[str, Any]) -> tuple[Cohort, CandidateResult]:
-    values = growth()
-    view = View(
-        values=values,
-        truth=values.copy(),
-        pieces=(range(TRAIN_STEPS),),
-        starts=(TRAIN_STEPS,),
-        horizon_steps=HORIZON,
-        variance=training_variance(values[:TRAIN_STEPS]),
-        scored_against="observations",
-    )
-    cohort = Cohort([candidate_of(settings)], [view], study_seed=0, purpose="search")
-    (rung,) = [rung for rung in cohort if rung is not None]
-    return cohort, rung.results[0]
+    return trained_on(settings, growth(), TRAIN_STEPS)
 
 
 def test_forecasters_of_a_growing_series_do_not_tie() -> None:

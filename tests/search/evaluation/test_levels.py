@@ -9,12 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.baselines.baseline import baselines
-from models.candidate import candidate_of
 from models.closed_form.closed_form import ClosedForm
 from models.methods import Scalar, methods
-from search.evaluation import CandidateResult, Cohort
+from search.evaluation import CandidateResult
 from search.series import FloatArray
-from search.study.task_data import View, training_variance
+from tests.search.evaluation.one_view import trained_on
 
 FORMS = [method.name for method in methods() if issubclass(method, ClosedForm)]
 SIZES: Mapping[str, Scalar] = {
@@ -61,18 +60,7 @@ def series(seed: int) -> FloatArray:
 
 
 def found_on(candidate: Mapping[str, Any], values: FloatArray) -> CandidateResult:
-    view = View(
-        values=values,
-        truth=values.copy(),
-        pieces=(range(TRAIN_STEPS),),
-        starts=(TRAIN_STEPS,),
-        horizon_steps=HORIZON,
-        variance=training_variance(values[:TRAIN_STEPS]),
-        scored_against="observations",
-    )
-    cohort = Cohort([candidate_of(candidate)], [view], study_seed=0, purpose="search")
-    (rung,) = [rung for rung in cohort if rung is not None]
-    return rung.results[0]
+    return trained_on(candidate, values, TRAIN_STEPS)[1]
 
 
 @settings(deadline=None, max_examples=40)

@@ -60,7 +60,7 @@ NO_SIZES = {
     *("season_steps", "trend", "smoothing_steps"),
     *("profile_seasons", "profile_average", "level_steps", "profile_drift"),
     *("decomposed_seasons", "second_season_steps", "harmonic_steps", "harmonic_count"),
-    *("harmonic_trend", "oldest_weight", "neighbour_window", "neighbour_steps"),
+    *("harmonic_trend", "neighbour_window", "neighbour_steps"),
 }
 # They go over the span as often, and as fast, whatever their settings are.
 WITHOUT_SIZES = {"smoothing", "seasonal-profile", "nearest-neighbours", "theta"}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from models.tensors import MemberBatchChannelTime
-from models.training.losses.loss import CountedSteps, Loss, loss_weight, per_member
+from models.training.losses.loss import CountedSteps, Loss, averaged, loss_weight
 
 
 class LogCosh(Loss, name="log_cosh", label="log-cosh loss"):
@@ -15,6 +15,4 @@ class LogCosh(Loss, name="log_cosh", label="log-cosh loss"):
     def gradient(
         forecast: MemberBatchChannelTime, truth: MemberBatchChannelTime, counted: CountedSteps
     ) -> MemberBatchChannelTime:
-        _, batch, channels, steps = forecast.shape
-        numbers = per_member(counted.number) * (batch * channels)
-        return (forecast - truth).tanh() * (counted.mask(steps) / numbers)
+        return averaged((forecast - truth).tanh(), counted)

@@ -14,6 +14,7 @@ from models.closed_form.forms.decomposition import Decomposition
 from models.methods import Choices, SettingError
 from models.methods.series_properties import SeriesProperties
 from search.study.space import complete_space, read_space
+from tests.models.closed_form.forms.free_runs import check_company, coefficients_of, continued, walk
 
 FloatArray = NDArray[np.float64]
 CELL = "decomposition"
@@ -23,18 +24,7 @@ RIDGE = 1e-3
 def fitted(candidate: FittedForm, *pieces: FloatArray) -> tuple[Decomposition, FloatArray]:
     form = candidate.form
     assert isinstance(form, Decomposition)
-    return form, form.factorise(pieces, candidate, {}).at(form.given_level)
-
-
-def continued(candidate: FittedForm, series: FloatArray, steps: int) -> FloatArray:
-    form, coefficients = fitted(candidate, series)
-    shown = series[None, -form.context_steps :]
-    run: FloatArray = form.run({}, coefficients[None], shown, steps)[0]
-    return run
-
-
-def walk(steps: int, channels: int = 1, seed: int = 0) -> FloatArray:
-    return np.random.default_rng(seed).normal(size=(steps, channels)).cumsum(axis=0) / 5
+    return form, coefficients_of(candidate, *pieces)
 
 
 def profile(values: FloatArray, season: int, seasons: int) -> FloatArray:
@@ -141,14 +131,7 @@ def test_a_season_and_a_line_are_continued(
 def test_free_runs_are_the_same_alone_and_among_many(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], channels: int, place: int
 ) -> None:
-    candidate = make_candidate(cell=CELL, ridge=RIDGE, **shape)
-    form, coefficients = fitted(candidate, walk(200, channels))
-    series, known = walk(200, channels, seed=1), form.context_steps
-    contexts = np.stack([series[start : start + known] for start in range(80)])
-    shared = np.broadcast_to(coefficients, (80, *coefficients.shape))
-    together = form.run({}, shared, contexts, 21)
-    alone = form.run({}, coefficients[None], contexts[place : place + 1], 21)
-    np.testing.assert_array_equal(together[place], alone[0])
+    check_company(make_candidate(cell=CELL, ridge=RIDGE, **shape), 200, channels, place)
 
 
 def test_long_contexts_are_read_in_parts(make_candidate: Callable[..., FittedForm]) -> None:

@@ -1,4 +1,4 @@
-"""Harmonic regression against weighted least squares; exact waves, damping, company, space."""
+"""Harmonic regression against least squares; exact waves, damping, company, space."""
 
 from collections.abc import Callable
 from typing import Any
@@ -14,6 +14,7 @@ from models.closed_form.forms.harmonics import HALF_LIFE_SHARE, RIDGE, Harmonics
 from models.methods import Choices, SettingError
 from models.methods.series_properties import SeriesProperties
 from search.study.space import complete_space, read_space
+from tests.models.closed_form.forms.free_runs import check_company, coefficients_of, continued, walk
 
 FloatArray = NDArray[np.float64]
 CELL = "harmonics"
@@ -23,18 +24,7 @@ NO_REMAINDER = 1e6  # a ridge that leaves of the regression on the remainder not
 def fitted(candidate: FittedForm, *pieces: FloatArray) -> tuple[Harmonics, FloatArray]:
     form = candidate.form
     assert isinstance(form, Harmonics)
-    return form, form.factorise(pieces, candidate, {}).at(form.given_level)
-
-
-def continued(candidate: FittedForm, series: FloatArray, steps: int) -> FloatArray:
-    form, coefficients = fitted(candidate, series)
-    shown = series[None, -form.context_steps :]
-    run: FloatArray = form.run({}, coefficients[None], shown, steps)[0]
-    return run
-
-
-def walk(steps: int, channels: int = 1, seed: int = 0) -> FloatArray:
-    return np.random.default_rng(seed).normal(size=(steps, channels)).cumsum(axis=0) / 5
+    return form, coefficients_of(candidate, *pieces)
 
 
 def regressors(form: Harmonics, places: FloatArray) -> FloatArray:
@@ -58,12 +48,10 @@ def by_least_squares(form: Harmonics, known: FloatArray, steps: int) -> FloatArr
     """The regression alone, as the least squares of an extended system."""
     read = max(form.steps, form.season_steps, form.second_season)
     ages = np.arange(read)[::-1]
-    weights = form.oldest_weight ** (ages / max(read - 1, 1))
-    roots = np.sqrt(weights / weights.sum())[:, None]
     own = regressors(form, -ages.astype(float))
-    penalty = np.sqrt(RIDGE) * np.eye(own.shape[1])[1:]
-    system = np.concatenate([roots * own, penalty])
-    values = np.concatenate([roots[:, 0] * known[-read:], np.zeros(len(penalty))])
+    penalty = np.sqrt(RIDGE * read) * np.eye(own.shape[1])[1:]
+    system = np.concatenate([own, penalty])
+    values = np.concatenate([known[-read:], np.zeros(len(penalty))])
     solution = np.linalg.lstsq(system, values, rcond=None)[0]
     forecasts: FloatArray = regressors(form, np.arange(1.0, steps + 1.0)) @ solution
     return forecasts
@@ -76,7 +64,6 @@ shapes = st.fixed_dictionaries(
         "harmonic_steps": st.sampled_from([2, 17, 30]),
         "harmonic_count": st.sampled_from([1, 3, 9]),
         "harmonic_trend": st.booleans(),
-        "oldest_weight": st.sampled_from([0.05, 1.0]),
         "remainder_order": st.sampled_from([1, 7]),
         "segment_steps": st.sampled_from([1, 4]),
     }
@@ -85,7 +72,7 @@ shapes = st.fixed_dictionaries(
 
 @given(shape=shapes, seed=st.integers(0, 99))
 @settings(deadline=None, max_examples=25)
-def test_a_pattern_is_that_of_weighted_least_squares(
+def test_a_pattern_is_that_of_least_squares(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], seed: int
 ) -> None:
     candidate = make_candidate(cell=CELL, ridge=NO_REMAINDER, **shape)
@@ -139,14 +126,7 @@ def test_a_second_season_is_read_once_at_least(
 def test_free_runs_are_the_same_alone_and_among_many(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], channels: int, place: int
 ) -> None:
-    candidate = make_candidate(cell=CELL, ridge=1e-3, **shape)
-    form, coefficients = fitted(candidate, walk(200, channels))
-    series, known = walk(200, channels, seed=1), form.context_steps
-    contexts = np.stack([series[start : start + known] for start in range(80)])
-    shared = np.broadcast_to(coefficients, (80, *coefficients.shape))
-    together = form.run({}, shared, contexts, 21)
-    alone = form.run({}, coefficients[None], contexts[place : place + 1], 21)
-    np.testing.assert_array_equal(together[place], alone[0])
+    check_company(make_candidate(cell=CELL, ridge=1e-3, **shape), 200, channels, place)
 
 
 def test_the_space_has_the_seasons_that_go_with_a_period() -> None:

@@ -14,6 +14,7 @@ from models.closed_form.forms.seasonal_profile import DAMPINGS, FADINGS, Seasona
 from models.methods import Choices, SettingError
 from models.methods.series_properties import SeriesProperties
 from search.study.space import complete_space, read_space
+from tests.models.closed_form.forms.free_runs import check_company, coefficients_of, continued, walk
 
 FloatArray = NDArray[np.float64]
 CELL = "seasonal-profile"
@@ -22,19 +23,7 @@ CELL = "seasonal-profile"
 def fitted(candidate: FittedForm, *pieces: FloatArray) -> tuple[SeasonalProfile, FloatArray]:
     form = candidate.form
     assert isinstance(form, SeasonalProfile)
-    return form, form.factorise(pieces, candidate, {}).at(form.given_level)
-
-
-def continued(candidate: FittedForm, series: FloatArray, steps: int) -> FloatArray:
-    form, coefficients = fitted(candidate, series)
-    run: FloatArray = form.run({}, coefficients[None], series[None, -form.context_steps :], steps)[
-        0
-    ]
-    return run
-
-
-def walk(steps: int, channels: int = 1, seed: int = 0) -> FloatArray:
-    return np.random.default_rng(seed).normal(size=(steps, channels)).cumsum(axis=0) / 5
+    return form, coefficients_of(candidate, *pieces)
 
 
 def by_formula(
@@ -176,13 +165,7 @@ def test_a_drift_that_is_damped_is_found(make_candidate: Callable[..., FittedFor
 def test_free_runs_are_the_same_alone_and_among_many(
     make_candidate: Callable[..., FittedForm], shape: dict[str, Any], channels: int, place: int
 ) -> None:
-    form, coefficients = fitted(make_candidate(cell=CELL, **shape), walk(300, channels))
-    series, known = walk(200, channels, seed=1), form.context_steps
-    contexts = np.stack([series[start : start + known] for start in range(80)])
-    shared = np.broadcast_to(coefficients, (80, *coefficients.shape))
-    together = form.run({}, shared, contexts, 21)
-    alone = form.run({}, coefficients[None], contexts[place : place + 1], 21)
-    np.testing.assert_array_equal(together[place], alone[0])
+    check_company(make_candidate(cell=CELL, **shape), 300, channels, place)
 
 
 def test_long_seasons_are_fitted_in_parts(make_candidate: Callable[..., FittedForm]) -> None:

@@ -24,6 +24,7 @@ from models.closed_form.forms.smoothing import (
 from models.methods import Choices, SettingError
 from models.methods.series_properties import SeriesProperties
 from search.study.space import complete_space, read_space
+from tests.models.closed_form.forms.free_runs import coefficients_of, continued
 
 FloatArray = NDArray[np.float64]
 
@@ -31,15 +32,7 @@ FloatArray = NDArray[np.float64]
 def fitted(candidate: FittedForm, *pieces: FloatArray) -> tuple[Smoothing, FloatArray]:
     form = candidate.form
     assert isinstance(form, Smoothing)
-    return form, form.factorise(pieces, candidate, {}).at(form.given_level)
-
-
-def continued(candidate: FittedForm, series: FloatArray, steps: int) -> FloatArray:
-    form, coefficients = fitted(candidate, series)
-    run: FloatArray = form.run({}, coefficients[None], series[None, -form.context_steps :], steps)[
-        0
-    ]
-    return run
+    return form, coefficients_of(candidate, *pieces)
 
 
 def seasonal(steps: int, season: int, slope: float, seed: int = 0) -> FloatArray:

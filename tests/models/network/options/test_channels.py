@@ -46,6 +46,17 @@ def test_channels_stand_end_to_end_as_further_pieces(
     assert end_to_end(values, None)[1] == [[steps] * channels] * series
 
 
+def test_what_fills_up_a_shorter_series_is_in_no_piece() -> None:
+    values = torch.arange(2 * 9 * 3).double().view(2, 9, 3)
+    filled = values.clone()
+    filled[1, 5:] = torch.nan
+    joined, pieces = end_to_end(filled, [[4, 5], [2, 3]])
+    assert pieces == [[4, 5] * 3, [2, 3] * 3]
+    assert joined.shape == (2, 9 * 3, 1)
+    assert torch.equal(joined[1, : 5 * 3, 0], values[1, :5].T.flatten())
+    assert torch.equal(joined[0, :, 0], values[0].T.flatten())
+
+
 @pytest.mark.parametrize("cell", ["gru", "lru", "ar", "ssa", "esn", "smoothing"])
 def test_each_channel_runs_as_it_would_alone(make_candidate: MakeCandidate, cell: str) -> None:
     candidate = independent(make_candidate(cell=cell, fan_in=2, context_steps=12, units=6))
