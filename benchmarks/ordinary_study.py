@@ -9,8 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from search.analysis.study_results import StudyResults, baselines_of
 from search.errors import FreerunError, UserError
+from search.series import FloatArray
 from search.storage.opening import open_storage
 
 ROOT = Path(__file__).parents[1]
@@ -20,17 +23,19 @@ MOST_TRIALS = 1_000_000
 MESSAGE_WORDS = 60
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Tested:
     """The winner of a study's final on the test.
 
     what: the winner in words. nmse: of its test; baselines: of theirs, by name. Squared errors are
-    divided by the variance of all rows before the test.
+    divided by the variance of all rows before the test. forecast: `[time]`, the first free run over
+    the test, of the first column.
     """
 
     what: str
     nmse: float
     baselines: Mapping[str, float]
+    forecast: FloatArray
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +100,7 @@ def winner_on_test(results: StudyResults) -> Tested | None:
     return Tested(
         what=f"{winner.name}: {results.candidate_of(winner.final).description()}",
         nmse=winner.tested.score,
+        forecast=np.asarray(winner.tested.example.forecast, dtype=np.float64),
         baselines={name: baseline.score for name, baseline in baselines_of(results.tests).items()},
     )
 

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.cohort import BaseCandidate
-from models.methods import Domain, FloatRange, Is, Real, Stage, choice, setting
+from models.methods import Choices, Domain, FloatRange, Is, Real, Stage, choice, setting
 from models.methods.method import Core
 from models.network.options.learning import TimeReversal
 from models.network.options.segments import segment_length
@@ -32,6 +32,9 @@ BLOCK_ROWS = 4096
 # or by this factor.
 MOST_FACTORISED, ENLARGED = 2000, 1.1
 # Strengths of a ridge that a held-out span chooses from, in the units of `Ridge.at`.
+STRENGTH_RANGE = FloatRange(1e-14, 1.0, log=True)
+NOISE_FREE_RANGE = FloatRange(1e-12, 1e-4, log=True)
+REGULARISATIONS = ("given", "held-out")
 STRENGTHS = tuple(10.0**exponent for exponent in range(-14, 1))
 
 
@@ -70,9 +73,11 @@ class ClosedForm(Core):
     level_name: ClassVar[str] = "ridge"
 
     regularisation: str = choice(
-        ("given", "held-out"),
+        REGULARISATIONS,
         "Whether the level of regularisation is given, or runs freely best over the span's end.",
         stage=Stage.REGULARISATION,
+        # To try levels on one free run tells little of a series that many blocks tell more of.
+        suits=lambda series: Choices(("given",) if series.is_noise_free else REGULARISATIONS),
     )
 
     @property
@@ -126,6 +131,16 @@ class ClosedForm(Core):
         """
         raise NotImplementedError
 
+    def training_error(
+        self, problem: Solutions, level: float, coefficients: FloatArray
+    ) -> float | None:
+        """The mean squared error over what was fitted, where it is known without a forecast.
+
+        coefficients: those of the problem at that level. None where it would have to be computed: a
+        second fit, without the end of the span, tells more then.
+        """
+        return None
+
     def run(
         self, fixed: Fixed, coefficients: FloatArray, context: FloatArray, steps: int
     ) -> FloatArray:
@@ -162,11 +177,12 @@ class RidgeForm(ClosedForm):
 
     ridge: float = setting(
         Real(0, 1e6),
-        FloatRange(1e-14, 1.0, log=True),
+        STRENGTH_RANGE,
         "The weight of squared coefficients beside the mean squared error.",
         neutral=0.0,
         stage=Stage.REGULARISATION,
         when=Is("regularisation", ("given",)),
+        suits=lambda series: NOISE_FREE_RANGE if series.is_noise_free else STRENGTH_RANGE,
         without="none",
     )
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import ClassVar
 
 import numpy as np
@@ -14,6 +15,7 @@ from models.closed_form.closed_form import (
     FittedForm,
     Fixed,
     FloatArray,
+    Solutions,
 )
 from models.cohort import Member, checked_cohort, checked_pieces
 from models.methods import Stage
@@ -92,15 +94,16 @@ class Fitting(PerMember):
     stretches without a gap that each consists of, None for one each; what is beyond them fills up
     a series that is shorter than others. Each may be `joined` of so many series of equal pieces,
     one after the other. It has the surface of `Trainer` and raises what that does, and has one
-    step: iterating yields 0 whenever some members are fitted and others are not, and 1 at the end.
-    In between, members may be dropped with `keep`.
+    step: iterating yields 0 whenever some members are fitted and others are not, in the order of
+    the members, and 1 at the end. In between, members may be dropped with `keep`.
 
     Members that differ by their level of regularisation alone share one factorisation; reservoirs,
     which are drawn, only where their seeds are equal, too. Each is fitted twice: on all but the
     last quarter of the span (of the longest piece of each that is joined, the later of equals), to
     run freely over that held-out rest, the mean squared error of which is its loss; and on all of
-    it, which gives its numbers. A level that is not given is the one of the least such loss.
-    Everything is done on the CPU.
+    it, which gives its numbers. A level that is not given is the one of the least such loss. Where
+    nothing is chosen by the loss, since the level is given and nothing is drawn, a form that knows
+    its training error is fitted once, and that error is its loss. Everything is done on the CPU.
     """
 
     by_member = ("members",)
@@ -155,6 +158,11 @@ class Fitting(PerMember):
         return torch.tensor(losses, dtype=self.forecaster.dtype)
 
     @property
+    def fitted(self) -> list[bool]:
+        """Whether each member is fitted."""
+        return [member in self.fits for member in self.members]
+
+    @property
     def scored_weights(self) -> MemberParameter:
         """The numbers of each member; zeros before its fit."""
         blank = torch.zeros(self.forecaster.layout().size, dtype=self.forecaster.dtype)
@@ -199,41 +207,54 @@ class _Problem:
         joined: int,
     ) -> None:
         candidate, form = first.candidate, first.candidate.form
-        self.forecaster = forecaster
-        drawn = form.fix(forecaster.channels, Generator().manual_seed(first.seed))
-        each = len(pieces) // joined
+        self.forecaster, self.pieces, self.first = forecaster, pieces, first
+        self.joined = joined
+        self.drawn = form.fix(forecaster.channels, Generator().manual_seed(first.seed))
+        self.fixed = form.measure(pieces, candidate, self.drawn)
+        self.of_whole = form.factorise(pieces, candidate, self.fixed)
+
+    @cached_property
+    def _part(self) -> tuple[Fixed, Solutions, list[FloatArray], list[FloatArray]]:
+        """The problem without its held-out rest; what is before the rest, and the rest, of each."""
+        candidate, form, pieces = self.first.candidate, self.first.candidate.form, self.pieces
+        each = len(pieces) // self.joined
         longest = max(range(each), key=lambda place: (len(pieces[place]), place))
         split = int(FITTED_SHARE * len(pieces[longest]))
-        self.known = [piece[:split] for piece in pieces[longest::each]]
-        self.rest = [piece[split:] for piece in pieces[longest::each]]
+        known = [piece[:split] for piece in pieces[longest::each]]
+        rest = [piece[split:] for piece in pieces[longest::each]]
         part = list(pieces)
-        part[longest::each] = self.known
-        self.fixed_of_part = form.measure(part, candidate, drawn)
-        self.of_part = form.factorise(part, candidate, self.fixed_of_part)
-        self.fixed = form.measure(pieces, candidate, drawn)
-        self.of_whole = form.factorise(pieces, candidate, self.fixed)
+        part[longest::each] = known
+        fixed = form.measure(part, candidate, self.drawn)
+        return fixed, form.factorise(part, candidate, fixed), known, rest
 
     def fit(self, member: Member[FittedForm]) -> tuple[Tensor, float]:
         form = member.candidate.form
-        is_given = form.regularisation == "given"
-        levels = (form.given_level,) if is_given else form.levels
-        errors = self._errors(levels)
-        best = int(np.argmin(errors))
-        row = self.forecaster.pack(self.fixed, self.of_whole.at(levels[best]))
-        return row, float(errors[best])
+        if form.regularisation == "given":
+            level = form.given_level
+            coefficients = self.of_whole.at(level)
+            loss = None
+            if not form.is_random:
+                loss = form.training_error(self.of_whole, level, coefficients)
+            loss = float(self._errors([level])[0]) if loss is None else loss
+        else:
+            errors = self._errors(form.levels)
+            best = int(np.argmin(errors))
+            loss, coefficients = float(errors[best]), self.of_whole.at(form.levels[best])
+        return self.forecaster.pack(self.fixed, coefficients), loss
 
     def _errors(self, levels: Sequence[float]) -> FloatArray:
         """Mean squared error of the free run over the held-out rest, for each level."""
         form = self.forecaster.form
-        coefficients = np.stack([self.of_part.at(level) for level in levels])
+        fixed, problem, all_known, all_rest = self._part
+        coefficients = np.stack([problem.at(level) for level in levels])
         at_once, squares = max(1, RUNS_AT_ONCE // len(levels)), []
-        for first in range(0, len(self.known), at_once):
+        for first in range(0, len(all_known), at_once):
             contexts = [
-                known[-form.context_steps :] for known in self.known[first : first + at_once]
+                known[-form.context_steps :] for known in all_known[first : first + at_once]
             ]
-            rest = np.stack(self.rest[first : first + at_once])
+            rest = np.stack(all_rest[first : first + at_once])
             runs = form.run(
-                self.fixed_of_part,
+                fixed,
                 np.repeat(coefficients, len(rest), axis=0),
                 np.stack(contexts * len(levels)),
                 rest.shape[1],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +33,9 @@ LEAST_CYCLES = 0.25
 OFFSET_CYCLES = 1.5
 # Trial frequencies per cycle in the record; the peak is then refined by a parabola.
 GRID_PER_CYCLE = 32
+# Verdicts ask for the frequency of one horizon again and again: what depends on its length alone is
+# kept, up to this length, which takes 3 MB.
+MOST_KEPT_STEPS = 4096
 # Below this many steps a sinusoid with an offset fits almost anything.
 LEAST_STEPS = 8
 
@@ -191,14 +195,11 @@ def _explained(values: FloatArray, regressors: FloatArray) -> float:
 def _power(values: FloatArray, size: int, with_offset: NDArray[np.bool_]) -> FloatArray:
     """Power, `[frequency]`, that the best sinusoid of each frequency explains, all channels."""
     steps = len(values)
-    frequencies = np.arange(size // 2)
-    of_ones = np.fft.fft(np.ones(steps), size) / steps
-    cos, sin = of_ones[frequencies].real, -of_ones[frequencies].imag
-    double = of_ones[2 * frequencies]
     offset = with_offset.astype(np.float64)
-    cos_cos = (1 + double.real) / 2 - offset * cos**2
-    sin_sin = (1 - double.real) / 2 - offset * sin**2
-    cos_sin = -double.imag / 2 - offset * cos * sin
+    products = _products if steps > MOST_KEPT_STEPS else _kept_products
+    cos, sin, cos_cos, sin_sin, cos_sin = products(steps, size)
+    cos_cos, sin_sin = cos_cos - offset * cos**2, sin_sin - offset * sin**2
+    cos_sin = cos_sin - offset * cos * sin
     determinant = cos_cos * sin_sin - cos_sin**2
     # Only at frequencies that are not tried: zero and its neighbours.
     determinant[determinant < 1e-12] = np.inf
@@ -214,6 +215,18 @@ def _power(values: FloatArray, size: int, with_offset: NDArray[np.bool_]) -> Flo
             / determinant
         )
     return power
+
+
+def _products(steps: int, size: int) -> tuple[FloatArray, ...]:
+    """Means over the steps of cos, sin, cos^2, sin^2 and cos sin, `[frequency]` each."""
+    frequencies = np.arange(size // 2)
+    of_ones = np.fft.fft(np.ones(steps), size) / steps
+    cos, sin = of_ones[frequencies].real, -of_ones[frequencies].imag
+    double = of_ones[2 * frequencies]
+    return cos, sin, (1 + double.real) / 2, (1 - double.real) / 2, -double.imag / 2
+
+
+_kept_products = lru_cache(maxsize=4)(_products)
 
 
 def _parabola_shift(power: FloatArray, peak: int, tried: NDArray[np.intp]) -> float:

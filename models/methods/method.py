@@ -76,6 +76,9 @@ class Method:
     # the series has a season.
     searched: ClassVar[bool] = False
     needs_season: ClassVar[bool] = False
+    # Whether the default space of a series without noise has it: where methods of a kind say so,
+    # that space has no others.
+    suits_noise_free: ClassVar[bool] = False
     settings: ClassVar[tuple[Setting, ...]] = ()
 
     def __init_subclass__(

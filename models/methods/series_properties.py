@@ -17,7 +17,9 @@ class SeriesProperties:
     first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
     fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
     series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
-    is_positive: whether all its values are above zero.
+    is_positive: whether all its values are above zero. is_noise_free: whether a table follows a
+    smooth curve that comes back to where it was, see `models.diagnostics.noise`; nobody asks it of
+    a generated series, whose file says what noise there is.
     """
 
     train_steps: int
@@ -26,6 +28,7 @@ class SeriesProperties:
     is_reversible: bool = True
     is_positive: bool = True
     channels: int = 1
+    is_noise_free: bool = False
 
     @property
     def period(self) -> float | None:

@@ -5,6 +5,7 @@ import json
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from time import perf_counter
 from typing import NamedTuple
 
@@ -13,6 +14,8 @@ import torch
 
 from models.candidate import Candidate, free_run, learner_of
 from models.checkpoint import Checkpoint
+from models.closed_form.closed_form import FittedForm
+from models.closed_form.fitting import Fitting
 from models.cohort import Member
 from models.network.options.transforms import has_power
 from models.tensors import in_company
@@ -55,10 +58,14 @@ class Cohort:
     """Trains (or fits) candidates of one cohort key, each on all views, scored at rungs.
 
     Iterating yields None after each optimiser step and a `Rung` where one is due; in between,
-    candidates may be dropped by their position. Replica r of every candidate sees `views[r]`. What
-    is fitted in closed form has one step, and reports at the last rung alone; where it draws no
-    random numbers, it is fitted once to views that are equal, and their replicas are equal, too.
-    All views have equally many start points and steps of the horizon.
+    candidates may be dropped by their position. Replica r of every candidate sees `views[r]`. All
+    views have equally many start points and steps of the horizon.
+
+    What is fitted in closed form has one step. Where it draws no random numbers, it is fitted once
+    to views that are equal, and their replicas are equal, too. Where replicas leave out blocks,
+    each of them tells as much of a candidate as another: it is fitted replica by replica, and the
+    shares of training at which a rung is due are shares of its replicas. Elsewhere it reports at
+    the last rung alone.
     """
 
     def __init__(
@@ -91,6 +98,13 @@ class Cohort:
             for replica in sorted(set(self._fitted_replicas(candidate)))
             for restart in range(candidate.restarts)
         ]
+        self.is_fitted = isinstance(self.candidates[0], FittedForm)
+        self.is_by_replica = self.is_fitted and self.views[0].averaging == "geometric mean"
+        if self.is_by_replica:
+            self.runs.sort(key=lambda run: run.replica)
+        self.rung_replicas = [max(1, round(share * len(self.views))) for share in rung_fractions]
+        # Of each (candidate, replica) that is scored for good.
+        self.scored: dict[tuple[int, int], ReplicaResult] = {}
         members = [
             Member(
                 self.candidates[run.candidate],
@@ -122,13 +136,27 @@ class Cohort:
                 self._losses()
             clock = self._charge(clock)
             yield None
-            if step in self.rung_steps:
-                clock = perf_counter()
-                results = self._score()
-                clock = self._charge(clock)
-                rung = sum(due <= step for due in self.rung_steps)
+            clock = perf_counter()
+            due = self._due(step)
+            if due is not None:
+                rung, replicas = due
+                results = self._score(replicas)
+                self._charge(clock)
                 yield Rung(rung, step == self.rung_steps[-1], results)
             clock = perf_counter()
+
+    def _due(self, step: int) -> tuple[int, int] | None:
+        """The rung that is due after a step, and how many replicas it scores; None for none."""
+        if step in self.rung_steps:
+            return sum(due <= step for due in self.rung_steps), len(self.views)
+        if not self.is_by_replica:
+            return None
+        assert isinstance(self.training, Fitting)
+        fitted = zip(self.runs, self.training.fitted, strict=True)
+        done = min((run.replica for run, is_done in fitted if not is_done), default=0)
+        known = max((replica for _, replica in self.scored), default=-1) + 1
+        rung, before = (sum(due <= n for due in self.rung_replicas) for n in (done, known))
+        return (rung, done) if rung > before else None
 
     def drop(self, candidates: Sequence[int]) -> None:
         """Stop training the candidates at these positions; at least one must go on."""
@@ -138,7 +166,7 @@ class Cohort:
 
     def checkpoint(self, candidate: int = 0) -> Checkpoint:
         """The network of each replica of a candidate, the restart with the least training loss."""
-        chosen, _ = self._choose()
+        chosen, _ = self._choose(len(self.views))
         replicas = self._fitted_replicas(self.candidates[candidate])
         rows = [chosen[candidate, replica] for replica in replicas]
         units = self.units.rows([self._series(self.runs[i]) for i in rows])
@@ -188,8 +216,11 @@ class Cohort:
         The least of each candidate and replica is noted.
         """
         losses: list[float] = torch.nan_to_num(self.training.loss(), nan=torch.inf).tolist()
-        step = self.training.steps_done
-        for run, loss in zip(self.runs, losses, strict=True):
+        # What is fitted has its loss from its only step, at which other members may be yet.
+        is_known, step = [True] * len(losses), self.training.steps_done
+        if isinstance(self.training, Fitting):
+            is_known, step = self.training.fitted, self.training.total_steps
+        for run, loss in compress(zip(self.runs, losses, strict=True), is_known):
             curve = self.loss_curves[run.candidate, run.replica]
             curve[step] = min(loss, curve.get(step, math.inf))
         return losses
@@ -201,28 +232,37 @@ class Cohort:
             self.seconds[run.candidate] += (now - since) / len(self.runs)
         return now
 
-    def _choose(self) -> tuple[dict[tuple[int, int], int], list[float]]:
-        """The member kept of each (candidate, replica), and the training loss of every member."""
+    def _choose(self, replicas: int) -> tuple[dict[tuple[int, int], int], list[float]]:
+        """The member kept of each (candidate, replica), and the training loss of every member.
+
+        replicas: how many of them are done, the first ones.
+        """
         losses = self._losses()
         chosen: dict[tuple[int, int], int] = {}
         for i, run in enumerate(self.runs):
+            if run.replica >= replicas:
+                continue
             best = chosen.get((run.candidate, run.replica))
             if best is None or losses[i] < losses[best]:
                 chosen[run.candidate, run.replica] = i
         return chosen, losses
 
-    def _score(self) -> dict[int, CandidateResult]:
-        chosen, losses = self._choose()
-        forecasts = self._forecast(list(chosen.values()))
+    def _score(self, replicas_done: int) -> dict[int, CandidateResult]:
+        chosen, losses = self._choose(replicas_done)
+        new = {key: i for key, i in chosen.items() if key not in self.scored}
+        forecasts = self._forecast(list(new.values()))
         found = {
-            key: self._replica(self.runs[i], losses[i], forecasts[i]) for key, i in chosen.items()
+            key: self._replica(self.runs[i], losses[i], forecasts[i]) for key, i in new.items()
         }
+        if self.is_by_replica:
+            self.scored |= found
+            found = {key: self.scored[key] for key in chosen}
         return {
             candidate: CandidateResult(
                 replicas=tuple(
                     found[candidate, fitted].as_replica(replica)
                     for replica, fitted in enumerate(
-                        self._fitted_replicas(self.candidates[candidate])
+                        self._fitted_replicas(self.candidates[candidate])[:replicas_done]
                     )
                 ),
                 scored_against=self.views[0].scored_against,
@@ -235,7 +275,8 @@ class Cohort:
 
     def _forecast(self, members: Sequence[int]) -> dict[int, FloatArray]:
         """The free runs `[start, time, channel]` of some members, in the series' units."""
-        rows = in_company(members)
+        # A free run of a closed form is a loop over members, which know nothing of each other.
+        rows = list(members) if self.is_fitted else in_company(members)
         units = self.units.rows([self._series(self.runs[i]) for i in rows])
         shown = self.training.warm_up + units.lag
         contexts = np.stack(

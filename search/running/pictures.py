@@ -31,18 +31,18 @@ class Pictures:
         self.best = min([self.best, *values])
 
     def of(
-        self, result: CandidateResult, name: str, preset: str | None = None
+        self, result: CandidateResult, name: str, group: str | None = None
     ) -> Sequence[Artifact]:
         """The files of a trial; none for one that is like others, once they have taken enough.
 
-        preset: of the trial; each has pictures of its own verdicts.
+        group: of the trial (a preset, or a closed form), which has pictures of its own verdicts.
         """
         began = monotonic()
-        is_news = result.score <= self.best or (preset, result.verdict) not in self.verdicts
+        is_news = result.score <= self.best or (group, result.verdict) not in self.verdicts
         if not is_news and self.seconds > SHARE * (began - self.began):
             return ()
         self.best = min(self.best, result.score)
-        self.verdicts.add((preset, result.verdict))
+        self.verdicts.add((group, result.verdict))
         files = self.make(result, name)
         self.seconds += monotonic() - began
         return files

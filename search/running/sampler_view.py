@@ -14,6 +14,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, Trial, TrialState
 
 from models.methods import Scalar
+from search.running.variation import VariationSampler
 from search.storage.records import ScoredTrial
 from search.storage.schema import quiet
 
@@ -79,6 +80,8 @@ class SamplerView:
         before = self.study.sampler
         sampler = self.random if at_random else self.sampler
         self.study.sampler = sampler
+        if isinstance(sampler, VariationSampler):
+            sampler.fixed = params
         if params:
             with warnings.catch_warnings():
                 # Its interface may change; Optuna's version is pinned, and a test covers it.
@@ -88,6 +91,8 @@ class SamplerView:
             yield
         finally:
             self.study.sampler = before
+            if isinstance(self.sampler, VariationSampler):
+                self.sampler.fixed = {}
 
     def ask(self) -> Trial:
         """A trial to sample from; `keep` or `refuse` it."""
@@ -111,6 +116,8 @@ class SamplerView:
 def _sampler(name: str, seed: int, startup_trials: int) -> BaseSampler:
     if name == "random":
         return RandomSampler(seed=seed)
+    if name == "variation":
+        return VariationSampler(seed=seed)
     return TPESampler(
         seed=seed,
         n_startup_trials=startup_trials,

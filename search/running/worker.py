@@ -173,10 +173,20 @@ class Worker:
         for trial in scored:
             # A trial of another program has no cohort, and is compared with none.
             if trial.cohort_key is not None:
-                self.halving.learn([trial], self._preset(trial.cohort_key))
+                self.halving.learn([trial], self._group(trial.cohort_key))
 
-    def _preset(self, cohort_key: str) -> str | None:
-        return preset_of(cohort_key) if self.definition.presets else None
+    def _group(self, cohort_key: str) -> str | None:
+        """What trials are compared within before they are complete: a preset, or a closed form.
+
+        Closed forms report after a part of their replicas, networks after a part of their training;
+        and the best of each form is wanted, whatever others reach.
+        """
+        if self.definition.presets:
+            return preset_of(cohort_key)
+        name = self.proposer.families.of_key(cohort_key)
+        if name is None or self.proposer.families.all[name].is_trained:
+            return None
+        return name
 
     def _claim_waiting(self) -> list[Claimed]:
         """Trials that were given back, no more than a cohort may have."""
@@ -235,7 +245,7 @@ class Worker:
 
     def _train(self, trials: Sequence[Claimed], cohort: Cohort) -> None:
         networks = len(cohort.runs)
-        preset = self._preset(trials[0].trial.cohort_key)
+        group = self._group(trials[0].trial.cohort_key)
         running = set(range(len(trials)))
         for rung in cohort:
             if rung is None:
@@ -250,7 +260,7 @@ class Worker:
                 if rung.is_last:
                     ended = list(scores)
                 elif self.definition.search.pruner == "halving":
-                    ended = self.halving.losers(rung.rung, scores, preset)
+                    ended = self.halving.losers(rung.rung, scores, group)
                 else:
                     ended = []
                 finished = [
@@ -273,8 +283,8 @@ class Worker:
         trial_id = claimed.trial_id
         if not is_complete:
             return finished_trial(trial_id, "pruned", result, self.origin, networks)
-        preset = self._preset(claimed.trial.cohort_key)
-        pictures = self.pictures.of(result, f"trial {claimed.trial.number}", preset)
+        group = self._group(claimed.trial.cohort_key)
+        pictures = self.pictures.of(result, f"trial {claimed.trial.number}", group)
         limit = attainable_nmse(self.definition, claimed.candidate.architecture.context_steps)
         return finished_trial(trial_id, "complete", result, self.origin, networks, pictures, limit)
 

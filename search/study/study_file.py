@@ -6,14 +6,16 @@ Each problem is in words: key, rule, value and remedy, one line a problem.
 import json
 import tomllib
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from difflib import get_close_matches
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails, PydanticUndefined
 
 from models.methods import SettingError, either, nearest, shown
+from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError
 from search.plugins import check_plugins
 from search.series import Table, TableSeries, known_sources
@@ -81,14 +83,31 @@ def read_study_file(path: Path) -> StudyFile:
         # Refuses what is too short for the task.
         properties = TaskData(definition, table).properties()
         # Once more, with the defaults that follow the series.
-        definition = StudyDefinition.of_file(raw, properties)
-        if definition.task.validation == "blocks":
-            TaskData(definition, table)  # where blocks lie depends on what candidates read
+        definition = _following(raw, properties, table)
     except SeriesError as error:
         raise SeriesError(f"{path}: [series] {error}") from error
     except StudyFileError as error:
         raise StudyFileError(f"{path}: {error}") from error
     return StudyFile(definition, table)
+
+
+def _following(
+    raw: Mapping[str, Any], properties: SeriesProperties, table: Table | None
+) -> StudyDefinition:
+    """The definition of a file's content with the defaults that follow a series.
+
+    Those of a series without noise are left aside where the table is too short for them. Raises
+    StudyFileError where others do not fit either.
+    """
+    try:
+        definition = StudyDefinition.of_file(raw, properties)
+        if definition.task.validation == "blocks":
+            TaskData(definition, table)  # where blocks lie depends on what candidates read
+    except (ValidationError, StudyFileError):
+        if not properties.is_noise_free:
+            raise
+        return _following(raw, replace(properties, is_noise_free=False), table)
+    return definition
 
 
 def read_stored_definition(text: str) -> StudyDefinition:

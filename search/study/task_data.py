@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from models.diagnostics.noise import is_noise_free
 from models.diagnostics.properties import properties_of
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
 from models.methods.series_properties import SeriesProperties
@@ -106,10 +107,14 @@ class TaskData:
         """
         task, period = self._definition.task, self._definition.series.period
         if task.validation == "blocks":
-            return properties_of([self.view("search", 0).values], period)
-        most = LOOKED_AT if self._table is None else len(list(self.cuts("search")))
-        views = [self.view("search", index) for index in range(min(LOOKED_AT, most))]
-        return properties_of([view.training for view in views], period)
+            spans = [self.view("search", 0).values]
+        else:
+            most = LOOKED_AT if self._table is None else len(list(self.cuts("search")))
+            views = [self.view("search", index) for index in range(min(LOOKED_AT, most))]
+            spans = [view.training for view in views]
+        found = properties_of(spans, period)
+        is_smooth = self._table is not None and all(map(is_noise_free, spans))
+        return replace(found, is_noise_free=is_smooth)
 
     def cuts(self, purpose: Purpose) -> Iterator[Cut]:
         """The different cuts of a table's replicas, in the search or in the final."""

@@ -47,6 +47,7 @@ class ESN(
     """
 
     is_random = True
+    suits_noise_free = True
 
     context: int = warm_up_steps(Stage.CONTEXT, most=half_of_span)
     units: int = setting(

@@ -21,6 +21,7 @@ from models.methods import (
     Choices,
     Domain,
     FloatRange,
+    IntRange,
     Is,
     Real,
     Whole,
@@ -36,6 +37,14 @@ from models.tensors import RUN_BOUND, Tensor, torch
 
 # Free runs that are made side by side: kernels to many support points take memory.
 RUNS_AT_ONCE = 64
+# Rows of a Gram matrix that are computed at a time: those of 1,000 points stay in a core's cache,
+# which is two to four times as fast as the whole matrix at once.
+GRAM_ROWS = 64
+
+# Where they are searched in a series that may have noise: few, since each costs a cohort.
+DELAYS = Choices((4, 6, 8, 12, 16))
+STRIDES = Choices((1, 2, 3, 4, 6, 8, 12))
+COMPONENTS = Choices((3, 5, 7, 9))
 
 
 def _longest_stride(train_steps: int, space: Mapping[str, Domain]) -> int:
@@ -65,29 +74,33 @@ class KernelRidge(
 
     # Changes from the last value are what is fitted anyway.
     can_add_to_last = False
+    suits_noise_free = True
 
     delays: int = setting(
         Whole(1, 1024),
-        Choices((4, 6, 8, 12, 16)),
+        DELAYS,
         "Delayed values that a kernel ridge regression reads.",
         shared=True,
         most=half_of_span,
+        suits=lambda series: IntRange(4, 16) if series.is_noise_free else DELAYS,
         name="kernel_delays",
     )
     stride: int = setting(
         Whole(1, 4096),
-        Choices((1, 2, 3, 4, 6, 8, 12)),
+        STRIDES,
         "Steps from one delayed value of a kernel ridge regression to the next.",
         neutral=1,
         shared=True,
         most=_longest_stride,
+        suits=lambda series: IntRange(1, 12) if series.is_noise_free else STRIDES,
         name="kernel_stride",
     )
     components: int = setting(
         Whole(1, 64),
-        Choices((3, 5, 7, 9)),
+        COMPONENTS,
         "Principal components of the delayed values that a kernel is computed from, at most.",
         shared=True,
+        suits=lambda series: IntRange(3, 9) if series.is_noise_free else COMPONENTS,
         name="kernel_components",
     )
     whitening: float = setting(
@@ -191,11 +204,16 @@ class KernelRidge(
         """
         _, changes = self._rows(pieces, candidate)
         support = Support.of(fixed, self.function)
-        with one_thread():
-            points = torch.from_numpy(support.points)
-            products = (points @ points.T).numpy()
-        gram = support.kernel.of(products, support.squares, support.squares)
-        return KernelProblem(torch.from_numpy(gram), torch.from_numpy(changes), self.points)
+        gram = torch.from_numpy(support.lower_gram())
+        return KernelProblem(gram, torch.from_numpy(changes), self.points)
+
+    def training_error(
+        self, problem: Solutions, level: float, coefficients: FloatArray
+    ) -> float | None:
+        """From the system that is solved, K a + rows * level a = y: no kernel is computed again."""
+        assert isinstance(problem, KernelProblem)
+        solved = coefficients[: len(problem.gram)]
+        return float(np.square(len(solved) * level * solved).mean())
 
     def run(
         self, fixed: Fixed, coefficients: FloatArray, context: FloatArray, steps: int
@@ -318,6 +336,18 @@ class Support:
         )
         return cls(kernel, points, np.ascontiguousarray(points.T), np.vecdot(points, points))
 
+    def lower_gram(self) -> FloatArray:
+        """The kernel between all points `[point, point]`, zero above the diagonal's blocks."""
+        count = len(self.points)
+        gram, points = np.zeros((count, count)), torch.from_numpy(self.points)
+        with one_thread():
+            for first in range(0, count, GRAM_ROWS):
+                end = min(first + GRAM_ROWS, count)
+                products = (points[first:end] @ points[:end].T).numpy()
+                squares = self.squares[first:end], self.squares[:end]
+                gram[first:end, :end] = self.kernel.of(products, *squares)
+        return gram
+
     def features(self, read: FloatArray) -> FloatArray:
         """The kernel `[row, point]` between what is read, `[row, component]`, and the points."""
         # Not a matrix product: its rounding would depend on the number of rows.
@@ -329,6 +359,7 @@ class Support:
 class KernelProblem:
     """(K + rows * strength) A = Y for kernels K `[row, row]` and changes Y `[row, output]`.
 
+    gram: K; of what is above its diagonal nothing is read.
     features: rows of the coefficients; those beyond the rows of K are zero.
     """
 

@@ -42,6 +42,8 @@ class NVAR(
     leaves the monomials of even degrees out.
     """
 
+    suits_noise_free = True
+
     nvar_delays: int = setting(
         Whole(1, 4096),
         Choices((2, 4, 8)),

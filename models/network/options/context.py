@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties
 
 WARM_UPS = Choices((50, 100, 200, 300))
+NOISE_FREE_WARM_UPS = Choices((50, 100))
 
 
 class Context(Method):
@@ -40,8 +41,10 @@ def suited_warm_ups(series: SeriesProperties) -> Choices:
     """Choices of `warm_up_steps` to try on a series.
 
     A wave whose period is hardly seen: a quarter and half of the training span. Seasons: one to
-    four of them. Else the same for every series.
+    four of them. Without noise, few values tell the state. Else the same for every series.
     """
+    if series.is_noise_free:
+        return NOISE_FREE_WARM_UPS
     if series.period is None:
         return WARM_UPS
     if series.is_wave:

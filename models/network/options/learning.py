@@ -15,7 +15,10 @@ class TimeReversal(Method, name="time_reversal", label="time reversal", rank=400
 
     time_reversal: bool = flag(
         "Whether the training span is read in both directions of time.",
-        suits=lambda series: OFF_ON if series.is_reversible else Choices((False,)),
+        # Dynamics that lose energy have no mirror image, and without noise that shows in the fit.
+        suits=lambda series: (
+            OFF_ON if series.is_reversible and not series.is_noise_free else Choices((False,))
+        ),
         without=Ablation("read forwards only", name="both ways"),
     )
 

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 WAVE_SHARES = (1 / 64, 1 / 32, 1 / 16)
 SEASON_SHARES = (1 / 4, 1 / 2, 1.0)
 POWERS_OF_TWO = (2, 4, 8, 16)
+NOISE_FREE = (1, 2, 4)
 # A segment takes at most this share of the training span: of a wave, whose many segments show its
 # direction, less than of seasons.
 LARGEST_SHARE, LARGEST_SHARE_OF_SEASONS = 1 / 16, 1 / 4
@@ -42,8 +43,11 @@ LARGEST_SHARE, LARGEST_SHARE_OF_SEASONS = 1 / 16, 1 / 4
 def suited_segments(series: SeriesProperties) -> Choices:
     """Choices of `segment_steps` to try on a series: single values, and shares of the period.
 
-    Where the series has none, powers of two.
+    Where the series has none, powers of two. Of a series without noise a few values: there is
+    nothing to average out, and what follows them is known the better the less is foretold at once.
     """
+    if series.is_noise_free:
+        return Choices(NOISE_FREE)
     most = series.train_steps * LARGEST_SHARE
     if series.period is None:
         steps = set(POWERS_OF_TWO)

@@ -48,7 +48,7 @@ class PowerTransform(
         "The power transform of the values: none, the logarithm, or that of Box and Cox.",
         name="power_transform",
         searched=False,
-        suits=lambda series: Choices(POWERS) if series.is_positive else None,
+        suits=lambda series: _powers(series),
         without="values as they are",
     )
 
@@ -102,6 +102,11 @@ class SeasonalDifference(Method, name="seasonal_difference", label="seasonal dif
         return f"changes from {self.season} steps before"
 
 
+def _powers(series: SeriesProperties) -> Choices | None:
+    """Of values above zero, but where they follow their own dynamics without noise."""
+    return Choices(POWERS) if series.is_positive and not series.is_noise_free else None
+
+
 def _longest(train_steps: int) -> int:
     """Half of the span is left to learn from."""
     return train_steps // 2
@@ -113,8 +118,8 @@ def _most_seasons(train_steps: int, space: Mapping[str, Domain]) -> int:
 
 
 def _lags(series: SeriesProperties) -> Choices | None:
-    """No lag, and each season of the series; None where there is no season."""
-    if series.is_wave:
+    """No lag, and each season of the series; None where there is none, or no noise either."""
+    if series.is_wave or series.is_noise_free:
         return None
     seasons = [round(period) for period in series.periods]
     fitting = [season for season in seasons if 1 < season <= _longest(series.train_steps)]

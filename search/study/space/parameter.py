@@ -24,6 +24,7 @@ from models.methods import (
 )
 from models.methods.condition import ALWAYS, FEEDS_BACK_EACH, READS, among
 from models.methods.registry import is_added, selector_values
+from models.methods.series_properties import SeriesProperties
 from search.plugins import PluginError, load_plugins
 
 if TYPE_CHECKING:
@@ -91,8 +92,11 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
     else:
         default = values.names
     seasonal = {m.name for m in chosen if m.needs_season}
+    noise_free = tuple(m.name for m in chosen if m.suits_noise_free and not is_added(m))
 
     def suited(series: SeriesProperties) -> Choices:
+        if series.is_noise_free and noise_free:
+            return Choices(noise_free)
         return Choices(tuple(n for n in default if series.has_season or n not in seasonal))
 
     ablation = selector.ablation
@@ -109,7 +113,7 @@ def _of_selector(selector: Selector, chosen: Sequence[type[Method]]) -> Paramete
         when=selector.when,
         stage=selector.stage,
         ablation=ablation,
-        suits=suited if searched and seasonal else None,
+        suits=suited if searched and (seasonal or noise_free) else None,
         owners=tuple(chosen),
     )
 

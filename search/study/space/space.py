@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, cast
 
 from models.closed_form.closed_form import ClosedForm
@@ -376,6 +377,8 @@ def _at_most(
         return domain
     if name not in named and isinstance(domain, Choices) and most > 0:
         return _up_to(domain, most)
+    if name not in named and isinstance(domain, IntRange) and most > domain.low:
+        return replace(domain, high=most)
     remedy = f"name some, for example {name} = [{most}], or " if most > 0 else ""
     raise SettingError(
         name,

@@ -9,6 +9,7 @@ import torch
 
 from models.baselines.baseline import baselines
 from models.candidate import candidate_of
+from models.methods import Scalar
 from search.evaluation import (
     CandidateResult,
     Cohort,
@@ -156,3 +157,66 @@ def test_the_search_scores_by_the_geometric_mean_over_all_starts_of_its_blocks()
     assert result.record.score == result.score
     mean = baseline_results(baseline_candidates(source), views)["mean"]
     assert baseline_record(mean).averaging == "geometric mean"
+
+
+KERNEL: dict[str, Scalar] = {
+    "cell": "kernel-ridge",
+    "kernel_delays": 3,
+    "kernel_components": 2,
+    "regularisation": "given",
+    "ridge": 1e-6,
+}
+
+
+def test_what_is_fitted_reports_after_some_of_its_blocks_and_ends_as_without_reports() -> None:
+    source = data("blocks")
+    views = [source.view("search", replica) for replica in range(3)]
+    candidates = [candidate_of({**KERNEL, "kernel_length": length}) for length in (0.5, 1.0, 2.0)]
+    reported = Cohort(
+        candidates, views, study_seed=0, purpose="search", rung_fractions=(1 / 8, 2 / 3, 1.0)
+    )
+    rungs = [rung for rung in reported if rung is not None]
+    assert [(rung.rung, rung.is_last) for rung in rungs] == [(1, False), (2, False), (3, True)]
+    counts = [{len(result.replicas) for result in rung.results.values()} for rung in rungs]
+    assert counts == [{1}, {2}, {3}]
+    (whole,) = [
+        rung
+        for rung in Cohort(candidates, views, study_seed=0, purpose="search")
+        if rung is not None
+    ]
+    for place, result in whole.results.items():
+        assert rungs[-1].results[place].replica_scores == result.replica_scores
+        for rung, count in zip(rungs, (1, 2, 3), strict=True):
+            own = rung.results[place]
+            assert own.replica_scores == result.replica_scores[:count]
+            assert [replica.loss_curve for replica in own.replicas] == [
+                replica.loss_curve for replica in result.replicas[:count]
+            ]
+
+
+def test_what_is_dropped_after_a_block_is_not_fitted_to_the_others() -> None:
+    source = data("blocks")
+    views = [source.view("search", replica) for replica in range(3)]
+    candidates = [candidate_of({**KERNEL, "kernel_length": length}) for length in (0.5, 1.0)]
+    cohort = Cohort(candidates, views, study_seed=0, purpose="search", rung_fractions=(1 / 8, 1.0))
+    fits, last = 0, None
+    for rung in cohort:
+        fits += rung is None
+        if rung is not None and not rung.is_last:
+            cohort.drop([1])
+        last = rung or last
+    assert last is not None
+    assert list(last.results) == [0]
+    # Two of the first block, two more of what goes on, and the end of the only step.
+    assert fits == 2 + 2 + 1
+
+
+@pytest.mark.parametrize("validation", ["end", "rolling", "expanding"])
+def test_elsewhere_what_is_fitted_reports_once(validation: Validation) -> None:
+    source = data(validation)
+    views = [source.view("search", replica) for replica in range(3)]
+    cohort = Cohort(
+        [candidate_of(KERNEL)], views, study_seed=0, purpose="search", rung_fractions=(0.25, 1.0)
+    )
+    (rung,) = [rung for rung in cohort if rung is not None]
+    assert rung.is_last

@@ -42,7 +42,7 @@ def test_the_first_of_a_verdict_has_pictures_and_the_next_one_has_none(
     assert first.verdict == second.verdict
     assert [file.filename for file in pictures.of(first, "one")] == ["one.png"]
     assert pictures.of(second, "two") == ()
-    assert pictures.of(second, "two", preset="baseline") != ()  # a family of its own
+    assert pictures.of(second, "two", group="baseline") != ()  # a family of its own
 
 
 def test_the_best_so_far_has_pictures_and_what_others_found_counts(

@@ -7,6 +7,7 @@ import pytest
 from optuna.samplers import RandomSampler
 from pydantic import ValidationError
 
+from models.methods import largest
 from models.methods.series_properties import SeriesProperties
 from search.study.definition import StudyDefinition, differing_keys
 from search.study.space import parameters
@@ -164,6 +165,44 @@ def test_a_file_that_goes_on_with_a_stored_study_keeps_what_neither_named() -> N
     del raw["named"]  # of version 0.1.0
     unknown = StudyDefinition.model_validate_json(json.dumps(raw))
     assert differing_keys(file({"batch_size": [8]}).continuing(unknown), unknown) == []
+
+
+def noise_free(**task: Any) -> StudyDefinition:
+    """The definition of a file on a table without noise."""
+    raw = {
+        "name": "x",
+        "series": {"source": "table", "path": "t.csv", "time": "t", "columns": ["v"]},
+        "task": {"train_steps": 600, "horizon_steps": 100, **task},
+    }
+    return StudyDefinition.of_file(raw, SeriesProperties(train_steps=600, is_noise_free=True))
+
+
+def test_a_table_without_noise_leaves_blocks_out_and_searches_what_forecasts_it() -> None:
+    definition = noise_free()
+    assert definition.task.validation == "blocks"
+    assert definition.space["cell"].to_plain() == ["esn", "nvar", "kernel-ridge"]
+    assert definition.space["segment_steps"].to_plain() == [1, 2, 4]
+    assert definition.space["regularisation"].to_plain() == ["given"]
+    assert largest(definition.space["ridge"]) == 1e-4
+    assert noise_free(validation="end").task.validation == "end"
+
+
+def test_a_study_that_began_before_noise_was_looked_for_goes_on_as_it_began() -> None:
+    raw = json.loads(noise_free().model_dump_json())
+    raw["task"]["validation"] = "end"  # as if the default had been another
+    del raw["properties"]["is_noise_free"]
+    raw["named"] = []
+    stored = StudyDefinition.model_validate_json(json.dumps(raw))
+    assert stored.properties == SeriesProperties(train_steps=600)
+    assert differing_keys(noise_free().continuing(stored), stored) == []
+    named = noise_free(validation="blocks")
+    assert differing_keys(named.continuing(stored), stored) == ["task.validation"]
+    # And the other way round: the stored study has blocks, whether the file names them or not.
+    blocks = StudyDefinition.model_validate_json(noise_free().model_dump_json())
+    for file in (noise_free(), named):
+        assert differing_keys(file.continuing(blocks), blocks) == []
+    ended = noise_free(validation="end").continuing(blocks)
+    assert differing_keys(ended, blocks) == ["task.validation"]
 
 
 def test_a_stored_definition_samples_in_the_order_of_its_space() -> None:

@@ -1,3 +1,4 @@
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,3 +163,32 @@ def test_a_stored_definition_comes_back_or_says_why_not() -> None:
         read_stored_definition(newer)
     with pytest.raises(StudyFileError, match="stored definition of the study can't be read"):
         read_stored_definition(text[:-4])
+
+
+def smooth(folder: Path, rows: int) -> None:
+    lines = [f"{row},{math.sin(0.07 * row) + math.sin(0.17 * row)!r}\n" for row in range(rows)]
+    (folder / "t.csv").write_text("t,v\n" + "".join(lines))
+
+
+def test_the_defaults_of_a_table_follow_its_noise(write: Write, tmp_path: Path) -> None:
+    smooth(tmp_path, 900)
+    task = "[task]\ntrain_steps = 600\nhorizon_steps = 100\n"
+    definition, _ = read_study_file(write(HEAD + TABLE + task))
+    assert definition.properties is not None
+    assert definition.properties.is_noise_free
+    assert definition.task.validation == "blocks"
+    # Too short for the final's blocks: the file is taken, with the defaults of any series.
+    smooth(tmp_path, 130)
+    task = "[task]\ntrain_steps = 90\nhorizon_steps = 20\n[search]\nfinal_replicas = 90\n"
+    definition, _ = read_study_file(write(HEAD + TABLE + task))
+    assert definition.task.validation == "end"
+    assert definition.properties is not None
+    assert not definition.properties.is_noise_free
+
+
+def test_nobody_asks_a_generated_series_for_its_noise(write: Write) -> None:
+    clean = HEAD + '[series]\nsource = "sine"\nnoise_std = 0.0\n' + TASK
+    definition, _ = read_study_file(write(clean))
+    assert definition.properties is not None
+    assert not definition.properties.is_noise_free
+    assert definition.task.validation == "end"

@@ -39,8 +39,8 @@ PROBLEMS = [
      "write for example minutes = 5"),
     (GOOD + "[search]\nminutes = -inf", "[search] minutes must be a finite number, but got -inf; "
      "write for example minutes = 5"),
-    (GOOD + '[search]\nsampler = "cmaes"', '[search] sampler must be "tpe" or "random", '
-     'but got "cmaes"; write for example sampler = "tpe"'),
+    (GOOD + '[search]\nsampler = "cmaes"', '[search] sampler must be "tpe", "random" or '
+     '"variation", but got "cmaes"; write for example sampler = "tpe"'),
     (GOOD + "[search]\ntrails = 3", "[search] trails is no key that freerun knows. "
      "Did you mean 'trials'?"),
     (GOOD + "[search]\ntrain_steps = 3", "[search] train_steps does not belong there; "

@@ -10,8 +10,9 @@ from models.closed_form.forms.ar import AR
 from models.closed_form.forms.esn import ESN
 from models.closed_form.forms.nvar import NVAR
 from models.closed_form.forms.ssa import SSA
-from models.methods import Choices, Domain, Scalar, SettingError
+from models.methods import Choices, Domain, IntRange, Scalar, SettingError
 from models.methods.condition import TRAINED
+from models.methods.series_properties import SeriesProperties
 from models.network.options.learning import TimeReversal
 from models.network.options.shape import Residual, Scaling
 from search.errors import UsageError
@@ -175,3 +176,20 @@ def test_a_study_of_closed_forms_may_have_any_number_of_rungs() -> None:
     definition = StudyDefinition.model_validate(raw)
     again = StudyDefinition.model_validate_json(definition.model_dump_json())
     assert again == definition
+
+
+def test_without_noise_default_ranges_end_where_the_span_does() -> None:
+    for train_steps, stride in ((120, 3), (1000, 12)):
+        series = SeriesProperties(train_steps=train_steps, periods=(40.0,), is_noise_free=True)
+        space = complete_space({}, train_steps, series)
+        assert space["cell"] == Choices(("esn", "nvar", "kernel-ridge"))
+        assert space["kernel_delays"] == IntRange(4, 16)
+        assert space["kernel_stride"] == IntRange(1, stride)
+        assert space["segment_steps"] == Choices((1, 2, 4))
+        assert space["time_reversal"] == Choices((False,))
+        assert "seasonal_lag" not in space
+    short = SeriesProperties(train_steps=20, is_noise_free=True)
+    assert "kernel-ridge" not in complete_space({}, 20, short)["cell"].to_plain()
+    long = SeriesProperties(train_steps=1000, is_noise_free=True)
+    named = complete_space(read_space({"cell": ["ar"], "ridge": [1e-3]}), 1000, long)
+    assert named["ridge"] == Choices((1e-3,))
