@@ -1,12 +1,14 @@
 """The methods of docs/methods.md side by side: an equal budget of random candidates for each.
 
     python benchmarks/methods.py --methods gru cornn lem --series noisy-sine
+    python benchmarks/methods.py --segments 1 5 10 20 40
 
 Every method gets the same number of candidates, each trained on the same draws for the same number
 of optimiser steps. They are sampled at random from one plain space, in which the method fixes or
 opens what it is about. Prints a Markdown table: best and median score (NMSE against the signal,
 over free runs of the test horizon on benchmark draws), how often each verdict was given, and
-seconds of one core.
+seconds of one core. With --segments, each cell reads and writes segments of each of these lengths
+in turn, and the table has a column for each.
 
 To add a method, add a row to its table below; to add a series, an entry of SERIES.
 """
@@ -146,6 +148,8 @@ CLOSED_FORM = (
     Method("ssa", {"cell": "ssa", "ssa_window": 300, "ssa_rank": [1, 2, 3, 4]}),
 )
 METHODS = {m.name: m for m in (*ARCHITECTURES, *CLOSED_FORM, *STRATEGIES, *LOSSES)}
+# The cells that --segments compares.
+CELLS = ("rnn", "gru", "lstm", "lru", "cornn", "lem", "antisymmetric", "orthogonal", "shplrnn")
 
 _SINE_TASK = {"train_steps": 600, "horizon_steps": 400, "test_horizon_steps": 1000}
 # The [series] and [task] of a study, scored on its benchmark draws, and what BASE is there.
@@ -244,6 +248,24 @@ def table(rows: Iterable[Row]) -> str:
     return "\n".join(lines)
 
 
+def segments_table(rows: Iterable[tuple[int, Row]]) -> str:
+    """The best and the median score of each cell, by the length of its segments, in Markdown."""
+    by_cell: dict[tuple[str, str], dict[int, Row]] = {}
+    for steps, row in rows:
+        by_cell.setdefault((row.series, row.method), {})[steps] = row
+    lengths = list(next(iter(by_cell.values())))
+    lines = [
+        "| series | cell | " + " | ".join(f"p = {steps}" for steps in lengths) + " | best p |",
+        "|---|---|" + "---|" * (len(lengths) + 1),
+    ]
+    for (series, cell), by_length in by_cell.items():
+        best = min(by_length, key=lambda steps: by_length[steps].best)
+        scores = [f"{row.best:.3g} ({row.median:.3g})" for row in by_length.values()]
+        verdict = by_length[best].best_verdict
+        lines.append(f"| {' | '.join([series, cell, *scores, f'{best}, {verdict}'])} |")
+    return "\n".join(lines)
+
+
 def parse(arguments: list[str]) -> argparse.Namespace:
     """The command line."""
 
@@ -262,14 +284,40 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     parser.add_argument("--structures", type=count, default=1, help="architectures of a method")
     parser.add_argument("--strategies", type=count, default=8, help="strategies of each of them")
     parser.add_argument("--replicas", type=count, default=2, help="draws each candidate trains on")
+    parser.add_argument(
+        "--segments", nargs="+", type=count, metavar="STEPS", help="lengths of segments to compare"
+    )
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     return parser.parse_args(arguments)
+
+
+def compare_segments(options: argparse.Namespace) -> None:
+    """Measure the cells among the methods with segments of each length, and print."""
+    rows: list[tuple[int, Row]] = []
+    for series, name, steps in product(options.series, options.methods, options.segments):
+        if name not in CELLS:
+            continue
+        # Chaos has no symmetries, and the sign changes nothing of what is linear.
+        is_symmetric = "space" not in SERIES[series] and name != "lru"
+        symmetries = {"sign_augmentation": True} if is_symmetric else {}
+        own = {**METHODS[name].space, **symmetries, "segment_steps": steps}
+        rows.append((steps, measure(series, Method(name, own), options)))
+        row = rows[-1][1]
+        print(f"{series} {name}, p = {steps}: {row.best:.3g}, {row.seconds:.0f} s", file=sys.stderr)
+    if options.json:
+        found = [{"segment_steps": steps, **asdict(row)} for steps, row in rows]
+        print(json.dumps({**vars(options), "rows": found}))
+    else:
+        print(segments_table(rows))
 
 
 def main(arguments: list[str]) -> None:
     """Measure and print."""
     options = parse(arguments)
     torch.set_num_threads(1)
+    if options.segments:
+        compare_segments(options)
+        return
     rows: list[Row] = []
     for series, name in product(options.series, options.methods):
         rows.append(measure(series, METHODS[name], options))
