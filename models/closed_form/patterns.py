@@ -11,7 +11,6 @@ from numpy.typing import NDArray
 
 from models.closed_form.closed_form import (
     BLOCK_ROWS,
-    Block,
     FittedForm,
     Fixed,
     FloatArray,
@@ -20,6 +19,7 @@ from models.closed_form.closed_form import (
     half_of_span,
     level_of,
 )
+from models.closed_form.ridge import Block
 from models.methods import Choices, Whole, setting
 from models.tensors import RUN_BOUND
 

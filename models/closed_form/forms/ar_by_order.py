@@ -5,15 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from models.closed_form.closed_form import (
-    Block,
-    FittedForm,
-    Fixed,
-    FloatArray,
-    Lagged,
-    lagged,
-    one_thread,
-)
+from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, Lagged, lagged
+from models.closed_form.ridge import Block, one_thread
 from models.methods import Choices, Whole, setting
 from models.tensors import torch
 

@@ -7,15 +7,14 @@ from numpy.typing import NDArray
 
 from models.closed_form.closed_form import (
     BLOCK_ROWS,
-    Block,
     FittedForm,
     Fixed,
     FloatArray,
-    Ridge,
     RidgeForm,
     Solutions,
     half_of_span,
 )
+from models.closed_form.ridge import Block, Ridge
 from models.methods import Choices, FloatRange, Real, Stage, Whole, counted, setting
 from models.methods.values import SHARE
 from models.network.options.context import warm_up_steps

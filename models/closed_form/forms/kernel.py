@@ -13,10 +13,10 @@ from models.closed_form.closed_form import (
     RidgeForm,
     Solutions,
     half_of_span,
-    one_thread,
     quarter_of_span,
 )
 from models.closed_form.kernels import STATIONARY, Kernel
+from models.closed_form.ridge import one_thread
 from models.methods import (
     Choices,
     Domain,

@@ -7,13 +7,8 @@ from math import comb
 
 import numpy as np
 
-from models.closed_form.closed_form import (
-    Block,
-    FittedForm,
-    FloatArray,
-    LaggedRidge,
-    half_of_span,
-)
+from models.closed_form.closed_form import FittedForm, FloatArray, LaggedRidge, half_of_span
+from models.closed_form.ridge import Block
 from models.methods import Choices, Domain, SettingError, Whole, counted, largest, setting
 from models.network.options.learning import sign_flag
 

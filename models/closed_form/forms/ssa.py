@@ -13,8 +13,8 @@ from models.closed_form.closed_form import (
     Solutions,
     half_of_span,
     lagged,
-    one_thread,
 )
+from models.closed_form.ridge import one_thread
 from models.methods import Choices, Is, Stage, Whole, setting
 from models.tensors import Tensor, torch
 

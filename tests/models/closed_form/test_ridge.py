@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from models.closed_form.closed_form import Ridge
+from models.closed_form.ridge import Ridge
 
 FloatArray = NDArray[np.float64]
 
