@@ -117,7 +117,7 @@ def test_a_study_file_says_the_task_alone(tmp_path: Path) -> None:
     (tmp_path / "study.toml").write_text(study_text(sections))
     definition = read_study_file(tmp_path / "study.toml").definition
     assert definition.series.period == (float(PERIOD),)
-    assert definition.named == ()
+    assert definition.named == ("task.validation",)
     without = study_sections(tmp_path / "waves.csv", "waves", written(tmp_path, period=1))
     assert isinstance(without["series"], Mapping)
     assert "period" not in without["series"]
