@@ -226,9 +226,9 @@ def _shortened(label: str) -> str:
 
 def _whole_step(least: float, interval: Interval) -> int:
     """The smallest whole number of steps that is no smaller: of dates, of days, weeks or years."""
-    tens = [base * 10**power for power in range(8) for base in (1, 2, 5)]
-    cycles = calendar_periods(interval)
-    steps = tens if not cycles else [1, 2, 3, 6, *(own * ten for own in cycles for ten in tens)]
+    steps = [base * int(10**power) for power in range(8) for base in (1, 2, 5)]
+    if cycles := calendar_periods(interval):
+        steps = [1, 2, 3, 6, *(own * ten for own in cycles for ten in steps)]
     return min(step for step in steps if step >= least)
 
 

@@ -145,9 +145,9 @@ def start(
     except UsageError:
         # A long season need not be seen twice.
         task, search = spans(table.rows, 1, horizon_steps)
-    search = {"minutes": MINUTES, "trials": TRIALS, **search}
     name = study_name(path) if name is None else name
-    sections = {"name": name, "seed": 0, "series": series, "task": task, "search": search}
+    sections = {"name": name, "seed": 0, "series": series, "task": task}
+    sections["search"] = {"minutes": MINUTES, "trials": TRIALS, **search}
     definition = StudyDefinition.model_validate(sections)
     found = TaskData(definition, table).properties()
     training = table.values[: definition.task.train_steps]

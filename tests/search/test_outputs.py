@@ -40,7 +40,7 @@ def test_an_output_is_replaced_by_one_of_its_kind(own: tuple[Path, OutputKind]) 
     path, kind = own
     check_output(path, kind, force=kind.needs_consent)
     if kind.needs_consent:
-        with pytest.raises(UsageError, match="is already there; .* with --force"):
+        with pytest.raises(UsageError, match=r"is already there; .* with --force"):
             check_output(path, kind)
 
 

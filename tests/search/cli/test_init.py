@@ -21,7 +21,7 @@ def folder() -> Iterator[Path]:
     with TemporaryDirectory() as made:
         path = Path(made)
         write_table(path)
-        budget = ("--trials", 2, "--workers", 1, "--minutes", 0.1)
+        budget = ("--trials", 2, "--workers", 1, "--minutes", 30)
         ended = freerun(path, "run", "sold.csv", "--horizon", HORIZON, *budget, "--json")
         assert ended.code == 0, ended.err
         assert "sold.csv: 72 rows" in ended.err
