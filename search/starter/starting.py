@@ -146,8 +146,8 @@ def start(
         # A long season need not be seen twice.
         task, search = spans(table.rows, 1, horizon_steps)
     name = study_name(path) if name is None else name
-    sections = {"name": name, "seed": 0, "series": series, "task": task}
-    sections["search"] = {"minutes": MINUTES, "trials": TRIALS, **search}
+    sections: dict[str, Any] = {"name": name, "seed": 0, "series": series, "task": task}
+    sections["search"] = dict[str, Any](minutes=MINUTES, trials=TRIALS, **search)
     definition = StudyDefinition.model_validate(sections)
     found = TaskData(definition, table).properties()
     training = table.values[: definition.task.train_steps]

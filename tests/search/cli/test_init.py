@@ -93,8 +93,8 @@ def test_init_writes_a_study_file_that_is_valid(tmp_path: Path) -> None:
     spans = checked.json["spans"]
     assert spans["unused"] is None
     assert spans["training"]["rows"][0] == 1
-    assert spans["test"] == {"rows": [61, 72], "times": ["60", "71"]}
-    assert spans["test_training"]["rows"] == [1, 60]
+    assert spans["test"] == {"rows": [65, 72], "times": ["64", "71"]}
+    assert spans["test_training"]["rows"] == [1, 64]
     with Image.open(tmp_path / "sold.png") as picture:
         assert picture.format == "PNG"
     refused(tmp_path, ["init", "sold.csv"], "sold.toml is already there", "--force")
