@@ -105,6 +105,12 @@ class TableRun:
         name = study_name(table) if fork is None else fork
         folder = Path("results") / name if output is None else output
         own = cls(start(table, folder, name=name, horizon_steps=horizon, columns=columns), folder)
+        if own.study_file.exists() and own._is_changed():
+            raise UsageError(
+                f"{own.study_file} is there and says something else than is made of {table} now: "
+                "the table, the horizon or the file changed; run it as it is: freerun run "
+                f"{_quoted(own.study_file)}, or start a new study with --fork NEW_NAME"
+            )
         found = own.start.table
         # Before minutes are spent.
         times = found.continue_time(own.start.task.horizon_steps)
@@ -113,12 +119,6 @@ class TableRun:
         for path in (own.series_picture, own.forecast_picture):
             check_output(path, PICTURE, inputs=[table])
         check_output(own.forecast_file, kind, inputs=[table])
-        if own.study_file.exists() and own._is_changed():
-            raise UsageError(
-                f"{own.study_file} is there and says something else than is made of {table} now: "
-                "the table, the horizon or the file changed; run it as it is: freerun run "
-                f"{_quoted(own.study_file)}, or start a new study with --fork NEW_NAME"
-            )
         return own
 
     @property
