@@ -38,6 +38,9 @@ def report(
 
     Example: freerun report sine -o report.html
     """
+    from search.outputs import REPORT, check_output
+
+    check_output(output, REPORT)
     with storage_at(storage) as opened:
         from search.report.page import write_report
         from search.student.section import report_sections
@@ -99,10 +102,12 @@ def retrain(
 
     from search.analysis.status import errors_summary
     from search.export import read_export, write_export
+    from search.outputs import check_apart
     from search.running.retraining import reproduces, retrain_on, retrain_same
     from search.study.task_data import season_steps
 
     torch.set_num_threads(1)
+    check_apart(output, [folder] if series is None else [folder, series])
     exported = read_export(folder)
     check_device(device)
     with stop_flag() as stopped:
@@ -162,6 +167,9 @@ def forecast(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
     ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an older forecast of the same columns.")
+    ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
@@ -172,10 +180,14 @@ def forecast(
     from search.export import read_export
     from search.export.forecast import forecast as make_forecast
     from search.export.forecast import write_forecast
+    from search.outputs import check_apart, check_output, forecast_kind
 
+    check_apart(output, [series, folder])
     exported = read_export(folder)
+    table = _read_series(exported, series)
+    check_output(output, forecast_kind(table.header), force=force)
     warnings: list[str] = []
-    made = make_forecast(exported, _read_series(exported, series), horizon, warnings.append)
+    made = make_forecast(exported, table, horizon, warnings.append)
     write_forecast(made, output)
     for warning in warnings:
         typer.echo(f"freerun: warning: {warning}", err=True)
