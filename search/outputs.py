@@ -65,7 +65,10 @@ def forecast_kind(columns: Sequence[str], times: Sequence[str] | None = None) ->
     def holds(head: bytes) -> bool:
         if head.startswith(b"PAR1"):
             return times is None
-        lines = list(csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"))))
+        try:
+            lines = list(csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"))))
+        except csv.Error:
+            return False
         if not lines or lines[0][: len(columns)] != list(columns):
             return False
         # The last line may be cut off.

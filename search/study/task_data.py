@@ -118,21 +118,24 @@ class TaskData:
 
     @cached_property
     def spans(self) -> Spans:
-        """Which rows of a table are for what."""
-        assert self._table is not None
-        return spans_of(self._definition.task, self._table.rows)
+        """Which rows of a table are for what; of a generated series, which values."""
+        return spans_of(self._definition.task, self._rows)
+
+    @cached_property
+    def _rows(self) -> int:
+        """Rows of the table, or as many as the task needs of a generated series."""
+        task = self._definition.task
+        needed = task.train_steps + task.validation_steps + task.test_steps
+        return needed if self._table is None else self._table.rows
 
     def cuts(self, purpose: Purpose) -> Iterator[Cut]:
         """The different cuts of a table's replicas, in the search or in the final."""
         search = self._definition.search
-        assert self._table is not None
         count = search.replicas if purpose == "search" else search.final_replicas
         if self._definition.task.validation == "end":
             count = 1
         for replica in range(count):
-            yield cut_of(
-                self._definition.task, self._table.rows, replica, count, self._context_steps
-            )
+            yield cut_of(self._definition.task, self._rows, replica, count, self._context_steps)
 
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.

@@ -96,7 +96,17 @@ def proved_and_run(folder: Path, export: str) -> list[float]:
     """Retrain an export to the same score, and forecast with it; return the forecast."""
     again = done(freerun(folder, "retrain", export, "-o", "again", "--json")).json
     assert again["reproduced"] is True
-    forecast = ["forecast", "again", "--series", "who.csv", "--horizon", 24, "-o", "f.csv"]
+    forecast = [
+        "forecast",
+        "again",
+        "--series",
+        "who.csv",
+        "--horizon",
+        24,
+        "-o",
+        "f.csv",
+        "--force",
+    ]
     done(freerun(folder, *forecast))
     lines = (folder / "f.csv").read_text().splitlines()[1:]
     return [float(line.split(",")[1]) for line in lines]

@@ -206,7 +206,7 @@ def test_a_table_whose_free_runs_take_too_much_memory_is_refused() -> None:
 
 def test_a_channel_whose_training_span_does_not_vary_is_named() -> None:
     values = series(3)
-    values[:TRAIN, 1] = 4.0
+    values[:, 1] = 4.0
     with pytest.raises(SeriesError, match="the training span of 120 rows of 'c1' must vary"):
         study(values)
 

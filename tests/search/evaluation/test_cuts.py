@@ -40,7 +40,7 @@ def data(validation: Validation, values: FloatArray | None = None) -> TaskData:
     raw: dict[str, Any] = {
         "name": "x",
         "series": {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]},
-        "task": TASK | {"validation": validation},
+        "task": TASK | {"validation": validation, "unused_rows": "between"},
         "search": {"replicas": 3, "final_replicas": 5},
         "space": SPACE,
     }
