@@ -41,8 +41,7 @@ from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.ordinary_study import Ran, run_study
 from models.baselines.baseline import baselines
 from search.errors import FreerunError, UsageError
-from search.series import FloatArray
-from search.series.tables import read_table
+from search.series import FloatArray, read_table
 
 REPLICAS, MOST_FINAL_REPLICAS, MOST_START_POINTS = 4, 8, 4
 VALIDATION_SHARE, MOST_VALIDATION_HORIZONS = 3, 4

@@ -15,7 +15,8 @@ from search.series.source import (
 from search.series.sources.mackey_glass import MackeyGlassSeries
 from search.series.sources.sine import SineSeries
 from search.series.sources.table import TableSeries
-from search.series.tables import MAX_TABLE_BYTES, Table, read_table
+from search.series.table_reading import Reading, read_table
+from search.series.tables import MAX_TABLE_BYTES, Table
 
 __all__ = [
     "MAX_TABLE_BYTES",
@@ -24,6 +25,7 @@ __all__ = [
     "GeneratedSource",
     "MackeyGlassSeries",
     "Purpose",
+    "Reading",
     "Section",
     "SineSeries",
     "Source",

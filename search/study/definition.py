@@ -324,7 +324,8 @@ class StudyDefinition(Section):
             del plain["task"]["error_horizons"]
         if self.task.validation == "end":
             del plain["task"]["validation"]
-        for key in ("period", "id"):
+        later = ("period", "id", "time_format", "missing", "duplicates", "separator", "decimal")
+        for key in later:
             if key in plain["series"] and plain["series"][key] is None:
                 del plain["series"][key]
         if self.presets:
