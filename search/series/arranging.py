@@ -127,12 +127,11 @@ def _merged(
     values: FloatArray, order: np.ndarray, firsts: np.ndarray, duplicates: Duplicates | None
 ) -> FloatArray:
     """One row of values for each group of rows of one time and series."""
-    if len(firsts) == len(order):
-        return values[order]
     ends = np.append(firsts[1:], len(order))
-    if duplicates == "last":  # in the file, whose order the sorting keeps
-        return values[order[ends - 1]]
-    found = np.full((len(firsts), values.shape[1]), np.nan)
+    # The last in the file, whose order the sorting keeps.
+    found: FloatArray = values[order[ends - 1]]
+    if len(firsts) == len(order) or duplicates == "last":
+        return found
     for place, (first, end) in enumerate(zip(firsts.tolist(), ends.tolist(), strict=True)):
         group = values[order[first:end]]
         counts = np.isfinite(group).sum(axis=0)

@@ -1,5 +1,6 @@
 """Values for the rows and cells of a table that lack one."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -11,8 +12,8 @@ from search.series.source import FloatArray
 
 Filling = Literal["interpolate", "seasonal"]
 
-# The trend and the season are estimated from each other so often.
-_ROUNDS = 3
+# So many seasons before a gap are looked at, since a season changes.
+_MOST_SEASONS = 8
 # Rows at the ends, where nothing can be filled in between, are cut off up to this share.
 MOST_CUT = 0.1
 
@@ -23,11 +24,15 @@ class FillError(ValueError):
 
 @dataclass(frozen=True)
 class Run:
-    """Neighbouring values of a channel that were filled in: rows `start` to before `stop`."""
+    """Neighbouring values of a channel that were filled in: rows `start` to before `stop`.
+
+    season: the period that they were filled in with, in steps, 0 for a straight line.
+    """
 
     channel: int
     start: int
     stop: int
+    season: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -38,7 +43,6 @@ class Filled:
     values: FloatArray
     kept: range
     runs: tuple[Run, ...]
-    season: float | None = None
 
 
 def fill(
@@ -47,8 +51,9 @@ def fill(
     """Fill in what is NaN in values `[time, channel]`, and cut off rows at either end that lack it.
 
     how: "interpolate" on the straight line between the neighbours that are there; "seasonal" on
-    that line of what is left without the season, and the season added again (as `na.interp` of
-    Hyndman's R package forecast does). periods: of the season, None to look for them.
+    the line of what their season leaves, with the season added again, as na.interp of Hyndman's R
+    package forecast does. The season of a gap is that of the rows before it, where these are two
+    seasons. periods: of the season, None to look for them.
 
     Raises FillError where most of a channel is missing, where an end that would be cut off is long,
     and where a season is needed and none is known.
@@ -57,17 +62,40 @@ def fill(
     _check_known(is_known, names)
     kept = _inner(is_known, names)
     inner, known = values[kept.start : kept.stop], is_known[kept.start : kept.stop]
-    lines = np.column_stack([_line(inner[:, c], known[:, c]) for c in range(inner.shape[1])])
-    season = None
+    filled = np.column_stack([_line(inner[:, c], known[:, c]) for c in range(inner.shape[1])])
+    season = 0.0
     if how == "seasonal" and not known.all():
-        season = _season(lines, periods)
-        lines = np.column_stack(
-            [
-                lines[:, c] if known[:, c].all() else _with_season(inner[:, c], season, name)
-                for c, name in enumerate(names)
-            ]
-        )
-    return Filled(np.where(known, inner, lines), kept, tuple(_runs(~known)), season)
+        season = _season(filled, periods)
+    runs = _runs(~known, season)
+    if season:
+        for run in runs:  # from the first on, so that each knows what is before it
+            column = filled[:, run.channel]
+            column[run.start : run.stop] = _seasonal(column, run, run.stop)
+    return Filled(filled, kept, tuple(runs))
+
+
+def without_foresight(values: FloatArray, runs: Sequence[Run], starts: Sequence[int]) -> FloatArray:
+    """Return values `[time, channel]` in which no row before a start was filled in by later ones.
+
+    starts: the first forecast rows of free runs. Where one lies in or right behind a gap, the line
+    of what is before it goes on level, from the last value that is there: to the value behind the
+    gap it would tell the forecaster what it has to forecast.
+    """
+    changed = values.copy()
+    for run in runs:
+        inside = [start for start in starts if run.start < start <= run.stop]
+        if run.start < len(values) and inside:
+            stop = min(max(inside), len(values))
+            column = changed[:, run.channel]
+            column[run.start : stop] = _level(column, run, stop)
+    return changed
+
+
+def _level(column: FloatArray, run: Run, stop: int) -> FloatArray:
+    """A run's values up to `stop`, made from what is before it alone."""
+    if not run.season:
+        return np.full(stop - run.start, column[run.start - 1])
+    return _seasonal(column, run, None)[: stop - run.start]
 
 
 def _check_known(is_known: np.ndarray, names: Sequence[str]) -> None:
@@ -99,7 +127,8 @@ def _inner(is_known: np.ndarray, names: Sequence[str]) -> range:
 
 def _line(column: FloatArray, is_known: np.ndarray) -> FloatArray:
     rows = np.arange(len(column))
-    return np.interp(rows, rows[is_known], column[is_known])
+    line: FloatArray = np.interp(rows, rows[is_known], column[is_known])
+    return line
 
 
 def _season(lines: FloatArray, periods: Sequence[float] | None) -> float:
@@ -115,27 +144,46 @@ def _season(lines: FloatArray, periods: Sequence[float] | None) -> float:
     return float(max(fitting))
 
 
-def _with_season(column: FloatArray, period: float, name: str) -> FloatArray:
-    """A column filled by its season and the line through what the season leaves."""
-    is_known = np.isfinite(column)
-    rows = np.arange(len(column))
-    phases = np.floor(rows % period).astype(int)
-    filled = _line(column, is_known)
-    for _ in range(_ROUNDS):
-        rest = column - _trend(filled, round(period))
-        profile = np.full(phases.max() + 1, np.nan)
-        for phase in range(len(profile)):
-            own = rest[(phases == phase) & np.isfinite(rest)]
-            if not len(own):
-                raise FillError(
-                    f"each of the {len(profile)} steps of a season must have a value away from the "
-                    f"ends of the table, but step {phase + 1} of '{name}' has none; write missing "
-                    '= "interpolate", or a shorter period in [series]'
-                )
-            profile[phase] = np.median(own)
-        profile -= profile.mean()
-        filled = _line(column - profile[phases], is_known) + profile[phases]
-    return filled
+def _seasonal(column: FloatArray, run: Run, right: int | None) -> FloatArray:
+    """A run's values from its season, and the line between what that leaves of its neighbours.
+
+    right: the row of the later neighbour, None to go on level from the earlier one.
+    """
+    left = run.start - 1
+    profile = _profile(column, run, alone=right is None)
+    rows = np.arange(left, run.stop + 1)
+    seasons = profile[np.floor(rows % run.season).astype(int)]
+    first = column[left] - seasons[0]
+    last = first if right is None else column[right] - seasons[-1]
+    line = np.linspace(first, last, len(rows))
+    return np.asarray((line + seasons)[1:-1])
+
+
+def _profile(column: FloatArray, run: Run, *, alone: bool) -> FloatArray:
+    """The mean season by its steps: the median of what a centred average over a period leaves.
+
+    Of the seasons before the run, where there are two of them; else of those around it too, unless
+    `alone` says that nothing later may be looked at: then no season is known.
+    """
+    steps, period = math.ceil(run.season), round(run.season)
+    least = 2 * period + 1
+    stop = run.start
+    if stop < least:
+        if alone:
+            return np.zeros(steps)
+        stop = min(len(column), run.stop + least)
+    begin = max(0, stop - _MOST_SEASONS * period) if stop == run.start else 0
+    rows = np.arange(begin, stop)
+    rest = column[begin:stop] - _trend(column[begin:stop], period)
+    is_own = (rows >= run.start) & (rows < run.stop)
+    phases = np.floor(rows % run.season).astype(int)
+    profile = np.full(steps, np.nan)
+    for phase in range(steps):
+        found = rest[(phases == phase) & np.isfinite(rest) & ~is_own]
+        if len(found):
+            profile[phase] = np.median(found)
+    # A step of which nothing is known, such as the last part of a broken period, is as its mean.
+    return np.where(np.isfinite(profile), profile - np.nanmean(profile), 0.0)
 
 
 def _trend(values: FloatArray, period: int) -> FloatArray:
@@ -150,13 +198,13 @@ def _trend(values: FloatArray, period: int) -> FloatArray:
     return trend
 
 
-def _runs(is_filled: np.ndarray) -> list[Run]:
+def _runs(is_filled: np.ndarray, season: float) -> list[Run]:
     found = []
     for channel in range(is_filled.shape[1]):
         edges = np.diff(is_filled[:, channel].astype(int), prepend=0, append=0)
         starts, stops = np.flatnonzero(edges == 1), np.flatnonzero(edges == -1)
         found += [
-            Run(channel, start, stop)
+            Run(channel, start, stop, season)
             for start, stop in zip(starts.tolist(), stops.tolist(), strict=True)
         ]
     return found

@@ -205,6 +205,13 @@ class BusinessInterval(DateInterval):
 Interval = NumberInterval | DateInterval
 
 
+def same_step(one: Interval, other: Interval) -> bool:
+    """Whether two steps are the same; numbers within the rounding of labels such as 0.33, 0.67."""
+    if isinstance(one, NumberInterval) and isinstance(other, NumberInterval):
+        return abs(one.step - other.step) <= max(one.step, other.step) / 50
+    return one.key == other.key
+
+
 @dataclass(frozen=True)
 class Spacing:
     """The step of some rows, and at which step behind the first each of them is."""

@@ -282,7 +282,7 @@ def _filled_said(filled: Filled, how: Filling | None) -> str:
     counts = [run.stop - run.start for run in filled.runs]
     means = "a straight line"
     if how == "seasonal":
-        means = f"a straight line and a season of {filled.season:g} steps"
+        means = f"a straight line and a season of {filled.runs[0].season:g} steps"
     return (
         f"{sum(counts)} of {filled.values.size} values are filled in by {means}, at most "
         f"{max(counts)} in a row; they are trained on and scored like the others"

@@ -130,7 +130,7 @@ class Table:
                     LongForm.from_plain(header["long"]) if "long" in header else None,
                     header.get("time_format"),
                     header.get("zone"),
-                    tuple(Run(*map(int, run)) for run in header.get("filled", ())),
+                    tuple(Run(*run) for run in header.get("filled", ())),
                 )
         except (zlib.error, ValueError, KeyError, TypeError) as error:
             raise SeriesError(

@@ -2,7 +2,7 @@
 
 import itertools
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -103,16 +103,16 @@ class Times:
         ways = [(local, zone), (utc, on_utc)]
         if usual < timedelta(hours=23):
             ways.reverse()
-        return _fewest_gaps([lambda own=own: space_dates(*own) for own in ways])
+        return _fewest_gaps(ways)
 
 
-def _fewest_gaps(ways: Sequence[Callable[[], Spacing]]) -> Spacing:
-    """The first of some spacings with the fewest gaps; UnevenError where there is none."""
+def _fewest_gaps(ways: Sequence[tuple[Sequence[datetime], Zone]]) -> Spacing:
+    """The first spacing of some clocks with the fewest gaps; UnevenError where there is none."""
     found: list[Spacing] = []
     first: UnevenError | None = None
-    for way in ways:
+    for instants, zone in ways:
         try:
-            found.append(way())
+            found.append(space_dates(instants, zone))
         except UnevenError as error:
             first = first or error
     if not found:

@@ -12,6 +12,7 @@ from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
+from search.series.filling import without_foresight
 from search.study.cuts import Cut, cut_of, spread_starts
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
 from search.study.space.contexts import context_range
@@ -180,11 +181,11 @@ class TaskData:
         # Replicas with their own cuts share a variance: squared errors weigh the same in all.
         is_shared = not is_test and task.validation != "end"
         span = (range(task.train_steps + task.validation_steps),) if is_shared else cut.pieces
-        # A copy, which leads to no other rows.
-        values = self._table.values[: cut.end].copy()
+        # Copies, which lead to no other rows.
+        truth = self._table.values[: cut.end].copy()
         return View(
-            values=values,
-            truth=values.copy(),
+            values=without_foresight(truth, self._table.filled, cut.starts),
+            truth=truth,
             pieces=cut.pieces,
             starts=cut.starts,
             horizon_steps=horizon_steps,

@@ -2,7 +2,7 @@
 
 import io
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +10,7 @@ from search.errors import SeriesError
 from search.series.formats.cells import UNNAMED_INDEX, Cells, Column
 
 if TYPE_CHECKING:
-    from polars import DataFrame, Schema
+    from polars import DataFrame
 
 # A file of a few kilobytes can claim any number of rows: no table of so many could be kept.
 MAX_CELLS = 50_000_000
@@ -52,7 +52,7 @@ def read_parquet(path: Path, content: bytes, wanted: Collection[str] | None) -> 
     return Cells(path, columns, [f"row {row}" for row in range(1, rows + 1)])
 
 
-def _shown(name: str, schema: "Schema") -> str:
+def _shown(name: str, schema: Mapping[str, Any]) -> str:
     is_unnamed = name == "__index_level_0__" and UNNAMED_INDEX not in schema
     return UNNAMED_INDEX if is_unnamed else name.strip()
 
@@ -68,7 +68,7 @@ def _zone(kind: Any) -> str | None:
     return zone
 
 
-def _check_types(path: Path, schema: "Schema", kept: Collection[str]) -> None:
+def _check_types(path: Path, schema: Mapping[str, Any], kept: Collection[str]) -> None:
     for name in kept:
         if str(schema[name]).startswith("ext["):
             raise SeriesError(

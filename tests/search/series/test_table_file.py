@@ -67,7 +67,7 @@ def test_usual_variants_of_csv_are_read(write: Write, content: bytes) -> None:
         ("year,spots\n1,2\n2,many\n3,4\n", r"line 3: .*'spots' must hold finite.*'many'"),
         (
             "year,spots\n1,2\n2,nan\n3,4\n",
-            r"line 3: .*'nan', which stands for no value .*; fill it in, or write missing",
+            r"line 3: .*'nan', which stands for no value .*; fill it in, or",
         ),
         ("year,spots\n1,2\n2,NA\n3,4\n", r"line 3: .*'NA'"),
         ("year,spots\n1,2\n2,-inf\n3,4\n", r"line 3: .*'-inf'"),
