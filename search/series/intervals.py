@@ -283,17 +283,16 @@ def _positions(steps: Sequence[Step], usual: Step, nothing: Step, unit: str = ""
     """Where each row is, in usual steps behind the first."""
     counts = [0]
     for row, step in enumerate(steps, start=1):
-        count, rest = divmod(step, usual)
-        if rest != nothing:
+        # A clock that is set back repeats an hour.
+        count, rest = (0, step) if usual <= nothing else divmod(step, usual)
+        if rest != nothing or count < 1:
             raise UnevenError(row, f"{step}{unit}", f"{usual}{unit}")
         counts.append(counts[-1] + int(count))
     return counts
 
 
 def _business_spacing(instants: Sequence[datetime], zone: Zone) -> Spacing | None:
-    """The spacing by business time; None where there are weekends in it, or no whole one is left
-    out.
-    """
+    """The spacing by business time; None where there are rows on weekends, or none next to one."""
     if any(instant.weekday() >= 5 for instant in instants):
         return None
     times = [_business_time(instant) for instant in instants]
@@ -304,6 +303,13 @@ def _business_spacing(instants: Sequence[datetime], zone: Zone) -> Spacing | Non
     try:
         positions = _positions(steps, usual, timedelta(0))
     except UnevenError:
+        return None
+    if not any(
+        after - before == 1 and later - earlier > usual
+        for (before, after), (earlier, later) in zip(
+            itertools.pairwise(positions), itertools.pairwise(instants), strict=True
+        )
+    ):
         return None
     return Spacing(BusinessInterval(instants[-1], zone, usual), positions)
 

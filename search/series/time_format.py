@@ -2,7 +2,7 @@
 
 import re
 from calendar import month_abbr, month_name
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -211,6 +211,8 @@ class TimePattern:
         has = set(directives)
         if not ({"Y", "y"} & has or {"G", "V"} <= has):
             raise PatternError('must have a year, %Y; write for example time_format = "%d.%m.%Y"')
+        if len({"Y", "y", "G"} & has) > 1:
+            raise PatternError("has two years; name each part of a time once")
         if "d" in has and not {"m", "b", "B"} & has:
             raise PatternError('has a day without a month; write for example "%d.%m.%Y"')
         if ("I" in has) != ("p" in has):
@@ -240,26 +242,40 @@ class TimePattern:
     def fitted(self, labels: Sequence[str]) -> "TimePattern":
         """Return the pattern that writes times as the labels do, which it can read."""
         found = [m for label in labels if (m := self._expression.fullmatch(label.strip()))]
-        name = ""
-        for token in self._tokens:
-            flag, directive = token.flag, token.directive
-            if not directive:
-                name += token.literal.replace("%", "%%")
-                continue
-            texts = {match[directive] for match in found}
-            if not flag:
-                if directive in "bB":
-                    directive = "B" if any(len(text.rstrip(".")) > 3 for text in texts) else "b"
-                if directive in "mdHIMSV" and any(len(text) == 1 for text in texts):
-                    flag = "-"
-                elif directive in "bBp" and all(
-                    text.isupper() == (directive != "p") for text in texts
-                ):
-                    flag = "^"
-                elif directive == "f":
-                    flag = str(min(9, max(map(len, texts), default=6)))
-            name += f"%{flag}{directive}"
-        return TimePattern(name)
+        texts = {
+            token.directive: {match[token.directive] for match in found}
+            for token in self._tokens
+            if token.directive
+        }
+        is_short = {d: any(len(text) == 1 for text in texts.get(d, ())) for d in "mdHIMSV"}
+        # A part that is never below ten is written as the others are.
+        some_short = any(is_short[d] for d in "mdHI")
+        for d in "mdHI":
+            if not any(text.startswith("0") for text in texts.get(d, ())):
+                is_short[d] = is_short[d] or some_short
+        return TimePattern("".join(_fitted(t, texts, is_short) for t in self._tokens))
+
+
+def _fitted(
+    token: _Token, texts: Mapping[str, Collection[str]], is_short: Mapping[str, bool]
+) -> str:
+    """A part of a pattern, with the flag by which it is written as some texts are."""
+    flag, directive = token.flag, token.directive
+    if not directive:
+        return token.literal.replace("%", "%%")
+    own = texts[directive]
+    if directive in "bB":
+        directive = "B" if any(len(text.rstrip(".")) > 3 for text in own) else "b"
+    if flag or not own:
+        return f"%{flag}{directive}"
+    is_other = {"b": str.isupper, "B": str.isupper, "p": str.islower}.get(directive)
+    if is_short.get(directive):
+        flag = "-"
+    elif is_other is not None and all(map(is_other, own)):
+        flag = "^"
+    elif directive == "f":
+        flag = str(min(9, max(map(len, own))))
+    return f"%{flag}{directive}"
 
 
 def _tokens(pattern: str) -> Iterator[_Token]:

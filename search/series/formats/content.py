@@ -5,7 +5,6 @@ import io
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 from search.errors import SeriesError
 
@@ -15,6 +14,8 @@ MAX_CONTENT_BYTES = 256 * 2**20
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
 _PIECE = 2**20
+# A block of four bytes unpacks to at most 128 KiB: 16 MiB for so many bytes.
+_ZSTD_PIECE = 512
 
 
 def read_content(path: Path) -> bytes:
@@ -90,10 +91,14 @@ def _unzstd(path: Path, content: bytes) -> Iterator[bytes]:
             "installed: pip install 'freerun[zstd]', or unpack the file with: unzstd FILE"
         ) from None
     try:
-        stream: BinaryIO = zstandard.ZstdDecompressor().stream_reader(
-            io.BytesIO(content), read_across_frames=True
-        )
-        while piece := stream.read(_PIECE):
-            yield piece
+        while content:
+            unpacker = zstandard.ZstdDecompressor().decompressobj()
+            for place in range(0, len(content), _ZSTD_PIECE):
+                yield unpacker.decompress(content[place : place + _ZSTD_PIECE])
+                if unpacker.eof:
+                    content = unpacker.unused_data + content[place + _ZSTD_PIECE :]
+                    break
+            else:
+                raise EOFError("it ends too early")
     except zstandard.ZstdError as error:
         raise SeriesError(f"{path} is damaged: {error}; compress it again") from error

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 from search.errors import SeriesError
 from search.series.formats.cells import UNNAMED_INDEX, Cells, Column, named
+from search.series.numbers import is_missing
 
 SEPARATORS = (",", ";", "\t", "|")
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
@@ -41,7 +42,7 @@ def read_text(
         separator = find_separator(text[start:])
     rows = _rows(path, text[start:], separator, first_line=2 if start else 1)
     header = named(rows[0].cells) if rows else []
-    body, names = _fitted(path, header, rows[1:])
+    body, names = _fitted(path, header, rows[1:], separator)
     if separator != ",":
         notices.append(f"cells are separated by {SEPARATOR_NAMES.get(separator, repr(separator))}")
     kept = [i for i, name in enumerate(names) if wanted is None or name in wanted]
@@ -139,29 +140,36 @@ def _rows(path: Path, text: str, separator: str, first_line: int) -> list[_Row]:
         ) from error
 
 
-def _fitted(path: Path, header: list[str], rows: list[_Row]) -> tuple[list[_Row], list[str]]:
+def _fitted(
+    path: Path, header: list[str], rows: list[_Row], separator: str
+) -> tuple[list[_Row], list[str]]:
     """The rows with as many cells as the header.
 
     Where every row has one cell more, its last is empty after a separator at the end of the lines,
     or its first belongs to an index without a name, as R writes it.
     """
-    if rows and all(len(row.cells) == len(header) + 1 for row in rows):
+    is_title = len(header) == 1 and rows and not _is_data(rows[0].cells[-1])
+    if rows and not is_title and all(len(row.cells) == len(header) + 1 for row in rows):
         if not any(row.cells[-1].strip() for row in rows):
             return [_Row(row.line, row.cells[:-1]) for row in rows], header
         return rows, [UNNAMED_INDEX if UNNAMED_INDEX not in header else "", *header]
     for row in rows:
         if len(row.cells) != len(header):
-            raise SeriesError(_uneven(path, header, row))
+            raise SeriesError(_uneven(path, header, row, separator))
     return rows, header
 
 
-def _uneven(path: Path, header: Sequence[str], row: _Row) -> str:
+def _is_data(cell: str) -> bool:
+    return is_missing(cell) or _DATA.fullmatch(cell.strip()) is not None
+
+
+def _uneven(path: Path, header: Sequence[str], row: _Row, separator: str) -> str:
     has = len(row.cells)
     advice = "correct the line"
     if len(header) == 1 and has > 1:
         advice = "begin the file with a header line of as many names, and leave titles above it out"
-    elif has > len(header) and any("," in cell for cell in row.cells):
-        advice = "correct the line; numbers with commas need quotes or another separator"
+    elif has > len(header) and separator == ",":
+        advice = "correct the line; numbers with commas need quotes, or another separator"
     return (
         f"{path}, line {row.line}: every line must have {len(header)} cells as the header has, "
         f"but this one has {has}; {advice}"
