@@ -305,16 +305,22 @@ def _by_pattern(labels: Sequence[str], like: str | None) -> Times:
         elif alike:
             chosen = alike[0]
         else:
-            raise TimeLabelError(0, _ambiguous(labels[0], readable))
+            raise _ambiguous(labels, readable)
     said = f"times are read as {chosen.name}" if len(candidates) > 1 else ""
     return replace(chosen, said=said)
 
 
-def _ambiguous(label: str, readable: Sequence[Times]) -> str:
-    meanings = [f'time_format = "{times.name}" ({times.locals[0]:%Y-%m-%d})' for times in readable]
-    return (
-        f"the time '{label}' can be read in {len(readable)} ways, and no other row tells which; "
-        f"write in [series] {' or '.join(meanings)}"
+def _ambiguous(labels: Sequence[str], readable: Sequence[Times]) -> TimeLabelError:
+    """Several formats fit; the first label that shows how they differ is named."""
+    rows = range(len(labels))
+    row = next((i for i in rows if len({times.locals[i] for times in readable}) > 1), 0)
+    meanings = [
+        f'time_format = "{times.name}" ({times.locals[row]:%Y-%m-%d})' for times in readable
+    ]
+    return TimeLabelError(
+        row,
+        f"the time '{labels[row]}' can be read in {len(readable)} ways, and no other row tells "
+        f"which; write in [series] {' or '.join(meanings)}",
     )
 
 
