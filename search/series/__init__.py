@@ -3,6 +3,7 @@
 A generated source draws as many steps as are asked for; a table has one draw, its rows.
 """
 
+from search.series.formats import Cells, read_cells
 from search.series.source import (
     Draw,
     FloatArray,
@@ -20,6 +21,7 @@ from search.series.tables import MAX_TABLE_BYTES, Table
 
 __all__ = [
     "MAX_TABLE_BYTES",
+    "Cells",
     "Draw",
     "FloatArray",
     "GeneratedSource",
@@ -32,5 +34,6 @@ __all__ = [
     "Table",
     "TableSeries",
     "known_sources",
+    "read_cells",
     "read_table",
 ]

@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
 from search.errors import SeriesError
+from search.series.intervals import Interval
 from search.series.source import FloatArray
 from search.series.time_column import Times, is_number
 
@@ -28,7 +29,8 @@ class Arranged:
     ids: of the series, ("",) for one. labels: of each step. values: `[step, id, column]`, NaN where
     there is none. rows: `[step, id]`, a row of the file, -1 where there is none. is_gap: `[step]`,
     whether no id has a row. unsorted: the first row that stands before an earlier time, None where
-    none does. merged: how many rows were merged into others.
+    none does. merged: how many rows were merged into others. interval: the step of the times, None
+    where rows are numbered.
     """
 
     ids: tuple[str, ...]
@@ -38,6 +40,7 @@ class Arranged:
     is_gap: np.ndarray
     unsorted: int | None
     merged: int
+    interval: Interval | None
 
 
 def arrange(
@@ -65,13 +68,16 @@ def arrange(
     firsts = np.flatnonzero(~is_again)
     merged = _merged(values, order, firsts, duplicates)
     kept = order[firsts]
-    positions, labels, is_gap = _steps(times, ranks, kept)
+    steps = _steps(times, ranks, kept)
+    labels, positions = steps.labels, steps.positions
     shape = (len(labels), len(names))
     grid = np.full((*shape, values.shape[1]), np.nan)
     rows = np.full(shape, -1)
     places = (positions[ranks[kept]], series[kept])
     grid[places], rows[places] = merged, kept
-    return Arranged(names, labels, grid, rows, is_gap, unsorted, int(is_again.sum()))
+    return Arranged(
+        names, labels, grid, rows, steps.is_gap, unsorted, int(is_again.sum()), steps.interval
+    )
 
 
 def _numbered(ids: Sequence[str] | None, rows: int) -> tuple[tuple[str, ...], np.ndarray]:
@@ -140,16 +146,22 @@ def _merged(
     return found
 
 
-def _steps(
-    times: Times | None, ranks: np.ndarray, kept: np.ndarray
-) -> tuple[np.ndarray, tuple[str, ...], np.ndarray]:
-    """At which step each time is; the labels of all steps; and which of them no row has."""
+class _Steps(NamedTuple):
+    """At which step each time is; the labels of all steps; which of them no row has."""
+
+    positions: np.ndarray
+    labels: tuple[str, ...]
+    is_gap: np.ndarray
+    interval: Interval | None
+
+
+def _steps(times: Times | None, ranks: np.ndarray, kept: np.ndarray) -> _Steps:
     count = int(ranks.max()) + 1
     if times is None or count == 1:
         labels = [str(number + 1) for number in range(count)]
         if times is not None:
             labels = [times.labels[int(kept[0])]]
-        return np.arange(count), tuple(labels), np.zeros(count, dtype=bool)
+        return _Steps(np.arange(count), tuple(labels), np.zeros(count, dtype=bool), None)
     examples = np.empty(count, dtype=int)
     examples[ranks[kept[::-1]]] = kept[::-1]  # of the first id, where several have the time
     spacing = times.spaced(examples.tolist())
@@ -173,4 +185,4 @@ def _steps(
         for step in range(steps)
     ]
     is_gap = np.array([step not in known for step in range(steps)])
-    return positions, tuple(made), is_gap
+    return _Steps(positions, tuple(made), is_gap, spacing.interval)

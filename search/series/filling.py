@@ -77,9 +77,9 @@ def fill(
 def without_foresight(values: FloatArray, runs: Sequence[Run], starts: Sequence[int]) -> FloatArray:
     """Return values `[time, channel]` in which no row before a start was filled in by later ones.
 
-    starts: the first forecast rows of free runs. Where one lies in or right behind a gap, the line
-    of what is before it goes on level, from the last value that is there: to the value behind the
-    gap it would tell the forecaster what it has to forecast.
+    starts: the first forecast rows of free runs, or the row behind the last. Where one lies in or
+    right behind a gap, the line of what is before it goes on level, from the last value that is
+    there: to the value behind the gap it would tell the forecaster what it has to forecast.
     """
     changed = values.copy()
     for run in runs:

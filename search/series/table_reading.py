@@ -102,7 +102,7 @@ class _Reader:
         if self.id_column is not None:
             long = LongForm(self.id_column, found.ids, self.columns)
         names = self.columns if long is None else long.channels
-        filled = self._filled(found, texts, names, times)
+        filled = self._filled(found, texts, names)
         kept = filled.kept
         table = Table(
             time_column=self.time or _row_number(self.columns),
@@ -176,25 +176,19 @@ class _Reader:
         return [name for _, name in sorted(found)]
 
     def _filled(
-        self,
-        found: Arranged,
-        texts: dict[str, Sequence[str]],
-        names: Sequence[str],
-        times: Times | None,
+        self, found: Arranged, texts: dict[str, Sequence[str]], names: Sequence[str]
     ) -> Filled:
         values = found.values.reshape(len(found.labels), -1)
         if np.isfinite(values).all():
             return Filled(values, range(len(values)), ())
         if self.how.missing is None:
-            self._refuse_missing(found, texts, times)
+            self._refuse_missing(found, texts)
         try:
             return fill(values, names, self.how.missing, self.how.periods)
         except FillError as problem:
             raise SeriesError(f"{self.cells.path}: {problem}") from None
 
-    def _refuse_missing(
-        self, found: Arranged, texts: dict[str, Sequence[str]], times: Times | None
-    ) -> NoReturn:
+    def _refuse_missing(self, found: Arranged, texts: dict[str, Sequence[str]]) -> NoReturn:
         """Name the first value that is missing: of a cell, of all rows of a time, or of an id."""
         lacking = np.isnan(found.values)
         step, series, column = map(int, np.argwhere(lacking)[0])
@@ -211,15 +205,14 @@ class _Reader:
                 f"in, or {remedy} to have it filled in",
             )
         if found.is_gap[step]:
-            assert times is not None
             later = int(np.flatnonzero(~found.is_gap[step:])[0]) + step
-            interval = times.spaced(_examples(found)).interval
             self._refuse(
                 _row_of(found, later),
                 f"times must have equal steps, but from '{found.labels[step - 1]}' to "
                 f"'{found.labels[later]}' there are {later - step + 1}, where most steps are "
-                f"{interval}: {int(found.is_gap.sum())} of {len(found.labels)} rows are missing; "
-                f"{remedy} to fill them in, or leave out time, so that the rows are numbered",
+                f"{found.interval}: {int(found.is_gap.sum())} of {len(found.labels)} rows are "
+                f"missing; {remedy} to fill them in, or leave out time, so that the rows are "
+                "numbered",
             )
         name, has = found.ids[series], int((found.rows[:, series] >= 0).sum())
         other = found.ids[int(np.argmax(found.rows[step] >= 0))]
@@ -262,7 +255,7 @@ class _Reader:
             said.append(f"{times.said}, such as '{table.times[0]}' ({table.positions[0]})")
         if times is None:
             said.append("rows are numbered, since no time column is named")
-        elif isinstance(table.interval, BusinessInterval):
+        elif isinstance(found.interval, BusinessInterval):
             said.append("times are business days: weekends are no gaps")
         if found.merged:
             what = "their mean" if self.how.duplicates == "mean" else "the last of them"
@@ -287,11 +280,6 @@ def _filled_said(filled: Filled, how: Filling | None) -> str:
         f"{sum(counts)} of {filled.values.size} values are filled in by {means}, at most "
         f"{max(counts)} in a row; they are trained on and scored like the others"
     )
-
-
-def _examples(found: Arranged) -> list[int]:
-    """A row of the file for each step that has one."""
-    return [_row_of(found, step) for step in np.flatnonzero(~found.is_gap).tolist()]
 
 
 def _row_of(found: Arranged, step: int) -> int:

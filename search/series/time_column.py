@@ -236,18 +236,17 @@ def _numbers(labels: Sequence[str]) -> Times:
     plain = Times(labels, numbers, None)
     if (dated := _compact(labels)) is not None:
         # Six or ten digits may as well count something.
-        length = len(labels[0].strip())
-        if length not in (6, 10) or _is_even(dated):
+        is_surely = len(labels[0].strip()) not in (6, 10) and not _is_even(plain)
+        if is_surely or _is_even(dated):
             return dated
     if (epoch := epoch_of(numbers)) is not None:
-        try:
-            return _dates(labels, epoch, said=f"times count {epoch.unit} since 1970")
-        except TimeLabelError:
-            return plain
-    if not _is_even(plain):
-        months = _all_read(labels, TimePattern("%Y.%m"))
-        if months is not None and _is_even(months):
-            return months
+        since = _all_read(labels, epoch, f"times count {epoch.unit} since 1970")
+        # Rounding makes numbers even that instants are not.
+        if since is not None and (_is_even(since) or not _is_even(plain)):
+            return since
+    months = _all_read(labels, TimePattern("%Y.%m"))
+    if months is not None and _is_even(months) and not _is_even(plain):
+        return months
     return plain
 
 
@@ -261,9 +260,14 @@ def _compact(labels: Sequence[str]) -> Times | None:
     return dated
 
 
-def _all_read(labels: Sequence[str], pattern: TimePattern, said: str = "") -> Times | None:
+def _all_read(
+    labels: Sequence[str], written: TimePattern | EpochFormat, said: str = ""
+) -> Times | None:
+    """The times in a format that can read all of them; None where it can't."""
     try:
-        return _dates(labels, pattern.fitted(labels), said=said)
+        if isinstance(written, TimePattern):
+            written = written.fitted(labels)
+        return _dates(labels, written, said=said)
     except TimeLabelError:
         return None
 

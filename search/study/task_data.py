@@ -181,10 +181,11 @@ class TaskData:
         # Replicas with their own cuts share a variance: squared errors weigh the same in all.
         is_shared = not is_test and task.validation != "end"
         span = (range(task.train_steps + task.validation_steps),) if is_shared else cut.pieces
-        # Copies, which lead to no other rows.
-        truth = self._table.values[: cut.end].copy()
+        # Copies, which lead to no other rows, also not by what gaps were filled in with.
+        filled = self._table.filled
+        truth = without_foresight(self._table.values[: cut.end], filled, [cut.end])
         return View(
-            values=without_foresight(truth, self._table.filled, cut.starts),
+            values=without_foresight(truth, filled, cut.starts),
             truth=truth,
             pieces=cut.pieces,
             starts=cut.starts,

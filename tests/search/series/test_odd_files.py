@@ -267,7 +267,7 @@ REFUSED = [
             r"'b' has 2 of 3 and none at '2', which 'a' has; write missing",
             {"missing": "interpolate"}, [[1, 3], [2, 4], [4, 5]], ["4"], {"id": "id"}),
     Refused("days or months first", lines("01/02/2024,1", "02/02/2024,2.5", "03/02/2024,4"),
-            r"line \\d: .*2 ways.*time_format = "%d/%m/%Y" \(2024-02-01\) or time_format = '
+            r'line 2: .*2 ways.*time_format = "%d/%m/%Y" \(2024-02-01\) or time_format = '
             r'"%m/%d/%Y" \(2024-01-02\)', {"time_format": "%m/%d/%Y"}, ABC, ["04/02/2024"]),
     Refused("days or months first, days", lines("01/02/2024,1", "02/02/2024,2.5", "03/02/2024,4"),
             '"%d/%m/%Y"', {"time_format": "%d/%m/%Y"}, ABC, ["04/02/2024"]),
