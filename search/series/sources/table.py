@@ -59,8 +59,6 @@ class TableSeries(Source):
     )
     separator: str | None = Field(
         default=None,
-        min_length=1,
-        max_length=1,
         examples=[";"],
         description="Between the cells of a text file; else found from the file.",
     )
@@ -99,9 +97,9 @@ class TableSeries(Source):
     @field_validator("separator")
     @classmethod
     def _check_separator(cls, sign: str | None) -> str | None:
-        if sign is not None and (sign.isalnum() or sign in '"\r\n.+-'):
+        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in '"\r\n.+-'):
             raise ValueError(
-                f"must be a sign that is in no number and no name, but got {shown(sign)}; write "
+                f"must be one sign that is in no number and no name, but got {shown(sign)}; write "
                 'for example separator = ";"'
             )
         return sign
