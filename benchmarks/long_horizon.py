@@ -36,8 +36,7 @@ from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from search.errors import SeriesError, UsageError
 from search.export.folder import read_export
 from search.running.training import train_any
-from search.series import FloatArray
-from search.series.tables import read_table
+from search.series import FloatArray, read_table
 from search.study.task_data import View, training_variance
 
 SPANS = (8640, 2880, 2880)

@@ -36,8 +36,7 @@ from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.ordinary_study import Ran, run_study
 from models.baselines.baseline import baselines
 from search.errors import FreerunError, UsageError
-from search.series import FloatArray
-from search.series.tables import read_table
+from search.series import FloatArray, read_table
 from search.starter.spans import spans
 
 # Behind the best baseline by more than this share of its RMSE counts as behind.

@@ -134,6 +134,7 @@ def _plain(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         "series": definition.series.source,
         "rows": None if table is None else table.rows,
         "channels": list(definition.series.channels if table is None else table.columns),
+        "notices": [] if table is None else list(table.notices),
         "ids": None if table is None or table.long is None else list(table.long.ids),
         "train_steps": task.train_steps,
         "horizon_steps": task.horizon_steps,
@@ -165,6 +166,9 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
 
         said = fill(shown_channels(table), _LINE - 11, subsequent_indent=" " * 11)
         typer.echo(f"           {said}")
+    if table is not None:
+        for notice in _notices(table):
+            typer.echo(fill(f"           {notice}", _LINE, subsequent_indent=" " * 13))
     typer.echo(
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"
@@ -188,6 +192,12 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         f"  here     about {found.seconds_per_trial:.1f} s per trial and core, so about "
         f"{found.minutes:.0f} minutes with {found.workers} workers, then the final"
     )
+
+
+def _notices(table: Table) -> list[str]:
+    """What was found in the table's file, with its times first."""
+    times = f"{table.time_column} {table.times[0]} to {table.times[-1]}, by {table.interval}"
+    return [times, *table.notices]
 
 
 def _presets_of(definition: StudyDefinition) -> dict[str, dict[str, Any]]:

@@ -198,15 +198,15 @@ def forecast(
 def _read_series(exported: Export, path: Path) -> Table:
     """The table, by the exported study's column names, else its first column against its second."""
     from search.series import TableSeries, read_table
+    from search.series.formats import read_cells
 
     series = exported.definition.series
     if isinstance(series, TableSeries):
-        return series.read_file(path)
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            header = [cell.strip() for cell in lines.readline().split(",")]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SeriesError(f"{path} can't be read ({error}); give a CSV file") from error
+        table = series.read_file(path, exported.table)
+        for notice in table.notices:
+            typer.echo(f"freerun: {path}: {notice}", err=True)
+        return table
+    header = read_cells(path, ()).names
     if len(header) != 2:
         raise SeriesError(
             f"{path} must have two columns, time and value, since the exported study generated its "

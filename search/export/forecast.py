@@ -11,7 +11,7 @@ from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError, UsageError
 from search.evaluation.ensembles import run_any
 from search.export import Export
-from search.export.trust import growth_warning, reading_warning
+from search.export.trust import growth_warning, reading_warning, step_warning
 from search.files import write_file
 from search.series import FloatArray, Table
 
@@ -30,7 +30,8 @@ def forecast(
 
     Raises UsageError for a horizon below 1, for one over which the free run leaves all numbers, and
     for an export without networks; SeriesError for a table with too few rows or another number of
-    columns, for values in other units, and for times that can't be continued so far.
+    columns, for values in other units or of another step, and for times that can't be continued so
+    far.
     """
     if horizon_steps < 1:
         raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
@@ -42,6 +43,8 @@ def forecast(
         )
     _check_table(checkpoint, table, export.table)
     times = tuple(table.continue_time(horizon_steps))  # before what takes time
+    if export.table is not None and (warning := step_warning(export.table, table)):
+        warn(warning)
     if warning := reading_warning(export, table):
         warn(warning)
     try:
@@ -56,7 +59,15 @@ def forecast(
     _check_finite(values)
     if warning := growth_warning(export, table, values):
         warn(warning)
-    return Table(table.time_column, times, table.columns, values, long=table.long)
+    return Table(
+        table.time_column,
+        times,
+        table.columns,
+        values,
+        table.long,
+        table.time_format,
+        table.zone,
+    )
 
 
 def write_forecast(forecast: Table, path: Path) -> None:

@@ -13,6 +13,7 @@ from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError
 from search.export.content import Export
 from search.series import FloatArray, Table
+from search.series.intervals import same_step
 from search.study.task_data import TaskData
 
 # From so many training standard deviations on, values that are read are said to be far outside.
@@ -44,6 +45,28 @@ def reading_warning(export: Export, table: Table) -> str | None:
             "units of the column, or train on this table: freerun retrain DIR --series FILE"
         )
     return f"{said}; check the units of the column, or retrain on this table"
+
+
+def step_warning(trained_on: Table, table: Table) -> str | None:
+    """A warning where the steps of two tables can't be compared; None where they are the same.
+
+    trained_on: what the networks were trained on. Raises SeriesError where the table has another
+    step: the networks would take its hours for the months that they know, for example.
+    """
+    before, now = trained_on.interval, table.interval
+    if same_step(before, now):
+        return None
+    said = (
+        f"the table's rows are {now} apart, from '{table.times[0]}' to '{table.times[1]}', and "
+        f"those that the networks were trained on {before}, from '{trained_on.times[0]}' to "
+        f"'{trained_on.times[1]}'"
+    )
+    if before.key[0] == now.key[0] or "number" not in (before.key[0], now.key[0]):
+        raise SeriesError(
+            f"a forecast must be made from rows of the step that was trained on, but {said}; "
+            "resample the table, or train on it: freerun retrain DIR --series FILE"
+        )
+    return f"{said}; make sure that these are the same steps"
 
 
 def growth_warning(export: Export, table: Table, forecast: FloatArray) -> str | None:

@@ -14,7 +14,7 @@ from models.methods import counted
 from search.plotting.drawing import COLOURS, Line, Role, visible
 from search.plotting.raster import DOTS_PER_INCH, line_of, png_of
 from search.series import FloatArray, Table
-from search.series.time_column import Interval
+from search.series.intervals import Interval
 from search.starter.calendar import calendar_periods
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData

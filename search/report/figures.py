@@ -19,7 +19,7 @@ from search.plotting.free_runs import baseline_lines, error_drawing, error_line,
 from search.plotting.panels import channel_drawings, left_out, panels_chart
 from search.plotting.study import history_chart, importances_chart, rate_chart
 from search.records import BaselineRecord
-from search.series import FloatArray, Table
+from search.series import FloatArray
 
 
 @dataclass(frozen=True)
@@ -80,7 +80,7 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
         truth_name=truth_name(found.scored_against),
         network_name="free run of the winner",
         baselines=[(name, forecasts[name], name in shown) for name in reversed(drawn)],
-        positions=None if table is None else _axis_positions(table),
+        positions=None if table is None else table.positions,
         x_title="step of the series" if table is None else table.time_column,
         y_title=[*example.channels, *results.definition.series.channels][0],
     )
@@ -115,7 +115,7 @@ def panels_plot(results: StudyResults) -> Plot | None:
         example,
         truth_name=truth_name(found.scored_against),
         network_name="free run of the winner",
-        positions=None if table is None else _axis_positions(table),
+        positions=None if table is None else table.positions,
         x_title="step of the series" if table is None else table.time_column,
     )
     scores = found.channel_scores
@@ -264,14 +264,6 @@ def verdict_rows(results: StudyResults) -> list[VerdictRow]:
 def data_url(png: bytes) -> str:
     """Return a PNG as an address that needs no other file."""
     return "data:image/png;base64," + base64.b64encode(png).decode()
-
-
-def _axis_positions(table: Table) -> list[float | str]:
-    """The time labels as positions: numbers, or dates as plotly reads them."""
-    try:
-        return [float(label) for label in table.times]
-    except ValueError:
-        return [label.replace("/", "-") for label in table.times]
 
 
 def _best_picture(results: StudyResults) -> Picture | None:

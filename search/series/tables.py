@@ -1,24 +1,20 @@
-"""Tables: read from CSV and Parquet files, and kept as bytes beside a study."""
+"""Tables: what was read from a file, and how it is kept as bytes beside a study."""
 
-import csv
 import hashlib
 import json
-import math
-import re
 import zlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
 from functools import cached_property
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
-from models.methods.values import nearest
 from search.errors import SeriesError
-from search.series.long_tables import pivot
+from search.series.filling import Run
+from search.series.intervals import Interval
 from search.series.source import FloatArray
-from search.series.time_column import Interval, TimeLabelError, read_interval
+from search.series.time_column import read_interval, read_times
 
 MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the study's database
 
@@ -54,9 +50,12 @@ class LongForm:
 class Table:
     """Equally spaced rows of finite numbers.
 
-    time_column: its name. times: one label a row, exactly as in the file. columns: names of the
-    value channels. values: [time, channel], read-only. long: what made the channels of a long
-    table, None for one with a column each.
+    time_column: its name. times: one label a row, exactly as in the file; those of rows that were
+    filled in are written alike. columns: names of the value channels. values: [time, channel],
+    read-only. long: what made the channels of a long table, None for one with a column each.
+    time_format: how times are written, None where they show it by themselves. zone: the name of
+    their time zone, where the file had it. filled: the values that no file had. notices: what was
+    found in the file that a user may want to know; they are not kept with a study.
     """
 
     time_column: str
@@ -64,6 +63,10 @@ class Table:
     columns: tuple[str, ...]
     values: FloatArray
     long: "LongForm | None" = None
+    time_format: str | None = None
+    zone: str | None = None
+    filled: tuple[Run, ...] = ()
+    notices: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         assert self.values.shape == (len(self.times), len(self.columns))
@@ -87,7 +90,15 @@ class Table:
     @cached_property
     def interval(self) -> Interval:
         """The step of the time column."""
-        return read_interval(self.times)
+        return read_interval(self.times, self.time_format, self.zone)
+
+    @property
+    def positions(self) -> list[float | str]:
+        """The times for an axis: numbers, or dates as ISO 8601."""
+        times = read_times(self.times, self.time_format, self.zone)
+        if times.written is None:
+            return [float(label) for label in self.times]
+        return [instant.isoformat(" ") for instant in times.locals]
 
     def continue_time(self, steps: int) -> list[str]:
         """Return the `steps` time labels after the last row, in the format of the column."""
@@ -96,11 +107,11 @@ class Table:
     @cached_property
     def content_hash(self) -> str:
         """SHA-256 of names, time labels and values: equal tables in other files agree."""
-        return hashlib.sha256(self._content()).hexdigest()
+        return hashlib.sha256(self._content({})).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Return the table compressed; SeriesError above MAX_TABLE_BYTES."""
-        compressed = zlib.compress(self._content())
+        compressed = zlib.compress(self._content(self._reading()))
         if len(compressed) > MAX_TABLE_BYTES:
             raise SeriesError(
                 f"a table must be at most {MAX_TABLE_BYTES / 2**20:g} MiB compressed to be kept "
@@ -118,8 +129,16 @@ class Table:
             if header["format"] == _FORMAT:
                 times, columns = tuple(header["times"]), tuple(header["columns"])
                 values = np.frombuffer(numbers, dtype="<f8").reshape(len(times), len(columns))
-                long = LongForm.from_plain(header["long"]) if "long" in header else None
-                return cls(header["time_column"], times, columns, values, long)
+                return cls(
+                    header["time_column"],
+                    times,
+                    columns,
+                    values,
+                    LongForm.from_plain(header["long"]) if "long" in header else None,
+                    header.get("time_format"),
+                    header.get("zone"),
+                    tuple(Run(*run) for run in header.get("filled", ())),
+                )
         except (zlib.error, ValueError, KeyError, TypeError) as error:
             raise SeriesError(
                 f"the stored table is damaged ({error}); start a new study from the study file"
@@ -129,8 +148,18 @@ class Table:
             f"format {_FORMAT}; update freerun"
         )
 
-    def _content(self) -> bytes:
+    def _reading(self) -> dict[str, Any]:
+        """What is needed to read the labels again, and no part of what makes tables equal."""
+        known = {
+            "time_format": self.time_format,
+            "zone": self.zone,
+            "filled": [astuple(run) for run in self.filled],
+        }
+        return {key: value for key, value in known.items() if value}
+
+    def _content(self, reading: Mapping[str, Any]) -> bytes:
         header: dict[str, Any] = {
+            **reading,
             "format": _FORMAT,
             "time_column": self.time_column,
             "columns": self.columns,
@@ -139,175 +168,3 @@ class Table:
         if self.long is not None:
             header["long"] = self.long.to_plain()
         return json.dumps(header).encode() + b"\n" + self.values.astype("<f8").tobytes()
-
-
-# float() alone would also take "nan", "infinity" and "1_000".
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
-
-# Where each row stands ("line 7", "row 6"), and the wanted columns as text.
-_Cells = tuple[Sequence[str], Mapping[str, Sequence[str]]]
-
-
-def read_table(
-    path: Path, time: str, columns: Sequence[str], id_column: str | None = None
-) -> Table:
-    """Return the named columns of a CSV or Parquet file, in the order of its rows.
-
-    path: CSV with commas, a header line and UTF-8 text, or a file that ends in .parquet.
-    time: the time column; columns: the value columns. id_column: of a long table, in which the rows
-    of each id are one series; they may stand in any order.
-    Raises SeriesError, which names the file, the line, the value and the remedy, for a file that
-    is missing or unreadable, a column that is missing, constant or holds anything but finite
-    numbers, fewer than two rows, and times that repeat, go back or leave gaps; of a long table also
-    where ids differ in their times.
-    """
-    _check_file(path)
-    wanted = [time, *columns] if id_column is None else [time, id_column, *columns]
-    try:
-        is_parquet = path.suffix.lower() == ".parquet"
-        places, cells = _read_parquet(path, wanted) if is_parquet else _read_csv(path, wanted)
-    except OSError as error:
-        raise SeriesError(f"the table {path} can't be read: {error.strerror or error}") from error
-    if len(places) < 2:
-        raise SeriesError(
-            f"{path}: a table must have at least 2 rows of data, but has {len(places)}"
-        )
-    values = np.column_stack([_numbers(path, places, name, cells[name]) for name in columns])
-    try:
-        if id_column is None:
-            table = Table(time, tuple(cells[time]), tuple(columns), values)
-        else:
-            found = pivot(str(path), places, cells[id_column], cells[time])
-            long = LongForm(id_column, found.ids, tuple(columns))
-            by_id = values[np.array(found.rows).T].reshape(len(found.times), -1)
-            table = Table(time, found.times, long.channels, by_id, long)
-            places = [places[row] for row in found.rows[0]]
-        _check_channels(path, table)
-        _ = table.interval  # is computed here, where the lines are known
-    except TimeLabelError as problem:
-        raise SeriesError(f"{path}, {places[problem.row]}: {problem.rule}") from None
-    return table
-
-
-def read_cells(path: Path) -> Mapping[str, Sequence[str]]:
-    """Return all columns of a CSV or Parquet file as text, in the order of the file.
-
-    Raises SeriesError as `read_table` does where the file can't be read.
-    """
-    _check_file(path)
-    try:
-        if path.suffix.lower() == ".parquet":
-            return _read_parquet(path, None)[1]
-        return _read_csv(path, None)[1]
-    except OSError as error:
-        raise SeriesError(f"the table {path} can't be read: {error.strerror or error}") from error
-
-
-def _check_file(path: Path) -> None:
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise SeriesError(f"the table {path} {what}; name a CSV or Parquet file")
-
-
-def _check_channels(path: Path, table: Table) -> None:
-    if table.rows < 2:
-        raise SeriesError(f"{path}: each id must have at least 2 rows, but has {table.rows}")
-    is_constant = np.ptp(table.values, axis=0) == 0
-    if is_constant.any():
-        worst = int(np.argmax(is_constant))
-        what, remedy = "column", "name another column"
-        if table.long is not None:
-            what, remedy = table.long.id_column, "leave its rows out"
-        raise SeriesError(
-            f"{path}: the {what} '{table.columns[worst]}' is constant "
-            f"({table.values[0, worst]:g} in every row), so there is nothing to forecast; {remedy}"
-        )
-    if len(set(table.columns)) < len(table.columns):
-        raise SeriesError(
-            f"{path}: ids with the names of columns must be different names, but some are equal, "
-            f"such as '{max(table.columns, key=table.columns.count)}'; rename some ids"
-        )
-
-
-def _read_csv(path: Path, wanted: Sequence[str] | None) -> _Cells:
-    """The cells of the wanted columns, None for all."""
-    places: list[str] = []
-    rows: list[list[str]] = []
-    # The csv module, not polars: it knows the line of a row whatever is quoted or blank before it.
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        reader = csv.reader(file, strict=True)
-        try:
-            header = [name.strip() for name in next((row for row in reader if row), [])]
-            wanted = header if wanted is None else wanted
-            positions = _positions(path, header, wanted)
-            for row in reader:
-                if not row:
-                    continue
-                if len(row) != len(header):
-                    raise SeriesError(
-                        f"{path}, line {reader.line_num}: every line must have {len(header)} cells "
-                        f"as the header has, but this one has {len(row)}; correct the line"
-                    )
-                places.append(f"line {reader.line_num}")
-                rows.append([row[position] for position in positions])
-        except UnicodeDecodeError as error:
-            raise SeriesError(f"{path} must be UTF-8 text ({error.reason}); save it so") from error
-        except csv.Error as error:
-            raise SeriesError(
-                f"{path}, line {reader.line_num}: not CSV ({error}); correct the quotes there"
-            ) from error
-    assert wanted is not None
-    columns = zip(*rows, strict=True) if rows else ([] for _ in wanted)
-    return places, dict(zip(wanted, columns, strict=True))
-
-
-def _read_parquet(path: Path, wanted: Sequence[str] | None) -> _Cells:
-    """The cells of the wanted columns, None for all."""
-    # Imported here: it costs a fifth of a second that no study without Parquet should wait for.
-    import polars
-    from polars.exceptions import PolarsError
-
-    try:
-        header = list(polars.read_parquet_schema(path))
-        wanted = header if wanted is None else wanted
-        _positions(path, header, wanted)
-        frame = polars.read_parquet(path, columns=list(dict.fromkeys(wanted)))
-        texts = frame.select(polars.all().cast(polars.String).fill_null(""))
-    except PolarsError as error:
-        raise SeriesError(
-            f"{path} can't be read as Parquet ({error}); write plain columns, or save it as CSV"
-        ) from error
-    places = [f"row {row}" for row in range(1, texts.height + 1)]
-    return places, {name: texts[name].to_list() for name in wanted}
-
-
-def _positions(path: Path, header: Sequence[str], wanted: Sequence[str]) -> list[int]:
-    for name in wanted:
-        if name not in header:
-            raise SeriesError(
-                f"{path} has no column '{name}'.{nearest(name, header)} {_contents(header)}"
-            )
-        if header.count(name) > 1:
-            raise SeriesError(f"{path} has two columns '{name}'; rename one of them")
-    return [header.index(name) for name in wanted]
-
-
-def _contents(header: Sequence[str]) -> str:
-    if not header:
-        return "It is empty: write a header line and rows"
-    separators = [sign for sign in ";\t|" if sign in header[0]]
-    if len(header) == 1 and separators:
-        return f"Its header is split by {separators[0]!r}: save the file with commas"
-    return "It has: " + ", ".join(header)
-
-
-def _numbers(path: Path, places: Sequence[str], name: str, cells: Sequence[str]) -> FloatArray:
-    texts = [text.strip() for text in cells]
-    for place, text in zip(places, texts, strict=True):
-        if not _NUMBER.fullmatch(text) or not math.isfinite(float(text)):
-            got = f"'{text}'" if text else "an empty cell"
-            raise SeriesError(
-                f"{path}, {place}: the column '{name}' must hold finite numbers, but has {got}; "
-                "fill it in, or cut the table there (freerun fills no gaps)"
-            )
-    return np.array([float(text) for text in texts], dtype=np.float64)

@@ -1,31 +1,36 @@
-"""The time column of a table: numbers, or dates with or without a time of day (ISO 8601)."""
+"""The time column of a table: what its labels say, whatever way they are written in."""
 
 import itertools
 import re
-from calendar import monthrange
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from statistics import median_low
-from typing import TypeVar
 
-from search.errors import SeriesError
-
-_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
-_DATE = re.compile(
-    r"(?P<year>[0-9]{4})(?P<dash>[-/])(?P<month>[0-9]{2})"
-    r"((?P=dash)(?P<day>[0-9]{2})"
-    r"((?P<between>[T ])(?P<hour>[0-9]{2}):(?P<minute>[0-9]{2})"
-    r"(:(?P<second>[0-9]{2})(\.(?P<fraction>[0-9]{1,9}))?)?(?P<zone>Z|[+-][0-9]{2}:?[0-9]{2})?"
-    r")?)?"
+from search.series.intervals import (
+    Interval,
+    Spacing,
+    UnevenError,
+    Zone,
+    space_dates,
+    space_numbers,
+)
+from search.series.time_format import (
+    EPOCH_NAMES,
+    EpochFormat,
+    IsoFormat,
+    TimeFormat,
+    TimePattern,
+    compact_pattern,
+    epoch_of,
+    patterns_of,
 )
 
-_LONG = "or name the column that tells several series apart as id in [series]"
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]{1,2})?")
 _EMPTY = "the time is empty; fill it in, or remove the row"
-
-Instant = TypeVar("Instant", Decimal, datetime)
-Step = TypeVar("Step", Decimal, timedelta, int)
+# Whole numbers are read as dates by their digits between these years.
+_YEARS = range(1800, 2200)
+_FORMAT_REMEDY = 'write how it is written in [series], for example time_format = "%d.%m.%Y %H:%M"'
 
 
 class TimeLabelError(ValueError):
@@ -42,128 +47,130 @@ class TimeLabelError(ValueError):
 
 
 @dataclass(frozen=True)
-class NumberInterval:
-    """An equal step between numbers: years, counters, seconds.
+class Times:
+    """The labels of a time column, read.
 
-    decimals: (least, most) digits after the point in the column. width: digits to which whole
-    numbers are padded with zeros, 0 for none.
+    instants: of each label, by which rows are sorted: numbers, or instants (of UTC, where the rows'
+    offsets from it differ). locals: the same on the clock of the place. written: how dates are
+    written, None for numbers. offsets: from UTC, of dates that name one. said: what the whole
+    column has decided, "" where nothing was open.
     """
 
-    last: Decimal
-    step: Decimal
-    decimals: tuple[int, int]
-    width: int
+    labels: Sequence[str]
+    instants: Sequence[Decimal] | Sequence[datetime]
+    written: TimeFormat | None
+    locals: Sequence[datetime] = ()
+    offsets: Sequence[timedelta] | None = None
+    zone: str | None = None
+    said: str = ""
 
-    def __str__(self) -> str:
-        return f"{self.step.normalize():f}"
+    @property
+    def name(self) -> str | None:
+        """The format as `time_format` names it; None where the labels show it by themselves."""
+        return None if self.written is None else self.written.name
 
-    def continue_time(self, steps: int) -> list[str]:
-        """Return the next `steps` numbers, with as many decimals as the column has."""
-        return [self._label(self.last + self.step * ahead) for ahead in range(1, steps + 1)]
+    def spaced(self, rows: Sequence[int]) -> Spacing:
+        """Return the step of some rows, which rise in time, and at which step each of them is.
 
-    def _label(self, number: Decimal) -> str:
-        least, most = self.decimals
-        text = f"{number:.{most}f}"
-        while most > least and text.endswith("0"):
-            text, most = text[:-1], most - 1
-        return text.removesuffix(".").zfill(self.width)
-
-
-@dataclass(frozen=True)
-class DateFormat:
-    """How a column writes its dates.
-
-    between: what separates date and time of day. length: characters without the offset from UTC,
-    by which the month, the day, the minute or a part of the second is the last that is written.
-    zone: the offset as it is written, "" for none.
-    """
-
-    dash: str
-    between: str
-    length: int
-    zone: str
-
-    def label(self, instant: datetime) -> str:
-        """Write an instant in this format."""
-        written = instant.isoformat(self.between, "microseconds") + "000"
-        return written[: self.length].replace("-", self.dash) + self.zone
-
-
-@dataclass(frozen=True)
-class DateInterval:
-    """An equal step between instants."""
-
-    last: datetime
-    date_format: DateFormat
-
-    def after(self, steps: int) -> datetime:
-        """Return the instant so many steps behind the last; an error where the calendar ends."""
-        raise NotImplementedError
-
-    def continue_time(self, steps: int) -> list[str]:
-        """Return the next `steps` instants; SeriesError where they leave the calendar."""
+        Raises TimeLabelError for the first row that is no whole number of steps behind the first.
+        """
         try:
-            return [self.date_format.label(self.after(ahead)) for ahead in range(1, steps + 1)]
-        except (OverflowError, ValueError):
-            raise SeriesError(
-                f"{steps} steps more would lead past the year 9999, where the calendar of freerun "
-                "ends; forecast fewer steps"
+            return self._spaced(rows)
+        except UnevenError as error:
+            before, row = rows[error.place - 1], rows[error.place]
+            raise TimeLabelError(
+                row,
+                f"times must have equal steps, but from '{self.labels[before]}' to "
+                f"'{self.labels[row]}' it is {error.step}, where most steps are {error.usual}; "
+                "resample the table to equal steps, or leave out time in [series], so that the "
+                "rows are numbered",
             ) from None
 
-
-@dataclass(frozen=True)
-class ClockInterval(DateInterval):
-    """An equal duration: seconds, hours, days, weeks."""
-
-    step: timedelta
-
-    def __str__(self) -> str:
-        return str(self.step)
-
-    def after(self, steps: int) -> datetime:
-        return self.last + self.step * steps
-
-
-@dataclass(frozen=True)
-class MonthInterval(DateInterval):
-    """An equal number of calendar months: months, quarters, years.
-
-    day: the day of the month where the month has it, else its last day.
-    """
-
-    months: int
-    day: int
-
-    def __str__(self) -> str:
-        count, unit = (
-            (self.months // 12, "year") if self.months % 12 == 0 else (self.months, "month")
-        )
-        return f"{count} {unit}{'s' if count > 1 else ''}"
-
-    def after(self, steps: int) -> datetime:
-        year, month = divmod(_month_number(self.last) + self.months * steps, 12)
-        day = min(self.day, monthrange(year, month + 1)[1])
-        return self.last.replace(year=year, month=month + 1, day=day)
+    def _spaced(self, rows: Sequence[int]) -> Spacing:
+        if self.written is None:
+            return space_numbers([self.labels[row] for row in rows])
+        local = [self.locals[row] for row in rows]
+        if self.offsets is None:
+            return space_dates(local, Zone(self.written))
+        offsets = [self.offsets[row] for row in rows]
+        zone = Zone(self.written, offsets[-1], self.zone)
+        if len(set(offsets)) == 1 and self.zone is None:
+            return space_dates(local, zone)
+        utc = [own - offset for own, offset in zip(local, offsets, strict=True)]
+        # Days and longer are those of the calendar, hours those of the clock that runs through.
+        usual = sorted(b - a for a, b in itertools.pairwise(utc))[(len(utc) - 1) // 2]
+        on_utc = Zone(self.written, offsets[-1], self.zone, is_utc=True)
+        ways = [(local, zone), (utc, on_utc)]
+        if usual < timedelta(hours=23):
+            ways.reverse()
+        return _fewest_gaps(ways)
 
 
-# By `str` the step: "1", "3 months" or "1 day, 0:00:00".
-Interval = NumberInterval | DateInterval
+def _fewest_gaps(ways: Sequence[tuple[Sequence[datetime], Zone]]) -> Spacing:
+    """The first spacing of some clocks with the fewest gaps; UnevenError where there is none."""
+    found: list[Spacing] = []
+    first: UnevenError | None = None
+    for instants, zone in ways:
+        try:
+            found.append(space_dates(instants, zone))
+        except UnevenError as error:
+            first = first or error
+    if not found:
+        assert first is not None
+        raise first
+    return min(found, key=lambda spacing: spacing.gaps)
 
 
-def read_interval(labels: Sequence[str]) -> Interval:
-    """Return the interval of a time column of at least two labels, in the order of the file.
+def read_times(
+    labels: Sequence[str],
+    time_format: str | None = None,
+    zone: str | None = None,
+    like: str | None = None,
+) -> Times:
+    """Read a time column of at least one label, in any order.
 
-    Raises TimeLabelError for the first label that is no number or date, is written differently from
-    the first, repeats, goes back, or breaks the equal step.
+    time_format: how it is written, as a study file may say; None to find it from the whole column.
+    zone: the name of the time zone, where it is known. like: the format of an earlier table of the
+    same series, which decides where the column does not.
+    Raises TimeLabelError for the first label that can't be read, or is written differently from the
+    first, and where a day can't be told from a month.
     """
     for row, label in enumerate(labels):
         if not label.strip():
             raise TimeLabelError(row, _EMPTY)
-    if _NUMBER.fullmatch(labels[0].strip()):
-        return _read_numbers(labels)
-    if first := _DATE.fullmatch(labels[0].strip()):
-        return _read_dates(labels, _format_of(first))
-    raise TimeLabelError(0, _neither(labels[0]))
+    if time_format is not None:
+        return _by_name(labels, time_format)
+    first = labels[0]
+    if is_number(first):
+        return _numbers(labels)
+    if (iso := IsoFormat.of(first)) is not None:
+        return _iso(labels, iso, zone)
+    return _by_pattern(labels, like)
+
+
+def read_interval(
+    labels: Sequence[str], time_format: str | None = None, zone: str | None = None
+) -> Interval:
+    """Return the interval of the labels of a table, at least two, that rise by equal steps.
+
+    Raises what `read_times` and `Times.spaced` raise, and TimeLabelError for labels that repeat or
+    go back or leave a gap.
+    """
+    times = read_times(labels, time_format, zone)
+    for row in range(1, len(labels)):
+        if not times.instants[row - 1] < times.instants[row]:  # type: ignore[operator]
+            raise TimeLabelError(
+                row, f"times must increase, but '{labels[row]}' comes after '{labels[row - 1]}'"
+            )
+    spacing = times.spaced(range(len(labels)))
+    if spacing.gaps:
+        gap = next(i for i, place in enumerate(spacing.positions) if place != i)
+        raise TimeLabelError(
+            gap,
+            f"times must have equal steps, but from '{labels[gap - 1]}' to '{labels[gap]}' there "
+            f"are {spacing.positions[gap] - gap + 1}, where most steps are {spacing.interval}",
+        )
+    return spacing.interval
 
 
 def is_number(text: str) -> bool:
@@ -171,150 +178,169 @@ def is_number(text: str) -> bool:
     return _NUMBER.fullmatch(text.strip()) is not None
 
 
-def time_order(labels: Sequence[str]) -> list[str]:
-    """Return the different labels of a time column in the order of time.
+def _by_name(labels: Sequence[str], name: str) -> Times:
+    """Times in a format that was named."""
+    if name in EPOCH_NAMES:
+        numbers = _decimals(labels)
+        decimals = max(0, *(-int(number.as_tuple().exponent) for number in numbers))
+        return _dates(labels, EpochFormat(name, decimals))
+    return _dates(labels, TimePattern(name).fitted(labels))
 
-    Raises TimeLabelError for the first that is no number or date, or is written differently from
-    the first.
-    """
-    places: dict[str, int] = {}
+
+def _dates(
+    labels: Sequence[str], written: TimeFormat, zone: str | None = None, said: str = ""
+) -> Times:
+    found = []
     for row, label in enumerate(labels):
-        places.setdefault(label, row)
-    for label, row in places.items():
-        if not label.strip():
-            raise TimeLabelError(row, _EMPTY)
-    first = labels[0]
-    if is_number(first):
-        numbers = {label: _number(row, label, first) for label, row in places.items()}
-        return sorted(numbers, key=numbers.__getitem__)
-    if parts := _DATE.fullmatch(first.strip()):
-        written = _format_of(parts)
-        instants = {label: _instant(row, label, written, first) for label, row in places.items()}
-        return sorted(instants, key=instants.__getitem__)
-    raise TimeLabelError(0, _neither(first))
+        try:
+            found.append(written.read(label))
+        except ValueError as error:
+            raise TimeLabelError(row, f"the time '{label}' {error}") from None
+    local = [own.local for own in found]
+    offsets = [own.offset for own in found if own.offset is not None]
+    if len(offsets) < len(found):
+        return Times(labels, local, written, local, None, None, said)
+    utc = [own - offset for own, offset in zip(local, offsets, strict=True)]
+    if isinstance(written, IsoFormat) and (zone is not None or len(set(offsets)) > 1):
+        style = written.zone if zone is None or written.zone != "Z" else "+00:00"
+        written = IsoFormat(written.dash, written.between, written.length, style, varies=True)
+    return Times(labels, utc, written, local, offsets, zone, said)
 
 
-def _neither(label: str) -> str:
-    return (
-        f"the time '{label}' is neither a number nor a date; "
-        "write times as 1, 2, 3 or as 2024-01-31 or as 2024-01-31 18:00:00"
-    )
-
-
-def _check_increasing(labels: Sequence[str], instants: Sequence[Instant]) -> None:
-    for row in range(1, len(labels)):
-        if instants[row] == instants[row - 1]:
+def _iso(labels: Sequence[str], written: IsoFormat, zone: str | None) -> Times:
+    for row, label in enumerate(labels):
+        own = IsoFormat.of(label)
+        if own is None or not own.like(written):
             raise TimeLabelError(
                 row,
-                f"the time '{labels[row]}' is there twice; keep one row for each time, {_LONG}",
+                f"the time '{label}' is not written like the first, '{labels[0]}'; "
+                "write all times in one format",
             )
-        if instants[row] < instants[row - 1]:
+    return _dates(labels, written, zone)
+
+
+def _decimals(labels: Sequence[str]) -> list[Decimal]:
+    for row, label in enumerate(labels):
+        if not is_number(label):
             raise TimeLabelError(
                 row,
-                f"times must increase, but '{labels[row]}' comes after '{labels[row - 1]}'; "
-                f"sort the rows by time, {_LONG}",
+                f"the time '{label}' is no number, but the first time is ('{labels[0]}'); "
+                "write all times in one format",
             )
+    return [Decimal(label.strip()) for label in labels]  # exact, unlike a float
 
 
-def _check_even(
-    labels: Sequence[str], steps: Sequence[Step], usual: Step, tolerance: Step, unit: str = ""
-) -> None:
-    for row, step in enumerate(steps, start=1):
-        if abs(step - usual) > tolerance:
-            raise TimeLabelError(
-                row,
-                f"times must have equal steps, but from '{labels[row - 1]}' to '{labels[row]}' "
-                f"it is {step}{unit}, where most steps are {usual}{unit}; "
-                "add the missing rows, or resample the table to equal steps",
-            )
+def _numbers(labels: Sequence[str]) -> Times:
+    """Counters and years, dates by their digits, and times since 1970."""
+    numbers = _decimals(labels)
+    plain = Times(labels, numbers, None)
+    if (dated := _compact(labels)) is not None:
+        # Six or ten digits may as well count something.
+        is_surely = len(labels[0].strip()) not in (6, 10) and not _is_even(plain)
+        if is_surely or _is_even(dated):
+            return dated
+    if (epoch := epoch_of(numbers)) is not None:
+        since = _all_read(labels, epoch, f"times count {epoch.unit} since 1970")
+        # Rounding makes numbers even that instants are not.
+        if since is not None and (_is_even(since) or not _is_even(plain)):
+            return since
+    months = _all_read(labels, TimePattern("%Y.%m"))
+    if months is not None and _is_even(months) and not _is_even(plain):
+        return months
+    return plain
 
 
-def _read_numbers(labels: Sequence[str]) -> NumberInterval:
-    """The interval of numbers, whose steps may differ by the labels' own rounding.
-
-    That is 1 % of the step or one unit of the last decimal, but never more than a tenth of the
-    step, so that 0.33, 0.67, 1.00 pass and a missing year never does.
-    """
-    instants = [_number(row, label, labels[0]) for row, label in enumerate(labels)]
-    _check_increasing(labels, instants)
-    steps = [later - earlier for earlier, later in itertools.pairwise(instants)]
-    decimals = [max(-int(instant.as_tuple().exponent), 0) for instant in instants]
-    usual = median_low(steps)
-    rounding = Decimal(10) ** -max(decimals)
-    _check_even(labels, steps, usual, min(max(usual / 100, rounding), usual / 10))
-    all_equal = min(steps) == max(steps)
-    is_padded = any(re.match("0[0-9]", label) for label in labels)
-    return NumberInterval(
-        last=instants[-1],
-        step=usual if all_equal else (instants[-1] - instants[0]) / len(steps),
-        decimals=(min(decimals), max(decimals)),
-        width=len(labels[-1]) if is_padded else 0,
-    )
+def _compact(labels: Sequence[str]) -> Times | None:
+    pattern = compact_pattern(labels[0])
+    if pattern is None:
+        return None
+    dated = _all_read(labels, pattern, f"times are dates by their digits, {pattern.name}")
+    if dated is None or any(own.year not in _YEARS for own in dated.locals):
+        return None
+    return dated
 
 
-def _number(row: int, label: str, first: str) -> Decimal:
-    if not is_number(label):
-        raise TimeLabelError(
-            row,
-            f"the time '{label}' is no number, but the first time is ('{first}'); "
-            "write all times in one format",
-        )
-    return Decimal(label.strip())  # exact, unlike a float
-
-
-def _read_dates(labels: Sequence[str], written: DateFormat) -> DateInterval:
-    """The interval of dates: calendar months between the same days of months, else a duration."""
-    instants = [_instant(row, label, written, labels[0]) for row, label in enumerate(labels)]
-    _check_increasing(labels, instants)
-    day = max(instant.day for instant in instants)
-    months = [_month_number(b) - _month_number(a) for a, b in itertools.pairwise(instants)]
-    if min(months) > 0 and _share_day_and_clock(instants, day):
-        usual_months = median_low(months)
-        _check_even(labels, months, usual_months, 0, unit=" month(s)")
-        return MonthInterval(instants[-1], written, usual_months, day)
-    steps = [later - earlier for earlier, later in itertools.pairwise(instants)]
-    usual = median_low(steps)
-    _check_even(labels, steps, usual, timedelta(0))
-    return ClockInterval(instants[-1], written, usual)
-
-
-def _format_of(parts: re.Match[str]) -> DateFormat:
-    zone = parts["zone"] or ""
-    return DateFormat(parts["dash"], parts["between"] or "T", len(parts[0]) - len(zone), zone)
-
-
-def _instant(row: int, label: str, written: DateFormat, first: str) -> datetime:
-    parts = _DATE.fullmatch(label.strip())
-    if parts is None or _format_of(parts) != written:
-        raise TimeLabelError(
-            row,
-            f"the time '{label}' is not written like the first, '{first}'; "
-            "write all times in one format and with one offset from UTC",
-        )
-    nanoseconds = (parts["fraction"] or "").ljust(9, "0")
-    if nanoseconds[6:] != "000":
-        raise TimeLabelError(
-            row, f"the time '{label}' is finer than a microsecond; write such times as numbers"
-        )
-    year, month = int(parts["year"]), int(parts["month"])
-    day, hour = int(parts["day"] or 1), int(parts["hour"] or 0)
-    minute, second = int(parts["minute"] or 0), int(parts["second"] or 0)
+def _all_read(
+    labels: Sequence[str], written: TimePattern | EpochFormat, said: str = ""
+) -> Times | None:
+    """The times in a format that can read all of them; None where it can't."""
     try:
-        return datetime(year, month, day, hour, minute, second, int(nanoseconds[:6]))
-    except ValueError as error:
+        if isinstance(written, TimePattern):
+            written = written.fitted(labels)
+        return _dates(labels, written, said=said)
+    except TimeLabelError:
+        return None
+
+
+def _is_even(times: Times) -> bool:
+    """Whether times are equal steps apart, in their own order, each once."""
+    places = sorted(range(len(times.labels)), key=times.instants.__getitem__)
+    each = [
+        a
+        for a, b in zip(places, [*places[1:], -1], strict=True)
+        if b < 0 or times.instants[a] != times.instants[b]
+    ]
+    if len(each) < 2:
+        return False
+    try:
+        return times.spaced(each).gaps == 0
+    except TimeLabelError:
+        return False
+
+
+def _by_pattern(labels: Sequence[str], like: str | None) -> Times:
+    """Dates that are no ISO 8601: the pattern is that by which all labels can be read."""
+    candidates = patterns_of(labels[0])
+    if not candidates:
         raise TimeLabelError(
-            row, f"the time '{label}' is not in the calendar ({error}); correct it"
-        ) from None
+            0,
+            f"the time '{labels[0]}' is neither a number nor a date that freerun knows; "
+            f"{_FORMAT_REMEDY}, or leave out time, so that the rows are numbered",
+        )
+    readable = [times for own in candidates if (times := _all_read(labels, own)) is not None]
+    if not readable:
+        raise _first_unreadable(labels, candidates)
+    chosen = readable[0]
+    if len(readable) > 1:
+        even = [times for times in readable if _is_even(times)]
+        alike = [times for times in readable if like is not None and times.name == like]
+        if len(even) == 1:
+            chosen = even[0]
+        elif alike:
+            chosen = alike[0]
+        else:
+            raise _ambiguous(labels, readable)
+    said = f"times are read as {chosen.name}" if len(candidates) > 1 else ""
+    return replace(chosen, said=said)
 
 
-def _share_day_and_clock(instants: Sequence[datetime], day: int) -> bool:
-    clock = instants[0].time()
-    return all(
-        instant.time() == clock
-        and instant.day == min(day, monthrange(instant.year, instant.month)[1])
-        for instant in instants
+def _ambiguous(labels: Sequence[str], readable: Sequence[Times]) -> TimeLabelError:
+    """Several formats fit; the first label that shows how they differ is named."""
+    rows = range(len(labels))
+    row = next((i for i in rows if len({times.locals[i] for times in readable}) > 1), 0)
+    meanings = [
+        f'time_format = "{times.name}" ({times.locals[row]:%Y-%m-%d})' for times in readable
+    ]
+    return TimeLabelError(
+        row,
+        f"the time '{labels[row]}' can be read in {len(readable)} ways, and no other row tells "
+        f"which; write in [series] {' or '.join(meanings)}",
     )
 
 
-def _month_number(instant: datetime) -> int:
-    return instant.year * 12 + instant.month - 1
+def _first_unreadable(labels: Sequence[str], candidates: Sequence[TimePattern]) -> TimeLabelError:
+    """The first label that the pattern with the most readable labels before it can't read."""
+    furthest, reason = 0, ""
+    for pattern in candidates:
+        for row, label in enumerate(labels):
+            try:
+                pattern.read(label)
+            except ValueError as error:
+                if row >= furthest:
+                    furthest, reason = row, str(error)
+                break
+    return TimeLabelError(
+        furthest,
+        f"the time '{labels[furthest]}' is not written like the first, '{labels[0]}': it {reason}; "
+        f"write all times in one format, or {_FORMAT_REMEDY}",
+    )

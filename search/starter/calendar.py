@@ -6,7 +6,7 @@ from datetime import timedelta
 import numpy as np
 
 from search.series import FloatArray
-from search.series.time_column import ClockInterval, Interval, MonthInterval
+from search.series.intervals import BusinessInterval, ClockInterval, Interval, MonthInterval
 
 _DAY = timedelta(days=1)
 _CYCLES = (timedelta(minutes=1), timedelta(hours=1), _DAY, 7 * _DAY, 365 * _DAY)
@@ -19,6 +19,8 @@ def calendar_periods(interval: Interval) -> list[int]:
     """The cycles of the calendar in whole steps: 24 and 168 of hours, 7 and 365 of days."""
     if isinstance(interval, MonthInterval):
         return [12 // interval.months] if 12 % interval.months == 0 and interval.months < 12 else []
+    if isinstance(interval, BusinessInterval):
+        return [5] if interval.step == _DAY else []
     if not isinstance(interval, ClockInterval):
         return []
     step = interval.step

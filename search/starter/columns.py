@@ -8,8 +8,8 @@ from pathlib import Path
 
 from models.methods import counted
 from search.errors import SeriesError
-from search.series.tables import read_cells
-from search.series.time_column import TimeLabelError, is_number, read_interval, time_order
+from search.series import read_cells
+from search.series.time_column import TimeLabelError, Times, read_times
 
 Columns = Mapping[str, Sequence[str]]
 
@@ -30,21 +30,22 @@ _SHOWN_CELLS = 20
 class Roles:
     """The columns of a table by their roles; id: of a long table, else None.
 
-    left_out: other columns, each with the reason.
+    time: None where no column can be the time, and rows are numbered. left_out: other columns, each
+    with the reason.
     """
 
-    time: str
+    time: str | None
     values: tuple[str, ...]
     id: str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
 def columns_of(path: Path) -> dict[str, Sequence[str]]:
-    """Return all columns of a table's file as text, in the order of the file.
+    """Return all columns of a table's file that have a name, as text, in the order of the file.
 
     Raises SeriesError where it can't be read or has no rows.
     """
-    columns = dict(read_cells(path))
+    columns = {column.name: column.cells for column in read_cells(path).columns if column.name}
     rows = len(next(iter(columns.values()), ()))
     if rows < 2:
         raise SeriesError(f"{path}: a table must have at least 2 rows of data, but has {rows}")
@@ -55,12 +56,12 @@ def roles_of(path: Path, columns: Columns, wanted: Sequence[str] = ()) -> Roles:
     """Return what the columns of a table are for.
 
     path: of the file, for messages. wanted: the value columns that the user named, else all that
-    hold numbers are. Raises SeriesError where no column can be the time, where no column or none
-    of those that were named holds values, and where the rows of several series can't be told apart.
+    hold numbers are. Raises SeriesError where no column or none of those that were named holds
+    values, and where the rows of several series can't be told apart.
     """
-    time = _time_of(path, columns)
+    time = _time_of(columns)
     id_column = None
-    if len(set(columns[time])) < len(columns[time]):
+    if time is not None and len(set(columns[time])) < len(columns[time]):
         id_column = _id_of(path, columns, time, wanted)
     others = {name: cells for name, cells in columns.items() if name not in (time, id_column)}
     if wanted:
@@ -84,41 +85,46 @@ def roles_of(path: Path, columns: Columns, wanted: Sequence[str] = ()) -> Roles:
             )
     if not values:
         raise SeriesError(
-            f"{path} must have a column of numbers beside the time '{time}', but has none: "
+            f"{path} must have a column of numbers"
+            + (f" beside the time '{time}'" if time is not None else "")
+            + ", but has none: "
             + "; ".join(f"'{name}' {reason}" for name, reason in left_out.items())
         )
     return Roles(time, tuple(values), id_column, left_out)
 
 
-def _time_of(path: Path, columns: Columns) -> str:
-    """The column that is most like a time: dates, a telling name, equal steps, the first place."""
+def _time_of(columns: Columns) -> str | None:
+    """The column that is most like a time: dates, a telling name, equal steps, the first place.
+
+    None where no column is. One of dates that can't be told apart, days from months, is the time
+    all the same: the reader of tables says what to do.
+    """
     ranks = {}
     for place, (name, cells) in enumerate(columns.items()):
-        try:
-            order = time_order(cells)
-        except TimeLabelError:
-            continue
-        is_date = not is_number(cells[0])
         is_named = _TIME_NAME.fullmatch(name.strip()) is not None
-        is_even = len(order) > 1 and _is_even(order)
-        is_rising = list(cells) == order
+        try:
+            times = read_times(cells)
+        except TimeLabelError as error:
+            if is_named and "time_format" in error.rule:
+                ranks[name] = (True, False, False, -place)
+            continue
+        order = sorted(range(len(cells)), key=lambda row: times.instants[row])
+        is_date = times.written is not None
+        is_even = _is_even(times, order)
+        is_rising = order == list(range(len(cells)))
         # Of a long table, times come back; values of a few different sizes do so, too.
         if is_date or (is_even and (is_named or is_rising)) or (is_named and is_rising):
             ranks[name] = (is_date, is_named and is_even, is_even, -place)
-    if not ranks:
-        raise SeriesError(
-            f"{path} must have a column of times, dates or numbers with equal steps, but none of "
-            f"{', '.join(columns)} is one; add one, such as the numbers of the rows"
-        )
-    return max(ranks, key=ranks.__getitem__)
+    return max(ranks, key=ranks.__getitem__) if ranks else None
 
 
-def _is_even(labels: Sequence[str]) -> bool:
+def _is_even(times: Times, order: Sequence[int]) -> bool:
+    """Whether times lie whole steps apart once they are sorted, each of them once."""
+    rising = all(times.instants[a] != times.instants[b] for a, b in pairwise(order))
     try:
-        read_interval(labels)
+        return len(order) > 1 and rising and times.spaced(order).gaps == 0
     except TimeLabelError:
         return False
-    return True
 
 
 def _id_of(path: Path, columns: Columns, time: str, wanted: Sequence[str]) -> str | None:

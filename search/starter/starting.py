@@ -9,9 +9,9 @@ from typing import Any
 
 from models.diagnostics.properties import properties_of
 from models.methods import counted
-from search.errors import UsageError
+from search.errors import SeriesError, UsageError
 from search.series import Table, TableSeries
-from search.series.time_column import ClockInterval
+from search.series.intervals import ClockInterval
 from search.starter.calendar import on_the_calendar
 from search.starter.columns import Roles, columns_of, roles_of
 from search.starter.names import study_name
@@ -66,10 +66,11 @@ class Start:
             size = f"{size} of each of {len(table.long.ids)} series"
         lines = [f"{self.path}: {size}"]
         step = step_in_words(table)
-        lines.append(
-            f"  time      {roles.time}: {table.times[0]} to {table.times[-1]}, a step of {step}, "
-            "no gaps"
-        )
+        if roles.time is None:
+            lines.append("  time      none: the rows are numbered")
+        else:
+            span = f"{table.times[0]} to {table.times[-1]}"
+            lines.append(f"  time      {roles.time}: {span}, a step of {step}")
         if table.long is not None:
             lines.append(f"  series    by {roles.id}: {_listed(table.long.ids)}")
         ranges = [
@@ -127,10 +128,11 @@ def start(
         raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
     roles = roles_of(path, columns_of(path), columns)
     series: dict[str, Any] = {"source": "table", "path": _relative(path, folder)}
-    series |= {"time": roles.time, "columns": list(roles.values)}
+    series |= {} if roles.time is None else {"time": roles.time}
+    series["columns"] = list(roles.values)
     if roles.id is not None:
         series["id"] = roles.id
-    table = TableSeries.model_validate(series).read_file(path)
+    table = _read(path, series)
     # Before the horizon is known, two thirds stand for the training span.
     known = table.values[: -(-2 * table.rows // 3)]
     guess = properties_of([known])
@@ -164,8 +166,24 @@ def start(
         definition.task,
         periods,
         reason,
-        tuple(oddity_lines(table)),
+        (*table.notices, *oddity_lines(table)),
     )
+
+
+def _read(path: Path, series: dict[str, Any]) -> Table:
+    """The table, with gaps and missing values filled in; adds to `series` that they are."""
+    try:
+        return TableSeries.model_validate(series).read_file(path)
+    except SeriesError:
+        filled = {**series, "missing": "interpolate"}
+        try:
+            table = TableSeries.model_validate(filled).read_file(path)
+        except SeriesError:
+            table = None
+        if table is None:  # something else is wrong, too: the first message says it
+            raise
+        series["missing"] = "interpolate"
+        return table
 
 
 def step_in_words(table: Table) -> str:

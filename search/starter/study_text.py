@@ -35,6 +35,8 @@ def _lines(start: Start, file_name: str) -> Iterator[str]:
     if "id" in series:
         yield _pair("id", series["id"], "tells the series apart")
     yield _pair("columns", series["columns"])
+    if "missing" in series:
+        yield _pair("missing", series["missing"], 'or "seasonal": how gaps are filled in')
     if "period" in series:
         yield _pair("period", series["period"], "in steps, as found in the training span")
     else:

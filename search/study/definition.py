@@ -365,7 +365,8 @@ class StudyDefinition(Section):
             del plain["task"]["validation"]
         if self.series.is_generated or self.task.unused_rows == "between":
             del plain["task"]["unused_rows"]
-        for key in ("period", "id"):
+        later = ("period", "id", "time_format", "missing", "duplicates", "separator", "decimal")
+        for key in later:
             if key in plain["series"] and plain["series"][key] is None:
                 del plain["series"][key]
         if self.presets:

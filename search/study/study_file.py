@@ -24,6 +24,8 @@ from search.study.task_data import TaskData
 
 _SECTIONS = ("series", "task", "presets", "search", "space")
 
+_TABLES = (".csv", ".tsv", ".txt", ".dat", ".parquet", ".xlsx", ".xls", ".ods")
+
 # What a value must be, by the type of pydantic's error.
 _KINDS = {
     "int_type": "a whole number",
@@ -63,7 +65,7 @@ def read_study_file(path: Path) -> StudyFile:
     try:
         raw = tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
-        raise StudyFileError(f"{path} is not TOML: {error}; correct it there") from error
+        raise StudyFileError(_no_toml(path, str(error))) from error
     except ValueError as error:  # int() refuses thousands of digits
         raise StudyFileError(f"{path} holds a number that is too long; shorten it") from error
     for key in RECORDED:
@@ -136,6 +138,19 @@ def named_plugins(text: str) -> Mapping[str, str]:
         return {}  # its problems are found when all of it is read
 
 
+def _no_toml(path: Path, error: str) -> str:
+    if path.suffix.lower() in _TABLES:
+        return _no_study_file(path)
+    return f"{path} is not TOML: {error}; correct it there"
+
+
+def _no_study_file(path: Path) -> str:
+    return (
+        f"{path} is a table, and no study file; name a study file (TOML) that has its path in "
+        "[series], which `freerun init` writes"
+    )
+
+
 def _text(path: Path) -> str:
     if path.is_dir():
         raise StudyFileError(f"{path} is a folder; name the study file in it")
@@ -146,6 +161,8 @@ def _text(path: Path) -> str:
         hint = nearest(path.name, files) or " Name a study file, for example studies/sine.toml"
         raise StudyFileError(f"there is no study file {path}.{hint}") from None
     except UnicodeDecodeError as error:
+        if any(suffix.lower() in _TABLES for suffix in path.suffixes):
+            raise StudyFileError(_no_study_file(path)) from error
         raise StudyFileError(f"{path} must be UTF-8 text ({error.reason}); save it so") from error
     except OSError as error:
         raise StudyFileError(f"{path} can't be read: {error.strerror or error}") from error

@@ -13,6 +13,7 @@ from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
+from search.series.filling import without_foresight
 from search.study.cuts import Cut, Spans, cut_of, spans_of, spread_starts
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
 from search.study.space.contexts import context_range
@@ -200,11 +201,12 @@ class TaskData:
         span = cut.pieces
         if is_shared:
             span = (range(self.spans.first, self.spans.validation.stop),)
-        # A copy, which leads to no other rows.
-        values = self._table.values[: cut.end].copy()
+        # Copies, which lead to no other rows, also not by what gaps were filled in with.
+        filled = self._table.filled
+        truth = without_foresight(self._table.values[: cut.end], filled, [cut.end])
         return View(
-            values=values,
-            truth=values.copy(),
+            values=without_foresight(truth, filled, cut.starts),
+            truth=truth,
             pieces=cut.pieces,
             starts=cut.starts,
             horizon_steps=horizon_steps,

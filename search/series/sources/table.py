@@ -7,14 +7,16 @@ from pydantic import Field, field_validator, model_validator
 
 from models.methods import SettingError, shown
 from search.series.source import Source
-from search.series.tables import Table, read_table
+from search.series.table_reading import Reading, read_table
+from search.series.tables import Table
+from search.series.time_format import EPOCH_NAMES, PatternError, TimePattern
 
 # Not strict, since TOML has lists only; the names inside stay strict.
 ColumnNames = Annotated[tuple[str, ...], Field(strict=False, examples=[["value"]])]
 
 
 class TableSeries(Source):
-    """The rows of a CSV or Parquet file, the one draw that a table has."""
+    """The rows of a CSV, Parquet or Excel file, the one draw that a table has."""
 
     is_generated: ClassVar[bool] = False
 
@@ -22,7 +24,12 @@ class TableSeries(Source):
     path: str = Field(
         min_length=1, examples=["table.csv"], description="The file, relative to the study file."
     )
-    time: str = Field(min_length=1, examples=["time"], description="The name of the time column.")
+    time: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["time"],
+        description="The name of the time column; without one, the rows are numbered.",
+    )
     columns: ColumnNames = Field(
         description="The names of the value columns, each of which is a channel."
     )
@@ -31,6 +38,34 @@ class TableSeries(Source):
         min_length=1,
         examples=["store"],
         description="Of a long table the column that names the series of a row; each is a channel.",
+    )
+    time_format: str | None = Field(
+        default=None,
+        min_length=1,
+        examples=["%d.%m.%Y %H:%M"],
+        description="How times are written, by strptime's directives and %q for a quarter, or the "
+        "unit in which they count since 1970; else found from the column.",
+    )
+    missing: Literal["interpolate", "seasonal"] | None = Field(
+        default=None,
+        examples=["interpolate"],
+        description="How gaps and missing values are filled in: on a straight line, or with the "
+        "season on one; else they are refused.",
+    )
+    duplicates: Literal["mean", "last"] | None = Field(
+        default=None,
+        examples=["mean"],
+        description="What becomes of several rows of one time; else they are refused.",
+    )
+    separator: str | None = Field(
+        default=None,
+        examples=[";"],
+        description="Between the cells of a text file; else found from the file.",
+    )
+    decimal: Literal[".", ","] | None = Field(
+        default=None,
+        examples=[","],
+        description="The sign before decimals; else found from the columns.",
     )
 
     @field_validator("columns")
@@ -42,6 +77,32 @@ class TableSeries(Source):
                 f'{shown(list(columns))}; write for example columns = ["value"]'
             )
         return columns
+
+    @field_validator("time_format")
+    @classmethod
+    def _check_time_format(cls, name: str | None) -> str | None:
+        if name is None or name in EPOCH_NAMES:
+            return name
+        if "%" not in name:
+            raise ValueError(
+                f'must be a pattern such as "%d.%m.%Y", or one of {", ".join(EPOCH_NAMES)}, but '
+                f"got {shown(name)}"
+            )
+        try:
+            TimePattern(name)
+        except PatternError as error:
+            raise ValueError(f"{shown(name)} {error}") from None
+        return name
+
+    @field_validator("separator")
+    @classmethod
+    def _check_separator(cls, sign: str | None) -> str | None:
+        if sign is not None and (len(sign) != 1 or sign.isalnum() or sign in '"\r\n.+-'):
+            raise ValueError(
+                f"must be one sign that is in no number and no name, but got {shown(sign)}; write "
+                'for example separator = ";"'
+            )
+        return sign
 
     @model_validator(mode="after")
     def _check_columns_are_apart(self) -> Self:
@@ -57,6 +118,12 @@ class TableSeries(Source):
                 f"must be a column of its own, but the time or a value is {shown(self.id)}, too; "
                 "name the column that tells the series apart",
             )
+        if self.time is None:
+            for key in ("time_format", "duplicates"):
+                if getattr(self, key) is not None:
+                    raise SettingError(
+                        key, "must go with a time column, but none is named; write time"
+                    )
         return self
 
     @property
@@ -68,6 +135,19 @@ class TableSeries(Source):
         """Read the table; `folder` is where a relative path starts. Raises SeriesError."""
         return self.read_file(folder / self.path)
 
-    def read_file(self, path: Path) -> Table:
-        """Read another table of the same columns. Raises SeriesError."""
-        return read_table(path, self.time, self.columns, self.id)
+    def read_file(self, path: Path, earlier: Table | None = None) -> Table:
+        """Read another table of the same columns. Raises SeriesError.
+
+        earlier: a table of the series, as whose times these are read where they alone would not
+        tell a day from a month.
+        """
+        how = Reading(
+            separator=self.separator,
+            decimal=self.decimal,
+            time_format=self.time_format,
+            missing=self.missing,
+            duplicates=self.duplicates,
+            periods=self.period,
+            like=None if earlier is None else earlier.time_format,
+        )
+        return read_table(path, self.time, self.columns, self.id, how)

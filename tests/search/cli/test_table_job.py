@@ -116,3 +116,14 @@ def test_exports_and_options_that_are_refused(table_study: Study, tmp_path: Path
     retrain = ["retrain", good, "--series", series, "-o", "out", "--hold-out"]
     refused(tmp_path, [*retrain, -1], "--hold-out", "-1")
     refused(tmp_path, [*retrain, 119], "119")
+
+
+def test_what_was_found_in_a_table_is_told(tmp_path: Path) -> None:
+    study = table_study_file(tmp_path)
+    table = tmp_path / "spots.csv"
+    table.write_text(table.read_text().replace(",", ";").replace(".", ","))
+    told = freerun(tmp_path, "check", study, "--json").json["notices"]
+    assert told == ["cells are separated by semicolons", "numbers have a decimal comma"]
+    shown = freerun(tmp_path, "check", study).out
+    assert "year 1700 to 1819, by 1\n" in shown
+    assert "numbers have a decimal comma\n" in shown

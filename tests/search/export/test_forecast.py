@@ -180,3 +180,26 @@ def test_a_file_that_cannot_be_written_is_named_and_nothing_is_left(tmp_path: Pa
     with pytest.raises(UsageError, match=r"folder can't be written"):
         write_forecast(made, tmp_path / "folder")
     assert [path.name for path in tmp_path.iterdir()] == ["folder"]
+
+
+def days(rows: int, step: str) -> Table:
+    """Rows of the table from 2001 on, hours or months apart."""
+    every = {"hours": lambda r: f"2001-01-{1 + r // 24:02} {r % 24:02}:00"}
+    every["months"] = lambda r: f"{2001 + r // 12}-{1 + r % 12:02}"
+    return Table("t", tuple(map(every[step], range(rows))), ("spots",), table(rows).values)
+
+
+def test_rows_of_another_step_are_refused(table_export: Export) -> None:
+    months = replace(table_export, table=days(100, "months"))
+    assert forecast(months, days(60, "months"), 1).times == ("2006-01",)
+    with pytest.raises(SeriesError, match=r"that was trained on.* 1:00:00 apart.*1 month, from"):
+        forecast(months, days(60, "hours"), 1)
+
+
+def test_rows_whose_step_can_not_be_compared_are_warned_of(table_export: Export) -> None:
+    said: list[str] = []
+    forecast(replace(table_export, table=table()), days(60, "months"), 1, said.append)
+    assert any("make sure that these are the same steps" in warning for warning in said)
+    said.clear()
+    forecast(replace(table_export, table=table()), table(60), 1, said.append)
+    assert not any("steps" in warning for warning in said)

@@ -99,7 +99,10 @@ def test_what_a_long_table_was_is_kept_with_its_study(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "rule"),
     [
-        ("a,1,1\na,2,2\nb,1,3\n", "'b' has 1 of 2 and none at '2', which 'a' has; give all ids"),
+        (
+            "a,1,1\na,2,2\nb,1,3\n",
+            "'b' has 1 of 2 and none at '2', which 'a' has; write missing",
+        ),
         ("a,1,1\na,2,2\na,1,3\n", "line 4: the id 'a' must have each time once, but has '1' here"),
         ("a,1,1\n ,2,2\n", "line 3: the id is empty; fill it in"),
         ("a,1,1\na,x,2\n", "line 3: the time 'x' is no number"),

@@ -63,7 +63,7 @@ def test_a_series_of_months(tmp_path: Path) -> None:
 
 def test_a_long_table_read_from_another_folder(tmp_path: Path) -> None:
     columns: dict[str, list[object]] = {
-        "shop": ["n"] * 90 + ["s"] * 90,
+        "shop": [*["n"] * 90, *["s"] * 90],
         "month": [*months(90), *months(90)],
         "sold": [*wave(90, 12), *wave(90, 12, noise=0.2)],
     }

@@ -25,6 +25,16 @@ TABLE = '[series]\nsource = "table"\npath = "t.csv"\ntime = "t"\ncolumns = ["v"]
 
 # One problem each: what is added or replaced, and the whole message after the file's name.
 PROBLEMS = [
+    (HEAD + TABLE + 'missing = "mask"\n' + TASK, '[series] missing must be "interpolate" or '
+     '"seasonal", but got "mask"; write for example missing = "interpolate"'),
+    (HEAD + TABLE + 'separator = ";;"\n' + TASK, "[series] separator must be one sign that is in "
+     'no number and no name, but got ";;"; write for example separator = ";"'),
+    (HEAD + TABLE + 'time_format = "%d"\n' + TASK, '[series] time_format "%d" must have a year, '
+     '%Y; write for example time_format = "%d.%m.%Y"'),
+    (HEAD + TABLE + 'time_format = "days"\n' + TASK, '[series] time_format must be a pattern such '
+     'as "%d.%m.%Y", or one of seconds, milliseconds, microseconds, nanoseconds, but got "days"'),
+    (HEAD + TABLE.replace('time = "t"\n', 'duplicates = "last"\n') + TASK, "[series] duplicates "
+     "must go with a time column, but none is named; write time"),
     (GOOD + "[search]\ntrials = 0", "[search] trials must be at least 1, but got 0; "
      "write for example trials = 200"),
     (GOOD + '[search]\ntrials = "5"', '[search] trials must be a whole number, but got "5"; '
@@ -216,3 +226,11 @@ def test_any_value_anywhere_is_accepted_or_put_into_our_words(
         again = StudyDefinition.model_validate_json(definition.model_dump_json())
         assert again.identity_hash == definition.identity_hash
     assert not any("Input should" in line for line in lines)
+
+
+@pytest.mark.parametrize("content", [b"t;x\n1;2\n", "t;\u00fc\n".encode("cp1252"), b"\x1f\x8b\x08"])
+def test_a_table_in_place_of_a_study_file_is_told_from_one(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "data.csv"
+    path.write_bytes(content)
+    with pytest.raises(StudyFileError, match=r"data.csv is a table, and no study file; name a stu"):
+        read_study_file(path)

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, Purpose, Table
+from search.series.filling import Run
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View, season_steps, training_variance
 
@@ -22,13 +23,17 @@ def sine(**task: Any) -> TaskData:
     return TaskData(StudyDefinition.model_validate(raw), None)
 
 
-def table(values: FloatArray | None = None, **task: Any) -> TaskData:
+def table_definition(**task: Any) -> StudyDefinition:
     series = {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]}
     raw = {"name": "x", "series": series, "task": TASK | task, "space": SPACE}
+    return StudyDefinition.model_validate(raw)
+
+
+def table(values: FloatArray | None = None, **task: Any) -> TaskData:
     values = np.arange(ROWS, dtype=float) ** 2 if values is None else values
     times = tuple(str(row) for row in range(len(values)))
     rows = Table("t", times, ("x",), values[:, np.newaxis])
-    return TaskData(StudyDefinition.model_validate(raw), rows)
+    return TaskData(table_definition(**task), rows)
 
 
 def test_a_search_view_ends_with_the_validation_span() -> None:
@@ -150,6 +155,18 @@ def test_no_row_of_the_test_span_can_be_reached_from_what_the_search_sees(
     rows = [array for array in arrays if array is not view.variance]
     assert all(len(array) == 86 for array in rows)
     assert max(array.max() for array in rows) < 86**2
+
+
+def test_nothing_before_a_free_run_was_filled_in_by_what_it_forecasts() -> None:
+    values = np.arange(ROWS, dtype=float)[:, np.newaxis]
+    filled = (Run(0, 30, 33), Run(0, 55, 65), Run(0, 80, 90))
+    rows = Table("t", tuple(map(str, range(ROWS))), ("x",), values, filled=filled)
+    view = TaskData(table_definition(), rows).view("search", 0)
+    np.testing.assert_array_equal(view.values[55:60, 0], 54.0)  # up to the start, row 60
+    np.testing.assert_array_equal(view.truth[:80], values[:80])
+    np.testing.assert_array_equal(view.truth[80:, 0], 79.0)  # up to the end, row 86
+    kept = np.delete(np.arange(80), np.r_[55:60])
+    np.testing.assert_array_equal(view.values[kept], values[kept])
 
 
 def test_writing_into_a_view_changes_no_other_view() -> None:

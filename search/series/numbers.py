@@ -1,0 +1,162 @@
+"""The numbers in the cells of a table: decimal signs, thousands, and what stands for no value."""
+
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from search.series.source import FloatArray
+
+DecimalSign = Literal[".", ","]
+
+# What pandas reads as missing, and signs that statistics offices and old programs write.
+_NO_VALUE = frozenset(
+    {"", "#N/A", "#N/A N/A", "#NA", "<NA>", "N/A", "n/a", "NA", "na", "NULL", "null", "None"}
+    | {"none", "NaN", "nan", "NAN", "-NaN", "-nan", "-1.#IND", "-1.#QNAN", "1.#IND", "1.#QNAN"}
+    | {"?", "-", "--", "–", "—", ".", "..", ":"}
+)
+
+# float() alone would also take "infinity" and "1_000".
+_PLAIN = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+# A space or an apostrophe between thousands decides nothing about the decimal sign.
+_BLANKS = " \u00a0\u2009\u202f'\u2019"
+_GROUPED = {
+    sign: re.compile(
+        rf"[+-]?[0-9]{{1,3}}([{thousands}{_BLANKS}][0-9]{{3}})+(\{sign}[0-9]*)?"
+        rf"|[+-]?([0-9]+\{sign}?[0-9]*|\{sign}[0-9]+)([eE][+-]?[0-9]+)?"
+    )
+    for sign, thousands in ((".", ","), (",", "."))
+}
+_ONE_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
+
+
+class CellError(ValueError):
+    """A cell, or all of a column, breaks a rule.
+
+    row: index of the offending row. rule: what is wrong and how to put it right.
+    """
+
+    def __init__(self, row: int, rule: str) -> None:
+        super().__init__(rule)
+        self.row = row
+        self.rule = rule
+
+
+@dataclass(frozen=True)
+class Numbers:
+    """The values `[row, column]` of some columns, NaN where there is none, and how they stand."""
+
+    values: FloatArray
+    notices: tuple[str, ...]
+
+
+def read_numbers(
+    columns: Mapping[str, Sequence[str]],
+    decimal: DecimalSign | None = None,
+    separator: str | None = None,
+) -> Numbers:
+    """Read the cells of some columns, all with one decimal sign and one way to write thousands.
+
+    columns: cells by the name of the column. decimal: the sign, None to find it from all cells.
+    separator: of the file, which no bare number contains.
+    Raises CellError for the first cell that is no finite number, and where the decimal sign can't
+    be told.
+    """
+    texts = {name: [cell.strip() for cell in cells] for name, cells in columns.items()}
+    if decimal is None and separator in (None, ",") and all(map(_all_plain, texts.values())):
+        decimal = "."
+    sign = decimal or _found_sign(texts)
+    values = [_column(name, cells, sign) for name, cells in texts.items()]
+    return Numbers(np.column_stack(values), tuple(_said(texts, sign)))
+
+
+def is_missing(cell: str) -> bool:
+    """Whether a cell stands for no value."""
+    return cell.strip() in _NO_VALUE
+
+
+def _all_plain(cells: Sequence[str]) -> bool:
+    return all(cell in _NO_VALUE or _PLAIN.fullmatch(cell) for cell in cells)
+
+
+def _fits(cell: str, sign: DecimalSign) -> bool:
+    return cell in _NO_VALUE or _GROUPED[sign].fullmatch(cell) is not None
+
+
+def _found_sign(texts: Mapping[str, Sequence[str]]) -> DecimalSign:
+    """The one decimal sign under which most cells are numbers."""
+    cells = [cell for column in texts.values() for cell in column]
+    signs: tuple[DecimalSign, DecimalSign] = (".", ",")
+    fitting = {sign: sum(_fits(cell, sign) for cell in cells) for sign in signs}
+    if fitting["."] != fitting[","]:
+        return "." if fitting["."] > fitting[","] else ","
+    signed = [cell for cell in cells if "." in cell or "," in cell]
+    if not signed or not all(map(_ONE_GROUP.fullmatch, signed)):
+        return "."
+    # Numbers with three digits behind the sign everywhere: that may be thousands or decimals.
+    name, row = next(
+        (name, row)
+        for name, column in texts.items()
+        for row, cell in enumerate(column)
+        if cell == signed[0]
+    )
+    other = "," if "." in signed[0] else "."
+    is_alone = len(signed) == sum(cell not in _NO_VALUE for cell in cells)
+    if "." in signed[0] and is_alone:
+        return "."  # by far the more usual one, and equal but for the unit
+    raise CellError(
+        row,
+        f"in the column '{name}' the sign '{signed[0].strip('+-0123456789')}' of "
+        f"'{signed[0]}' may stand before decimals or between thousands, and no cell tells which; "
+        f'write decimal = "." or decimal = "," in [series], here "{other}" for thousands',
+    )
+
+
+def _column(name: str, cells: Sequence[str], sign: DecimalSign) -> FloatArray:
+    other = "," if sign == "." else "."
+    dropped = str.maketrans("", "", other + _BLANKS)
+    values = np.empty(len(cells))
+    for row, cell in enumerate(cells):
+        if cell in _NO_VALUE:
+            values[row] = math.nan
+            continue
+        text = cell
+        if not _PLAIN.fullmatch(cell) or sign == ",":
+            if not _GROUPED[sign].fullmatch(cell):
+                raise CellError(row, _no_number(name, cell, sign))
+            text = cell.translate(dropped).replace(",", ".")
+        values[row] = float(text)
+        if not math.isfinite(values[row]):
+            raise CellError(row, _no_number(name, cell, sign))
+    return values
+
+
+def _no_number(name: str, cell: str, sign: DecimalSign) -> str:
+    said = f"the column '{name}' must hold finite numbers, but has '{cell}'"
+    stripped = cell.strip("%€$£¥ \u00a0")
+    if stripped != cell and _GROUPED[sign].fullmatch(stripped):
+        return f"{said}; write numbers without a unit"
+    other: DecimalSign = "," if sign == "." else "."
+    if _GROUPED[other].fullmatch(cell):
+        return (
+            f"{said}, while most cells have the decimal sign '{sign}'; write all with one sign, or "
+            f'if it is "{other}", decimal = "{other}" in [series]'
+        )
+    return (
+        f"{said}; correct it, or leave it empty and say in [series] how missing values are filled"
+    )
+
+
+def _said(texts: Mapping[str, Sequence[str]], sign: DecimalSign) -> list[str]:
+    """What is unusual about how numbers are written."""
+    thousands = "." if sign == "," else ","
+    cells = [cell for column in texts.values() for cell in column if cell not in _NO_VALUE]
+    said = []
+    if sign == "," and any("," in cell for cell in cells):
+        said.append("numbers have a decimal comma")
+    if any(thousands in cell for cell in cells):
+        said.append(f"numbers have '{thousands}' between thousands")
+    return said

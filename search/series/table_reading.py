@@ -1,0 +1,291 @@
+"""From a file to a table: equally spaced rows of finite numbers, or a message with the remedy."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+
+from search.errors import SeriesError
+from search.series.arranging import Arranged, DuplicateError, Duplicates, arrange
+from search.series.filling import Filled, FillError, Filling, fill
+from search.series.formats import Cells, read_cells
+from search.series.intervals import BusinessInterval
+from search.series.numbers import CellError, DecimalSign, read_numbers
+from search.series.tables import LongForm, Table
+from search.series.time_column import TimeLabelError, Times, read_times
+
+# The name of the time of a table without a time column.
+ROW_NUMBER = "row"
+
+_FILL = 'missing = "interpolate" or missing = "seasonal"'
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a file is read, where it does not show it by itself.
+
+    separator, decimal, time_format: as the file has them, None to find them. missing: how gaps and
+    missing values are filled in, None to refuse them. duplicates: what becomes of rows of one time,
+    None to refuse them. periods: of the season, for `missing = "seasonal"`; None to look for them.
+    like: the format of the times of an earlier table of the series, for where this one does not
+    tell a day from a month.
+    """
+
+    separator: str | None = None
+    decimal: DecimalSign | None = None
+    time_format: str | None = None
+    missing: Filling | None = None
+    duplicates: Duplicates | None = None
+    periods: tuple[float, ...] | None = None
+    like: str | None = None
+
+
+def read_table(
+    path: Path,
+    time: str | None,
+    columns: Sequence[str],
+    id_column: str | None = None,
+    how: Reading | None = None,
+) -> Table:
+    """Return the named columns of a file, in the order of time.
+
+    path: what `read_cells` reads. time: the time column, None to number the rows. columns: the
+    value columns. id_column: of a long table, in which the rows of each id are one series. how:
+    what the file does not show by itself. The table's `notices` say what was found.
+
+    Raises SeriesError, which names the file, the line, the value and the remedy, for a file that
+    is missing or unreadable, a column that is missing, constant or holds anything but finite
+    numbers, fewer than two rows, and, unless `how` says what becomes of them, times that repeat or
+    leave gaps, values that are missing, and ids that differ in their times.
+    """
+    how = how or Reading()
+    wanted = [name for name in (time, id_column, *columns) if name is not None]
+    cells = read_cells(path, wanted, how.separator)
+    return _Reader(cells, time, tuple(columns), id_column, how).table()
+
+
+@dataclass(frozen=True)
+class _Reader:
+    """One file that is read; its steps share what they need for a message."""
+
+    cells: Cells
+    time: str | None
+    columns: tuple[str, ...]
+    id_column: str | None
+    how: Reading
+
+    def table(self) -> Table:
+        times_of = None if self.time is None else self.cells.column(self.time)
+        ids = None if self.id_column is None else self._ids(self.id_column)
+        texts = {name: self.cells.column(name).cells for name in self.columns}
+        rows = len(self.cells.places)
+        if rows < 2:
+            raise SeriesError(
+                f"{self.cells.path}: a table must have at least 2 rows of data, but has {rows}"
+            )
+        try:
+            numbers = read_numbers(texts, self.how.decimal, self.cells.separator)
+            times = None
+            if times_of is not None:
+                how = self.how
+                times = read_times(times_of.cells, how.time_format, times_of.zone, how.like)
+            found = arrange(numbers.values, times, ids, self.how.duplicates)
+        except (CellError, TimeLabelError) as problem:
+            self._refuse(problem.row, problem.rule)
+        except DuplicateError as problem:
+            self._refuse(problem.row, self._duplicate_rule(problem))
+        except SeriesError as problem:
+            raise SeriesError(f"{self.cells.path}: {problem}") from None
+        long = None
+        if self.id_column is not None:
+            long = LongForm(self.id_column, found.ids, self.columns)
+        names = self.columns if long is None else long.channels
+        filled = self._filled(found, texts, names)
+        kept = filled.kept
+        table = Table(
+            time_column=self.time or _row_number(self.columns),
+            times=found.labels[kept.start : kept.stop],
+            columns=names,
+            values=filled.values,
+            long=long,
+            time_format=None if times is None else times.name,
+            zone=None if times is None else times.zone,
+            filled=filled.runs,
+        )
+        self._check(table)
+        said = (*self.cells.notices, *numbers.notices)
+        said += tuple(self._said(found, filled, times, table))
+        return replace(table, notices=said)
+
+    def _refuse(self, row: int, rule: str) -> NoReturn:
+        raise SeriesError(f"{self.cells.path}, {self.cells.places[row]}: {rule}") from None
+
+    def _ids(self, id_column: str) -> list[str]:
+        ids = [name.strip() for name in self.cells.column(id_column).cells]
+        if "" in ids:
+            self._refuse(ids.index(""), "the id is empty; fill it in")
+        return ids
+
+    def _duplicate_rule(self, problem: DuplicateError) -> str:
+        """What is wrong with times that are there twice, which mostly are several series."""
+        assert self.time is not None
+        label = self.cells.column(self.time).cells[problem.row]
+        other = self.cells.places[problem.other]
+        merge = (
+            'write duplicates = "mean" or duplicates = "last" in [series] to make one row of them'
+        )
+        if self.id_column is not None:
+            name = self.cells.column(self.id_column).cells[problem.row].strip()
+            return (
+                f"the id '{name}' must have each time once, but has '{label}' here and in {other}; "
+                f"remove one of the rows, or {merge}"
+            )
+        several = f"the time '{label}' is there twice, also in {other}"
+        if problem.times > 1:
+            several += f", and {problem.times} times are in {problem.rows} rows"
+        if names := self._id_columns():
+            more = f" (or {', '.join(names[1:])})" if len(names) > 1 else ""
+            return (
+                f"{several}: the rows are several series one below the other, which the column "
+                f"'{names[0]}'{more} tells apart; write id = \"{names[0]}\" in [series], or keep "
+                "the rows of one"
+            )
+        return (
+            f"{several}; {merge}, or if the rows are several series, name the column that tells "
+            "them apart as id"
+        )
+
+    def _id_columns(self) -> list[str]:
+        """The other columns that make the rows of each time different, those with few values first.
+
+        Of a column of measurements each value is another one: at most half as many as rows count.
+        """
+        assert self.time is not None
+        whole = read_cells(self.cells.path, None, self.how.separator)
+        times = whole.column(self.time).cells
+        found = []
+        for column in whole.columns:
+            if column.name in ("", self.time, *self.columns):
+                continue
+            values = len(set(column.cells))
+            is_one = len(set(zip(times, column.cells, strict=True))) == len(times)
+            if is_one and 2 <= values <= len(times) // 2:
+                found.append((values, column.name))
+        return [name for _, name in sorted(found)]
+
+    def _filled(
+        self, found: Arranged, texts: dict[str, Sequence[str]], names: Sequence[str]
+    ) -> Filled:
+        values = found.values.reshape(len(found.labels), -1)
+        if np.isfinite(values).all():
+            return Filled(values, range(len(values)), ())
+        if self.how.missing is None:
+            self._refuse_missing(found, texts)
+        try:
+            return fill(values, names, self.how.missing, self.how.periods)
+        except FillError as problem:
+            raise SeriesError(f"{self.cells.path}: {problem}") from None
+
+    def _refuse_missing(self, found: Arranged, texts: dict[str, Sequence[str]]) -> NoReturn:
+        """Name the first value that is missing: of a cell, of all rows of a time, or of an id."""
+        lacking = np.isnan(found.values)
+        step, series, column = map(int, np.argwhere(lacking)[0])
+        row = int(found.rows[step, series])
+        remedy = f"write {_FILL} in [series]"
+        count = f"{int(lacking.sum())} of {lacking.size} values are missing"
+        if row >= 0:
+            name = self.columns[column]
+            cell = texts[name][row].strip()
+            got = f"'{cell}', which stands for no value" if cell else "an empty cell"
+            self._refuse(
+                row,
+                f"the column '{name}' must hold finite numbers, but has {got} ({count}); fill it "
+                f"in, or {remedy} to have it filled in",
+            )
+        if found.is_gap[step]:
+            later = int(np.flatnonzero(~found.is_gap[step:])[0]) + step
+            self._refuse(
+                _row_of(found, later),
+                f"times must have equal steps, but from '{found.labels[step - 1]}' to "
+                f"'{found.labels[later]}' there are {later - step + 1}, where most steps are "
+                f"{found.interval}: {int(found.is_gap.sum())} of {len(found.labels)} rows are "
+                f"missing; {remedy} to fill them in, or leave out time, so that the rows are "
+                "numbered",
+            )
+        name, has = found.ids[series], int((found.rows[:, series] >= 0).sum())
+        other = found.ids[int(np.argmax(found.rows[step] >= 0))]
+        raise SeriesError(
+            f"{self.cells.path}: all ids must have the same times, but '{name}' has {has} of "
+            f"{len(found.labels)} and none at '{found.labels[step]}', which '{other}' has; "
+            f"{remedy} to fill them in, or give all ids the same times"
+        )
+
+    def _check(self, table: Table) -> None:
+        path = self.cells.path
+        if table.rows < 2:
+            what = "each id" if table.long is not None else "a table"
+            raise SeriesError(f"{path}: {what} must have at least 2 rows, but has {table.rows}")
+        is_constant = np.ptp(table.values, axis=0) == 0
+        if is_constant.any():
+            worst = int(np.argmax(is_constant))
+            what, remedy = "column", "name another column"
+            if table.long is not None:
+                what, remedy = table.long.id_column, "leave its rows out"
+            raise SeriesError(
+                f"{path}: the {what} '{table.columns[worst]}' is constant "
+                f"({table.values[0, worst]:g} in every row), so there is nothing to forecast; "
+                f"{remedy}"
+            )
+        if len(set(table.columns)) < len(table.columns):
+            raise SeriesError(
+                f"{path}: ids with the names of columns must be different names, but some are "
+                f"equal, such as '{max(table.columns, key=table.columns.count)}'; rename some ids"
+            )
+
+    def _said(
+        self, found: Arranged, filled: Filled, times: Times | None, table: Table
+    ) -> list[str]:
+        said = []
+        if found.unsorted is not None:
+            place = self.cells.places[found.unsorted]
+            said.append(f"rows are sorted by time, since {place} is earlier than one above it")
+        if times is not None and times.said:
+            said.append(f"{times.said}, such as '{table.times[0]}' ({table.positions[0]})")
+        if times is None:
+            said.append("rows are numbered, since no time column is named")
+        elif isinstance(found.interval, BusinessInterval):
+            said.append("times are business days: weekends are no gaps")
+        if found.merged:
+            what = "their mean" if self.how.duplicates == "mean" else "the last of them"
+            said.append(f"rows with an equal time are made one, {what}: {found.merged} fewer")
+        cut = len(found.labels) - len(filled.kept)
+        if cut:
+            said.append(
+                f"{filled.kept.start} rows at the start and {cut - filled.kept.start} at the end "
+                "are left out, where values are missing"
+            )
+        if filled.runs:
+            said.append(_filled_said(filled, self.how.missing))
+        return said
+
+
+def _filled_said(filled: Filled, how: Filling | None) -> str:
+    counts = [run.stop - run.start for run in filled.runs]
+    means = "a straight line"
+    if how == "seasonal":
+        means = f"a straight line and a season of {filled.runs[0].season:g} steps"
+    return (
+        f"{sum(counts)} of {filled.values.size} values are filled in by {means}, at most "
+        f"{max(counts)} in a row; they are trained on and scored like the others"
+    )
+
+
+def _row_of(found: Arranged, step: int) -> int:
+    """A row of the file of that step: of the first id that has one."""
+    return int(found.rows[step][found.rows[step] >= 0][0])
+
+
+def _row_number(columns: Sequence[str]) -> str:
+    return ROW_NUMBER if ROW_NUMBER not in columns else f"{ROW_NUMBER} number"
