@@ -108,7 +108,9 @@ def _time_of(columns: Columns) -> str | None:
             if is_named and "time_format" in error.rule:
                 ranks[name] = (True, False, False, -place)
             continue
-        order = sorted(range(len(cells)), key=lambda row: times.instants[row])
+        # Of a long table each time comes back.
+        first_rows = {times.instants[row]: row for row in reversed(range(len(cells)))}
+        order = [first_rows[instant] for instant in sorted(first_rows)]
         is_date = times.written is not None
         is_even = _is_even(times, order)
         is_rising = order == list(range(len(cells)))
@@ -119,10 +121,9 @@ def _time_of(columns: Columns) -> str | None:
 
 
 def _is_even(times: Times, order: Sequence[int]) -> bool:
-    """Whether times lie whole steps apart once they are sorted, each of them once."""
-    rising = all(times.instants[a] != times.instants[b] for a, b in pairwise(order))
+    """Whether rows, which rise in time, lie a step apart."""
     try:
-        return len(order) > 1 and rising and times.spaced(order).gaps == 0
+        return len(order) > 1 and times.spaced(order).gaps == 0
     except TimeLabelError:
         return False
 

@@ -34,14 +34,16 @@ PATH = Path("table.csv")
             {"id": [str(1 + r // 28) for r in range(56)], "t": ROWS * 2, "y": VARIED * 2},
             *("t", "id", ["y"]),
         ),
+        # Without a time, rows are numbered.
+        ({"a": VARIED, "b": VARIED[::-1]}, None, None, ["a", "b"]),
         # What a reader of tables may read, or refuses with the place.
         ({"day": DAYS, "y": ["1,5", "", *VARIED[2:]]}, "day", None, ["y"]),
     ],
 )
-def test_roles(columns: Table, time: str, id_column: str | None, values: list[str]) -> None:
+def test_roles(columns: Table, time: str | None, id_column: str | None, values: list[str]) -> None:
     found = roles_of(PATH, columns)
     assert (found.time, found.id, list(found.values)) == (time, id_column, values)
-    assert {*found.values, *found.left_out, time} | ({id_column} - {None}) == set(columns)
+    assert {*found.values, *found.left_out, *({time, id_column} - {None})} == set(columns)
 
 
 def test_columns_that_are_asked_for_win() -> None:
@@ -57,7 +59,6 @@ def test_columns_that_are_asked_for_win() -> None:
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"a": VARIED, "b": VARIED[::-1]}, "must have a column of times"),
         ({"day": DAYS, "why": ["x"] * 28}, "must have a column of numbers .* 'why' is text"),
         (
             {"day": DAYS * 4, "a": list("nnss") * 28, "b": list("opop") * 28, "y": VARIED * 4},
@@ -73,7 +74,7 @@ def test_what_can_not_be_told_is_refused(columns: Table, words: str) -> None:
 def test_all_columns_of_a_file_are_read(tmp_path: Path) -> None:
     path = tmp_path / "t.csv"
     path.write_text('day,"sold, in t",why\n2024-01-01,1.5,x\n2024-01-02,2.5,\n')
-    assert columns_of(path)["sold, in t"] == ("1.5", "2.5")
+    assert columns_of(path)["sold, in t"] == ["1.5", "2.5"]
     path.write_text("day,sold\n")
     with pytest.raises(SeriesError, match="at least 2 rows"):
         columns_of(path)

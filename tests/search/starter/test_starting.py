@@ -46,7 +46,7 @@ def test_a_series_of_months(tmp_path: Path) -> None:
     found = start(path, tmp_path)
     assert (found.name, found.periods, found.task.horizon_steps) == ("sold", (12.0,), 12)
     said = "\n".join(found.lines())
-    assert "month: 2000-01 to 2009-12, a step of 1 month, no gaps" in said
+    assert "month: 2000-01 to 2009-12, a step of 1 month" in said
     assert "period    12 steps" in said
     assert "12 steps, a period; --horizon N names another" in said
     definition, table = made(found, tmp_path)
@@ -104,9 +104,18 @@ def test_what_is_refused(tmp_path: Path) -> None:
         start(path, tmp_path, horizon_steps=0)
     with pytest.raises(UsageError, match="give more rows or a shorter horizon"):
         start(path, tmp_path, horizon_steps=40)
+    text = [*map(str, wave(59, 12)), "many"]
+    with pytest.raises(SeriesError, match=r"line 61.*many"):
+        start(write(tmp_path, {"month": [*months(60)], "sold": text}), tmp_path, columns=["sold"])
+
+
+def test_gaps_are_filled_in_and_said(tmp_path: Path) -> None:
     gap = [label for label in months(61) if label != "2001-03"]
-    with pytest.raises(SeriesError, match="times must have equal steps"):
-        start(write(tmp_path, {"month": [*gap], "sold": [*wave(60, 12)]}), tmp_path)
+    found = start(write(tmp_path, {"month": [*gap], "sold": [*wave(60, 12)]}), tmp_path)
+    assert found.table.rows == 61
+    assert found.sections["series"]["missing"] == "interpolate"
+    assert any("1 of 61 values" in note for note in found.notes)
+    assert 'missing = "interpolate"' in study_text(found, "made.toml")
 
 
 def test_a_horizon_that_nobody_named() -> None:

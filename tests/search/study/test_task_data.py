@@ -161,7 +161,7 @@ def test_nothing_before_a_free_run_was_filled_in_by_what_it_forecasts() -> None:
     values = np.arange(ROWS, dtype=float)[:, np.newaxis]
     filled = (Run(0, 30, 33), Run(0, 55, 65), Run(0, 80, 90))
     rows = Table("t", tuple(map(str, range(ROWS))), ("x",), values, filled=filled)
-    view = TaskData(table_definition(), rows).view("search", 0)
+    view = TaskData(table_definition(unused_rows="between"), rows).view("search", 0)
     np.testing.assert_array_equal(view.values[55:60, 0], 54.0)  # up to the start, row 60
     np.testing.assert_array_equal(view.truth[:80], values[:80])
     np.testing.assert_array_equal(view.truth[80:, 0], 79.0)  # up to the end, row 86
