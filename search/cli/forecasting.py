@@ -10,6 +10,7 @@ import typer
 
 from search.cli.options import DeviceOption, JsonOption, check_device, print_result, stop_flag
 from search.cli.results import FolderArgument, read_series
+from search.errors import UsageError
 
 if TYPE_CHECKING:
     from search.export import Export
@@ -54,6 +55,8 @@ def forecast(
     from search.export import read_export
     from search.export.picture import check_picture
 
+    if more_levels and not levels:
+        raise UsageError(f"freerun forecast takes one export folder, but also got {more_levels[0]}")
     check_device(device)
     if picture is not None:
         check_picture(picture)

@@ -179,6 +179,7 @@ def _retrained(
     exported: Export, again: Retrained, table: Table | None, claim: Claim | None
 ) -> Export:
     from models.ensemble import save_any
+    from search.export.updating import retrained_intervals
     from search.records import this_machine, this_versions
 
     # A claim is of the search or the final; only they are made for a candidate.
@@ -194,6 +195,7 @@ def _retrained(
         weights_purpose=purpose,
         versions=this_versions(exported.definition.plugins),
         machine=this_machine(),
+        intervals=retrained_intervals(exported, again.held_out, table, is_same=claim is not None),
     )
 
 

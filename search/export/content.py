@@ -17,12 +17,12 @@ from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from models.network.architecture import Architecture
 from search.analysis.study_results import FinalPurpose, Outcome, outcomes, winner_of
 from search.analysis.trials import Trial
-from search.contest import baseline_of, baseline_subject, is_baseline
+from search.contest import baseline_of, baseline_subject, is_baseline, winner_among
 from search.errors import ExportError, UsageError
-from search.export.intervals import STANDARD_LEVELS, Coverage, Intervals, intervals_of
+from search.export.intervals import STANDARD_LEVELS, Coverage, Intervals, intervals_of, widening_of
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
-from search.storage.records import ParamValue, Subject
+from search.storage.records import FinalJob, ParamValue, Subject
 from search.storage.study_store import StudyReader
 from search.study.definition import ScoreAgainst, StudyDefinition
 from search.study.study_file import read_stored_definition
@@ -149,7 +149,8 @@ class Manifest(BaseModel):
     """What manifest.json holds.
 
     files: SHA-256 by file name, of all other files. intervals: what those of STANDARD_LEVELS were
-    measured to hold; none where the export has no free runs for intervals.
+    measured to hold; none where the export has no free runs for intervals. widening: of intervals,
+    for the choice of the winner.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
@@ -166,6 +167,7 @@ class Manifest(BaseModel):
     machine: Mapping[str, str]
     files: Mapping[str, str]
     intervals: tuple[Coverage, ...] = ()
+    widening: float = Field(default=1.0, ge=1.0)
 
     @classmethod
     def of(cls, export: Export, files: Mapping[str, bytes]) -> Self:
@@ -181,6 +183,7 @@ class Manifest(BaseModel):
             machine=export.machine,
             files={name: sha256(content).hexdigest() for name, content in sorted(files.items())},
             intervals=export.coverage,
+            widening=1.0 if export.intervals is None else export.intervals.widening,
         )
 
     def to_bytes(self) -> bytes:
@@ -320,8 +323,17 @@ def _export(
             table,
             *(_networks(study, trained.get(purpose)) for purpose in ("final", "test")),
             is_baseline=is_baseline(subject),
+            widening=_widening(jobs, subject, has_draws=definition.series.is_generated),
         ),
     )
+
+
+def _widening(jobs: Sequence[FinalJob], subject: Subject, *, has_draws: bool) -> float:
+    """How much wider the winner's intervals are for its having been chosen; 1 for all others."""
+    finals = {own.subject: own.found for own in outcomes(jobs, "final")}
+    if winner_among(finals, has_draws=has_draws) != subject:
+        return 1.0
+    return widening_of(finals, subject, has_draws=has_draws)
 
 
 def _networks(study: StudyReader, outcome: Outcome | None) -> AnyCheckpoint | None:

@@ -212,12 +212,11 @@ def _read(folder: Path) -> Export:
     if table is None and not definition.series.is_generated:
         raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")
     checkpoint, intervals = export.checkpoint, export.intervals  # the first raises where damaged
-    if checkpoint is not None and intervals is not None:
-        if intervals.channels != checkpoint.channels:
-            raise ExportError(
-                f"{HELD_OUT} must have the {checkpoint.channels} channels of the networks, but has "
-                f"{intervals.channels}; export again"
-            )
+    if checkpoint and intervals and intervals.channels != checkpoint.channels:
+        raise ExportError(
+            f"{HELD_OUT} must have the {checkpoint.channels} channels of the networks, but has "
+            f"{intervals.channels}; export again"
+        )
     return export
 
 

@@ -1,10 +1,13 @@
 """What prediction intervals of an export are made from: its free runs over held-out rows.
 
-`models.diagnostics.conformal` says what they promise. The free runs are those of the networks of the
-final, over the rows of validation, which none of them has learnt from but by which they were
-chosen; the test, where there is one, only measures what the intervals cover.
+`models.diagnostics.conformal` says what they promise. The free runs are those of the networks of
+the final, over the rows of validation, which none of them has learnt from. The winner of a final
+was chosen by its errors on these rows, which flatters them: its intervals are wider by what that
+choice is found to be worth, see `models.diagnostics.selection`. The test, where there is one, only
+measures what intervals cover.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -14,11 +17,14 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from models.diagnostics.conformal import RunErrors, least_scores
+from models.diagnostics.selection import selection_widening
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import ExportError
 from search.evaluation.held_out import HeldOutRuns, held_out_runs, tested_runs
+from search.records import FinalRecord
 from search.running.training import baseline_views, job_views
 from search.series import FloatArray, Table
+from search.storage.records import Subject
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 
@@ -48,28 +54,32 @@ class Coverage:
 class Intervals:
     """Free runs over validation, and over the test where there is one.
 
-    Raises ValueError where they do not fit each other.
+    widening: the factor, from 1 on, by which intervals are wider than validation has them. Raises
+    ValueError where the free runs do not fit each other.
     """
 
     validation: HeldOutRuns
     test: HeldOutRuns | None
+    widening: float = 1.0
 
     def __post_init__(self) -> None:
         _ = self._errors
+        if not self.widening >= 1.0:
+            raise ValueError(f"the widening must be at least 1, but got {self.widening}")
 
     def band(self, point: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
         """The lower and upper ends of the intervals of a forecast `[step, channel]`.
 
         level: in percent.
         """
-        half = self._errors.half_widths(level / 100.0, len(point))
+        half = self._half_widths(level, len(point))
         return point - half, point + half
 
     def coverage(self, level: float) -> Coverage:
         """What intervals of a level, in percent, were measured to hold."""
         test = None
         if self.test is not None:
-            half = self._errors.half_widths(level / 100.0, int(self.test.steps[-1]))
+            half = self._half_widths(level, int(self.test.steps[-1]))
             errors = np.abs(self.test.observed - self.test.forecast)
             test = 100.0 * float(np.mean(errors <= half[self.test.steps - 1]))
         return Coverage(level, 100.0 * self._errors.covered(level / 100.0), test)
@@ -94,6 +104,9 @@ class Intervals:
     def channels(self) -> int:
         return self.validation.forecast.shape[2]
 
+    def _half_widths(self, level: float, horizon_steps: int) -> FloatArray:
+        return self.widening * self._errors.half_widths(level / 100.0, horizon_steps)
+
     @cached_property
     def _errors(self) -> RunErrors:
         own = self.validation
@@ -102,8 +115,10 @@ class Intervals:
     def to_bytes(self) -> bytes:
         """As a safetensors file."""
         named = {"validation": self.validation, "test": self.test}
+        arrays = {"widening": np.array([self.widening])}
         return save(
-            {
+            arrays
+            | {
                 f"{name}.{array}": np.ascontiguousarray(getattr(runs, array))
                 for name, runs in named.items()
                 if runs is not None
@@ -120,7 +135,7 @@ class Intervals:
             test = None
             if "test.forecast" in arrays:
                 test = HeldOutRuns(*(arrays[f"test.{name}"] for name in _ARRAYS))
-            return cls(validation, test)
+            return cls(validation, test, float(arrays["widening"][0]))
         except (SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
             raise ExportError(f"the held-out free runs can't be read: {error}") from error
 
@@ -132,6 +147,7 @@ def intervals_of(
     test: AnyCheckpoint | None,
     *,
     is_baseline: bool,
+    widening: float = 1.0,
 ) -> Intervals | None:
     """Run the networks of a study's final, and of its test, over what they have not learnt from.
 
@@ -144,4 +160,28 @@ def intervals_of(
     if test is not None:
         tested = tested_runs(test, views_of(definition, data, "test")).thinned()
     validation = held_out_runs(final, views_of(definition, data, "final"))
-    return Intervals(validation.thinned(), tested)
+    return Intervals(validation.thinned(), tested, widening)
+
+
+def widening_of(
+    finals: Mapping[Subject, FinalRecord], winner: Subject, *, has_draws: bool
+) -> float:
+    """By what factor the winner's errors in validation are to be widened for having been chosen.
+
+    finals: of all that the winner was chosen from. Of them those count that have as many errors as
+    the winner has: a closed form that was fitted once stands for all replicas. has_draws: see
+    `search.contest.compared`.
+    """
+    units = {subject: _units(found, has_draws=has_draws) for subject, found in finals.items()}
+    own = units[winner].shape
+    rows = [subject for subject, errors in units.items() if errors.shape == own]
+    return selection_widening(np.stack([units[row] for row in rows]), rows.index(winner))
+
+
+def _units(found: FinalRecord, *, has_draws: bool) -> FloatArray:
+    """Squared errors in the order of time `[unit]`: of each draw, or of each part of the rows."""
+    errors = np.array(found.unit_errors or [[score] for score in found.replica_scores])
+    if has_draws:
+        return np.asarray(errors.mean(axis=1))
+    # Replicas without cuts of their own share the rows.
+    return errors.mean(axis=0) if found.averaging == "median" else errors.ravel()

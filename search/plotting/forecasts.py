@@ -55,7 +55,7 @@ def forecast_drawings(
             _line("series", "observed", places[first : history.rows], known, 1.2),
             _line("forecast", "free-run", at, run, 2.0),
         ]
-        drawn.append((name, _drawing(lines, areas[::-1], history, point.rows)))
+        drawn.append((name, _drawing(lines, areas[::-1], history)))
     return drawn
 
 
@@ -65,10 +65,7 @@ def forecast_page(history: Table, point: Table, bands: Sequence[Limits], title: 
     import plotly.io
 
     drawings = forecast_drawings(history, point, bands)
-    if len(drawings) == 1:
-        made = chart(drawings[0][1], height=480)
-    else:
-        made = panels_chart(drawings)
+    made = chart(drawings[0][1], height=480) if len(drawings) == 1 else panels_chart(drawings)
     page: str = plotly.io.to_html(on_either_page(made, title), include_plotlyjs=True)
     return page
 
@@ -142,7 +139,7 @@ def _area(
     return Area(f"{level:g} %", "free-run", list(at), low.tolist(), high.tolist(), opacity)
 
 
-def _drawing(lines: Sequence[Line], areas: Sequence[Area], history: Table, steps: int) -> Drawing:
+def _drawing(lines: Sequence[Line], areas: Sequence[Area], history: Table) -> Drawing:
     last = lines[1].x[0]
     return Drawing(
         lines=lines,

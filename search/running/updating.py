@@ -1,9 +1,10 @@
 """A cheap update of trained candidates to the rows that a table has by now.
 
 What is fitted in closed form is fitted again, to all rows. A trained network goes on from its
-weights, in the units that these were trained in, for at most MOST_STEPS of the last steps of its own
-training and at RATE_SHARE of its learning rate: so few steps of that size move it towards new rows
-and forget little of the old ones. Of an ensemble each member is updated so, its weights stay.
+weights, in the units that these were trained in, for at most MOST_STEPS of the last steps of its
+own training and at RATE_SHARE of its learning rate: so few steps of that size move it towards new
+rows and forget little of the old ones. Of an ensemble each member is updated so, and its weights
+stay.
 """
 
 from collections.abc import Callable
