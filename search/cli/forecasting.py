@@ -105,7 +105,7 @@ def forecast_file(
         plain["levels"] = {
             f"{own.level:g}": {"validation": own.validation, "test": own.test} for own in found
         }
-        lines += [f"intervals of {own.level:g} %: such intervals {own}" for own in found]
+        lines += [f"intervals of {own.level:g} % {own}" for own in found]
     if picture is not None:
         from search.export.picture import write_picture
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from tests.search.invented import Invented
 
 JSON_FILES = ("manifest.json", "candidate.json", "study.json")
-ALL_FILES = (*JSON_FILES, "README.md", "weights.safetensors", "data")
+ALL_FILES = (*JSON_FILES, "README.md", "weights.safetensors", "held-out.safetensors", "data")
 
 
 def test_the_winner_is_exported_with_what_proves_its_score(
