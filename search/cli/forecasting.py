@@ -32,7 +32,9 @@ def forecast(
             help="Add prediction intervals that are to hold so many percent of values.",
         ),
     ] = None,
-    more_levels: Annotated[list[float] | None, typer.Argument(hidden=True)] = None,
+    more_levels: Annotated[
+        list[float] | None, typer.Argument(metavar="[PERCENT...]", hidden=True)
+    ] = None,
     picture: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Draw it as well: a .png or a self-contained .html."),

@@ -62,7 +62,7 @@ def held_out_runs(checkpoint: AnyCheckpoint, views: Sequence[View]) -> HeldOutRu
     return _runs(checkpoint, shown, views, _stretches(checkpoint, views))
 
 
-def tested_runs(checkpoint: AnyCheckpoint, views: Sequence[View]) -> HeldOutRuns:
+def runs_of_test(checkpoint: AnyCheckpoint, views: Sequence[View]) -> HeldOutRuns:
     """Run the networks of a test freely over it, from the views' own starts alone."""
     return _runs(checkpoint, views, views, None)
 

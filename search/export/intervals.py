@@ -20,7 +20,7 @@ from models.diagnostics.conformal import RunErrors, least_scores
 from models.diagnostics.selection import selection_widening
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import ExportError
-from search.evaluation.held_out import HeldOutRuns, held_out_runs, tested_runs
+from search.evaluation.held_out import HeldOutRuns, held_out_runs, runs_of_test
 from search.records import FinalRecord
 from search.running.training import baseline_views, job_views
 from search.series import FloatArray, Table
@@ -158,7 +158,7 @@ def intervals_of(
     data, views_of = TaskData(definition, table), baseline_views if is_baseline else job_views
     tested = None
     if test is not None:
-        tested = tested_runs(test, views_of(definition, data, "test")).thinned()
+        tested = runs_of_test(test, views_of(definition, data, "test")).thinned()
     validation = held_out_runs(final, views_of(definition, data, "final"))
     return Intervals(validation.thinned(), tested, widening)
 

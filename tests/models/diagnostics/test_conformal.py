@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.diagnostics.conformal import (
@@ -38,6 +38,7 @@ def test_the_fewest_scores_are_those_of_the_literature(level: float, least: int)
     assert least_scores(level) == least
 
 
+@settings(deadline=None)
 @given(
     count=st.integers(1, 60),
     level=st.floats(0.05, 0.95),
@@ -51,6 +52,7 @@ def test_a_bound_is_the_order_statistic_of_split_conformal(
     assert conformal_quantile(scores, level) == np.sort(scores)[rank - 1]
 
 
+@settings(deadline=None)
 @given(seed=st.integers(0, 2**32 - 1), scale=st.floats(1e-6, 1e6))
 def test_half_widths_have_the_units_of_errors_and_grow_with_the_level(
     seed: int, scale: float
@@ -105,7 +107,7 @@ def test_beyond_the_longest_run_a_band_goes_on_and_never_narrows() -> None:
     assert walk[-1, 0] / walk[HORIZON - 1, 0] == pytest.approx(2.0, rel=0.25)
     fading = random.standard_normal((200, HORIZON, 1)) / STEPS[:, np.newaxis]
     steady = RunErrors(fading, STEPS, apart(200)).half_widths(0.8, 4 * HORIZON)
-    np.testing.assert_allclose(steady[HORIZON:], steady[HORIZON - 1])
+    np.testing.assert_allclose(steady[HORIZON:, 0], steady[HORIZON - 1, 0])
     exploding = random.standard_normal((200, HORIZON, 1)) * 2.0 ** STEPS[:, np.newaxis]
     bounded = RunErrors(exploding, STEPS, apart(200)).half_widths(0.8, 2 * HORIZON)
     assert bounded[-1, 0] == pytest.approx(2 * bounded[HORIZON - 1, 0])

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from models.candidate import candidate_of
+from models.diagnostics.scores import Averaging
 from search.evaluation import run_networks
-from search.evaluation.held_out import MOST_NUMBERS, HeldOutRuns, held_out_runs, tested_runs
+from search.evaluation.held_out import MOST_NUMBERS, HeldOutRuns, held_out_runs, runs_of_test
 from search.running.training import train
 from search.study.task_data import View
 
@@ -15,17 +16,20 @@ FORM = candidate_of({"cell": "ar", "ar_order": 4, "ridge": 1e-4})
 ROWS, TRAINED, HORIZON = 120, 80, 20
 
 
-def view(starts: tuple[int, ...], end: int = ROWS, train_steps: int = TRAINED) -> View:
+def view(
+    starts: tuple[int, ...], train_steps: int = TRAINED, averaging: Averaging = "median"
+) -> View:
     noise = np.random.default_rng(0).standard_normal((ROWS, 1)) / 10
     values = np.sin(np.arange(ROWS) / 4).reshape(ROWS, 1) + noise
     return View(
-        values=values[:end],
-        truth=values[:end],
+        values=values,
+        truth=values,
         pieces=(range(train_steps),),
         starts=starts,
         horizon_steps=HORIZON,
         variance=float(values.var()),
         scored_against="observations",
+        averaging=averaging,
     )
 
 
@@ -58,10 +62,12 @@ def test_a_run_is_the_free_run_of_the_network_from_there() -> None:
 
 
 def test_cuts_of_their_own_run_each_and_draws_share_no_rows() -> None:
-    cuts = [view((70, 74), train_steps=70), view((80, 84), train_steps=80)]
-    found = runs_of(cuts)
-    assert {70, 74, 80, 84} <= set(found.places.tolist())
-    test = tested_runs(train(FORM, cuts[:1], 0, "test", "cpu", lambda: None)[0], cuts[:1])
+    cuts = [view((70, 74), 70, "mean"), view((80, 84), 80, "mean")]
+    assert {70, 74, 80, 84} <= set(runs_of(cuts).places.tolist())
+    draws = runs_of([view((70,), 70), view((80,), 80)])
+    assert len(draws.places) == 2
+    assert draws.places[1] - draws.places[0] > ROWS
+    test = runs_of_test(train(FORM, cuts[:1], 0, "test", "cpu", lambda: None)[0], cuts[:1])
     assert test.places.tolist() == [70, 74]
 
 

@@ -1,4 +1,4 @@
-"""A cheap update: closed forms are fitted to all rows, networks move a little from their weights."""
+"""A cheap update: closed forms are fitted to all rows, networks move a little."""
 
 from __future__ import annotations
 
