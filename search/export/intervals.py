@@ -180,7 +180,8 @@ def widening_of(
 
 def _units(found: FinalRecord, *, has_draws: bool) -> FloatArray:
     """Squared errors in the order of time `[unit]`: of each draw, or of each part of the rows."""
-    errors = np.array(found.unit_errors or [[score] for score in found.replica_scores])
+    units = found.unit_errors if all(found.unit_errors) else ()  # none of earlier versions
+    errors = np.array(units or [[score] for score in found.replica_scores])
     if has_draws:
         return np.asarray(errors.mean(axis=1))
     # Replicas without cuts of their own share the rows.
