@@ -95,7 +95,7 @@ def test_a_table_exports_its_rows_and_the_networks_of_the_test(
     assert export.table is not None
     assert export.table.times[0] == "1900"
     assert export.table.to_bytes() == finished_table.store.data()
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(ALL_FILES)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*ALL_FILES, HELD_OUT}
 
 
 def test_without_a_test_a_table_exports_the_networks_of_the_final(
