@@ -161,7 +161,7 @@ class RunErrors:
         least = max(1, math.floor(LEAST_KEPT * self.runs))
         apart = (distance >= self.steps[-1]) | (farthest < least)
         np.fill_diagonal(apart, val=False)
-        return apart
+        return np.asarray(apart)
 
     @cached_property
     def _scale(self) -> FloatArray:
@@ -177,7 +177,7 @@ class RunErrors:
         x = np.log(self.steps[-len(last) :])
         x = x - x.mean()
         slopes = x @ np.log(last) / (x @ x)
-        return np.clip(slopes, 0.0, MOST_GROWTH)
+        return np.asarray(np.clip(slopes, 0.0, MOST_GROWTH))
 
     @cached_property
     def _sums(self) -> FloatArray:
@@ -202,4 +202,4 @@ def _scale(sums: FloatArray) -> FloatArray:
     known = np.maximum.accumulate(np.where(count > 0, np.arange(len(count))[:, np.newaxis], 0))
     channels = np.arange(total.shape[1])
     mean = total[known, channels] / np.maximum(count[known, channels], 1.0)
-    return np.maximum(mean, np.finfo(np.float64).tiny)
+    return np.asarray(np.maximum(mean, np.finfo(np.float64).tiny))
