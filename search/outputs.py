@@ -6,6 +6,7 @@ Commands ask before they compute. `search.files` writes.
 import csv
 import io
 import os
+import re
 import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -17,6 +18,8 @@ from search.errors import UsageError
 _HEAD_BYTES = 2**16
 # Of pictures and pages that freerun writes.
 PNG_MARK = ("Software", "freerun")
+# What names the lower and the upper end of a band.
+_END = re.compile(r"_(low|high)_[0-9.]+$")
 _GENERATOR = b'<meta name="generator" content="freerun '
 
 
@@ -58,8 +61,9 @@ STUDY_FILE = OutputKind("study file", _is_study_file, needs_consent=True)
 def forecast_kind(columns: Sequence[str], times: Sequence[str] | None = None) -> OutputKind:
     """The kind of a forecast as CSV or Parquet.
 
-    columns: its header. times: of its rows in their order; a CSV with just these is replaced
-    without consent. By its columns alone, nothing tells a forecast from measurements.
+    columns: its header, but for the ends of bands. times: of its rows in their order; a CSV with
+    just these is replaced without consent. By its columns alone, nothing tells a forecast from
+    measurements.
     """
 
     def holds(head: bytes) -> bool:
@@ -69,7 +73,7 @@ def forecast_kind(columns: Sequence[str], times: Sequence[str] | None = None) ->
             lines = list(csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"))))
         except csv.Error:
             return False
-        if not lines or lines[0][: len(columns)] != list(columns):
+        if not lines or [name for name in lines[0] if not _END.search(name)] != list(columns):
             return False
         # The last line may be cut off.
         rows = lines[1:] if len(head) < _HEAD_BYTES else lines[1:-1]

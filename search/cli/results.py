@@ -1,4 +1,4 @@
-"""`freerun report, export, retrain, forecast`: what a study found, and its use."""
+"""`freerun report, export, retrain`: what a study found, and its use."""
 
 from __future__ import annotations
 
@@ -119,7 +119,7 @@ def retrain(
         claim, table = exported.claim, exported.table
         found: dict[str, Any]
         if series is not None:
-            claim, table = None, _read_series(exported, series)
+            claim, table = None, read_series(exported, series)
             again = retrain_on(
                 exported.candidate,
                 table,
@@ -160,42 +160,7 @@ def retrain(
     print_result(plain, as_json, _retrain_message(plain))
 
 
-def forecast(
-    folder: FolderArgument,
-    series: Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")],
-    horizon: Annotated[int, typer.Option(help="Steps to forecast after the last row.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
-    ],
-    force: Annotated[
-        bool, typer.Option("--force", help="Replace an older forecast of the same columns.")
-    ] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
-
-    Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
-    -o forecast.csv
-    """
-    from search.export import read_export
-    from search.export.forecast import forecast as make_forecast
-    from search.export.forecast import write_forecast
-    from search.outputs import check_apart, check_output, forecast_kind
-
-    check_apart(output, [series, folder])
-    exported = read_export(folder)
-    table = _read_series(exported, series)
-    check_output(output, forecast_kind(table.header), force=force)
-    warnings: list[str] = []
-    made = make_forecast(exported, table, horizon, warnings.append)
-    write_forecast(made, output)
-    for warning in warnings:
-        typer.echo(f"freerun: warning: {warning}", err=True)
-    plain = {"forecast": str(output), "horizon": horizon, "warnings": warnings}
-    print_result(plain, as_json, f"forecast: {output}")
-
-
-def _read_series(exported: Export, path: Path) -> Table:
+def read_series(exported: Export, path: Path) -> Table:
     """The table, by the exported study's column names, else its first column against its second."""
     from search.series import TableSeries, read_table
     from search.series.formats import read_cells
@@ -219,6 +184,7 @@ def _retrained(
     exported: Export, again: Retrained, table: Table | None, claim: Claim | None
 ) -> Export:
     from models.ensemble import save_any
+    from search.export.updating import retrained_intervals
     from search.records import this_machine, this_versions
 
     # A claim is of the search or the final; only they are made for a candidate.
@@ -234,6 +200,7 @@ def _retrained(
         weights_purpose=purpose,
         versions=this_versions(exported.definition.plugins),
         machine=this_machine(),
+        intervals=retrained_intervals(exported, again.held_out, table, is_same=claim is not None),
     )
 
 

@@ -230,13 +230,18 @@ def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]
 
     summary = run_summary(store, opened.shown_url)
     summary["export"] = summary["report"] = None
+    summary["intervals"] = {}
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UsageError(f"--output {folder} must be a folder that can be made: {error}") from error
     if summary["final"] is not None:
-        export_study(store, folder / "export")
+        exported = export_study(store, folder / "export")
         summary["export"] = str(folder / "export")
+        summary["intervals"] = {
+            f"{own.level:g}": {"validation": own.validation, "test": own.test}
+            for own in exported.coverage
+        }
     write_report(opened, [store.name], folder / "report.html", report_sections)
     summary["report"] = str(folder / "report.html")
     return summary
@@ -289,6 +294,7 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     yield f"report: {summary['report']}"
     if folder := summary["export"]:
         yield f"export: {folder}   (freerun retrain {folder} -o retrained)"
+        yield from _interval_lines(summary["intervals"])
     if final is not None:
         yield from _standing_lines(summary)
     for warning in summary.get("warnings", ()):
@@ -296,6 +302,16 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     if summary.get("forecast") is not None:
         yield f"forecast: {summary['forecast']}"
         yield f"picture: {summary['picture']}"
+
+
+def _interval_lines(intervals: dict[str, dict[str, float | None]]) -> Iterator[str]:
+    """What the export's intervals of 80 % were measured to hold."""
+    if found := intervals.get("80"):
+        test = "" if found["test"] is None else f", {found['test']:.0f} % in the test"
+        yield (
+            f"  its prediction intervals of 80 % held {found['validation']:.0f} % in validation"
+            f"{test} (freerun forecast --levels 80)"
+        )
 
 
 def _shown_errors(errors: dict[str, float | None] | None) -> str:

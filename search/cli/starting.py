@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from search.starter.starting import Start
     from search.study.study_file import StudyFile
 
+# Of the prediction interval that is drawn, in percent.
+LEVEL = 80.0
+
 HorizonOption = Annotated[
     int | None,
     typer.Option(
@@ -153,27 +156,28 @@ class TableRun:
         return file
 
     def end(self, export: Path, table: Table) -> dict[str, Any]:
-        """Forecast what comes after the table by an export; return the files, and what to doubt."""
-        from search.export import read_export
-        from search.export.forecast import forecast, write_forecast
-        from search.files import write_file
-        from search.plotting.series_pictures import forecast_png
+        """Forecast what comes after the table, all of which the export learns from first.
 
-        warnings: list[str] = []
+        Returns the files, and what to doubt.
+        """
+        from search.cli.forecasting import forecast_file
+        from search.export import read_export
+
+        exported, steps = read_export(export), self.start.task.horizon_steps
+        levels = [] if exported.intervals is None else [LEVEL]
         try:
-            exported = read_export(export)
-            steps = self.start.task.horizon_steps
-            made = forecast(exported, table, steps, warnings.append)
+            made, _ = forecast_file(
+                exported,
+                table,
+                steps,
+                self.forecast_file,
+                levels=levels,
+                picture=self.forecast_picture,
+                update=True,
+            )
         except UserError as error:
-            return {"forecast": None, "picture": None, "warnings": [*warnings, str(error)]}
-        write_forecast(made, self.forecast_file)
-        title = (
-            f"{self.start.name}: the {steps:,} steps after {table.times[-1]}, by {exported.named}"
-        )
-        period = max(self.start.periods, default=None)
-        write_file(self.forecast_picture, forecast_png(table, made, title, period))
-        files = {"forecast": str(self.forecast_file), "picture": str(self.forecast_picture)}
-        return {**files, "warnings": warnings}
+            return {"forecast": None, "picture": None, "warnings": [str(error)]}
+        return {"levels": {}, **made}
 
     def _text(self) -> bytes:
         from search.starter.study_text import study_text

@@ -89,34 +89,6 @@ def spans_png(definition: StudyDefinition, table: Table) -> bytes:
     return png_of(FigureCanvasAgg(picture))
 
 
-def forecast_png(history: Table, forecast: Table, title: str, period: float | None = None) -> bytes:
-    """Draw a forecast behind the last rows of a table, 900 pixels wide.
-
-    forecast: with the table's columns; its rows come after the table's. period: in steps, of which
-    a few are shown.
-    """
-    channels = len(history.columns)
-    shown = list(range(min(channels, _PANELS)))
-    times = (*history.times, *forecast.times)
-    last = _last_rows(history.rows, 2 * forecast.rows, period)
-    rows = range(last.start, len(times))
-    titles = [""] if channels == 1 else [history.columns[i] for i in shown]
-    picture, axes = _panels(titles, is_single=channels == 1)
-    for own, channel in zip(axes, shown, strict=True):
-        values = np.concatenate([history.values[:, channel], forecast.values[:, channel]])
-        _draw(own, values, range(history.rows - 1, len(times)), "free-run", width=1.9)
-        _draw(own, values[: history.rows], last, "truth")
-        own.axvline(history.rows - 0.5, color=COLOURS["neutral"].light, linestyle=":", linewidth=1)
-        own.set_xlim(rows.start - 0.5, rows.stop - 0.5)
-        _label(own, times, history.interval, rows)
-    handles = [
-        Line2D([], [], color=COLOURS["truth"].light, label="the table"),
-        Line2D([], [], color=COLOURS["free-run"].light, linewidth=1.9, label="forecast"),
-    ]
-    _finish(picture, title, handles, _left_out(history.columns[len(shown) :]))
-    return png_of(FigureCanvasAgg(picture))
-
-
 def _shades(data: TaskData) -> Iterator[tuple[Role, str, range]]:
     spans = data.spans
     yield "neutral", "unused", spans.unused

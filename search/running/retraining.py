@@ -11,6 +11,7 @@ from models.ensemble import Ensemble, EnsembleCheckpoint
 from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from search.errors import SeriesError, UsageError
 from search.evaluation import CandidateResult, Cohort
+from search.evaluation.held_out import HeldOutRuns, held_out_runs
 from search.running.training import train_any
 from search.series import Purpose, Table
 from search.study.definition import StudyDefinition
@@ -19,10 +20,14 @@ from search.study.task_data import TaskData, View, training_variance
 
 @dataclass(frozen=True, eq=False)
 class Retrained:
-    """Networks trained again; no result where no row was held out to score them on."""
+    """Networks trained again; no result where no row was held out to score them on.
+
+    held_out: their free runs over what was held out, for intervals.
+    """
 
     checkpoint: AnyCheckpoint
     result: CandidateResult | None
+    held_out: HeldOutRuns | None = None
 
 
 def retrain_same(
@@ -47,7 +52,7 @@ def retrain_same(
         tick,
         is_held_out=purpose == "final",
     )
-    return Retrained(*trained)
+    return Retrained(*trained, held_out_runs(trained[0], views))
 
 
 def retrain_on(
@@ -94,7 +99,8 @@ def retrain_on(
     )
     views = [view] * replicas
     if hold_out:
-        return Retrained(*train_any(candidate, views, study_seed, "final", device, tick))
+        trained = train_any(candidate, views, study_seed, "final", device, tick)
+        return Retrained(*trained, held_out_runs(trained[0], views))
     if isinstance(candidate, Ensemble):
         members = [_on_all(own, views, study_seed, device, tick) for own in candidate.members]
         return Retrained(EnsembleCheckpoint(tuple(members), candidate.weights), None)

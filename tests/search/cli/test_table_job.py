@@ -127,3 +127,46 @@ def test_what_was_found_in_a_table_is_told(tmp_path: Path) -> None:
     shown = freerun(tmp_path, "check", study).out
     assert "year 1700 to 1819, by 1\n" in shown
     assert "numbers have a decimal comma\n" in shown
+
+
+def test_a_forecast_has_intervals_a_picture_and_an_update(
+    table_study: Study, tmp_path: Path
+) -> None:
+    folder, found = table_study
+    export, before = folder / found["export"], (folder / found["export"] / "manifest.json")
+    manifest = before.read_bytes()
+    made = freerun(
+        tmp_path,
+        *("forecast", export, "--series", folder / "spots.csv", "--horizon", 5, "-o", "f.csv"),
+        *("--levels", 50, 80, "--picture", "f.png", "--update"),
+    )
+    assert made.code == 0, made.err
+    with (tmp_path / "f.csv").open() as lines:
+        rows = list(csv.DictReader(lines))
+    for row in rows:
+        ends = [row[f"spots{end}"] for end in ("_low_80", "_low_50", "", "_high_50", "_high_80")]
+        assert sorted(map(float, ends)) == list(map(float, ends))
+    assert (tmp_path / "f.png").read_bytes().startswith(b"\x89PNG")
+    assert "updated on 120 rows: " in made.out
+    measured = next(own for own in json.loads(manifest)["intervals"] if own["level"] == 80.0)
+    assert f"80 % held {measured['validation']:.0f} % in validation" in made.out
+    assert before.read_bytes() == manifest
+    assert found["intervals"]["80"]["validation"] == measured["validation"]
+
+
+def test_an_export_of_an_earlier_version_gives_no_intervals(
+    table_study: Study, tmp_path: Path
+) -> None:
+    from dataclasses import replace
+
+    from search.export import read_export, write_export
+
+    folder, found = table_study
+    write_export(replace(read_export(folder / found["export"]), intervals=None), tmp_path / "old")
+    given = ("forecast", "old", "--series", folder / "spots.csv", "--horizon", 5, "-o", "f.csv")
+    assert freerun(tmp_path, *given).code == 0
+    old = "an earlier version of freerun wrote it", "`freerun export`", "`freerun retrain"
+    refused(tmp_path, [*given, "--levels", 80], *old)
+    refused(tmp_path, [*given, "--levels", 120], "above 0 and below 100 percent, but got 120")
+    refused(tmp_path, [*given, "--picture", "f.gif"], "ends in .png or .html, but got f.gif")
+    refused(tmp_path, [*given, 7], "takes one export folder")

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 JSON_FILES = ("manifest.json", "candidate.json", "study.json")
 ALL_FILES = (*JSON_FILES, "README.md", "weights.safetensors", "data")
+# In exports of studies, which have run their networks over held-out rows.
+HELD_OUT = "held-out.safetensors"
 
 
 def test_the_winner_is_exported_with_what_proves_its_score(
@@ -80,7 +82,7 @@ def test_a_generated_series_exports_the_networks_of_the_final(
     assert isinstance(export.checkpoint, Checkpoint)
     assert len(export.checkpoint.weights) == 3
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == sorted(
-        set(ALL_FILES) - {"data"}
+        {*ALL_FILES, HELD_OUT} - {"data"}
     )
 
 
@@ -93,7 +95,7 @@ def test_a_table_exports_its_rows_and_the_networks_of_the_test(
     assert export.table is not None
     assert export.table.times[0] == "1900"
     assert export.table.to_bytes() == finished_table.store.data()
-    assert {path.name for path in (tmp_path / "out").iterdir()} == set(ALL_FILES)
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {*ALL_FILES, HELD_OUT}
 
 
 def test_without_a_test_a_table_exports_the_networks_of_the_final(
@@ -225,9 +227,9 @@ def test_a_changed_claim_is_noticed(table_export: Export, tmp_path: Path) -> Non
 def test_a_newer_format_is_refused_with_the_remedy(table_export: Export, tmp_path: Path) -> None:
     write_export(table_export, tmp_path / "out")
     manifest = tmp_path / "out" / "manifest.json"
-    newer = json.loads(manifest.read_text()) | {"format": 4, "colour": "blue"}
+    newer = json.loads(manifest.read_text()) | {"format": 5, "colour": "blue"}
     manifest.write_text(json.dumps(newer))
-    with pytest.raises(ExportError, match=r"format 4.*update freerun"):
+    with pytest.raises(ExportError, match=r"format 5.*update freerun"):
         read_export(tmp_path / "out")
 
 

@@ -106,7 +106,8 @@ def test_what_is_refused(tmp_path: Path) -> None:
         start(path, tmp_path, horizon_steps=40)
     text = [*map(str, wave(59, 12)), "many"]
     with pytest.raises(SeriesError, match=r"line 61.*many"):
-        start(write(tmp_path, {"month": [*months(60)], "sold": text}), tmp_path, columns=["sold"])
+        table = write(tmp_path, {"month": [*months(60)], "sold": [*text]})
+        start(table, tmp_path, columns=["sold"])
 
 
 def test_gaps_are_filled_in_and_said(tmp_path: Path) -> None:

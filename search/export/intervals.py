@@ -1,0 +1,188 @@
+"""What prediction intervals of an export are made from: its free runs over held-out rows.
+
+`models.diagnostics.conformal` says what they promise. The free runs are those of the networks of
+the final, over the rows of validation, which none of them has learnt from. The winner of a final
+was chosen by its errors on these rows, which flatters them: its intervals are wider by what that
+choice is found to be worth, see `models.diagnostics.selection`. The test, where there is one, only
+measures what intervals cover.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Self
+
+import numpy as np
+from safetensors import SafetensorError
+from safetensors.numpy import load, save
+
+from models.diagnostics.conformal import RunErrors, least_scores
+from models.diagnostics.selection import selection_widening
+from models.ensemble.ensemble_checkpoint import AnyCheckpoint
+from search.errors import ExportError
+from search.evaluation.held_out import HeldOutRuns, held_out_runs, runs_of_test
+from search.records import FinalRecord
+from search.running.training import baseline_views, job_views
+from search.series import FloatArray, Table
+from search.storage.records import Subject
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData
+
+# Levels in percent whose coverage stands in the manifest.
+STANDARD_LEVELS = (50.0, 80.0, 90.0, 95.0)
+_ARRAYS = ("forecast", "observed", "steps", "places")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """The share of held-out values, in percent, that intervals of a level held.
+
+    validation: measured crosswise, of each free run by intervals from the others. test: of values
+    that no choice has seen; None without a test.
+    """
+
+    level: float
+    validation: float
+    test: float | None
+
+    def __str__(self) -> str:
+        test = "" if self.test is None else f", {self.test:.0f} % in the test"
+        return f"held {self.validation:.0f} % in validation{test}"
+
+
+@dataclass(frozen=True, eq=False)
+class Intervals:
+    """Free runs over validation, and over the test where there is one.
+
+    widening: the factor, from 1 on, by which intervals are wider than validation has them. Raises
+    ValueError where the free runs do not fit each other.
+    """
+
+    validation: HeldOutRuns
+    test: HeldOutRuns | None
+    widening: float = 1.0
+
+    def __post_init__(self) -> None:
+        _ = self._errors
+        if not self.widening >= 1.0:
+            raise ValueError(f"the widening must be at least 1, but got {self.widening}")
+
+    def band(self, point: FloatArray, level: float) -> tuple[FloatArray, FloatArray]:
+        """The lower and upper ends of the intervals of a forecast `[step, channel]`.
+
+        level: in percent.
+        """
+        half = self._half_widths(level, len(point))
+        return point - half, point + half
+
+    def coverage(self, level: float) -> Coverage:
+        """What intervals of a level, in percent, were measured to hold."""
+        test = None
+        if self.test is not None:
+            half = self._half_widths(level, int(self.test.steps[-1]))
+            errors = np.abs(self.test.observed - self.test.forecast)
+            test = 100.0 * float(np.mean(errors <= half[self.test.steps - 1]))
+        return Coverage(level, 100.0 * self._errors.covered(level / 100.0), test)
+
+    def shortfall(self, level: float) -> str | None:
+        """That there are too few free runs for a level in percent, in a sentence; else None."""
+        needed, count = least_scores(level / 100.0), self._errors.count
+        if count >= needed:
+            return None
+        return (
+            f"intervals of {level:g} % need at least {needed} free runs that count as independent, "
+            f"but validation has {count}: they are as wide as its greatest error, and may hold "
+            "less; give a longer validation span or more start points, or a lower level"
+        )
+
+    @property
+    def runs(self) -> int:
+        """How many free runs the intervals are made from."""
+        return self._errors.runs
+
+    @property
+    def channels(self) -> int:
+        return int(self.validation.forecast.shape[2])
+
+    def _half_widths(self, level: float, horizon_steps: int) -> FloatArray:
+        return self.widening * self._errors.half_widths(level / 100.0, horizon_steps)
+
+    @cached_property
+    def _errors(self) -> RunErrors:
+        own = self.validation
+        return RunErrors(own.observed - own.forecast, own.steps, own.places)
+
+    def to_bytes(self) -> bytes:
+        """As a safetensors file."""
+        named = {"validation": self.validation, "test": self.test}
+        arrays = {"widening": np.array([self.widening])}
+        return save(
+            arrays
+            | {
+                f"{name}.{array}": np.ascontiguousarray(getattr(runs, array))
+                for name, runs in named.items()
+                if runs is not None
+                for array in _ARRAYS
+            }
+        )
+
+    @classmethod
+    def from_bytes(cls, content: bytes) -> Self:
+        """Rebuild what `to_bytes` wrote; ExportError where that can't be."""
+        try:
+            arrays = load(content)
+            validation = HeldOutRuns(*(arrays[f"validation.{name}"] for name in _ARRAYS))
+            test = None
+            if "test.forecast" in arrays:
+                test = HeldOutRuns(*(arrays[f"test.{name}"] for name in _ARRAYS))
+            return cls(validation, test, float(arrays["widening"][0]))
+        except (SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
+            raise ExportError(f"the held-out free runs can't be read: {error}") from error
+
+
+def intervals_of(
+    definition: StudyDefinition,
+    table: Table | None,
+    final: AnyCheckpoint | None,
+    test: AnyCheckpoint | None,
+    *,
+    is_baseline: bool,
+    widening: float = 1.0,
+) -> Intervals | None:
+    """Run the networks of a study's final, and of its test, over what they have not learnt from.
+
+    None where the final kept no networks.
+    """
+    if final is None:
+        return None
+    data, views_of = TaskData(definition, table), baseline_views if is_baseline else job_views
+    tested = None
+    if test is not None:
+        tested = runs_of_test(test, views_of(definition, data, "test")).thinned()
+    validation = held_out_runs(final, views_of(definition, data, "final"))
+    return Intervals(validation.thinned(), tested, widening)
+
+
+def widening_of(
+    finals: Mapping[Subject, FinalRecord], winner: Subject, *, has_draws: bool
+) -> float:
+    """By what factor the winner's errors in validation are to be widened for having been chosen.
+
+    finals: of all that the winner was chosen from. Of them those count that have as many errors as
+    the winner has: a closed form that was fitted once stands for all replicas. has_draws: see
+    `search.contest.compared`.
+    """
+    units = {subject: _units(found, has_draws=has_draws) for subject, found in finals.items()}
+    own = units[winner].shape
+    rows = [subject for subject, errors in units.items() if errors.shape == own]
+    return selection_widening(np.stack([units[row] for row in rows]), rows.index(winner))
+
+
+def _units(found: FinalRecord, *, has_draws: bool) -> FloatArray:
+    """Squared errors in the order of time `[unit]`: of each draw, or of each part of the rows."""
+    units = found.unit_errors if all(found.unit_errors) else ()  # none of earlier versions
+    errors = np.array(units or [[score] for score in found.replica_scores])
+    if has_draws:
+        return np.asarray(errors.mean(axis=1))
+    # Replicas without cuts of their own share the rows.
+    return errors.mean(axis=0) if found.averaging == "median" else errors.ravel()

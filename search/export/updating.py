@@ -1,0 +1,65 @@
+"""An export whose networks were trained again: its intervals, and a cheap update of it."""
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from models.ensemble import save_any
+from search.errors import UsageError
+from search.evaluation.held_out import HeldOutRuns
+from search.export.content import Export
+from search.export.forecast import check_table
+from search.export.intervals import Intervals
+from search.export.trust import training_values
+from search.running.updating import Updated, update_on
+from search.series import Table
+
+# Errors of a series whose values vary by so many times more or less are those of another series.
+MOST_RATIO = 2.0
+
+
+def retrained_intervals(
+    export: Export, held_out: HeldOutRuns | None, table: Table | None, *, is_same: bool
+) -> Intervals | None:
+    """The intervals of an export whose networks were trained again, on a table or a draw.
+
+    is_same: on the data of the study, so that the test and the choice of the winner still count.
+    held_out: the free runs of the new networks over what they did not learn from; None where they
+    learnt from all rows. Then the intervals stay what they were, but for a table that varies by
+    more than MOST_RATIO times as much, or less than that, as what the export learnt from.
+    """
+    own = export.intervals
+    if held_out is not None:
+        test, widening = (own.test, own.widening) if own and is_same else (None, 1.0)
+        return Intervals(held_out.thinned(), test, widening)
+    assert table is not None  # all of a generated series is never learnt from
+    before = training_values(export)
+    if own is None or before.shape[1] != len(table.columns):
+        return None
+    ratio = table.values.std(axis=0) / before.std(axis=0)
+    is_alike = (ratio <= MOST_RATIO) & (ratio >= 1.0 / MOST_RATIO)
+    return own if is_alike.all() else None
+
+
+def updated(
+    export: Export,
+    table: Table,
+    *,
+    device: str = "cpu",
+    tick: Callable[[], None] = lambda: None,
+) -> tuple[Export, Updated]:
+    """Update an export's networks on all rows of a table, see `search.running.updating`.
+
+    Its intervals stay those of the networks before. Raises UsageError for an export without
+    networks, SeriesError for a table that does not fit them.
+    """
+    checkpoint = export.checkpoint
+    if checkpoint is None:
+        raise UsageError(
+            f"the export of {export.named} holds no networks to update; `freerun retrain` trains "
+            "them"
+        )
+    check_table(checkpoint, table, export.table)
+    made = update_on(
+        export.candidate, checkpoint, table, export.study_seed, device=device, tick=tick
+    )
+    return replace(export, weights=save_any(made.checkpoint), weights_purpose="all"), made

@@ -1,0 +1,79 @@
+"""A cheap update: closed forms are fitted to all rows, networks move a little."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+import pytest
+import torch
+
+from models.candidate import Candidate, candidate_of
+from models.checkpoint import Checkpoint
+from models.ensemble import Ensemble, EnsembleCheckpoint
+from models.methods import Scalar
+from search.errors import SeriesError
+from search.running.retraining import retrain_on
+from search.running.updating import MOST_STEPS, update_on
+from search.series import Table
+
+NETWORK: Mapping[str, Scalar] = {
+    **{"cell": "gru", "layers": 1, "head_layers": 0, "hidden_units": 4, "context": "state"},
+    **{"warm_up_steps": 8, "rollout_steps": 4, "teacher_weight": 0.5, "curriculum_fraction": 0.0},
+    **{"input_noise_std": 0.0, "feedback_noise_std": 0.0, "learning_rate": 1e-2},
+    **{"weight_decay": 0.0, "clip_norm": 1.0, "schedule": "cosine", "training_steps": 60},
+    **{"batch_size": 4, "restarts": 1},
+}
+FORM = candidate_of({"cell": "ar", "ar_order": 10, "ridge": 1e-4})
+
+
+def table(rows: int) -> Table:
+    noise = np.random.default_rng(0).standard_normal(rows) / 20
+    values = np.sin(np.arange(rows) / 3) + noise
+    return Table("t", tuple(map(str, range(rows))), ("x",), values.reshape(rows, 1))
+
+
+def trained(candidate: Candidate, rows: int, networks: int = 2) -> Checkpoint:
+    found = retrain_on(candidate, table(rows), 0, 1, networks).checkpoint
+    assert isinstance(found, Checkpoint)
+    return found
+
+
+def test_a_closed_form_is_what_a_fit_to_all_rows_gives() -> None:
+    found = update_on(FORM, trained(FORM, 80), table(120), 1)
+    assert isinstance(found.checkpoint, Checkpoint)
+    torch.testing.assert_close(found.checkpoint.weights, trained(FORM, 120, 1).weights)
+    assert str(found) == "1 fitted again in closed form"
+
+
+def test_a_network_moves_a_little_and_keeps_its_units() -> None:
+    candidate = candidate_of(NETWORK)
+    before = trained(candidate, 80)
+    found = update_on(candidate, before, table(120), 1)
+    after = found.checkpoint
+    assert isinstance(after, Checkpoint)
+    assert found.steps == 12 <= MOST_STEPS
+    assert "12 steps at 0.1 of the learning rate" in str(found)
+    torch.testing.assert_close(after.scale, before.scale)
+    moved = (after.weights - before.weights).abs()
+    assert 0.0 < float(moved.max()) <= 2 * found.steps * 1e-3
+    again = update_on(candidate, before, table(120), 1).checkpoint
+    assert isinstance(again, Checkpoint)
+    torch.testing.assert_close(again.weights, after.weights, rtol=0, atol=0)
+
+
+def test_each_member_of_an_ensemble_is_updated() -> None:
+    candidate = candidate_of(NETWORK)
+    whole = Ensemble((candidate, FORM), ("one", "two"), (0.25, 0.75))
+    before = EnsembleCheckpoint((trained(candidate, 80), trained(FORM, 80)), whole.weights)
+    found = update_on(whole, before, table(120), 1)
+    assert isinstance(found.checkpoint, EnsembleCheckpoint)
+    assert found.checkpoint.weights == whole.weights
+    assert (found.refitted, found.trained_on) == (1, 1)
+    torch.testing.assert_close(found.checkpoint.members[1].weights, trained(FORM, 120, 1).weights)
+
+
+@pytest.mark.parametrize("candidate", [FORM, candidate_of(NETWORK)])
+def test_too_few_rows_are_refused(candidate: Candidate) -> None:
+    with pytest.raises(SeriesError, match="at least"):
+        update_on(candidate, trained(candidate, 80), table(candidate.least_steps - 1), 1)
