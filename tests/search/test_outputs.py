@@ -92,7 +92,7 @@ def test_new_and_empty_files_are_written(tmp_path: Path) -> None:
 
 def test_a_forecast_of_the_same_times_is_replaced_without_consent(tmp_path: Path) -> None:
     path = tmp_path / "forecast.csv"
-    path.write_text('"t",x,"x, lower 80"\n4,0.5,0.1\n5,0.6,0.1\n')
+    path.write_text('"t",x,x_low_80\n4,0.5,0.1\n5,0.6,0.1\n')
     check_output(path, forecast_kind(["t", "x"], ["4", "5", "6"]))
     with pytest.raises(UsageError, match="must be new or a forecast"):
         check_output(path, forecast_kind(["t", "x"], ["5", "6", "7"]))

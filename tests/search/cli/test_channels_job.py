@@ -185,10 +185,12 @@ def test_ids_of_unequal_length_are_refused(tmp_path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if not line.startswith("b,7,")]
     path.write_text("\n".join(lines) + "\n")
     file = study_file(tmp_path, "long", 'columns = ["sales"]\nid = "store"')
-    refused(tmp_path, ["check", file], "'b' has 119 of 120 and none at '7'", "cut the table")
+    refused(
+        tmp_path, ["check", file], "'b' has 119 of 120 and none at '7'", 'missing = "interpolate"'
+    )
 
 
 def test_a_long_table_without_its_id_is_refused_with_the_remedy(tmp_path: Path) -> None:
     write_long(tmp_path)
     file = study_file(tmp_path, "long", 'columns = ["sales"]')
-    refused(tmp_path, ["check", file], "line", "as id in [series]")
+    refused(tmp_path, ["check", file], "line", 'write id = "store" in [series]')

@@ -73,6 +73,7 @@ def test_closed_forms_are_searched_exported_retrained_and_run(tmp_path: Path) ->
         run = freerun(
             tmp_path,
             *("forecast", f"{cell}-again", "--series", "spots.csv", "--horizon", 5, "-o", "f.csv"),
+            "--force",
         )
         assert run.code == 0, run.err
         assert len((tmp_path / "f.csv").read_text().splitlines()) == 6

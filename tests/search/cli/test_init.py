@@ -41,7 +41,7 @@ def test_a_table_ends_in_a_forecast_and_its_picture(folder: Path) -> None:
     assert found["study"] == "sold"
     assert found["warnings"] == []
     lines = (folder / found["forecast"]).read_text().splitlines()
-    assert lines[0] == "row,sold"
+    assert lines[0] == "row,sold,sold_low_80,sold_high_80"
     assert [line.split(",")[0] for line in lines[1:]] == ["72", "73", "74", "75"]
     for name in ("picture", "series_picture"):
         with Image.open(folder / found[name]) as picture:

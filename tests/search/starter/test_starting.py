@@ -105,8 +105,8 @@ def test_what_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="give more rows or a shorter horizon"):
         start(path, tmp_path, horizon_steps=40)
     text = [*map(str, wave(59, 12)), "many"]
+    table = write(tmp_path, {"month": [*months(60)], "sold": [*text]})
     with pytest.raises(SeriesError, match=r"line 61.*many"):
-        table = write(tmp_path, {"month": [*months(60)], "sold": [*text]})
         start(table, tmp_path, columns=["sold"])
 
 
