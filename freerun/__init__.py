@@ -48,16 +48,18 @@ from search.errors import (  # noqa: E402
 
 if TYPE_CHECKING:
     from freerun.estimator import Forecaster
-    from freerun.exported import ExportedForecaster, load
-    from freerun.scores import Best
+    from freerun.exported import ExportedForecaster, ForecastWarning, load
+    from freerun.scores import Best, Score
     from freerun.study import Study
 
 __all__ = [
     "Best",
     "ExportError",
     "ExportedForecaster",
+    "ForecastWarning",
     "Forecaster",
     "FreerunError",
+    "Score",
     "SeriesError",
     "StorageError",
     "Study",
@@ -74,7 +76,9 @@ __all__ = [
 _PLACES = {
     "Best": "freerun.scores",
     "ExportedForecaster": "freerun.exported",
+    "ForecastWarning": "freerun.exported",
     "Forecaster": "freerun.estimator",
+    "Score": "freerun.scores",
     "Study": "freerun.study",
     "load": "freerun.exported",
 }
