@@ -115,6 +115,25 @@ class Trainer(PerMember):
             self.steps_done += 1
             yield self.steps_done
 
+    def go_on(self, weights: MemberParameter, steps: int) -> None:
+        """Train on from given weights `[member, parameter]`, for the last `steps` steps.
+
+        Forcing and horizons are those of the end of training; the optimiser starts afresh, so that
+        a cosine begins with the whole learning rate. Raises ValueError for more steps than there
+        are, and for weights of another shape.
+        """
+        rows = in_company(range(self.count))
+        if not 0 < steps <= self.total_steps or weights.shape != self.weights[: self.count].shape:
+            raise ValueError(
+                f"to train on takes weights of the shape {list(self.weights[: self.count].shape)} "
+                f"and 1 to {self.total_steps} steps, but got {list(weights.shape)} and {steps}"
+            )
+        # In place: the gradient has views of them.
+        self.weights.copy_(weights[rows].to(self.weights))
+        self.steps_done = self.averages.steps_done = self.total_steps - steps
+        if self.averages.is_used:
+            self.averages.average = self.weights.clone()
+
     def keep(self, members: Sequence[int]) -> None:
         """Drop every member but those at these positions; their training goes on unchanged.
 

@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import search
-from search.cli import checking, inspecting, methods, results, running
+from search.cli import checking, forecasting, inspecting, methods, results, running
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
@@ -61,7 +61,7 @@ for command in (
     results.report,
     results.export,
     results.retrain,
-    results.forecast,
+    forecasting.forecast,
 ):
     app.command(name="list" if command is inspecting.list_studies else None)(command)
 

@@ -1,4 +1,4 @@
-"""`freerun report, export, retrain, forecast`: what a study found, and its use."""
+"""`freerun report, export, retrain`: what a study found, and its use."""
 
 from __future__ import annotations
 
@@ -114,7 +114,7 @@ def retrain(
         claim, table = exported.claim, exported.table
         found: dict[str, Any]
         if series is not None:
-            claim, table = None, _read_series(exported, series)
+            claim, table = None, read_series(exported, series)
             again = retrain_on(
                 exported.candidate,
                 table,
@@ -155,35 +155,7 @@ def retrain(
     print_result(plain, as_json, _retrain_message(plain))
 
 
-def forecast(
-    folder: FolderArgument,
-    series: Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")],
-    horizon: Annotated[int, typer.Option(help="Steps to forecast after the last row.")],
-    output: Annotated[
-        Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
-    ],
-    as_json: JsonOption = False,
-) -> None:
-    """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
-
-    Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
-    -o forecast.csv
-    """
-    from search.export import read_export
-    from search.export.forecast import forecast as make_forecast
-    from search.export.forecast import write_forecast
-
-    exported = read_export(folder)
-    warnings: list[str] = []
-    made = make_forecast(exported, _read_series(exported, series), horizon, warnings.append)
-    write_forecast(made, output)
-    for warning in warnings:
-        typer.echo(f"freerun: warning: {warning}", err=True)
-    plain = {"forecast": str(output), "horizon": horizon, "warnings": warnings}
-    print_result(plain, as_json, f"forecast: {output}")
-
-
-def _read_series(exported: Export, path: Path) -> Table:
+def read_series(exported: Export, path: Path) -> Table:
     """The table, by the exported study's column names, else its first column against its second."""
     from search.series import TableSeries, read_table
 

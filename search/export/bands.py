@@ -1,7 +1,10 @@
 """A forecast with prediction intervals: what the command line, Python and pictures share."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import NamedTuple
+
+import numpy as np
 
 from search.errors import UsageError
 from search.export.content import Export
@@ -9,8 +12,7 @@ from search.export.forecast import forecast
 from search.series import FloatArray, Table
 
 
-@dataclass(frozen=True, eq=False)
-class Band:
+class Band(NamedTuple):
     """A prediction interval for every value of a forecast.
 
     level: in percent, the share of values that it is to hold. low, high: `[step, channel]`, in the
@@ -32,6 +34,33 @@ class BandedForecast:
     point: Table
     bands: tuple[Band, ...]
 
+    @property
+    def table(self) -> Table:
+        """The forecast as a table: behind each column, the lower and the upper end of each band.
+
+        They are named as the column with _low_80 and _high_80 behind it. Raises UsageError where a
+        column has such a name already.
+        """
+        if not self.bands:
+            return self.point
+        ends = [values for band in self.bands for values in (band.low, band.high)]
+        stacked = np.stack([self.point.values, *ends], axis=2)
+        values, long = stacked.reshape(len(stacked), -1), self.point.long
+        if long is not None:
+            wide = replace(long, value_columns=self._named(long.value_columns))
+            return replace(self.point, columns=wide.channels, values=values, long=wide)
+        return replace(self.point, columns=self._named(self.point.columns), values=values)
+
+    def _named(self, columns: Sequence[str]) -> tuple[str, ...]:
+        ends = [f"_{end}_{band.level:g}" for band in self.bands for end in ("low", "high")]
+        names = [name + end for name in columns for end in ("", *ends)]
+        if double := next((name for name in names if names.count(name) > 1), None):
+            raise UsageError(
+                f"the columns of a forecast must have different names, but '{double}' is both a "
+                "column and the end of a band; rename the column, or leave --levels out"
+            )
+        return tuple(names)
+
 
 def forecast_with_bands(
     export: Export,
@@ -49,10 +78,19 @@ def forecast_with_bands(
     for level in levels:
         if not 0 < level < 100:
             raise UsageError(f"--levels must be above 0 and below 100 percent, but got {level:g}")
-    point = forecast(export, table, horizon_steps, warn)
-    if levels:
+    intervals = export.intervals
+    if levels and intervals is None and export.checkpoint is not None:
         raise UsageError(
-            f"the export of {export.named} holds no residuals of free runs, which intervals are "
-            "made from; export it again"
+            f"the export of {export.named} must hold free runs over held-out rows to give "
+            "intervals, but an earlier version of freerun wrote it; `freerun export` writes them "
+            "from the study's database, `freerun retrain DIR -o NEW_DIR` without it, or leave "
+            "--levels out"
         )
-    return BandedForecast(point, ())
+    point = forecast(export, table, horizon_steps, warn)
+    bands = []
+    for level in sorted(set(levels)):
+        assert intervals is not None
+        if shortfall := intervals.shortfall(level):
+            warn(shortfall)
+        bands.append(Band(level, *intervals.band(point.values, level)))
+    return BandedForecast(point, tuple(bands))

@@ -17,8 +17,9 @@ from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from models.network.architecture import Architecture
 from search.analysis.study_results import FinalPurpose, Outcome, outcomes, winner_of
 from search.analysis.trials import Trial
-from search.contest import baseline_of, baseline_subject
+from search.contest import baseline_of, baseline_subject, is_baseline
 from search.errors import ExportError, UsageError
+from search.export.intervals import STANDARD_LEVELS, Coverage, Intervals, intervals_of
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import ParamValue, Subject
@@ -27,8 +28,8 @@ from search.study.definition import ScoreAgainst, StudyDefinition
 from search.study.study_file import read_stored_definition
 
 # Format 1 held candidates and weights as version 0.1.0 wrote them, see `models.version_1`; format 2
-# knew no subject but a trial.
-FORMAT: Literal[3] = 3
+# knew no subject but a trial, format 3 no free runs for intervals.
+FORMAT: Literal[4] = 4
 MANIFEST = "manifest.json"
 # The manifest's own checksum, over all its other keys.
 _CHECKSUM = "sha256"
@@ -77,7 +78,8 @@ class Export:
     checkpoint's bytes, None where no network was kept; weights_purpose: the views that they were
     trained on, "all" for all rows of the table. versions: of freerun, torch, numpy, python and the
     study's plug-ins; machine: its type; both of the process that made the claimed score, where it
-    recorded them.
+    recorded them. intervals: what prediction intervals are made from; None without networks, and of
+    earlier versions.
     """
 
     study: str
@@ -93,6 +95,7 @@ class Export:
     weights_purpose: WeightsPurpose | None
     versions: Mapping[str, str]
     machine: Mapping[str, str]
+    intervals: Intervals | None = None
 
     @property
     def study_seed(self) -> int:
@@ -103,6 +106,13 @@ class Export:
     def named(self) -> str:
         """What was exported, in a sentence: "trial 3", "the ensemble", "the baseline ssa"."""
         return f"trial {self.trial}" if self.trial is not None else f"the {self.subject}"
+
+    @property
+    def coverage(self) -> tuple[Coverage, ...]:
+        """What its intervals of some levels were measured to hold."""
+        if self.intervals is None:
+            return ()
+        return tuple(self.intervals.coverage(level) for level in STANDARD_LEVELS)
 
     @cached_property
     def checkpoint(self) -> AnyCheckpoint | None:
@@ -136,12 +146,16 @@ def _architectures(of: AnyCandidate | AnyCheckpoint) -> list[Architecture]:
 
 
 class Manifest(BaseModel):
-    """What manifest.json holds; files: SHA-256 by file name, of all other files."""
+    """What manifest.json holds.
+
+    files: SHA-256 by file name, of all other files. intervals: what those of STANDARD_LEVELS were
+    measured to hold; none where the export has no free runs for intervals.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     program: Literal["freerun"] = "freerun"
-    format: Literal[1, 2, 3] = FORMAT
+    format: Literal[1, 2, 3, 4] = FORMAT
     study: str
     subject: str = "trial"
     trial: int | None = Field(ge=0)
@@ -151,6 +165,7 @@ class Manifest(BaseModel):
     versions: Mapping[str, str]
     machine: Mapping[str, str]
     files: Mapping[str, str]
+    intervals: tuple[Coverage, ...] = ()
 
     @classmethod
     def of(cls, export: Export, files: Mapping[str, bytes]) -> Self:
@@ -165,6 +180,7 @@ class Manifest(BaseModel):
             versions=export.versions,
             machine=export.machine,
             files={name: sha256(content).hexdigest() for name, content in sorted(files.items())},
+            intervals=export.coverage,
         )
 
     def to_bytes(self) -> bytes:
@@ -273,6 +289,7 @@ def _export(
     done = [*outcomes(jobs, "final"), *outcomes(jobs, "test")]
     trained = {each.purpose: each for each in done if each.subject == subject}
     data = study.data()
+    table = None if data is None else Table.from_bytes(data)
     kept = _with_weights(trained, is_table=data is not None)
     candidate: AnyCandidate
     if trial is not None:
@@ -293,12 +310,26 @@ def _export(
         definition=definition,
         claim=claim,
         test=_claim(trained["test"]) if "test" in trained else None,
-        table=None if data is None else Table.from_bytes(data),
+        table=table,
         weights=None if kept is None else study.final_weights(trained[kept].job_id),
         weights_purpose=kept,
         versions={k: trained_with.get(k, v) for k, v in versions.items()},
         machine={k: trained_with.get(k, v) for k, v in this_machine().items()},
+        intervals=intervals_of(
+            definition,
+            table,
+            *(_networks(study, trained.get(purpose)) for purpose in ("final", "test")),
+            is_baseline=is_baseline(subject),
+        ),
     )
+
+
+def _networks(study: StudyReader, outcome: Outcome | None) -> AnyCheckpoint | None:
+    """The networks that a job kept, if any."""
+    if outcome is None or not outcome.has_weights:
+        return None
+    content = study.final_weights(outcome.job_id)
+    return None if content is None else load_any(content)
 
 
 def _subject_name(subject: Subject) -> str:

@@ -23,6 +23,7 @@ from models.training.trained_network import TrainedNetwork
 from search.analysis.wording import ERRORS_RULE, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
 from search.export.content import MANIFEST, Export, Manifest, export_of, first_fault
+from search.export.intervals import Intervals
 from search.files import template
 from search.plugins import check_plugins
 from search.series import Purpose, Table
@@ -33,9 +34,10 @@ from search.study.study_file import named_plugins
 
 CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
 WEIGHTS, README = "weights.safetensors", "README.md"
+HELD_OUT = "held-out.safetensors"
 
 _REQUIRED = (CANDIDATE, STUDY, README)
-_ALL = (*_REQUIRED, DATA, WEIGHTS)
+_ALL = (*_REQUIRED, DATA, WEIGHTS, HELD_OUT)
 
 Read = TypeVar("Read")
 
@@ -146,6 +148,8 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
         files[DATA] = export.table.to_bytes()
     if export.weights is not None:
         files[WEIGHTS] = export.weights
+    if export.intervals is not None:
+        files[HELD_OUT] = export.intervals.to_bytes()
     return files
 
 
@@ -203,10 +207,17 @@ def _read(folder: Path) -> Export:
         weights_purpose=manifest.weights_purpose,
         versions=manifest.versions,
         machine=manifest.machine,
+        intervals=Intervals.from_bytes(files[HELD_OUT]) if HELD_OUT in files else None,
     )
     if table is None and not definition.series.is_generated:
         raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")
-    _ = export.checkpoint  # raises where it is damaged
+    checkpoint, intervals = export.checkpoint, export.intervals  # the first raises where damaged
+    if checkpoint is not None and intervals is not None:
+        if intervals.channels != checkpoint.channels:
+            raise ExportError(
+                f"{HELD_OUT} must have the {checkpoint.channels} channels of the networks, but has "
+                f"{intervals.channels}; export again"
+            )
     return export
 
 

@@ -40,7 +40,7 @@ def forecast(
             f"the export of {export.named} holds no networks, since it was in no final; "
             "`freerun retrain` writes an export with networks, which forecasts"
         )
-    _check_table(checkpoint, table, export.table)
+    check_table(checkpoint, table, export.table)
     times = tuple(table.continue_time(horizon_steps))  # before what takes time
     if warning := reading_warning(export, table):
         warn(warning)
@@ -115,7 +115,8 @@ def _check_finite(values: FloatArray) -> None:
         )
 
 
-def _check_table(checkpoint: AnyCheckpoint, table: Table, trained_on: Table | None) -> None:
+def check_table(checkpoint: AnyCheckpoint, table: Table, trained_on: Table | None) -> None:
+    """Raise SeriesError for a table that the networks can't read: too few rows, other columns."""
     needed = checkpoint.shown_steps
     if trained_on is not None and trained_on.long is not None and table.long is not None:
         before, now = set(trained_on.long.ids), set(table.long.ids)

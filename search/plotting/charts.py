@@ -9,7 +9,7 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, TypeAlias
 
-from search.plotting.drawing import COLOURS, Axis, Dash, Drawing, Line, Position, Role
+from search.plotting.drawing import COLOURS, Area, Axis, Dash, Drawing, Line, Position, Role
 
 Figure: TypeAlias = dict[str, Any]
 Trace: TypeAlias = dict[str, Any]
@@ -24,7 +24,8 @@ def chart(drawing: Drawing, height: int) -> Figure:
     """Return a drawing as a figure; its legend names the front line first."""
     x = _axis_of(drawing.x, [value for line in drawing.lines for value in line.x])
     y = _axis_of(drawing.y, [value for line in drawing.lines for value in line.y])
-    made = figure([_trace(line) for line in drawing.lines], x, y, height)
+    traces = [*map(_filled, drawing.areas), *map(_trace, drawing.lines)]
+    made = figure(traces, x, y, height)
     for rank, trace in enumerate(reversed(made["data"])):
         trace["legendrank"] = rank + 1
     if drawing.mark is not None:
@@ -155,6 +156,13 @@ def _trace(each: Line) -> Trace:
             "unselected": {"marker": {"opacity": 0}},
         }
     return {**made, "visible": "legendonly"} if each.is_optional else made
+
+
+def _filled(area: Area) -> Trace:
+    """Both lines as one outline, there and back."""
+    x, y = [*area.x, *reversed(area.x)], [*area.high, *reversed(area.low)]
+    look = {"fill": "toself", "opacity": area.opacity, "hoverinfo": "skip", "line": stroke(0)}
+    return line(area.role, area.name, x, y, **look)
 
 
 def _axis_of(of: Axis, values: Sequence[Any]) -> dict[str, Any]:

@@ -131,6 +131,18 @@ class Line:
 
 
 @dataclass(frozen=True)
+class Area:
+    """What lies between two lines, in the tint of a role; opacity: from 0 to 1."""
+
+    name: str
+    role: Role
+    x: Sequence[Position]
+    low: Sequence[float]
+    high: Sequence[float]
+    opacity: float
+
+
+@dataclass(frozen=True)
 class Axis:
     """An axis; limits: the least and the greatest value to show, None for those of the lines."""
 
@@ -143,13 +155,15 @@ class Axis:
 class Drawing:
     """Lines over a pair of axes, the last one in front.
 
-    mark: a position of the x axis with its name, drawn as a vertical line.
+    mark: a position of the x axis with its name, drawn as a vertical line. areas: behind the lines,
+    the last one in front.
     """
 
     lines: Sequence[Line]
     x: Axis
     y: Axis
     mark: tuple[Position, str] | None = None
+    areas: Sequence[Area] = ()
 
 
 def visible(values: FloatArray, at_most: int = MOST_POINTS) -> list[int]:

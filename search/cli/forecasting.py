@@ -1,0 +1,128 @@
+"""`freerun forecast`: an export's forecast from the last row of a table, its bands and picture."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli.options import DeviceOption, JsonOption, check_device, print_result, stop_flag
+from search.cli.results import FolderArgument, read_series
+
+if TYPE_CHECKING:
+    from search.export import Export
+    from search.series import Table
+
+
+def forecast(
+    folder: FolderArgument,
+    series: Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")],
+    horizon: Annotated[int, typer.Option(help="Steps to forecast after the last row.")],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
+    ],
+    levels: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--levels",
+            metavar="PERCENT...",
+            help="Add prediction intervals that are to hold so many percent of values.",
+        ),
+    ] = None,
+    more_levels: Annotated[list[float] | None, typer.Argument(hidden=True)] = None,
+    picture: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Draw it as well: a .png or a self-contained .html."),
+    ] = None,
+    update: Annotated[
+        bool,
+        typer.Option(
+            "--update",
+            help="First learn from all rows of the file, cheaply; the export stays as it is.",
+        ),
+    ] = False,
+    device: DeviceOption = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
+
+    Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
+    -o forecast.csv --levels 80 95 --picture forecast.png
+    """
+    from search.export import read_export
+    from search.export.picture import check_picture
+
+    check_device(device)
+    if picture is not None:
+        check_picture(picture)
+    exported = read_export(folder)
+    plain, lines = forecast_file(
+        exported,
+        read_series(exported, series),
+        horizon,
+        output,
+        levels=[*(levels or []), *(more_levels or [])],
+        picture=picture,
+        update=update,
+        device=device,
+    )
+    for warning in plain["warnings"]:
+        typer.echo(f"freerun: warning: {warning}", err=True)
+    print_result(plain, as_json, "\n".join(lines))
+
+
+def forecast_file(
+    exported: Export,
+    table: Table,
+    horizon: int,
+    output: Path,
+    *,
+    levels: Sequence[float] = (),
+    picture: Path | None = None,
+    update: bool = False,
+    device: str = "cpu",
+) -> tuple[dict[str, Any], list[str]]:
+    """Write a forecast, and its picture if wanted; return what was done, and it in lines."""
+    from search.export.bands import forecast_with_bands
+    from search.export.forecast import write_forecast
+
+    plain: dict[str, Any] = {"forecast": str(output), "horizon": horizon, "warnings": []}
+    lines = []
+    if update:
+        exported, said = _updated(exported, table, device)
+        plain["updated"] = said
+        lines.append(f"updated on {table.rows} rows: {said}")
+    made = forecast_with_bands(exported, table, horizon, levels, plain["warnings"].append)
+    write_forecast(made.table, output)
+    lines.append(f"forecast: {output}")
+    if exported.intervals is not None and made.bands:
+        found = [exported.intervals.coverage(band.level) for band in made.bands]
+        plain["levels"] = {
+            f"{own.level:g}": {"validation": own.validation, "test": own.test} for own in found
+        }
+        lines += [f"intervals of {own.level:g} %: such intervals {own}" for own in found]
+    if picture is not None:
+        from search.export.picture import write_picture
+
+        write_picture(exported, table, made, picture)
+        plain["picture"] = str(picture)
+        lines.append(f"picture: {picture}")
+    return plain, lines
+
+
+def _updated(exported: Export, table: Table, device: str) -> tuple[Export, str]:
+    import torch
+
+    from search.export.updating import updated
+
+    torch.set_num_threads(1)
+    with stop_flag() as stopped:
+
+        def tick() -> None:
+            if stopped():
+                raise KeyboardInterrupt
+
+        again, made = updated(exported, table, device=device, tick=tick)
+    return again, str(made)

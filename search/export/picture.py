@@ -1,0 +1,36 @@
+"""The picture of a forecast as a file: a PNG or an HTML page, by the name's end."""
+
+from pathlib import Path
+
+from search.errors import UsageError
+from search.export.bands import BandedForecast
+from search.export.content import Export
+from search.files import write_file
+from search.series import Table
+
+SUFFIXES = (".png", ".html")
+
+
+def check_picture(path: Path) -> None:
+    """Raise UsageError for a name that ends in neither."""
+    if path.suffix.lower() not in SUFFIXES:
+        raise UsageError(
+            f"--picture must name a file that ends in {' or '.join(SUFFIXES)}, but got {path}"
+        )
+
+
+def write_picture(export: Export, history: Table, made: BandedForecast, path: Path) -> None:
+    """Draw the end of a series, the forecast from its last row, and its bands.
+
+    Raises UsageError for a name that is neither a PNG's nor a page's, and where the file can't be
+    written.
+    """
+    check_picture(path)
+    # Imported here: matplotlib takes a second that a forecast without a picture should not wait.
+    from search.plotting.forecasts import forecast_page, forecast_png
+
+    title = f"Forecast of {made.point.rows} steps by {export.named} of {export.study}"
+    if path.suffix.lower() == ".html":
+        write_file(path, forecast_page(history, made.point, made.bands, title).encode())
+    else:
+        write_file(path, forecast_png(history, made.point, made.bands, title))
