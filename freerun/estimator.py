@@ -67,7 +67,12 @@ class Forecaster:
 
         with TemporaryDirectory(prefix="freerun-") as folder:
             storage = f"sqlite:///{Path(folder) / 'freerun.db'}"
-            search = {"trials": self.trials, "minutes": float(self.minutes)}
+            # Nobody would look at pictures that are gone with the folder.
+            search = {
+                "trials": self.trials,
+                "minutes": float(self.minutes),
+                "artifact_kib_per_trial": 0,
+            }
             with Study(
                 X,
                 horizon=self.horizon,

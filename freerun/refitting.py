@@ -1,4 +1,4 @@
-"""Training an exported configuration on all rows of a table."""
+"""Training an exported configuration on all rows of a table, anew or from its weights on."""
 
 from dataclasses import replace
 
@@ -6,6 +6,7 @@ from freerun.running import one_thread
 from models.ensemble import save_any
 from search.errors import UsageError
 from search.export import Export
+from search.export.updating import updated
 from search.records import this_machine, this_versions
 from search.running.retraining import retrain_on
 from search.series import Table
@@ -42,3 +43,9 @@ def refit(export: Export, table: Table | None) -> Export:
         versions=this_versions(definition.plugins),
         machine=this_machine(),
     )
+
+
+def update(export: Export, table: Table) -> Export:
+    """Return an export whose networks are updated on all rows of a table."""
+    with one_thread():
+        return updated(export, table)[0]

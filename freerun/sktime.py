@@ -27,8 +27,8 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     given, or 1. minutes, trials, workers, space, seed, refit: see `freerun.Forecaster`. After
     `fit`: forecaster_ and best_ as there.
 
-    `update` with parameters trains the winner's configuration again on all rows so far, without a
-    new search; without, forecasts start from the new rows.
+    `update` with parameters updates the winner on all rows so far without a new search, see
+    `ExportedForecaster.updated`; without parameters, forecasts start from the new rows.
     """
 
     _tags = {  # noqa: RUF012  # read by sktime
@@ -85,7 +85,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     def _update(self, y: Any, X: Any = None, update_params: bool = True) -> FreerunForecaster:
         self._seen = update_data(self._seen, y)
         if update_params:
-            self.forecaster_ = self.forecaster_.refitted(_values(self._seen))
+            self.forecaster_ = self.forecaster_.updated(_values(self._seen))
         return self
 
     def _predict(self, fh: ForecastingHorizon, X: Any) -> Any:

@@ -39,7 +39,11 @@ def endings(levels: Sequence[float]) -> list[str]:
 
 
 def ahead_of(forecast: BandedForecast) -> Ahead:
-    """Return a forecast's rows; those of a long table id by id."""
+    """Return a forecast's rows; those of a long table id by id.
+
+    Raises UsageError where a column has the name of a band.
+    """
+    _ = forecast.table  # names all columns
     point = forecast.point
     edges = [edge for band in forecast.bands for edge in (band.low, band.high)]
     values = np.stack([point.values, *edges], axis=-1)

@@ -25,6 +25,13 @@ def test_a_fitted_forecaster_continues_its_series(fitted: freerun.Forecaster) ->
     assert fitted.n_features_in_ == 1
 
 
+def test_it_forecasts_intervals(fitted: freerun.Forecaster) -> None:
+    banded = fitted.predict_interval(levels=50)
+    assert banded.shape == (HORIZON, 3)
+    assert np.array_equal(banded[:, 0], fitted.predict())
+    assert np.all(banded[:, 1] < banded[:, 2])
+
+
 def test_it_continues_another_series(fitted: freerun.Forecaster) -> None:
     later = fitted.predict(wave())
     assert np.array_equal(later, fitted.forecaster_.forecast(wave(), HORIZON))

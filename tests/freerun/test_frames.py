@@ -160,6 +160,32 @@ def test_several_columns_come_back_by_name(url: str) -> None:
         forecaster.forecast(wave(), AHEAD)
 
 
+@pytest.mark.filterwarnings("ignore:intervals of 95")  # so few free runs are too few for it
+def test_intervals_stand_behind_each_column(named: freerun.ExportedForecaster) -> None:
+    times, _ = POLARS_TIMES["hours"]
+    ahead = named.forecast(polars.DataFrame({"when": times, "load": SERIES}), AHEAD, (95, 50))
+    assert ahead.columns == [
+        "when", "load", "load_low_50", "load_high_50", "load_low_95", "load_high_95"
+    ]  # fmt: skip
+    array = named.forecast(SERIES, AHEAD, levels=(50, 95))
+    assert array.shape == (AHEAD, 5)
+    assert np.array_equal(array, ahead.drop("when").to_numpy())
+    assert np.array_equal(array[:, 0], named.forecast(SERIES, AHEAD))
+    point, low_50, high_50, low_95, high_95 = array.T
+    assert np.all((low_95 <= low_50) & (low_50 < point) & (point < high_50) & (high_50 <= high_95))
+    assert named.forecast(SERIES[:, np.newaxis], AHEAD, levels=(50,)).shape == (AHEAD, 1, 3)
+    series = named.forecast(polars.Series("own", SERIES), AHEAD, levels=(50,))
+    assert series.columns == ["own", "own_low_50", "own_high_50"]
+    with pytest.raises(freerun.UsageError, match="below 100 percent"):
+        named.forecast(SERIES, AHEAD, levels=(100,))
+
+
+def test_an_updated_forecaster_knows_later_rows(named: freerun.ExportedForecaster) -> None:
+    updated = named.updated(wave())
+    assert updated.score == named.score
+    assert not np.array_equal(updated.forecast(SERIES, AHEAD), named.forecast(SERIES, AHEAD))
+
+
 def test_a_series_in_other_units_is_doubted_and_refused(
     forecaster: freerun.ExportedForecaster, tmp_path: Path
 ) -> None:
