@@ -11,12 +11,7 @@ RMSE of classical methods relative to it:
                  "relative_rmse": {"AutoETS": 1.018}}}
 
 A study file names the table, the period and the task, and nothing else; a period of 1 is none. The
-spans follow from rows, period and horizon by one rule:
-
-- validation: a third of the rows, at most four horizons, and at least a horizon and three rows;
-- training: what is left before validation and test, at least two periods and a horizon;
-- `validation = "expanding"`: 4 replicas in the search, 8 in the final, or as many as there are
-  different starts in the validation span, each with up to 4 free runs if there are that many.
+spans follow from rows, period and horizon by the rule of `freerun init` (`search.starter.spans`).
 
 Each study runs by `freerun run` until its minutes are spent, in a temporary folder. Prints a
 Markdown table of RMSE on the test relative to that seasonal naive: of the winner, of the study's
@@ -43,9 +38,8 @@ from models.baselines.baseline import baselines
 from search.errors import FreerunError, UsageError
 from search.series import FloatArray
 from search.series.tables import read_table
+from search.starter.spans import spans
 
-REPLICAS, MOST_FINAL_REPLICAS, MOST_START_POINTS = 4, 8, 4
-VALIDATION_SHARE, MOST_VALIDATION_HORIZONS = 3, 4
 # Behind the best baseline by more than this share of its RMSE counts as behind.
 BEHIND = 0.05
 # How far the file's RMSE of seasonal naive may be from that of the rows, relative to it.
@@ -149,33 +143,6 @@ def relative_rmse(nmse: float, values: FloatArray, series: Series) -> float:
     """
     variance = float(values[: -series.horizon_steps].var())
     return math.sqrt(nmse * variance) / seasonal_naive_rmse(values, series)
-
-
-def spans(rows: int, period: int, horizon_steps: int) -> tuple[dict[str, object], dict[str, int]]:
-    """Return the [task] and [search] of a study file by the rule of this module.
-
-    Raises UsageError where too few rows are left for training.
-    """
-    least = horizon_steps + REPLICAS - 1
-    share = rows // VALIDATION_SHARE
-    validation = max(min(share, MOST_VALIDATION_HORIZONS * horizon_steps), least)
-    training = rows - horizon_steps - validation
-    if training < max(2 * period, horizon_steps):
-        raise UsageError(
-            f"a series must leave at least {max(2 * period, horizon_steps)} rows for training, two "
-            f"periods and a horizon, but {rows} rows less {horizon_steps} for the test and "
-            f"{validation} for validation leave {training}; give more rows or a shorter horizon"
-        )
-    starts = validation - horizon_steps + 1
-    final_replicas = min(MOST_FINAL_REPLICAS, starts)
-    task: dict[str, object] = {
-        "train_steps": training,
-        "horizon_steps": horizon_steps,
-        "validation_steps": validation,
-        "start_points": min(MOST_START_POINTS, starts // final_replicas),
-        "validation": "expanding",
-    }
-    return task, {"replicas": REPLICAS, "final_replicas": final_replicas}
 
 
 def study_sections(path: Path, name: str, series: Series) -> dict[str, object]:

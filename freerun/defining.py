@@ -1,15 +1,14 @@
 """From what a user has (a table, a frame, a study file, a dict) to a checked definition."""
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from freerun.frames import as_parquet, read_rows
-from freerun.starter import content_for
 from search.errors import UsageError
+from search.starter.names import study_name
 from search.study.study_file import StudyFile, read_content, read_study
 
 # What messages call a definition that is no file.
@@ -40,7 +39,7 @@ def define(source: Any, asked: Asked) -> StudyFile:
         path = Path(source)
         if path.suffix == ".toml":
             return _of_content(read_content(path), path.parent, str(path), asked)
-        return _of_table(path, asked, path.stem, str(path))
+        return _of_table(path, asked, study_name(path), str(path))
     rows = read_rows(source)
     name = asked.name or _DEFAULT_NAME
     with as_parquet(rows, f"{name}.parquet") as path:
@@ -72,11 +71,17 @@ def _changed(raw: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
 
 
 def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
-    found = content_for(path, asked.horizon, asked.time, asked.columns)
-    raw = {"name": _file_name(name), **found}
-    return read_study(_changed(raw, asked), path.parent, named)
+    if asked.horizon is not None and asked.horizon < 1:
+        raise UsageError(f"horizon must be at least 1 step, but got {asked.horizon}")
+    # Imports torch, which nobody should wait for who is refused.
+    from search.starter.starting import start
 
-
-def _file_name(name: str) -> str:
-    """A name that a study may have, from that of a file."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip("-.")[:100] or _DEFAULT_NAME
+    found = start(
+        path,
+        path.parent,
+        name=name,
+        horizon_steps=asked.horizon,
+        columns=asked.columns or (),
+        time=asked.time,
+    )
+    return read_study(_changed(found.sections, asked), path.parent, named)

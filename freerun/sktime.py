@@ -16,6 +16,9 @@ from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 from freerun.estimator import Forecaster
 from search.series import FloatArray
 
+# A series holds so many of the horizons that candidates are scored on, unless one is named.
+_LEAST_HORIZONS = 5
+
 
 class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     """Searches for a forecaster when it is fitted, and forecasts with the winner.
@@ -24,8 +27,8 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     ahead, also beyond what the search scored.
 
     horizon: steps that candidates are scored on; None for the furthest of the horizon that `fit` is
-    given, or 1. minutes, trials, workers, space, seed, refit: see `freerun.Forecaster`. After
-    `fit`: forecaster_ and best_ as there.
+    given, a fifth of the rows at most, or 1. minutes, trials, workers, space, seed, refit: see
+    `freerun.Forecaster`. After `fit`: forecaster_ and best_ as there.
 
     `update` with parameters updates the winner on all rows so far without a new search, see
     `ExportedForecaster.updated`; without parameters, forecasts start from the new rows.
@@ -69,6 +72,8 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
 
     def _fit(self, y: Any, X: Any, fh: ForecastingHorizon | None) -> FreerunForecaster:
         furthest = 1 if fh is None else max(1, *map(int, fh.to_relative(self.cutoff)))
+        # A short series has no room to score more; free runs go as far as they are asked to.
+        furthest = min(furthest, max(1, len(y) // _LEAST_HORIZONS))
         found = Forecaster(
             horizon=furthest if self.horizon is None else self.horizon,
             minutes=self.minutes,

@@ -37,11 +37,11 @@ class Study:
     - a dict with the content of a study file; a relative path in it starts in the working folder.
 
     horizon: steps to forecast; for a table or a frame, whose spans of training, validation and test
-    follow from it. time, columns: the names of its time and value columns, where they are not found
-    by themselves. name: of the study; else that of the file, or "series". seed: of all draws and
-    initialisations. series, task, search,
-    space: keys of these sections of a study file that differ from what is found or from what the
-    file says. storage: a SQLAlchemy URL, else FREERUN_STORAGE, else sqlite:///freerun.db.
+    follow from it; else two periods, or a tenth of the rows. time, columns: the names of its time
+    and value columns, where they are not found by themselves. name: of the study; else that of the
+    file, or "series". seed: of all draws and initialisations. series, task, search, space: keys of
+    these sections of a study file that differ from what is found or from what the file says.
+    storage: a SQLAlchemy URL, else FREERUN_STORAGE, else sqlite:///freerun.db.
 
     Raises StudyFileError for a definition that can't be run, or that differs from the stored study
     of that name; SeriesError for a series that can't be used; StorageError for a storage that can't
@@ -128,11 +128,11 @@ class Study:
     ) -> Self:
         """Search until the budget is spent, then train the best again and test the winner.
 
-        trials, minutes: limits over all runs of this study; else the definition's, which are 200
-        trials without a limit of time unless it says otherwise. workers: processes; else one for
-        each CPU. They are processes of their own, so this may be called in a notebook and at the
-        top of a script. With 0 this process does all the work: for tiny studies, which end before
-        a worker has started. device: of torch. progress: whether to show it.
+        trials, minutes: limits over all runs of this study, both of which hold; else those of the
+        definition, which for a table or a frame are 2.5 minutes of search. workers: processes; else
+        one for each CPU. They are processes of their own, so this may be called in a notebook and
+        at the top of a script. With 0 this process does all the work: for tiny studies, which end
+        before a worker has started. device: of torch. progress: whether to show it.
 
         Ctrl-C, or "interrupt" in a notebook, stops the workers and raises KeyboardInterrupt; what
         is finished is kept, and another call goes on. Returns the study. Raises UsageError for a

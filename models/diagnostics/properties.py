@@ -81,7 +81,7 @@ def seasons_of(values: FloatArray) -> list[int]:
     """
     steps = len(values)
     most = steps // LEAST_SEASONS
-    if most < 2:
+    if most < 2 or 2 * most + 2 > steps - 1:
         return []
     correlation = _autocorrelation(np.diff(values, axis=0), 2 * most + 2)
     scores = {

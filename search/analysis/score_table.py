@@ -11,7 +11,7 @@ import numpy as np
 
 from models.diagnostics.errors import Errors
 from models.diagnostics.scores import geometric_mean
-from search.analysis.wording import baseline_name, counted, validation_of
+from search.analysis.wording import baseline_name, counted, trained_for_test, validation_of
 from search.evaluation import baseline_candidates, baseline_record, baseline_results
 from search.records import BaselineRecord
 from search.series import Table
@@ -110,7 +110,7 @@ def span(
     if purpose == "test":
         room = task.test_steps - task.test_horizon_steps + 1
         runs = _free_runs(min(task.start_points, room), task.test_horizon_steps)
-        rows = f"all rows before the last {task.test_steps:,}; {runs} within those"
+        rows = f"{trained_for_test(task)}; {runs} within those"
     else:
         rows = validation_of(task)
     return (

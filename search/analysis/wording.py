@@ -143,22 +143,32 @@ def winner_rule(*, has_draws: bool) -> str:
 def validation_of(task: Task) -> str:
     """On which rows of a table the search trains and scores, in words."""
     runs = f"{counted(task.start_points, 'free run')} of {counted(task.horizon_steps, 'step')}"
+    is_first = task.unused_rows == "between"
+    early, the = ("the first ones", "the first ") if is_first else ("early ones", "")
     if task.validation == "rolling":
         return (
-            f"{task.train_steps:,} rows each, the first ones and then ever later ones; {runs} from "
+            f"{task.train_steps:,} rows each, {early} and then ever later ones; {runs} from "
             f"the row after them, all within the {task.validation_steps:,} rows after the first"
         )
     if task.validation == "expanding":
         return (
-            f"the first {task.train_steps:,} rows or more, ever later ones too; {runs} from the "
+            f"{the}{task.train_steps:,} rows or more, ever later ones too; {runs} from the "
             f"row after them, all within the {task.validation_steps:,} rows after the first"
         )
     if task.validation == "blocks":
         return (
-            f"the first {task.train_steps + task.validation_steps:,} rows but a block of "
+            f"{the}{task.train_steps + task.validation_steps:,} rows but a block of "
             f"{task.validation_steps:,}, another one each time; {runs} within the block"
         )
-    return f"the first {task.train_steps:,} rows; {runs} in the {task.validation_steps:,} after"
+    return f"{the}{task.train_steps:,} rows; {runs} in the {task.validation_steps:,} after"
+
+
+def trained_for_test(task: Task) -> str:
+    """On which rows of a table the winner of the final is trained for the test, in words."""
+    if task.unused_rows == "between" or task.validation == "expanding":
+        return f"all rows before the last {task.test_steps:,}"
+    known = task.train_steps + task.validation_steps
+    return f"the {known:,} rows before the last {task.test_steps:,}"
 
 
 # So many names of channels are written out.

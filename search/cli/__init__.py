@@ -11,7 +11,7 @@ from typing import Annotated
 import typer
 
 import search
-from search.cli import checking, forecasting, inspecting, methods, results, running
+from search.cli import checking, forecasting, inspecting, methods, results, running, starting
 from search.errors import FreerunError, UserError
 
 app = typer.Typer(
@@ -41,11 +41,14 @@ def freerun(
 ) -> None:
     """Search for forecasters that keep tracking a series when they run on their own output.
 
-    Start with: freerun run studies/sine.toml
+    Start with a table of your own: freerun run FILE.csv --horizon 24
+
+    Or with a study file: freerun run studies/sine.toml
     """
 
 
 for command in (
+    starting.init,
     checking.check,
     methods.methods,
     checking.limit,

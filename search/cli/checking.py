@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from search.cli.cuts import cut_lines, plain_cuts
+from search.cli.cuts import cut_lines, plain_cuts, plain_spans, span_lines
 from search.cli.options import JsonOption, print_json
+from search.cli.starting import refuse_table, write_spans_picture
 from search.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,6 +33,14 @@ def check(
     presets: Annotated[
         bool, typer.Option("--presets", help="List the presets that a study file can name.")
     ] = False,
+    picture: Annotated[
+        Path | None,
+        typer.Option(
+            "--picture",
+            metavar="FILE.png",
+            help="Draw the series of a table with the spans and the period.",
+        ),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Validate a study file; say what would run, and about how long it takes here.
@@ -42,6 +51,8 @@ def check(
         got = "both" if presets else "neither"
         raise UsageError(f"check must get a STUDY_FILE or --presets, but got {got}; name one")
     if study_file is None:
+        if picture is not None:
+            raise UsageError("--picture must go with a STUDY_FILE, but got --presets; name one")
         known = _known_presets()
         if as_json:
             print_json({"presets": known})
@@ -49,9 +60,13 @@ def check(
             typer.echo("presets, named in the [presets] section of a study file with their trials")
             _print_presets(known)
         return
+    refuse_table(study_file)
     from search.study.study_file import read_study_file
 
-    definition, table = read_study_file(study_file)
+    file = read_study_file(study_file)
+    definition, table = file
+    if picture is not None:
+        _write_picture(file, study_file, picture)
     import torch
 
     from search.running.estimate import estimate
@@ -59,10 +74,27 @@ def check(
     torch.set_num_threads(1)  # as workers have it
     found = estimate(definition, table)
     if as_json:
-        print_json(_plain(definition, table, found))
+        drawn = {} if picture is None else {"picture": str(picture)}
+        print_json({**_plain(definition, table, found), **drawn})
     else:
         typer.echo(f"{study_file}: valid")
         _print(definition, table, found)
+        if picture is not None:
+            typer.echo(f"picture: {picture}")
+
+
+def _write_picture(file: StudyFile, study_file: Path, picture: Path) -> None:
+    from search.outputs import PICTURE, check_output
+    from search.series import TableSeries
+
+    series = file.definition.series
+    inputs = [study_file]
+    if isinstance(series, TableSeries):
+        inputs.append(study_file.parent / series.path)
+    if picture.suffix.lower() != ".png":
+        raise UsageError(f"--picture must end in .png, but got {picture}; name such a file")
+    check_output(picture, PICTURE, inputs=inputs)
+    write_spans_picture(file, picture)
 
 
 def limit(
@@ -82,6 +114,7 @@ def limit(
 
     Example: freerun limit studies/sine.toml --samples 4 --samples 600
     """
+    refuse_table(study_file)
     from search.study.study_file import read_study_file
 
     found = Attainable.of(read_study_file(study_file), samples or [])
@@ -105,6 +138,7 @@ def _plain(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         "train_steps": task.train_steps,
         "horizon_steps": task.horizon_steps,
         "validation": task.validation,
+        "spans": plain_spans(definition, table),
         "cuts": plain_cuts(definition, table),
         "properties": definition.model_dump(mode="json")["properties"],
         "score_against": task.score_against,
@@ -135,7 +169,7 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"
     )
-    for line in cut_lines(definition, table):
+    for line in (*span_lines(definition, table), *cut_lines(definition, table)):
         typer.echo(f"           {line}")
     if definition.properties is not None:
         for name, said in shown_properties(definition.properties):

@@ -1,4 +1,4 @@
-"""The cuts of a table's replicas, as `freerun check` shows them: rows, and their labels in time."""
+"""Spans and cuts of a table, as `freerun check` shows them: rows, and their labels in time."""
 
 from __future__ import annotations
 
@@ -12,6 +12,56 @@ if TYPE_CHECKING:
 
 # So many cuts are shown one by one.
 _SHOWN = 16
+
+
+def plain_spans(definition: StudyDefinition, table: Table | None) -> dict[str, Any] | None:
+    """The spans as JSON values, rows counted from 1, both ends; None for a generated series.
+
+    A span without rows is null.
+    """
+    if table is None:
+        return None
+    from search.study.cuts import spans_of
+
+    spans = spans_of(definition.task, table.rows)
+    named = {
+        "unused": spans.unused,
+        "training": spans.training,
+        "validation": spans.validation,
+        "test": spans.test,
+        "test_training": spans.test_training,
+    }
+    return {name: _plain_rows(span, table) if span else None for name, span in named.items()}
+
+
+def span_lines(definition: StudyDefinition, table: Table | None) -> Iterator[str]:
+    """The spans in words, one a line; none for a generated series."""
+    if table is None:
+        return
+    from models.methods import counted
+    from search.study.cuts import spans_of
+
+    task = definition.task
+    spans = spans_of(task, table.rows)
+    runs = f"{counted(task.start_points, 'free run')} of {counted(task.horizon_steps, 'step')}"
+    if task.validation != "end":
+        runs += " each replica"
+    if task.validation == "blocks":
+        both = range(spans.training.start, spans.validation.stop)
+        yield f"search      {_shown_rows(both, table)}, of which each replica leaves out a block"
+    else:
+        yield f"training    {_shown_rows(spans.training, table)}"
+        yield f"validation  {_shown_rows(spans.validation, table)}: {runs}"
+    trained = spans.test_training
+    yield (
+        f"test        {_shown_rows(spans.test, table)}: once, by the winner, trained on rows "
+        f"{trained.start + 1:,} to {trained.stop:,}"
+    )
+    if spans.unused:
+        why = "which the study leaves out"
+        if task.unused_rows == "between":
+            why = "which only the test trains on"
+        yield f"unused      {_shown_rows(spans.unused, table)}, {why}; train_steps can be longer"
 
 
 def plain_cuts(definition: StudyDefinition, table: Table | None) -> list[dict[str, Any]] | None:
@@ -51,6 +101,16 @@ def cut_lines(definition: StudyDefinition, table: Table | None) -> Iterator[str]
         yield f"  {number}: trains on rows {trained}; free runs from row {starts}"
     if len(cuts) > _SHOWN:
         yield f"  ... and {len(cuts) - _SHOWN} more"
+
+
+def _plain_rows(span: range, table: Table) -> dict[str, Any]:
+    times = [table.times[span.start], table.times[span.stop - 1]]
+    return {"rows": [span.start + 1, span.stop], "times": times}
+
+
+def _shown_rows(span: range, table: Table) -> str:
+    first, last = span.start, span.stop - 1
+    return f"rows {first + 1:,} to {last + 1:,} ({table.times[first]} to {table.times[last]})"
 
 
 def _cuts(definition: StudyDefinition, table: Table) -> list[Cut]:

@@ -43,6 +43,9 @@ def forecast(
             help="First learn from all rows of the file, cheaply; the export stays as it is.",
         ),
     ] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace an older forecast of the same columns.")
+    ] = False,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -53,14 +56,18 @@ def forecast(
     """
     from search.export import read_export
     from search.export.picture import check_picture
+    from search.outputs import check_apart, check_output, forecast_kind
 
+    check_apart(output, [series, folder])
     check_device(device)
     if picture is not None:
         check_picture(picture)
     exported = read_export(folder)
+    table = read_series(exported, series)
+    check_output(output, forecast_kind(table.header), force=force)
     plain, lines = forecast_file(
         exported,
-        read_series(exported, series),
+        table,
         horizon,
         output,
         levels=[*(levels or []), *(more_levels or [])],

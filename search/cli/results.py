@@ -38,6 +38,9 @@ def report(
 
     Example: freerun report sine -o report.html
     """
+    from search.outputs import REPORT, check_output
+
+    check_output(output, REPORT)
     with storage_at(storage) as opened:
         from search.report.page import write_report
         from search.student.section import report_sections
@@ -99,10 +102,12 @@ def retrain(
 
     from search.analysis.status import errors_summary
     from search.export import read_export, write_export
+    from search.outputs import check_apart
     from search.running.retraining import reproduces, retrain_on, retrain_same
     from search.study.task_data import season_steps
 
     torch.set_num_threads(1)
+    check_apart(output, [folder] if series is None else [folder, series])
     exported = read_export(folder)
     check_device(device)
     with stop_flag() as stopped:

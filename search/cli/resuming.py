@@ -28,8 +28,9 @@ def study_file(study: str, fork: str | None) -> StudyFile | None:
     if fork is None:
         return file
     renamed = file.definition.model_copy(update={"name": fork})
-    # Validated again, since a copy takes any name.
-    return file._replace(definition=read_stored_definition(renamed.model_dump_json()))
+    # Validated again, since a copy takes any name. The copy remembers what the file did not say.
+    read_stored_definition(renamed.model_dump_json())
+    return file._replace(definition=renamed)
 
 
 def create_or_resume(

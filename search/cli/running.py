@@ -21,17 +21,26 @@ from search.cli.options import (
     storage_at,
     stored_study,
 )
+from search.cli.starting import ColumnOption, HorizonOption, TableRun
 from search.errors import UsageError
+from search.starter.names import is_table
 
 if TYPE_CHECKING:
     from search.storage.studies import Storage
     from search.storage.study_store import StudyStore
+    from search.study.study_file import StudyFile
 
 
 def run(
     study: Annotated[
-        str, typer.Argument(metavar="STUDY", help="A study file, or the name of a stored study.")
+        str,
+        typer.Argument(
+            metavar="STUDY",
+            help="A study file, a table (CSV, Parquet), or the name of a stored study.",
+        ),
     ],
+    horizon: HorizonOption = None,
+    column: ColumnOption = None,
     trials: Annotated[
         int | None, typer.Option(help="Limit of trials over all resumes; else the study file's.")
     ] = None,
@@ -57,17 +66,31 @@ def run(
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Create or resume a study: search, final, test, report and export.
+    """Create or resume a study: search, final, test, report and export. Of a table, forecast it.
 
-    Example: freerun run studies/sine.toml --minutes 3
+    Example: freerun run studies/sunspots.csv --horizon 22 --minutes 1
     """
     _check_counts(trials, minutes, workers)
     check_device(device)
     began = monotonic()
     from search.cli import resuming
 
-    file = resuming.study_file(study, fork)
-    with storage_at(storage, create=file is not None) as opened:
+    of_table, file = None, None
+    if is_table(Path(study)):
+        of_table = TableRun.of(Path(study), output, fork, horizon, column or [])
+        output = of_table.folder
+    elif horizon is not None or column:
+        raise UsageError(
+            f"--horizon and --column must go with a table, but {study} is none; a study file says "
+            "horizon_steps in [task] and columns in [series]"
+        )
+    else:
+        file = resuming.study_file(study, fork)
+    _check_report(output, study, file)
+    is_new = file is not None or of_table is not None
+    with storage_at(storage, create=is_new) as opened:
+        if of_table is not None:
+            study, file = str(of_table.study_file), of_table.begin()
         from search.cli.progress import shown_progress
         from search.running.fleet import Fleet, default_workers
 
@@ -89,6 +112,8 @@ def run(
             )
             stopped.exit()
         summary = _results(opened, store, output or Path("results") / store.name)
+        if of_table is not None:
+            summary |= _forecast(of_table, store, summary["export"])
     summary["seconds"] = round(monotonic() - began, 1)
     if as_json:
         print_json(summary)
@@ -217,6 +242,28 @@ def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]
     return summary
 
 
+def _check_report(output: Path | None, study: str, file: StudyFile | None) -> None:
+    """Before minutes are spent: what would be replaced at their end has to be an older report."""
+    from search.outputs import REPORT, check_output
+
+    if output is None and file is not None:
+        output = Path("results") / file.definition.name
+    if output is None:
+        output = Path("results") / study
+    check_output(output / "report.html", REPORT)
+
+
+def _forecast(of_table: TableRun, store: StudyStore, export: str | None) -> dict[str, Any]:
+    """Forecast what comes after a table, and say which files were written for it."""
+    files: dict[str, Any] = {"study_file": str(of_table.study_file)}
+    files["series_picture"] = str(of_table.series_picture)
+    if export is None:
+        return {**files, "forecast": None, "picture": None, "warnings": []}
+    _, table = stored_study(store)
+    assert table is not None
+    return files | of_table.end(Path(export), table)
+
+
 def _said(name: str, trials: dict[str, int]) -> str:
     return f"{name}: {trials['complete']} complete, {trials['pruned']} pruned"
 
@@ -244,6 +291,11 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
         yield f"export: {folder}   (freerun retrain {folder} -o retrained)"
     if final is not None:
         yield from _standing_lines(summary)
+    for warning in summary.get("warnings", ()):
+        yield f"warning: {warning}"
+    if summary.get("forecast") is not None:
+        yield f"forecast: {summary['forecast']}"
+        yield f"picture: {summary['picture']}"
 
 
 def _shown_errors(errors: dict[str, float | None] | None) -> str:

@@ -77,6 +77,13 @@ class Table:
         """The number of rows."""
         return len(self.times)
 
+    @property
+    def header(self) -> tuple[str, ...]:
+        """The columns of a file that holds this table: of a long one the ids, times and values."""
+        if self.long is None:
+            return (self.time_column, *self.columns)
+        return (self.long.id_column, self.time_column, *self.long.value_columns)
+
     @cached_property
     def interval(self) -> Interval:
         """The step of the time column."""
@@ -154,9 +161,7 @@ def read_table(
     numbers, fewer than two rows, and times that repeat, go back or leave gaps; of a long table also
     where ids differ in their times.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise SeriesError(f"the table {path} {what}; name a CSV or Parquet file")
+    _check_file(path)
     wanted = [time, *columns] if id_column is None else [time, id_column, *columns]
     try:
         is_parquet = path.suffix.lower() == ".parquet"
@@ -184,6 +189,26 @@ def read_table(
     return table
 
 
+def read_cells(path: Path) -> Mapping[str, Sequence[str]]:
+    """Return all columns of a CSV or Parquet file as text, in the order of the file.
+
+    Raises SeriesError as `read_table` does where the file can't be read.
+    """
+    _check_file(path)
+    try:
+        if path.suffix.lower() == ".parquet":
+            return _read_parquet(path, None)[1]
+        return _read_csv(path, None)[1]
+    except OSError as error:
+        raise SeriesError(f"the table {path} can't be read: {error.strerror or error}") from error
+
+
+def _check_file(path: Path) -> None:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise SeriesError(f"the table {path} {what}; name a CSV or Parquet file")
+
+
 def _check_channels(path: Path, table: Table) -> None:
     if table.rows < 2:
         raise SeriesError(f"{path}: each id must have at least 2 rows, but has {table.rows}")
@@ -204,7 +229,8 @@ def _check_channels(path: Path, table: Table) -> None:
         )
 
 
-def _read_csv(path: Path, wanted: Sequence[str]) -> _Cells:
+def _read_csv(path: Path, wanted: Sequence[str] | None) -> _Cells:
+    """The cells of the wanted columns, None for all."""
     places: list[str] = []
     rows: list[list[str]] = []
     # The csv module, not polars: it knows the line of a row whatever is quoted or blank before it.
@@ -212,6 +238,7 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> _Cells:
         reader = csv.reader(file, strict=True)
         try:
             header = [name.strip() for name in next((row for row in reader if row), [])]
+            wanted = header if wanted is None else wanted
             positions = _positions(path, header, wanted)
             for row in reader:
                 if not row:
@@ -229,17 +256,21 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> _Cells:
             raise SeriesError(
                 f"{path}, line {reader.line_num}: not CSV ({error}); correct the quotes there"
             ) from error
+    assert wanted is not None
     columns = zip(*rows, strict=True) if rows else ([] for _ in wanted)
     return places, dict(zip(wanted, columns, strict=True))
 
 
-def _read_parquet(path: Path, wanted: Sequence[str]) -> _Cells:
+def _read_parquet(path: Path, wanted: Sequence[str] | None) -> _Cells:
+    """The cells of the wanted columns, None for all."""
     # Imported here: it costs a fifth of a second that no study without Parquet should wait for.
     import polars
     from polars.exceptions import PolarsError
 
     try:
-        _positions(path, list(polars.read_parquet_schema(path)), wanted)
+        header = list(polars.read_parquet_schema(path))
+        wanted = header if wanted is None else wanted
+        _positions(path, header, wanted)
         frame = polars.read_parquet(path, columns=list(dict.fromkeys(wanted)))
         texts = frame.select(polars.all().cast(polars.String).fill_null(""))
     except PolarsError as error:

@@ -14,6 +14,42 @@ MOVING = ("rolling", "expanding")
 
 
 @dataclass(frozen=True)
+class Spans:
+    """The rows of a table by their use, as ranges; unused: those that no span has, maybe none.
+
+    training, validation: of the search; where each replica has a cut of its own, the cuts lie
+    within both. test_training: what is trained on for the test. first: of all rows that the search
+    trains on.
+    """
+
+    unused: range
+    training: range
+    validation: range
+    test: range
+    test_training: range
+    first: int
+
+
+def spans_of(task: Task, rows: int) -> Spans:
+    """Return the spans of a table of so many rows, at least as many as the task needs."""
+    known = task.train_steps + task.validation_steps
+    over = rows - known - task.test_steps
+    test = range(rows - task.test_steps, rows)
+    begin = over if task.unused_rows == "first" else 0
+    first = 0 if task.validation == "expanding" else begin
+    unused = range(known, test.start) if task.unused_rows == "between" else range(first)
+    validation = range(begin + task.train_steps, begin + known)
+    return Spans(
+        unused=unused,
+        training=range(first, validation.start),
+        validation=validation,
+        test=test,
+        test_training=range(first, test.start),
+        first=first,
+    )
+
+
+@dataclass(frozen=True)
 class Cut:
     """What a replica trains on and where its free runs start, in rows of the table.
 
@@ -26,49 +62,50 @@ class Cut:
     end: int
 
 
-def cut_of(task: Task, replica: int, replicas: int, context_steps: int) -> Cut:
+def cut_of(task: Task, rows: int, replica: int, replicas: int, context_steps: int) -> Cut:
     """Return the cut of a replica of so many; beyond their number, cuts are used again.
 
-    context_steps: the most true values that a candidate reads before a free run. Raises
-    StudyFileError where there is no room for so many different cuts.
+    rows: of the table. context_steps: the most true values that a candidate reads before a free
+    run. Raises StudyFileError where there is no room for so many different cuts.
     """
     _check_room(task, replicas, context_steps)
     number = replica % replicas
+    spans = spans_of(task, rows)
     if task.validation in MOVING:
-        return _moving(task, number, replicas)
+        return _moving(task, spans, number, replicas)
     if task.validation == "blocks":
-        return _block(task, number, replicas, context_steps)
-    end = task.train_steps + task.validation_steps
-    starts = spread_starts(task.train_steps, end, task.horizon_steps, task.start_points)
-    return Cut((range(task.train_steps),), starts, end)
+        return _block(task, spans, number, replicas, context_steps)
+    begin, end = spans.validation.start, spans.validation.stop
+    starts = spread_starts(begin, end, task.horizon_steps, task.start_points)
+    return Cut((spans.training,), starts, end)
 
 
-def _moving(task: Task, number: int, replicas: int) -> Cut:
+def _moving(task: Task, spans: Spans, number: int, replicas: int) -> Cut:
     """Rolling origin (Tashman 2000, "Out-of-sample tests of forecasting accuracy", section 3).
 
     The starts of all replicas are evenly spaced over the validation span, and each replica has the
     next start_points of them. It trains on the rows before its first: on train_steps of them with
     "rolling", on all of them with "expanding".
     """
-    end = task.train_steps + task.validation_steps
+    begin, end = spans.validation.start, spans.validation.stop
     runs = replicas * task.start_points
-    starts = spread_starts(task.train_steps, end, task.horizon_steps, runs)
+    starts = spread_starts(begin, end, task.horizon_steps, runs)
     own = starts[number * task.start_points : (number + 1) * task.start_points]
-    first = 0 if task.validation == "expanding" else own[0] - task.train_steps
+    first = spans.first if task.validation == "expanding" else own[0] - task.train_steps
     return Cut((range(first, own[0]),), own, own[-1] + task.horizon_steps)
 
 
-def _block(task: Task, number: int, replicas: int, context_steps: int) -> Cut:
+def _block(task: Task, spans: Spans, number: int, replicas: int, context_steps: int) -> Cut:
     """One block of validation_steps rows is left out; what is before and after it is trained on.
 
     The blocks are evenly spaced, the first with a context before it, the last at the end; they may
     overlap. That of a single replica is the last.
     """
-    end = task.train_steps + task.validation_steps
-    room = task.train_steps - context_steps
-    first = task.train_steps if replicas == 1 else context_steps + room * number // (replicas - 1)
+    end, room = spans.validation.stop, task.train_steps - context_steps
+    passed = task.train_steps if replicas == 1 else context_steps + room * number // (replicas - 1)
+    first = spans.first + passed
     last = first + task.validation_steps
-    pieces = tuple(piece for piece in (range(first), range(last, end)) if piece)
+    pieces = tuple(piece for piece in (range(spans.first, first), range(last, end)) if piece)
     return Cut(pieces, spread_starts(first, last, task.horizon_steps, task.start_points), end)
 
 

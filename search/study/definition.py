@@ -28,6 +28,8 @@ from search.study.space import Space, check_complete, complete_space, parameter_
 ScoreAgainst = Literal["signal", "observations"]
 # Which rows of a table the replicas train on, and on which they are scored.
 Validation = Literal["end", "rolling", "expanding", "blocks"]
+# Where the rows of a table are that its spans leave over, see docs/decisions/0097.
+UnusedRows = Literal["first", "between"]
 # How replicas are averaged where they are draws, or trainings on the same rows; and where each of
 # them has a cut of its own.
 AVERAGING: Mapping[Validation, Averaging] = {
@@ -60,12 +62,17 @@ class Task(Section):
     test. test_steps: the test span of a table, its last rows. start_points: free runs per draw,
     evenly spaced over the validation span. score_against: what the forecast is compared with.
     error_horizons: steps of the free run whose errors are recorded, those within the horizon.
-    validation: of a table. "end": all replicas train on its first train_steps rows and run freely
-    in the validation_steps after them. "rolling": each replica trains on train_steps rows, and the
-    spans and free runs of all replicas move on through the validation_steps after the first.
+    validation: of a table. "end": all replicas train on the same train_steps rows and run
+    freely in the validation_steps after them. "rolling": each replica trains on train_steps rows,
+    and the spans and free runs of all replicas move on through the validation_steps after the
+    first.
     "expanding": the same, but each replica trains on all rows before its free runs, train_steps
     or more. "blocks": each replica leaves out another block of validation_steps rows, in which its
     free runs lie, and trains on the train_steps rows before and after it.
+    unused_rows: of a table that is longer than its spans, where the rows are that they leave over.
+    "first": before the training span, so that validation ends where the test begins; the test
+    trains on the rows of training and validation. ("expanding" trains on the first rows, too.)
+    "between": between validation and test; the test trains on all rows before its span.
     """
 
     train_steps: int = Field(ge=2, le=_MAX_STEPS, examples=[600])
@@ -77,6 +84,7 @@ class Task(Section):
     score_against: ScoreAgainst = Field(examples=["observations"])
     error_horizons: Horizons = Field(default=ERROR_HORIZONS, examples=[[1, 84]])
     validation: Validation = Field(default="end", examples=["rolling"])
+    unused_rows: UnusedRows = Field(default="first", examples=["first"])
 
     @property
     def averaging(self) -> Averaging:
@@ -217,12 +225,17 @@ class StudyDefinition(Section):
     @field_validator("task", mode="before")
     @classmethod
     def _default_score(cls, raw: object, info: ValidationInfo) -> object:
-        """Fill in score_against, the one default that depends on another section."""
+        """Fill in score_against, the one default that depends on another section.
+
+        Where a stored study on a table says nothing of unused rows, they were between the spans.
+        """
         series = info.data.get("series")
         if not isinstance(raw, Mapping):
             return raw
-        knows_signal = series is None or series.is_generated
-        return {"score_against": "signal" if knows_signal else "observations", **raw}
+        if series is None or series.is_generated:
+            return {"score_against": "signal", **raw}
+        stored = {"unused_rows": "between"} if info.mode == "json" else {}
+        return {"score_against": "observations", **stored, **raw}
 
     @field_validator("presets", mode="plain")
     @classmethod
@@ -290,6 +303,12 @@ class StudyDefinition(Section):
                 'must be "end" for a generated series, whose replicas have draws of their own, '
                 f"but got {shown(self.task.validation)}; remove the key",
             )
+        if self.series.is_generated and self.task.unused_rows != "first":
+            raise SettingError(
+                "task.unused_rows",
+                "must be left out for a generated series, which has no rows to leave over, but got "
+                f"{shown(self.task.unused_rows)}; remove the key",
+            )
         steps = self.space.get("training_steps")
         if steps is not None and smallest(steps) < 2 ** (self.search.rungs - 1):
             raise SettingError(
@@ -324,6 +343,8 @@ class StudyDefinition(Section):
             del plain["task"]["error_horizons"]
         if self.task.validation == "end":
             del plain["task"]["validation"]
+        if self.series.is_generated or self.task.unused_rows == "between":
+            del plain["task"]["unused_rows"]
         for key in ("period", "id"):
             if key in plain["series"] and plain["series"][key] is None:
                 del plain["series"][key]
@@ -337,12 +358,15 @@ class StudyDefinition(Section):
         """Return this definition of a study file as that of a stored study that it goes on with.
 
         What neither file named is searched as the study began, whatever the defaults of this
-        version are.
+        version are; so are the rows that its spans leave over.
         """
         named = {*(self.named or ()), *(stored.named or ())}
         own = {name: domain for name, domain in self.space.items() if name in named}
         kept = {n: own.get(n, d) for n, d in stored.space.items() if n in own or n not in named}
-        return self.model_copy(update={"space": {**kept, **own}})
+        task = self.task
+        if "unused_rows" not in task.model_fields_set:
+            task = task.model_copy(update={"unused_rows": stored.task.unused_rows})
+        return self.model_copy(update={"space": {**kept, **own}, "task": task})
 
     @property
     def identity_hash(self) -> str:

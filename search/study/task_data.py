@@ -12,7 +12,7 @@ from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
-from search.study.cuts import Cut, cut_of, spread_starts
+from search.study.cuts import Cut, Spans, cut_of, spans_of, spread_starts
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
 from search.study.space.contexts import context_range
 
@@ -106,19 +106,28 @@ class TaskData:
         """
         task, period = self._definition.task, self._definition.series.period
         if task.validation == "blocks":
-            return properties_of([self.view("search", 0).values], period)
+            return properties_of([self.view("search", 0).values[self.spans.first :]], period)
         most = LOOKED_AT if self._table is None else len(list(self.cuts("search")))
         views = [self.view("search", index) for index in range(min(LOOKED_AT, most))]
         return properties_of([view.training for view in views], period)
 
+    @cached_property
+    def spans(self) -> Spans:
+        """Which rows of a table are for what."""
+        assert self._table is not None
+        return spans_of(self._definition.task, self._table.rows)
+
     def cuts(self, purpose: Purpose) -> Iterator[Cut]:
         """The different cuts of a table's replicas, in the search or in the final."""
         search = self._definition.search
+        assert self._table is not None
         count = search.replicas if purpose == "search" else search.final_replicas
         if self._definition.task.validation == "end":
             count = 1
         for replica in range(count):
-            yield cut_of(self._definition.task, replica, count, self._context_steps)
+            yield cut_of(
+                self._definition.task, self._table.rows, replica, count, self._context_steps
+            )
 
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.
@@ -128,7 +137,8 @@ class TaskData:
         every purpose and index has its own draw, and its test is one free run. A table has one
         draw, on which `validation` in its task gives each index its cut; the final has
         final_replicas cuts as the search has replicas, and beyond these numbers cuts are used
-        again. Its test view trains on all rows before the test span, whatever the index.
+        again. Its test view trains on the rows before the test span, but for those that are left
+        over at the beginning, whatever the index.
         Raises UsageError for the benchmark and the transfer of a table, which has no fresh draw
         left for them.
         """
@@ -171,15 +181,17 @@ class TaskData:
         is_test = purpose == "test"
         horizon_steps = task.test_horizon_steps if is_test else task.horizon_steps
         if is_test:
-            rows, train_steps = self._table.rows, self._table.rows - task.test_steps
-            starts = spread_starts(train_steps, rows, horizon_steps, task.start_points)
-            cut = Cut((range(train_steps),), starts, rows)
+            test = self.spans.test
+            starts = spread_starts(test.start, test.stop, horizon_steps, task.start_points)
+            cut = Cut((self.spans.test_training,), starts, test.stop)
         else:
             replicas = search.replicas if purpose == "search" else search.final_replicas
-            cut = cut_of(task, index, replicas, self._context_steps)
+            cut = cut_of(task, self._table.rows, index, replicas, self._context_steps)
         # Replicas with their own cuts share a variance: squared errors weigh the same in all.
         is_shared = not is_test and task.validation != "end"
-        span = (range(task.train_steps + task.validation_steps),) if is_shared else cut.pieces
+        span = cut.pieces
+        if is_shared:
+            span = (range(self.spans.first, self.spans.validation.stop),)
         # A copy, which leads to no other rows.
         values = self._table.values[: cut.end].copy()
         return View(

@@ -22,11 +22,11 @@ from benchmarks.real_series import (
     row_of,
     said,
     seasonal_naive_rmse,
-    spans,
     study_sections,
     table,
 )
 from search.errors import StudyFileError, UsageError
+from search.starter.spans import spans
 from search.study.cuts import cut_of
 from search.study.definition import Task
 from search.study.study_file import read_study_file
@@ -65,7 +65,7 @@ def test_spans_fill_the_rows_and_leave_each_replica_a_cut(
     assert checked.train_steps + checked.validation_steps + checked.test_steps == rows
     assert checked.train_steps >= max(2 * period, horizon)
     for replicas in search.values():
-        cuts = [cut_of(checked, replica, replicas, 0) for replica in range(replicas)]
+        cuts = [cut_of(checked, rows, replica, replicas, 0) for replica in range(replicas)]
         assert len({cut.starts for cut in cuts}) == replicas
         assert max(cut.end for cut in cuts) == rows - horizon
 

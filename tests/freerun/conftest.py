@@ -12,6 +12,8 @@ from search.series import FloatArray
 
 HORIZON = 6
 TINY: dict[str, Any] = {"cell": ["ar", "nvar"]}
+# Trials end these searches, however busy the machine is.
+PATIENT: dict[str, Any] = {"minutes": 60.0}
 
 
 def wave(rows: int = 90) -> FloatArray:
@@ -25,7 +27,12 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Iterator[freerun.Study]:
     """A finished study of the wave."""
     path = tmp_path_factory.mktemp("study") / "freerun.db"
     with freerun.Study(
-        wave(), horizon=HORIZON, name="wave", space=TINY, storage=f"sqlite:///{path}"
+        wave(),
+        horizon=HORIZON,
+        name="wave",
+        search=PATIENT,
+        space=TINY,
+        storage=f"sqlite:///{path}",
     ) as study:
         yield study.run(trials=3, workers=0, progress=False)
 

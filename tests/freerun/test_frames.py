@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import polars
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import freerun
@@ -21,7 +21,7 @@ from freerun.frames.labels import (
 )
 from freerun.study import Study
 from search.series import FloatArray
-from tests.freerun.conftest import wave
+from tests.freerun.conftest import PATIENT, wave
 
 ROWS, AHEAD = 60, 3
 SERIES = wave()[:ROWS]
@@ -84,7 +84,7 @@ def named(tmp_path_factory: pytest.TempPathFactory) -> freerun.ExportedForecaste
     """The winner on a frame with the columns when and load."""
     url = f"sqlite:///{tmp_path_factory.mktemp('named') / 'freerun.db'}"
     frame = polars.DataFrame({"when": POLARS_TIMES["hours"][0], "load": SERIES})
-    study = Study(frame, horizon=AHEAD, space={"cell": ["ar"]}, storage=url)
+    study = Study(frame, horizon=AHEAD, search=PATIENT, space={"cell": ["ar"]}, storage=url)
     return study.run(trials=1, workers=0, progress=False).forecaster()
 
 
@@ -146,7 +146,9 @@ def test_a_pandas_frame_with_a_column_of_times(named: freerun.ExportedForecaster
 
 def test_several_columns_come_back_by_name(url: str) -> None:
     frame = polars.DataFrame({"step": range(90), "a": wave(), "b": np.roll(wave(), 3)})
-    study = Study(frame, horizon=3, time="step", space={"cell": ["ar"]}, storage=url)
+    study = Study(
+        frame, horizon=3, time="step", search=PATIENT, space={"cell": ["ar"]}, storage=url
+    )
     forecaster = study.run(trials=1, workers=0, progress=False).forecaster()
     assert forecaster.channels == ("a", "b")
     ahead = forecaster.forecast(frame.select("b", "a", "step"), AHEAD)
@@ -229,6 +231,7 @@ def test_what_is_no_series_is_refused(
 MICROSECONDS = st.lists(st.integers(-(2**51), 2**52), min_size=1, max_size=20)
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(MICROSECONDS, st.sampled_from(["D", "s", "us"]), st.booleans())
 def test_labels_of_times_are_read_as_the_same_times(
     instants: list[int], unit: str, is_utc: bool

@@ -8,7 +8,7 @@ import pytest
 
 import freerun
 from freerun.study import Study
-from tests.freerun.conftest import HORIZON, TINY, wave
+from tests.freerun.conftest import HORIZON, PATIENT, TINY, wave
 
 
 def test_a_finished_study_tells_its_best(done: Study) -> None:
@@ -63,19 +63,19 @@ def test_the_report_and_the_export_are_written(done: Study, tmp_path: Path) -> N
 
 
 def test_the_same_definition_goes_on_and_another_is_refused(url: str) -> None:
-    first = Study(wave(), horizon=HORIZON, space=TINY, storage=url)
+    first = Study(wave(), horizon=HORIZON, search=PATIENT, space=TINY, storage=url)
     first.run(trials=1, workers=0, progress=False)
-    again = Study(wave(), horizon=HORIZON, space=TINY, storage=url)
+    again = Study(wave(), horizon=HORIZON, search=PATIENT, space=TINY, storage=url)
     assert again.run(trials=2, workers=0, progress=False).trials("polars").height == 2
     with pytest.raises(freerun.StudyFileError, match=r"space\.cell.*name=\.\.\."):
-        Study(wave(), horizon=HORIZON, space={"cell": ["ar"]}, storage=url)
+        Study(wave(), horizon=HORIZON, search=PATIENT, space={"cell": ["ar"]}, storage=url)
     with pytest.raises(freerun.StudyFileError, match="rows of"):
-        Study(wave() + 1.0, horizon=HORIZON, space=TINY, storage=url)
+        Study(wave() + 1.0, horizon=HORIZON, search=PATIENT, space=TINY, storage=url)
     assert Study(wave() + 1.0, horizon=HORIZON, name="raised", storage=url).name == "raised"
 
 
 def test_a_stored_study_is_opened_by_its_name(url: str) -> None:
-    Study(wave(), horizon=HORIZON, name="stored", space=TINY, storage=url)
+    Study(wave(), horizon=HORIZON, name="stored", search=PATIENT, space=TINY, storage=url)
     study = Study.open("stored", storage=url)
     assert study.best is None
     study.run(trials=1, workers=0, progress=False)
@@ -117,6 +117,7 @@ def test_a_table_a_file_and_a_dict_are_the_same_study(tmp_path: Path, url: str) 
     assert changed.name == "changed"
     frame = polars.DataFrame({"step": range(90), "height": wave()})
     assert Study(frame, horizon=HORIZON, time="step", name="frame", storage=url).name == "frame"
+    assert Study(frame, name="found", storage=url).optuna.user_attrs["task"].startswith("free runs")
 
 
 def test_a_generated_series_needs_no_table(url: str) -> None:
@@ -140,10 +141,13 @@ def test_what_is_wrong_is_one_message(tmp_path: Path, url: str) -> None:
         Study(content, storage=url)
     with pytest.raises(freerun.UsageError, match=r"horizon must be left out.*horizon_steps"):
         Study(content, horizon=4, storage=url)
-    with pytest.raises(freerun.UsageError, match="at most a quarter of the 90 rows"):
+    with pytest.raises(freerun.UsageError, match="must leave at least 40 rows for training"):
         Study(wave(), horizon=40, storage=url)
-    with pytest.raises(freerun.UsageError, match="horizon=24"):
-        Study(wave(), storage=url)
+    with pytest.raises(freerun.UsageError, match="horizon must be at least 1 step, but got 0"):
+        Study(wave(), horizon=0, storage=url)
+    frame = polars.DataFrame({"step": range(90), "height": wave()})
+    with pytest.raises(freerun.SeriesError, match=r"series has no column 'stp'. Did you mean"):
+        Study(frame, time="stp", storage=url)
     with pytest.raises(freerun.SeriesError, match=r"a series must be a NumPy array.*int"):
         Study(3, horizon=2, storage=url)
     holed = wave()

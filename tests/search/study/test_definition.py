@@ -245,6 +245,31 @@ def test_the_identity_names_a_validation_only_where_it_is_another_than_it_was() 
     assert differing_keys(plain, rolling) == ["task.validation"]
 
 
+def stored_before_unused_rows(definition: StudyDefinition) -> StudyDefinition:
+    """A definition as an earlier version stored it, read again."""
+    plain = json.loads(definition.model_dump_json())
+    del plain["task"]["unused_rows"]
+    return StudyDefinition.model_validate_json(json.dumps(plain))
+
+
+def test_a_stored_study_keeps_where_its_unused_rows_are() -> None:
+    of_file = define(series=TABLE)
+    assert of_file.task.unused_rows == "first"
+    stored = stored_before_unused_rows(of_file)
+    assert stored.task.unused_rows == "between"
+    assert "unused_rows" not in stored.identity()["task"]
+    # The file that it was made from goes on with it; one that says otherwise does not.
+    assert differing_keys(stored, of_file.continuing(stored)) == []
+    named = define(series=TABLE, task={"unused_rows": "first"})
+    assert differing_keys(stored, named.continuing(stored)) == ["task.unused_rows"]
+    assert stored_before_unused_rows(define()).identity() == define().identity()
+
+
+def test_a_generated_series_has_no_rows_to_leave_over() -> None:
+    with pytest.raises(ValidationError, match="must be left out for a generated series"):
+        define(task={"unused_rows": "between"})
+
+
 @pytest.mark.parametrize("validation", ["rolling", "blocks"])
 def test_a_generated_series_has_no_cuts(validation: str) -> None:
     with pytest.raises(ValidationError, match='must be "end" for a generated series'):

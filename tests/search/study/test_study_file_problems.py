@@ -49,7 +49,7 @@ PROBLEMS = [
      "move it above the first section"),
     (GOOD + "zzz = 3", "[task] zzz is no key that freerun knows; there may be train_steps, "
      "horizon_steps, validation_steps, test_horizon_steps, test_steps, start_points, "
-     "score_against, error_horizons, validation"),
+     "score_against, error_horizons, validation, unused_rows"),
     (GOOD + "error_horizons = [4, 1]", "[task] error_horizons must hold at least one step and rise "
      "from entry to entry, but got [4, 1]; write for example error_horizons = [1, 84]"),
     (GOOD + "[serch]\ntrials = 3", "serch is no key that freerun knows. Did you mean 'search'?"),

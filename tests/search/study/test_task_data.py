@@ -88,7 +88,21 @@ def test_purposes_and_indices_of_a_generated_series_have_their_own_draws() -> No
 
 
 def test_a_table_is_cut_into_training_validation_and_test() -> None:
-    data = table()
+    data = table()  # whose first ten rows are left over
+    for purpose in ("search", "final"):
+        view = data.view(purpose, 0)
+        np.testing.assert_array_equal(view.values[:, 0], np.arange(96.0) ** 2)
+        assert (view.train_steps, view.starts, view.horizon_steps) == (60, (70,), 20)
+        np.testing.assert_array_equal(view.training[:, 0], np.arange(10.0, 70.0) ** 2)
+        assert view.variance == pytest.approx((np.arange(10.0, 70.0) ** 2).var())
+    test = data.view("test", 0)
+    np.testing.assert_array_equal(test.values[:, 0], np.arange(110.0) ** 2)
+    assert (test.train_steps, test.starts, test.horizon_steps) == (86, (96,), 14)
+    np.testing.assert_array_equal(test.training[:, 0], np.arange(10.0, 96.0) ** 2)
+
+
+def test_rows_may_be_left_over_between_validation_and_test() -> None:
+    data = table(unused_rows="between")
     for purpose in ("search", "final"):
         view = data.view(purpose, 0)
         np.testing.assert_array_equal(view.values[:, 0], np.arange(86.0) ** 2)
@@ -129,7 +143,7 @@ def reachable_arrays(view: View) -> list[FloatArray]:
 def test_no_row_of_the_test_span_can_be_reached_from_what_the_search_sees(
     purpose: Purpose,
 ) -> None:
-    view = table().view(purpose, 0)
+    view = table(unused_rows="between").view(purpose, 0)
     arrays = reachable_arrays(view)
     assert arrays
     assert all(array.base is None for array in arrays)
@@ -175,7 +189,7 @@ def test_a_table_too_short_for_its_task_is_refused() -> None:
 
 def test_a_training_span_that_does_not_vary_is_refused() -> None:
     with pytest.raises(SeriesError, match="training span of 60 rows must vary"):
-        table(np.where(np.arange(ROWS) < 60, 0.1, np.arange(ROWS)))
+        table(np.where(np.arange(ROWS) < 70, 0.1, np.arange(ROWS)))
 
 
 @pytest.mark.parametrize("values", [[1e200, -1e200], [1e-200, 2e-200], [3.0, 3.0]])

@@ -1,0 +1,207 @@
+"""`freerun init`, and how `freerun run` begins with a table instead of a study file."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from search.cli.options import JsonOption, print_result
+from search.errors import UsageError, UserError
+from search.starter.names import is_table
+
+if TYPE_CHECKING:
+    from search.series import Table
+    from search.starter.starting import Start
+    from search.study.study_file import StudyFile
+
+HorizonOption = Annotated[
+    int | None,
+    typer.Option(
+        "--horizon",
+        metavar="N",
+        help="Of a table: steps to forecast; else two periods, or a tenth of the rows.",
+    ),
+]
+ColumnOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--column",
+        metavar="NAME",
+        help="Of a table: a column to forecast; repeat it for several. Else all with numbers.",
+    ),
+]
+
+
+def init(
+    table: Annotated[Path, typer.Argument(metavar="FILE", help="A table: CSV or Parquet.")],
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="The study file to write; else NAME.toml here."),
+    ] = None,
+    horizon: HorizonOption = None,
+    column: ColumnOption = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Replace a study file that is already there.")
+    ] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Look at a table, say what it holds, and write a study file for it.
+
+    Example: freerun init studies/sunspots.csv --horizon 33 -o sunspots.toml
+    """
+    from search.files import write_file
+    from search.outputs import STUDY_FILE, check_output
+    from search.starter.names import study_name
+    from search.starter.starting import start
+    from search.starter.study_text import study_text
+
+    name = study_name(table)
+    output = Path(f"{name}.toml") if output is None else output
+    check_output(output, STUDY_FILE, inputs=[table], force=force)
+    found = start(table, output.parent, name=name, horizon_steps=horizon, columns=column or ())
+    write_file(output, study_text(found, output.name).encode())
+    plain = {**found.to_plain(), "study_file": str(output)}
+    lines = [*found.lines(), f"study file: {output}", f"next: freerun run {_quoted(output)}"]
+    print_result(plain, as_json, "\n".join(lines))
+
+
+def refuse_table(path: Path) -> None:
+    """Raise UsageError where a command that needs a study file got a table."""
+    if is_table(path):
+        name = _quoted(path)
+        raise UsageError(
+            f"a study file (TOML) must be named, but {path} is a table; make one with "
+            f"`freerun init {name}`, or run it at once: freerun run {name} --horizon N"
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class TableRun:
+    """A run that begins with a table: what was found in it, and where all of it is written.
+
+    folder: of study file, report, export, forecast and pictures.
+    """
+
+    start: Start
+    folder: Path
+
+    @classmethod
+    def of(
+        cls,
+        table: Path,
+        output: Path | None,
+        fork: str | None,
+        horizon: int | None,
+        columns: list[str],
+    ) -> TableRun:
+        """Look at a table, and check that what is there may be replaced; nothing is written."""
+        from search.outputs import PICTURE, check_output, forecast_kind
+        from search.starter.names import study_name
+        from search.starter.starting import start
+
+        name = study_name(table) if fork is None else fork
+        folder = Path("results") / name if output is None else output
+        own = cls(start(table, folder, name=name, horizon_steps=horizon, columns=columns), folder)
+        found = own.start.table
+        # Before minutes are spent.
+        times = found.continue_time(own.start.task.horizon_steps)
+        first = times if found.long is None else [i for i in found.long.ids for _ in times]
+        kind = forecast_kind(found.header, first)
+        for path in (own.series_picture, own.forecast_picture):
+            check_output(path, PICTURE, inputs=[table])
+        check_output(own.forecast_file, kind, inputs=[table])
+        if own.study_file.exists() and own._is_changed():
+            raise UsageError(
+                f"{own.study_file} is there and says something else than is made of {table} now: "
+                "the table, the horizon or the file changed; run it as it is: freerun run "
+                f"{_quoted(own.study_file)}, or start a new study with --fork NEW_NAME"
+            )
+        return own
+
+    @property
+    def study_file(self) -> Path:
+        return self.folder / f"{self.start.name}.toml"
+
+    @property
+    def series_picture(self) -> Path:
+        return self.folder / "series.png"
+
+    @property
+    def forecast_file(self) -> Path:
+        return self.folder / "forecast.csv"
+
+    @property
+    def forecast_picture(self) -> Path:
+        return self.folder / "forecast.png"
+
+    def begin(self) -> StudyFile:
+        """Write the study file and the picture of the series, and say what was found."""
+        from search.files import write_file
+        from search.study.study_file import read_study_file
+
+        if not self.study_file.exists():
+            write_file(self.study_file, self._text())
+        file = read_study_file(self.study_file)
+        assert file.table is not None
+        write_spans_picture(file, self.series_picture)
+        for line in self.start.lines():
+            typer.echo(line, err=True)
+        typer.echo(f"study file: {self.study_file}; picture: {self.series_picture}", err=True)
+        return file
+
+    def end(self, export: Path, table: Table) -> dict[str, Any]:
+        """Forecast what comes after the table by an export; return the files, and what to doubt."""
+        from search.export import read_export
+        from search.export.forecast import forecast, write_forecast
+        from search.files import write_file
+        from search.plotting.series_pictures import forecast_png
+
+        warnings: list[str] = []
+        try:
+            exported = read_export(export)
+            steps = self.start.task.horizon_steps
+            made = forecast(exported, table, steps, warnings.append)
+        except UserError as error:
+            return {"forecast": None, "picture": None, "warnings": [*warnings, str(error)]}
+        write_forecast(made, self.forecast_file)
+        title = (
+            f"{self.start.name}: the {steps:,} steps after {table.times[-1]}, by {exported.named}"
+        )
+        period = max(self.start.periods, default=None)
+        write_file(self.forecast_picture, forecast_png(table, made, title, period))
+        files = {"forecast": str(self.forecast_file), "picture": str(self.forecast_picture)}
+        return {**files, "warnings": warnings}
+
+    def _text(self) -> bytes:
+        from search.starter.study_text import study_text
+
+        return study_text(self.start, self.study_file.name).encode()
+
+    def _is_changed(self) -> bool:
+        try:
+            return self.study_file.read_bytes() != self._text()
+        except OSError:
+            return True
+
+
+def write_spans_picture(file: StudyFile, path: Path) -> None:
+    """Draw the series of a study file with its spans; UsageError where it is no table."""
+    from search.files import write_file
+
+    if file.table is None:
+        raise UsageError(
+            f"--picture must go with a table, but the series is a generated "
+            f"{file.definition.series.source}; leave it out"
+        )
+    from search.plotting.series_pictures import spans_png
+
+    write_file(path, spans_png(file.definition, file.table))
+
+
+def _quoted(path: Path) -> str:
+    import shlex
+
+    return shlex.quote(str(path))

@@ -1,0 +1,239 @@
+"""Pictures of a table: its series on the spans of a study, and the forecast after its end."""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
+
+from models.methods import counted
+from search.plotting.drawing import COLOURS, Line, Role, visible
+from search.plotting.raster import DOTS_PER_INCH, line_of, png_of
+from search.series import FloatArray, Table
+from search.series.time_column import Interval
+from search.starter.calendar import calendar_periods
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData
+
+_WIDTH, _ONE, _PANEL, _AROUND = 9.0, 2.35, 1.5, 1.15
+# Channels with a panel of their own; the names of so many others are written out.
+_PANELS, _NAMED = 6, 8
+# Periods that can be told apart in a panel, and rows that show a shape.
+_MOST_PERIODS, _SHOWN_ROWS = 30, 60
+_TICKS, _LABEL_CHARACTERS = 7, 95
+_SHADE = 0.16
+# A span of so many of the rows has room for its name.
+_NAMED_SHARE = 0.03
+_MIDNIGHT = re.compile(r"[T ]00:00(:00(\.0+)?)?(Z|[+-][0-9:]+)?$")
+
+
+class _Row(NamedTuple):
+    """A panel: its title, and which rows of the series it shows."""
+
+    title: str
+    channel: int
+    rows: range
+
+
+def spans_png(definition: StudyDefinition, table: Table) -> bytes:
+    """Draw a table's series on the spans of a study, 900 pixels wide.
+
+    Below the whole of a single series are its last rows, with a mark at each period. Of several,
+    the first few have a panel each.
+    """
+    data = TaskData(definition, table)
+    task, channels = definition.task, len(table.columns)
+    shown = list(range(min(channels, _PANELS)))
+    whole = range(table.rows)
+    panels = [_Row("" if channels == 1 else table.columns[i], i, whole) for i in shown]
+    period = _marked_period(definition, table)
+    if channels == 1:
+        last = _last_rows(table.rows, 2 * task.horizon_steps, period)
+        said = f"the last {len(last):,} rows"
+        if period is not None:
+            said += f"; dotted lines are one period of {period:.4g} steps apart"
+        panels.append(_Row(said, 0, last))
+    picture, axes = _panels([p.title for p in panels], is_single=channels == 1)
+    starts = sorted({start for cut in data.cuts("search") for start in cut.starts})
+    for own, panel in zip(axes, panels, strict=True):
+        for role, _, span in _shades(data):
+            _shade(own, span, panel.rows, role)
+        _draw(own, table.values[:, panel.channel], panel.rows, "truth")
+        if panel.rows is whole or len(panel.rows) == table.rows:
+            own.plot(
+                starts,
+                [0.03] * len(starts),
+                transform=own.get_xaxis_transform(),
+                color=COLOURS["truth"].light,
+                marker="^",
+                markersize=4.5,
+                linestyle="",
+            )
+        elif period is not None:
+            for place in np.arange(table.rows - 1, panel.rows.start, -period):
+                own.axvline(place, color=COLOURS["neutral"].light, linewidth=0.8, linestyle=":")
+        own.set_xlim(panel.rows.start - 0.5, panel.rows.stop - 0.5)
+        _label(own, table.times, table.interval, panel.rows)
+    for role, name, span in _shades(data):
+        if len(span) >= _NAMED_SHARE * table.rows:
+            _name_span(axes[0], name, span, role, is_last=span.stop == table.rows)
+    marks = Line2D([], [], marker="^", linestyle="", color=COLOURS["truth"].light, markersize=5)
+    marks.set_label("starts of free runs in the search")
+    rest = _left_out(table.columns[len(shown) :])
+    title = f"{definition.name}: {counted(table.rows, 'row')}, horizon {task.horizon_steps:,}"
+    _finish(picture, title, [marks], rest)
+    return png_of(FigureCanvasAgg(picture))
+
+
+def forecast_png(history: Table, forecast: Table, title: str, period: float | None = None) -> bytes:
+    """Draw a forecast behind the last rows of a table, 900 pixels wide.
+
+    forecast: with the table's columns; its rows come after the table's. period: in steps, of which
+    a few are shown.
+    """
+    channels = len(history.columns)
+    shown = list(range(min(channels, _PANELS)))
+    times = (*history.times, *forecast.times)
+    last = _last_rows(history.rows, 2 * forecast.rows, period)
+    rows = range(last.start, len(times))
+    titles = [""] if channels == 1 else [history.columns[i] for i in shown]
+    picture, axes = _panels(titles, is_single=channels == 1)
+    for own, channel in zip(axes, shown, strict=True):
+        values = np.concatenate([history.values[:, channel], forecast.values[:, channel]])
+        _draw(own, values, range(history.rows - 1, len(times)), "free-run", width=1.9)
+        _draw(own, values[: history.rows], last, "truth")
+        own.axvline(history.rows - 0.5, color=COLOURS["neutral"].light, linestyle=":", linewidth=1)
+        own.set_xlim(rows.start - 0.5, rows.stop - 0.5)
+        _label(own, times, history.interval, rows)
+    handles = [
+        Line2D([], [], color=COLOURS["truth"].light, label="the table"),
+        Line2D([], [], color=COLOURS["free-run"].light, linewidth=1.9, label="forecast"),
+    ]
+    _finish(picture, title, handles, _left_out(history.columns[len(shown) :]))
+    return png_of(FigureCanvasAgg(picture))
+
+
+def _shades(data: TaskData) -> Iterator[tuple[Role, str, range]]:
+    spans = data.spans
+    yield "neutral", "unused", spans.unused
+    yield "complete", "training", spans.training
+    yield "good", "validation", spans.validation
+    yield "free-run", "test", spans.test
+
+
+def _shade(axes: Axes, span: range, rows: range, role: Role) -> None:
+    first, end = max(span.start, rows.start), min(span.stop, rows.stop)
+    if first < end:
+        axes.axvspan(first - 0.5, end - 0.5, color=COLOURS[role].light, alpha=_SHADE, linewidth=0)
+
+
+def _name_span(axes: Axes, name: str, span: range, role: Role, *, is_last: bool) -> None:
+    """Write a span's name above its middle, or above its end where the panel ends."""
+    axes.text(
+        span.stop - 0.5 if is_last else (span.start + span.stop - 1) / 2,
+        1.02,
+        name,
+        transform=axes.get_xaxis_transform(),
+        color=COLOURS[role].light,
+        ha="right" if is_last else "center",
+        va="bottom",
+        fontsize=9,
+    )
+
+
+def _draw(axes: Axes, values: FloatArray, rows: range, role: Role, width: float = 1.1) -> None:
+    own = values[rows.start : rows.stop]
+    kept = visible(own)
+    x = [rows.start + place for place in kept]
+    axes.add_line(line_of(Line("", role, x, own[kept].tolist(), width=width)))
+    axes.autoscale_view(scalex=False)
+
+
+def _panels(titles: Sequence[str], *, is_single: bool) -> tuple[Figure, list[Axes]]:
+    """A picture with a panel for each title below each other."""
+    size = _ONE if is_single else _PANEL
+    picture = Figure(figsize=(_WIDTH, _AROUND + size * len(titles)), dpi=DOTS_PER_INCH)
+    axes = []
+    for number, title in enumerate(titles):
+        own = picture.add_subplot(len(titles), 1, number + 1)
+        own.set_title(title, fontsize=8.5, loc="left", pad=4)
+        own.tick_params(labelsize=8)
+        own.margins(y=0.08)
+        own.grid(axis="y", color=COLOURS["neutral"].light, alpha=0.2, linewidth=0.6)
+        own.spines[["top", "right"]].set_visible(False)
+        axes.append(own)
+    return picture, axes
+
+
+def _finish(picture: Figure, title: str, handles: Sequence[Line2D], note: str) -> None:
+    height = float(picture.get_figheight())
+    picture.subplots_adjust(
+        left=0.085, right=0.985, top=1 - 0.8 / height, bottom=0.42 / height, hspace=0.36
+    )
+    picture.text(0.03, 1 - 0.12 / height, title, va="top", fontsize=11, weight="bold")
+    picture.text(0.985, 0.05 / height, note, va="bottom", ha="right", fontsize=7.5)
+    picture.legend(
+        handles=list(handles),
+        loc="upper left",
+        bbox_to_anchor=(0.022, 1 - 0.3 / height),
+        ncols=len(handles),
+        frameon=False,
+        fontsize=8.5,
+        handlelength=1.4,
+        columnspacing=1.4,
+    )
+
+
+def _last_rows(rows: int, wanted: int, period: float | None) -> range:
+    """The rows in which a shape can be seen: some periods, or what is wanted."""
+    most = max(wanted, _SHOWN_ROWS, 0 if period is None else round(3 * period))
+    return range(max(0, rows - most), rows)
+
+
+def _marked_period(definition: StudyDefinition, table: Table) -> float | None:
+    """The longest season whose marks can be told apart in the last rows."""
+    found = definition.properties
+    if found is None or not found.has_season:
+        return None
+    for period in sorted(found.periods, reverse=True):
+        last = _last_rows(table.rows, 2 * definition.task.horizon_steps, period)
+        if 2 * period <= len(last) <= _MOST_PERIODS * period:
+            return period
+    return None
+
+
+def _label(axes: Axes, times: Sequence[str], interval: Interval, rows: range) -> None:
+    """Label some rows with their times, as many as there is room for, on whole steps."""
+    longest = max(len(_shortened(times[row])) for row in (rows.start, rows.stop - 1))
+    ticks = max(2, min(_TICKS, _LABEL_CHARACTERS // (longest + 2)))
+    step = _whole_step(len(rows) / ticks, interval)
+    places = list(range(rows.start + (-rows.start) % step, rows.stop, step))
+    labels = [times[place] for place in places]
+    short = [_shortened(label) for label in labels]
+    # The time of day is left out only where all labels have the same.
+    same_length = {len(label) - len(own) for label, own in zip(labels, short, strict=True)}
+    axes.set_xticks(places, short if len(same_length) == 1 else labels)
+
+
+def _shortened(label: str) -> str:
+    """A time without a time of day at midnight."""
+    return _MIDNIGHT.sub("", label)
+
+
+def _whole_step(least: float, interval: Interval) -> int:
+    """The smallest whole number of steps that is no smaller: of dates, of days, weeks or years."""
+    tens = [base * 10**power for power in range(8) for base in (1, 2, 5)]
+    cycles = calendar_periods(interval)
+    steps = tens if not cycles else [1, 2, 3, 6, *(own * ten for own in cycles for ten in tens)]
+    return min(step for step in steps if step >= least)
+
+
+def _left_out(names: Sequence[str]) -> str:
+    if not names:
+        return ""
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return f"Not shown: {', '.join(names[:_NAMED])}{more}."

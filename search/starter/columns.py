@@ -1,0 +1,180 @@
+"""Which column of a table is its time, which tells its series apart, and which hold values."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from pathlib import Path
+
+from models.methods import counted, nearest
+from search.errors import SeriesError
+from search.series.tables import read_cells
+from search.series.time_column import TimeLabelError, is_number, read_interval, time_order
+
+Columns = Mapping[str, Sequence[str]]
+
+_TIME_NAME = re.compile(
+    r"ds|t|.*(time|date|stamp).*|year|quarter|month|week|day|hour|minute|second|step|period",
+    re.IGNORECASE,
+)
+_ID_NAME = re.compile(
+    r".*(id|name|key|item|series|store|shop|product|station|sensor|region|country|city|group).*",
+    re.IGNORECASE,
+)
+# Numbers as people write them, which the reader of tables then reads or refuses.
+_NUMBER = re.compile(r"[+-]?[0-9.,'’ \u00a0\u202f]*[0-9][0-9.,'’ \u00a0\u202f]*([eE][+-]?[0-9]+)?")
+_SHOWN_CELLS = 20
+
+
+@dataclass(frozen=True)
+class Roles:
+    """The columns of a table by their roles; id: of a long table, else None.
+
+    left_out: other columns, each with the reason.
+    """
+
+    time: str
+    values: tuple[str, ...]
+    id: str | None = None
+    left_out: Mapping[str, str] = field(default_factory=dict)
+
+
+def columns_of(path: Path) -> dict[str, Sequence[str]]:
+    """Return all columns of a table's file as text, in the order of the file.
+
+    Raises SeriesError where it can't be read or has no rows.
+    """
+    columns = dict(read_cells(path))
+    rows = len(next(iter(columns.values()), ()))
+    if rows < 2:
+        raise SeriesError(f"{path}: a table must have at least 2 rows of data, but has {rows}")
+    return columns
+
+
+def roles_of(
+    path: Path, columns: Columns, wanted: Sequence[str] = (), time: str | None = None
+) -> Roles:
+    """Return what the columns of a table are for.
+
+    path: of the file, for messages. wanted: the value columns that the user named, else all that
+    hold numbers are. time: the time column that the user named, else the likeliest one. Raises
+    SeriesError where no column can be the time, where no column or none
+    of those that were named holds values, and where the rows of several series can't be told apart.
+    """
+    if time is None:
+        time = _time_of(path, columns)
+    elif time not in columns:
+        raise SeriesError(
+            f"{path} has no column '{time}'.{nearest(time, columns)} It has: {', '.join(columns)}"
+        )
+    id_column = None
+    if len(set(columns[time])) < len(columns[time]):
+        id_column = _id_of(path, columns, time, wanted)
+    others = {name: cells for name, cells in columns.items() if name not in (time, id_column)}
+    if wanted:
+        left_out = {name: "was not asked for" for name in others if name not in wanted}
+    else:
+        reasons = {name: _reason_against(name, cells) for name, cells in others.items()}
+        left_out = {name: reason for name, reason in reasons.items() if reason is not None}
+    values = [name for name in others if name not in left_out]
+    if not values and not wanted:
+        # With cells that are no numbers: the reader of tables says where, and what to do.
+        values = [
+            name for name, cells in others.items() if 0 < _not_numbers(cells) < len(cells) / 2
+        ]
+        left_out = {name: reason for name, reason in left_out.items() if name not in values}
+    for name in wanted:
+        if name not in columns or name in (time, id_column):
+            what = "is no column" if name not in columns else "is not a value column"
+            raise SeriesError(
+                f"--column must name value columns of {path}, but '{name}' {what}; there are "
+                f"{', '.join(others)}"
+            )
+    if not values:
+        raise SeriesError(
+            f"{path} must have a column of numbers beside the time '{time}', but has none: "
+            + "; ".join(f"'{name}' {reason}" for name, reason in left_out.items())
+        )
+    return Roles(time, tuple(values), id_column, left_out)
+
+
+def _time_of(path: Path, columns: Columns) -> str:
+    """The column that is most like a time: dates, a telling name, equal steps, the first place."""
+    ranks = {}
+    for place, (name, cells) in enumerate(columns.items()):
+        try:
+            order = time_order(cells)
+        except TimeLabelError:
+            continue
+        is_date = not is_number(cells[0])
+        is_named = _TIME_NAME.fullmatch(name.strip()) is not None
+        is_even = len(order) > 1 and _is_even(order)
+        is_rising = list(cells) == order
+        # Of a long table, times come back; values of a few different sizes do so, too.
+        if is_date or (is_even and (is_named or is_rising)) or (is_named and is_rising):
+            ranks[name] = (is_date, is_named and is_even, is_even, -place)
+    if not ranks:
+        raise SeriesError(
+            f"{path} must have a column of times, dates or numbers with equal steps, but none of "
+            f"{', '.join(columns)} is one; add one, such as the numbers of the rows"
+        )
+    return max(ranks, key=ranks.__getitem__)
+
+
+def _is_even(labels: Sequence[str]) -> bool:
+    try:
+        read_interval(labels)
+    except TimeLabelError:
+        return False
+    return True
+
+
+def _id_of(path: Path, columns: Columns, time: str, wanted: Sequence[str]) -> str | None:
+    """The column with which each time is there once; None where a time is there twice anyway."""
+    found = []
+    for place, (name, cells) in enumerate(columns.items()):
+        if name == time or name in wanted:
+            continue
+        is_text = not all(_NUMBER.fullmatch(cell.strip()) for cell in cells)
+        is_named = _ID_NAME.fullmatch(name.strip()) is not None
+        pairs = set(zip(cells, columns[time], strict=True))
+        if len(pairs) == len(cells) and (is_text or is_named) and len(set(cells)) < len(cells):
+            found.append((is_text, is_named, -len(set(cells)), -place, name))
+    if found:
+        return max(found)[-1]
+    texts = [
+        name
+        for name, cells in columns.items()
+        if name != time and not all(_NUMBER.fullmatch(cell.strip()) for cell in cells)
+    ]
+    if len(texts) > 1:
+        raise SeriesError(
+            f"{path} has each time of '{time}' several times, and must have one column that tells "
+            f"its series apart, but none of {', '.join(texts)} does alone; join them to one column"
+        )
+    return None
+
+
+def _not_numbers(cells: Sequence[str]) -> int:
+    return sum(not _NUMBER.fullmatch(cell.strip()) for cell in cells)
+
+
+def _reason_against(name: str, cells: Sequence[str]) -> str | None:
+    """Why a column holds no values, None where it may."""
+    stripped = [cell.strip() for cell in cells]
+    others = [cell for cell in stripped if not _NUMBER.fullmatch(cell)]
+    if 2 * len(others) > len(stripped):
+        return "is text" if any(others) else "is empty"
+    if others:
+        got = f"'{others[0][:_SHOWN_CELLS]}'" if others[0] else "an empty one"
+        of = counted(len(others), "cell")
+        return f"has {of} that no number is in, such as {got}; name it with --column to see where"
+    if len(set(stripped)) == 1:
+        return f"is constant ({stripped[0][:_SHOWN_CELLS]})"
+    # An index that was saved with the table.
+    whole = [cell for cell in stripped if re.fullmatch(r"[0-9]{1,15}", cell)]
+    if len(whole) == len(stripped) and not name.strip().lower().startswith("value"):
+        numbers = [int(cell) for cell in whole]
+        if all(later == earlier + 1 for earlier, later in pairwise(numbers)):
+            return "counts the rows"
+    return None

@@ -1,0 +1,216 @@
+"""A table looked at: what was found in it, and the study file that it leads to."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+from models.diagnostics.properties import properties_of
+from models.methods import counted
+from search.errors import UsageError
+from search.series import Table, TableSeries
+from search.series.time_column import ClockInterval
+from search.starter.calendar import on_the_calendar
+from search.starter.columns import Roles, columns_of, roles_of
+from search.starter.names import study_name
+from search.starter.oddities import oddity_lines
+from search.starter.spans import default_horizon, spans
+from search.study.cuts import Spans, spans_of
+from search.study.definition import StudyDefinition, Task
+from search.study.task_data import TaskData
+
+# With the final, the report and the start, so many minutes are four on two cores.
+MINUTES = 2.5
+# The minutes end the search, not the trials.
+TRIALS = 2000
+_NAMED, _UNNAMED = 8, "a column without a name"
+_UNITS = {
+    timedelta(days=1): "day",
+    timedelta(hours=1): "hour",
+    timedelta(minutes=1): "minute",
+    timedelta(seconds=1): "second",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Start:
+    """What is known of a table, and what a study on it would be.
+
+    name: of the study. path: of the table. sections: of the study file, task among them. periods:
+    in steps, found on the training span. horizon_reason: why the horizon is what it is. notes: what
+    is odd.
+    """
+
+    name: str
+    path: Path
+    table: Table
+    roles: Roles
+    sections: Mapping[str, Any]
+    task: Task
+    periods: tuple[float, ...]
+    horizon_reason: str
+    notes: tuple[str, ...]
+
+    @property
+    def spans(self) -> Spans:
+        """Which rows are for what."""
+        return spans_of(self.task, self.table.rows)
+
+    def lines(self) -> list[str]:
+        """What was found, in a few plain lines."""
+        table, roles = self.table, self.roles
+        size = counted(table.rows, "row")
+        if table.long is not None:
+            size = f"{size} of each of {len(table.long.ids)} series"
+        lines = [f"{self.path}: {size}"]
+        step = step_in_words(table)
+        lines.append(
+            f"  time      {roles.time}: {table.times[0]} to {table.times[-1]}, a step of {step}, "
+            "no gaps"
+        )
+        if table.long is not None:
+            lines.append(f"  series    by {roles.id}: {_listed(table.long.ids)}")
+        ranges = [
+            f"{name} ({table.values[:, i].min():.6g} to {table.values[:, i].max():.6g})"
+            for i, name in enumerate(table.columns)
+        ]
+        lines.append(f"  values    {_listed(ranges if table.long is None else roles.values)}")
+        left_out = [f"{name or _UNNAMED} {reason}" for name, reason in roles.left_out.items()]
+        if left_out:
+            lines.append(f"  left out  {_listed(left_out)}")
+        lines.append(f"  period    {periods_in_words(self.periods)}")
+        lines += [f"  note      {note}" for note in self.notes]
+        lines.append(
+            f"  horizon   {counted(self.task.horizon_steps, 'step')}, {self.horizon_reason}"
+        )
+        return lines
+
+    def to_plain(self) -> dict[str, Any]:
+        """What was found as JSON values."""
+        table, roles = self.table, self.roles
+        return {
+            "study": self.name,
+            "table": str(self.path),
+            "rows": table.rows,
+            "time": roles.time,
+            "first_time": table.times[0],
+            "last_time": table.times[-1],
+            "step": step_in_words(table),
+            "id": roles.id,
+            "ids": None if table.long is None else list(table.long.ids),
+            "columns": list(roles.values),
+            "left_out": dict(roles.left_out),
+            "periods": list(self.periods),
+            "notes": list(self.notes),
+            "horizon_steps": self.task.horizon_steps,
+        }
+
+
+def start(
+    path: Path,
+    folder: Path,
+    *,
+    name: str | None = None,
+    horizon_steps: int | None = None,
+    columns: Sequence[str] = (),
+    time: str | None = None,
+) -> Start:
+    """Look at a table, and say what a study on it would be.
+
+    folder: of the study file, from which it names the table. name: of the study, else the table's.
+    horizon_steps: None for two periods or a tenth of the rows. columns: the value columns, none for
+    all. time: the time column, None for the likeliest one. Raises SeriesError for a table that
+    can't serve as it is, UsageError for a horizon that it is too short for, StudyFileError where
+    its study would be refused.
+    """
+    if horizon_steps is not None and horizon_steps < 1:
+        raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
+    roles = roles_of(path, columns_of(path), columns, time)
+    series: dict[str, Any] = {"source": "table", "path": _relative(path, folder)}
+    series |= {"time": roles.time, "columns": list(roles.values)}
+    if roles.id is not None:
+        series["id"] = roles.id
+    table = TableSeries.model_validate(series).read_file(path)
+    # Before the horizon is known, two thirds stand for the training span.
+    known = table.values[: -(-2 * table.rows // 3)]
+    guess = properties_of([known])
+    seasons = on_the_calendar(guess.periods if guess.has_season else (), known, table.interval)
+    reason = "as asked for"
+    if horizon_steps is None:
+        horizon_steps = default_horizon(table.rows, seasons)
+        reason = f"{_horizon_in_words(horizon_steps, seasons)}; --horizon N names another"
+    period = max((round(season) for season in seasons), default=1)
+    try:
+        task, search = spans(table.rows, period, horizon_steps)
+    except UsageError:
+        # A long season need not be seen twice.
+        task, search = spans(table.rows, 1, horizon_steps)
+    search = {"minutes": MINUTES, "trials": TRIALS, **search}
+    name = study_name(path) if name is None else name
+    sections = {"name": name, "seed": 0, "series": series, "task": task, "search": search}
+    definition = StudyDefinition.model_validate(sections)
+    found = TaskData(definition, table).properties()
+    training = table.values[: definition.task.train_steps]
+    periods = on_the_calendar(found.periods if found.has_season else (), training, table.interval)
+    if periods:
+        whole = [_whole(period) for period in periods]
+        series["period"] = whole[0] if len(whole) == 1 else whole
+    return Start(
+        name,
+        path,
+        table,
+        roles,
+        sections,
+        definition.task,
+        periods,
+        reason,
+        tuple(oddity_lines(table)),
+    )
+
+
+def step_in_words(table: Table) -> str:
+    """The step of the time column: "1 month", "7 days", "0:30:00", "1"."""
+    interval = table.interval
+    if isinstance(interval, ClockInterval):
+        for unit, name in _UNITS.items():
+            if interval.step % unit == timedelta(0):
+                return counted(interval.step // unit, name)
+    return str(interval)
+
+
+def periods_in_words(periods: Sequence[float]) -> str:
+    """The seasons that were found, in steps."""
+    if not periods:
+        return "none found in the training span; name it in the study file if you know one"
+    return " and ".join(f"{period:.4g}" for period in periods) + " steps"
+
+
+def _horizon_in_words(horizon_steps: int, periods: Sequence[float]) -> str:
+    for times, words in ((2, "two periods"), (1, "a period")):
+        if horizon_steps in [round(times * period) for period in periods]:
+            return words
+    return "a tenth of the rows"
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _whole(number: float) -> int | float:
+    return int(number) if number == int(number) else number
+
+
+def _relative(path: Path, folder: Path) -> str:
+    """The path of a table as a study file in a folder names it."""
+    found = os.path.relpath(path.expanduser().resolve(), folder.expanduser().resolve())
+    try:
+        found.encode()
+    except UnicodeEncodeError:
+        raise UsageError(
+            f"the path of the table must be UTF-8 text to stand in a study file, but is {found!r}; "
+            "rename the file or its folder"
+        ) from None
+    return found

@@ -1,0 +1,136 @@
+"""From a table to a study file and a forecast, as a newcomer gives the commands."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+from PIL import Image
+
+from search.study.study_file import read_study_file
+from tests.search.cli.conftest import STUDIES, freerun, refused
+
+PERIOD, ROWS, HORIZON = 8, 72, 4
+
+
+@pytest.fixture(scope="module")
+def folder() -> Iterator[Path]:
+    """A folder in which the table sold.csv was run, with the smallest budget."""
+    with TemporaryDirectory() as made:
+        path = Path(made)
+        write_table(path)
+        budget = ("--trials", 2, "--workers", 1, "--minutes", 0.1)
+        ended = freerun(path, "run", "sold.csv", "--horizon", HORIZON, *budget, "--json")
+        assert ended.code == 0, ended.err
+        assert "sold.csv: 72 rows" in ended.err
+        assert "period    8 steps" in ended.err
+        (path / "ended.json").write_text(ended.out)
+        yield path
+
+
+def write_table(folder: Path, rows: int = ROWS) -> Path:
+    lines = [f"{row},{10 + math.sin(row * math.tau / PERIOD):.3f}" for row in range(rows)]
+    (folder / "sold.csv").write_text("row,sold\n" + "\n".join(lines) + "\n")
+    return folder / "sold.csv"
+
+
+def test_a_table_ends_in_a_forecast_and_its_picture(folder: Path) -> None:
+    found = json.loads((folder / "ended.json").read_text())
+    assert found["study"] == "sold"
+    assert found["warnings"] == []
+    lines = (folder / found["forecast"]).read_text().splitlines()
+    assert lines[0] == "row,sold"
+    assert [line.split(",")[0] for line in lines[1:]] == ["72", "73", "74", "75"]
+    for name in ("picture", "series_picture"):
+        with Image.open(folder / found[name]) as picture:
+            assert picture.width == 900
+    definition, _ = read_study_file(folder / found["study_file"])
+    assert definition.task.horizon_steps == HORIZON
+    assert (folder / found["export"] / "manifest.json").exists()
+
+
+def test_the_same_command_goes_on_and_another_horizon_is_another_study(folder: Path) -> None:
+    again = freerun(folder, "run", "sold.csv", "--horizon", HORIZON, "--trials", 2, "--workers", 1)
+    assert again.code == 0, again.err
+    assert "forecast: results/sold/forecast.csv" in again.out
+    refused(folder, ["run", "sold.csv", "--horizon", 3], "says something else", "--fork NEW_NAME")
+    other = freerun(folder, "run", "sold.csv", "--horizon", 3, "--fork", "three", "--workers", 0)
+    assert other.code == 0, other.err
+    assert read_study_file(folder / "results/three/three.toml").definition.name == "three"
+
+
+def test_a_forecast_over_data_is_refused(folder: Path) -> None:
+    export = "results/sold/export"
+    command = ["forecast", export, "--series", "sold.csv", "--horizon", 3, "-o"]
+    before = (folder / "sold.csv").read_bytes()
+    refused(folder, [*command, "sold.csv", "--force"], "must be another file than sold.csv")
+    (folder / "truth.csv").write_text("row,sold\n72,1\n")
+    refused(folder, [*command, "truth.csv"], "truth.csv is already there", "--force")
+    refused(folder, [*command, "freerun.db", "--force"], "must be new or a forecast")
+    assert freerun(folder, *command, "truth.csv", "--force").code == 0
+    assert (folder / "sold.csv").read_bytes() == before
+    retrain = ["retrain", export, "--series", "sold.csv", "-o"]
+    refused(folder, [*retrain, export], "must be another file than", export)
+
+
+def test_a_report_over_data_is_refused(folder: Path) -> None:
+    refused(folder, ["report", "sold", "-o", "sold.csv"], "sold.csv must be new or a report")
+    refused(folder, ["report", "sold", "-o", "freerun.db"], "freerun.db must be new or a report")
+    (folder / "mine").mkdir()
+    (folder / "mine" / "report.html").write_text("<p>mine</p>")
+    refused(folder, ["run", "sold", "-o", "mine"], "report.html must be new or a report")
+
+
+def test_init_writes_a_study_file_that_is_valid(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    made = freerun(tmp_path, "init", "sold.csv")
+    assert made.code == 0, made.err
+    assert "next: freerun run sold.toml" in made.out
+    checked = freerun(tmp_path, "check", "sold.toml", "--picture", "sold.png", "--json")
+    assert checked.code == 0, checked.err
+    spans = checked.json["spans"]
+    assert spans["unused"] is None
+    assert spans["training"]["rows"][0] == 1
+    assert spans["test"] == {"rows": [61, 72], "times": ["60", "71"]}
+    assert spans["test_training"]["rows"] == [1, 60]
+    with Image.open(tmp_path / "sold.png") as picture:
+        assert picture.format == "PNG"
+    refused(tmp_path, ["init", "sold.csv"], "sold.toml is already there", "--force")
+    assert freerun(tmp_path, "init", "sold.csv", "--force", "--horizon", 5).code == 0
+    assert read_study_file(tmp_path / "sold.toml").definition.task.horizon_steps == 5
+    refused(tmp_path, ["init", "sold.csv", "-o", "sold.csv", "--force"], "another file than")
+    refused(tmp_path, ["init", "sold.csv", "-o", "sold.png", "--force"], "a study file")
+    command = ["check", "sold.toml", "--picture"]
+    refused(tmp_path, [*command, "sold.csv"], "--picture must end in .png")
+    (tmp_path / "mine.png").write_bytes(b"\x89PNG mine")
+    refused(tmp_path, [*command, "mine.png"], "a picture that freerun made")
+
+
+def test_rows_that_no_span_has_are_told(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    (tmp_path / "part.toml").write_text(
+        'name = "part"\n[series]\nsource = "table"\npath = "sold.csv"\ntime = "row"\n'
+        'columns = ["sold"]\n[task]\ntrain_steps = 40\nhorizon_steps = 5\n'
+    )
+    said = freerun(tmp_path, "check", "part.toml")
+    assert said.code == 0, said.err
+    assert "unused      rows 1 to 22 (0 to 21), which the study leaves out" in said.out
+    assert "training    rows 23 to 62 (22 to 61)" in said.out
+    assert "trained on rows 23 to 67" in said.out
+
+
+def test_a_table_in_place_of_a_study_file(tmp_path: Path) -> None:
+    write_table(tmp_path)
+    for command in ("check", "limit"):
+        refused(tmp_path, [command, "sold.csv"], "freerun init sold.csv", "--horizon N")
+    smoke = STUDIES / "smoke.toml"
+    refused(tmp_path, ["run", smoke, "--horizon", 4], "--horizon and --column must go with a table")
+    refused(tmp_path, ["check", smoke, "--picture", "a.png"], "--picture must go with a table")
+    refused(tmp_path, ["run", "missing.csv"], "missing.csv does not exist")
+    refused(tmp_path, ["run", "sold.csv", "--column", "gone"], "'gone' is no column")
+    foreign = tmp_path / "results" / "sold"
+    foreign.mkdir(parents=True)
+    (foreign / "forecast.csv").write_text("row,sold\n1,2\n")
+    refused(tmp_path, ["run", "sold.csv", "--horizon", 4], "forecast.csv must be new or a forecast")

@@ -1,0 +1,81 @@
+"""Which column is what, of tables as people have them."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+
+from search.errors import SeriesError
+from search.starter.columns import columns_of, roles_of
+
+DAYS = [f"2024-01-{day:02}" for day in range(1, 29)]
+VARIED = [str((7 * row) % 11 + 0.5) for row in range(28)]
+ROWS = [str(row) for row in range(28)]
+Table = dict[str, Sequence[str]]
+PATH = Path("table.csv")
+
+
+@pytest.mark.parametrize(
+    ("columns", "time", "id_column", "values"),
+    [
+        ({"day": DAYS, "sold": VARIED}, "day", None, ["sold"]),
+        ({"sold": VARIED, "when": DAYS}, "when", None, ["sold"]),
+        ({"": ROWS, "ds": DAYS, "y": VARIED}, "ds", None, ["y"]),
+        ({"year": [str(1990 + r) for r in range(28)], "spots": VARIED}, "year", None, ["spots"]),
+        ({"t": ROWS, "index": [str(9 + r) for r in range(28)], "x": VARIED}, "t", None, ["x"]),
+        ({"day": DAYS, "a": VARIED, "b": VARIED[::-1]}, "day", None, ["a", "b"]),
+        ({"day": DAYS, "a": VARIED, "same": ["3"] * 28, "why": ["x"] * 28}, "day", None, ["a"]),
+        ({"unique_id": ["H1"] * 28, "ds": DAYS, "y": VARIED}, "ds", None, ["y"]),
+        (
+            {"day": DAYS * 2, "shop": ["n"] * 28 + ["s"] * 28, "y": VARIED * 2},
+            *("day", "shop", ["y"]),
+        ),
+        (
+            {"id": [str(1 + r // 28) for r in range(56)], "t": ROWS * 2, "y": VARIED * 2},
+            *("t", "id", ["y"]),
+        ),
+        # What a reader of tables may read, or refuses with the place.
+        ({"day": DAYS, "y": ["1,5", "", *VARIED[2:]]}, "day", None, ["y"]),
+    ],
+)
+def test_roles(columns: Table, time: str, id_column: str | None, values: list[str]) -> None:
+    found = roles_of(PATH, columns)
+    assert (found.time, found.id, list(found.values)) == (time, id_column, values)
+    assert {*found.values, *found.left_out, time} | ({id_column} - {None}) == set(columns)
+
+
+def test_columns_that_are_asked_for_win() -> None:
+    table: Table = {"day": DAYS, "a": VARIED, "n": ROWS, "b": VARIED}
+    assert roles_of(PATH, table).left_out == {"n": "counts the rows"}
+    assert roles_of(PATH, table, ["n", "b"]).values == ("n", "b")
+    with pytest.raises(SeriesError, match="'c' is no column; there are a, n, b"):
+        roles_of(PATH, table, ["c"])
+    with pytest.raises(SeriesError, match="'day' is not a value column"):
+        roles_of(PATH, table, ["day"])
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        ({"a": VARIED, "b": VARIED[::-1]}, "must have a column of times"),
+        ({"day": DAYS, "why": ["x"] * 28}, "must have a column of numbers .* 'why' is text"),
+        (
+            {"day": DAYS * 4, "a": list("nnss") * 28, "b": list("opop") * 28, "y": VARIED * 4},
+            "one column that tells its series apart, but none of a, b does alone",
+        ),
+    ],
+)
+def test_what_can_not_be_told_is_refused(columns: Table, words: str) -> None:
+    with pytest.raises(SeriesError, match=words):
+        roles_of(PATH, columns)
+
+
+def test_all_columns_of_a_file_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "t.csv"
+    path.write_text('day,"sold, in t",why\n2024-01-01,1.5,x\n2024-01-02,2.5,\n')
+    assert columns_of(path)["sold, in t"] == ("1.5", "2.5")
+    path.write_text("day,sold\n")
+    with pytest.raises(SeriesError, match="at least 2 rows"):
+        columns_of(path)
+    with pytest.raises(SeriesError, match="does not exist"):
+        columns_of(tmp_path / "missing.csv")

@@ -1,0 +1,158 @@
+"""A study file for a table: it is valid, says what was found, and is the same each time."""
+
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from search.errors import SeriesError, UsageError
+from search.series import Table
+from search.starter.calendar import calendar_periods, on_the_calendar
+from search.starter.names import is_table, study_name
+from search.starter.oddities import oddity_lines, outliers
+from search.starter.spans import default_horizon
+from search.starter.starting import Start, start, step_in_words
+from search.starter.study_text import study_text
+from search.study.study_file import StudyFile, read_study_file
+
+
+def wave(rows: int, period: float, noise: float = 0.1) -> list[float]:
+    time = np.arange(rows)
+    values = np.sin(2 * np.pi * time / period) + noise * np.random.default_rng(1).normal(size=rows)
+    return [float(f"{10 + value:.4f}") for value in values]
+
+
+def months(count: int) -> list[str]:
+    return [f"{2000 + month // 12}-{month % 12 + 1:02}" for month in range(count)]
+
+
+def write(folder: Path, columns: dict[str, list[object]], name: str = "sold.csv") -> Path:
+    frame = polars.DataFrame(columns)
+    frame.write_csv(folder / name)
+    return folder / name
+
+
+def made(found: Start, folder: Path) -> StudyFile:
+    path = folder / "made.toml"
+    path.write_text(study_text(found, "made.toml"), encoding="utf-8")
+    return read_study_file(path)
+
+
+def test_a_series_of_months(tmp_path: Path) -> None:
+    path = write(tmp_path, {"month": [*months(120)], "sold": [*wave(120, 12)]})
+    found = start(path, tmp_path)
+    assert (found.name, found.periods, found.task.horizon_steps) == ("sold", (12.0,), 12)
+    said = "\n".join(found.lines())
+    assert "month: 2000-01 to 2009-12, a step of 1 month, no gaps" in said
+    assert "period    12 steps" in said
+    assert "12 steps, a period; --horizon N names another" in said
+    definition, table = made(found, tmp_path)
+    assert definition.series.period == (12.0,)
+    assert table is not None
+    assert table.content_hash == found.table.content_hash
+    task = definition.task
+    assert task.train_steps + task.validation_steps + task.test_steps == 120
+    assert task.validation == "expanding"
+    text = study_text(found, "made.toml")
+    assert "# 2009-01 to 2009-12: once, by the winner" in text
+    assert study_text(start(path, tmp_path), "made.toml") == text
+
+
+def test_a_long_table_read_from_another_folder(tmp_path: Path) -> None:
+    columns: dict[str, list[object]] = {
+        "shop": ["n"] * 90 + ["s"] * 90,
+        "month": [*months(90), *months(90)],
+        "sold": [*wave(90, 12), *wave(90, 12, noise=0.2)],
+    }
+    (tmp_path / "studies").mkdir()
+    found = start(write(tmp_path, columns), tmp_path / "studies", horizon_steps=5)
+    definition, table = made(found, tmp_path / "studies")
+    assert table is not None
+    assert table.columns == ("n", "s")
+    assert definition.task.horizon_steps == 5
+    assert found.to_plain()["ids"] == ["n", "s"]
+
+
+_NAMES = st.text(
+    st.characters(exclude_categories=["Cs"], exclude_characters="\r\n\0"), min_size=1, max_size=30
+).filter(lambda name: name.strip() == name)
+
+
+@settings(
+    deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture]
+)
+@given(name=_NAMES.filter(lambda name: name != "month"))
+def test_a_column_may_have_any_name(tmp_path: Path, name: str) -> None:
+    path = write(tmp_path, {"month": [*months(60)], name: [*wave(60, 12)]})
+    definition, _ = made(start(path, tmp_path), tmp_path)
+    assert definition.series.channels == (name,)
+
+
+@pytest.mark.parametrize("rows", [8, 12, 20, 35])
+def test_short_tables(tmp_path: Path, rows: int) -> None:
+    columns: dict[str, list[object]] = {"t": [*range(rows)], "v": [*wave(rows, 5)]}
+    definition, _ = made(start(write(tmp_path, columns), tmp_path), tmp_path)
+    assert definition.task.horizon_steps >= 1
+
+
+def test_what_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, {"month": [*months(60)], "sold": [*wave(60, 12)]})
+    with pytest.raises(UsageError, match="--horizon must be at least 1 step, but got 0"):
+        start(path, tmp_path, horizon_steps=0)
+    with pytest.raises(UsageError, match="give more rows or a shorter horizon"):
+        start(path, tmp_path, horizon_steps=40)
+    gap = [label for label in months(61) if label != "2001-03"]
+    with pytest.raises(SeriesError, match="times must have equal steps"):
+        start(write(tmp_path, {"month": [*gap], "sold": [*wave(60, 12)]}), tmp_path)
+
+
+def test_a_horizon_that_nobody_named() -> None:
+    assert default_horizon(144, (12.0,)) == 24
+    assert default_horizon(96, (12.0,)) == 12
+    assert default_horizon(60, (12.0,)) == 6
+    assert default_horizon(4032, (48.0, 336.0)) == 672
+    assert default_horizon(5, ()) == 1
+
+
+def test_names_of_studies() -> None:
+    assert study_name(Path("a/My sales (1).csv")) == "My-sales-1"
+    assert study_name(Path("x.csv.gz")) == "x"
+    assert study_name(Path("é.parquet")) == "series"
+    assert is_table(Path("x.CSV"))
+    assert is_table(Path("x.csv.gz"))
+    assert not is_table(Path("x.toml"))
+    assert not is_table(Path("x.gz"))
+
+
+def hourly(values: list[float]) -> Table:
+    times = [f"2024-01-{1 + hour // 24:02} {hour % 24:02}:00" for hour in range(len(values))]
+    return Table("time", tuple(times), ("x",), np.array(values)[:, np.newaxis])
+
+
+def test_a_period_next_to_a_day_is_a_day_where_the_series_repeats_as_well() -> None:
+    days, tides = hourly(wave(600, 24)), hourly(wave(600, 24.84))
+    assert calendar_periods(days.interval) == [24, 168, 8760]
+    assert step_in_words(days) == "1 hour"
+    assert on_the_calendar([23.0, 48.0], days.values, days.interval) == (24.0,)
+    assert on_the_calendar([24.0, 168.0], days.values, days.interval) == (24.0, 168.0)
+    assert on_the_calendar([25.0], tides.values, tides.interval) == (25.0,)
+    numbers = Table("t", tuple(map(str, range(600))), ("x",), days.values)
+    assert on_the_calendar([23.0, 46.0], numbers.values, numbers.interval) == (23.0, 46.0)
+
+
+def test_outliers_are_values_far_off_their_neighbours() -> None:
+    values = np.array(wave(300, 24))
+    assert outliers(values) == []
+    values[[40, 200]] = [60.0, -500.0]
+    assert outliers(values) == [200, 40]
+    spikes = np.zeros(300)
+    spikes[::24] = 5.0
+    assert outliers(spikes) == []  # the shape of the series
+    assert outliers(np.array([0.0, 1.0, 90.0])) == []
+    rare = np.zeros(300)
+    rare[7] = 1.0
+    table = hourly(rare.tolist())
+    assert list(oddity_lines(table)) == ["'x' is 0 in 100% of its rows: nearly constant"]

@@ -1,0 +1,100 @@
+"""What commands may replace: outputs of their own kind, and never what they read."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from search.errors import UsageError
+from search.outputs import (
+    PICTURE,
+    REPORT,
+    STUDY_FILE,
+    OutputKind,
+    check_apart,
+    check_output,
+    forecast_kind,
+)
+
+FORECAST = forecast_kind(["t", "x"])
+OWN = {
+    "report.html": (
+        REPORT,
+        b'<!doctype html>\n<html><meta name="generator" content="freerun 0.1.0"></html>',
+    ),
+    "picture.png": (PICTURE, b"\x89PNG\r\n\x1a\n...tEXtSoftware\0freerun..."),
+    "study.toml": (STUDY_FILE, b'name = "a"\n[series]\nsource = "sine"\n[task]\n'),
+    "forecast.csv": (FORECAST, b"t,x\n4,0.5\n"),
+}
+
+
+@pytest.fixture(params=OWN)
+def own(request: pytest.FixtureRequest, tmp_path: Path) -> tuple[Path, OutputKind]:
+    """A file that freerun wrote, and its kind."""
+    kind, content = OWN[request.param]
+    (tmp_path / request.param).write_bytes(content)
+    return tmp_path / request.param, kind
+
+
+def test_an_output_is_replaced_by_one_of_its_kind(own: tuple[Path, OutputKind]) -> None:
+    path, kind = own
+    check_output(path, kind, force=kind.needs_consent)
+    if kind.needs_consent:
+        with pytest.raises(UsageError, match="is already there; .* with --force"):
+            check_output(path, kind)
+
+
+def test_no_output_replaces_one_of_another_kind(own: tuple[Path, OutputKind]) -> None:
+    path, kind = own
+    for other, _ in OWN.values():
+        if other is not kind:
+            with pytest.raises(UsageError, match="must be new or a"):
+                check_output(path, other, force=True)
+
+
+@pytest.mark.parametrize("content", [b"a,b\n1,2\n", b"SQLite format 3\0", b"<!doctype html>", b"#"])
+def test_a_foreign_file_stays(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "other").write_bytes(content)
+    for kind, _ in OWN.values():
+        with pytest.raises(UsageError, match="must be new or a"):
+            check_output(tmp_path / "other", kind, force=True)
+
+
+@pytest.mark.parametrize("link", [os.symlink, os.link])
+def test_an_input_is_never_replaced(tmp_path: Path, link: object) -> None:
+    data, other = tmp_path / "data.csv", tmp_path / "link.csv"
+    data.write_bytes(b"t,x\n1,2\n")
+    assert callable(link)
+    link(data, other)
+    for path in (data, other, tmp_path / "." / "data.csv", tmp_path / "x" / ".." / "data.csv"):
+        with pytest.raises(UsageError, match="must be another file than"):
+            check_output(path, FORECAST, inputs=[data], force=True)
+    with pytest.raises(UsageError, match="which is read"):
+        check_apart(tmp_path / "new" / "..", [tmp_path])
+
+
+def test_what_is_no_regular_file_is_no_place_to_write_to(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(UsageError, match="is no regular file"):
+        check_output(tmp_path / "pipe", REPORT)
+    with pytest.raises(UsageError, match="is a folder"):
+        check_output(tmp_path, REPORT)
+    (tmp_path / "nowhere").symlink_to(tmp_path / "missing")
+    with pytest.raises(UsageError, match="is no regular file"):
+        check_output(tmp_path / "nowhere", REPORT)
+
+
+def test_new_and_empty_files_are_written(tmp_path: Path) -> None:
+    check_output(tmp_path / "new" / "report.html", REPORT)
+    (tmp_path / "empty").touch()
+    check_output(tmp_path / "empty", STUDY_FILE)
+
+
+def test_a_forecast_of_the_same_times_is_replaced_without_consent(tmp_path: Path) -> None:
+    path = tmp_path / "forecast.csv"
+    path.write_text('"t",x,"x, lower 80"\n4,0.5,0.1\n5,0.6,0.1\n')
+    check_output(path, forecast_kind(["t", "x"], ["4", "5", "6"]))
+    with pytest.raises(UsageError, match="must be new or a forecast"):
+        check_output(path, forecast_kind(["t", "x"], ["5", "6", "7"]))
+    with pytest.raises(UsageError, match="must be new or a forecast"):
+        check_output(path, forecast_kind(["t", "y"]))
