@@ -69,6 +69,8 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         self.seed = seed
         self.refit = refit
         super().__init__()
+        # sktime makes these only where it keeps the rows, and looks for them nevertheless.
+        self._y, self._X = None, None
 
     def _fit(self, y: Any, X: Any, fh: ForecastingHorizon | None) -> FreerunForecaster:
         furthest = 1 if fh is None else max(1, *map(int, fh.to_relative(self.cutoff)))
