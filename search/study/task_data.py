@@ -118,16 +118,16 @@ class TaskData:
         return spans_of(self._definition.task, self._table.rows)
 
     def cuts(self, purpose: Purpose) -> Iterator[Cut]:
-        """The different cuts of a table's replicas, in the search or in the final."""
-        search = self._definition.search
-        assert self._table is not None
+        """The different cuts of the replicas, in the search or in the final."""
+        search, task = self._definition.search, self._definition.task
+        # As many steps of a generated series are drawn as its spans need.
+        needed = task.train_steps + task.validation_steps + task.test_steps
+        rows = needed if self._table is None else self._table.rows
         count = search.replicas if purpose == "search" else search.final_replicas
         if self._definition.task.validation == "end":
             count = 1
         for replica in range(count):
-            yield cut_of(
-                self._definition.task, self._table.rows, replica, count, self._context_steps
-            )
+            yield cut_of(task, rows, replica, count, self._context_steps)
 
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.
