@@ -18,6 +18,7 @@ ENV PATH=/opt/freerun/bin:$PATH
 COPY constraints.txt .
 RUN pip install ${TORCH_INDEX_URL:+--index-url "$TORCH_INDEX_URL"} --no-deps -c constraints.txt torch
 COPY pyproject.toml README.md LICENSE ./
+COPY freerun freerun
 COPY models models
 COPY search search
 RUN pip install -c constraints.txt .

@@ -81,7 +81,7 @@ newest: ## run the tests with the highest versions that pyproject.toml allows
 
 clean: ## remove the environment and all caches; studies and results stay
 	rm -rf $(VENV) .venv-oldest .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find models search benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find freerun models search benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written only after the whole step, so that one that was interrupted is done again.
 $(VENV)/runtime.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/created.stamp

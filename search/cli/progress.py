@@ -34,11 +34,11 @@ def shown_progress(name: str) -> Iterator[Callable[[StudyProgress], None]]:
         console=console,
     ) as bar:
         task = bar.add_task(name, total=None, news="starting workers")
-        news_of = _News()
+        news_of = News()
 
         def show(progress: StudyProgress) -> None:
             news = " | ".join(news_of(progress))
-            bar.update(task, completed=_share(progress), total=1.0, news=news)
+            bar.update(task, completed=share(progress), total=1.0, news=news)
 
         yield show
 
@@ -48,7 +48,7 @@ class _Lines:
         self.name = name
         self.last = -LINE_SECONDS
         self.shown = ""
-        self.news_of = _News()
+        self.news_of = News()
 
     def __call__(self, progress: StudyProgress) -> None:
         line = f"{self.name}: {', '.join(self.news_of(progress))}"
@@ -58,7 +58,7 @@ class _Lines:
             self.shown, self.last = line, monotonic()
 
 
-class _News:
+class News:
     """A summary, trials per minute since the display began, and the time left at this rate."""
 
     def __init__(self) -> None:
@@ -81,7 +81,7 @@ def _done(progress: StudyProgress) -> int:
     return progress.counts.complete + progress.counts.pruned + progress.counts.failed
 
 
-def _share(progress: StudyProgress) -> float:
+def share(progress: StudyProgress) -> float:
     """How much of the budget is spent, by trials or by time; in the final, of its jobs."""
     if progress.in_final:
         return progress.finals_done / progress.finals

@@ -63,7 +63,8 @@ def create_or_resume(
     if keys:
         raise StudyFileError(
             f"{study} must be as it was when study {definition.name!r} began, but these differ: "
-            f"{', '.join(keys)}; undo the change, or start a new study with --fork NEW_NAME"
+            f"{', '.join(keys)}; undo the change, or start a new study with --fork NEW_NAME "
+            "(in Python name=...)"
         )
     return store, definition
 

@@ -146,7 +146,8 @@ def start_worker(
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
     }
-    command = [sys.executable, "-m", "search", "work", study, "--quiet"]
+    # Without the working folder on its path (-P): a notebook's may have a `models` of its own.
+    command = [sys.executable, "-P", "-m", "search", "work", study, "--quiet"]
     return subprocess.Popen(
         [*command, "--device", device, "--parent", str(os.getpid())],
         env=environment,

@@ -22,6 +22,7 @@ from search.running.finishing import (
 from search.running.pictures import ArtifactMaker, Pictures
 from search.running.proposer import Proposed, Proposer, next_preset, preset_of
 from search.storage.records import (
+    Artifact,
     Beat,
     Budget,
     ClaimedTrial,
@@ -82,7 +83,8 @@ class Worker:
     def __post_init__(self) -> None:
         self.space = self.definition.full_space()
         self.halving = Halving()
-        self.pictures = Pictures(self.make_artifacts)
+        keeps_files = self.definition.search.artifact_kib_per_trial > 0
+        self.pictures = Pictures(self.make_artifacts if keeps_files else _no_artifacts)
         self.last_beat = -BEAT_SECONDS
         self.deadline: float | None = None
 
@@ -335,3 +337,8 @@ class Worker:
     def _rest(self) -> Beat | None:
         sleep(REST_SECONDS)
         return self._tick(for_search=False)
+
+
+def _no_artifacts(_result: CandidateResult, _name: str) -> Sequence[Artifact]:
+    """The files of a trial in a study that keeps none."""
+    return ()

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
 
-from models.methods import counted
+from models.methods import counted, nearest
 from search.errors import SeriesError
 from search.series import read_cells
 from search.series.time_column import TimeLabelError, Times, read_times
@@ -52,14 +52,22 @@ def columns_of(path: Path) -> dict[str, Sequence[str]]:
     return columns
 
 
-def roles_of(path: Path, columns: Columns, wanted: Sequence[str] = ()) -> Roles:
+def roles_of(
+    path: Path, columns: Columns, wanted: Sequence[str] = (), time: str | None = None
+) -> Roles:
     """Return what the columns of a table are for.
 
     path: of the file, for messages. wanted: the value columns that the user named, else all that
-    hold numbers are. Raises SeriesError where no column or none of those that were named holds
-    values, and where the rows of several series can't be told apart.
+    hold numbers are. time: the time column that the user named, else the likeliest one. Raises
+    SeriesError where no column or none of those that were named holds values, and where the rows of
+    several series can't be told apart.
     """
-    time = _time_of(columns)
+    if time is None:
+        time = _time_of(columns)
+    elif time not in columns:
+        raise SeriesError(
+            f"{path} has no column '{time}'.{nearest(time, columns)} It has: {', '.join(columns)}"
+        )
     id_column = None
     if time is not None and len(set(columns[time])) < len(columns[time]):
         id_column = _id_of(path, columns, time, wanted)

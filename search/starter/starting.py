@@ -116,17 +116,19 @@ def start(
     name: str | None = None,
     horizon_steps: int | None = None,
     columns: Sequence[str] = (),
+    time: str | None = None,
 ) -> Start:
     """Look at a table, and say what a study on it would be.
 
     folder: of the study file, from which it names the table. name: of the study, else the table's.
     horizon_steps: None for two periods or a tenth of the rows. columns: the value columns, none for
-    all. Raises SeriesError for a table that can't serve as it is, UsageError for a horizon that it
-    is too short for, StudyFileError where its study would be refused.
+    all. time: the time column, None for the likeliest one. Raises SeriesError for a table that
+    can't serve as it is, UsageError for a horizon that it is too short for, StudyFileError where
+    its study would be refused.
     """
     if horizon_steps is not None and horizon_steps < 1:
         raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
-    roles = roles_of(path, columns_of(path), columns)
+    roles = roles_of(path, columns_of(path), columns, time)
     series: dict[str, Any] = {"source": "table", "path": _relative(path, folder)}
     series |= {} if roles.time is None else {"time": roles.time}
     series["columns"] = list(roles.values)

@@ -62,34 +62,47 @@ def read_study_file(path: Path) -> StudyFile:
     Raises StudyFileError for what is wrong with the file, one line a problem, and for a table that
     is too short for the task; SeriesError for a table that can't be read or kept with the study.
     """
+    return read_study(read_content(path), path.parent, str(path))
+
+
+def read_content(path: Path) -> dict[str, Any]:
+    """Return what a study file says, not yet checked. Raises StudyFileError where it is no TOML."""
     try:
-        raw = tomllib.loads(_text(path))
+        return tomllib.loads(_text(path))
     except tomllib.TOMLDecodeError as error:
         raise StudyFileError(_no_toml(path, str(error))) from error
     except ValueError as error:  # int() refuses thousands of digits
         raise StudyFileError(f"{path} holds a number that is too long; shorten it") from error
+
+
+def read_study(raw: Mapping[str, Any], folder: Path, named: str) -> StudyFile:
+    """Check the content of a study file, and read the table that it names.
+
+    folder: where the path of a table starts. named: what messages call the file. Raises what
+    `read_study_file` raises for a file with this content.
+    """
     for key in RECORDED:
         if key in raw:
             raise StudyFileError(
-                f"{path}: {key} must not be set: freerun records it itself; remove the key"
+                f"{named}: {key} must not be set: freerun records it itself; remove the key"
             )
     try:
         definition = StudyDefinition.model_validate(raw)
     except ValidationError as error:
-        raise StudyFileError("\n".join(f"{path}: {line}" for line in problems(error))) from error
+        raise StudyFileError("\n".join(f"{named}: {line}" for line in problems(error))) from error
     table: Table | None = None
     try:
         if isinstance(definition.series, TableSeries):
-            table = definition.series.read(path.parent)
+            table = definition.series.read(folder)
             table.to_bytes()  # refuses what would be too large to keep with the study
         # Refuses what is too short for the task.
         properties = TaskData(definition, table).properties()
         # Once more, with the defaults that follow the series.
         definition = _following(raw, properties, table)
     except SeriesError as error:
-        raise SeriesError(f"{path}: [series] {error}") from error
+        raise SeriesError(f"{named}: [series] {error}") from error
     except StudyFileError as error:
-        raise StudyFileError(f"{path}: {error}") from error
+        raise StudyFileError(f"{named}: {error}") from error
     return StudyFile(definition, table)
 
 

@@ -130,7 +130,7 @@ class TaskData:
         return needed if self._table is None else self._table.rows
 
     def cuts(self, purpose: Purpose) -> Iterator[Cut]:
-        """The different cuts of a table's replicas, in the search or in the final."""
+        """The different cuts of the replicas, in the search or in the final."""
         search = self._definition.search
         count = search.replicas if purpose == "search" else search.final_replicas
         if self._definition.task.validation == "end":

@@ -185,9 +185,8 @@ def test_ids_of_unequal_length_are_refused(tmp_path: Path) -> None:
     lines = [line for line in path.read_text().splitlines() if not line.startswith("b,7,")]
     path.write_text("\n".join(lines) + "\n")
     file = study_file(tmp_path, "long", 'columns = ["sales"]\nid = "store"')
-    refused(
-        tmp_path, ["check", file], "'b' has 119 of 120 and none at '7'", 'missing = "interpolate"'
-    )
+    words = "'b' has 119 of 120 and none at '7'", 'missing = "interpolate"'
+    refused(tmp_path, ["check", file], *words)
 
 
 def test_a_long_table_without_its_id_is_refused_with_the_remedy(tmp_path: Path) -> None:

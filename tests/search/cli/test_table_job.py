@@ -164,9 +164,9 @@ def test_an_export_of_an_earlier_version_gives_no_intervals(
     folder, found = table_study
     write_export(replace(read_export(folder / found["export"]), intervals=None), tmp_path / "old")
     given = ("forecast", "old", "--series", folder / "spots.csv", "--horizon", 5, "-o", "f.csv")
-    given = (*given, "--force")
     assert freerun(tmp_path, *given).code == 0
     old = "an earlier version of freerun wrote it", "`freerun export`", "`freerun retrain"
+    given = ("forecast", "old", *given[2:-1], "again.csv")
     refused(tmp_path, [*given, "--levels", 80], *old)
     refused(tmp_path, [*given, "--levels", 120], "above 0 and below 100 percent, but got 120")
     refused(tmp_path, [*given, "--picture", "f.gif"], "ends in .png or .html, but got f.gif")

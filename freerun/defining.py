@@ -1,0 +1,87 @@
+"""From what a user has (a table, a frame, a study file, a dict) to a checked definition."""
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from freerun.frames import as_parquet, read_rows
+from search.errors import UsageError
+from search.starter.names import study_name
+from search.study.study_file import StudyFile, read_content, read_study
+
+# What messages call a definition that is no file.
+_NAMED = "the study"
+_DEFAULT_NAME = "series"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user says of a study beside its source; see `Study`.
+
+    changes: keys by the section of a study file.
+    """
+
+    horizon: int | None
+    name: str | None
+    seed: int | None
+    time: str | None
+    columns: Sequence[str] | None
+    changes: Mapping[str, Mapping[str, Any]]
+
+
+def define(source: Any, asked: Asked) -> StudyFile:
+    """Return the definition of a study, and its table; see `Study`."""
+    if isinstance(source, Mapping):
+        return _of_content(source, Path(), _NAMED, asked)
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        if path.suffix == ".toml":
+            return _of_content(read_content(path), path.parent, str(path), asked)
+        return _of_table(path, asked, study_name(path), str(path))
+    rows = read_rows(source)
+    name = asked.name or _DEFAULT_NAME
+    with as_parquet(rows, f"{name}.parquet") as path:
+        time = asked.time or rows.time
+        columns = asked.columns or (None if rows.named else rows.value_columns)
+        return _of_table(path, replace(asked, time=time, columns=columns), name, _NAMED)
+
+
+def _of_content(raw: Mapping[str, Any], folder: Path, named: str, asked: Asked) -> StudyFile:
+    for key, home in (("horizon", "task"), ("time", "series"), ("columns", "series")):
+        if (value := getattr(asked, key)) is not None:
+            own = "horizon_steps" if key == "horizon" else key
+            raise UsageError(
+                f"{key} must be left out where a study file or a dict says it, but got {value!r}; "
+                f"change {own} in [{home}], or give {home}={{{own!r}: ...}}"
+            )
+    return read_study(_changed(raw, asked), folder, named)
+
+
+def _changed(raw: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
+    """The content with what the user says otherwise; a section that is no section is left as is."""
+    changed = dict(raw)
+    own = {"name": asked.name, "seed": asked.seed}
+    changed |= {key: value for key, value in own.items() if value is not None}
+    for section, keys in asked.changes.items():
+        before = changed.get(section, {})
+        changed[section] = {**before, **keys} if isinstance(before, Mapping) else before
+    return changed
+
+
+def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
+    if asked.horizon is not None and asked.horizon < 1:
+        raise UsageError(f"horizon must be at least 1 step, but got {asked.horizon}")
+    # Imports torch, which nobody should wait for who is refused.
+    from search.starter.starting import start
+
+    found = start(
+        path,
+        path.parent,
+        name=name,
+        horizon_steps=asked.horizon,
+        columns=asked.columns or (),
+        time=asked.time,
+    )
+    return read_study(_changed(found.sections, asked), path.parent, named)

@@ -1,0 +1,166 @@
+"""A forecaster that was exported, and its forecasts."""
+
+import os
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, TypeVar, overload
+
+from freerun.frames import Rows, ahead_of, read_as_table, read_rows
+from freerun.scores import Score, score_of
+from search.export import Export, read_export, write_export
+from search.export.bands import forecast_with_bands
+from search.series import Table, TableSeries
+
+Given = TypeVar("Given")
+
+# Keys of a table's [series] that tell where the columns are, and how a file writes them.
+_OF_FILE = frozenset(
+    {"source", "path", "time", "columns", "id", "time_format", "separator", "decimal"}
+)
+
+
+class ForecastWarning(UserWarning):
+    """A reason to doubt a forecast, such as values far outside of what was trained on."""
+
+
+class ExportedForecaster:
+    """A trained forecaster. It needs no database and no study; `load` and `Study.export` return it.
+
+    A series is a NumPy array or a list `[time]` or `[time, channel]`, or a series or data frame of
+    pandas or polars. Of a data frame, the columns are found by the names that the study had for
+    them; the time is its column of that name, else its index.
+    """
+
+    def __init__(self, export: Export) -> None:
+        self._export = export
+
+    def __repr__(self) -> str:
+        export = self._export
+        return (
+            f"<freerun.ExportedForecaster: {export.named} of the study {export.study}, "
+            f"{export.candidate.description()}>"
+        )
+
+    @property
+    def study(self) -> str:
+        """The name of the study that it comes from."""
+        return self._export.study
+
+    @property
+    def name(self) -> str:
+        """What it is, in a sentence: "trial 3", "the ensemble" or "the baseline ssa"."""
+        return self._export.named
+
+    @property
+    def channels(self) -> tuple[str, ...]:
+        """The names of the series' value channels."""
+        table = self._export.table
+        return self._export.definition.series.channels if table is None else table.columns
+
+    @property
+    def score(self) -> Score | None:
+        """The score that a retraining on the same data gives again; None after one on all rows."""
+        claim = self._export.claim
+        return None if claim is None else score_of(claim, claim.purpose)
+
+    @property
+    def test(self) -> Score | None:
+        """The winner's score on data that no trial saw; None of what was not tested."""
+        return score_of(self._export.test, "test")
+
+    @property
+    def context_steps(self) -> int:
+        """How many last values of a series it reads; shorter series are refused."""
+        checkpoint = self._export.checkpoint
+        return 0 if checkpoint is None else checkpoint.shown_steps
+
+    @overload
+    def forecast(self, series: Given, horizon: int) -> Given: ...
+    @overload
+    def forecast(self, series: Any, horizon: int, levels: Sequence[float]) -> Any: ...
+
+    def forecast(self, series: Any, horizon: int, levels: Sequence[float] = ()) -> Any:
+        """Continue a series from its last row; return the rows that come after it, of its kind.
+
+        horizon: how many. levels: in percent, of prediction intervals, such as (80, 95). With them
+        a data frame has the columns NAME_low_80 and NAME_high_80 behind each NAME, a series becomes
+        such a frame, and an array has one more axis, `[..., quantity]`: the forecast, then low and
+        high of each level, the narrowest first.
+
+        Warns with ForecastWarning where there is a reason to doubt it. Raises SeriesError for a
+        series that is too short, has gaps or other columns; UsageError for a horizon below 1, a
+        level out of range, and for a forecaster without networks or residuals.
+        """
+        rows = read_rows(series, self._time)
+        doubts: list[str] = []
+        made = forecast_with_bands(
+            self._export, self._table(rows), horizon, tuple(levels), doubts.append
+        )
+        for doubt in doubts:
+            warnings.warn(doubt, ForecastWarning, stacklevel=2)
+        return rows.like(ahead_of(made))
+
+    def refitted(self, series: Any = None) -> "ExportedForecaster":
+        """Return the same configuration, trained on all rows of a series.
+
+        series: of the same columns; else the rows of its study, the test span included. It claims
+        no score, since no row is left to score it on. Training takes about as long as a final's
+        replicas do, on one thread of this process.
+
+        Raises SeriesError for a series that is too short; UsageError for the forecaster of a
+        generated series, whose study has no rows, without one.
+        """
+        from freerun.refitting import refit
+
+        table = self._export.table
+        if series is not None:
+            table = self._table(read_rows(series, self._time))
+        return ExportedForecaster(refit(self._export, table))
+
+    def updated(self, series: Any) -> "ExportedForecaster":
+        """Return the same forecaster, which also knows the rows that a series has by now.
+
+        Far cheaper than `refitted`: what is fitted in closed form is fitted again, and networks go
+        on from their weights for a few steps. Scores and intervals stay those of before. Raises
+        UsageError for a forecaster without networks, SeriesError for a series that does not fit.
+        """
+        from freerun.refitting import update
+
+        return ExportedForecaster(update(self._export, self._table(read_rows(series, self._time))))
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Write the export folder that `load` and the commands read. Raises ExportError."""
+        write_export(self._export, Path(path))
+
+    @property
+    def _time(self) -> str:
+        series = self._export.definition.series
+        named = series.time if isinstance(series, TableSeries) else None
+        return named or "time"
+
+    def _table(self, rows: Rows) -> Table:
+        """The rows as a table of the columns that the forecaster was trained on."""
+        assert rows.time is not None  # a name was given
+        series = self._export.definition.series
+        is_table = isinstance(series, TableSeries)
+        # How values are filled in, for example, but not how a file writes them.
+        kept = series.model_fields_set - _OF_FILE if is_table else ()
+        described: dict[str, Any] = {key: getattr(series, key) for key in kept}
+        if rows.named and isinstance(series, TableSeries):
+            described |= {"columns": series.columns, "id": series.id}
+        else:
+            if len(rows.value_columns) == len(self.channels):
+                rows = rows.renamed(self.channels)
+            described["columns"] = rows.value_columns
+        described |= {"path": "series.parquet", "time": rows.time}
+        return read_as_table(rows, TableSeries(**described))
+
+
+def load(path: str | os.PathLike[str]) -> ExportedForecaster:
+    """Return the forecaster of an export folder.
+
+    path: that `Study.export` or `freerun export` wrote. Raises ExportError where it is missing,
+    damaged or of a newer version.
+    """
+    return ExportedForecaster(read_export(Path(path)))

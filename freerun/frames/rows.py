@@ -1,0 +1,80 @@
+"""The rows of a series that was given in memory, and how they become a table."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from freerun.frames.ahead import Ahead
+from search.errors import SeriesError
+from search.series import Table, TableSeries
+
+# What messages say instead of the temporary file.
+_NAMED = "the series"
+
+Column = NDArray[Any] | Sequence[str | None]
+
+
+@dataclass(frozen=True, eq=False)
+class Rows:
+    """Columns of equal length.
+
+    columns: by name, numbers as arrays `[row]`, all else as text. time: the name of the time
+    column, None where no column is known to be it. named: whether the value columns have the user's
+    own names. like: gives a forecast the form that the series has.
+    """
+
+    columns: Mapping[str, Column]
+    time: str | None
+    named: bool
+    like: Callable[[Ahead], Any]
+
+    @property
+    def value_columns(self) -> list[str]:
+        """The names of all columns but the time."""
+        return [name for name in self.columns if name != self.time]
+
+    def renamed(self, names: Sequence[str]) -> "Rows":
+        """Return the same rows with other names of the value columns, in their order."""
+        new = dict(zip(self.value_columns, names, strict=True))
+        columns = {new.get(name, name): column for name, column in self.columns.items()}
+        return Rows(columns, self.time, self.named, self.like)
+
+
+@contextmanager
+def as_parquet(rows: Rows, name: str) -> Iterator[Path]:
+    """Write rows to a Parquet file of a name, which is gone after the block.
+
+    A SeriesError of the block names the series, not the file.
+    """
+    import polars
+
+    frame = polars.DataFrame(
+        [
+            polars.Series(of, column).fill_nan(None)
+            if isinstance(column, np.ndarray) and np.issubdtype(column.dtype, np.floating)
+            else polars.Series(of, column)
+            for of, column in rows.columns.items()
+        ]
+    )
+    with TemporaryDirectory(prefix="freerun-") as folder:
+        path = Path(folder) / name
+        frame.write_parquet(path)
+        try:
+            yield path
+        except SeriesError as error:
+            raise SeriesError(str(error).replace(str(path), _NAMED)) from error
+
+
+def read_as_table(rows: Rows, series: TableSeries) -> Table:
+    """Return rows as the table that a [series] section describes; its path does not matter.
+
+    Raises SeriesError as reading a file does.
+    """
+    with as_parquet(rows, "series.parquet") as path:
+        return series.read_file(path)

@@ -1,0 +1,173 @@
+"""A study from a table, a frame, a file and a dict; what it found; and what is refused."""
+
+from pathlib import Path
+
+import numpy as np
+import polars
+import pytest
+
+import freerun
+from freerun.study import Study
+from tests.freerun.conftest import HORIZON, PATIENT, TINY, wave
+
+
+def test_a_finished_study_tells_its_best(done: Study) -> None:
+    best = done.best
+    assert best is not None
+    assert best.score.purpose == "final"
+    assert best.test is not None
+    assert best.test.purpose == "test"
+    assert best.test.horizon_steps == HORIZON
+    assert 0 < best.test.nmse < 0.2
+    assert set(best.test.errors) == {"mae", "rmse", "mase"}
+    assert "3 complete" in repr(done)
+
+
+def test_trials_are_a_frame_and_are_optunas(done: Study) -> None:
+    frame = done.trials("polars")
+    assert isinstance(frame, polars.DataFrame)
+    assert frame["number"].to_list() == [0, 1, 2]
+    assert set(frame["state"]) == {"complete"}
+    assert set(frame["params_cell"]) <= set(TINY["cell"])
+    by_optuna = [trial.value for trial in done.optuna.trials]
+    assert frame["score"].to_list() == by_optuna
+
+
+def test_trials_are_a_frame_of_pandas(done: Study) -> None:
+    pandas = pytest.importorskip("pandas", reason="the extra pandas is not installed")
+    frame = done.trials()
+    assert isinstance(frame, pandas.DataFrame)
+    assert list(frame["number"]) == [0, 1, 2]
+    assert frame["score"].dtype == np.float64
+
+
+def test_another_kind_of_frame_is_refused(done: Study) -> None:
+    with pytest.raises(freerun.UsageError, match=r'must be "pandas" or "polars".*arrow'):
+        done.trials("arrow")  # type: ignore[arg-type]
+
+
+def test_the_report_and_the_export_are_written(done: Study, tmp_path: Path) -> None:
+    done.report(tmp_path / "report.html")
+    assert "wave" in (tmp_path / "report.html").read_text()
+    exported = done.export(tmp_path / "model")
+    loaded = freerun.load(tmp_path / "model")
+    series = wave()
+    assert np.array_equal(loaded.forecast(series, 4), exported.forecast(series, 4))
+    assert loaded.score == exported.score
+    best = done.best
+    assert best is not None
+    assert loaded.test == best.test
+    assert done.export(tmp_path / "baseline", baseline="ridge-ar").name == "the baseline ridge-ar"
+    with pytest.raises(freerun.UnknownTrialError):
+        done.export(tmp_path / "none", trial=77)
+
+
+def test_the_same_definition_goes_on_and_another_is_refused(url: str) -> None:
+    first = Study(wave(), horizon=HORIZON, search=PATIENT, space=TINY, storage=url)
+    first.run(trials=1, workers=0, progress=False)
+    again = Study(wave(), horizon=HORIZON, search=PATIENT, space=TINY, storage=url)
+    assert again.run(trials=2, workers=0, progress=False).trials("polars").height == 2
+    with pytest.raises(freerun.StudyFileError, match=r"space\.cell.*name=\.\.\."):
+        Study(wave(), horizon=HORIZON, search=PATIENT, space={"cell": ["ar"]}, storage=url)
+    with pytest.raises(freerun.StudyFileError, match="rows of"):
+        Study(wave() + 1.0, horizon=HORIZON, search=PATIENT, space=TINY, storage=url)
+    assert Study(wave() + 1.0, horizon=HORIZON, name="raised", storage=url).name == "raised"
+
+
+def test_a_stored_study_is_opened_by_its_name(url: str) -> None:
+    Study(wave(), horizon=HORIZON, name="stored", search=PATIENT, space=TINY, storage=url)
+    study = Study.open("stored", storage=url)
+    assert study.best is None
+    study.run(trials=1, workers=0, progress=False)
+    assert study.best is not None
+    with pytest.raises(freerun.UnknownStudyError, match=r"stord.*Did you mean 'stored'"):
+        Study.open("stord", storage=url)
+
+
+def test_a_table_a_file_and_a_dict_are_the_same_study(tmp_path: Path, url: str) -> None:
+    table = tmp_path / "a wave.csv"
+    rows = "".join(f"{row},{value}\n" for row, value in enumerate(wave().tolist()))
+    table.write_text(f"step,height\n{rows}")
+    content = {
+        "name": "own",
+        "series": {"source": "table", "path": str(table), "time": "step", "columns": ["height"]},
+        "task": {"train_steps": 60, "horizon_steps": HORIZON},
+        "space": TINY,
+    }
+    file = tmp_path / "own.toml"
+    file.write_text(
+        f"""
+        name = "own"
+        [series]
+        source = "table"
+        path = "{table}"
+        time = "step"
+        columns = ["height"]
+        [task]
+        train_steps = 60
+        horizon_steps = {HORIZON}
+        [space]
+        cell = ["ar", "nvar"]
+        """
+    )
+    assert Study(content, storage=url).name == "own"
+    assert Study(file, storage=url).name == "own"  # goes on: no key differs
+    assert Study(str(table), horizon=HORIZON, storage=url).name == "a-wave"
+    changed = Study(file, name="changed", search={"replicas": 2}, storage=url)
+    assert changed.name == "changed"
+    frame = polars.DataFrame({"step": range(90), "height": wave()})
+    assert Study(frame, horizon=HORIZON, time="step", name="frame", storage=url).name == "frame"
+    assert Study(frame, name="found", storage=url).optuna.user_attrs["task"].startswith("free runs")
+
+
+def test_a_generated_series_needs_no_table(url: str) -> None:
+    content = {
+        "name": "sine",
+        "series": {"source": "sine", "angular_frequency": 0.5},
+        "task": {"train_steps": 60, "horizon_steps": 10},
+        "search": {"replicas": 1, "finalists": 1, "final_replicas": 1, "test_draws": 1},
+        "space": {"cell": ["ar"]},
+    }
+    study = Study(content, storage=url).run(trials=1, workers=0, progress=False)
+    ahead = study.forecaster().forecast(np.sin(0.5 * np.arange(60)), 5)
+    assert np.abs(ahead - np.sin(0.5 * np.arange(60, 65))).max() < 0.5
+    with pytest.raises(freerun.UsageError, match="give one"):
+        study.forecaster().refitted()
+
+
+def test_what_is_wrong_is_one_message(tmp_path: Path, url: str) -> None:
+    content = {"name": "own", "series": {"source": "sine"}, "task": {"train_steps": 0}}
+    with pytest.raises(freerun.StudyFileError, match=r"the study: \[task\] train_steps must be"):
+        Study(content, storage=url)
+    with pytest.raises(freerun.UsageError, match=r"horizon must be left out.*horizon_steps"):
+        Study(content, horizon=4, storage=url)
+    with pytest.raises(freerun.UsageError, match="must leave at least 40 rows for training"):
+        Study(wave(), horizon=40, storage=url)
+    with pytest.raises(freerun.UsageError, match="horizon must be at least 1 step, but got 0"):
+        Study(wave(), horizon=0, storage=url)
+    frame = polars.DataFrame({"step": range(90), "height": wave()})
+    with pytest.raises(freerun.SeriesError, match=r"series has no column 'stp'. Did you mean"):
+        Study(frame, time="stp", storage=url)
+    with pytest.raises(freerun.SeriesError, match=r"a series must be a NumPy array.*int"):
+        Study(3, horizon=2, storage=url)
+    holed = wave()
+    holed[4] = np.nan
+    with pytest.raises(freerun.SeriesError, match=r"the series, row 5: .*empty cell"):
+        Study(holed, horizon=HORIZON, storage=url)
+    with pytest.raises(freerun.StorageError, match="must exist"):
+        Study(wave(), horizon=HORIZON, storage=f"sqlite:///{tmp_path}/none/freerun.db")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"trials": 0}, "trials must be at least 1, but got 0"),
+        ({"minutes": float("nan")}, "minutes must be a number above 0, but got nan"),
+        ({"workers": -1}, "workers must be at least 0, but got -1"),
+    ],
+)
+def test_a_budget_out_of_range_is_refused(
+    done: Study, options: dict[str, float], message: str
+) -> None:
+    with pytest.raises(freerun.UsageError, match=message):
+        done.run(**options)  # type: ignore[arg-type]
