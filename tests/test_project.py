@@ -74,7 +74,7 @@ def test_wheel_holds_both_packages_and_the_command() -> None:
     project = _pyproject()
     assert project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"] == ["search", "models"]
     (command,) = importlib.metadata.entry_points(group="console_scripts", name="freerun")
-    assert command.value == project["project"]["scripts"]["freerun"] == "search.cli:main"
+    assert command.value == project["project"]["scripts"]["freerun"] == "search.start:main"
     assert callable(command.load())
 
 

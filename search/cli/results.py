@@ -185,16 +185,14 @@ def forecast(
 
 def _read_series(exported: Export, path: Path) -> Table:
     """The table, by the exported study's column names, else its first column against its second."""
+    from search.files import TABLE_FILE, read_file
     from search.series import TableSeries, read_table
 
     series = exported.definition.series
     if isinstance(series, TableSeries):
         return series.read_file(path)
-    try:
-        with path.open(encoding="utf-8-sig") as lines:
-            header = [cell.strip() for cell in lines.readline().split(",")]
-    except (OSError, UnicodeDecodeError) as error:
-        raise SeriesError(f"{path} can't be read ({error}); give a CSV file") from error
+    first, _, _ = read_file(path, TABLE_FILE).partition(b"\n")
+    header = [cell.strip() for cell in first.decode("utf-8-sig", errors="replace").split(",")]
     if len(header) != 2:
         raise SeriesError(
             f"{path} must have two columns, time and value, since the exported study generated its "

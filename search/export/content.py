@@ -19,6 +19,7 @@ from search.analysis.study_results import FinalPurpose, Outcome, outcomes, winne
 from search.analysis.trials import Trial
 from search.contest import baseline_of, baseline_subject
 from search.errors import ExportError, UsageError
+from search.files import read_json
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import ParamValue, Subject
@@ -176,7 +177,7 @@ class Manifest(BaseModel):
     def from_bytes(cls, content: bytes) -> Self:
         """Read manifest.json; ExportError where it is damaged, foreign or of another format."""
         try:
-            found = json.loads(content)
+            found = read_json(content)
         except ValueError as error:
             raise ExportError(f"{MANIFEST} is damaged: {error}; export again") from None
         if not isinstance(found, dict) or found.get("program") != "freerun":

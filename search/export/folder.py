@@ -2,8 +2,6 @@
 
 import os
 import shlex
-import shutil
-import uuid
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -23,7 +21,7 @@ from models.training.trained_network import TrainedNetwork
 from search.analysis.wording import ERRORS_RULE, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
 from search.export.content import MANIFEST, Export, Manifest, export_of, first_fault
-from search.files import template
+from search.files import EXPORT_PART, read_file, shown_path, template, write_folder
 from search.plugins import check_plugins
 from search.series import Purpose, Table
 from search.storage.records import ParamValue
@@ -78,34 +76,12 @@ def export_study(
 def write_export(export: Export, out: Path) -> None:
     """Write an export folder, all or nothing; an older export there is replaced.
 
-    Raises ExportError where `out` is a file, a folder that holds anything else, or can't be
-    written.
+    Raises ExportError where `out` is a file, or a folder that holds anything else; UsageError where
+    it can't be written.
     """
-    folder = out.expanduser().resolve()
-    _check_replaceable(folder)
-    new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    old = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    files = _files(export, folder.name)
+    files = _files(export, out.name)
     files[MANIFEST] = Manifest.of(export, files).to_bytes()
-    try:
-        new.mkdir(parents=True)
-        for name, content in files.items():
-            (new / name).write_bytes(content)
-        if folder.exists():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-    except OSError as error:
-        raise ExportError(
-            f"an export can't be written to {out}: {error.strerror}; name another folder"
-        ) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    write_folder(out, files, _check_replaceable)
 
 
 def read_export(folder: Path) -> Export:
@@ -113,15 +89,14 @@ def read_export(folder: Path) -> Export:
 
     Raises ExportError where it is missing, lacks a file, is damaged, or of a newer format.
     """
+    shown = shown_path(folder)
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "does not exist"
-        raise ExportError(
-            f"an export is a folder, but {folder} {kind}; see `freerun export --help`"
-        )
+        raise ExportError(f"an export is a folder, but {shown} {kind}; see `freerun export --help`")
     try:
         return _read(folder)
     except ExportError as error:
-        raise ExportError(f"{folder}: {error}") from error.__cause__
+        raise ExportError(f"{shown}: {error}") from error.__cause__
 
 
 def _files(export: Export, folder_name: str) -> dict[str, bytes]:
@@ -211,14 +186,8 @@ def _read(folder: Path) -> Export:
 
 
 def _content(folder: Path, name: str) -> bytes:
-    path = folder / name
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        remedy = "name an export folder" if name == MANIFEST else "export again"
-        raise ExportError(f"{name} is missing; {remedy}") from None
-    except OSError as error:
-        raise ExportError(f"{name} can't be read: {error.strerror}") from error
+    remedy = "name an export folder" if name == MANIFEST else "export again"
+    return read_file(folder / name, EXPORT_PART, missing=lambda: f"{name} is missing; {remedy}")
 
 
 def _parsed(name: str, content: bytes, adapter: TypeAdapter[Read]) -> Read:

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import io
 import json
 import math
 import re
@@ -16,11 +17,15 @@ import numpy as np
 
 from models.methods.values import nearest
 from search.errors import SeriesError
+from search.files import TABLE_FILE, expand, read_file, read_json
+from search.names import cut
 from search.series.long_tables import pivot
 from search.series.source import FloatArray
 from search.series.time_column import Interval, TimeLabelError, read_interval
 
 MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the study's database
+
+MAX_EXPANDED_BYTES = 256 * 2**20  # what each of them then holds in memory
 
 _FORMAT = 1
 
@@ -93,7 +98,14 @@ class Table:
 
     def to_bytes(self) -> bytes:
         """Return the table compressed; SeriesError above MAX_TABLE_BYTES."""
-        compressed = zlib.compress(self._content())
+        content = self._content()
+        if len(content) > MAX_EXPANDED_BYTES:
+            raise SeriesError(
+                f"a table must be at most {MAX_EXPANDED_BYTES / 2**20:g} MiB to be kept with its "
+                f"study, but {self.rows} rows of {len(self.columns)} columns are "
+                f"{len(content) / 2**20:.1f} MiB; give fewer rows, or resample to longer steps"
+            )
+        compressed = zlib.compress(content)
         if len(compressed) > MAX_TABLE_BYTES:
             raise SeriesError(
                 f"a table must be at most {MAX_TABLE_BYTES / 2**20:g} MiB compressed to be kept "
@@ -106,20 +118,35 @@ class Table:
     def from_bytes(cls, compressed: bytes) -> "Table":
         """Rebuild what `to_bytes` wrote; SeriesError where the bytes are damaged or newer."""
         try:
-            header_line, _, numbers = zlib.decompress(compressed).partition(b"\n")
-            header = json.loads(header_line)
+            content = expand(compressed, MAX_EXPANDED_BYTES)
+            end = content.find(b"\n")
+            header = read_json(content[:end])
             if header["format"] == _FORMAT:
-                times, columns = tuple(header["times"]), tuple(header["columns"])
-                values = np.frombuffer(numbers, dtype="<f8").reshape(len(times), len(columns))
-                long = LongForm.from_plain(header["long"]) if "long" in header else None
-                return cls(header["time_column"], times, columns, values, long)
-        except (zlib.error, ValueError, KeyError, TypeError) as error:
+                return cls._of_parts(header, content, end + 1)
+        except (ValueError, KeyError, TypeError) as error:
             raise SeriesError(
                 f"the stored table is damaged ({error}); start a new study from the study file"
             ) from error
         raise SeriesError(
             f"the stored table has format {header['format']}, but this version of freerun reads "
             f"format {_FORMAT}; update freerun"
+        )
+
+    @classmethod
+    def _of_parts(cls, header: Mapping[str, Any], content: bytes, begin: int) -> "Table":
+        """A table of its header and of the numbers from a byte of the content on."""
+        times, columns = tuple(header["times"]), tuple(header["columns"])
+        long = LongForm.from_plain(header["long"]) if "long" in header else None
+        names = [header["time_column"], *times, *columns]
+        if not columns or not all(isinstance(name, str) for name in names):
+            raise ValueError("its columns and times must be texts, one column at least")
+        if long is not None and long.channels != columns:
+            raise ValueError("its columns must be those of its ids")
+        values = np.frombuffer(content, dtype="<f8", offset=begin)
+        if not np.isfinite(values).all():
+            raise ValueError("its numbers must be finite")
+        return cls(
+            header["time_column"], times, columns, values.reshape(len(times), len(columns)), long
         )
 
     def _content(self) -> bytes:
@@ -154,15 +181,10 @@ def read_table(
     numbers, fewer than two rows, and times that repeat, go back or leave gaps; of a long table also
     where ids differ in their times.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist"
-        raise SeriesError(f"the table {path} {what}; name a CSV or Parquet file")
+    content = read_file(path, TABLE_FILE)
     wanted = [time, *columns] if id_column is None else [time, id_column, *columns]
-    try:
-        is_parquet = path.suffix.lower() == ".parquet"
-        places, cells = _read_parquet(path, wanted) if is_parquet else _read_csv(path, wanted)
-    except OSError as error:
-        raise SeriesError(f"the table {path} can't be read: {error.strerror or error}") from error
+    read = _read_parquet if path.suffix.lower() == ".parquet" else _read_csv
+    places, cells = read(path, content, wanted)
     if len(places) < 2:
         raise SeriesError(
             f"{path}: a table must have at least 2 rows of data, but has {len(places)}"
@@ -204,11 +226,11 @@ def _check_channels(path: Path, table: Table) -> None:
         )
 
 
-def _read_csv(path: Path, wanted: Sequence[str]) -> _Cells:
+def _read_csv(path: Path, content: bytes, wanted: Sequence[str]) -> _Cells:
     places: list[str] = []
     rows: list[list[str]] = []
     # The csv module, not polars: it knows the line of a row whatever is quoted or blank before it.
-    with path.open(encoding="utf-8-sig", newline="") as file:
+    with io.TextIOWrapper(io.BytesIO(content), encoding="utf-8-sig", newline="") as file:
         reader = csv.reader(file, strict=True)
         try:
             header = [name.strip() for name in next((row for row in reader if row), [])]
@@ -233,21 +255,39 @@ def _read_csv(path: Path, wanted: Sequence[str]) -> _Cells:
     return places, dict(zip(wanted, columns, strict=True))
 
 
-def _read_parquet(path: Path, wanted: Sequence[str]) -> _Cells:
+def _read_parquet(path: Path, content: bytes, wanted: Sequence[str]) -> _Cells:
     # Imported here: it costs a fifth of a second that no study without Parquet should wait for.
     import polars
-    from polars.exceptions import PolarsError
+    from polars.exceptions import PanicException, PolarsError
 
+    names = list(dict.fromkeys(wanted))
     try:
-        _positions(path, list(polars.read_parquet_schema(path)), wanted)
-        frame = polars.read_parquet(path, columns=list(dict.fromkeys(wanted)))
+        _positions(path, list(polars.read_parquet_schema(io.BytesIO(content))), wanted)
+        # By the file's own count, before anything of it is expanded: a few bytes may repeat a value
+        # a thousand million times.
+        rows = polars.scan_parquet(io.BytesIO(content)).select(polars.len()).collect().item()
+        _check_expanded(path, rows * len(names))
+        frame = polars.read_parquet(io.BytesIO(content), columns=names)
         texts = frame.select(polars.all().cast(polars.String).fill_null(""))
-    except PolarsError as error:
+        for name in names:
+            _check_expanded(path, int(texts[name].str.len_bytes().sum()))
+    # A panic is what the reader makes of some damaged files.
+    except (PolarsError, PanicException) as error:
         raise SeriesError(
-            f"{path} can't be read as Parquet ({error}); write plain columns, or save it as CSV"
+            f"{path} can't be read as Parquet ({cut(str(error))}); write plain columns, or save it "
+            "as CSV"
         ) from error
     places = [f"row {row}" for row in range(1, texts.height + 1)]
     return places, {name: texts[name].to_list() for name in wanted}
+
+
+def _check_expanded(path: Path, size: int) -> None:
+    """Raise SeriesError for more bytes, of the cells as text, than a table may be read with."""
+    if size > TABLE_FILE.most_bytes:
+        raise SeriesError(
+            f"a table must be at most {TABLE_FILE.most_bytes / 2**20:g} MiB, but {path} expands to "
+            "more; give fewer rows, or resample to longer steps"
+        )
 
 
 def _positions(path: Path, header: Sequence[str], wanted: Sequence[str]) -> list[int]:

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from models.methods.values import nearest
 from search.errors import StorageError, UnknownStudyError
+from search.names import check_name, cut
 from search.storage import budgets
 from search.storage.database import Database
 from search.storage.finished_trials import DatabaseArtifactStore
@@ -108,7 +109,11 @@ class Storage:
         return self.study(name)
 
     def study(self, name: str) -> StudyStore:
-        """Return a study by its name; raises UnknownStudyError, with the nearest name."""
+        """Return a study by its name; raises UnknownStudyError, with the nearest name.
+
+        Raises UsageError for what can't be a name.
+        """
+        check_name(name, "the name of a study")
         without_data = [column for column in STUDIES.c if column is not STUDIES.c.data]
         wanted = _known_studies(*without_data).where(STUDIES.c.name == name)
         row: Row[*tuple[Any, ...]] | None = self._database.read(
@@ -117,7 +122,7 @@ class Storage:
         if row is None:
             names = [summary.name for summary in self.studies()]
             raise UnknownStudyError(
-                f"{self.shown_url} holds no study named {name!r}.{nearest(name, names)}"
+                f"{self.shown_url} holds no study named '{cut(name)}'.{nearest(name, names)}"
                 " `freerun list` shows the studies."
             )
         return StudyStore(self._database, self._writer, self._lease_seconds, row)

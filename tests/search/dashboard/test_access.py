@@ -219,7 +219,7 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
     assert found is not None
     assert found.user == "eve"
     assert credentials_of(None, {"FREERUN_DASHBOARD_LOGIN": ""}) is None
-    with pytest.raises(UsageError, match="can't be read"):
+    with pytest.raises(UsageError, match="must be a login file, but does not exist"):
         credentials_of(tmp_path / "missing", {})
 
 
