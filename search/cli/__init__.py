@@ -13,7 +13,7 @@ from typing import Annotated, NoReturn
 import typer
 
 import search
-from search.cli import checking, inspecting, methods, results, running
+from search.cli import checking, deleting, inspecting, methods, results, running
 from search.errors import FreerunError, UsageError, UserError
 from search.files import reason_of
 from search.names import cut, is_text
@@ -64,6 +64,7 @@ for command in (
     inspecting.status,
     inspecting.stop,
     inspecting.sweep,
+    deleting.delete,
     inspecting.upgrade,
     inspecting.dashboard,
     results.report,

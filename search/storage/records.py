@@ -124,6 +124,18 @@ class Beat:
     to_sweep: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """A trial that another program enqueued.
+
+    params: what it asks for, perhaps only some of a trial's; anything that JSON can hold.
+    """
+
+    trial_id: int
+    number: int
+    params: Mapping[str, Any]
+
+
 class OpenTrials(NamedTuple):
     """Whether workers hold trials of a study, and whether trials wait to be run again."""
 

@@ -27,9 +27,10 @@ def connect_file(path: Path, timeout_seconds: float) -> sqlite3.Connection:
 def _mode(path: Path) -> str:
     if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
         return "mode=rwc"
-    # SQLite reads the write-ahead log by way of a second file, which it would have to make.
+    # SQLite reads the write-ahead log by way of a second file. One that a reader made, with a
+    # reader's rights, would be in the way of those who write.
     log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
-    if os.access(path.parent, os.W_OK) or index.exists():
+    if index.exists():
         return "mode=ro"
     if log.exists() and log.stat().st_size:
         raise StorageError(
@@ -37,5 +38,5 @@ def _mode(path: Path) -> str:
             f"{shown_path(log)}, which SQLite can't read there. Copy both files into a folder "
             "that can be written, and name the copy."
         )
-    # Without a log nobody has it open to write.
+    # Without a log nobody has the file open to write.
     return "mode=ro&immutable=1"

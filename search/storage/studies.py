@@ -10,7 +10,7 @@ from optuna.study import StudyDirection
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from models.methods.values import nearest
-from search.errors import StorageError, UnknownStudyError
+from search.errors import StorageError, UnknownStudyError, UsageError
 from search.names import check_name, cut
 from search.storage import budgets
 from search.storage.database import Database
@@ -126,6 +126,32 @@ class Storage:
                 " `freerun list` shows the studies."
             )
         return StudyStore(self._database, self._writer, self._lease_seconds, row)
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study with all that is stored of it.
+
+        Raises UnknownStudyError, and UsageError while workers are on it.
+        """
+        study = self.study(name)
+        alive = sum(worker.alive for worker in study.workers())
+        if alive:
+            raise UsageError(
+                f"a study must have no workers when it is deleted, but '{cut(name)}' has {alive}; "
+                f"end them by `freerun stop {name}`"
+            )
+
+        def remove(connection: Connection) -> None:
+            # Ours first: the rows of trials and artifacts go with it.
+            connection.execute(delete(STUDIES).where(STUDIES.c.study_id == study.study_id))
+            with quiet(), joined(self._rdb, connection) as rdb:
+                rdb.delete_study(study.study_id)
+
+        try:
+            self._database.write(remove)
+        except KeyError:  # Optuna finds no such study: it was deleted meanwhile
+            raise UnknownStudyError(
+                f"{self.shown_url} holds no study named '{cut(name)}' any more."
+            ) from None
 
     def studies(self) -> list[StudySummary]:
         """Return one line for each study, in the order of creation."""

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import pytest
@@ -17,10 +18,15 @@ START = Path(search.__file__).with_name("start.py")
 TRAP = (
     "open('sprung', 'a').write(__name__ + ' '); raise SystemExit('a foreign module was imported')\n"
 )
+
+
 def names() -> set[str]:
     """Every module of what is installed here, and of Python's library."""
     installed = set(importlib.metadata.packages_distributions()) | {"models", "search"}
-    return {name for name in installed | set(sys.stdlib_module_names) if name.isidentifier()}
+    named = {name for name in installed | set(sys.stdlib_module_names) if name.isidentifier()}
+    # Of Python's own, some are for other systems.
+    built_in = set(sys.builtin_module_names)
+    return {name for name in named if name in built_in or PathFinder.find_spec(name) is not None}
 
 
 def at_start() -> set[str]:
