@@ -100,8 +100,8 @@ def main() -> None:
         _leave_output()
         named = f" ({cut(str(error.filename))})" if error.filename else ""
         _end("error", f"the system refuses: {reason_of(error)}{named}", UserError.exit_code)
-    except MemoryError:
-        said = "the memory is not enough; give smaller sizes or fewer rows"
+    except MemoryError as error:
+        said = str(error) or "the memory is not enough; give smaller sizes or fewer rows"
         _end("error", said, UserError.exit_code)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +21,8 @@ from search.cli.options import (
     storage_at,
 )
 from search.errors import ExportError, SeriesError, UsageError
+from search.files import TABLE_FILE, read_file, shown_path
+from search.names import cut
 
 if TYPE_CHECKING:
     from search.export import Claim, Export
@@ -105,7 +109,7 @@ def retrain(
     torch.set_num_threads(1)
     exported = read_export(folder)
     check_device(device)
-    with stop_flag() as stopped:
+    with stop_flag() as stopped, _explained_training(folder):
 
         def tick() -> None:
             if stopped():
@@ -183,9 +187,22 @@ def forecast(
     print_result(plain, as_json, f"forecast: {output}")
 
 
+@contextmanager
+def _explained_training(folder: Path) -> Iterator[None]:
+    """Let what one training may raise, for a search a failed trial, become a message."""
+    from search.running.finishing import TRAINING_ERRORS, error_message
+
+    try:
+        yield
+    except TRAINING_ERRORS as error:
+        raise ExportError(
+            f"{shown_path(folder)} can't be retrained: {cut(error_message(error), 500)}; "
+            "export it again, or give a table with more rows"
+        ) from error
+
+
 def _read_series(exported: Export, path: Path) -> Table:
     """The table, by the exported study's column names, else its first column against its second."""
-    from search.files import TABLE_FILE, read_file
     from search.series import TableSeries, read_table
 
     series = exported.definition.series

@@ -20,6 +20,7 @@ from search.analysis.trials import Trial
 from search.contest import baseline_of, baseline_subject
 from search.errors import ExportError, UsageError
 from search.files import read_json
+from search.names import cut
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import ParamValue, Subject
@@ -139,7 +140,7 @@ def _architectures(of: AnyCandidate | AnyCheckpoint) -> list[Architecture]:
 class Manifest(BaseModel):
     """What manifest.json holds; files: SHA-256 by file name, of all other files."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     program: Literal["freerun"] = "freerun"
     format: Literal[1, 2, 3] = FORMAT
@@ -204,9 +205,13 @@ class Manifest(BaseModel):
 
 
 def first_fault(error: ValidationError) -> str:
-    """Return the first error that pydantic found: its key and its message."""
+    """Return the first error that pydantic found: its key and its message.
+
+    What a candidate's own check says stands as it is, in the words that a study file gets.
+    """
     first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    said = first.get("ctx", {}).get("error", first["msg"])
+    return f"{cut('.'.join(map(str, first['loc'])))}: {cut(str(said), 500)}"
 
 
 def export_of(study: StudyReader, trial: int | None = None, baseline: str | None = None) -> Export:

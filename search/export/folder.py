@@ -20,14 +20,15 @@ from models.ensemble.ensemble_checkpoint import AnyCandidate
 from models.training.trained_network import TrainedNetwork
 from search.analysis.wording import ERRORS_RULE, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import MANIFEST, Export, Manifest, export_of, first_fault
+from search.export.content import MANIFEST, Claim, Export, Manifest, export_of, first_fault
 from search.files import EXPORT_PART, read_file, shown_path, template, write_folder
+from search.names import cut
 from search.plugins import check_plugins
-from search.series import Purpose, Table
+from search.series import Purpose, Table, TableSeries
 from search.storage.records import ParamValue
 from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
-from search.study.study_file import named_plugins
+from search.study.study_file import named_plugins, problems
 
 CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
 WEIGHTS, README = "weights.safetensors", "README.md"
@@ -181,8 +182,54 @@ def _read(folder: Path) -> Export:
     )
     if table is None and not definition.series.is_generated:
         raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")
+    _check_claim(export.claim, described, definition)
+    _check_table(export)
     _ = export.checkpoint  # raises where it is damaged
     return export
+
+
+def _check_claim(
+    claim: Claim | None, described: _CandidateFile, definition: StudyDefinition
+) -> None:
+    """Raise ExportError where the files of an export contradict each other on what was trained."""
+    purpose, replicas = (None, None) if claim is None else (claim.purpose, claim.replicas)
+    for key, found, wanted in (
+        ("seed", described.seed, definition.seed),
+        ("purpose", described.purpose, purpose),
+        ("replicas", described.replicas, replicas),
+    ):
+        if found != wanted:
+            raise ExportError(
+                f"{key} of {CANDIDATE} must be {wanted!r}, as the other files say, but is "
+                f"{cut(repr(found))}; export again"
+            )
+    if claim is not None and not (claim.replicas and claim.horizon_steps > 0):
+        raise ExportError(
+            f"a claim must have a replica and a scored step at least, but {MANIFEST} has "
+            f"{claim.replicas} and {claim.horizon_steps}; export again"
+        )
+
+
+def _check_table(export: Export) -> None:
+    """Raise ExportError where the table is not one of the study's columns."""
+    table, series = export.table, export.definition.series
+    if table is None:
+        return
+    if not isinstance(series, TableSeries):
+        # Networks that were trained again on a file, of which nothing is claimed.
+        if export.claim is not None:
+            raise ExportError(
+                f"the study generates its series, but there is {DATA} with a claim; export again"
+            )
+        return
+    wanted = (series.time, series.columns, series.id)
+    columns = table.columns if table.long is None else table.long.value_columns
+    found = (table.time_column, columns, None if table.long is None else table.long.id_column)
+    if found != wanted:
+        raise ExportError(
+            f"{DATA} must have the columns of the study, {cut(str(wanted))}, but has "
+            f"{cut(str(found))}; export again"
+        )
 
 
 def _content(folder: Path, name: str) -> bytes:
@@ -194,4 +241,5 @@ def _parsed(name: str, content: bytes, adapter: TypeAdapter[Read]) -> Read:
     try:
         return adapter.validate_json(content)
     except ValidationError as error:
-        raise ExportError(f"{name} is damaged: {first_fault(error)}; export again") from None
+        found = problems(error)[0] if name == STUDY else first_fault(error)
+        raise ExportError(f"{name} is damaged: {cut(found, 500)}; export again") from None

@@ -186,8 +186,8 @@ class Quota:
 class Budget:
     """Limits of a study and what is spent of them.
 
-    trials, minutes: None for no limit; used_trials: trials of any state; spent_seconds: time up to
-    now in which at least one worker was alive; quotas: by name.
+    trials, minutes: None for no limit; used_trials: freerun's own trials, of any state;
+    spent_seconds: time up to now in which at least one worker was alive; quotas: by name.
     """
 
     trials: int | None

@@ -11,7 +11,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -172,12 +172,12 @@ def _breach(code: object, said: str, message: str) -> str:
 
 
 @contextmanager
-def _inside(folder: Path, changes: dict[str, str] | object) -> Iterator[None]:
+def _inside(folder: Path, changes: Mapping[str, str]) -> Iterator[None]:
     """Work in a folder, with a changed environment."""
     before, kept = Path.cwd(), dict(os.environ)
     os.chdir(folder)
     os.environ.pop("FREERUN_STORAGE", None)
-    os.environ.update({**changes, "COLUMNS": "100"})  # type: ignore[dict-item]
+    os.environ.update({**changes, "COLUMNS": "100"})
     try:
         yield
     finally:

@@ -94,7 +94,7 @@ def export(random: Random, folder: Path) -> Command:
         changed = changed_bytes(random, content)
     path.write_bytes(changed)
     if random.random() < 0.9:
-        _seal(copy, name)
+        seal(copy, name)
     (folder / "series.csv").write_text("year,spots\n" + _years(random))
     arguments = ["export", "--series", "series.csv", "--horizon", str(random.choice((1, 5, 40)))]
     return ["forecast", *arguments, "-o", "forecast.csv"], {}
@@ -115,7 +115,7 @@ def _changed_header(random: Random, content: bytes) -> bytes:
     return len(raw).to_bytes(8, "little") + raw + content[8 + length :]
 
 
-def _seal(folder: Path, name: str) -> None:
+def seal(folder: Path, name: str) -> None:
     """Let the manifest say that a file is as it was exported, as far as it still is a manifest."""
     path = folder / "manifest.json"
     try:
