@@ -43,10 +43,11 @@ def dashboard_app(
     beside loopback; any_address: by any address as well. writable: whether changes are let through.
     """
     # Given the storage, it reads through the cache; given a URL, it would read each study again.
-    app: layers.App = optuna_dashboard.wsgi(storage.optuna, artifact_store=storage.artifacts)
-    pages = StudyPages(app, storage)
+    own = optuna_dashboard.wsgi(storage.optuna, artifact_store=storage.artifacts)
+    own.catchall = False  # errors are for the layer that tells those of requests from others
+    pages = StudyPages(own, storage)
     Thread(target=pages.warm_up, name="warm-up", daemon=True).start()
-    app = layers.with_safe_artifacts(pages)
+    app: layers.App = layers.with_unfit_refused(layers.with_safe_artifacts(pages))
     app = layers.guarded(app, partial(layers.costly_plot, trials_of=pages.trials_of))
     app = layers.guarded(app, partial(layers.forbidden_change, writable=writable))
     app = Login(app, key)

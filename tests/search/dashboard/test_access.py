@@ -223,6 +223,29 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
         credentials_of(tmp_path / "missing", {})
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "content", "status"),
+    [
+        ("GET", "/favicon.ico", b"", 200),
+        ("GET", "/api/studies/99/plot/slice", b"", 400),
+        ("GET", "/api/studies/99999999999", b"", 404),
+        ("GET", "/api/studies/1?after=x", b"", 400),
+        ("POST", "/api/studies/1/rename", b"[1]", 400),
+        ("POST", "/api/studies", b'{"study_name": "x", "directions": [1]}', 400),
+        ("POST", "/api/trials/99/tell", b'{"state": "Complete", "values": [1]}', 400),
+        ("POST", "/api/trials/1/user-attrs", b'{"user_attrs": "a"}', 400),
+        ("PUT", "/api/studies/99/note", b'{"version": 1, "body": "a"}', 400),
+    ],
+)
+def test_what_does_not_fit_is_the_requests_fault(
+    invent: Invent, storage: Storage, method: str, target: str, content: bytes, status: int
+) -> None:
+    invent(("complete", 0.3))
+    client = entered(storage, writable=True)
+    answer = client.ask(method, target, content, {"Origin": f"http://{HOST}"})
+    assert answer.status == status, answer.content
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
 def test_a_change_is_refused_when_read_only(invent: Invent, storage: Storage, method: str) -> None:
     study = invent(("complete", 0.3))

@@ -61,6 +61,7 @@ def test_trials_of_another_program_are_left_aside(
             )
     best = store.best_trial()
     assert best is not None
+    assert best.value is not None
     assert best.value > 1e-8
     with pytest.raises(UsageError):
         definition.full_space().resolve(foreign)
