@@ -15,8 +15,6 @@ from typing import Any, TypeAlias
 from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
-from optuna.exceptions import OptunaError
-
 App: TypeAlias = WSGIApplication
 Environ: TypeAlias = WSGIEnvironment
 Start: TypeAlias = StartResponse
@@ -39,13 +37,6 @@ _PLOT = re.compile(r"/api/studies/(\d+)/plot/(\w+)")
 _ARTIFACT = re.compile(r"/artifacts/.+")
 # Browsers show these types; any other type is downloaded.
 _SHOWN_TYPES = ("image/png", "image/jpeg", "text/csv")
-# Databases hold ids in 32 bits.
-_BEYOND_IDS = re.compile(r"/[0-9]{10,}(/|\Z)")
-# Optuna's own errors are among these, or derive from OptunaError.
-_OF_REQUESTS = (
-    *(LookupError, ValueError, TypeError, AttributeError, OverflowError, RuntimeError),
-    OptunaError,
-)
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
 _OURS = ("content-security-policy", "x-content-type-options", "content-disposition")
 
@@ -122,27 +113,6 @@ def guarded(app: App, refused: Callable[[Environ], Refused | None]) -> App:
         return app(environ, start) if found is None else refusal(start, *found)
 
     return guard
-
-
-def with_unfit_refused(app: App) -> App:
-    """400 for requests that the dashboard can't make sense of, 404 for numbers beyond any id.
-
-    It raises Python's errors where a request names a study that is not there, or has a body of
-    other types than its own pages send. The application must raise them rather than answer itself.
-    """
-
-    def checked(environ: Environ, start: Start) -> Body:
-        # It reads this header whether it was sent or not.
-        environ.setdefault("HTTP_ACCEPT_ENCODING", "")
-        if _BEYOND_IDS.search(path(environ)):
-            return refusal(start, HTTPStatus.NOT_FOUND, "there is nothing of such a number")
-        try:
-            return app(environ, start)
-        except _OF_REQUESTS as error:
-            reason = f"the request does not fit what is stored ({type(error).__name__})"
-            return refusal(start, HTTPStatus.BAD_REQUEST, reason)
-
-    return checked
 
 
 def unknown_host(environ: Environ, names: Collection[str], *, any_address: bool) -> Refused | None:

@@ -15,6 +15,7 @@ from waitress.server import create_server
 
 from search.dashboard import layers
 from search.dashboard.credentials import Credentials, OneTimeLink
+from search.dashboard.fitting import unfit
 from search.dashboard.login import Login
 from search.dashboard.study_pages import StudyPages
 from search.errors import UsageError
@@ -43,11 +44,11 @@ def dashboard_app(
     beside loopback; any_address: by any address as well. writable: whether changes are let through.
     """
     # Given the storage, it reads through the cache; given a URL, it would read each study again.
-    own = optuna_dashboard.wsgi(storage.optuna, artifact_store=storage.artifacts)
-    own.catchall = False  # errors are for the layer that tells those of requests from others
-    pages = StudyPages(own, storage)
+    app: layers.App = optuna_dashboard.wsgi(storage.optuna, artifact_store=storage.artifacts)
+    pages = StudyPages(app, storage)
     Thread(target=pages.warm_up, name="warm-up", daemon=True).start()
-    app: layers.App = layers.with_unfit_refused(layers.with_safe_artifacts(pages))
+    app = layers.with_safe_artifacts(pages)
+    app = layers.guarded(app, partial(unfit, storage=storage.optuna))
     app = layers.guarded(app, partial(layers.costly_plot, trials_of=pages.trials_of))
     app = layers.guarded(app, partial(layers.forbidden_change, writable=writable))
     app = Login(app, key)

@@ -24,9 +24,13 @@ def names() -> set[str]:
     """Every module of what is installed here, and of Python's library."""
     installed = set(importlib.metadata.packages_distributions()) | {"models", "search"}
     named = {name for name in installed | set(sys.stdlib_module_names) if name.isidentifier()}
-    # Of Python's own, some are for other systems.
-    built_in = set(sys.builtin_module_names)
-    return {name for name in named if name in built_in or PathFinder.find_spec(name) is not None}
+    return {name for name in named if name in sys.builtin_module_names or is_file(name)}
+
+
+def is_file(name: str) -> bool:
+    """Whether a module is here, and no namespace, which any module on the path comes before."""
+    spec = PathFinder.find_spec(name)  # some of Python's own are for other systems
+    return spec is not None and spec.origin is not None
 
 
 def at_start() -> set[str]:

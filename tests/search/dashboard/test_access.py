@@ -227,14 +227,17 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
     ("method", "target", "content", "status"),
     [
         ("GET", "/favicon.ico", b"", 200),
-        ("GET", "/api/studies/99/plot/slice", b"", 400),
+        ("GET", "/api/studies/99/plot/slice", b"", 404),
         ("GET", "/api/studies/99999999999", b"", 404),
         ("GET", "/api/studies/1?after=x", b"", 400),
         ("POST", "/api/studies/1/rename", b"[1]", 400),
         ("POST", "/api/studies", b'{"study_name": "x", "directions": [1]}', 400),
-        ("POST", "/api/trials/99/tell", b'{"state": "Complete", "values": [1]}', 400),
-        ("POST", "/api/trials/1/user-attrs", b'{"user_attrs": "a"}', 400),
-        ("PUT", "/api/studies/99/note", b'{"version": 1, "body": "a"}', 400),
+        ("POST", "/api/trials/99/tell", b'{"state": "Complete", "values": [1]}', 404),
+        ("POST", "/api/trials/1/user-attrs", b'{"user_attrs": {"a": 1}}', 409),
+        ("POST", "/api/studies", b'{"study_name": "' + b"x" * 600 + b'"}', 400),
+        ("POST", "/api/studies", b"[" * 100_000, 400),
+        ("POST", "/api/studies", b'{"study_name": "new", "directions": ["minimize"]}', 201),
+        ("PUT", "/api/studies/99/note", b'{"version": 1, "body": "a"}', 404),
     ],
 )
 def test_what_does_not_fit_is_the_requests_fault(

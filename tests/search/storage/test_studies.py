@@ -150,7 +150,7 @@ def test_a_study_is_deleted_with_all_that_is_stored_of_it(
     (trial, _) = study.claim_new(worker, propose(2))
     study.finish(worker, [FinishedTrial(trial.trial_id, "complete", 0.5, curve=b"1234")])
     study.plan_final_jobs("final", [trial.trial_id])
-    with pytest.raises(UsageError, match=r"no workers .* freerun stop gone"):
+    with pytest.raises(UsageError, match=r"no workers .* `freerun stop gone`"):
         storage.delete_study("gone")
     study.leave(worker)
     storage.delete_study("gone")
