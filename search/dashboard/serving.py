@@ -48,8 +48,11 @@ def dashboard_app(
     pages = StudyPages(app, storage)
     Thread(target=pages.warm_up, name="warm-up", daemon=True).start()
     app = layers.with_safe_artifacts(pages)
+    plots = partial(
+        layers.costly_plot, trials_of=pages.trials_of, parameters_of=pages.parameters_of
+    )
+    app = layers.guarded(app, plots)
     app = layers.guarded(app, partial(unfit, storage=storage.optuna))
-    app = layers.guarded(app, partial(layers.costly_plot, trials_of=pages.trials_of))
     app = layers.guarded(app, partial(layers.forbidden_change, writable=writable))
     app = Login(app, key)
     app = layers.with_health(app)
