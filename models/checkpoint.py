@@ -204,7 +204,7 @@ def _architecture(description: Mapping[str, Any], version: int) -> Architecture:
         return Architecture.of(settings)
     except KeyError as error:
         raise CheckpointError(f"the checkpoint's architecture lacks {error}") from error
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint's architecture can't be: {error}") from error
 
 

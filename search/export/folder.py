@@ -44,7 +44,7 @@ def _read_candidate(plain: Any) -> AnyCandidate:
         return plain
     try:
         return any_from_plain(plain)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:  # values of other kinds than candidates'
         raise ValueError(f"is no candidate ({error!r})") from error
 
 

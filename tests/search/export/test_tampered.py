@@ -1,6 +1,7 @@
 """An export that was changed, its checksums made to fit, is refused as a study file would be."""
 
 import json
+import shutil
 import zlib
 from collections.abc import Callable
 from dataclasses import replace
@@ -14,7 +15,7 @@ from models.checkpoint import load, packed, parts_of
 from search.errors import ExportError, UserError
 from search.export import read_export, write_export
 from search.study.study_file import read_study_file
-from tests.fuzz.cases import seal
+from tests.fuzz.cases import EXPORTS, seal
 from tests.search.cli.conftest import STUDIES
 from tests.search.invented import SINE, YEARS, made_up_export, years_table
 
@@ -71,6 +72,18 @@ def test_what_a_study_file_may_not_say_an_export_may_not_either(
     assert words in str(refused.value)
     assert str(refused.value).startswith(str(folder))
     assert len(str(refused.value)) < 1000
+
+
+@pytest.mark.parametrize("value", [3, [], "x", None])
+def test_a_candidate_of_another_kind_is_refused(folder: Path, value: Any) -> None:
+    for name in ("export-sine", "export-table"):
+        shutil.copytree(EXPORTS / name, folder.with_name(name))
+        change(folder.with_name(name), "candidate.json", "candidate.strategy", value)
+        with pytest.raises(ExportError, match=r"candidate\.json is damaged: candidate"):
+            read_export(folder.with_name(name))
+    change(folder, "candidate.json", "candidate.settings", value)
+    with pytest.raises(ExportError, match=r"candidate\.json is damaged: candidate"):
+        read_export(folder)
 
 
 def test_a_study_file_is_refused_in_the_same_words(folder: Path, tmp_path: Path) -> None:
