@@ -6,7 +6,8 @@ STUDY ?= studies/sine.toml
 ARGS ?=
 # Passed on to pip, for example --extra-index-url with the index of torch's CPU builds.
 PIP_ARGS ?=
-# What `mutants` changes, the tests that may detect it (else those of its folder), and how long it may take.
+# What `mutants` changes, the tests that may detect it (else those of its folder), and how long it, or
+# `fuzz`, may take.
 FILE ?= models/diagnostics/scores.py
 TESTS ?=
 MINUTES ?= 10
@@ -25,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c $(CONSTRAINTS) $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint format mutants oldest newest clean
+.PHONY: help study test lint format mutants fuzz oldest newest clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -63,6 +64,9 @@ format: $(VENV)/dev.stamp ## put the code into the format that lint asks for
 
 mutants: $(VENV)/dev.stamp ## change FILE in one place at a time; the tests should detect each change
 	$(BIN)/python .ci/mutants.py $(FILE) $(if $(TESTS),--tests $(TESTS)) --minutes $(MINUTES)
+
+fuzz: $(VENV)/dev.stamp ## try damaged files, odd arguments, URLs and requests for MINUTES
+	$(BIN)/python -m tests.fuzz --minutes $(MINUTES) $(ARGS)
 
 # In environments of their own. ARGS='tests/models' runs a part of the tests. An old release may use
 # what a new one of another package deprecates; that fails no test of `oldest`.

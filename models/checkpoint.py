@@ -134,7 +134,15 @@ def of_parts(
         _check_shape(name, tensors[name], (members, *shape))
     weights = torch.zeros(members, layout.size, dtype=forecaster.dtype)
     for name, view in layout.views(weights).items():
+        _check_numbers(name, tensors[_PARAMETER + name], forecaster.dtype)
         view.copy_(tensors[_PARAMETER + name])
+    for name in ("shift", "scale", "power"):
+        if name in expected:
+            _check_numbers(name, tensors[name], torch.float64)
+            if not (
+                tensors[name].isfinite().all() and (name != "scale" or tensors[name].gt(0).all())
+            ):
+                raise CheckpointError(f"{name} of the checkpoint must be finite, a scale above 0")
     power = tensors["power"] if has_power(architecture) else None
     return Checkpoint(architecture, channels, weights, tensors["shift"], tensors["scale"], power)
 
@@ -196,7 +204,7 @@ def _architecture(description: Mapping[str, Any], version: int) -> Architecture:
         return Architecture.of(settings)
     except KeyError as error:
         raise CheckpointError(f"the checkpoint's architecture lacks {error}") from error
-    except ValueError as error:
+    except (ValueError, TypeError, AttributeError) as error:
         raise CheckpointError(f"the checkpoint's architecture can't be: {error}") from error
 
 
@@ -205,6 +213,13 @@ def _check_shape(name: str, tensor: Tensor, shape: tuple[int, ...]) -> None:
         raise CheckpointError(
             f"{name} of the checkpoint must have the shape {list(shape)}, at least one member, "
             f"but has {list(tensor.shape)}"
+        )
+
+
+def _check_numbers(name: str, tensor: Tensor, dtype: torch.dtype) -> None:
+    if tensor.dtype != dtype:
+        raise CheckpointError(
+            f"{name} of the checkpoint must hold {dtype} numbers, but holds {tensor.dtype}"
         )
 
 

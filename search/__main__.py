@@ -1,6 +1,6 @@
 """`python -m search` is `freerun`."""
 
-from search.cli import main
+from search.start import main
 
 if __name__ == "__main__":
     main()

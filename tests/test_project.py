@@ -78,7 +78,7 @@ def test_wheel_holds_the_packages_and_the_command() -> None:
     packages = project["tool"]["hatch"]["build"]["targets"]["wheel"]["packages"]
     assert packages == ["freerun", "search", "models"]
     (command,) = importlib.metadata.entry_points(group="console_scripts", name="freerun")
-    assert command.value == project["project"]["scripts"]["freerun"] == "search.cli:main"
+    assert command.value == project["project"]["scripts"]["freerun"] == "search.start:main"
     assert callable(command.load())
 
 

@@ -4,15 +4,32 @@ A command imports what it calls inside its function, once it has checked what th
 takes seconds to import, Optuna another one, and neither help nor a wrong study file needs them.
 """
 
+import io
 import os
 import sys
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, NoReturn
 
 import typer
 
 import search
-from search.cli import checking, forecasting, inspecting, methods, results, running, starting
-from search.errors import FreerunError, UserError
+from search.cli import (
+    checking,
+    deleting,
+    forecasting,
+    inspecting,
+    methods,
+    results,
+    running,
+    starting,
+)
+from search.errors import FreerunError, UsageError, UserError
+from search.files import reason_of
+from search.names import cut, is_text
+
+# Longer than any path in use; the library that reads the command line repeats what it refuses.
+_MOST_CHARACTERS = 1000
+_MOST_LINES = 25
 
 app = typer.Typer(
     name="freerun",
@@ -59,6 +76,7 @@ for command in (
     inspecting.status,
     inspecting.stop,
     inspecting.sweep,
+    deleting.delete,
     inspecting.upgrade,
     inspecting.dashboard,
     results.report,
@@ -71,15 +89,57 @@ for command in (
 
 def main() -> None:
     """Run the command line; errors become one message and an exit code."""
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may hold what the terminal can't show.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
-        app()
+        _check_arguments(sys.argv[1:])
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
     except FreerunError as error:
-        kind = "error" if isinstance(error, UserError) else "failed"
-        typer.echo(f"freerun: {kind}: {error}", err=True)
-        sys.exit(error.exit_code)
+        _end(("error" if isinstance(error, UserError) else "failed"), str(error), error.exit_code)
     except KeyboardInterrupt:
         sys.exit(130)
     except BrokenPipeError:
         # The reader of a pipe has gone; nothing is left to say, and nobody to say it to.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _leave_output()
         sys.exit(1)
+    except OSError as error:
+        # Such as a full disk behind standard output, or a working folder that was deleted.
+        _leave_output()
+        named = f" ({cut(str(error.filename))})" if error.filename else ""
+        _end("error", f"the system refuses: {reason_of(error)}{named}", UserError.exit_code)
+    except MemoryError as error:
+        said = str(error) or "the memory is not enough; give smaller sizes or fewer rows"
+        _end("error", said, UserError.exit_code)
+
+
+def _check_arguments(arguments: Sequence[str]) -> None:
+    """Raise UsageError for what no command could take, wherever it stands."""
+    for argument in arguments:
+        if len(argument) > _MOST_CHARACTERS:
+            raise UsageError(
+                f"an argument must have at most {_MOST_CHARACTERS:,} characters, but one that "
+                f"begins with '{cut(argument, 40)}' has {len(argument):,}; give a shorter one"
+            )
+        if not is_text(argument):
+            raise UsageError(
+                f"an argument must be UTF-8 text, but got '{cut(argument)}'; give another name"
+            )
+
+
+def _end(kind: str, message: str, exit_code: int) -> NoReturn:
+    lines = message.splitlines()
+    if len(lines) > _MOST_LINES:
+        lines = [*lines[:_MOST_LINES], f"... and {len(lines) - _MOST_LINES} lines more"]
+    shown = "\n".join(line[:_MOST_CHARACTERS] for line in lines)
+    typer.echo(f"freerun: {kind}: {shown}", err=True)
+    sys.exit(exit_code)
+
+
+def _leave_output() -> None:
+    """Let nothing be written to standard output any more, at the end of the process either."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -18,6 +18,7 @@ from rich.live import Live
 from rich.text import Text
 
 from search.errors import UsageError
+from search.names import cut
 
 if TYPE_CHECKING:
     from search.series import Table
@@ -72,9 +73,11 @@ def check_device(device: str) -> None:
     import torch
 
     try:
+        if torch.device(device).type == "meta":
+            raise RuntimeError("it computes shapes only")
         torch.zeros(1, device=device)
-    except (RuntimeError, AssertionError) as error:
-        reason = str(error).splitlines()[0]
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = cut(str(error).splitlines()[0])
         raise UsageError(
             f"--device must be one that torch can use here, but got {device!r} ({reason}); "
             "use cpu, or a torch build for that device"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -19,6 +21,8 @@ from search.cli.options import (
     storage_at,
 )
 from search.errors import ExportError, SeriesError, UsageError
+from search.files import shown_path
+from search.names import cut
 
 if TYPE_CHECKING:
     from search.export import Claim, Export
@@ -110,7 +114,7 @@ def retrain(
     check_apart(output, [folder] if series is None else [folder, series])
     exported = read_export(folder)
     check_device(device)
-    with stop_flag() as stopped:
+    with stop_flag() as stopped, _explained_training(folder):
 
         def tick() -> None:
             if stopped():
@@ -158,6 +162,20 @@ def retrain(
         "export": str(output),
     }
     print_result(plain, as_json, _retrain_message(plain))
+
+
+@contextmanager
+def _explained_training(folder: Path) -> Iterator[None]:
+    """Let what one training may raise, for a search a failed trial, become a message."""
+    from search.running.finishing import TRAINING_ERRORS, error_message
+
+    try:
+        yield
+    except TRAINING_ERRORS as error:
+        raise ExportError(
+            f"{shown_path(folder)} can't be retrained: {cut(error_message(error), 500)}; "
+            "export it again, or give a table with more rows"
+        ) from error
 
 
 def read_series(exported: Export, path: Path) -> Table:

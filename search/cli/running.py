@@ -225,16 +225,14 @@ def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]
     """Write report and export, and say what was found."""
     from search.analysis.status import run_summary
     from search.export import export_study
+    from search.files import make_folder
     from search.report.page import write_report
     from search.student.section import report_sections
 
     summary = run_summary(store, opened.shown_url)
     summary["export"] = summary["report"] = None
     summary["intervals"] = {}
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise UsageError(f"--output {folder} must be a folder that can be made: {error}") from error
+    make_folder(folder)
     if summary["final"] is not None:
         exported = export_study(store, folder / "export")
         summary["export"] = str(folder / "export")

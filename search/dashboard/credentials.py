@@ -13,6 +13,8 @@ from pathlib import Path
 from threading import Lock
 
 from search.errors import UsageError
+from search.files import LOGIN_FILE, read_file, shown_path
+from search.names import check_name, is_text
 
 LOGIN_PATH = "/login"
 _LOGIN_VARIABLE, _FILE_VARIABLE = "FREERUN_DASHBOARD_LOGIN", "FREERUN_DASHBOARD_LOGIN_FILE"
@@ -53,12 +55,13 @@ class Credentials:
     @classmethod
     def of(cls, user: str, password: str) -> "Credentials":
         """Hash a new password. Raises UsageError for a name or a password that can't be used."""
+        check_name(user, "a user's name")
         if not user or any(sign.isspace() or sign == ":" for sign in user):
             raise UsageError(
                 f"a user's name must not be empty nor hold blanks or ':', but got {user!r}"
             )
-        if not password:
-            raise UsageError("a password must not be empty; give one")
+        if not password or not is_text(password):
+            raise UsageError("a password must be UTF-8 text and not empty; give another one")
         salt = secrets.token_bytes(_SALT_BYTES)
         keyless = cls(user, _COST, _BLOCK, _PARALLEL, salt, bytes(_KEY_BYTES))
         return replace(keyless, key=keyless.key_of(password))
@@ -122,13 +125,9 @@ def credentials_of(
     if login_file is None and environment.get(_FILE_VARIABLE):
         login_file = Path(environment[_FILE_VARIABLE])
     if login_file is not None:
-        try:
-            return Credentials.from_line(login_file.read_text(), str(login_file))
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "it is not a text"
-            raise UsageError(
-                f"the login file {login_file} can't be read: {reason}; name another one"
-            ) from error
+        # What is no UTF-8 is no such line either, and is refused without being shown.
+        text = read_file(login_file, LOGIN_FILE).decode(errors="replace")
+        return Credentials.from_line(text, shown_path(login_file))
     line = environment.get(_LOGIN_VARIABLE)
     return Credentials.from_line(line, _LOGIN_VARIABLE) if line else None
 

@@ -33,6 +33,8 @@ _TEXTS = ("application/json", "text/", "application/javascript", "image/svg+xml"
 # The page draws its own plots, and asks for these only where its settings say so.
 _MOST_TRIALS = {"contour": 200, "rank": 200}
 _MOST_TRIALS_OTHERWISE = 2000
+# Thirty parameters make 900 panels, which take a minute whatever the number of trials.
+_OF_PAIRS, _MOST_PARAMETERS = ("contour", "rank"), 12
 _PLOT = re.compile(r"/api/studies/(\d+)/plot/(\w+)")
 _ARTIFACT = re.compile(r"/artifacts/.+")
 # Browsers show these types; any other type is downloaded.
@@ -157,15 +159,26 @@ def forbidden_change(environ: Environ, *, writable: bool) -> Refused | None:
     return None
 
 
-def costly_plot(environ: Environ, trials_of: Callable[[int], int | None]) -> Refused | None:
+def costly_plot(
+    environ: Environ,
+    trials_of: Callable[[int], int | None],
+    parameters_of: Callable[[int], int | None] = lambda _: None,
+) -> Refused | None:
     """Refuse a plot that the server would draw of too many trials.
 
-    trials_of: how many a study has, by its id; None where that is not known.
+    Or of too many parameters, of which it draws every pair. trials_of, parameters_of: how many a
+    study has, by its id; None where that is not known.
     """
     found = _PLOT.fullmatch(path(environ))
     if found is None:
         return None
     most = _MOST_TRIALS.get(found[2], _MOST_TRIALS_OTHERWISE)
+    parameters = parameters_of(int(found[1])) if found[2] in _OF_PAIRS else None
+    if parameters is not None and parameters > _MOST_PARAMETERS:
+        return HTTPStatus.FORBIDDEN, (
+            f"the plot {found[2]} is drawn of up to {_MOST_PARAMETERS} parameters, but the study "
+            f"has {parameters}; see `freerun report`"
+        )
     trials = trials_of(int(found[1]))
     if trials is None or trials <= most:
         return None

@@ -15,6 +15,7 @@ from waitress.server import create_server
 
 from search.dashboard import layers
 from search.dashboard.credentials import Credentials, OneTimeLink
+from search.dashboard.fitting import unfit
 from search.dashboard.login import Login
 from search.dashboard.study_pages import StudyPages
 from search.errors import UsageError
@@ -47,7 +48,11 @@ def dashboard_app(
     pages = StudyPages(app, storage)
     Thread(target=pages.warm_up, name="warm-up", daemon=True).start()
     app = layers.with_safe_artifacts(pages)
-    app = layers.guarded(app, partial(layers.costly_plot, trials_of=pages.trials_of))
+    plots = partial(
+        layers.costly_plot, trials_of=pages.trials_of, parameters_of=pages.parameters_of
+    )
+    app = layers.guarded(app, plots)
+    app = layers.guarded(app, partial(unfit, storage=storage.optuna))
     app = layers.guarded(app, partial(layers.forbidden_change, writable=writable))
     app = Login(app, key)
     app = layers.with_health(app)

@@ -75,6 +75,11 @@ class StudyPages:
         with pages.trials.fresh() as trials:
             return len(trials.rows)
 
+    def parameters_of(self, study_id: int) -> int | None:
+        """Return how many parameters a study samples; None for one that freerun did not make."""
+        pages = self._pages(study_id)
+        return None if pages is None else len(pages.definition.space)
+
     def warm_up(self) -> None:
         """Read all studies, so that the first visitor need not wait for it."""
         for study in self._storage.optuna.get_all_studies():
@@ -115,8 +120,8 @@ class _Pages:
     def __init__(self, study: StudyReader) -> None:
         self._study = study
         self.created = study.created
-        self._definition = read_stored_definition(study.definition)
-        self.trials = StudyTrials(study, self._definition.full_space())
+        self.definition = read_stored_definition(study.definition)
+        self.trials = StudyTrials(study, self.definition.full_space())
         self._figures: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._importances: tuple[int, list[dict[str, Any]]] = (-1, [])
         self._winner: tuple[Mapping[int, str], str | None] = ({}, None)
@@ -147,7 +152,7 @@ class _Pages:
             if trials.complete < FEWEST_TRIALS:
                 return None
             if self._importances[0] != trials.complete:
-                rows = importances(list(trials.rows.values()), self._definition)
+                rows = importances(list(trials.rows.values()), self.definition)
                 found = [
                     {
                         "name": row.parameter,
@@ -178,7 +183,7 @@ class _Pages:
         del plain["trials"], plain["best_trials"]
         if self._figures[0] != trials.version:
             figures = study_figures(
-                self._definition, trials.rows, trials.contexts, has_lines=not is_small
+                self.definition, trials.rows, trials.contexts, has_lines=not is_small
             )
             self._figures = trials.version, figures
         plain["plotly_graph_objects"] += self._figures[1]

@@ -3,6 +3,7 @@
 import hashlib
 import json
 import math
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import compress
@@ -12,7 +13,7 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from models.candidate import Candidate, free_run, learner_of
+from models.candidate import Candidate, free_run, learner_of, member_bytes
 from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
@@ -116,6 +117,8 @@ class Cohort:
             for run in self.runs
         ]
         values = _filled_up([np.concatenate(span) for span in pieces])
+        if device == "cpu":
+            self._check_memory(values.shape[-1])
         self.training = learner_of(members, torch.from_numpy(values), device, lengths)
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
@@ -126,6 +129,17 @@ class Cohort:
             (run.candidate, run.replica): {} for run in self.runs
         }
         self.seconds = [0.0] * len(self.candidates)
+
+    def _check_memory(self, channels: int) -> None:
+        """Raise MemoryError, before anything is made, for what can't fit into this machine."""
+        needed = sum(member_bytes(self.candidates[run.candidate], channels) for run in self.runs)
+        there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        if needed > there:
+            raise MemoryError(
+                f"the training must fit into the memory of this machine, {there / 2**30:.1f} GiB, "
+                f"but {len(self.runs)} networks need about {needed / 2**30:.3g} GiB; take smaller "
+                "ones, shorter rollouts or batches, or fewer replicas"
+            )
 
     def __iter__(self) -> Iterator[Rung | None]:
         clock = perf_counter()

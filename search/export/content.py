@@ -20,6 +20,8 @@ from search.analysis.trials import Trial
 from search.contest import baseline_of, baseline_subject, is_baseline, winner_among
 from search.errors import ExportError, UsageError
 from search.export.intervals import STANDARD_LEVELS, Coverage, Intervals, intervals_of, widening_of
+from search.files import read_json
+from search.names import cut
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import FinalJob, ParamValue, Subject
@@ -153,7 +155,7 @@ class Manifest(BaseModel):
     for the choice of the winner.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     program: Literal["freerun"] = "freerun"
     format: Literal[1, 2, 3, 4] = FORMAT
@@ -195,7 +197,7 @@ class Manifest(BaseModel):
     def from_bytes(cls, content: bytes) -> Self:
         """Read manifest.json; ExportError where it is damaged, foreign or of another format."""
         try:
-            found = json.loads(content)
+            found = read_json(content)
         except ValueError as error:
             raise ExportError(f"{MANIFEST} is damaged: {error}; export again") from None
         if not isinstance(found, dict) or found.get("program") != "freerun":
@@ -222,9 +224,13 @@ class Manifest(BaseModel):
 
 
 def first_fault(error: ValidationError) -> str:
-    """Return the first error that pydantic found: its key and its message."""
+    """Return the first error that pydantic found: its key and its message.
+
+    What a candidate's own check says stands as it is, in the words that a study file gets.
+    """
     first = error.errors()[0]
-    return f"{'.'.join(map(str, first['loc']))}: {first['msg']}"
+    said = first.get("ctx", {}).get("error", first["msg"])
+    return f"{cut('.'.join(map(str, first['loc'])))}: {cut(str(said), 500)}"
 
 
 def export_of(study: StudyReader, trial: int | None = None, baseline: str | None = None) -> Export:

@@ -2,8 +2,6 @@
 
 import os
 import shlex
-import shutil
-import uuid
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
@@ -22,15 +20,16 @@ from models.ensemble.ensemble_checkpoint import AnyCandidate
 from models.training.trained_network import TrainedNetwork
 from search.analysis.wording import ERRORS_RULE, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import MANIFEST, Export, Manifest, export_of, first_fault
+from search.export.content import MANIFEST, Claim, Export, Manifest, export_of, first_fault
 from search.export.intervals import Intervals
-from search.files import template
+from search.files import EXPORT_PART, read_file, shown_path, template, write_folder
+from search.names import cut
 from search.plugins import check_plugins
-from search.series import Purpose, Table
+from search.series import Purpose, Table, TableSeries
 from search.storage.records import ParamValue
 from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
-from search.study.study_file import named_plugins
+from search.study.study_file import named_plugins, problems
 
 CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
 WEIGHTS, README = "weights.safetensors", "README.md"
@@ -47,7 +46,7 @@ def _read_candidate(plain: Any) -> AnyCandidate:
         return plain
     try:
         return any_from_plain(plain)
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:  # values of other kinds than candidates'
         raise ValueError(f"is no candidate ({error!r})") from error
 
 
@@ -80,34 +79,12 @@ def export_study(
 def write_export(export: Export, out: Path) -> None:
     """Write an export folder, all or nothing; an older export there is replaced.
 
-    Raises ExportError where `out` is a file, a folder that holds anything else, or can't be
-    written.
+    Raises ExportError where `out` is a file, or a folder that holds anything else; UsageError where
+    it can't be written.
     """
-    folder = out.expanduser().resolve()
-    _check_replaceable(folder)
-    new = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    old = folder.with_name(f".{folder.name}.{uuid.uuid4().hex}")
-    files = _files(export, folder.name)
+    files = _files(export, out.name)
     files[MANIFEST] = Manifest.of(export, files).to_bytes()
-    try:
-        new.mkdir(parents=True)
-        for name, content in files.items():
-            (new / name).write_bytes(content)
-        if folder.exists():
-            folder.rename(old)
-        try:
-            new.rename(folder)
-        except OSError:
-            if old.exists():
-                old.rename(folder)
-            raise
-    except OSError as error:
-        raise ExportError(
-            f"an export can't be written to {out}: {error.strerror}; name another folder"
-        ) from error
-    finally:
-        shutil.rmtree(new, ignore_errors=True)
-        shutil.rmtree(old, ignore_errors=True)
+    write_folder(out, files, _check_replaceable)
 
 
 def read_export(folder: Path) -> Export:
@@ -115,15 +92,14 @@ def read_export(folder: Path) -> Export:
 
     Raises ExportError where it is missing, lacks a file, is damaged, or of a newer format.
     """
+    shown = shown_path(folder)
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "does not exist"
-        raise ExportError(
-            f"an export is a folder, but {folder} {kind}; see `freerun export --help`"
-        )
+        raise ExportError(f"an export is a folder, but {shown} {kind}; see `freerun export --help`")
     try:
         return _read(folder)
     except ExportError as error:
-        raise ExportError(f"{folder}: {error}") from error.__cause__
+        raise ExportError(f"{shown}: {error}") from error.__cause__
 
 
 def _files(export: Export, folder_name: str) -> dict[str, bytes]:
@@ -211,6 +187,8 @@ def _read(folder: Path) -> Export:
     )
     if table is None and not definition.series.is_generated:
         raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")
+    _check_claim(export.claim, described, definition)
+    _check_table(export)
     checkpoint, intervals = export.checkpoint, export.intervals  # the first raises where damaged
     if checkpoint and intervals and intervals.channels != checkpoint.channels:
         raise ExportError(
@@ -220,19 +198,58 @@ def _read(folder: Path) -> Export:
     return export
 
 
+def _check_claim(
+    claim: Claim | None, described: _CandidateFile, definition: StudyDefinition
+) -> None:
+    """Raise ExportError where the files of an export contradict each other on what was trained."""
+    purpose, replicas = (None, None) if claim is None else (claim.purpose, claim.replicas)
+    for key, found, wanted in (
+        ("seed", described.seed, definition.seed),
+        ("purpose", described.purpose, purpose),
+        ("replicas", described.replicas, replicas),
+    ):
+        if found != wanted:
+            raise ExportError(
+                f"{key} of {CANDIDATE} must be {wanted!r}, as the other files say, but is "
+                f"{cut(repr(found))}; export again"
+            )
+    if claim is not None and not (claim.replicas and claim.horizon_steps > 0):
+        raise ExportError(
+            f"a claim must have a replica and a scored step at least, but {MANIFEST} has "
+            f"{claim.replicas} and {claim.horizon_steps}; export again"
+        )
+
+
+def _check_table(export: Export) -> None:
+    """Raise ExportError where the table is not one of the study's columns."""
+    table, series = export.table, export.definition.series
+    if table is None:
+        return
+    if not isinstance(series, TableSeries):
+        # Networks that were trained again on a file, of which nothing is claimed.
+        if export.claim is not None:
+            raise ExportError(
+                f"the study generates its series, but there is {DATA} with a claim; export again"
+            )
+        return
+    wanted = (series.time, series.columns, series.id)
+    columns = table.columns if table.long is None else table.long.value_columns
+    found = (table.time_column, columns, None if table.long is None else table.long.id_column)
+    if found != wanted:
+        raise ExportError(
+            f"{DATA} must have the columns of the study, {cut(str(wanted))}, but has "
+            f"{cut(str(found))}; export again"
+        )
+
+
 def _content(folder: Path, name: str) -> bytes:
-    path = folder / name
-    try:
-        return path.read_bytes()
-    except FileNotFoundError:
-        remedy = "name an export folder" if name == MANIFEST else "export again"
-        raise ExportError(f"{name} is missing; {remedy}") from None
-    except OSError as error:
-        raise ExportError(f"{name} can't be read: {error.strerror}") from error
+    remedy = "name an export folder" if name == MANIFEST else "export again"
+    return read_file(folder / name, EXPORT_PART, missing=lambda: f"{name} is missing; {remedy}")
 
 
 def _parsed(name: str, content: bytes, adapter: TypeAdapter[Read]) -> Read:
     try:
         return adapter.validate_json(content)
     except ValidationError as error:
-        raise ExportError(f"{name} is damaged: {first_fault(error)}; export again") from None
+        found = problems(error)[0] if name == STUDY else first_fault(error)
+        raise ExportError(f"{name} is damaged: {cut(found, 500)}; export again") from None

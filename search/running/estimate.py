@@ -5,13 +5,13 @@ from dataclasses import dataclass
 from statistics import mean, median
 from time import perf_counter
 
-from models.candidate import Candidate
+from models.candidate import Candidate, member_bytes
 from models.closed_form.closed_form import FittedForm
 from models.training.trained_network import TrainedNetwork
 from search.evaluation import Cohort
 from search.running.cost import trained_share
 from search.running.fleet import default_workers
-from search.running.proposer import Proposer
+from search.running.proposer import COHORT_BYTES, Proposer
 from search.series import Table
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
@@ -23,6 +23,13 @@ COHORTS_OF_PRESET = 20
 STEPS = 2
 MOST_STEPS = 11
 SHORT_SECONDS = 0.5
+# An estimate is not worth more: what is left by then, and what is expected to take long or much
+# memory by itself, counts as it is expected, without being measured.
+MOST_SECONDS = 8.0
+LONG_SECONDS = 2.0
+LARGE_BYTES = COHORT_BYTES
+# Candidates of one cohort that are looked at; the largest cohorts have thousands of them.
+MOST_CANDIDATES = 64
 
 
 @dataclass(frozen=True)
@@ -46,19 +53,35 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     )
     proposer = Proposer(random, sampler_seed=definition.seed)
     data = TaskData(definition, table)
+    began = perf_counter()
     views = [data.view("search", replica) for replica in range(search.replicas)]
 
     def proposed(family: str) -> list[Candidate]:
-        proposals = proposer.propose(at_most=None, family=family)
+        proposals = proposer.propose(at_most=MOST_CANDIDATES, family=family)
         proposer.forget()
         return [proposal.candidate for proposal in proposals]
 
     def slowness(cohort: Sequence[Candidate]) -> float:
-        """How many times longer than expected a cohort takes."""
-        measured, first = _seconds_per_step(cohort, views, definition.seed), cohort[0]
+        """How many times longer than expected a cohort takes; 1 where measuring is too much."""
+        first, expected_seconds = cohort[0], proposer.cost.seconds(cohort)
+        steps = 1.0
         if isinstance(first, TrainedNetwork):  # what is fitted is never pruned
-            measured *= first.optimiser.training_steps * trained_share(search)
-        return measured / proposer.cost.seconds(cohort)
+            steps = first.optimiser.training_steps * trained_share(search)
+        size = len(cohort) * search.replicas * member_bytes(first, proposer.channels)
+        is_long = expected_seconds / steps > LONG_SECONDS or size > LARGE_BYTES
+        if is_long or time_is_up():
+            return 1.0
+        return _seconds_per_step(cohort, views, definition.seed) * steps / expected_seconds
+
+    def time_is_up() -> bool:
+        return perf_counter() - began > MOST_SECONDS
+
+    def some(family: str, most: int) -> list[list[Candidate]]:
+        """Cohorts of a family, at least one, while there is time."""
+        cohorts = [proposed(family)]
+        while len(cohorts) < most and not time_is_up():
+            cohorts.append(proposed(family))
+        return cohorts
 
     def expected(cohorts: Sequence[Sequence[Candidate]]) -> float:
         return sum(map(proposer.cost.seconds, cohorts)) / sum(map(len, cohorts))
@@ -68,13 +91,13 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
         quotas = {name: preset.trials for name, preset in definition.presets.items()}
         total = 0.0
         for name, trials in quotas.items():
-            cohorts = [proposed(name) for _ in range(COHORTS_OF_PRESET)]
+            cohorts = some(name, COHORTS_OF_PRESET)
             total += trials * slowness(cohorts[0]) * expected(cohorts)
         per_trial = total / sum(quotas.values())
     else:
         # Of many families a few are measured, which tell how slow the others are.
         rounds = -(-COHORTS // len(families))
-        by_family = [[proposed(name) for _ in range(rounds)] for name in families]
+        by_family = [some(name, rounds) for name in families]
         every = -(-len(families) // COHORTS)
         slow = median(slowness(cohort) for own in by_family[::every] for cohort in own)
         per_trial = slow * mean(map(expected, by_family))

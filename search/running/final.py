@@ -22,7 +22,7 @@ from search.contest import (
     ranked,
     winner_among,
 )
-from search.errors import FreerunError, UsageError
+from search.errors import FreerunError
 from search.evaluation import CandidateResult, baseline_candidates
 from search.evaluation.ensembles import Member, best_ensemble
 from search.records import FinalRecord, Origin, TrialRecord
@@ -256,11 +256,15 @@ class Final:
 
 
 def complete_trials(study: StudyReader) -> list[CompleteTrial]:
-    """Return a study's complete trials, the best first, the older of equals."""
-    trials = study.frozen_trials(attributes=False)
+    """Return a study's complete trials, the best first, the older of equals.
+
+    Trials of other programs are left aside, whose values may mean anything.
+    """
+    own = study.own_trials()
+    trials = [t for t in study.frozen_trials(attributes=False) if t._trial_id in own]
     complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
     scored = [(trial.value, trial.number, trial) for trial in complete if trial.value is not None]
-    scored.sort(key=lambda own: own[:2])
+    scored.sort(key=lambda ranked: ranked[:2])
     return [CompleteTrial(trial._trial_id, trial.params, value) for value, _, trial in scored]
 
 
@@ -270,7 +274,7 @@ def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
     The best of each family comes first, as far as its score is near the best one: what differs errs
     differently, so that their mean is better than any. The next best candidates follow. On a table,
     where an ensemble is made, families may be more than `finalists` says, and what takes too long
-    is left out. A trial of another program that is no candidate of the space is left aside.
+    is left out.
     """
     space = definition.full_space()
     first: dict[Hashable, int] = {}
@@ -278,10 +282,7 @@ def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
     candidates: set[Candidate] = set()
     best: float | None = None
     for trial in complete_trials(study):
-        try:
-            candidate = space.resolve(trial.params)
-        except UsageError:
-            continue
+        candidate = space.resolve(trial.params)
         if candidate in candidates:
             continue
         candidates.add(candidate)

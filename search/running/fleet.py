@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from pathlib import Path
 from time import monotonic, sleep
 from typing import IO, Any, NamedTuple
 
@@ -14,6 +15,7 @@ from search.errors import FreerunError
 from search.storage.records import Budget, Counts
 from search.storage.study_store import StudyStore
 
+START = Path(__file__).parents[1] / "start.py"
 # Between two looks into the storage: each takes the time of a few optimiser steps.
 REPORT_SECONDS = 2.0
 POLL_SECONDS = 0.5
@@ -146,8 +148,9 @@ def start_worker(
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
     }
-    # Without the working folder on its path (-P): a notebook's may have a `models` of its own.
-    command = [sys.executable, "-P", "-m", "search", "work", study, "--quiet"]
+    # As a file, without its folder on the path: nothing in the working folder may take the place of
+    # our modules, or of those that we import.
+    command = [sys.executable, "-P", str(START), "work", study, "--quiet"]
     return subprocess.Popen(
         [*command, "--device", device, "--parent", str(os.getpid())],
         env=environment,

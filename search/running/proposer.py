@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from models.candidate import Candidate, member_bytes
 from models.closed_form.closed_form import FittedForm
-from models.methods import Scalar
+from models.methods import Scalar, shown
 from search.errors import UsageError
 from search.running.cost import Cost
 from search.running.families import Families
@@ -128,6 +128,34 @@ class Proposer:
                 members += self._members(candidate)
         self.tried.update(candidates)
         return proposals
+
+    def completed(self, asked: Mapping[str, object]) -> Proposed:
+        """The trial that has what another program asked for; the sampler chooses the rest.
+
+        What is asked for is left out where the rest makes it mean nothing. Raises UsageError where
+        no trial of the space can have it.
+        """
+        given = self.space.check_asked(asked)
+        selector = self.families.selector
+        name = str(given.get(selector, "")) if selector is not None else ""
+        if name not in self.families.all:
+            name = self.families.next(None, None)
+        view = self.views[name]
+        own: dict[str, Scalar] = {} if selector is None else {selector: name}
+        with view.fixing({**given, **own}):
+            trial = view.ask()
+            params = self.space.suggest(trial)
+        view.keep(trial)
+        fixed = self.space.fixed(params)
+        for key, value in given.items():
+            if fixed.get(key, value) != value:
+                raise UsageError(
+                    f"an enqueued trial's {key} must be {shown(fixed[key])}, which its preset "
+                    f"fixes, but got {shown(value)}; leave it out, or enqueue another preset"
+                )
+        candidate = self.space.resolve(params)
+        self.tried.add(candidate)
+        return self._proposal(params, candidate)
 
     def _ask(self, view: SamplerView) -> tuple[Trial, dict[str, Scalar], Candidate]:
         trial = view.ask()

@@ -8,7 +8,7 @@ from time import monotonic, sleep
 import numpy as np
 
 from models.candidate import Candidate
-from search.errors import FreerunError
+from search.errors import FreerunError, UsageError
 from search.evaluation import CandidateResult, Cohort
 from search.running.final import Final, FurtherJobs, LostJob
 from search.running.finishing import (
@@ -155,6 +155,9 @@ class Worker:
             if budget.exhausted:
                 break
             self._learn()
+            asked_for = self._claim_enqueued()
+            if asked_for:
+                return asked_for
             proposed = self._propose(budget)
             claimed = self.store.claim_new(self.worker_id, proposed)
             if claimed:
@@ -170,10 +173,10 @@ class Worker:
     def _learn(self) -> None:
         """Take in what finished since the last time."""
         scored = self.store.scored_trials()
-        self.pictures.learn(scored)
+        # A trial of another program has no cohort, and is compared with none.
+        self.pictures.learn(trial for trial in scored if trial.cohort_key is not None)
         self.proposer.learn(scored, lambda ids: self.store.frozen_trials(ids, attributes=False))
         for trial in scored:
-            # A trial of another program has no cohort, and is compared with none.
             if trial.cohort_key is not None:
                 self.halving.learn([trial], self._group(trial.cohort_key))
 
@@ -201,6 +204,21 @@ class Worker:
             others = [trial.trial_id for trial in waiting[size:]]
             self.store.give_back(self.worker_id, others)
         return waiting[:size]
+
+    def _claim_enqueued(self) -> list[Claimed]:
+        """A trial that another program enqueued; one that can't be run fails, with the reason."""
+        for trial in self.store.enqueued():
+            try:
+                proposed = self.proposer.completed(trial.params)
+            except UsageError as error:
+                self.store.refuse_enqueued(trial.trial_id, str(error))
+                continue
+            claimed = self.store.claim_enqueued(self.worker_id, trial.trial_id, proposed)
+            if claimed:
+                return [Claimed(own, proposed.candidate) for own in claimed]
+            # Another worker was faster, or the quota of its preset is used up.
+            self.proposer.forget()
+        return []
 
     def _propose(self, budget: Budget) -> list[Proposed]:
         at_most, preset = budget.trials_left, next_preset(budget.quotas)

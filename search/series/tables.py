@@ -11,12 +11,15 @@ from typing import Any, Self
 import numpy as np
 
 from search.errors import SeriesError
+from search.files import expand, read_json
 from search.series.filling import Run
 from search.series.intervals import Interval
 from search.series.source import FloatArray
 from search.series.time_column import read_interval, read_times
 
 MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the study's database
+
+MAX_EXPANDED_BYTES = 256 * 2**20  # what each of them then holds in memory
 
 _FORMAT = 1
 
@@ -111,7 +114,14 @@ class Table:
 
     def to_bytes(self) -> bytes:
         """Return the table compressed; SeriesError above MAX_TABLE_BYTES."""
-        compressed = zlib.compress(self._content(self._reading()))
+        content = self._content(self._reading())
+        if len(content) > MAX_EXPANDED_BYTES:
+            raise SeriesError(
+                f"a table must be at most {MAX_EXPANDED_BYTES / 2**20:g} MiB to be kept with its "
+                f"study, but {self.rows} rows of {len(self.columns)} columns are "
+                f"{len(content) / 2**20:.1f} MiB; give fewer rows, or resample to longer steps"
+            )
+        compressed = zlib.compress(content)
         if len(compressed) > MAX_TABLE_BYTES:
             raise SeriesError(
                 f"a table must be at most {MAX_TABLE_BYTES / 2**20:g} MiB compressed to be kept "
@@ -124,22 +134,12 @@ class Table:
     def from_bytes(cls, compressed: bytes) -> "Table":
         """Rebuild what `to_bytes` wrote; SeriesError where the bytes are damaged or newer."""
         try:
-            header_line, _, numbers = zlib.decompress(compressed).partition(b"\n")
-            header = json.loads(header_line)
+            content = expand(compressed, MAX_EXPANDED_BYTES)
+            end = content.find(b"\n")
+            header = read_json(content[:end])
             if header["format"] == _FORMAT:
-                times, columns = tuple(header["times"]), tuple(header["columns"])
-                values = np.frombuffer(numbers, dtype="<f8").reshape(len(times), len(columns))
-                return cls(
-                    header["time_column"],
-                    times,
-                    columns,
-                    values,
-                    LongForm.from_plain(header["long"]) if "long" in header else None,
-                    header.get("time_format"),
-                    header.get("zone"),
-                    tuple(Run(*run) for run in header.get("filled", ())),
-                )
-        except (zlib.error, ValueError, KeyError, TypeError) as error:
+                return cls._of_parts(header, content, end + 1)
+        except (ValueError, KeyError, TypeError) as error:
             raise SeriesError(
                 f"the stored table is damaged ({error}); start a new study from the study file"
             ) from error
@@ -156,6 +156,30 @@ class Table:
             "filled": [astuple(run) for run in self.filled],
         }
         return {key: value for key, value in known.items() if value}
+
+    @classmethod
+    def _of_parts(cls, header: Mapping[str, Any], content: bytes, begin: int) -> "Table":
+        """A table of its header and of the numbers from a byte of the content on."""
+        times, columns = tuple(header["times"]), tuple(header["columns"])
+        long = LongForm.from_plain(header["long"]) if "long" in header else None
+        names = [header["time_column"], *times, *columns]
+        if not columns or not all(isinstance(name, str) for name in names):
+            raise ValueError("its columns and times must be texts, one column at least")
+        if long is not None and long.channels != columns:
+            raise ValueError("its columns must be those of its ids")
+        values = np.frombuffer(content, dtype="<f8", offset=begin)
+        if not np.isfinite(values).all():
+            raise ValueError("its numbers must be finite")
+        return cls(
+            header["time_column"],
+            times,
+            columns,
+            values.reshape(len(times), len(columns)),
+            long,
+            header.get("time_format"),
+            header.get("zone"),
+            tuple(Run(*run) for run in header.get("filled", ())),
+        )
 
     def _content(self, reading: Mapping[str, Any]) -> bytes:
         header: dict[str, Any] = {

@@ -22,9 +22,8 @@ from sqlalchemy import ColumnElement, Connection, Row, Select, exists, func, ins
 
 from search.errors import FreerunError, StorageError
 from search.storage.database import StudyTransaction, upsert
-from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.records import Budget, Proposal, Quota, WorkerStatus
-from search.storage.tables import BUDGETS, FINALS, LEASES, QUOTAS, WORKERS, DatabaseNow
+from search.storage.tables import BUDGETS, FINALS, LEASES, QUOTAS, TRIALS, WORKERS, DatabaseNow
 
 
 def set_limits(
@@ -203,8 +202,8 @@ def statuses(study: StudyTransaction) -> list[WorkerStatus]:
 
 
 def _budget(study: StudyTransaction, row: Row[*tuple[Any, ...]], at: float) -> Budget:
-    in_study = OPTUNA_TRIALS.c.study_id == study.study_id
-    used = select(func.count()).select_from(OPTUNA_TRIALS).where(in_study)
+    # Those of other programs, finished or enqueued, are not of this budget.
+    used = select(func.count()).select_from(TRIALS).where(TRIALS.c.study_id == study.study_id)
     quotas = select(QUOTAS).where(QUOTAS.c.study_id == study.study_id).order_by(QUOTAS.c.name)
     since = None if row.counted_until is None else at - row.counted_until
     # Negative where the clock was set back.

@@ -18,6 +18,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from search.errors import StorageError
+from search.storage.refusals import is_read_only, refusal
 from search.storage.urls import scrub, shown
 
 if TYPE_CHECKING:
@@ -75,21 +76,30 @@ class Database:
         When the connection is lost during the commit, `work` is called again although the first
         call may be committed: it must detect that, and not do its work twice.
 
-        Raises StorageError when the database is away for longer than the patience, or for some
-        seconds after a stop was requested.
+        Raises StorageError when the database refuses, or is away for longer than the patience, or
+        for some seconds after a stop was requested.
         """
         return self._run(work, "BEGIN IMMEDIATE")
 
     def try_write(self, work: Callable[[Connection], T]) -> T | None:
-        """Return what `write` returns, or None where it would have to wait for the database."""
+        """Return what `write` returns, or None where it would have to wait for the database, or
+        may only read it."""
         try:
             return self._attempt(work, "BEGIN IMMEDIATE")
         except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
-            self._passing(error)
+            cause = error if isinstance(error, DBAPIError) else error.__cause__
+            if not (isinstance(cause, DBAPIError) and is_read_only(cause)):
+                self._passing(error)
             return None
 
     def _run(self, work: Callable[[Connection], T], sqlite_begin: str) -> T:
-        return self.patient(lambda: self._attempt(work, sqlite_begin), self._passing)
+        try:
+            return self.patient(lambda: self._attempt(work, sqlite_begin), self._passing)
+        except (DBAPIError, optuna.exceptions.StorageInternalError) as error:
+            # Optuna's public calls wrap it into an error of their own.
+            cause = error if isinstance(error, DBAPIError) else error.__cause__ or error
+            doing = "can't be read" if sqlite_begin == "BEGIN" else "can't be changed"
+            raise refusal(self.engine.url, cause, doing) from error
 
     def patient(self, attempt: Callable[[], T], passing: Callable[[Exception], DBAPIError]) -> T:
         """Return attempt(), retried while it raises an error that may pass.

@@ -5,20 +5,25 @@ the trial, in the transaction that ends the lease: so each trial is finished onc
 or late worker still reports is dropped.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from optuna.trial import TrialState
-from sqlalchemy import Select, delete, insert, select, union_all, update
+from sqlalchemy import Select, delete, exists, insert, select, union_all, update
 
 from search.storage import budgets
 from search.storage.database import StudyTransaction
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.optuna_tables import load_trials
 from search.storage.optuna_writers import TrialEnd
-from search.storage.records import ClaimedTrial, OpenTrials, Proposal, Report
+from search.storage.records import ClaimedTrial, Enqueued, OpenTrials, Proposal, Report
 from search.storage.tables import BUDGETS, FINALS, LEASES, TRIALS, WORKERS, DatabaseNow
 
 MAX_ATTEMPTS = 3
+# Looked at in one go; the others follow once these have been claimed or refused.
+MOST_ENQUEUED = 32
+# Where Optuna's enqueue_trial puts what is asked for.
+_FIXED_PARAMS = "fixed_params"
 
 
 def claim_waiting(study: StudyTransaction, worker_id: int, at_most: int) -> list[ClaimedTrial]:
@@ -77,6 +82,52 @@ def claim_new(
     study.connection.execute(insert(TRIALS), rows)
     _lease(study, worker_id, [trial.trial_id for trial in new])
     return new
+
+
+def enqueued(study: StudyTransaction, at_most: int = MOST_ENQUEUED) -> list[Enqueued]:
+    """Return trials that other programs enqueued and nobody has begun, the oldest first."""
+    ids = list(study.connection.execute(_enqueued(study).limit(at_most)).scalars())
+    return [
+        # What is asked for by `enqueue_trial`, or by a waiting trial that was added.
+        Enqueued(t._trial_id, t.number, {**t.params, **_asked(t.system_attrs)})
+        for t in (load_trials(study, ids) if ids else ())
+    ]
+
+
+def claim_enqueued(
+    study: StudyTransaction, worker_id: int, trial_id: int, proposal: Proposal
+) -> list[ClaimedTrial]:
+    """Claim a trial that another program enqueued, and give it the parameters of a proposal.
+
+    Returns none where budget or quota do not allow it, or another worker was faster.
+    """
+    budget = budgets.heartbeat(study, worker_id)
+    claimed = _claimed(study)
+    if claimed or budget.exhausted or not budgets.within_quotas(budget.quotas, [proposal]):
+        return claimed
+    if study.connection.scalar(_enqueued(study, trial_id)) is None:
+        return []
+    budgets.use_quotas(study, [proposal])
+    study.writer.fill(study.connection, study.study_id, trial_id, proposal)
+    study.writer.resume(study.connection, [trial_id])
+    ours = {"study_id": study.study_id, "worker_id": worker_id}
+    row = {"trial_id": trial_id, "cohort_key": proposal.cohort_key, **ours}
+    study.connection.execute(insert(TRIALS), [row])
+    _lease(study, worker_id, [trial_id])
+    return _claimed(study)
+
+
+def refuse_enqueued(study: StudyTransaction, trial_id: int, message: str) -> None:
+    """Let a trial fail that another program enqueued and that can't be run; the message says why.
+
+    It stays a trial of that program, and is not of the budget.
+    """
+    budgets.count_time(study)  # locks out other claims
+    if study.connection.scalar(_enqueued(study, trial_id)) is None:
+        return
+    study.writer.resume(study.connection, [trial_id])
+    failed = TrialEnd(trial_id, TrialState.FAIL, None, {"message": message})
+    study.writer.finish(study.connection, [failed])
 
 
 def held(study: StudyTransaction, worker_id: int) -> frozenset[int]:
@@ -204,6 +255,23 @@ def _waiting(study: StudyTransaction) -> Select[int, str, int]:
             OPTUNA_TRIALS.c.state == TrialState.WAITING,
         )
     )
+
+
+def _enqueued(study: StudyTransaction, trial_id: int | None = None) -> Select[int]:
+    """Select the ids of waiting trials that are not ours, the oldest first; or only one of them."""
+    waiting = select(OPTUNA_TRIALS.c.trial_id).where(
+        OPTUNA_TRIALS.c.study_id == study.study_id,
+        OPTUNA_TRIALS.c.state == TrialState.WAITING,
+        ~exists().where(TRIALS.c.trial_id == OPTUNA_TRIALS.c.trial_id),
+    )
+    if trial_id is not None:
+        return waiting.where(OPTUNA_TRIALS.c.trial_id == trial_id)
+    return waiting.order_by(OPTUNA_TRIALS.c.trial_id)
+
+
+def _asked(attributes: Mapping[str, Any]) -> Mapping[str, Any]:
+    asked = attributes.get(_FIXED_PARAMS, {})
+    return asked if isinstance(asked, Mapping) else {}
 
 
 def _lease(study: StudyTransaction, worker_id: int, trial_ids: Sequence[int]) -> None:

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import Engine, create_engine, event
 from sqlalchemy.engine import URL
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from search.errors import StorageError
-from search.storage.urls import check_file, parse_url, scrub, shown
+from search.storage.refusals import refusal
+from search.storage.sqlite_files import connect_file
+from search.storage.urls import check_file, parse_url
 
 if TYPE_CHECKING:
     from search.storage.records import Upgrade
@@ -94,7 +98,10 @@ def make_engine(url: str, *, create: bool) -> Engine:
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
         return _sqlite_engine(check_file(parsed, create=create))
-    return _postgres_engine(parsed)
+    try:
+        return _postgres_engine(parsed)
+    except ArgumentError as error:  # hosts and ports that do not go together
+        raise refusal(parsed, error, "can't be opened") from error
 
 
 @contextmanager
@@ -102,16 +109,18 @@ def _explained(engine: Engine) -> Iterator[None]:
     """Close the engine when the block fails; a database's error becomes a StorageError."""
     try:
         yield
-    except DBAPIError as error:
+    # A driver refuses some values before it connects, by errors of its own or of Python.
+    except (SQLAlchemyError, ValueError, TypeError, OverflowError, OSError) as error:
         engine.dispose()
-        raise _cannot_open(engine.url, error) from error
+        raise refusal(engine.url, error, "can't be opened") from error
     except StorageError:
         engine.dispose()
         raise
 
 
 def _sqlite_engine(url: URL) -> Engine:
-    engine = create_engine(url, connect_args={"timeout": _SQLITE_TIMEOUT})
+    path = Path(url.database or "")
+    engine = create_engine(url, creator=partial(connect_file, path, _SQLITE_TIMEOUT))
 
     @event.listens_for(engine, "connect")
     def tune(connection: Any, _record: ConnectionPoolEntry) -> None:
@@ -141,23 +150,3 @@ def _starting(error: Exception) -> DBAPIError:
     if isinstance(error, DBAPIError) and any(words in str(error.orig) for words in _NOT_NOW):
         return error
     raise error
-
-
-def _cannot_open(url: URL, error: DBAPIError) -> StorageError:
-    # The failure itself, without the driver's hints and list of attempts.
-    lines = [line.strip(" \t-.") for line in scrub(str(error.orig), url).splitlines()]
-    reason = next((line for line in lines if "failed: " in line), lines[0])
-    return StorageError(f"{shown(url)} can't be opened: {reason}. {_remedy(reason)}")
-
-
-def _remedy(reason: str) -> str:
-    remedies = {
-        "file is not a database": "Name another file: this one is not SQLite's.",
-        "unable to open database file": "Check the path and the rights on it.",
-        "readonly database": "Check the rights on the file and on its folder.",
-        "password": "Check the password in FREERUN_STORAGE or in the Postgres password file.",
-        "does not exist": "Check the names of database and user; createdb makes a database.",
-        "permission denied": "Grant the user the right to create tables in that schema.",
-    }
-    found = (remedy for part, remedy in remedies.items() if part in reason)
-    return next(found, "Check that the server runs, and its host and port.")

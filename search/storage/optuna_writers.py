@@ -35,6 +35,7 @@ from search.storage.optuna_tables import (
     value_columns,
 )
 from search.storage.records import Proposal, Report
+from search.storage.tables import TRIALS as OUR_TRIALS
 
 _Rows: TypeAlias = list[dict[str, Any]]
 
@@ -72,6 +73,20 @@ class TrialWriter:
                 trial_id = rdb.create_new_trial(study_id, template)
                 created.append((trial_id, rdb.get_trial_number_from_id(trial_id)))
             return created
+
+    def fill(
+        self, connection: Connection, study_id: int, trial_id: int, proposal: Proposal
+    ) -> None:
+        """Give a waiting trial the parameters of a proposal, in place of those that it has.
+
+        Raises ValueError for a parameter whose distribution is incompatible with the study's.
+        """
+        _remove_params(connection, trial_id)
+        with joined(self._rdb, connection) as rdb:
+            for name, value in proposal.params.items():
+                distribution = proposal.distributions[name]
+                stored = distribution.to_internal_repr(value)
+                rdb.set_trial_param(trial_id, name, stored, distribution)
 
     def resume(self, connection: Connection, trial_ids: Sequence[int]) -> None:
         """Let waiting trials run, from now."""
@@ -127,6 +142,13 @@ class BulkWriter(TrialWriter):
         insert_rows(connection, PARAMS, _param_rows(ids, proposals))
         return [(trial_id, first + i) for i, trial_id in enumerate(ids)]
 
+    def fill(
+        self, connection: Connection, study_id: int, trial_id: int, proposal: Proposal
+    ) -> None:
+        self._check_distributions(connection, study_id, [proposal])
+        _remove_params(connection, trial_id)
+        insert_rows(connection, PARAMS, _param_rows([trial_id], [proposal]))
+
     def resume(self, connection: Connection, trial_ids: Sequence[int]) -> None:
         connection.execute(
             update(TRIALS)
@@ -173,8 +195,9 @@ class BulkWriter(TrialWriter):
         if unknown:
             firsts = (
                 select(func.min(PARAMS.c.param_id))
-                .join(TRIALS)
-                .where(TRIALS.c.study_id == study_id, PARAMS.c.param_name.in_(unknown))
+                # Not of all trials: one of another program may have any distribution.
+                .join(OUR_TRIALS, OUR_TRIALS.c.trial_id == PARAMS.c.trial_id)
+                .where(OUR_TRIALS.c.study_id == study_id, PARAMS.c.param_name.in_(unknown))
                 .group_by(PARAMS.c.param_name)
             )
             stored = select(PARAMS.c.param_name, PARAMS.c.distribution_json)
@@ -231,6 +254,11 @@ def _attribute_rows(attributes: Iterable[tuple[int, Mapping[str, Any]]]) -> _Row
         for trial_id, pairs in attributes
         for key, value in pairs.items()
     ]
+
+
+def _remove_params(connection: Connection, trial_id: int) -> None:
+    """Remove a trial's parameters, for which Optuna has no public call."""
+    connection.execute(delete(PARAMS).where(PARAMS.c.trial_id == trial_id))
 
 
 def _remove_reports(connection: Connection, trial_ids: Sequence[int]) -> None:

@@ -57,6 +57,12 @@ def counts_by_study(
     return defaultdict(Counts, {study: Counts(**states) for study, states in by_study.items()})
 
 
+def own_trials(study: StudyTransaction) -> frozenset[int]:
+    """Return the ids of the trials that freerun began, rather than another program."""
+    ours = select(TRIALS.c.trial_id).where(TRIALS.c.study_id == study.study_id)
+    return frozenset(study.connection.execute(ours).scalars())
+
+
 def best_trial(study: StudyTransaction) -> FrozenTrial | None:
     """Return the first complete trial of the least value, None where none is complete."""
     complete = complete_values(OPTUNA_TRIALS.c.trial_id)
@@ -119,10 +125,17 @@ def scores(study: StudyTransaction, seen: Seen) -> tuple[list[ScoredTrial], Seen
 
 
 def complete_values(*columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
-    """Select columns of all complete trials that have a finite value."""
+    """Select columns of all complete trials that have a finite value, but for those of other
+    programs: what their values mean is not known."""
     values = VALUES.c.trial_id == OPTUNA_TRIALS.c.trial_id
+    ours = TRIALS.c.trial_id == OPTUNA_TRIALS.c.trial_id
     is_complete = OPTUNA_TRIALS.c.state == TrialState.COMPLETE
-    return select(*columns).join(VALUES, values).where(is_complete, is_finite_value())
+    return (
+        select(*columns)
+        .join(VALUES, values)
+        .join(TRIALS, ours)
+        .where(is_complete, is_finite_value())
+    )
 
 
 def _first(study: StudyTransaction, ids: Select[*tuple[Any, ...]]) -> FrozenTrial | None:

@@ -124,6 +124,18 @@ class Beat:
     to_sweep: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Enqueued:
+    """A trial that another program enqueued.
+
+    params: what it asks for, perhaps only some of a trial's; anything that JSON can hold.
+    """
+
+    trial_id: int
+    number: int
+    params: Mapping[str, Any]
+
+
 class OpenTrials(NamedTuple):
     """Whether workers hold trials of a study, and whether trials wait to be run again."""
 
@@ -174,8 +186,8 @@ class Quota:
 class Budget:
     """Limits of a study and what is spent of them.
 
-    trials, minutes: None for no limit; used_trials: trials of any state; spent_seconds: time up to
-    now in which at least one worker was alive; quotas: by name.
+    trials, minutes: None for no limit; used_trials: freerun's own trials, of any state;
+    spent_seconds: time up to now in which at least one worker was alive; quotas: by name.
     """
 
     trials: int | None

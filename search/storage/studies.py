@@ -10,7 +10,8 @@ from optuna.study import StudyDirection
 from sqlalchemy import Connection, Row, Select, delete, func, insert, select
 
 from models.methods.values import nearest
-from search.errors import StorageError, UnknownStudyError
+from search.errors import StorageError, UnknownStudyError, UsageError
+from search.names import check_name, cut
 from search.storage import budgets
 from search.storage.database import Database
 from search.storage.finished_trials import DatabaseArtifactStore
@@ -108,7 +109,11 @@ class Storage:
         return self.study(name)
 
     def study(self, name: str) -> StudyStore:
-        """Return a study by its name; raises UnknownStudyError, with the nearest name."""
+        """Return a study by its name; raises UnknownStudyError, with the nearest name.
+
+        Raises UsageError for what can't be a name.
+        """
+        check_name(name, "the name of a study")
         without_data = [column for column in STUDIES.c if column is not STUDIES.c.data]
         wanted = _known_studies(*without_data).where(STUDIES.c.name == name)
         row: Row[*tuple[Any, ...]] | None = self._database.read(
@@ -117,10 +122,36 @@ class Storage:
         if row is None:
             names = [summary.name for summary in self.studies()]
             raise UnknownStudyError(
-                f"{self.shown_url} holds no study named {name!r}.{nearest(name, names)}"
+                f"{self.shown_url} holds no study named '{cut(name)}'.{nearest(name, names)}"
                 " `freerun list` shows the studies."
             )
         return StudyStore(self._database, self._writer, self._lease_seconds, row)
+
+    def delete_study(self, name: str) -> None:
+        """Delete a study with all that is stored of it.
+
+        Raises UnknownStudyError, and UsageError while workers are on it.
+        """
+        study = self.study(name)
+        alive = sum(worker.alive for worker in study.workers())
+        if alive:
+            raise UsageError(
+                f"a study must have no workers when it is deleted, but '{cut(name)}' has {alive}; "
+                f"end them by `freerun stop {name}`"
+            )
+
+        def remove(connection: Connection) -> None:
+            # Ours first: the rows of trials and artifacts go with it.
+            connection.execute(delete(STUDIES).where(STUDIES.c.study_id == study.study_id))
+            with quiet(), joined(self._rdb, connection) as rdb:
+                rdb.delete_study(study.study_id)
+
+        try:
+            self._database.write(remove)
+        except KeyError:  # Optuna finds no such study: it was deleted meanwhile
+            raise UnknownStudyError(
+                f"{self.shown_url} holds no study named '{cut(name)}' any more."
+            ) from None
 
     def studies(self) -> list[StudySummary]:
         """Return one line for each study, in the order of creation."""

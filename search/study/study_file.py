@@ -3,7 +3,6 @@
 Each problem is in words: key, rule, value and remedy, one line a problem.
 """
 
-import json
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -17,6 +16,7 @@ from pydantic_core import ErrorDetails, PydanticUndefined
 from models.methods import SettingError, either, nearest, shown
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError
+from search.files import STUDY_FILE, read_file, read_json, shown_path
 from search.plugins import check_plugins
 from search.series import Table, TableSeries, known_sources
 from search.study.definition import RECORDED, Search, StudyDefinition, Task
@@ -73,6 +73,8 @@ def read_content(path: Path) -> dict[str, Any]:
         raise StudyFileError(_no_toml(path, str(error))) from error
     except ValueError as error:  # int() refuses thousands of digits
         raise StudyFileError(f"{path} holds a number that is too long; shorten it") from error
+    except RecursionError as error:
+        raise StudyFileError(f"{path} nests lists or tables too deep; flatten them") from error
 
 
 def read_study(raw: Mapping[str, Any], folder: Path, named: str) -> StudyFile:
@@ -145,9 +147,9 @@ def read_stored_definition(text: str) -> StudyDefinition:
 def named_plugins(text: str) -> Mapping[str, str]:
     """Return the plug-ins that a stored definition (JSON) names, none where it is damaged."""
     try:
-        plugins = json.loads(text)["plugins"]
+        plugins = read_json(text)["plugins"]
         return {str(name): str(version) for name, version in plugins.items()}
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+    except (ValueError, KeyError, TypeError, AttributeError):
         return {}  # its problems are found when all of it is read
 
 
@@ -165,20 +167,21 @@ def _no_study_file(path: Path) -> str:
 
 
 def _text(path: Path) -> str:
-    if path.is_dir():
-        raise StudyFileError(f"{path} is a folder; name the study file in it")
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
+    def missing() -> str:
         files = [file.name for file in path.parent.glob("*.toml")]
         hint = nearest(path.name, files) or " Name a study file, for example studies/sine.toml"
-        raise StudyFileError(f"there is no study file {path}.{hint}") from None
+        return f"there is no study file {shown_path(path)}.{hint}"
+
+    content = read_file(path, STUDY_FILE, missing=missing)
+    try:
+        # As Python reads text: a line may end as on Windows.
+        return content.decode().replace("\r\n", "\n").replace("\r", "\n")
     except UnicodeDecodeError as error:
         if any(suffix.lower() in _TABLES for suffix in path.suffixes):
             raise StudyFileError(_no_study_file(path)) from error
-        raise StudyFileError(f"{path} must be UTF-8 text ({error.reason}); save it so") from error
-    except OSError as error:
-        raise StudyFileError(f"{path} can't be read: {error.strerror or error}") from error
+        raise StudyFileError(
+            f"{shown_path(path)} must be UTF-8 text ({error.reason}); save it so"
+        ) from error
 
 
 def problems(error: ValidationError) -> list[str]:

@@ -20,6 +20,8 @@ from search.study.space.contexts import context_range
 
 # What a candidate's channels may take, and up to how long a context is expected for that.
 MOST_BYTES = 2 * 2**30
+# What the draws of all replicas may take together: each has values and signal.
+MOST_DRAWN_BYTES = 2**30
 LONGEST_CONTEXT = 2000
 # Realisations of a generated series that its properties are taken from.
 LOOKED_AT = 4
@@ -88,7 +90,9 @@ class TaskData:
         self._table = table
         series = definition.series
         assert (table is not None) == isinstance(series, TableSeries)
-        if table is not None:
+        if table is None:
+            _check_draws(definition)
+        else:
             _check_rows(definition.task, table.rows)
             check_memory(definition, len(table.columns))
             purposes: tuple[Purpose, ...] = ("search", "final")
@@ -96,7 +100,7 @@ class TaskData:
                 for cut in self.cuts(purpose):
                     training_variance(rows_in(table.values, cut.pieces), table.columns)
             self.view("test", 0)
-        elif definition.task.score_against == "signal":
+        if table is None and definition.task.score_against == "signal":
             assert isinstance(series, GeneratedSource)  # the definition refuses others
             _ = series.signal_variance
 
@@ -295,6 +299,25 @@ def channels_bytes(task: Task, channels: int) -> int:
     context = min(task.train_steps, LONGEST_CONTEXT)
     runs = task.start_points * (context + 3 * task.horizon_steps)
     return 8 * channels * (2 * task.train_steps + runs)
+
+
+def _check_draws(definition: StudyDefinition) -> None:
+    """Raise StudyFileError where the draws of a generated series are too much for memory."""
+    task, search = definition.task, definition.search
+    channels = len(definition.series.channels)
+    validated = task.train_steps + task.validation_steps
+    for key, count, steps in (
+        ("replicas", search.replicas, validated),
+        ("final_replicas", search.final_replicas, validated),
+        ("test_draws", search.test_draws, task.train_steps + task.test_horizon_steps),
+    ):
+        found = 2 * 8 * count * steps * channels
+        if found > MOST_DRAWN_BYTES:
+            raise StudyFileError(
+                f"[search] {key} must leave draws of at most {MOST_DRAWN_BYTES / 2**30:g} GiB, but "
+                f"{count} of {steps:,} steps are {found / 2**30:.1f} GiB; take fewer, or shorten "
+                "the spans in [task]"
+            )
 
 
 def _check_rows(task: Task, rows: int) -> None:

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from search.errors import SeriesError
+from search.files import TABLE_FILE, read_file
 
 # What is kept with a study has at most 16 MiB, so that more can't become a table.
-MAX_CONTENT_BYTES = 256 * 2**20
+MAX_CONTENT_BYTES = TABLE_FILE.most_bytes
 
 _GZIP, _ZSTD, _ZIP = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"PK\x03\x04"
 _OLD_EXCEL = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"
@@ -24,15 +25,7 @@ def read_content(path: Path) -> bytes:
     Raises SeriesError for what is no file, larger than MAX_CONTENT_BYTES before or after unpacking,
     or damaged, and where the optional package zstandard is needed and not installed.
     """
-    if not path.is_file():
-        what = "is a folder" if path.is_dir() else "does not exist" if not path.exists() else ""
-        what = what or "is no regular file"
-        raise SeriesError(f"the table {path} {what}; name a CSV, Parquet or Excel file")
-    try:
-        with path.open("rb") as file:
-            content = file.read(MAX_CONTENT_BYTES + 1)
-    except OSError as error:
-        raise SeriesError(f"the table {path} can't be read: {error.strerror or error}") from error
+    content = read_file(path, TABLE_FILE)
     if content.startswith(_GZIP):
         pieces = _gunzip(content)
     elif content.startswith(_ZSTD):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from search.errors import SeriesError
+from search.names import cut
 from search.series.formats.cells import UNNAMED_INDEX, Cells, Column
 
 if TYPE_CHECKING:
@@ -24,7 +25,7 @@ def read_parquet(path: Path, content: bytes, wanted: Collection[str] | None) -> 
     """
     # Imported here: it costs a fifth of a second that no study without Parquet should wait for.
     import polars
-    from polars.exceptions import PolarsError
+    from polars.exceptions import PanicException, PolarsError
 
     try:
         schema = polars.read_parquet_schema(io.BytesIO(content))
@@ -39,9 +40,11 @@ def read_parquet(path: Path, content: bytes, wanted: Collection[str] | None) -> 
             )
         _check_types(path, schema, kept)
         texts = _texts(polars.read_parquet(io.BytesIO(content), columns=kept))
-    except PolarsError as error:
+    # A panic is what the reader makes of some damaged files.
+    except (PolarsError, PanicException) as error:
         raise SeriesError(
-            f"{path} can't be read as Parquet ({error}); write plain columns, or save it as CSV"
+            f"{path} can't be read as Parquet ({cut(str(error))}); write plain columns, or save it "
+            "as CSV"
         ) from error
     columns = [
         Column(names[name], texts[name].to_list() if name in kept else (), _zone(schema[name]))

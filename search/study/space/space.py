@@ -99,6 +99,22 @@ class Space:
             known.setdefault(CHANNELS, INDEPENDENT)
         return resolve_params(known)
 
+    def check_asked(self, asked: Mapping[str, object]) -> Mapping[str, Scalar]:
+        """Return what another program asks a trial to have; UsageError for what no trial can."""
+        for name, value in asked.items():
+            domain = self.domains.get(name)
+            if domain is None:
+                raise UsageError(
+                    f"an enqueued trial's parameters must be of the study's space, but got "
+                    f"{shown(name)}.{nearest(name, self.domains)}"
+                )
+            if not isinstance(value, bool | int | float | str) or not domain.contains(value):
+                raise UsageError(
+                    f"an enqueued trial's {name} must be in {shown(domain.to_plain())}, but got "
+                    f"{shown(value)}; enqueue another value"
+                )
+        return cast(Mapping[str, Scalar], asked)
+
     def _can_mix(self, known: Mapping[str, Scalar]) -> bool:
         """Whether `channels` is a choice for a candidate of which all else is known."""
         domain, core = self.domains[CHANNELS], method_named("cell", str(known.get("cell")))

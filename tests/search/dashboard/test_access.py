@@ -219,8 +219,36 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
     assert found is not None
     assert found.user == "eve"
     assert credentials_of(None, {"FREERUN_DASHBOARD_LOGIN": ""}) is None
-    with pytest.raises(UsageError, match="can't be read"):
+    with pytest.raises(UsageError, match="must be a login file, but does not exist"):
         credentials_of(tmp_path / "missing", {})
+
+
+@pytest.mark.parametrize(
+    ("method", "target", "content", "status"),
+    [
+        ("GET", "/favicon.ico", b"", 200),
+        ("GET", "/api/studies/99/plot/slice", b"", 404),
+        ("GET", "/api/studies/99999999999", b"", 404),
+        ("GET", f"/api/studies/{'9' * 5000}/plot/slice", b"", 404),
+        ("GET", "/api/studies/1/plot/contour", b"", 403),
+        ("GET", "/api/studies/1?after=x", b"", 400),
+        ("POST", "/api/studies/1/rename", b"[1]", 400),
+        ("POST", "/api/studies", b'{"study_name": "x", "directions": [1]}', 400),
+        ("POST", "/api/trials/99/tell", b'{"state": "Complete", "values": [1]}', 404),
+        ("POST", "/api/trials/1/user-attrs", b'{"user_attrs": {"a": 1}}', 409),
+        ("POST", "/api/studies", b'{"study_name": "' + b"x" * 600 + b'"}', 400),
+        ("POST", "/api/studies", b"[" * 100_000, 400),
+        ("POST", "/api/studies", b'{"study_name": "new", "directions": ["minimize"]}', 201),
+        ("PUT", "/api/studies/99/note", b'{"version": 1, "body": "a"}', 404),
+    ],
+)
+def test_what_does_not_fit_is_the_requests_fault(
+    invent: Invent, storage: Storage, method: str, target: str, content: bytes, status: int
+) -> None:
+    invent(("complete", 0.3))
+    client = entered(storage, writable=True)
+    answer = client.ask(method, target, content, {"Origin": f"http://{HOST}"})
+    assert answer.status == status, answer.content
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
@@ -309,6 +337,11 @@ def test_plots_of_too_many_trials_are_refused_and_others_drawn() -> None:
     refused = {key for key, status in statuses.items() if status == 403}
     assert refused == {("contour", 2), ("rank", 2), ("contour", 3), ("rank", 3), ("slice", 3)}
     assert client.get("/api/studies/3").content == b"drawn"
+    guard = partial(costly_plot, trials_of={1: 5, 2: 5}.get, parameters_of={1: 30, 2: 10}.get)
+    of_pairs = Client(guarded(app, guard))
+    assert of_pairs.get("/api/studies/1/plot/contour").status == 403
+    assert of_pairs.get("/api/studies/1/plot/slice").status == 200
+    assert of_pairs.get("/api/studies/2/plot/contour").status == 200
 
 
 def test_texts_are_compressed_for_those_who_take_it(

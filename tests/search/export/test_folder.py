@@ -174,7 +174,7 @@ def test_other_files_are_never_replaced(
 
 def test_a_folder_that_cannot_be_written_is_named(finished: Invented, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    with pytest.raises(ExportError, match=r"can't be written"):
+    with pytest.raises(UsageError, match=r"can't be written"):
         export_study(finished.store, tmp_path / "file" / "out")
 
 

@@ -61,8 +61,10 @@ def test_trials_of_another_program_are_left_aside(
             )
     best = store.best_trial()
     assert best is not None
+    assert best.value is not None
+    assert best.value > 1e-8
     with pytest.raises(UsageError):
-        definition.full_space().resolve(best.params)
+        definition.full_space().resolve(foreign)
     assert finalists(store, definition) == expected
 
     worker_on(store, lambda: False).run()

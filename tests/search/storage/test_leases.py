@@ -329,6 +329,33 @@ def test_open_trials_of_another_program_are_ignored(
     assert study.open_trials() == (False, False)
     assert study.claim_waiting(worker, 1) == []
     assert len(study.claim_new(worker, propose(1))) == 1
+    assert study.budget().used_trials == 1
+
+
+def test_an_enqueued_trial_is_claimed_once_within_the_budget(
+    storage: Storage, study: StudyStore, worker: int, propose: Propose
+) -> None:
+    plain = optuna.load_study(study_name="sine", storage=storage.optuna)
+    for _ in range(3):
+        plain.enqueue_trial({"learning_rate": 0.01})
+    asked = study.enqueued()
+    assert [(trial.number, trial.params) for trial in asked] == [
+        (number, {"learning_rate": 0.01}) for number in range(3)
+    ]
+    study.set_budget(trials=1, minutes=None)
+    (proposal,) = propose(1)
+    (claimed,) = study.claim_enqueued(worker, asked[0].trial_id, proposal)
+    assert (claimed.number, claimed.params) == (0, proposal.params)
+    assert study.beat(worker).held_trials == {claimed.trial_id}
+    for trial in asked[:2]:
+        assert study.claim_enqueued(worker, trial.trial_id, proposal) == []
+    study.refuse_enqueued(asked[1].trial_id, "because")
+    study.refuse_enqueued(claimed.trial_id, "too late")
+    assert study.trial(1).user_attrs == {"message": "because"}
+    assert [trial.number for trial in study.enqueued()] == [2]
+    study.give_back(worker, [claimed.trial_id])
+    assert [trial.number for trial in study.claim_waiting(worker, 1)] == [0]
+    assert study.budget().used_trials == 1
 
 
 def test_a_trial_that_was_locked_during_a_sweep_is_swept_later(

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 import optuna
 import pytest
 
-from search.errors import UnknownStudyError, UnknownTrialError
+from search.errors import UnknownStudyError, UnknownTrialError, UsageError
 from search.storage.records import Counts, FinishedTrial
 from search.storage.studies import Storage, StudyExistsError
 from search.storage.study_store import StudyStore
+from search.storage.tables import metadata
 
 if TYPE_CHECKING:
     from tests.search.storage.conftest import Propose, RunSql
@@ -132,3 +133,28 @@ def test_a_study_deleted_by_optuna_leaves_no_rows(
     new.claim_new(worker, propose(1))
     assert new.counts() == Counts(running=1)
     assert run_sql("SELECT * FROM freerun_curves") == []
+
+
+def test_a_study_is_deleted_with_all_that_is_stored_of_it(
+    storage: Storage, propose: Propose, run_sql: RunSql
+) -> None:
+    def rows() -> dict[str, int]:
+        tables = [*metadata.tables, "studies", "trials", "trial_params", "trial_values"]
+        return {name: run_sql(f"SELECT count(*) FROM {name}")[0][0] for name in tables}
+
+    kept = storage.create_study("kept", definition="{}", definition_hash="abc")
+    kept.claim_new(kept.register_worker(host="here", pid=1, machine={}), propose(1))
+    before = rows()
+    study = storage.create_study("gone", definition="{}", definition_hash="abc")
+    worker = study.register_worker(host="here", pid=2, machine={})
+    (trial, _) = study.claim_new(worker, propose(2))
+    study.finish(worker, [FinishedTrial(trial.trial_id, "complete", 0.5, curve=b"1234")])
+    study.plan_final_jobs("final", [trial.trial_id])
+    with pytest.raises(UsageError, match=r"no workers .* `freerun stop gone`"):
+        storage.delete_study("gone")
+    study.leave(worker)
+    storage.delete_study("gone")
+    assert rows() == before
+    with pytest.raises(UnknownStudyError):
+        storage.delete_study("gone")
+    assert [summary.name for summary in storage.studies()] == ["kept"]

@@ -30,11 +30,13 @@ ann@host:/ /mnt/covered fuse.sshfs rw 0 0
         ("postgresql://ann:pw@host:5432/db", "postgresql://ann:***@host:5432/db"),
         ("postgresql://:pw@host/db", "postgresql://:***@host/db"),
         ("postgresql://ann:p@s:s/w?d@host/db", "postgresql://ann:***@host/db"),
-        ("postgresql://host/db?user=ann&password=pw", "postgresql://host/db?user=ann&password=***"),
-        (
-            "postgresql://host/db?sslpassword=a&sslmode=b",
-            "postgresql://host/db?sslpassword=***&sslmode=b",
-        ),
+        ("postgresql://host/db?user=ann&password=pw", "postgresql://host/db?user=***&password=***"),
+        ("postgresql://host/db?options=-c a=pw&pw", "postgresql://host/db?options=***&***"),
+        ("postgresql://ann:p@pw@host/db", "postgresql://ann:***@host/db"),
+        ("postgresql://p@pw:x@host/db", "postgresql://***@host/db"),
+        ("ann:pw@host/db", "***@host/db"),
+        ("host=here password=pw dbname=d", "host=here password=*** dbname=d"),
+        ("sqlite:///ann:pw@home.db", "sqlite:///ann:pw@home.db"),
         ("no url at all", "no url at all"),
     ],
 )
@@ -53,6 +55,23 @@ def test_no_password_survives_redaction(password: str) -> None:
     [
         ("freerun.db", "a storage is a URL such as sqlite:///FILE"),
         ("", "a storage is a URL"),
+        ("ann:pw@host/db", "a storage is a URL"),
+        ("postgresql://ann:a@pw@host/db", "Write %40 for an @"),
+        ("postgresql://ann@host/db?foo=pw", "those of libpq, but"),
+        ("postgresql://ann@host/db?ssl_mode=pw", "Did you mean 'sslmode'?"),
+        ("postgresql://ann@host/db?autocommit=pw", "those of libpq"),
+        ("postgresql://ann@host/db?sslmode=pw&sslmode=pw", "must be given once"),
+        ("postgresql://ann%00:pw@host/db", "without null bytes"),
+        ("sqlite:///x.db?timeout=abc", "a file and nothing else"),
+        ("sqlite:///x.db?check_same_thread=nope", "a file and nothing else"),
+        ("sqlite:///x.db?detect_types=zz", "a file and nothing else"),
+        ("sqlite://ann:pw@host/x.db", "a file and nothing else"),
+        ("sqlite:///a\0b.db", "UTF-8 text"),
+        ("sqlite:///a\udcffb.db", "UTF-8 text"),
+        (f"sqlite:///{'x' * 3000}.db", "File name too long"),
+        (f"sqlite:///{'x' * 5000}.db", "at most 4,096 characters"),
+        ("sqlite:////dev/zero", "is a pipe or a device"),
+        ("sqlite:///~nobody-known/x.db", "can't be one"),
         ("postgresql://host:port/db", "a storage is a URL"),
         ("sqlite://", "must name a file"),
         ("sqlite:///:memory:", "must name a file"),
@@ -65,6 +84,25 @@ def test_other_urls_are_refused_with_the_remedy(url: str, message: str) -> None:
     with pytest.raises(StorageError) as refusal:
         open_storage(url, create=True)
     assert message in str(refusal.value)
+    assert "pw" not in str(refusal.value)
+    assert len(str(refusal.value)) < 1000
+
+
+@pytest.mark.parametrize(
+    ("option", "words"),
+    [
+        ("connect_timeout=pw", "connect_timeout"),
+        ("sslmode=pw", "sslmode"),
+        ("port=pw", "port"),
+        ("hostaddr=pw", ""),
+        ("client_encoding=pw", ""),
+    ],
+)
+def test_what_the_driver_refuses_is_one_message_without_the_value(option: str, words: str) -> None:
+    with pytest.raises(StorageError) as refusal:
+        open_storage(f"postgresql://ann@127.0.0.1:1/db?{option}", create=False)
+    assert "can't be opened" in str(refusal.value)
+    assert words in str(refusal.value)
     assert "pw" not in str(refusal.value)
 
 

@@ -127,7 +127,7 @@ def test_what_is_no_file_is_refused(write: Write, tmp_path: Path) -> None:
         read_study_file(tmp_path / "stdy.toml")
     with pytest.raises(StudyFileError, match=r"no study file .*Name a study file, for example"):
         read_study_file(tmp_path / "elsewhere" / "zzz.toml")
-    with pytest.raises(StudyFileError, match="is a folder; name the study file in it"):
+    with pytest.raises(StudyFileError, match="is a folder; name the study file"):
         read_study_file(tmp_path)
     (tmp_path / "latin.toml").write_bytes(b'name = "\xe9"')
     with pytest.raises(StudyFileError, match="must be UTF-8 text"):
@@ -137,7 +137,7 @@ def test_what_is_no_file_is_refused(write: Write, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("rows", "error", "words"),
     [
-        (None, SeriesError, r"\[series\] the table .*t\.csv does not exist"),
+        (None, SeriesError, r"\[series\] .*t\.csv must be a table, but does not exist"),
         ("0,0\n1,x\n", SeriesError, r"\[series\] .*t\.csv, line 3: the column 'v'"),
         ("0,0\n1,1\n2,0\n", StudyFileError, r"\[task\] train_steps \+ .* 3 rows, but got 10 \+ 2"),
         ("".join(f"{i},{max(i, 16)}\n" for i in range(20)), SeriesError, r"\[series\] .*must vary"),

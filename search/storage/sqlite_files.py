@@ -1,0 +1,42 @@
+"""Connections to SQLite files, also to those that can be read only."""
+
+import os
+import sqlite3
+from pathlib import Path
+from urllib.parse import quote
+
+from search.errors import StorageError
+from search.files import shown_path
+
+
+def connect_file(path: Path, timeout_seconds: float) -> sqlite3.Connection:
+    """Connect to a file: to read it, where the file or its folder can't be written.
+
+    timeout_seconds: how long to wait for other writers. Raises StorageError for a file whose latest
+    changes lie in a write-ahead log that can't be read without writing.
+    """
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?{_mode(path)}",
+        timeout=timeout_seconds,
+        uri=True,
+        # Connections of a pool go from thread to thread, one at a time.
+        check_same_thread=False,
+    )
+
+
+def _mode(path: Path) -> str:
+    if not path.exists() or (os.access(path, os.W_OK) and os.access(path.parent, os.W_OK)):
+        return "mode=rwc"
+    # SQLite reads the write-ahead log by way of a second file. One that a reader made, with a
+    # reader's rights, would be in the way of those who write.
+    log, index = (path.with_name(path.name + end) for end in ("-wal", "-shm"))
+    if index.exists():
+        return "mode=ro"
+    if log.exists() and log.stat().st_size:
+        raise StorageError(
+            f"{shown_path(path)} can be read only, but its latest changes are in "
+            f"{shown_path(log)}, which SQLite can't read there. Copy both files into a folder "
+            "that can be written, and name the copy."
+        )
+    # Without a log nobody has the file open to write.
+    return "mode=ro&immutable=1"
