@@ -17,7 +17,7 @@ class SeriesProperties:
     first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
     fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
     series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
-    is_positive: whether all its values are above zero.
+    is_positive: whether all its values are above zero. horizon_steps: of the task, as far as known.
     """
 
     train_steps: int
@@ -26,6 +26,7 @@ class SeriesProperties:
     is_reversible: bool = True
     is_positive: bool = True
     channels: int = 1
+    horizon_steps: int | None = None
 
     @property
     def period(self) -> float | None:

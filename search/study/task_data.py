@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
@@ -99,17 +99,21 @@ class TaskData:
             _ = series.signal_variance
 
     def properties(self) -> SeriesProperties:
-        """Return what the training span shows, of some realisations where there are several.
+        """Return what the training span shows, and the horizon that is scored.
+
+        Of several realisations, some are looked at.
 
         The replicas of "rolling" and "expanding" are such realisations; those of "blocks" together
         train on all of a span, which is looked at without its gaps.
         """
         task, period = self._definition.task, self._definition.series.period
         if task.validation == "blocks":
-            return properties_of([self.view("search", 0).values], period)
-        most = LOOKED_AT if self._table is None else len(list(self.cuts("search")))
-        views = [self.view("search", index) for index in range(min(LOOKED_AT, most))]
-        return properties_of([view.training for view in views], period)
+            spans = [self.view("search", 0).values]
+        else:
+            most = LOOKED_AT if self._table is None else len(list(self.cuts("search")))
+            views = [self.view("search", index) for index in range(min(LOOKED_AT, most))]
+            spans = [view.training for view in views]
+        return replace(properties_of(spans, period), horizon_steps=task.horizon_steps)
 
     def cuts(self, purpose: Purpose) -> Iterator[Cut]:
         """The different cuts of a table's replicas, in the search or in the final."""
