@@ -8,6 +8,9 @@ from numpy.typing import NDArray
 
 from models.candidate import candidate_of
 from models.closed_form.closed_form import FittedForm
+from models.methods import Choices, largest
+from models.methods.series_properties import SeriesProperties
+from search.study.space import complete_space
 from tests.models.closed_form.forms.free_runs import check_company, coefficients_of, continued, walk
 
 FloatArray = NDArray[np.float64]
@@ -113,3 +116,36 @@ def test_company_changes_no_free_run(
     settings: dict[str, Any], level: str, channels: int, place: int
 ) -> None:
     check_company(fitted_form(settings, context_level=level), 90, channels, place)
+
+
+def test_choices_follow_the_season_and_the_horizon() -> None:
+    series = SeriesProperties(4000, periods=(24.2, 168.0), horizon_steps=100)
+    space = complete_space({}, 4000, series)
+    assert space["direct_steps"] == Choices((100,))
+    assert space["direct_window"] == Choices((168, 336, 720, 1008))
+    assert space["periodic_steps"] == Choices((24,))
+    assert space["seasons_ahead"] == Choices((5,))
+    assert space["seasons_read"] == Choices((7, 14, 30, 42))
+
+
+def test_choices_fit_into_a_short_span() -> None:
+    """Half of it is read at most, and a quarter forecast at once."""
+    space = complete_space({}, 100, SeriesProperties(100, periods=(12.0,), horizon_steps=36))
+    lag = int(largest(space["seasonal_lag"]))
+    assert largest(space["direct_window"]) <= (100 - lag) // 2
+    assert largest(space["direct_steps"]) <= (100 - lag) // 4
+    assert 12 * int(largest(space["seasons_read"])) <= (100 - lag) // 2
+    assert 12 * int(largest(space["seasons_ahead"])) <= (100 - lag) // 4
+
+
+def test_a_horizon_too_long_to_be_solved_at_once_is_forecast_in_parts() -> None:
+    series = SeriesProperties(100_000, periods=(24.0,), horizon_steps=5000)
+    space = complete_space({}, 100_000, series)
+    assert space["direct_steps"] == Choices((1024,))
+    assert space["seasons_ahead"] == Choices((43,))
+
+
+def test_without_a_season_neither_is_in_the_default_space() -> None:
+    cells = complete_space({}, 1000, SeriesProperties(1000, horizon_steps=50))["cell"]
+    assert isinstance(cells, Choices)
+    assert not {"direct-ridge", "periodic-ridge"} & set(cells.values)
