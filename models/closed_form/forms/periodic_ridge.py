@@ -131,7 +131,7 @@ class PeriodicRidge(
 
     def ahead_of(self, features: FloatArray, by_output: FloatArray) -> FloatArray:
         rows, places, _ = features.shape
-        run = np.vecdot(features[:, :, np.newaxis], by_output[:, np.newaxis])
+        run: FloatArray = np.vecdot(features[:, :, np.newaxis], by_output[:, np.newaxis])
         by_season = np.moveaxis(run.reshape(rows, places, self.ahead, -1), 2, 1)
         return by_season.reshape(rows, -1)
 
