@@ -83,6 +83,10 @@ class Direct(Lagged):
     def level(self, values: FloatArray, channels: int) -> FloatArray | None:
         return level_of(self.context_level, values.reshape(len(values), -1, channels))
 
+    def factorised(self, channels: int) -> int:
+        # The products of a window and what follows it, though few features may be made of them.
+        return (self.context_steps + self.steps_at_once) * channels
+
     def penalties(self, channels: int) -> FloatArray:
         """The weights of squared coefficients `[feature]`, at least 1."""
         raise NotImplementedError

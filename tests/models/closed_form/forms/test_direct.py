@@ -149,3 +149,11 @@ def test_without_a_season_neither_is_in_the_default_space() -> None:
     cells = complete_space({}, 1000, SeriesProperties(1000, horizon_steps=50))["cell"]
     assert isinstance(cells, Choices)
     assert not {"direct-ridge", "periodic-ridge"} & set(cells.values)
+
+
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC])
+def test_many_channels_are_not_read_at_once(settings: dict[str, Any]) -> None:
+    """The products of a window grow with the square of the channels."""
+    form = fitted_form(settings).form
+    assert form.fits_at_once(20)
+    assert not form.fits_at_once(200)
