@@ -10,10 +10,11 @@ steps from every start point of the test; lookbacks reach into the rows before i
 squared error, averaged over all start points, steps and columns.
 
 Each horizon is a study of the table without its test, as a user runs it, until its minutes are
-spent: the columns are channels, read together or each by itself with shared weights, whatever the
-search finds better. The candidate that it exports is trained again on the training rows alone, as
-the papers do, and its free runs are scored; of a network, twice. A forecast is the median over
-networks, step by step, as that of `freerun forecast` is.
+spent. It validates on blocks that are left out of the rows before the test, as `validation =
+"blocks"` of a study file does. The columns are channels, read together or each by itself with
+shared weights, whatever the search finds better. The candidate that it exports is trained again on
+the training rows alone, as the papers do, and its free runs are scored; of a network, twice. A
+forecast is the median over networks, step by step, as that of `freerun forecast` is.
 """
 
 import argparse
@@ -42,8 +43,11 @@ from search.study.task_data import View, training_variance
 SPANS = (8640, 2880, 2880)
 HORIZONS = (96, 192, 336, 720)
 START_POINTS = 24
-# A replica is a whole training on all columns, whose score has many free runs; the final has two.
-REPLICAS = {"replicas": 1, "final_replicas": 2}
+# Each replica leaves out another block, as long as the validation span, of all rows before the
+# test: the last months alone are one part of the year, and not the one that follows.
+REPLICAS = {"replicas": 4, "final_replicas": 4}
+# Of what is exported, on the training rows alone.
+TRAININGS = 2
 # Lin et al. (2023), "SegRNN", table II, lookback 720; 192 of SegRNN alone. Direct ridge is ours:
 # ridge regression from the last 720 values, their mean taken off, to the next H, with shared
 # weights, its strength chosen on validation.
@@ -152,6 +156,7 @@ def study_sections(
         "validation_steps": spans.validation,
         "test_steps": spans.test,
         "start_points": min(START_POINTS, spans.validation - horizon_steps + 1),
+        "validation": "blocks",
     }
     sections: dict[str, object] = {
         "name": f"horizon-{horizon_steps}",
@@ -184,7 +189,7 @@ def trained(candidate: AnyCandidate, data: Data, horizon_steps: int) -> AnyCheck
         scored_against="observations",
         names=data.columns,
     )
-    views = [view] * REPLICAS["final_replicas"]
+    views = [view] * TRAININGS
     return train_any(candidate, views, 0, "final", "cpu", lambda: None)[0]
 
 

@@ -161,6 +161,11 @@ class ClosedForm(Core):
         """How often a fit and its free run walk over the training span, for costs."""
         return 1
 
+    def fit_products(self, channels: int, train_steps: int, directions: int) -> float:
+        """Multiply-adds of a fit, roughly, for costs: those of a factorisation of all rows."""
+        numbers = self.fitted_features(channels, train_steps) + self.outputs(channels) - 1
+        return numbers**2 * (directions * train_steps / 4 + numbers)
+
     def phrase(self) -> str:
         if self.regularisation == "held-out":
             return f"{self.level_name} chosen on the last quarter"
@@ -225,6 +230,14 @@ class Lagged(ClosedForm):
         """
         return values
 
+    def ahead_of(self, features: FloatArray, by_output: FloatArray) -> FloatArray:
+        """What is forecast at once `[row, step * channel]`.
+
+        features: of `expand`. by_output: `[row, output, feature]`, the coefficients of each row.
+        """
+        forecast: FloatArray = np.vecdot(features[:, np.newaxis], by_output)
+        return forecast
+
     def blocks(self, pieces: Sequence[FloatArray], candidate: FittedForm) -> Iterator[Block]:
         """Features and targets of all segments that have enough values before them."""
         channels = pieces[0].shape[1]
@@ -240,17 +253,17 @@ class Lagged(ClosedForm):
         self, fixed: Fixed, coefficients: FloatArray, context: FloatArray, steps: int
     ) -> FloatArray:
         runs, channels = len(context), context.shape[2]
-        known, width = self.lags * channels, self.outputs(channels)
-        values = np.empty((runs, known + -(-steps // self.segment_steps) * width))
+        known, width = self.lags * channels, self.steps_at_once * channels
+        values = np.empty((runs, known + -(-steps // self.steps_at_once) * width))
         values[:, :known] = context[:, -self.lags :].reshape(runs, -1)
-        by_output = np.ascontiguousarray(coefficients.transpose(0, 2, 1))
+        by_output = _by_output(coefficients)
         with np.errstate(over="ignore", invalid="ignore"):
             for start in range(0, steps * channels, width):
                 read = values[:, start : start + known]
                 level = self.level(read, channels)
                 shifted = read if level is None else _less(read, level)
                 features = self.expand(shifted, channels, 1.0)
-                forecast = np.vecdot(features[:, np.newaxis], by_output)
+                forecast = self.ahead_of(features, by_output)
                 if level is not None:
                     forecast = _less(forecast, -level)
                 held = np.minimum(np.maximum(forecast, -RUN_BOUND), RUN_BOUND)
@@ -345,6 +358,17 @@ def _windows(values: FloatArray, steps: int) -> FloatArray:
     """All runs of so many values, `[row, step * channel]`."""
     windows = np.lib.stride_tricks.sliding_window_view(values, steps, axis=0)
     return windows.transpose(0, 2, 1).reshape(len(windows), -1)
+
+
+def _by_output(coefficients: FloatArray) -> FloatArray:
+    """Coefficients `[run, feature, output]` as `[run, output, feature]`, those of one side by side.
+
+    What all runs share is not copied for each of them.
+    """
+    if coefficients.strides[0]:
+        return np.ascontiguousarray(coefficients.transpose(0, 2, 1))
+    shared = np.ascontiguousarray(coefficients[0].T)
+    return np.broadcast_to(shared, (len(coefficients), *shared.shape))
 
 
 def _less(values: FloatArray, level: FloatArray) -> FloatArray:

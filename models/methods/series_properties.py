@@ -13,13 +13,14 @@ class SeriesProperties:
     """What the default space follows.
 
     train_steps: the length of the training span. channels: value columns, of all of which the rest
-    is said together. periods: in steps, the one of the shortest season
-    first, or that of a wave; empty where none was found. is_wave: whether it is a wave of which
-    fewer than `LEAST_SEASONS` periods are seen. is_sign_symmetric, is_reversible: whether the
+    is said together. periods: in steps, the one of the shortest season first, or that of a wave;
+    empty where none was found. is_wave: whether it is a wave of which fewer than `LEAST_SEASONS`
+    periods are seen. is_sign_symmetric, is_reversible: whether the
     series may look the same upside down, and backwards in time: no test at `LEVEL` says otherwise.
     is_positive: whether all its values are above zero. is_noise_free: whether a table follows a
     smooth curve that comes back to where it was, see `models.diagnostics.noise`; nobody asks it of
-    a generated series, whose file says what noise there is.
+    a generated series, whose file says what noise there is. horizon_steps: of the task, as
+    far as known.
     """
 
     train_steps: int
@@ -29,6 +30,7 @@ class SeriesProperties:
     is_positive: bool = True
     channels: int = 1
     is_noise_free: bool = False
+    horizon_steps: int | None = None
 
     @property
     def period(self) -> float | None:

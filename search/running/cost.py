@@ -108,8 +108,6 @@ def fit_work(candidate: FittedForm, train_steps: int, channels: int = 1) -> floa
     """Estimate the multiply-adds of fitting one member: factorisation and loops over time."""
     if are_independent(candidate):
         train_steps, channels = train_steps * channels, 1
-    features = candidate.form.fitted_features(channels, train_steps)
-    features += candidate.form.outputs(channels) - 1
     directions = 2 if candidate[TimeReversal].time_reversal else 1
-    factorisation = features**2 * (directions * train_steps / 4 + features)
-    return factorisation + FITTED_STEP * candidate.form.walks(directions) * train_steps
+    products = candidate.form.fit_products(channels, train_steps, directions)
+    return products + FITTED_STEP * candidate.form.walks(directions) * train_steps

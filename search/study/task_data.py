@@ -105,7 +105,9 @@ class TaskData:
             _ = series.signal_variance
 
     def properties(self) -> SeriesProperties:
-        """Return what the training span shows, of some realisations where there are several.
+        """Return what the training span shows, and the horizon that is scored.
+
+        Of several realisations, some are looked at.
 
         The replicas of "rolling" and "expanding" are such realisations; those of "blocks" together
         train on all of a span, which is looked at without its gaps.
@@ -119,7 +121,7 @@ class TaskData:
             spans = [view.training for view in views]
         found = properties_of(spans, period)
         is_smooth = self._table is not None and all(map(is_noise_free, spans))
-        return replace(found, is_noise_free=is_smooth)
+        return replace(found, is_noise_free=is_smooth, horizon_steps=task.horizon_steps)
 
     @cached_property
     def spans(self) -> Spans:

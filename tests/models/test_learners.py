@@ -23,6 +23,8 @@ CLOSED_FORMS: dict[str, dict[str, Any]] = {
     "decomposition": {"season_steps": 4, "decomposed_seasons": 2, "ridge": 1e-3},
     "harmonics": {"season_steps": 4, "harmonic_steps": 9, "harmonic_trend": True, "ridge": 1e-3},
     "theta": {"season_steps": 4, "decomposed_seasons": 3},
+    "direct-ridge": {"direct_window": 9, "direct_steps": 4, "context_level": "mean"},
+    "periodic-ridge": {"seasons_read": 3, "season_means": True, "seasons_fading": 1.0},
     "nearest-neighbours": {"neighbours": 3, "neighbour_steps": 2},
     "esn": {"units": 8, "fan_in": 2, "ridge": 1e-3, "spectral_radius": 0.5},
 }

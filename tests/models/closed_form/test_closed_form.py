@@ -102,6 +102,8 @@ def test_a_checkpoint_keeps_every_bit(make_candidate: Callable[..., FittedForm],
         ("harmonics", ("season_steps", "second_season_steps", "harmonic_steps", "harmonic_count")),
         ("nearest-neighbours", ("neighbour_window", "neighbour_steps")),
         ("theta", ("season_steps", "decomposed_seasons")),
+        ("direct-ridge", ("direct_window", "direct_steps")),
+        ("periodic-ridge", ("periodic_steps", "seasons_read", "seasons_ahead")),
     ],
 )
 def test_the_level_does_not_split_cohorts_but_the_shape_does(

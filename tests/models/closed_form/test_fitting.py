@@ -28,6 +28,8 @@ SHAPES: dict[str, dict[str, Any]] = {
     "decomposition": {"season_steps": 4, "decomposed_seasons": 2, "segment_steps": 3},
     "harmonics": {"season_steps": 5, "harmonic_steps": 12, "harmonic_trend": True},
     "theta": {"season_steps": 4, "decomposed_seasons": 3},
+    "direct-ridge": {"direct_window": 9, "direct_steps": 4, "context_level": "mean"},
+    "periodic-ridge": {"seasons_read": 3, "season_means": True, "seasons_fading": 1.0},
     "nearest-neighbours": {"neighbour_window": 5, "neighbour_steps": 3},
 }
 # All but those that know their training error without a second fit.

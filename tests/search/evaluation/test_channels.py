@@ -33,6 +33,8 @@ FORMS: Mapping[str, Mapping[str, Scalar]] = {
     "nvar": {"nvar_delays": 3, "degree": 2, "regularisation": "held-out"},
     "smoothing": {"season_steps": 6, "trend": "damped", "smoothing_steps": 30},
     "seasonal-profile": {"season_steps": 6, "profile_seasons": 2, "level_steps": 4},
+    "direct-ridge": {"direct_window": 12, "direct_steps": 5, "context_level": "last"},
+    "periodic-ridge": {"periodic_steps": 6, "seasons_read": 3, "seasons_ahead": 2},
     "kernel-ridge": {
         **{"kernel_delays": 4, "kernel_stride": 2, "kernel_components": 3, "kernel_whitening": 0.5},
         **{"kernel_function": "gaussian", "kernel_length": 1.0, "kernel_linear_weight": 10.0},

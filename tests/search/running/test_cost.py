@@ -52,6 +52,11 @@ SETTINGS: dict[str, Scalar] = {
     "remainder_order": 20,
     "harmonic_steps": 100,
     "neighbour_window": 20,
+    "direct_window": 96,
+    "direct_steps": 48,
+    "periodic_steps": 12,
+    "seasons_read": 8,
+    "seasons_ahead": 4,
 }
 # They make no product of a closed form larger.
 NO_SIZES = {
@@ -60,7 +65,7 @@ NO_SIZES = {
     *("season_steps", "trend", "smoothing_steps"),
     *("profile_seasons", "profile_average", "level_steps", "profile_drift"),
     *("decomposed_seasons", "second_season_steps", "harmonic_steps", "harmonic_count"),
-    *("harmonic_trend", "neighbour_window", "neighbour_steps"),
+    *("harmonic_trend", "neighbour_window", "neighbour_steps", "season_means"),
 }
 # They go over the span as often, and as fast, whatever their settings are.
 WITHOUT_SIZES = {"smoothing", "seasonal-profile", "nearest-neighbours", "theta"}

@@ -1,0 +1,159 @@
+"""Direct regressions against regressions on windows that are made, and what they recover."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from models.candidate import candidate_of
+from models.closed_form.closed_form import FittedForm
+from models.methods import Choices, largest
+from models.methods.series_properties import SeriesProperties
+from search.study.space import complete_space
+from tests.models.closed_form.forms.free_runs import check_company, coefficients_of, continued, walk
+
+FloatArray = NDArray[np.float64]
+
+DIRECT = {"cell": "direct-ridge", "direct_window": 12, "direct_steps": 5}
+PERIODIC = {"cell": "periodic-ridge", "periodic_steps": 4, "seasons_read": 3, "seasons_ahead": 2}
+
+
+def fitted_form(settings: dict[str, Any], **more: Any) -> FittedForm:
+    candidate = candidate_of({"direct_ridge": 0.05, **settings, **more})
+    assert isinstance(candidate, FittedForm)
+    return candidate
+
+
+def windows(series: FloatArray, known: int, ahead: int, level: str) -> tuple[FloatArray, ...]:
+    """Windows `[row, time, channel]` and what follows them, less the level of each window."""
+    starts = range(known, len(series) - ahead + 1)
+    x = np.stack([series[t - known : t] for t in starts])
+    y = np.stack([series[t : t + ahead] for t in starts])
+    off = {"none": 0.0 * x[:, :1], "mean": x.mean(axis=1, keepdims=True), "last": x[:, -1:]}[level]
+    return x - off, y - off
+
+
+def solved(x: FloatArray, y: FloatArray, penalties: FloatArray) -> FloatArray:
+    """The coefficients of the least mean squared error and weighted squared coefficients."""
+    damped = x.T @ x / len(x) + np.diag(0.05 * penalties)
+    return np.asarray(np.linalg.solve(damped, x.T @ y / len(x)))
+
+
+@pytest.mark.parametrize("level", ["none", "mean", "last"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("fading", [0.0, 3.0])
+def test_a_direct_ridge_is_a_regression_of_the_whole_horizon(
+    level: str, channels: int, fading: float
+) -> None:
+    series = walk(70, channels)
+    x, y = windows(series, 12, 5, level)
+    ages = np.repeat(np.arange(12)[::-1], channels)
+    penalties = (1 + ages / fading) ** 2 if fading else np.ones(len(ages))
+    expected = solved(x.reshape(len(x), -1), y.reshape(len(y), -1), penalties)
+    candidate = fitted_form(DIRECT, context_level=level, direct_fading=fading)
+    np.testing.assert_allclose(coefficients_of(candidate, series), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("level", ["none", "mean", "last"])
+@pytest.mark.parametrize("means", [False, True])
+def test_a_periodic_ridge_is_one_regression_of_all_places(level: str, means: bool) -> None:
+    series = walk(70, 2)
+    x, y = windows(series, 12, 8, level)
+    rows, targets = [], []
+    for place in range(4):
+        own = x[:, place::4].reshape(len(x), -1)
+        of_seasons = x.reshape(len(x), 3, 4, 2).mean(axis=2).reshape(len(x), -1)
+        rows.append(np.concatenate([own, of_seasons], axis=1) if means else own)
+        targets.append(y[:, place::4].reshape(len(y), -1))
+    ages = np.repeat([2, 1, 0], 2)
+    penalties = np.tile(1 + ages / 2, 2 if means else 1)
+    expected = solved(np.concatenate(rows), np.concatenate(targets), penalties)
+    candidate = fitted_form(PERIODIC, context_level=level, season_means=means, seasons_fading=2.0)
+    np.testing.assert_allclose(coefficients_of(candidate, series), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("means", [False, True])
+def test_a_periodic_ridge_forecasts_each_place_from_its_seasons(means: bool) -> None:
+    """Beyond the seasons that it forecasts at once, from its own forecasts."""
+    series = walk(60, 2)
+    candidate = fitted_form(PERIODIC, context_level="last", season_means=means)
+    coefficients = coefficients_of(candidate, series)
+    known = series
+    for _ in range(2):
+        level = known[-1]
+        seasons = (known[-12:] - level).reshape(3, 4, 2)
+        features = seasons.transpose(1, 0, 2).reshape(4, -1)
+        if means:
+            of_seasons = np.tile(seasons.mean(axis=1).ravel(), (4, 1))
+            features = np.concatenate([features, of_seasons], axis=1)
+        ahead = (features @ coefficients).reshape(4, 2, 2).transpose(1, 0, 2).reshape(8, 2)
+        known = np.concatenate([known, ahead + level])
+    np.testing.assert_allclose(continued(candidate, series, 14), known[60:74], atol=1e-10)
+
+
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC])
+def test_a_season_goes_on_whatever_the_level(settings: dict[str, Any]) -> None:
+    t = np.arange(120)
+    series = (np.sin(2 * np.pi * t / 4 + 0.3) + 1e3)[:, None]
+    candidate = fitted_form(settings, context_level="mean", direct_ridge=1e-6)
+    run = continued(candidate, series[:100], 20)
+    np.testing.assert_allclose(run, series[100:], atol=1e-3)
+
+
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC])
+def test_constant_values_are_continued(settings: dict[str, Any]) -> None:
+    candidate = fitted_form(settings, context_level="mean")
+    run = continued(candidate, np.full((40, 1), 3.0), 20)
+    np.testing.assert_allclose(run, 3.0)
+
+
+@pytest.mark.parametrize("settings", [DIRECT, {**PERIODIC, "season_means": True}])
+@pytest.mark.parametrize("level", ["mean", "last"])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("place", [0, 37, 79])
+def test_company_changes_no_free_run(
+    settings: dict[str, Any], level: str, channels: int, place: int
+) -> None:
+    check_company(fitted_form(settings, context_level=level), 90, channels, place)
+
+
+def test_choices_follow_the_season_and_the_horizon() -> None:
+    series = SeriesProperties(4000, periods=(24.2, 168.0), horizon_steps=100)
+    space = complete_space({}, 4000, series)
+    assert space["direct_steps"] == Choices((100,))
+    assert space["direct_window"] == Choices((168, 336, 720, 1008))
+    assert space["periodic_steps"] == Choices((24,))
+    assert space["seasons_ahead"] == Choices((5,))
+    assert space["seasons_read"] == Choices((7, 14, 30, 42))
+
+
+def test_choices_fit_into_a_short_span() -> None:
+    """Half of it is read at most, and a quarter forecast at once."""
+    space = complete_space({}, 100, SeriesProperties(100, periods=(12.0,), horizon_steps=36))
+    lag = int(largest(space["seasonal_lag"]))
+    assert largest(space["direct_window"]) <= (100 - lag) // 2
+    assert largest(space["direct_steps"]) <= (100 - lag) // 4
+    assert 12 * int(largest(space["seasons_read"])) <= (100 - lag) // 2
+    assert 12 * int(largest(space["seasons_ahead"])) <= (100 - lag) // 4
+
+
+def test_a_horizon_too_long_to_be_solved_at_once_is_forecast_in_parts() -> None:
+    series = SeriesProperties(100_000, periods=(24.0,), horizon_steps=5000)
+    space = complete_space({}, 100_000, series)
+    assert space["direct_steps"] == Choices((1024,))
+    assert space["seasons_ahead"] == Choices((43,))
+
+
+def test_without_a_season_neither_is_in_the_default_space() -> None:
+    cells = complete_space({}, 1000, SeriesProperties(1000, horizon_steps=50))["cell"]
+    assert isinstance(cells, Choices)
+    assert not {"direct-ridge", "periodic-ridge"} & set(cells.values)
+
+
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC])
+def test_many_channels_are_not_read_at_once(settings: dict[str, Any]) -> None:
+    """The products of a window grow with the square of the channels."""
+    form = fitted_form(settings).form
+    assert form.fits_at_once(20)
+    assert not form.fits_at_once(200)
