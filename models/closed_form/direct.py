@@ -16,9 +16,9 @@ from models.closed_form.closed_form import (
     Solutions,
     level_choice,
     level_of,
-    one_thread,
 )
 from models.closed_form.hankel import hankel_products, less_level
+from models.closed_form.ridge import one_thread
 from models.methods import Choices, FloatRange, Real, Stage, setting
 from models.tensors import torch
 
