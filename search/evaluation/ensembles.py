@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
-from models.ensemble import Ensemble, EnsembleCheckpoint, combined, shrunk, simplex_weights
+from models.ensemble import (
+    Ensemble,
+    EnsembleCheckpoint,
+    combined,
+    shrunk,
+    simplex_weights,
+    without_runaways,
+)
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.evaluation.diagnostics import run_networks
 from search.evaluation.results import CandidateResult, near_truth, replica_result, truth_of
@@ -121,7 +128,9 @@ def run_any(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatA
     runs = [run_any(member, values, steps) for member in checkpoint.members]
     most = max(map(len, runs))
     # A member whose networks would all be equal has one of them.
-    return combined([np.broadcast_to(r, (most, *r.shape[1:])) for r in runs], checkpoint.weights)
+    runs = [np.broadcast_to(run, (most, *run.shape[1:])) for run in runs]
+    contexts = values[:, values.shape[1] - checkpoint.shown_steps :]
+    return combined(without_runaways(runs, contexts), checkpoint.weights)
 
 
 def _are_equal(networks: Checkpoint) -> bool:
@@ -133,13 +142,20 @@ def _are_equal(networks: Checkpoint) -> bool:
 def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> list[FloatArray]:
     """The free runs of members, `[replica, start, time, channel]` each, as scores count them.
 
-    A member with a single network has the same free run for all replicas, whose views are equal.
+    Where a member runs away, the median of the others stands, see `without_runaways`. A member with
+    a single network has the same free run for all replicas, whose views are equal.
     """
     runs = []
     for checkpoint in checkpoints:
         own = zip(_free_runs(checkpoint, views), views, strict=True)
         runs.append(np.stack([near_truth(run, view) for run, view in own]))
-    return runs
+    shown_steps = max(checkpoint.shown_steps for checkpoint in checkpoints)
+    return without_runaways(runs, np.stack([contexts_of(view, shown_steps) for view in views]))
+
+
+def contexts_of(view: View, steps: int) -> FloatArray:
+    """So many true values before each free run of a view, `[start, time, channel]`."""
+    return np.stack([view.values[start - steps : start] for start in view.starts])
 
 
 def distinct_runs(runs: Sequence[FloatArray], views: Sequence[View]) -> list[int]:
@@ -224,9 +240,7 @@ def held_out_mean(
 def _free_runs(checkpoint: Checkpoint, views: Sequence[View]) -> FloatArray:
     own = views[:1] if len(checkpoint.weights) == 1 else views
     steps = checkpoint.shown_steps
-    contexts = np.stack(
-        [np.stack([view.values[start - steps : start] for start in view.starts]) for view in own]
-    )
+    contexts = np.stack([contexts_of(view, steps) for view in own])
     runs = run_networks(checkpoint, contexts, views[0].horizon_steps)
     return np.broadcast_to(runs, (len(views), *runs.shape[1:]))
 

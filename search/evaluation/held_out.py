@@ -8,10 +8,16 @@ from numpy.typing import NDArray
 
 from models.checkpoint import Checkpoint
 from models.diagnostics.reach import held
-from models.ensemble import combined
+from models.ensemble import combined, without_runaways
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.evaluation.diagnostics import run_networks
-from search.evaluation.ensembles import error_products, folds_of, member_runs, stacked_weights
+from search.evaluation.ensembles import (
+    contexts_of,
+    error_products,
+    folds_of,
+    member_runs,
+    stacked_weights,
+)
 from search.evaluation.twins import first_equals
 from search.series import FloatArray
 from search.study.task_data import View
@@ -131,12 +137,13 @@ def _run(
     if isinstance(checkpoint, Checkpoint):
         network = checkpoint.member(min(number, len(checkpoint.weights) - 1))
         steps = checkpoint.shown_steps
-        contexts = np.stack([view.values[start - steps : start] for start in view.starts])
+        contexts = contexts_of(view, steps)
         run = run_networks(network, contexts[np.newaxis], view.horizon_steps)[0]
         mean = view.training.mean(axis=0)
         truth = np.where(np.isnan(observed := _observed(view)), mean, observed)
         return held(run, truth, mean, view.training.std(axis=0))
     runs = [_run(member, number, view, None) for member in checkpoint.members]
+    runs = without_runaways(runs, contexts_of(view, checkpoint.shown_steps))
     if stretches is None:
         return combined(runs, checkpoint.weights)
     rows = np.array(view.starts)[:, np.newaxis] + np.arange(view.horizon_steps)
