@@ -3,11 +3,14 @@
 from models.network.architecture import Architecture
 from models.network.cells.cell import Cell
 from models.network.cells.gru import GRU
+from models.network.cells.lru import LRU
 from models.network.cells.lstm import LSTM
 from models.network.cells.rnn import RNN
 from models.tensors import Tensor
 
 CELLS: tuple[type[Cell], ...] = (RNN, GRU, LSTM)
+# Beyond, torch's products and factorisation by blocks are as fast.
+MOST_ESTIMATED_MODES = 32
 
 
 def covers(architecture: Architecture, weights: Tensor) -> bool:
@@ -24,4 +27,22 @@ def has_kernel(architecture: Architecture) -> bool:
         type(architecture.core) in CELLS
         and not architecture.has_layer_norm
         and architecture.parallel_segments is None
+    )
+
+
+def covers_estimate(architecture: Architecture, weights: Tensor) -> bool:
+    """The same of states by least squares: on the CPU, those of `has_estimate_kernel`."""
+    return weights.device.type == "cpu" and has_estimate_kernel(architecture)
+
+
+def has_estimate_kernel(architecture: Architecture) -> bool:
+    """Whether a kernel estimates its state: that of one layer of an LRU, without segments."""
+    cell = architecture.core
+    return (
+        type(cell) is LRU
+        and cell.modes <= MOST_ESTIMATED_MODES
+        and architecture.estimates_state
+        and architecture.layers == 1
+        and architecture.segment_steps == 1
+        and not architecture.scaled_increments
     )
