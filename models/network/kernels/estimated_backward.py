@@ -3,9 +3,9 @@
 import numpy as np
 
 from models.network.kernels.compiled import part
-from models.network.kernels.estimated_forward import solve
+from models.network.kernels.estimated_forward import add_noise, solve
 from models.network.kernels.products import add_outer, add_rows, multiply
-from models.network.kernels.vectors import LANES, load, store
+from models.network.kernels.vectors import LANES, filled, load, store
 from models.network.kernels.walk import clear
 from models.network.linear import LEAST_RIDGE
 
@@ -21,22 +21,19 @@ def errors(work, member, s, terms, noise):
     """
     horizon, first, share = terms[0], terms[1], terms[2]
     end, warm_up, one_step_from = max(horizon, first + 1), s.warm_up, s.one_step_from
-    channels, wide, batch, has_noise = s.channels, s.wide, s.batch, s.has_label_noise
-    outputs, truth, scale, steps = s.at_outputs, s.at_truth, 2 / (s.batch * s.channels), s.steps
+    stride, steps, outputs, truth = s.channels * s.wide, s.steps, s.at_outputs, s.at_truth
+    scale = 2 / (s.batch * s.channels)
+    if s.has_label_noise:
+        add_noise(work, member, s, truth, noise, one_step_from, steps)
     for time in range(one_step_from, steps):
         later, weight = time - warm_up, 0.0
         if first <= later < end:
             weight = (1 - share) / (end - first)
         if time <= warm_up:
             weight += share / (warm_up + 1 - one_step_from)
-        weight *= scale
-        for channel in range(channels):
-            at = (time * channels + channel) * wide
-            for b in range(batch):
-                error = work[outputs + at + b] - work[truth + at + b]
-                if has_noise:
-                    error -= noise[member, time, b, channel]
-                work[outputs + at + b] = error * weight
+        for i in range(time * stride, (time + 1) * stride, LANES):
+            error = load(work, outputs + i) - load(work, truth + i)
+            store(work, outputs + i, error * filled(error, weight * scale))
 
 
 @part

@@ -10,7 +10,7 @@ import numpy as np
 
 from models.network.kernels.compiled import part
 from models.network.kernels.products import add_outer, multiply
-from models.network.kernels.vectors import LANES, broadcast, load, store
+from models.network.kernels.vectors import LANES, broadcast, filled, load, store
 from models.network.kernels.walk import clear
 from models.network.linear import LEAST_RIDGE
 from models.network.options.instance_norm import EPSILON
@@ -22,62 +22,68 @@ from models.network.options.instance_norm import EPSILON
 def gather(work, s, b, series, start, is_backwards, factor):
     """Cut the truth of a subsequence out of its series."""
     at, last, channels, wide = s.at_truth + b, s.true_steps - 1, s.channels, s.wide
-    for time in range(last + 1):
-        place = start + last - time if is_backwards else start + time
+    place, step = (start + last, -1) if is_backwards else (start, 1)
+    for _ in range(last + 1):
         for channel in range(channels):
             work[at] = factor * series[place, channel]
             at += wide
+        place += step
 
 
 @part
 def read(work, member, s, weights, noise, displacement):
     """What the state is fitted to: the warm-up, in the network's units, without the offset.
 
-    noise: of the input, `[member, time, subsequence, channel]`.
+    noise: of the input, `[member, time, subsequence, channel]`. What is computed of the padding of
+    `[..., subsequence]` goes nowhere.
     """
-    channels, wide, batch, has_noise = s.channels, s.wide, s.batch, s.has_input_noise
-    deviations, truth, warm_up, has_norm = s.at_deviations, s.at_truth, s.warm_up, s.instance_norm
-    for time in range(warm_up):
-        for b in range(batch):
-            at = time * channels * wide + b
-            for channel in range(channels):
-                value = work[truth + at]
-                if has_noise:
-                    value += noise[member, time, b, channel]
-                work[deviations + at] = value
-                at += wide
+    channels, wide, warm_up, deviations = s.channels, s.wide, s.warm_up, s.at_deviations
+    stride = channels * wide
+    end = deviations + warm_up * stride
+    for i in range(0, warm_up * stride, LANES):
+        store(work, deviations + i, load(work, s.at_truth + i))
+    if s.has_input_noise:
+        add_noise(work, member, s, deviations, noise, 0, warm_up)
+    has_norm, mean, std = s.instance_norm, s.at_mean, s.at_std
     if has_norm:
         _adapt(work, s)
-    mean, std = s.at_mean, s.at_std
-    for channel in range(channels):
-        offset = weights[s.of_offset + channel]
-        for time in range(warm_up):
-            at = deviations + (time * channels + channel) * wide
+    for i in range(end - stride, end):
+        work[i] += displacement
+    for column in range(0, stride, LANES):
+        own_mean, own_std = load(work, mean + column), load(work, std + column)
+        offset = filled(own_mean, weights[s.of_offset + column // wide])
+        for at in range(deviations + column, end, stride):
+            value = load(work, at)
+            if has_norm:
+                value = (value - own_mean) / own_std
+            store(work, at, value - offset)
+
+
+@part
+def add_noise(work, member, s, to, noise, first, end):
+    """Add noise `[member, time, subsequence, channel]` to values from the first step to the end."""
+    channels, wide, batch = s.channels, s.wide, s.batch
+    for time in range(first, end):
+        for channel in range(channels):
+            at = to + (time * channels + channel) * wide
             for b in range(batch):
-                value = work[at + b]
-                if time == warm_up - 1:
-                    value += displacement
-                if has_norm:
-                    own = channel * wide + b
-                    value = (value - work[mean + own]) / work[std + own]
-                work[at + b] = value - offset
+                work[at + b] += noise[member, time, b, channel]
 
 
 @part
 def _adapt(work, s):
     """Take mean and standard deviation of each subsequence's warm-up."""
     stride, steps = s.channels * s.wide, s.warm_up
-    for channel in range(s.channels):
-        for b in range(s.batch):
-            own, total, squares = channel * s.wide + b, 0.0, 0.0
-            first = s.at_deviations + own
-            for i in range(first, first + steps * stride, stride):
-                total += work[i]
-            mean = total / steps
-            for i in range(first, first + steps * stride, stride):
-                squares += (work[i] - mean) ** 2
-            work[s.at_mean + own] = mean
-            work[s.at_std + own] = np.sqrt(squares / steps + EPSILON)
+    for own in range(stride):
+        total, squares = 0.0, 0.0
+        first = s.at_deviations + own
+        for i in range(first, first + steps * stride, stride):
+            total += work[i]
+        mean = total / steps
+        for i in range(first, first + steps * stride, stride):
+            squares += (work[i] - mean) ** 2
+        work[s.at_mean + own] = mean
+        work[s.at_std + own] = np.sqrt(squares / steps + EPSILON)
 
 
 @part
@@ -171,17 +177,16 @@ def solve(work, s, right):
 @part
 def _restore(work, member, s, weights, noise):
     """From what states put out to the units of the series."""
-    channels, wide, batch, first = s.channels, s.wide, s.batch, s.one_step_from
-    mean, std, has_norm, has_noise = s.at_mean, s.at_std, s.instance_norm, s.has_output_noise
-    outputs, steps = s.at_outputs, s.steps
-    for channel in range(channels):
-        offset, own = weights[s.of_offset + channel], channel * wide
-        for time in range(first, steps):
-            at = outputs + (time * channels + channel) * wide
-            for b in range(batch):
-                value = work[at + b] + offset
-                if has_norm:
-                    value = value * work[std + own + b] + work[mean + own + b]
-                if has_noise:
-                    value += noise[member, time, b, channel]
-                work[at + b] = value
+    channels, wide, has_norm, mean, std = s.channels, s.wide, s.instance_norm, s.at_mean, s.at_std
+    stride, first, end = channels * wide, s.one_step_from, s.steps
+    for column in range(0, stride, LANES):
+        own_mean, own_std = load(work, mean + column), load(work, std + column)
+        offset = filled(own_mean, weights[s.of_offset + column // wide])
+        outputs = s.at_outputs + column
+        for at in range(outputs + first * stride, outputs + end * stride, stride):
+            value = load(work, at) + offset
+            if has_norm:
+                value = value * own_std + own_mean
+            store(work, at, value)
+    if s.has_output_noise:
+        add_noise(work, member, s, s.at_outputs, noise, first, end)

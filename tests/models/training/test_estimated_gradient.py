@@ -59,14 +59,9 @@ def training_of(candidate: TrainedNetwork, members: int = 3, channels: int = 1) 
 
 
 def in_double(batch: Batch) -> Batch:
-    noises = {
-        name: None if noise is None else noise.double()
-        for name, noise in (
-            ("feedback_noise", batch.feedback_noise),
-            ("output_noise", batch.output_noise),
-        )
-    }
-    return replace(batch, reads=batch.reads.double(), targets=batch.targets.double(), **noises)
+    noise = None if batch.output_noise is None else batch.output_noise.double()
+    reads, targets = batch.reads.double(), batch.targets.double()
+    return replace(batch, reads=reads, targets=targets, output_noise=noise)
 
 
 def torch_gradient(training: Trainer, chance: Chance, step: int) -> Tensor:
@@ -161,7 +156,7 @@ def test_free_runs_agree(
     contexts = torch.randn(3, 2, 12, 2, generator=generator)
     run = free_run(forecaster, weights, contexts, 9, one_step_from=7, displacement=displacement)
     known, read = contexts.double(), contexts.double()
-    mean, std = 0.0, 1.0
+    mean, std = torch.zeros(1), torch.ones(1)
     if norm:
         mean = known.mean(2, keepdim=True)
         std = (known.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
