@@ -17,7 +17,8 @@ MOST_ESTIMATED_MODES = 64
 def covers(architecture: Architecture, weights: Tensor) -> bool:
     """Whether kernels compute the free run and the gradient of an architecture, from its weights.
 
-    On the CPU, those of `has_kernel`. All others are left to the torch engine.
+    On the CPU, those of `has_kernel`. Others are left to the torch engine, but for those of
+    `covers_estimate`.
     """
     return weights.device.type == "cpu" and has_kernel(architecture)
 
