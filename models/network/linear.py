@@ -157,7 +157,7 @@ class EstimatedRun:
         gram = gram + self.ridge * power * torch.eye(gram.shape[1], device=gram.device)
         moments = seen.transpose(1, 2) @ deviations.transpose(1, 2)
         states: Tensor = _Solve.apply(gram, moments)  # type: ignore[no-untyped-call]
-        fitted = states.float().transpose(1, 2) @ rows[:, first * channels :].transpose(1, 2)
+        fitted = states.to(rows.dtype).transpose(1, 2) @ rows[:, first * channels :].transpose(1, 2)
         outputs: Tensor = fitted.unflatten(2, (-1, channels))
         return outputs + self.offset.unsqueeze(1)
 

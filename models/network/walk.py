@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from models.network.forecaster import Forecaster
-from models.network.kernels.covered import covers
+from models.network.kernels.covered import covers, covers_estimate
 from models.network.linear import EstimatedRun
 from models.network.options.instance_norm import InstanceScale
 from models.network.options.segments import fold, padded, unfold
@@ -117,6 +117,11 @@ def free_run(
     if displacement != 0.0:
         known = context.clone()
         known[:, :, -1] += displacement
+    if covers_estimate(architecture, weights):
+        from models.network.kernels.estimated_run import estimated_free_run
+
+        given_run = (forecaster, weights, context, steps, first, displacement)
+        return clipped(estimated_free_run(*given_run), bound)
     if architecture.estimates_state:
         run = EstimatedRun.of(architecture, forecaster.layout().views(weights))
         if not architecture.has_instance_norm:

@@ -84,18 +84,7 @@ class FusedGradient:
         """Put the gradient of optimiser step `step` in the place of the last one."""
         objective = self.objective
         torch.stack(objective.terms(step), dim=1, out=self.terms)
-        given = self.fixed._replace(
-            starts=chance.starts.contiguous().numpy(),
-            backwards=chance.backwards.long().numpy(),
-            fresh=chance.fresh.long().numpy(),
-            input_noise=array(chance.input_noise, 4),
-            label_noise=array(chance.label_noise, 4),
-            feedback_noise=array(chance.feedback_noise, 4),
-            output_noise=array(chance.output_noise, 4),
-            shares=array(None if chance.forced is None else chance.forced.transpose(0, 1), 4),
-        )
-        if chance.factor is not None:
-            given = given._replace(factors=array(chance.factor.squeeze(2), 2))
+        given = with_chance(self.fixed, chance)
         match = objective.match_weights(step) if self.is_matched else None
         if match is not None:
             given = given._replace(match=array(match.squeeze(4).transpose(0, 1), 4))
@@ -126,6 +115,23 @@ class FusedGradient:
                 if pushed > 0:
                     cuts[member, warm_up - 1 + pushed] = 0.0
         return cuts
+
+
+def with_chance(given: Given, chance: Chance) -> Given:
+    """The same with what chance gave an optimiser step."""
+    drawn = given._replace(
+        starts=chance.starts.contiguous().numpy(),
+        backwards=chance.backwards.long().numpy(),
+        fresh=chance.fresh.long().numpy(),
+        input_noise=array(chance.input_noise, 4),
+        label_noise=array(chance.label_noise, 4),
+        feedback_noise=array(chance.feedback_noise, 4),
+        output_noise=array(chance.output_noise, 4),
+        shares=array(None if chance.forced is None else chance.forced.transpose(0, 1), 4),
+    )
+    if chance.factor is None:
+        return drawn
+    return drawn._replace(factors=array(chance.factor.squeeze(2), 2))
 
 
 def _lengths(batches: Batches) -> dict[str, int]:

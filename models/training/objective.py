@@ -48,7 +48,8 @@ class Objective:
         is_free = first.feeds_back_in_training
         self.teacher_share = row([e.teacher_weight if is_free else 1.0 for e in errors])
         steps = first.optimiser.training_steps
-        self.curriculum_steps = row([e.curriculum_fraction * steps for e in errors])
+        # Where there is none, the first step has the whole rollout.
+        self.curriculum_steps = row([max(e.curriculum_fraction * steps, 1e-9) for e in errors])
         self.pushforward = forcing.pushforward.to(device, torch.float32) * shape.segment
         # Zero for members without: what they have of it must not depend on their company.
         self.loss_weights: dict[type[Loss], Tensor] = {}
@@ -165,11 +166,7 @@ class Objective:
 
     def _horizon(self, step: int) -> Tensor:
         """Steps of the rollout that count, `[member]`: they grow over the curriculum."""
-        grown = torch.where(
-            self.curriculum_steps > 0,
-            (step + 1) / self.curriculum_steps.clamp(min=1e-9),
-            torch.ones_like(self.curriculum_steps),
-        ).clamp(max=1.0)
+        grown = ((step + 1) / self.curriculum_steps).clamp(max=1.0)
         return 1.0 + torch.floor((self.shape.rollout - 1) * grown)
 
 

@@ -9,7 +9,7 @@ from torch import Generator, Tensor
 
 from models.cohort import Member, checked_cohort, checked_pieces
 from models.network.forecaster import Forecaster
-from models.network.kernels.covered import covers
+from models.network.kernels.covered import covers, covers_estimate
 from models.network.options.segments import fold
 from models.network.options.shape import Scaling
 from models.network.parameters import FIXED, INCREMENT_STD, under
@@ -33,6 +33,7 @@ from models.training.places import Places
 from models.training.trained_network import TrainedNetwork
 
 if TYPE_CHECKING:
+    from models.training.estimated_gradient import EstimatedGradient
     from models.training.fused_gradient import FusedGradient
 
 # Subsequences on which the training loss is measured when restarts are compared.
@@ -256,11 +257,11 @@ class Trainer(PerMember):
         self.dropout = MemberDraws(dropping, hidden, 2, device, shared=branches, neutral=1.0)
         noisy = [noises_at(Place.STATE, c) for c in candidates]
         self.state_noise = MemberDraws(noisy, state, 2, device, shared=branches)
-        self.gradient: LinearGradient | UnrolledGradient | FusedGradient
+        self.gradient: LinearGradient | UnrolledGradient | FusedGradient | EstimatedGradient
         if candidate.is_linear and (
             forecaster.width == 1 or candidate.architecture.estimates_state
         ):
-            self.gradient = LinearGradient(forecaster, self.weights, self.grads, shape)
+            self.gradient = self._linear()
         else:
             # Views, which the next draws change.
             masks, state_noise = (
@@ -268,6 +269,15 @@ class Trainer(PerMember):
                 for drawn in (self.dropout, self.state_noise)
             )
             self.gradient = self._unrolled(masks, state_noise)
+
+    def _linear(self) -> "LinearGradient | EstimatedGradient":
+        """By a kernel where it covers the architecture, else by torch."""
+        bound = self.forecaster, self.weights, self.grads
+        if not covers_estimate(self.candidate.architecture, self.weights):
+            return LinearGradient(*bound, self.subsequences.shape)
+        from models.training.estimated_gradient import EstimatedGradient
+
+        return EstimatedGradient(*bound, self.batches, self.objective)
 
     def _unrolled(
         self, masks: Tensor | None, state_noise: Tensor | None

@@ -7,7 +7,7 @@ from statistics import median
 
 from models.candidate import Candidate
 from models.closed_form.closed_form import FittedForm
-from models.network.kernels.covered import has_kernel
+from models.network.kernels.covered import has_estimate_kernel, has_kernel
 from models.network.options.channels import are_independent
 from models.network.options.learning import TimeReversal
 from models.training.gradient import training_plan
@@ -91,7 +91,8 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
     batch_size, units = candidate.optimiser.batch_size, cell.output_units
     if candidate.is_linear:
         steps = architecture.context_steps + candidate.rollout_steps
-        return LINEAR_CALLS, LINEAR_STEP * steps * (batch_size + units)
+        calls = COMPILED_CALLS if has_estimate_kernel(architecture) else LINEAR_CALLS
+        return calls, LINEAR_STEP * steps * (batch_size + units)
     unrolled, batch = len(training_plan(candidate)), batch_size * candidate.branches
     width = 2 * cell.width * units / cell.units
     products = 3 * cell.gates * width + ELEMENTWISE

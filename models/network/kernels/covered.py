@@ -3,17 +3,22 @@
 from models.network.architecture import Architecture
 from models.network.cells.cell import Cell
 from models.network.cells.gru import GRU
+from models.network.cells.lru import LRU
 from models.network.cells.lstm import LSTM
 from models.network.cells.rnn import RNN
 from models.tensors import Tensor
 
 CELLS: tuple[type[Cell], ...] = (RNN, GRU, LSTM)
+# With so many, the kernel takes less than half of torch's time; beyond, a factorisation by blocks
+# gains what the kernel saves.
+MOST_ESTIMATED_MODES = 64
 
 
 def covers(architecture: Architecture, weights: Tensor) -> bool:
     """Whether kernels compute the free run and the gradient of an architecture, from its weights.
 
-    On the CPU, those of `has_kernel`. All others are left to the torch engine.
+    On the CPU, those of `has_kernel`. Others are left to the torch engine, but for those of
+    `covers_estimate`.
     """
     return weights.device.type == "cpu" and has_kernel(architecture)
 
@@ -24,4 +29,22 @@ def has_kernel(architecture: Architecture) -> bool:
         type(architecture.core) in CELLS
         and not architecture.has_layer_norm
         and architecture.parallel_segments is None
+    )
+
+
+def covers_estimate(architecture: Architecture, weights: Tensor) -> bool:
+    """The same of states by least squares: on the CPU, those of `has_estimate_kernel`."""
+    return weights.device.type == "cpu" and has_estimate_kernel(architecture)
+
+
+def has_estimate_kernel(architecture: Architecture) -> bool:
+    """Whether a kernel estimates its state: that of one layer of an LRU, without segments."""
+    cell = architecture.core
+    return (
+        type(cell) is LRU
+        and cell.modes <= MOST_ESTIMATED_MODES
+        and architecture.estimates_state
+        and architecture.layers == 1
+        and architecture.segment_steps == 1
+        and not architecture.scaled_increments
     )

@@ -244,6 +244,7 @@ NORMS: dict[str, Any] = {
         {"cell": "gru", "context": "window", "residual": True} | WIDE,
         {"cell": "lstm", "context": "state", "rollout_steps": 2} | WIDE,
         LEAST_SQUARES | {"layers": 2, "rollout_steps": 2} | WIDE,
+        LEAST_SQUARES | {"rollout_steps": 2} | WIDE | {"units": 9},
         {"cell": "lru", "context": "window", "head_layers": 1} | WIDE,
         {"cell": "lru", "context": "state", "rollout_steps": 19} | WIDE | {"context_steps": 20},
         {"cell": "lstm", "context": "state", "rollout_steps": 3, "layers": 2, "stateful": True}
@@ -264,7 +265,7 @@ NORMS: dict[str, Any] = {
         | {"segment_steps": 5, "context_steps": 10, "parallel_segments": 2},
     ],
     ids=[
-        *("rnn", "gru", "lstm", "least-squares", "lru", "linear", "recipe"),
+        *("rnn", "gru", "lstm", "least-squares", "estimated", "lru", "linear", "recipe"),
         *("cornn", "lem", "antisymmetric", "orthogonal", "shplrnn", "mlp"),
         *("segments", "parallel"),
     ],

@@ -1,0 +1,75 @@
+"""The entry into compiled code for states by least squares, compiled when it is first called."""
+
+import sys
+
+from models.network.kernels import (
+    compiled,
+    estimated_backward,
+    estimated_forward,
+    products,
+    vectors,
+    walk,
+)
+from models.network.kernels.compiled import digest_of, entry, part
+from models.network.kernels.estimated_backward import backward, errors
+from models.network.kernels.estimated_forward import forward, gather, read
+from models.network.kernels.members import BACKWARD, ERRORS, FORWARD
+from models.network.linear import LEAST_RIDGE
+from models.network.options.instance_norm import EPSILON
+
+# mypy: disable-error-code="no-untyped-def"
+
+PARTS = (compiled, estimated_backward, estimated_forward, products, vectors, walk)
+
+
+@part
+def _copy(work, s, array, writes):
+    """Copy gradients `[time, subsequence, channel]` to the outputs' place, or outputs out of it."""
+    channels, wide, outputs, batch = s.channels, s.wide, s.at_outputs, s.batch
+    for time in range(s.one_step_from, s.steps):
+        for channel in range(channels):
+            at = outputs + (time * channels + channel) * wide
+            for b in range(batch):
+                if writes:
+                    array[time, b, channel] = work[at + b]
+                else:
+                    work[at + b] = array[time, b, channel]
+
+
+def _entry(sources):
+    """The function that Python calls; sources: what it is compiled from, see `members`."""
+
+    @entry
+    def run(tasks, memory, record, given):
+        """Do the tasks for each member.
+
+        memory: `[member, number]`, or one row that all use in turn. record: of an
+        `EstimatedLayout`.
+        """
+        sources  # noqa: B018
+        s = record[0]
+        for member in range(len(given.weights)):
+            work, weights = memory[member % len(memory)], given.weights[member]
+            if tasks & FORWARD:
+                for b in range(s.batch):
+                    gather(
+                        *(work, s, b, given.series[given.sources[member, b]]),
+                        *(given.starts[member, b], given.backwards[member, b]),
+                        given.factors[member, b],
+                    )
+                read(work, member, s, weights, given.input_noise, given.displaced[0])
+                forward(work, member, s, weights, given.output_noise)
+                if given.outputs.size > 0:
+                    _copy(work, s, given.outputs[member], True)
+            if tasks & ERRORS:
+                errors(work, member, s, given.terms[member], given.label_noise)
+            elif tasks & BACKWARD:
+                _copy(work, s, given.d_outputs[member], False)
+            if tasks & BACKWARD:
+                backward(work, s, weights, given.grads[member])
+
+    return run
+
+
+_CONSTANTS = (EPSILON, LEAST_RIDGE, FORWARD, ERRORS, BACKWARD)
+run = _entry(digest_of((sys.modules[__name__], *PARTS), *_CONSTANTS))

@@ -1,0 +1,76 @@
+"""The gradient of a cohort's objective where states are estimated by least squares, by a kernel."""
+
+import numpy as np
+import torch
+
+from models.network.forecaster import Forecaster
+from models.network.kernels.estimated_layout import EstimatedLayout
+from models.network.kernels.estimated_members import run
+from models.network.kernels.given import Given, array, nothing
+from models.network.kernels.members import BACKWARD, ERRORS, FORWARD
+from models.tensors import MemberParameter
+from models.training.batches import Batches, Chance
+from models.training.fused_gradient import with_chance
+from models.training.objective import Objective
+
+
+class EstimatedGradient:
+    """What `LinearGradient` computes, on the CPU, for architectures of `has_estimate_kernel`.
+
+    One member after the other, so that its numbers depend on nothing but its own, and in double
+    precision. Losses beside squared errors are taken by torch, for all members at once.
+    """
+
+    def __init__(
+        self,
+        forecaster: Forecaster,
+        weights: MemberParameter,
+        grads: MemberParameter,
+        batches: Batches,
+        objective: Objective,
+    ) -> None:
+        self.batches, self.objective = batches, objective
+        shape, starts = batches.subsequences.shape, batches.subsequences.starts
+        noises = zip(("input", "feedback", "output", "label"), batches.noises, strict=True)
+        used = {f"has_{n}_noise": int(d.is_used) for n, d in noises if n != "feedback"}
+        self.layout = EstimatedLayout.of(
+            forecaster,
+            batch=starts.shape[2],
+            warm_up=shape.warm_up,
+            steps=shape.steps,
+            true_steps=shape.steps,
+            one_step_from=shape.one_step_from,
+            **used,
+        )
+        members, batch = len(weights), starts.shape[2]
+        self.terms = torch.empty(members, 3)
+        member = np.arange(members, dtype=np.int64)
+        self.fixed = nothing()._replace(
+            weights=weights.numpy(),
+            grads=grads.numpy(),
+            series=array(batches.values, 3),
+            sources=np.repeat(member[:, np.newaxis], batch, axis=1),
+            factors=np.ones((members, batch), dtype=np.float32),
+            terms=self.terms.numpy(),
+            displaced=np.zeros(1, dtype=np.float32),
+        )
+        self.memory = np.zeros((members if objective.loss_weights else 1, self.layout.size))
+
+    def add(self, chance: Chance, step: int) -> None:
+        """Put the gradient of optimiser step `step` in the place of the last one."""
+        objective = self.objective
+        torch.stack(objective.terms(step), dim=1, out=self.terms)
+        given = with_chance(self.fixed, chance)
+        if not objective.loss_weights:
+            self._run(FORWARD + ERRORS + BACKWARD, given)
+            return
+        targets = self.batches.batch(step, chance).targets
+        # Zero before the first step that is put out, where errors have no weight.
+        outputs = torch.zeros_like(targets.transpose(0, 1), memory_format=torch.contiguous_format)
+        self._run(FORWARD, given._replace(outputs=outputs.numpy()))
+        grads = objective.gradient(outputs.transpose(0, 1).unsqueeze(2), targets, step)
+        d_outputs = array(grads.squeeze(2).transpose(0, 1), 4)
+        self._run(BACKWARD, given._replace(d_outputs=d_outputs))
+
+    def _run(self, tasks: int, given: Given) -> None:
+        run(tasks, self.memory, self.layout.record, given)
