@@ -47,6 +47,7 @@ from search.errors import (  # noqa: E402
 )
 
 if TYPE_CHECKING:
+    from freerun.defining import SeriesWarning
     from freerun.estimator import Forecaster
     from freerun.exported import ExportedForecaster, ForecastWarning, load
     from freerun.scores import Best, Score
@@ -61,6 +62,7 @@ __all__ = [
     "FreerunError",
     "Score",
     "SeriesError",
+    "SeriesWarning",
     "StorageError",
     "Study",
     "StudyFileError",
@@ -79,6 +81,7 @@ _PLACES = {
     "ForecastWarning": "freerun.exported",
     "Forecaster": "freerun.estimator",
     "Score": "freerun.scores",
+    "SeriesWarning": "freerun.defining",
     "Study": "freerun.study",
     "load": "freerun.exported",
 }

@@ -1,6 +1,7 @@
 """From what a user has (a table, a frame, a study file, a dict) to a checked definition."""
 
 import os
+import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,6 +15,10 @@ from search.study.study_file import StudyFile, read_content, read_study
 # What messages call a definition that is no file.
 _NAMED = "the study"
 _DEFAULT_NAME = "series"
+
+
+class SeriesWarning(UserWarning):
+    """What was done to a series before it was taken, such as gaps that were filled in."""
 
 
 @dataclass(frozen=True)
@@ -84,4 +89,7 @@ def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
         columns=asked.columns or (),
         time=asked.time,
     )
+    for notice in found.table.notices:
+        # At the caller of `Study`.
+        warnings.warn(f"{named}: {notice}", SeriesWarning, stacklevel=5)
     return read_study(_changed(found.sections, asked), path.parent, named)

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     from search.study.study_file import StudyFile
 
 _LINE = 100
+# A limit takes a second or two for each.
+MOST_SAMPLES = 16
 
 
 def check(
@@ -117,6 +119,11 @@ def limit(
     refuse_table(study_file)
     from search.study.study_file import read_study_file
 
+    if samples and len(samples) > MOST_SAMPLES:
+        raise UsageError(
+            f"--samples must be given at most {MOST_SAMPLES} times, but is {len(samples)} times; "
+            "leave some out"
+        )
     found = Attainable.of(read_study_file(study_file), samples or [])
     if as_json:
         print_json(found.to_plain())

@@ -13,7 +13,7 @@ from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError
 from search.export.content import Export
 from search.series import FloatArray, Table
-from search.series.intervals import same_step
+from search.series.intervals import NumberInterval, same_step
 from search.study.task_data import TaskData
 
 # From so many training standard deviations on, values that are read are said to be far outside.
@@ -50,11 +50,12 @@ def reading_warning(export: Export, table: Table) -> str | None:
 def step_warning(trained_on: Table, table: Table) -> str | None:
     """A warning where the steps of two tables can't be compared; None where they are the same.
 
-    trained_on: what the networks were trained on. Raises SeriesError where the table has another
+    Rows that are only numbered say nothing of their step. trained_on: what the networks were
+    trained on. Raises SeriesError where the table has another
     step: the networks would take its hours for the months that they know, for example.
     """
     before, now = trained_on.interval, table.interval
-    if same_step(before, now):
+    if same_step(before, now) or _are_numbered(trained_on) or _are_numbered(table):
         return None
     said = (
         f"the table's rows are {now} apart, from '{table.times[0]}' to '{table.times[1]}', and "
@@ -67,6 +68,13 @@ def step_warning(trained_on: Table, table: Table) -> str | None:
             "resample the table, or train on it: freerun retrain DIR --series FILE"
         )
     return f"{said}; make sure that these are the same steps"
+
+
+def _are_numbered(table: Table) -> bool:
+    """Whether times only count the rows, from zero or one."""
+    interval = table.interval
+    is_count = isinstance(interval, NumberInterval) and interval.step == 1
+    return is_count and float(table.times[0]) in (0.0, 1.0)
 
 
 def growth_warning(export: Export, table: Table, forecast: FloatArray) -> str | None:

@@ -19,8 +19,6 @@ from search.study.cramer_rao import cramer_rao_nmse
 from search.study.definition import StudyDefinition
 
 DEFAULT_SAMPLES = (4, 16, 64, 256)
-# A second or two each.
-MOST_SAMPLES = 16
 # With fewer draws, a mean of these long-tailed errors says little.
 FEWEST_DRAWS = 100
 # By so many standard errors a leak lies below the floor. A forecaster that reaches the floor has
@@ -93,11 +91,6 @@ def sine_limit(
 
 def checked_samples(samples: Sequence[int], train_steps: int) -> list[int]:
     """Return the numbers of samples to compute for, ascending; see `sine_limit`."""
-    if len(samples) > MOST_SAMPLES:
-        raise UsageError(
-            f"--samples must be given at most {MOST_SAMPLES} times, but is {len(samples)} times; "
-            "leave some out"
-        )
     for number in samples:
         if not 1 <= number <= train_steps:
             raise UsageError(

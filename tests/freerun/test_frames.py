@@ -81,9 +81,9 @@ POLARS_TIMES: dict[str, tuple[polars.Series, polars.Series]] = {
 
 @pytest.fixture(scope="module")
 def named(tmp_path_factory: pytest.TempPathFactory) -> freerun.ExportedForecaster:
-    """The winner on a frame with the columns when and load."""
+    """The winner on a frame with the columns when, which numbers the rows, and load."""
     url = f"sqlite:///{tmp_path_factory.mktemp('named') / 'freerun.db'}"
-    frame = polars.DataFrame({"when": POLARS_TIMES["hours"][0], "load": SERIES})
+    frame = polars.DataFrame({"when": range(ROWS), "load": SERIES})
     study = Study(frame, horizon=AHEAD, search=PATIENT, space={"cell": ["ar"]}, storage=url)
     return study.run(trials=1, workers=0, progress=False).forecaster()
 

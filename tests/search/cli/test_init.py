@@ -128,7 +128,7 @@ def test_a_table_in_place_of_a_study_file(tmp_path: Path) -> None:
     smoke = STUDIES / "smoke.toml"
     refused(tmp_path, ["run", smoke, "--horizon", 4], "--horizon and --column must go with a table")
     refused(tmp_path, ["check", smoke, "--picture", "a.png"], "--picture must go with a table")
-    refused(tmp_path, ["run", "missing.csv"], "missing.csv does not exist")
+    refused(tmp_path, ["run", "missing.csv"], "missing.csv must be a table, but does not exist")
     refused(tmp_path, ["run", "sold.csv", "--column", "gone"], "'gone' is no column")
     foreign = tmp_path / "results" / "sold"
     foreign.mkdir(parents=True)

@@ -16,6 +16,7 @@ from search.series import FloatArray
 from tests.search.evaluation.one_view import trained_on
 
 FORMS = [method.name for method in methods() if issubclass(method, ClosedForm)]
+PERIOD = 20
 SIZES: Mapping[str, Scalar] = {
     "ridge": 1e-4,
     "ar_order": 12,
@@ -42,9 +43,13 @@ SIZES: Mapping[str, Scalar] = {
     "harmonic_count": 2,
     "neighbour_window": 20,
     "neighbour_steps": 10,
+    "direct_window": 24,
+    "direct_steps": 12,
+    "periodic_steps": PERIOD,
+    "seasons_read": 3,
+    "seasons_ahead": 1,
 }
 TRAIN_STEPS, HORIZON = 200, 30
-PERIOD = 20
 # The series is a multiple of it, as all levels are: only sums round. 1e9 leaves 2^-23 of it.
 GRAIN = 2.0**-12
 # Of 1e9, a double leaves 1e-7 of a series of size 1; a free run amplifies that.

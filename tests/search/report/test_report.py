@@ -80,8 +80,8 @@ def test_candidates_are_compared_with_ar_draw_by_draw(finished: Invented) -> Non
 def test_a_table_says_that_its_trainings_share_one_table(finished_table: Invented) -> None:
     report = report_on(finished_table)
     test, final, search = report.groups
-    assert "all rows before the last 10" in test.note
-    assert "first 60 rows" in final.note
+    assert "the 80 rows before the last 10" in test.note
+    assert "on 60 rows" in final.note
     assert all("the one table" in group.note for group in (test, final, search))
     assert all("against the observations" in group.note for group in (test, final, search))
     (winner,) = (row for row in test.rows if row.is_winner)

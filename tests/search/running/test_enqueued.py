@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import optuna
@@ -32,23 +33,24 @@ class Searcher(Worker):
         pass
 
 
-def other_program(url: str) -> optuna.Study:
-    return optuna.load_study(study_name="tiny", storage=open_storage(url, create=False).optuna)
+@contextmanager
+def other_program(url: str) -> Iterator[optuna.Study]:
+    with open_storage(url, create=False) as storage:
+        yield optuna.load_study(study_name="tiny", storage=storage.optuna)
 
 
 def enqueue(url: str) -> None:
     """Enqueue three trials that can be run, and three that can't; add some of another kind."""
-    study = other_program(url)
     strange = CategoricalDistribution(("here", "there"))
-    study.add_trial(
-        optuna.create_trial(params={"cell": "here"}, distributions={"cell": strange}, value=0.0)
-    )
-    study.add_trial(optuna.create_trial(state=TrialState.WAITING))
-    study.enqueue_trial({"cell": "lru", "modes": 1, "layers": 1})
-    study.enqueue_trial({"cell": "rnn"})
-    study.enqueue_trial({"rate": 0.1})
-    study.enqueue_trial({"cell": "gru"})
-    study.enqueue_trial({"cell": ["rnn"]})
+    added = optuna.create_trial(params={"cell": "here"}, distributions={"cell": strange}, value=0.0)
+    with other_program(url) as study:
+        study.add_trial(added)
+        study.add_trial(optuna.create_trial(state=TrialState.WAITING))
+        study.enqueue_trial({"cell": "lru", "modes": 1, "layers": 1})
+        study.enqueue_trial({"cell": "rnn"})
+        study.enqueue_trial({"rate": 0.1})
+        study.enqueue_trial({"cell": "gru"})
+        study.enqueue_trial({"cell": ["rnn"]})
 
 
 def check_ended(store: StudyStore, definition: StudyDefinition) -> None:
@@ -84,7 +86,8 @@ def test_what_is_enqueued_is_run_within_the_budget(
     worker_on(store, lambda: False, Searcher).run()
     check_ended(store, definition)
     # Beyond the budget it waits, and nobody waits for it.
-    other_program(database_url).enqueue_trial({"cell": "lru"})
+    with other_program(database_url) as study:
+        study.enqueue_trial({"cell": "lru"})
     worker_on(store, lambda: False, Searcher).run()
     assert store.counts().waiting == 1
 
@@ -99,9 +102,9 @@ def test_optunas_public_calls_write_the_same(
     monkeypatch.setattr("search.storage.studies.is_known_schema", lambda _connection: False)
     store = create(sqlite_url)
     assert type(store._writer) is TrialWriter
-    study = other_program(sqlite_url)
-    study.enqueue_trial({"cell": "rnn"})
-    study.enqueue_trial({"rate": 0.1})
+    with other_program(sqlite_url) as study:
+        study.enqueue_trial({"cell": "rnn"})
+        study.enqueue_trial({"rate": 0.1})
     worker_on(store, lambda: False, Searcher).run()
     asked, refused, *_ = store.frozen_trials()
     assert asked.state in RUN

@@ -88,7 +88,7 @@ def test_python_values_bring_back_the_same_definition() -> None:
 def test_spelling_out_a_default_changes_nothing() -> None:
     # Those of context and rollout are cut to what fits the task.
     cut = {name for name, domain in define().space.items() if domain != DEFAULTS[name]}
-    contexts = {"warm_up_steps", "window_steps", "smoothing_steps"}
+    contexts = {"warm_up_steps", "window_steps", "smoothing_steps", "direct_window", "seasons_read"}
     assert cut <= {*contexts, "rollout_steps", "window_rollout_steps"}
     spelt_out = define(
         task={"validation_steps": 400, "score_against": "signal"},
