@@ -29,7 +29,7 @@ def _command(name: str, command: Any, parent: typer.Context) -> str:
     told, examples = [], []
     for paragraph in (command.help or "").split("\n\n"):
         if paragraph.startswith(_EXAMPLE):
-            examples.append(paragraph.removeprefix(_EXAMPLE))
+            examples.append(" ".join(paragraph.removeprefix(_EXAMPLE).split()))
         else:
             told.append(paragraph)
     rows = (parameter.get_help_record(context) for parameter in command.params)

@@ -32,7 +32,10 @@ class Entry(NamedTuple):
 
 GUIDE = (
     Entry("Quick start", "docs/quick-start.md"),
+    Entry("A series of your own", "docs/own-series.md"),
+    Entry("Tables", "docs/tables.md"),
     Entry("Methods", "docs/methods.md"),
+    Entry("From Python", "docs/python.md"),
     Entry("Study files that come along", "studies/README.md"),
     Entry("Many machines", "docs/clusters.md"),
     Entry("Dashboard and report", "docs/dashboard.md"),
