@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c $(CONSTRAINTS) $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint format mutants fuzz oldest newest clean
+.PHONY: help study test lint site format mutants fuzz oldest newest clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -58,6 +58,10 @@ lint: $(VENV)/dev.stamp ## style, format, types and the floors of imports
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+site: $(VENV)/docs.stamp ## install, then build the documentation site into build/site/html
+	$(BIN)/python -m website.build
+	$(BIN)/python -m pytest -n 0 tests/docs/test_site.py tests/docs/test_notebooks.py
+
 format: $(VENV)/dev.stamp ## put the code into the format that lint asks for
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
@@ -85,7 +89,7 @@ newest: ## run the tests with the highest versions that pyproject.toml allows
 
 clean: ## remove the environment and all caches; studies and results stay
 	rm -rf $(VENV) .venv-oldest .venv-newest build dist .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
-	find freerun models search benchmarks tests -name __pycache__ -type d -prune -exec rm -rf {} +
+	find freerun models search benchmarks website tests -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # A stamp is written only after the whole step, so that one that was interrupted is done again.
 $(VENV)/runtime.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/created.stamp
@@ -97,6 +101,12 @@ $(VENV)/dev.stamp: pyproject.toml $(CONSTRAINTS) | $(VENV)/created.stamp
 	@echo 'Installing freerun with the tools for tests and lint into $(VENV): one to three minutes, once.'
 	$(INSTALL) -e '.[$(EXTRA)]'
 	@touch $(VENV)/runtime.stamp $@
+
+# On top of the tools for tests: where the builder is, the tests build the site and run the notebooks.
+$(VENV)/docs.stamp: $(VENV)/dev.stamp
+	@echo 'Installing the builder of the site into $(VENV): about a minute, once.'
+	$(INSTALL) -e '.[docs]'
+	@touch $@
 
 $(VENV)/created.stamp:
 	@for python in $(or $(PYTHON),python3.11 python3); do \
