@@ -30,7 +30,10 @@ def names() -> set[str]:
 def is_file(name: str) -> bool:
     """Whether a module is here, and no namespace, which any module on the path comes before."""
     spec = PathFinder.find_spec(name)  # some of Python's own are for other systems
-    return spec is not None and spec.origin is not None
+    if spec is None or spec.origin is None:
+        return False
+    # Once Ray is imported, copies of other packages are found in its own folder, and only then.
+    return "thirdparty_files" not in Path(spec.origin).parts
 
 
 def at_start() -> set[str]:
