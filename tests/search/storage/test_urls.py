@@ -110,7 +110,7 @@ def test_what_the_driver_refuses_is_one_message_without_the_value(option: str, w
     ("folder", "kind"),
     [
         ("/", None),
-        ("/tmp/x", None),
+        ("/tmp/a.db", None),
         ("/home", "nfs4"),
         ("/home/ann/study", "nfs4"),
         ("/homes", None),
