@@ -10,7 +10,7 @@ from optuna.trial import FrozenTrial, Trial
 
 from models.candidate import Candidate, member_bytes
 from models.closed_form.closed_form import FittedForm
-from models.methods import Scalar, shown
+from models.methods import Choices, Scalar, shown
 from search.errors import UsageError
 from search.running.cost import Cost
 from search.running.families import Families
@@ -29,6 +29,9 @@ ATTEMPTS = 20
 # Every so many cohorts of a family, the first candidate is drawn at random, whatever is known: a
 # cohort shares one architecture, and a sampler that has seen few of them settles too early.
 RANDOM_EVERY = 5
+# And so often, the architecture is the best one's but for one or two choices. Cohorts of the best
+# architecture fill what the sampler has seen of good ones, and it then offers no other.
+VARIED_EVERY = 3
 # Candidates of one cohort that are fitted: company makes them no cheaper.
 MOST_FITTED = 3
 
@@ -64,6 +67,7 @@ class Proposer:
         self.channels = self.space.channels
         self.channels_bytes = channels_bytes(task, self.channels)
         self.cost = Cost(self.search, task.train_steps, self.channels, has_one_cut=has_one_cut)
+        self.generator = np.random.default_rng(sampler_seed)
         self.tried: set[Candidate] = set()
         self.proposed: dict[str, int] = {}
 
@@ -107,7 +111,10 @@ class Proposer:
         own: dict[str, Scalar] = {} if selector is None else {selector: name}
         self.proposed[name] = self.proposed.get(name, 0) + 1
         at_random = self.proposed[name] % RANDOM_EVERY == 0
-        with view.fixing(own, at_random=at_random):
+        is_model = self.search.sampler == "tpe" and not at_random
+        is_varied = is_model and self.proposed[name] % VARIED_EVERY == 0
+        architecture = self._varied(view.best_params()) if is_varied else {}
+        with view.fixing({**architecture, **own}, at_random=at_random):
             params, candidate = self._first(view, affordable)
         if candidate in self.tried:
             self.families.exhaust(name)
@@ -156,6 +163,23 @@ class Proposer:
         candidate = self.space.resolve(params)
         self.tried.add(candidate)
         return self._proposal(params, candidate)
+
+    def _varied(self, best: Mapping[str, Scalar]) -> dict[str, Scalar]:
+        """What the best candidate's cohort shares, with one or two choices made anew."""
+        varied = {name: best[name] for name in self.space.cohort_names if name in best}
+        others = {
+            name: [value for value in domain.values if value != varied[name]]
+            for name, domain in self.space.domains.items()
+            if name in varied
+            and name != self.families.selector
+            and isinstance(domain, Choices)
+            and len(domain.values) > 1
+        }
+        if others:
+            count = min(len(others), int(self.generator.integers(1, 3)))
+            for name in self.generator.choice(list(others), count, replace=False).tolist():
+                varied[name] = others[name][int(self.generator.integers(len(others[name])))]
+        return varied
 
     def _ask(self, view: SamplerView) -> tuple[Trial, dict[str, Scalar], Candidate]:
         trial = view.ask()

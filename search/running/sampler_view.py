@@ -94,6 +94,13 @@ class SamplerView:
             if isinstance(self.sampler, VariationSampler):
                 self.sampler.fixed = {}
 
+    def best_params(self) -> dict[str, Scalar]:
+        """The parameters of the best complete trial that the sampler sees; empty without any."""
+        complete = self.study.get_trials(deepcopy=False, states=(TrialState.COMPLETE,))
+        scored = [trial for trial in complete if trial.value is not None]
+        best = min(scored, key=lambda trial: trial.value or 0.0, default=None)
+        return {} if best is None else dict(best.params)
+
     def ask(self) -> Trial:
         """A trial to sample from; `keep` or `refuse` it."""
         return self.study.ask()
