@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.candidate import Candidate, candidate_of
 from models.diagnostics.scores import averaged
-from models.ensemble import Ensemble
+from models.ensemble import Ensemble, EnsembleCheckpoint
 from search.evaluation import CandidateResult
 from search.evaluation.ensembles import (
     ROW_FOLDS,
@@ -17,7 +17,10 @@ from search.evaluation.ensembles import (
     error_products,
     folds_of,
     held_out_mean,
+    member_runs,
+    run_any,
 )
+from search.evaluation.held_out import held_out_runs
 from search.running.training import train, train_any
 from search.series import FloatArray
 from search.study.definition import StudyDefinition, Validation
@@ -111,6 +114,28 @@ def rows_of(views: list[View]) -> NDArray[np.int64]:
     """The row of each forecast value, `[replica, start, time]`."""
     starts = np.array([view.starts for view in views])
     return np.asarray(starts[:, :, np.newaxis] + np.arange(views[0].horizon_steps))
+
+
+def test_a_member_that_runs_away_is_left_out_of_scores_forecasts_and_held_out_runs() -> None:
+    views = views_of("rolling")
+    short, long = (member.checkpoint for member in members_on(views))
+    broken = replace(short, weights=3.0 * short.weights)
+    members = (short, long, broken)
+    runs = member_runs(members, views)
+    calm = member_runs((short, long), views)
+    np.testing.assert_array_equal(runs[:2], calm)
+    np.testing.assert_allclose(runs[2], np.mean(calm, axis=0), rtol=1e-9)
+    alone = member_runs((broken,), views)[0]
+    assert np.abs(alone).max() > 100 * np.abs(calm).max()
+
+    ensemble = EnsembleCheckpoint(members, (0.25, 0.25, 0.5))
+    values, steps = wave()[np.newaxis], views[0].horizon_steps
+    two = [run_any(own, values, steps) for own in (short, long)]
+    ahead = run_any(ensemble, values, steps)
+    np.testing.assert_allclose(ahead, (two[0] + two[1]) / 2, rtol=1e-6)
+
+    held = held_out_runs(ensemble, views)
+    assert np.nanmax(np.abs(held.forecast)) < 2 * np.abs(calm).max()
 
 
 def test_an_ensemble_names_its_members() -> None:
