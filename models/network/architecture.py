@@ -117,6 +117,7 @@ class Architecture(MethodSet):
         return self.find(LayerNorm) is not None
 
     @property
-    def has_instance_norm(self) -> bool:
-        """Whether values are read and forecast in units of their own context."""
-        return self.find(InstanceNorm) is not None
+    def instance_level(self) -> str | None:
+        """What an instance norm takes off the values, one of `LEVELS`; None without one."""
+        norm = self.find(InstanceNorm)
+        return None if norm is None else norm.level

@@ -59,7 +59,7 @@ class Unroll:
         grad_views = self.gathered or weight_views
         self.residual = architecture.residual
         self.increment_std = weight_views.get(INCREMENT_STD)
-        self.has_instance_norm = architecture.has_instance_norm
+        self.instance_level = architecture.instance_level
         self.instance: InstanceScale | None = None
         self.channels, self.width = forecaster.channels, forecaster.width
         self.members, self.batch, self.slots = weights.shape[0], batch, slots
@@ -126,9 +126,9 @@ class Unroll:
 
     def adapt(self, context: TimeMemberBatchChannel) -> None:
         """Take the units of an instance norm from the values that are read in the warm-up."""
-        if self.has_instance_norm:
-            self.instance = InstanceScale.of(context)
-            self.nothing = self.instance.mean.repeat(1, 1, self.width // self.channels)
+        if self.instance_level is not None:
+            self.instance = InstanceScale.of(context, self.instance_level)
+            self.nothing = self.instance.level.repeat(1, 1, self.width // self.channels)
 
     def end(self) -> None:
         """Complete the gradient after the last `backward`."""

@@ -124,9 +124,10 @@ def free_run(
         return clipped(estimated_free_run(*given_run), bound)
     if architecture.estimates_state:
         run = EstimatedRun.of(architecture, forecaster.layout().views(weights))
-        if not architecture.has_instance_norm:
+        level = architecture.instance_level
+        if level is None:
             return clipped(run.outputs(known, steps, first), bound)
-        scale = InstanceScale.of(context.permute(2, 0, 1, 3))
+        scale = InstanceScale.of(context.permute(2, 0, 1, 3), level)
         read = scale.normalised(known.permute(2, 0, 1, 3)).permute(1, 2, 0, 3)
         restored = scale.restored(run.outputs(read, steps, first).permute(2, 0, 1, 3))
         return clipped(restored.permute(1, 2, 0, 3).contiguous(), bound)

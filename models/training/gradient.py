@@ -253,9 +253,10 @@ class LinearGradient:
         context = batch.reads[: self.shape.warm_up, part]
         noise = _sum(batch.feedback_noise, batch.output_noise)  # the output's is fed back with it
         fed_back = None if noise is None else noise[self.shape.warm_up :, part]
-        if not self.forecaster.architecture.has_instance_norm:
+        level = self.forecaster.architecture.instance_level
+        if level is None:
             return self._forecasts(parameters, context, fed_back)
-        scale = InstanceScale.of(context)
+        scale = InstanceScale.of(context, level)
         fed_back = None if fed_back is None else fed_back / scale.std
         return scale.restored(self._forecasts(parameters, scale.normalised(context), fed_back))
 

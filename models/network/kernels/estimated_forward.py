@@ -9,6 +9,7 @@ precision.
 import numpy as np
 
 from models.network.kernels.compiled import part
+from models.network.kernels.layout import BY_LAST
 from models.network.kernels.products import add_outer, multiply
 from models.network.kernels.vectors import LANES, broadcast, filled, load, store
 from models.network.kernels.walk import clear
@@ -44,18 +45,18 @@ def read(work, member, s, weights, noise, displacement):
         store(work, deviations + i, load(work, s.at_truth + i))
     if s.has_input_noise:
         add_noise(work, member, s, deviations, noise, 0, warm_up)
-    has_norm, mean, std = s.instance_norm, s.at_mean, s.at_std
+    has_norm, level, std = s.instance_norm, s.at_level, s.at_std
     if has_norm:
         _adapt(work, s)
     for i in range(end - stride, end):
         work[i] += displacement
     for column in range(0, stride, LANES):
-        own_mean, own_std = load(work, mean + column), load(work, std + column)
-        offset = filled(own_mean, weights[s.of_offset + column // wide])
+        own_level, own_std = load(work, level + column), load(work, std + column)
+        offset = filled(own_level, weights[s.of_offset + column // wide])
         for at in range(deviations + column, end, stride):
             value = load(work, at)
             if has_norm:
-                value = (value - own_mean) / own_std
+                value = (value - own_level) / own_std
             store(work, at, value - offset)
 
 
@@ -72,7 +73,7 @@ def add_noise(work, member, s, to, noise, first, end):
 
 @part
 def _adapt(work, s):
-    """Take mean and standard deviation of each subsequence's warm-up."""
+    """Take level and standard deviation of each subsequence's warm-up."""
     stride, steps = s.channels * s.wide, s.warm_up
     for own in range(stride):
         total, squares = 0.0, 0.0
@@ -82,7 +83,10 @@ def _adapt(work, s):
         mean = total / steps
         for i in range(first, first + steps * stride, stride):
             squares += (work[i] - mean) ** 2
-        work[s.at_mean + own] = mean
+        level = mean
+        if s.instance_norm == BY_LAST:
+            level = work[first + (steps - 1) * stride]
+        work[s.at_level + own] = level
         work[s.at_std + own] = np.sqrt(squares / steps + EPSILON)
 
 
@@ -177,16 +181,16 @@ def solve(work, s, right):
 @part
 def _restore(work, member, s, weights, noise):
     """From what states put out to the units of the series."""
-    channels, wide, has_norm, mean, std = s.channels, s.wide, s.instance_norm, s.at_mean, s.at_std
+    channels, wide, has_norm, level, std = s.channels, s.wide, s.instance_norm, s.at_level, s.at_std
     stride, first, end = channels * wide, s.one_step_from, s.steps
     for column in range(0, stride, LANES):
-        own_mean, own_std = load(work, mean + column), load(work, std + column)
-        offset = filled(own_mean, weights[s.of_offset + column // wide])
+        own_level, own_std = load(work, level + column), load(work, std + column)
+        offset = filled(own_level, weights[s.of_offset + column // wide])
         outputs = s.at_outputs + column
         for at in range(outputs + first * stride, outputs + end * stride, stride):
             value = load(work, at) + offset
             if has_norm:
-                value = value * own_std + own_mean
+                value = value * own_std + own_level
             store(work, at, value)
     if s.has_output_noise:
         add_noise(work, member, s, s.at_outputs, noise, first, end)

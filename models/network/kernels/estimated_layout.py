@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.network.forecaster import Forecaster
-from models.network.kernels.layout import padded
+from models.network.kernels.layout import INSTANCE_NORMS, padded
 
 # Counts and choices; choices are 0 or 1.
 SIZES = (
@@ -20,7 +20,7 @@ SIZES = (
     "steps",  # those, and the steps of the run after them
     "true_steps",  # whose truth is known
     "one_step_from",  # the first step that is put out
-    "instance_norm",
+    "instance_norm",  # its number in `INSTANCE_NORMS`
     "has_input_noise",
     "has_label_noise",
     "has_output_noise",
@@ -47,7 +47,7 @@ PLACES = (
     "d_moments",  # the gradient of the equations' right sides
     "states_t",  # transposes, `[subsequence, number]`
     "d_moments_t",
-    "mean",  # of an instance norm, `[channel, subsequence]`
+    "level",  # of an instance norm, `[channel, subsequence]`
     "std",
     "power",  # the mean of the Gram matrix's diagonal
     "zeros",  # a row
@@ -77,7 +77,7 @@ class EstimatedLayout:
             "padded": padded(2 * modes),
             "channels": forecaster.channels,
             "wide": padded(more["batch"]),
-            "instance_norm": int(forecaster.architecture.has_instance_norm),
+            "instance_norm": INSTANCE_NORMS.index(forecaster.architecture.instance_level),
             **{of: offsets[name] for of, name in PARAMETERS.items()},
             **more,
         }
@@ -107,7 +107,7 @@ def _room(s: dict[str, int]) -> dict[str, int]:
         "d_moments": matrix,
         "states_t": transposed,
         "d_moments_t": transposed,
-        "mean": s["channels"] * s["wide"],
+        "level": s["channels"] * s["wide"],
         "std": s["channels"] * s["wide"],
         "power": 1,
         "zeros": max(s["padded"], s["wide"]),

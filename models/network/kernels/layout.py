@@ -14,6 +14,7 @@ from models.network.cells.rnn import RNN
 from models.network.forecaster import Forecaster
 from models.network.kernels import cells
 from models.network.kernels.vectors import LANES
+from models.network.options.instance_norm import LEVELS
 from models.network.parameters import INCREMENT_STD
 from models.network.plan import Step
 
@@ -23,6 +24,9 @@ Table = NDArray[np.int64]
 LAYER_MATRICES = 4
 READ_INS = ("none", "linear", "relu")
 RELU = 2
+# What an instance norm takes off, by number; none without one.
+INSTANCE_NORMS = (None, *LEVELS)
+BY_LAST = INSTANCE_NORMS.index("last")
 # Columns of the table of matrices.
 FLAT, ROWS, BLOCKS, COLUMNS, AT, TRANSPOSED = range(6)
 # Columns of the table of steps.
@@ -62,7 +66,7 @@ SIZES = (
     "read_in",  # its number in `READ_INS`
     "increments",  # where their units stand among the parameters, or -1
     "residual",
-    "instance_norm",
+    "instance_norm",  # its number in `INSTANCE_NORMS`
     "is_autonomous",
     "keeps",  # whether all steps are kept for a backward pass
     "clips",  # whether forecasts are clipped where they are made, not only where they are read
@@ -102,7 +106,7 @@ PLACES = (
     "d_x",  # the gradient of what a step read
     "d_top",  # the gradient of what the head read at a step
     "d_newest",  # the gradient of the last value that a residual forecast adds
-    "mean",  # of an instance norm, `[row, channel]`
+    "level",  # of an instance norm, `[row, channel]`
     "std",
     "increment_stds",  # `[width]`
     "bound",  # of what is fed back
@@ -190,7 +194,7 @@ def _sizes(forecaster: Forecaster) -> dict[str, int]:
         "read_in": READ_INS.index(architecture.read_in),
         "increments": forecaster.layout().offsets.get(INCREMENT_STD, -1),
         "residual": int(architecture.residual),
-        "instance_norm": int(architecture.has_instance_norm),
+        "instance_norm": INSTANCE_NORMS.index(architecture.instance_level),
         "is_autonomous": int(architecture.autonomous),
     }
 
@@ -268,7 +272,7 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
         "head_in": emissions * state,
         "head": heads,
         "raw": s["rows"] * s["wide"],
-        "mean": s["rows"] * s["channels"],
+        "level": s["rows"] * s["channels"],
         "std": s["rows"] * s["channels"],
         "increment_stds": s["width"],
         "bound": 1,

@@ -14,6 +14,7 @@ from models.network.kernels.layout import (
     AT,
     BEFORE,
     BLOCKS,
+    BY_LAST,
     COLUMNS,
     FLAT,
     LAYER_MATRICES,
@@ -163,18 +164,18 @@ def _read(work, s, displaced):
                 for i in range(last - s.channels, last):
                     work[i] += displaced[branch]
     if s.instance_norm:
-        to, segment, channels, mean, std = s.at_values, s.segment, s.channels, s.at_mean, s.at_std
+        to, segment, channels, level, std = s.at_values, s.segment, s.channels, s.at_level, s.at_std
         for _ in range(s.positions):
             for row in range(0, rows * channels, channels):
                 for _ in range(segment):
                     for own in range(row, row + channels):
-                        work[to] = (work[to] - work[mean + own]) / work[std + own]
+                        work[to] = (work[to] - work[level + own]) / work[std + own]
                         to += 1
 
 
 @part
 def _adapt(work, s, values):
-    """Take mean and standard deviation of each row's context, in double precision."""
+    """Take level and standard deviation of each row's context, in double precision."""
     steps = s.warm_up * s.segment
     for b in range(s.batch):
         for channel in range(s.channels):
@@ -188,9 +189,13 @@ def _adapt(work, s, values):
                 first = values + (position * s.batch + b) * s.width + channel
                 for i in range(first, first + s.width, s.channels):
                     squares += (work[i] - mean) ** 2
+            level = mean
+            if s.instance_norm == BY_LAST:
+                after = values + ((s.warm_up - 1) * s.batch + b + 1) * s.width
+                level = work[after - s.channels + channel]
             for row in range(b, s.rows, s.batch):
                 own = row * s.channels + channel
-                work[s.at_mean + own] = mean
+                work[s.at_level + own] = level
                 work[s.at_std + own] = np.sqrt(squares / steps + EPSILON)
 
 

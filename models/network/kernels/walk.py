@@ -193,7 +193,7 @@ def _out(work, s, step):
     # Sizes are read once: numbers that are written could be theirs, as far as a compiler knows.
     width, channels, wide, rows = s.width, s.channels, s.wide, s.rows
     is_residual, is_scaled, has_norm = s.residual, s.increments >= 0, s.instance_norm
-    stds, mean, std = s.at_increment_stds, s.at_mean, s.at_std
+    stds, level, std = s.at_increment_stds, s.at_level, s.at_std
     raw, out = s.at_raw, s.at_outputs + step[EMITS] * rows * width
     newest = s.at_values + step[READS] * rows * width + width - channels
     for row in range(rows):
@@ -206,7 +206,7 @@ def _out(work, s, step):
                 if is_residual:
                     forecast += work[newest + channel]
                 if has_norm:
-                    forecast = forecast * work[std + own] + work[mean + own]
+                    forecast = forecast * work[std + own] + work[level + own]
                 work[out + v] = forecast
         raw += wide
         out += width
@@ -230,7 +230,8 @@ def _feed_back(work, s, step):
     has_noise, has_norm, has_shares = s.has_feedback_noise, s.instance_norm, s.has_shares
     first = position * s.rows * width
     reads, outputs = s.at_values + first, s.at_outputs + first
-    noise, mean, std = s.at_feedback_noise + position * batch * width, s.at_mean, s.at_std
+    noise = s.at_feedback_noise + position * batch * width
+    level, std = s.at_level, s.at_std
     shares, bound = s.at_shares + (position - s.warm_up) * batch, work[s.at_bound]
     if s.is_autonomous:
         for i in range(reads, reads + s.own * width):
@@ -246,7 +247,7 @@ def _feed_back(work, s, step):
                 if has_noise:
                     value += work[noise + in_batch * width + v]
                 if has_norm:
-                    value = (value - work[mean + own]) / work[std + own]
+                    value = (value - work[level + own]) / work[std + own]
                 if has_shares:
                     share = work[shares + in_batch]
                     value = share * work[reads + i] + (1 - share) * value

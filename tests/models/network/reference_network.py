@@ -160,8 +160,9 @@ def run_network(
         return [torch.cat(list(part), dim=1) for part in values.split(segment)]
 
     found, mean, std = Found({}, {}), torch.zeros(()), torch.ones(())
-    if architecture.has_instance_norm:
-        mean = context.mean(0).repeat(1, segment)
+    if architecture.instance_level is not None:
+        taken_off = context[-1] if architecture.instance_level == "last" else context.mean(0)
+        mean = taken_off.repeat(1, segment)
         std = (context.var(0, correction=0) + 1e-5).sqrt().repeat(1, segment)
     context = torch.cat([context[:-1], context[-1:] + displacement])
     known, warm_up = folded(context), len(context) // segment

@@ -42,6 +42,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "modes": {"units": 7, "batch_size": 5},
     "most-modes": {"units": MOST_ESTIMATED_MODES, "context_steps": 20},
     "norm": {"instance_norm": True},
+    "last-value": {"input_noise_std": 0.2} | {"instance_norm": True, "instance_level": "last"},
     "undamped": {"damping": False, "offset": False},
     "noises": {"input_noise_std": 0.3, "output_noise_std": 0.1, "label_noise_std": 0.2},
     "curriculum": {"curriculum_fraction": 1.0, "training_steps": 4},
@@ -145,11 +146,12 @@ def test_gradients_where_modes_are_alike(
 
 
 @pytest.mark.parametrize("displacement", [0.0, 0.5])
-@pytest.mark.parametrize("norm", [False, True])
+@pytest.mark.parametrize("level", [None, "mean", "last"])
 def test_free_runs_agree(
-    make_candidate: Callable[..., TrainedNetwork], norm: bool, displacement: float
+    make_candidate: Callable[..., TrainedNetwork], level: str | None, displacement: float
 ) -> None:
-    candidate = make_candidate(**LEAST_SQUARES, units=3, instance_norm=norm)
+    norm = {} if level is None else {"instance_norm": True, "instance_level": level}
+    candidate = make_candidate(**LEAST_SQUARES, units=3, **norm)
     forecaster, generator = Forecaster(candidate.architecture, channels=2), Generator()
     generator.manual_seed(0)
     weights = torch.stack([forecaster.initialise(generator) for _ in range(3)])
@@ -157,8 +159,8 @@ def test_free_runs_agree(
     run = free_run(forecaster, weights, contexts, 9, one_step_from=7, displacement=displacement)
     known, read = contexts.double(), contexts.double()
     mean, std = torch.zeros(1), torch.ones(1)
-    if norm:
-        mean = known.mean(2, keepdim=True)
+    if level is not None:
+        mean = known[:, :, -1:].clone() if level == "last" else known.mean(2, keepdim=True)
         std = (known.var(2, keepdim=True, correction=0) + 1e-5).sqrt()
     read[:, :, -1] += displacement
     estimated = EstimatedRun.of(candidate.architecture, forecaster.layout().views(weights.double()))

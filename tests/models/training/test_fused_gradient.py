@@ -38,6 +38,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "relu": {"context": "window", "segment_steps": 2, "read_in": "relu", "residual": True},
     "increments": {"context": "state", "residual": True, "scaled_increments": True},
     "instance-norm": {"context": "state", "instance_norm": True, "segment_steps": 2},
+    "last-value": {"context": "window", "segment_steps": 2, "layers": 2, "input_noise_std": 0.2}
+    | {"instance_norm": True, "instance_level": "last"},
     "autonomous": {"context": "state", "autonomous": True, "residual": True},
     "noises": {"context": "state", "feedback_noise_std": 0.2, "output_noise_std": 0.1}
     | {"input_noise_std": 0.3, "label_noise_std": 0.1, "segment_steps": 2},
@@ -152,12 +154,14 @@ def test_gradients_and_free_runs_of_odd_sizes(
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("truth", [False, True])
+@pytest.mark.parametrize("level", ["mean", "last"])
 def test_free_runs_agree(
-    make_candidate: Callable[..., TrainedNetwork], cell: str, truth: bool
+    make_candidate: Callable[..., TrainedNetwork], cell: str, truth: bool, level: str
 ) -> None:
     """With one-step forecasts of the context, on the truth, and from a displaced context."""
+    norm: dict[str, Any] = {"instance_norm": True, "instance_level": level}
     architecture = make_candidate(
-        cell=cell, context="state", context_steps=6, layers=2, segment_steps=2, instance_norm=True
+        cell=cell, context="state", context_steps=6, layers=2, segment_steps=2, **norm
     ).architecture
     forecaster, generator = Forecaster(architecture, channels=2), Generator().manual_seed(0)
     weights = torch.stack([forecaster.initialise(generator) for _ in range(3)])

@@ -22,6 +22,7 @@ PARALLEL: dict[str, Any] = {"decoding": "parallel", "parallel_segments": 2}
 OPTIONS: list[dict[str, Any]] = [
     {"read_in": "linear", "layers": 2, "head_layers": 1},
     {"read_in": "relu", "residual": True, "instance_norm": True},
+    {"context": "state", "residual": True} | {"instance_norm": True, "instance_level": "last"},
     {"residual": True, "scaled_increments": True, "layer_norm": True, "layers": 2},
     {"context": "state", "autonomous": True, "instance_norm": True},
     {"context": "state", "stateful": True, "rollout_steps": 7},

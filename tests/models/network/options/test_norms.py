@@ -32,10 +32,13 @@ def test_layer_norm_agrees_with_torch() -> None:
 
 def test_the_units_of_an_instance_norm_are_those_of_its_context() -> None:
     context = 3 + 2 * random(50, 2, 3, 1)
-    scale = InstanceScale.of(context)
+    scale = InstanceScale.of(context, "mean")
     own = scale.normalised(context)
     torch.testing.assert_close(own.mean(0), torch.zeros(2, 3, 1), atol=1e-5, rtol=0.0)
     torch.testing.assert_close(own.std(0, correction=0), torch.ones(2, 3, 1), atol=1e-4, rtol=0.0)
     torch.testing.assert_close(scale.restored(own), context)
-    flat = InstanceScale.of(torch.ones(4, 2, 3, 1))
+    by_last = InstanceScale.of(context, "last")
+    assert torch.equal(by_last.normalised(context)[-1], torch.zeros(2, 3, 1))
+    assert torch.equal(by_last.std, scale.std)
+    flat = InstanceScale.of(torch.ones(4, 2, 3, 1), "mean")
     assert torch.isfinite(flat.normalised(torch.ones(2, 3, 1))).all()
