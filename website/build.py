@@ -27,6 +27,7 @@ _BESIDE_DOCS = (
     "SECURITY.md",
     "examples/plugin/README.md",
     "studies/README.md",
+    "benchmarks/README.md",
 )
 _HOME = "website/index.md"
 

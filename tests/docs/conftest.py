@@ -8,7 +8,14 @@ ROOT = Path(__file__).parents[2]
 # Every page that is written by hand; decisions are prose, but have links as well.
 PAGES = sorted(
     str(path.relative_to(ROOT))
-    for pattern in ("*.md", "docs/**/*.md", "examples/**/*.md", "studies/*.md", "website/*.md")
+    for pattern in (
+        "*.md",
+        "docs/**/*.md",
+        "examples/**/*.md",
+        "studies/*.md",
+        "benchmarks/*.md",
+        "website/*.md",
+    )
     for path in ROOT.glob(pattern)
 )
 _BLOCK = re.compile(r"(<!-- run -->\n)?^```([a-z]*)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
