@@ -1,13 +1,9 @@
 """Training an exported configuration on all rows of a table, anew or from its weights on."""
 
-from dataclasses import replace
-
 from freerun.running import one_thread
-from models.ensemble import save_any
 from search.errors import UsageError
 from search.export import Export
-from search.export.updating import updated
-from search.records import this_machine, this_versions
+from search.export.updating import retrained, updated
 from search.running.retraining import retrain_on
 from search.series import Table
 from search.study.task_data import season_steps
@@ -33,16 +29,7 @@ def refit(export: Export, table: Table | None) -> Export:
             definition.search.final_replicas,
             season_steps=season_steps(definition),
         )
-    return replace(
-        export,
-        claim=None,
-        test=None,
-        table=table,
-        weights=save_any(again.checkpoint),
-        weights_purpose="all",
-        versions=this_versions(definition.plugins),
-        machine=this_machine(),
-    )
+    return retrained(export, again, table, claim=None)
 
 
 def update(export: Export, table: Table) -> Export:

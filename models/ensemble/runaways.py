@@ -10,6 +10,7 @@ FloatArray = NDArray[np.float64]
 # A member runs away that goes so many times as far from its context's mean as the context does and
 # as the other members do.
 RUNAWAY_RATIO = 5.0
+LEAST_MEMBERS = 3
 
 
 def without_runaways(runs: Sequence[FloatArray], contexts: FloatArray) -> list[FloatArray]:
@@ -19,9 +20,9 @@ def without_runaways(runs: Sequence[FloatArray], contexts: FloatArray) -> list[F
     `[..., context time, channel]`. Each run of a channel is looked at by itself. No truth of what
     is forecast is needed, so that a forecast and a score do the same. A fit that was stable on the
     rows of validation may be unstable once it has seen all rows, and a weighted mean would go with
-    it.
+    it. Of two members it can't be told which one is right, so that both stay.
     """
-    if len(runs) < 2:
+    if len(runs) < LEAST_MEMBERS:
         return list(runs)
     greatest = np.finfo(np.float64).max / 4
     centre = contexts.mean(axis=-2, keepdims=True)

@@ -71,6 +71,8 @@ class Setting:
     is_stored: whether a forecaster computes with it: then it is kept among the weights.
     most: the largest value that fits a training span of so many steps, given the domains of the
         settings before; None where it takes no part of the span, or where that is no rule of its.
+    is_period: whether it is a period of the series: one that is too long is left out, with what
+        needs it, instead of cut to what fits.
     suits: where the default space of a task searches it, given what is known of the series; it may
         return None for not at all. None where that does not depend on the series.
     """
@@ -90,6 +92,7 @@ class Setting:
     loops: bool | tuple[Scalar, ...] = False
     is_stored: bool = False
     most: Callable[[int, Mapping[str, Domain]], int] | None = None
+    is_period: bool = False
     suits: Callable[[SeriesProperties], Domain | None] | None = None
 
     def with_effect(self, effect: str) -> Condition | None:

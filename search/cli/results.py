@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -25,8 +24,7 @@ from search.files import shown_path
 from search.names import cut
 
 if TYPE_CHECKING:
-    from search.export import Claim, Export
-    from search.running.retraining import Retrained
+    from search.export import Export
     from search.series import Table
 
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="An export folder.")]
@@ -106,6 +104,7 @@ def retrain(
 
     from search.analysis.status import errors_summary
     from search.export import read_export, write_export
+    from search.export.updating import retrained
     from search.outputs import check_apart
     from search.running.retraining import reproduces, retrain_on, retrain_same
     from search.study.task_data import season_steps
@@ -153,7 +152,7 @@ def retrain(
             assert again.result is not None
             is_same = reproduces(claim.replica_scores, again.result)
             found = {"reproduced": is_same, "differs": [] if is_same else _differences(exported)}
-    write_export(_retrained(exported, again, table, claim), output)
+    write_export(retrained(exported, again, table, claim), output)
     plain = {
         "claimed": None if claim is None else claim.score,
         "obtained": None if again.result is None else again.result.score,
@@ -196,30 +195,6 @@ def read_series(exported: Export, path: Path) -> Table:
             f"series and names none, but its header has {len(header)}; leave the others out"
         )
     return read_table(path, header[0], header[1:])
-
-
-def _retrained(
-    exported: Export, again: Retrained, table: Table | None, claim: Claim | None
-) -> Export:
-    from models.ensemble import save_any
-    from search.export.updating import retrained_intervals
-    from search.records import this_machine, this_versions
-
-    # A claim is of the search or the final; only they are made for a candidate.
-    purpose: Literal["search", "final", "all"] = "all"
-    if claim is not None:
-        purpose = "search" if claim.purpose == "search" else "final"
-    return replace(
-        exported,
-        claim=claim,
-        test=None if claim is None else exported.test,
-        table=table,
-        weights=save_any(again.checkpoint),
-        weights_purpose=purpose,
-        versions=this_versions(exported.definition.plugins),
-        machine=this_machine(),
-        intervals=retrained_intervals(exported, again.held_out, table, is_same=claim is not None),
-    )
 
 
 def _differences(exported: Export) -> list[str]:

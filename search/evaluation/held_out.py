@@ -20,6 +20,7 @@ from search.evaluation.ensembles import (
 )
 from search.evaluation.twins import first_equals
 from search.series import FloatArray
+from search.series.filling import without_foresight
 from search.study.task_data import View
 
 # Free runs in all: more of them overlap so far that they tell next to nothing new.
@@ -152,13 +153,17 @@ def _run(
 
 
 def _with_starts(view: View, most_runs: int) -> View:
-    """A view with up to so many starts, evenly spaced over what it holds out."""
+    """A view with up to so many starts, evenly spaced over what it holds out.
+
+    None of them reads what was filled in by rows that it forecasts.
+    """
     first, end = view.starts[0], _held_out_end(view)
     count = min(most_runs, end - first)
     if count <= len(view.starts):
         return view
     spread = np.linspace(first, end - 1, count + 1)[:-1].round().astype(int)
-    return replace(view, starts=tuple(sorted({*view.starts, *spread.tolist()})))
+    starts = tuple(sorted({*view.starts, *spread.tolist()}))
+    return replace(view, starts=starts, values=without_foresight(view.values, view.filled, starts))
 
 
 def _held_out_end(view: View) -> int:
@@ -168,10 +173,13 @@ def _held_out_end(view: View) -> int:
 
 
 def _observed(view: View) -> FloatArray:
-    """What was observed in each free run `[start, step, channel]`, NaN where that ends."""
+    """What was observed in each free run `[start, step, channel]`, NaN for all else."""
     end, steps = _held_out_end(view), view.horizon_steps
+    values = view.values.copy()
+    for run in view.filled:
+        values[run.start : run.stop, run.channel] = np.nan
     seen = np.full((len(view.starts), steps, view.values.shape[1]), np.nan)
     for own, start in zip(seen, view.starts, strict=True):
-        rows = view.values[start : min(start + steps, end)]
+        rows = values[start : min(start + steps, end)]
         own[: len(rows)] = rows
     return seen

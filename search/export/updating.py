@@ -2,14 +2,17 @@
 
 from collections.abc import Callable
 from dataclasses import replace
+from typing import Literal
 
 from models.ensemble import save_any
 from search.errors import UsageError
 from search.evaluation.held_out import HeldOutRuns
-from search.export.content import Export
+from search.export.content import Claim, Export
 from search.export.forecast import check_table
 from search.export.intervals import Intervals
 from search.export.trust import training_values
+from search.records import this_machine, this_versions
+from search.running.retraining import Retrained
 from search.running.updating import Updated, update_on
 from search.series import Table
 
@@ -38,6 +41,30 @@ def retrained_intervals(
     ratio = table.values.std(axis=0) / before.std(axis=0)
     is_alike = (ratio <= MOST_RATIO) & (ratio >= 1.0 / MOST_RATIO)
     return own if is_alike.all() else None
+
+
+def retrained(export: Export, again: Retrained, table: Table | None, claim: Claim | None) -> Export:
+    """The export after a training anew: its weights, its intervals and what it still claims.
+
+    table: what it was trained on, None for draws of a generated series. claim: what it claims of
+    its score, None where it was trained on other data than the study's; then what the study found
+    in its test says nothing of it.
+    """
+    # A claim is of the search or the final; only they are made for a candidate.
+    purpose: Literal["search", "final", "all"] = "all"
+    if claim is not None:
+        purpose = "search" if claim.purpose == "search" else "final"
+    return replace(
+        export,
+        claim=claim,
+        test=None if claim is None else export.test,
+        table=table,
+        weights=save_any(again.checkpoint),
+        weights_purpose=purpose,
+        versions=this_versions(export.definition.plugins),
+        machine=this_machine(),
+        intervals=retrained_intervals(export, again.held_out, table, is_same=claim is not None),
+    )
 
 
 def updated(

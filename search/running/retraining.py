@@ -14,6 +14,7 @@ from search.evaluation import CandidateResult, Cohort
 from search.evaluation.held_out import HeldOutRuns, held_out_runs
 from search.running.training import train_any
 from search.series import Purpose, Table
+from search.series.filling import without_foresight
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View, training_variance
 
@@ -85,17 +86,20 @@ def retrain_on(
             f"this candidate needs at least {needed} training rows, but "
             f"{table.rows} rows less {hold_out} held out are {train_steps}; {remedy}"
         )
-    training = table.values[:train_steps]
+    # No row that is trained on or read was filled in by those that are held out.
+    starts = (train_steps,) if hold_out else ()
+    values = without_foresight(table.values, table.filled, starts)
     view = View(
-        values=table.values,
+        values=values,
         truth=table.values,
         pieces=(range(train_steps),),
         starts=(train_steps,),
         horizon_steps=hold_out,
-        variance=training_variance(training, table.columns),
+        variance=training_variance(values[:train_steps], table.columns),
         scored_against="observations",
         season_steps=season_steps,
         names=table.columns,
+        filled=table.filled,
     )
     views = [view] * replicas
     if hold_out:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -26,13 +26,15 @@ class FillError(ValueError):
 class Run:
     """Neighbouring values of a channel that were filled in: rows `start` to before `stop`.
 
-    season: the period that they were filled in with, in steps, 0 for a straight line.
+    season: the period that they were filled in with, in steps, 0 for a straight line. seen: the row
+    behind the last one that they were made from.
     """
 
     channel: int
     start: int
     stop: int
     season: float = 0.0
+    seen: int = 0
 
 
 @dataclass(frozen=True)
@@ -53,10 +55,11 @@ def fill(
     how: "interpolate" on the straight line between the neighbours that are there; "seasonal" on
     the line of what their season leaves, with the season added again, as na.interp of Hyndman's R
     package forecast does. The season of a gap is that of the rows before it, where these are two
-    seasons. periods: of the season, None to look for them.
+    seasons, else of those around it. periods: in steps, of which the longest that fits is taken.
 
     Raises FillError where most of a channel is missing, where an end that would be cut off is long,
-    and where a season is needed and none is known.
+    and where a season is needed and none is given: to look for one in all rows would tell a search
+    of the rows that it is tested on.
     """
     is_known = np.isfinite(values)
     _check_known(is_known, names)
@@ -66,11 +69,11 @@ def fill(
     season = 0.0
     if how == "seasonal" and not known.all():
         season = _season(filled, periods)
-    runs = _runs(~known, season)
+    runs = [replace(run, seen=_seen(run, len(filled))) for run in _runs(~known, season)]
     if season:
         for run in runs:  # from the first on, so that each knows what is before it
             column = filled[:, run.channel]
-            column[run.start : run.stop] = _seasonal(column, run, run.stop)
+            column[run.start : run.stop] = _seasonal(column, run, run.stop, run.seen)
     return Filled(filled, kept, tuple(runs))
 
 
@@ -79,15 +82,21 @@ def without_foresight(values: FloatArray, runs: Sequence[Run], starts: Sequence[
 
     starts: the first forecast rows of free runs, or the row behind the last. Where one lies in or
     right behind a gap, the line of what is before it goes on level, from the last value that is
-    there: to the value behind the gap it would tell the forecaster what it has to forecast.
+    there: to the value behind the gap it would tell the forecaster what it has to forecast. A
+    season that was taken from rows behind a start is taken from those before it.
     """
     changed = values.copy()
     for run in runs:
+        if run.start >= len(values):
+            continue
+        column = changed[:, run.channel]
         inside = [start for start in starts if run.start < start <= run.stop]
-        if run.start < len(values) and inside:
+        later = [start for start in starts if run.stop < start < run.seen]
+        if inside:
             stop = min(max(inside), len(values))
-            column = changed[:, run.channel]
             column[run.start : stop] = _level(column, run, stop)
+        elif later:
+            column[run.start : run.stop] = _seasonal(column, run, run.stop, min(later))
     return changed
 
 
@@ -95,7 +104,7 @@ def _level(column: FloatArray, run: Run, stop: int) -> FloatArray:
     """A run's values up to `stop`, made from what is before it alone."""
     if not run.season:
         return np.full(stop - run.start, column[run.start - 1])
-    return _seasonal(column, run, None)[: stop - run.start]
+    return _seasonal(column, run, None, run.start)[: stop - run.start]
 
 
 def _check_known(is_known: np.ndarray, names: Sequence[str]) -> None:
@@ -134,23 +143,36 @@ def _line(column: FloatArray, is_known: np.ndarray) -> FloatArray:
 def _season(lines: FloatArray, periods: Sequence[float] | None) -> float:
     """The longest period that fits into the rows twice."""
     if periods is None:
-        periods = seasons_of(lines)
+        found = seasons_of(lines)
+        example = f"; its rows look like period = {max(found):g}" if found else ""
+        raise FillError(
+            'missing = "seasonal" must know the season, but no period is given; write the period '
+            f'in [series], or missing = "interpolate"{example}'
+        )
     fitting = [period for period in periods if 2 * period <= len(lines)]
     if not fitting:
         raise FillError(
-            'missing = "seasonal" must have a season that fits into the rows twice, but none was '
-            'found; write its period in [series], or missing = "interpolate"'
+            'missing = "seasonal" must have a season that fits into the rows twice, but got '
+            f"{min(periods, default=0):g} steps and {len(lines)} rows; write a shorter period in "
+            '[series], or missing = "interpolate"'
         )
     return float(max(fitting))
 
 
-def _seasonal(column: FloatArray, run: Run, right: int | None) -> FloatArray:
+def _seen(run: Run, rows: int) -> int:
+    """The row behind the last one that a run of so many rows is made from."""
+    least = 2 * round(run.season) + 1
+    return run.stop + 1 if run.start >= least or not run.season else min(rows, run.stop + least)
+
+
+def _seasonal(column: FloatArray, run: Run, right: int | None, end: int) -> FloatArray:
     """A run's values from its season, and the line between what that leaves of its neighbours.
 
-    right: the row of the later neighbour, None to go on level from the earlier one.
+    right: the row of the later neighbour, None to go on level from the earlier one. end: the row
+    behind the last one that the season may be taken from.
     """
     left = run.start - 1
-    profile = _profile(column, run, alone=right is None)
+    profile = _profile(column, run, end)
     rows = np.arange(left, run.stop + 1)
     seasons = profile[np.floor(rows % run.season).astype(int)]
     first = column[left] - seasons[0]
@@ -159,19 +181,16 @@ def _seasonal(column: FloatArray, run: Run, right: int | None) -> FloatArray:
     return np.asarray((line + seasons)[1:-1])
 
 
-def _profile(column: FloatArray, run: Run, *, alone: bool) -> FloatArray:
+def _profile(column: FloatArray, run: Run, end: int) -> FloatArray:
     """The mean season by its steps: the median of what a centred average over a period leaves.
 
-    Of the seasons before the run, where there are two of them; else of those around it too, unless
-    `alone` says that nothing later may be looked at: then no season is known.
+    Of the seasons before the run, where there are two of them; else of all rows before `end`, and
+    level where these tell nothing of it.
     """
     steps, period = math.ceil(run.season), round(run.season)
-    least = 2 * period + 1
     stop = run.start
-    if stop < least:
-        if alone:
-            return np.zeros(steps)
-        stop = min(len(column), run.stop + least)
+    if stop < 2 * period + 1:
+        stop = min(len(column), end)
     begin = max(0, stop - _MOST_SEASONS * period) if stop == run.start else 0
     rows = np.arange(begin, stop)
     rest = column[begin:stop] - _trend(column[begin:stop], period)
@@ -182,6 +201,8 @@ def _profile(column: FloatArray, run: Run, *, alone: bool) -> FloatArray:
         found = rest[(phases == phase) & np.isfinite(rest) & ~is_own]
         if len(found):
             profile[phase] = np.median(found)
+    if np.isnan(profile).all():
+        return np.zeros(steps)
     # A step of which nothing is known, such as the last part of a broken period, is as its mean.
     return np.where(np.isfinite(profile), profile - np.nanmean(profile), 0.0)
 

@@ -24,6 +24,8 @@ _ID_NAME = re.compile(
 # Numbers as people write them, which the reader of tables then reads or refuses.
 _NUMBER = re.compile(r"[+-]?[0-9.,'’ \u00a0\u202f]*[0-9][0-9.,'’ \u00a0\u202f]*([eE][+-]?[0-9]+)?")
 _SHOWN_CELLS = 20
+# A column of dates is one whose cells but a few can be read: so many are looked for.
+_MOST_UNREADABLE = 5
 
 
 @dataclass(frozen=True)
@@ -63,7 +65,7 @@ def roles_of(
     several series can't be told apart.
     """
     if time is None:
-        time = _time_of(columns)
+        time = _time_of(path, columns)
     elif time not in columns:
         raise SeriesError(
             f"{path} has no column '{time}'.{nearest(time, columns)} It has: {', '.join(columns)}"
@@ -101,11 +103,12 @@ def roles_of(
     return Roles(time, tuple(values), id_column, left_out)
 
 
-def _time_of(columns: Columns) -> str | None:
+def _time_of(path: Path, columns: Columns) -> str | None:
     """The column that is most like a time: dates, a telling name, equal steps, the first place.
 
     None where no column is. One of dates that can't be told apart, days from months, is the time
-    all the same: the reader of tables says what to do.
+    all the same: the reader of tables says what to do. Raises SeriesError where the only column of
+    dates has a few cells that are none: without it, rows would be taken as they stand.
     """
     ranks = {}
     for place, (name, cells) in enumerate(columns.items()):
@@ -125,7 +128,31 @@ def _time_of(columns: Columns) -> str | None:
         # Of a long table, times come back; values of a few different sizes do so, too.
         if is_date or (is_even and (is_named or is_rising)) or (is_named and is_rising):
             ranks[name] = (is_date, is_named and is_even, is_even, -place)
-    return max(ranks, key=ranks.__getitem__) if ranks else None
+    found = max(ranks, key=ranks.__getitem__) if ranks else None
+    if found is None or not ranks[found][0]:
+        for name, cells in columns.items():
+            _check_dates(path, name, cells)
+    return found
+
+
+def _check_dates(path: Path, name: str, cells: Sequence[str]) -> None:
+    """Raise SeriesError where a column holds dates but for a few cells."""
+    rows = list(range(len(cells)))
+    bad: list[int] = []
+    while len(bad) <= min(_MOST_UNREADABLE, len(cells) // 4):
+        try:
+            times = read_times([cells[row] for row in rows])
+        except TimeLabelError as error:
+            bad.append(rows.pop(error.row))
+            continue
+        if bad and times.written is not None:
+            cell = cells[bad[0]].strip()[:_SHOWN_CELLS]
+            raise SeriesError(
+                f"{path}: the time column '{name}' must hold a date in each row, but row "
+                f"{bad[0] + 1} of {len(cells)} has {repr(cell) if cell else 'an empty cell'}; "
+                "correct it, or leave the row out"
+            )
+        return
 
 
 def _is_even(times: Times, order: Sequence[int]) -> bool:

@@ -13,7 +13,7 @@ from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
-from search.series.filling import without_foresight
+from search.series.filling import Run, without_foresight
 from search.study.cuts import Cut, Spans, cut_of, spans_of, spread_starts
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
 from search.study.space.contexts import context_range
@@ -39,7 +39,7 @@ class View:
     truth, else of the training span, or of all rows that the replicas may see where each has a cut
     of its own. error_horizons: the steps of a free run whose errors are recorded. averaging: how
     replicas become one score. names: of the channels. season_steps: of the naive forecasts that
-    absolute errors are scaled by.
+    absolute errors are scaled by. filled: values that were not observed, but filled in.
     """
 
     values: FloatArray
@@ -53,6 +53,7 @@ class View:
     averaging: Averaging = "median"
     names: tuple[str, ...] = ("value",)
     season_steps: int = 1
+    filled: tuple[Run, ...] = ()
 
     @property
     def pieces_of_values(self) -> list[FloatArray]:
@@ -222,6 +223,7 @@ class TaskData:
             averaging="median" if is_test else task.averaging,
             season_steps=season_steps(self._definition),
             names=self._table.columns,
+            filled=filled,
         )
 
     @cached_property

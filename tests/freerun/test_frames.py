@@ -205,6 +205,9 @@ def test_a_refitted_forecaster_has_learnt_from_all_rows(
     assert refitted.test is None
     again = forecaster.refitted(wave())
     assert np.array_equal(again.forecast(SERIES, AHEAD), refitted.forecast(SERIES, AHEAD))
+    # Errors of another scale say nothing of it.
+    with pytest.raises(freerun.UsageError, match="interval"):
+        forecaster.refitted(1000 * wave() + 5000).forecast(SERIES, AHEAD, (80,))
     refitted.save(tmp_path / "refitted")
     loaded = freerun.load(tmp_path / "refitted")
     assert np.array_equal(loaded.forecast(SERIES, AHEAD), refitted.forecast(SERIES, AHEAD))

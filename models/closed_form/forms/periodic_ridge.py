@@ -57,6 +57,7 @@ class PeriodicRidge(
         suits=_suited_season,
         shared=True,
         most=quarter_of_span,
+        is_period=True,
     )
     seasons: int = setting(
         Whole(1, 1000),

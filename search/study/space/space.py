@@ -13,6 +13,7 @@ from models.methods import (
     FloatRange,
     IntRange,
     Scalar,
+    Setting,
     SettingError,
     either,
     largest,
@@ -215,10 +216,12 @@ def complete_space(
         try:
             return _completed(named, train_steps, series, left_out)
         except SettingError as problem:
-            if LAG not in named and LAG not in left_out:  # which takes rows that others need
+            parameter = parameter_named(problem.key)
+            is_period = parameter is not None and parameter.is_period
+            # The lag takes rows that others need; what has no room for a period is left out itself.
+            if LAG not in named and LAG not in left_out and not is_period:
                 left_out.add(LAG)
                 continue
-            parameter = parameter_named(problem.key)
             owners = {own.name for own in parameter.owners} if parameter else set()
             domain = _default(cell, series)
             assert isinstance(domain, Choices)
@@ -302,7 +305,7 @@ def _fit_lags(space: dict[str, Domain], named: Mapping[str, Domain], train_steps
         if own.name in space:
             assert own.most is not None
             most = own.most(train_steps, space)
-            space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
+            space[own.name] = _at_most(own, space[own.name], named, most, train_steps)
     return longest_lag(space)
 
 
@@ -375,7 +378,7 @@ def _fit_contexts(space: dict[str, Domain], named: Mapping[str, Domain], train_s
         for own in method.settings:
             if own.most is not None and own.name in space:
                 most = own.most(train_steps, space)
-                space[own.name] = _at_most(own.name, space[own.name], named, most, train_steps)
+                space[own.name] = _at_most(own, space[own.name], named, most, train_steps)
         method.check_domains(space)
 
 
@@ -386,16 +389,20 @@ def _up_to(default: Choices, most: int) -> Choices:
 
 
 def _at_most(
-    name: str, domain: Domain, named: Mapping[str, Domain], most: int, train_steps: int
+    own: Setting, domain: Domain, named: Mapping[str, Domain], most: int, train_steps: int
 ) -> Domain:
     """A domain as far as it fits; one that is named has to fit as it is."""
+    name = own.name
     if largest(domain) <= most:
         return domain
     if name not in named and isinstance(domain, Choices) and most > 0:
-        return _up_to(domain, most)
+        cut = _up_to(domain, most)
+        if not own.is_period or set(cut.values) <= set(domain.values):
+            return cut
     if name not in named and isinstance(domain, IntRange) and most > domain.low:
         return replace(domain, high=most)
-    remedy = f"name some, for example {name} = [{most}], or " if most > 0 else ""
+    is_size = most > 0 and not own.is_period
+    remedy = f"name some, for example {name} = [{most}], or " if is_size else ""
     raise SettingError(
         name,
         f"must be at most {most}, so that what is read takes half of train_steps = {train_steps}, "

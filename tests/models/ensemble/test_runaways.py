@@ -9,7 +9,7 @@ from models.ensemble import without_runaways
 
 RNG = np.random.default_rng(0)
 CONTEXTS = RNG.standard_normal((3, 2, 20, 1))
-CALM = [RNG.standard_normal((3, 2, 30, 1)) for _ in range(4)]
+CALM = [RNG.standard_normal((3, 2, 30, 1)) for _ in range(5)]
 
 
 @given(growth=st.floats(0.0, 10.0), level=st.floats(-1e6, 1e6))
@@ -21,7 +21,7 @@ def test_members_that_grow_together_are_left_alone(growth: float, level: float) 
 
 
 @pytest.mark.parametrize("end", [1e3, -1e9, 1e308, np.inf, -np.inf, np.nan])
-@pytest.mark.parametrize("members", [2, 3, 4])
+@pytest.mark.parametrize("members", [3, 4, 5])
 def test_a_member_that_runs_away_becomes_the_median_of_the_others(end: float, members: int) -> None:
     runs = [run.copy() for run in CALM[:members]]
     runs[1][2, 0, -1] = end
@@ -44,6 +44,8 @@ def test_each_channel_is_looked_at_by_itself() -> None:
     np.testing.assert_array_equal(kept[..., 1], runs[0][..., 1])
 
 
-def test_one_member_has_no_others() -> None:
-    runs = [1e9 * CALM[0]]
-    assert without_runaways(runs, CONTEXTS)[0] is runs[0]
+def test_of_one_or_two_members_none_is_told_to_be_wrong() -> None:
+    for others in ([], [CALM[1]]):
+        runs = [1e9 * CALM[0], *others]
+        for run, kept in zip(runs, without_runaways(runs, CONTEXTS), strict=True):
+            assert kept is run

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -10,6 +12,7 @@ from models.diagnostics.scores import Averaging
 from search.evaluation import run_networks
 from search.evaluation.held_out import MOST_NUMBERS, HeldOutRuns, held_out_runs, runs_of_test
 from search.running.training import train
+from search.series.filling import Run
 from search.study.task_data import View
 
 FORM = candidate_of({"cell": "ar", "ar_order": 4, "ridge": 1e-4})
@@ -49,6 +52,27 @@ def test_one_start_is_joined_by_others_whose_runs_end_with_the_rows() -> None:
         known = own.values[start : start + HORIZON]
         np.testing.assert_array_equal(seen[: len(known)], known)
         assert np.isnan(seen[len(known) :]).all()
+
+
+def test_no_run_reads_what_was_filled_in_by_what_it_forecasts() -> None:
+    """Whatever comes behind a gap, a run from within it or right behind it is the same."""
+    gap, networks = slice(95, 103), train(FORM, [view((TRAINED,))], 0, "final", "cpu", lambda: None)
+    forecasts = {}
+    for height in (0.0, 40.0):
+        own = view((TRAINED,))
+        values = own.values.copy()
+        values[gap.stop :] += height
+        before, behind = values[gap.start - 1, 0], values[gap.stop, 0]
+        values[gap, 0] = np.linspace(before, behind, gap.stop - gap.start + 2)[1:-1]
+        runs = (Run(0, gap.start, gap.stop, seen=gap.stop + 1),)
+        shown = replace(own, values=values, truth=values, filled=runs)
+        found = held_out_runs(networks[0], [shown])
+        within = (found.places > gap.start) & (found.places <= gap.stop)
+        assert within.sum() > 3
+        forecasts[height] = found.forecast[within]
+        rows = found.places[:, np.newaxis] + found.steps - 1
+        assert np.isnan(found.observed[(rows >= gap.start) & (rows < gap.stop)]).all()
+    np.testing.assert_array_equal(forecasts[0.0], forecasts[40.0])
 
 
 def test_a_run_is_the_free_run_of_the_network_from_there() -> None:

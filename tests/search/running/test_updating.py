@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from search.errors import SeriesError
 from search.running.retraining import retrain_on
 from search.running.updating import MOST_STEPS, update_on
 from search.series import Table
+from search.series.filling import Run
 
 NETWORK: Mapping[str, Scalar] = {
     **{"cell": "gru", "layers": 1, "head_layers": 0, "hidden_units": 4, "context": "state"},
@@ -44,6 +46,22 @@ def test_a_closed_form_is_what_a_fit_to_all_rows_gives() -> None:
     assert isinstance(found.checkpoint, Checkpoint)
     torch.testing.assert_close(found.checkpoint.weights, trained(FORM, 120, 1).weights)
     assert str(found) == "1 fitted again in closed form"
+
+
+def test_rows_that_are_held_out_lead_to_nothing_that_is_trained_on() -> None:
+    """A gap at the end of the training rows was filled in by the rows behind it."""
+    found = []
+    for height in (0.0, 40.0):
+        own = table(120)
+        values = own.values.copy()
+        values[100:] += height
+        values[92:100, 0] = np.linspace(values[91, 0], values[100, 0], 10)[1:-1]
+        filled = replace(own, values=values, filled=(Run(0, 92, 100, seen=101),))
+        again = retrain_on(FORM, filled, 24, 1, 1).checkpoint
+        assert isinstance(again, Checkpoint)
+        found.append(again)
+    assert torch.equal(found[0].weights, found[1].weights)
+    assert torch.equal(found[0].shift, found[1].shift)
 
 
 def test_a_network_moves_a_little_and_keeps_its_units() -> None:

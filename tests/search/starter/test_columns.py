@@ -64,6 +64,10 @@ def test_columns_that_are_asked_for_win() -> None:
             {"day": DAYS * 4, "a": list("nnss") * 28, "b": list("opop") * 28, "y": VARIED * 4},
             "one column that tells its series apart, but none of a, b does alone",
         ),
+        # Rows whose dates nobody can read would be forecast in the order of the file.
+        ({"day": [*DAYS[:27], "Total"], "y": VARIED}, "in each row, but row 28 of 28 has 'Total'"),
+        ({"day": ["", *DAYS[1:]], "y": VARIED}, "row 1 of 28 has an empty cell; correct it"),
+        ({"day": [*DAYS[:9], "n/a 2024", *DAYS[10:]], "n": ROWS, "y": VARIED}, "'day' .* row 10"),
     ],
 )
 def test_what_can_not_be_told_is_refused(columns: Table, words: str) -> None:

@@ -193,3 +193,24 @@ def test_without_noise_default_ranges_end_where_the_span_does() -> None:
     long = SeriesProperties(train_steps=1000, is_noise_free=True)
     named = complete_space(read_space({"cell": ["ar"], "ridge": [1e-3]}), 1000, long)
     assert named["ridge"] == Choices((1e-3,))
+
+
+@pytest.mark.parametrize("train_steps", [40, 60, 120, 400])
+@pytest.mark.parametrize("period", [12.0, 24.0, 48.0])
+def test_a_season_is_never_cut_to_what_fits(train_steps: int, period: float) -> None:
+    """What has no room for it is left out, and the lag of a season stays."""
+    series = SeriesProperties(train_steps, (period,), horizon_steps=10)
+    space = complete_space({}, train_steps, series)
+    cells = space["cell"]
+    assert isinstance(cells, Choices)
+    if "periodic-ridge" in cells.values:
+        assert space["periodic_steps"] == Choices((round(period),))
+    assert ("periodic-ridge" in cells.values) == (train_steps >= 5 * period and series.has_season)
+    if series.has_season:
+        assert space["seasonal_lag"] == Choices((0, round(period)))
+
+
+def test_a_season_that_is_asked_for_and_does_not_fit_is_refused() -> None:
+    series = SeriesProperties(60, (24.0,), horizon_steps=10)
+    with pytest.raises(SettingError, match=r"periodic_steps must be at most 15.*\[24\]; lengthen"):
+        complete_space(read_space({"cell": ["periodic-ridge"]}), 60, series)
