@@ -137,11 +137,20 @@ class RunErrors:
             inside.append(own[np.isfinite(scores[run])])
         return float(np.mean(np.concatenate(inside)))
 
+    def crosswise(self, level: float) -> FloatArray:
+        """Half widths of bands made without a run and what overlaps it, `[run, step, channel]`."""
+        bounds = np.stack([self._bounds(apart, level) for apart in self._apart])
+        return np.asarray(self._scales_apart * bounds[:, np.newaxis])
+
     @cached_property
     def scores(self) -> FloatArray:
         """Sizes of errors over the scale of runs apart from theirs, `[run, step, channel]`."""
-        scales = np.stack([_scale(self._sums[:, own]) for own in self._apart])
-        return np.abs(self.errors) / scales
+        return np.abs(self.errors) / self._scales_apart
+
+    @cached_property
+    def _scales_apart(self) -> FloatArray:
+        """The scale of errors by the runs that are apart from each, `[run, step, channel]`."""
+        return np.stack([_scale(self._sums[:, own]) for own in self._apart])
 
     def _bounds(self, of: NDArray[np.bool_], level: float) -> FloatArray:
         """The bounds of a new score of each channel, `[channel]`, by the scores of some runs."""
@@ -191,6 +200,20 @@ class RunErrors:
         first = np.maximum(place - reach, 0)
         last = np.minimum(place + reach + 1, len(self.steps))
         return np.asarray(sums[:, :, last] - sums[:, :, first])
+
+
+def interval_score(
+    low: FloatArray, high: FloatArray, observed: FloatArray, level: float
+) -> FloatArray:
+    """The mean interval score of bands `[..., channel]`, `[channel]`; the smaller the better.
+
+    The width, and 2 / (1 - level) times the distance of what is outside (Gneiting & Raftery 2007,
+    "Strictly proper scoring rules, prediction, and estimation", equation 43). What is not observed,
+    NaN, is left out.
+    """
+    outside = np.maximum(low - observed, 0.0) + np.maximum(observed - high, 0.0)
+    scores = high - low + 2.0 / (1.0 - level) * outside
+    return np.asarray(np.nanmean(scores, axis=tuple(range(scores.ndim - 1))))
 
 
 def _scale(sums: FloatArray) -> FloatArray:

@@ -92,5 +92,7 @@ def forecast_with_bands(
         assert intervals is not None
         if shortfall := intervals.shortfall(level):
             warn(shortfall)
+        if doubt := intervals.doubt(level):
+            warn(doubt)
         bands.append(Band(level, *intervals.band(point.values, level)))
     return BandedForecast(point, tuple(bands))

@@ -13,10 +13,11 @@ from functools import cached_property
 from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
-from models.diagnostics.conformal import RunErrors, least_scores
+from models.diagnostics.conformal import RunErrors, interval_score, least_scores
 from models.diagnostics.selection import selection_widening
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import ExportError
@@ -31,6 +32,11 @@ from search.study.task_data import TaskData
 # Levels in percent whose coverage stands in the manifest.
 STANDARD_LEVELS = (50.0, 80.0, 90.0, 95.0)
 _ARRAYS = ("forecast", "observed", "steps", "places")
+# The level at which absolute and relative errors are compared, and by how much the intervals of
+# relative ones have to be better.
+COMPARED_LEVEL, LEAST_GAIN = 0.8, 0.05
+# What the test holds less of than the level, in percentage points, before a forecast doubts it.
+MOST_MISSING = 25.0
 
 
 @dataclass(frozen=True)
@@ -56,6 +62,9 @@ class Intervals:
 
     widening: the factor, from 1 on, by which intervals are wider than validation has them. Raises
     ValueError where the free runs do not fit each other.
+
+    Intervals of a channel are as wide everywhere, or grow with the forecast where all of its values
+    and forecasts are above zero and such intervals are better in validation.
     """
 
     validation: HeldOutRuns
@@ -63,7 +72,7 @@ class Intervals:
     widening: float = 1.0
 
     def __post_init__(self) -> None:
-        _ = self._errors
+        _ = self._absolute
         if not self.widening >= 1.0:
             raise ValueError(f"the widening must be at least 1, but got {self.widening}")
 
@@ -72,21 +81,30 @@ class Intervals:
 
         level: in percent.
         """
-        half = self._half_widths(level, len(point))
-        return point - half, point + half
+        return self._band(point, level, np.arange(len(point)))
 
     def coverage(self, level: float) -> Coverage:
         """What intervals of a level, in percent, were measured to hold."""
         test = None
         if self.test is not None:
-            half = self._half_widths(level, int(self.test.steps[-1]))
-            errors = np.abs(self.test.observed - self.test.forecast)
-            test = 100.0 * float(np.mean(errors <= half[self.test.steps - 1]))
-        return Coverage(level, 100.0 * self._errors.covered(level / 100.0), test)
+            low, high = self._band(self.test.forecast, level, self.test.steps - 1)
+            observed = self.test.observed
+            test = 100.0 * float(np.mean((low <= observed) & (observed <= high)))
+        return Coverage(level, 100.0 * self._errors(self._is_relative).covered(level / 100.0), test)
+
+    def doubt(self, level: float) -> str | None:
+        """That intervals of a level, in percent, held far less in the test, else None."""
+        held = self.coverage(level)
+        if held.test is None or held.test > level - MOST_MISSING:
+            return None
+        return (
+            f"intervals of {level:g} % held {held.test:.0f} % of the values of the test, and may "
+            "be far too narrow; the series changes in ways that validation did not show"
+        )
 
     def shortfall(self, level: float) -> str | None:
         """That there are too few free runs for a level in percent, in a sentence; else None."""
-        needed, count = least_scores(level / 100.0), self._errors.count
+        needed, count = least_scores(level / 100.0), self._absolute.count
         if count >= needed:
             return None
         return (
@@ -98,19 +116,49 @@ class Intervals:
     @property
     def runs(self) -> int:
         """How many free runs the intervals are made from."""
-        return self._errors.runs
+        return self._absolute.runs
 
     @property
     def channels(self) -> int:
         return int(self.validation.forecast.shape[2])
 
-    def _half_widths(self, level: float, horizon_steps: int) -> FloatArray:
-        return self.widening * self._errors.half_widths(level / 100.0, horizon_steps)
+    def _band(
+        self, point: FloatArray, level: float, steps: NDArray[np.int64]
+    ) -> tuple[FloatArray, FloatArray]:
+        """The ends around forecasts `[..., step, channel]`; steps: which of the horizon, from 0."""
+        is_relative = self._is_relative & (point.min(axis=tuple(range(point.ndim - 1))) > 0)
+        half = self._errors(is_relative).half_widths(level / 100.0, int(steps[-1]) + 1)
+        return _ends(point, self.widening * half[steps], is_relative)
+
+    def _errors(self, is_relative: NDArray[np.bool_]) -> RunErrors:
+        """Errors of validation; relative ones, which are differences of logarithms, where asked."""
+        own = self.validation
+        with np.errstate(divide="ignore", invalid="ignore"):
+            ratios = np.log(own.observed) - np.log(own.forecast)
+        errors = np.where(is_relative, ratios, own.observed - own.forecast)
+        return RunErrors(errors, own.steps, own.places)
 
     @cached_property
-    def _errors(self) -> RunErrors:
-        own = self.validation
-        return RunErrors(own.observed - own.forecast, own.steps, own.places)
+    def _absolute(self) -> RunErrors:
+        return self._errors(np.zeros(self.channels, dtype=bool))
+
+    @cached_property
+    def _is_relative(self) -> NDArray[np.bool_]:
+        """Of each channel, whether its intervals grow with the forecast, `[channel]`.
+
+        Where they have the lower interval score, crosswise in validation.
+        """
+        own, none = self.validation, np.zeros(self.channels, dtype=bool)
+        known = np.where(np.isnan(own.observed), np.inf, own.observed)
+        is_positive: NDArray[np.bool_] = np.minimum(known, own.forecast).min(axis=(0, 1)) > 0
+        if own.forecast.shape[0] < 2 or not is_positive.any():
+            return none
+        scores = []
+        for relative in (none, is_positive):
+            half = self._errors(relative).crosswise(COMPARED_LEVEL)
+            low, high = _ends(own.forecast, half, relative)
+            scores.append(interval_score(low, high, own.observed, COMPARED_LEVEL))
+        return np.asarray(is_positive & (scores[1] < (1.0 - LEAST_GAIN) * scores[0]))
 
     def to_bytes(self) -> bytes:
         """As a safetensors file."""
@@ -138,6 +186,15 @@ class Intervals:
             return cls(validation, test, float(arrays["widening"][0]))
         except (SafetensorError, KeyError, ValueError, IndexError, TypeError) as error:
             raise ExportError(f"the held-out free runs can't be read: {error}") from error
+
+
+def _ends(
+    point: FloatArray, half: FloatArray, is_relative: NDArray[np.bool_]
+) -> tuple[FloatArray, FloatArray]:
+    """Point and half widths `[..., channel]` as ends; relative: half the width of logarithms."""
+    factor = np.exp(np.where(is_relative, half, 0.0))
+    low = np.where(is_relative, point / factor, point - half)
+    return low, np.where(is_relative, point * factor, point + half)
 
 
 def intervals_of(

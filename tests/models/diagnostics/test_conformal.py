@@ -9,6 +9,7 @@ from models.diagnostics.conformal import (
     RunErrors,
     conformal_quantile,
     conformal_rank,
+    interval_score,
     least_scores,
 )
 
@@ -156,3 +157,15 @@ def test_errors_that_do_not_fit_are_refused(
 ) -> None:
     with pytest.raises(ValueError, match=said):
         RunErrors(errors, steps, places)
+
+
+def test_the_interval_score_of_a_normal_distribution_is_least_at_its_quantiles() -> None:
+    observed = np.random.default_rng(0).standard_normal((20_000, 1))
+    observed[::7] = np.nan
+    scores = [
+        interval_score(-half * np.ones_like(observed), half * np.ones_like(observed), observed, 0.8)
+        for half in (0.9, 1.2816, 1.7)
+    ]
+    assert scores[1] < min(scores[0], scores[2])
+    # 2 phi(z) / (alpha / 2), Gneiting & Raftery (2007).
+    assert scores[1] == pytest.approx(2 * 0.17550 / 0.1, rel=0.02)

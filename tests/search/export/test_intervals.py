@@ -164,3 +164,49 @@ def test_a_written_forecast_reads_back_with_its_bands(sine_export: Export, tmp_p
     np.testing.assert_array_equal(
         read_table(tmp_path / "f.csv", "year", columns).values, made.table.values
     )
+
+
+def growing(factor: float, runs: int = 40, steps: int = 8) -> Intervals:
+    """Errors of a tenth of forecasts that grow by a factor from run to run, or of one size."""
+    random = np.random.default_rng(0)
+    level = 100.0 * factor ** np.arange(runs + 1)
+    forecast = level[:, np.newaxis, np.newaxis] * np.ones((1, steps, 1))
+    noise = 0.1 * random.standard_normal(forecast.shape)
+    observed = forecast * np.exp(noise) if factor > 1 else forecast + 100.0 * noise
+    at = np.arange(1, steps + 1)
+
+    def made(own: slice) -> HeldOutRuns:
+        places = steps * np.arange(len(forecast[own]))
+        return HeldOutRuns(forecast[own], observed[own], at, places)
+
+    return Intervals(made(slice(runs)), made(slice(runs, None)))
+
+
+@pytest.mark.parametrize("factor", [1.0, 1.1])
+def test_intervals_grow_with_a_level_that_their_errors_follow(factor: float) -> None:
+    own = growing(factor)
+    low, high = own.band(np.full((8, 1), 1e4), 80)
+    if factor > 1:  # 80 % of a normal distribution lie within 1.28 standard deviations
+        np.testing.assert_allclose(np.log(high / low) / 2, 0.128, atol=0.03)
+        assert (low > 0).all()
+    else:
+        np.testing.assert_allclose(high - low, 2 * 12.8, rtol=0.2)
+    held = own.coverage(80)
+    assert held.validation == pytest.approx(80, abs=5)
+    assert held.test == pytest.approx(80, abs=30)
+    below = own.band(np.full((8, 1), -5.0), 80)  # which has no logarithm
+    assert np.isfinite(below).all()
+    assert (below[0] < below[1]).all()
+
+
+def test_a_test_that_held_little_is_doubted(sine_export: Export) -> None:
+    own = some_intervals(channels=1)
+    assert own.test is not None
+    assert own.doubt(80) is None
+    far = replace(own, test=replace(own.test, observed=own.test.observed + 50))
+    export, said = replace(sine_export, intervals=far), list[str]()
+    values = np.sin(np.arange(400) / 5).reshape(400, 1)
+    forecast_with_bands(
+        export, Table("t", tuple(map(str, range(400))), ("x",), values), 3, (80,), said.append
+    )
+    assert any("held 0 % of the values of the test" in own for own in said)
