@@ -32,9 +32,10 @@ from search.study.task_data import TaskData
 # Levels in percent whose coverage stands in the manifest.
 STANDARD_LEVELS = (50.0, 80.0, 90.0, 95.0)
 _ARRAYS = ("forecast", "observed", "steps", "places")
-# The level at which absolute and relative errors are compared, and by how much the intervals of
-# relative ones have to be better.
-COMPARED_LEVEL, LEAST_GAIN = 0.8, 0.05
+# The level at which intervals of absolute and of relative errors are compared, and by how much the
+# latter have to be better. Of a series whose level changes by CHANGED within validation they may
+# even be as much worse: what it comes to next is of another size, and so are its errors.
+COMPARED_LEVEL, LEAST_GAIN, MOST_LOSS, CHANGED = 0.8, 0.05, 0.1, 1.5
 # What the test holds less of than the level, in percentage points, before a forecast doubts it.
 MOST_MISSING = 25.0
 
@@ -64,7 +65,7 @@ class Intervals:
     ValueError where the free runs do not fit each other.
 
     Intervals of a channel are as wide everywhere, or grow with the forecast where all of its values
-    and forecasts are above zero and such intervals are better in validation.
+    and forecasts are above zero and such intervals are better in validation, see LEAST_GAIN.
     """
 
     validation: HeldOutRuns
@@ -146,7 +147,7 @@ class Intervals:
     def _is_relative(self) -> NDArray[np.bool_]:
         """Of each channel, whether its intervals grow with the forecast, `[channel]`.
 
-        Where they have the lower interval score, crosswise in validation.
+        By their interval scores, crosswise in validation.
         """
         own, none = self.validation, np.zeros(self.channels, dtype=bool)
         known = np.where(np.isnan(own.observed), np.inf, own.observed)
@@ -158,7 +159,12 @@ class Intervals:
             half = self._errors(relative).crosswise(COMPARED_LEVEL)
             low, high = _ends(own.forecast, half, relative)
             scores.append(interval_score(low, high, own.observed, COMPARED_LEVEL))
-        return np.asarray(is_positive & (scores[1] < (1.0 - LEAST_GAIN) * scores[0]))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            levels = np.log(own.forecast[np.argsort(own.places, kind="stable")]).mean(axis=1)
+        part = max(1, len(levels) // 4)
+        change = np.abs(levels[-part:].mean(axis=0) - levels[:part].mean(axis=0))
+        most = np.where(change >= np.log(CHANGED), 1.0 + MOST_LOSS, 1.0 - LEAST_GAIN)
+        return np.asarray(is_positive & (scores[1] < most * scores[0]))
 
     def to_bytes(self) -> bytes:
         """As a safetensors file."""
