@@ -17,8 +17,8 @@ BIN := $(VENV)/bin
 # What is installed, and in which versions; `oldest` and `newest` have others.
 CONSTRAINTS := constraints.txt
 EXTRA := dev
-# Branch coverage is printed for all tests: that of a part says nothing. COVERAGE= leaves it out.
-COVERAGE ?= $(if $(ARGS),,yes)
+# Whether branch coverage is measured and printed, which takes half as long again: `make coverage`.
+COVERAGE ?=
 # Without byte code: compiling all that is installed takes minutes, and a study uses a tenth of it. Each
 # module is compiled at its first import instead, and kept, also where the environment says not to.
 # See docs/decisions/0001-install-without-byte-code.md.
@@ -26,7 +26,7 @@ export PYTHONDONTWRITEBYTECODE :=
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --no-compile -c $(CONSTRAINTS) $(PIP_ARGS)
 
 .DEFAULT_GOAL := help
-.PHONY: help study test lint site format mutants fuzz oldest newest clean
+.PHONY: help study test coverage lint site format mutants fuzz oldest newest clean
 
 help: ## list the commands
 	@sed -n 's/^\([a-z]*\):.*## \(.*\)/make \1	\2/p' $(firstword $(MAKEFILE_LIST)) | expand -t 16
@@ -51,6 +51,9 @@ test: $(VENV)/dev.stamp ## install, then run the tests
 	$(if $(COVERAGE),@rm -rf build/coverage && mkdir -p build/coverage)
 	OMP_NUM_THREADS=1 $(BIN)/python -m $(if $(COVERAGE),coverage run -m )pytest -n 2 --dist loadfile --no-loadscope-reorder $(ARGS)
 	$(if $(COVERAGE),@$(BIN)/coverage combine --quiet && $(BIN)/coverage report)
+
+coverage: ## the same tests, with branch coverage
+	$(MAKE) test COVERAGE=yes
 
 lint: $(VENV)/dev.stamp ## style, format, types and the floors of imports
 	$(BIN)/ruff check
@@ -79,12 +82,12 @@ oldest: ## run the tests with the lowest versions that pyproject.toml allows
 	@mkdir -p build
 	@$(MAKE) --no-print-directory VENV=.venv-oldest .venv-oldest/created.stamp
 	.venv-oldest/bin/python .ci/lowest.py >build/oldest.txt
-	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=build/oldest.txt EXTRA=test COVERAGE= \
+	$(MAKE) test VENV=.venv-oldest CONSTRAINTS=build/oldest.txt EXTRA=test \
 	    ARGS='$(NOT_PINNED) -W ignore::DeprecationWarning $(ARGS)'
 
 newest: ## run the tests with the highest versions that pyproject.toml allows
 	@mkdir -p build && rm -f .venv-newest/dev.stamp && : >build/newest.txt
-	$(MAKE) test VENV=.venv-newest CONSTRAINTS=build/newest.txt EXTRA=test COVERAGE= \
+	$(MAKE) test VENV=.venv-newest CONSTRAINTS=build/newest.txt EXTRA=test \
 	    PIP_ARGS='--upgrade --upgrade-strategy eager $(PIP_ARGS)' ARGS='$(NOT_PINNED) $(ARGS)'
 
 clean: ## remove the environment and all caches; studies and results stay
