@@ -4,8 +4,9 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
-from search.dashboard.credentials import Credentials, OneTimeLink
+from search.dashboard.credentials import Credentials
 from search.dashboard.serving import dashboard_app
+from search.dashboard.sessions import OneTimeLink
 from search.storage.opening import open_storage
 from tests.fuzz.mutating import TOKENS, changed_bytes, changed_json
 from tests.search.dashboard.client import HOST, Answer, Client

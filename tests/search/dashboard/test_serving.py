@@ -140,13 +140,13 @@ def test_an_svg_that_was_uploaded_runs_no_script(
 def test_a_password_is_asked_for_refused_and_accepted(
     finished: Invented, finished_storage: Storage, browser: Browser
 ) -> None:
-    login = Credentials.of("ada", "lovelace").to_line()
+    login = Credentials.of("ada", "countess of lovelace").to_line()
     with serving(finished_storage, login) as served, browser.new_page() as page:
         page.set_default_timeout(PATIENCE_MS)
         answer = page.goto(f"{served.url}/dashboard/studies/{finished.store.study_id}")
         assert answer is not None
         assert answer.status == 401
-        for password, is_right in (("wrong", False), ("lovelace", True)):
+        for password, is_right in (("wrong", False), ("countess of lovelace", True)):
             page.get_by_label("Name").fill("ada")
             page.get_by_label("Password").fill(password)
             page.get_by_role("button", name="Log in").click()
