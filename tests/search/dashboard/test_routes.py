@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
+from urllib.error import HTTPError
+from urllib.parse import quote
+from urllib.request import urlopen
 
 import optuna_dashboard
 import pytest
 
+from search.dashboard.credentials import Credentials
 from search.dashboard.serving import dashboard_app
 from search.dashboard.sessions import OneTimeLink
 from tests.search.dashboard.client import HOST, Client
+from tests.search.dashboard.served import serving
 
 if TYPE_CHECKING:
     from search.storage.studies import Storage
@@ -124,3 +130,50 @@ def test_an_api_answers_alike_whether_a_session_was_made_up_or_is_missing(
     for cookie in ("=", "freerun-dashboard-8080", 'freerun-dashboard-8080="', "\xff", ";;;"):
         made_up.cookie = cookie
         assert made_up.get("/api/studies").status == 401
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/static/", "/static/../_app.py", "/static/%2e%2e/_app.py", "/static//etc/passwd"),
+        *("/static/..\\_app.py", "/artifacts/1/1/..", "/artifacts/../x", "/dashboard/../../x"),
+        *("/.git/config", "/static/../../../../../../etc/passwd"),
+    ],
+)
+def test_no_path_leads_out_of_the_static_files(
+    finished: Invented, finished_storage: Storage, target: str
+) -> None:
+    answer = entered(finished_storage, writable=False).get(target)
+    assert answer.status in (200, 403, 404)
+    if answer.status == 200:  # the page, for any path below its own
+        assert target.startswith("/dashboard/")
+        assert b'<div id="dashboard">' in answer.content
+
+
+def test_no_answer_names_a_version(finished_storage: Storage) -> None:
+    with serving(finished_storage) as served:
+        for target in ("/login", "/health", "/none"):
+            try:
+                headers = urlopen(f"{served.url}{target}", timeout=60).headers
+            except HTTPError as refused:
+                headers = refused.headers
+            assert headers["Server"] == "freerun"
+            assert "X-Powered-By" not in headers
+
+
+def test_what_a_visitor_sends_is_escaped_in_the_login_page(finished_storage: Storage) -> None:
+    keyless = Credentials("ada", 16, 8, 1, bytes(16), bytes(32))
+    client = Client(dashboard_app(finished_storage, keyless))
+    wanted = "/\"><script>alert('ねこ')</script>"
+    page = client.get(f"/login?next={quote(wanted)}", Accept="text/html").content.decode()
+    assert "<script>" not in page
+    assert "ねこ" in page
+
+
+def test_the_first_of_two_equal_parameters_counts(finished_storage: Storage) -> None:
+    keyless = Credentials("ada", 16, 8, 1, bytes(16), bytes(32))
+    ada = replace(keyless, key=keyless.key_of("lovelace"))
+    client = Client(dashboard_app(finished_storage, ada))
+    assert client.post("/login", b"user=eve&user=ada&password=lovelace").status == 401
+    answer = client.post("/login", b"user=ada&password=lovelace&user=eve&password=x")
+    assert answer.status == 303
