@@ -25,8 +25,8 @@ from tests.fuzz.bench import KINDS, WALL_SECONDS, Bench, limit_memory
 
 REPOSITORY = Path(__file__).parents[2]
 # Of one kind before the next has its turn: a new process imports for seconds, and an old one has
-# grown.
-_TURN, _TURN_SECONDS = 1000, 90.0
+# grown. In a short run each kind has its share of the time.
+_TURN, _TURN_SECONDS = 1000, 120.0
 _SHOWN_CHARACTERS = 1500
 
 
@@ -52,11 +52,13 @@ def work(kind: str, seed: int, first: int, count: int) -> None:
         bench.close()
 
 
-def turn(kind: str, seed: int, first: int, count: int, until: float, found: Found) -> int:
-    """Run cases of a kind in a process of its own; return the number of the next case."""
-    number, is_running = first, False
-    ends = min(until, monotonic() + _TURN_SECONDS)
-    with _process(kind, seed, first, count) as process:
+def turn(kind: str, seed: int, cases: range, ends: float, until: float, found: Found) -> int:
+    """Run cases of a kind in a process of its own; return the number of the next case.
+
+    ends: when no further one begins; until: when one that runs is left.
+    """
+    number, is_running = cases.start, False
+    with _process(kind, seed, cases) as process:
         # A case that has begun may take its time, so that one which never ends is found.
         while (line := process.line(until if is_running else ends)) is not None:
             said = json.loads(line)
@@ -103,7 +105,7 @@ class _Process:
 
 
 @contextmanager
-def _process(kind: str, seed: int, first: int, count: int) -> Iterator[_Process]:
+def _process(kind: str, seed: int, cases: range) -> Iterator[_Process]:
     """Start cases, and end them with all that they started and all that they left."""
     command = [sys.executable, "-m", "tests.fuzz", "--kind", kind, "--seed", str(seed)]
     with TemporaryDirectory(prefix="freerun-fuzz-", ignore_cleanup_errors=True) as home:
@@ -111,7 +113,7 @@ def _process(kind: str, seed: int, first: int, count: int) -> Iterator[_Process]
         errors = Path(home) / "errors"
         with errors.open("wb") as written:
             process = subprocess.Popen(
-                [*command, "--case", str(first), "--count", str(count)],
+                [*command, "--case", str(cases.start), "--count", str(len(cases))],
                 cwd=REPOSITORY,
                 env={**os.environ, **environment},
                 stdout=subprocess.PIPE,
@@ -150,15 +152,19 @@ def main() -> int:
         return 0
     kinds, found = ([options.kind] if options.kind else KINDS), Found()
     following = dict.fromkeys(kinds, 0)
-    _compile_kernels()
+    if not {"http", "wire"}.issuperset(kinds):
+        _compile_kernels()
     began = monotonic()
     until = began + 60 * options.minutes
+    seconds = min(_TURN_SECONDS, 60 * options.minutes / len(kinds))
     for kind in cycle(kinds):
         left = options.inputs - found.run.total()
         if left <= 0 or monotonic() >= until:
             break
-        count = min(_TURN, left)
-        following[kind] = turn(kind, options.seed, following[kind], count, until, found)
+        first = following[kind]
+        cases = range(first, first + min(_TURN, left))
+        ends = min(until, monotonic() + seconds)
+        following[kind] = turn(kind, options.seed, cases, ends, until, found)
         _say({"minutes": round((monotonic() - began) / 60, 1), "cases": dict(found.run)})
     _say({"cases": dict(found.run), "total": found.run.total(), "breaches": found.breaches})
     return 1 if found.breaches else 0
