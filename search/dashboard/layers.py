@@ -12,7 +12,6 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
 
 from search.names import cut
@@ -72,8 +71,8 @@ def is_same_origin(environ: Environ) -> bool:
     site = header(environ, "Sec-Fetch-Site")
     if site:
         return site == "same-origin"
-    origin = urlsplit(header(environ, "Origin"))
-    return bool(origin.netloc) and origin.netloc.lower() == header(environ, "Host").lower()
+    scheme, _, host = header(environ, "Origin").lower().partition("://")
+    return scheme in ("http", "https") and bool(host) and host == header(environ, "Host").lower()
 
 
 def answer(

@@ -193,6 +193,8 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
         ("GET", "/favicon.ico", b"", 200),
         ("GET", "/api/studies/99/plot/slice", b"", 404),
         ("GET", "/api/studies/99999999999", b"", 404),
+        ("GET", "/api/studies/-1/plot/slice", b"", 404),
+        ("GET", "/artifacts/1/-1/abc", b"", 404),
         ("GET", f"/api/studies/{'9' * 5000}/plot/slice", b"", 404),
         ("GET", "/api/studies/1/plot/contour", b"", 403),
         ("GET", "/api/studies/1?after=x", b"", 400),
@@ -231,6 +233,8 @@ def test_a_change_is_refused_when_read_only(invent: Invent, storage: Storage, me
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[127.0.0.1:8080"},
+        {"Origin": f"//{HOST}"},
         {"Origin": "http://127.0.0.1:8081"},
         {"Sec-Fetch-Site": "cross-site", "Origin": f"http://{HOST}"},
         {"Sec-Fetch-Site": "same-site"},
