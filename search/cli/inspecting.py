@@ -171,6 +171,15 @@ def dashboard(
             help="A name by which it is reached, of a proxy perhaps; repeat it for several.",
         ),
     ] = None,
+    proxy: Annotated[
+        str | None,
+        typer.Option(
+            "--proxy",
+            metavar="ADDRESS",
+            help="The address that a reverse proxy connects from; its X-Forwarded-For and "
+            "X-Forwarded-Proto are believed, and nobody else's.",
+        ),
+    ] = None,
     make_login: Annotated[
         str | None,
         typer.Option(
@@ -200,6 +209,7 @@ def dashboard(
             credentials=credentials,
             allowed_hosts=allow_host or (),
             writable=writable,
+            proxy=proxy,
         )
 
 

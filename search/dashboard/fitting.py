@@ -21,10 +21,10 @@ from search.names import MOST_CHARACTERS, is_text
 
 # Databases hold ids in 32 bits.
 _LARGEST_ID = 2**31 - 1
-_STUDY = re.compile(r"/(?:api/studies|api/artifacts|artifacts|csv)/([0-9]+)(?=/|\Z)")
+_STUDY = re.compile(r"/(?:api/studies|api/artifacts|artifacts|csv)/(-?[0-9]+)(?=/|\Z)")
 _TRIAL = re.compile(
-    r"/api/trials/([0-9]+)(?=/|\Z)|/api/artifacts/[0-9]+/([0-9]+)(?=/|\Z)"
-    r"|/api/studies/[0-9]+/([0-9]+)(?=/|\Z)|/artifacts/[0-9]+/([0-9]+)(?=/)"
+    r"/api/trials/(-?[0-9]+)(?=/|\Z)|/api/artifacts/-?[0-9]+/(-?[0-9]+)(?=/|\Z)"
+    r"|/api/studies/-?[0-9]+/(-?[0-9]+)(?=/|\Z)|/artifacts/-?[0-9]+/(-?[0-9]+)(?=/)"
 )
 _OF_UNFINISHED = re.compile(r"/api/trials/[0-9]+/(tell|user-attrs)")
 

@@ -12,8 +12,9 @@ from collections.abc import Callable, Collection, Iterable, Sequence
 from contextlib import ExitStack
 from http import HTTPStatus
 from typing import Any, TypeAlias
-from urllib.parse import urlsplit
 from wsgiref.types import StartResponse, WSGIApplication, WSGIEnvironment
+
+from search.names import cut
 
 App: TypeAlias = WSGIApplication
 Environ: TypeAlias = WSGIEnvironment
@@ -24,7 +25,9 @@ Body: TypeAlias = Iterable[bytes]
 Refused: TypeAlias = tuple[HTTPStatus, str]
 
 _HEALTH_PATH = "/health"
-_SAFE_METHODS = ("GET", "HEAD", "OPTIONS")
+_SAFE_METHODS = ("GET", "HEAD")
+# What the page of optuna-dashboard uses; other sites need not ask by OPTIONS what they may not do.
+_METHODS = (*_SAFE_METHODS, "POST", "PUT", "DELETE")
 GZIP_LEVEL = 6
 # Shorter answers gain nothing.
 _LEAST_BYTES = 1000
@@ -36,11 +39,8 @@ _MOST_TRIALS_OTHERWISE = 2000
 # Thirty parameters make 900 panels, which take a minute whatever the number of trials.
 _OF_PAIRS, _MOST_PARAMETERS = ("contour", "rank"), 12
 _PLOT = re.compile(r"/api/studies/(\d+)/plot/(\w+)")
-_ARTIFACT = re.compile(r"/artifacts/.+")
-# Browsers show these types; any other type is downloaded.
-_SHOWN_TYPES = ("image/png", "image/jpeg", "text/csv")
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-_OURS = ("content-security-policy", "x-content-type-options", "content-disposition")
+# A name, or an address of version 6 in brackets, and perhaps a port.
+_HOST = re.compile(r"(?:([\w.-]+)|\[([0-9a-f:.]+)\])(?::\d*)?", re.ASCII)
 
 
 def method(environ: Environ) -> str:
@@ -71,8 +71,8 @@ def is_same_origin(environ: Environ) -> bool:
     site = header(environ, "Sec-Fetch-Site")
     if site:
         return site == "same-origin"
-    origin = urlsplit(header(environ, "Origin"))
-    return bool(origin.netloc) and origin.netloc.lower() == header(environ, "Host").lower()
+    scheme, _, host = header(environ, "Origin").lower().partition("://")
+    return scheme in ("http", "https") and bool(host) and host == header(environ, "Host").lower()
 
 
 def answer(
@@ -107,6 +107,19 @@ def with_health(app: App) -> App:
     return healthy
 
 
+def with_known_methods(app: App) -> App:
+    """405 to a method that no page uses."""
+
+    def known(environ: Environ, start: Start) -> Body:
+        if environ["REQUEST_METHOD"] in _METHODS:
+            return app(environ, start)
+        methods = ", ".join(_METHODS)
+        reason = f"a request must be one of {methods}"
+        return refusal(start, HTTPStatus.METHOD_NOT_ALLOWED, reason, [("Allow", methods)])
+
+    return known
+
+
 def guarded(app: App, refused: Callable[[Environ], Refused | None]) -> App:
     """The application behind a guard, which returns what it refuses."""
 
@@ -125,13 +138,14 @@ def unknown_host(environ: Environ, names: Collection[str], *, any_address: bool)
     container may have changed. Loopback addresses are always known. any_address: whether every
     address is, since a browser that was asked for an address by number was not misled.
     """
-    host = _host_name(header(environ, "Host"))
+    sent = header(environ, "Host")
+    host = _host_name(sent)
     address = _address(host)
     if address is not None and (any_address or address.is_loopback):
         return None
-    if host in {"localhost", *(name.lower().rstrip(".") for name in names)}:
+    if host and host in {"localhost", *(name.lower().rstrip(".") for name in names)}:
         return None
-    reason = f"the dashboard is not known as {host!r}; --allow-host names it so"
+    reason = f"the dashboard is not known as {cut(sent)!r}; --allow-host names it so"
     return HTTPStatus.BAD_REQUEST, reason
 
 
@@ -188,31 +202,6 @@ def costly_plot(
     )
 
 
-def with_safe_artifacts(app: App) -> App:
-    """Files without scripts, as what they say they are, and mostly as downloads."""
-    safe = _with_headers(app, _safe_headers)
-
-    def chosen(environ: Environ, start: Start) -> Body:
-        return (safe if _ARTIFACT.fullmatch(path(environ)) else app)(environ, start)
-
-    return chosen
-
-
-def with_framing(app: App) -> App:
-    """No other site shows it in a frame, and nothing guesses types."""
-    wanted = {
-        "X-Frame-Options": "DENY",
-        "X-Content-Type-Options": "nosniff",
-        "Referrer-Policy": "same-origin",
-    }
-
-    def framed(headers: Headers) -> Headers:
-        own = {name.lower() for name, _ in headers}
-        return headers + [pair for pair in wanted.items() if pair[0].lower() not in own]
-
-    return _with_headers(app, framed)
-
-
 def compressed(app: App) -> App:
     """Texts gzipped for browsers that take it, unless the application has done so itself."""
 
@@ -243,24 +232,10 @@ def compressed(app: App) -> App:
     return packed
 
 
-def _with_headers(app: App, change: Callable[[Headers], Headers]) -> App:
-    """The application with other response headers; `change` gets what it would have sent."""
-
-    def changed(environ: Environ, start: Start) -> Body:
-        def start_changed(status: str, headers: Headers, exc_info: Any = None) -> Any:
-            return start(status, change(list(headers)), exc_info)
-
-        return app(environ, start_changed)
-
-    return changed
-
-
 def _host_name(value: str) -> str:
-    """The name or address in a Host header, without its port."""
-    value = value.strip().lower()
-    if value.startswith("["):
-        return value[1:].partition("]")[0]
-    return value.partition(":")[0].rstrip(".")
+    """The name or address in a Host header, without its port; "" for what is no such header."""
+    found = _HOST.fullmatch(value.strip().lower())
+    return "" if found is None else (found[1] or found[2]).rstrip(".")
 
 
 def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
@@ -268,14 +243,6 @@ def _address(host: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:
         return ipaddress.ip_address(host)
     except ValueError:
         return None
-
-
-def _safe_headers(headers: Headers) -> Headers:
-    kept = [(name, value) for name, value in headers if name.lower() not in _OURS]
-    types = [value for name, value in headers if name.lower() == "content-type"]
-    is_shown = bool(types) and types[0].partition(";")[0].strip().lower() in _SHOWN_TYPES
-    ours = [("Content-Security-Policy", _POLICY), ("X-Content-Type-Options", "nosniff")]
-    return kept + ours + ([] if is_shown else [("Content-Disposition", "attachment")])
 
 
 def _is_text(headers: Headers) -> bool:

@@ -50,7 +50,7 @@ def study(random: Random, folder: Path) -> Command:
     sources = [path for path in STUDIES.glob("*.toml") if "methods" not in path.name]
     content = random.choice(sorted(sources)).read_bytes()
     (folder / "study.toml").write_bytes(changed_bytes(random, content))
-    return [random.choice(("check", "check", "limit")), "study.toml", *_json(random)], {}
+    return _reading(random, "study.toml"), {}
 
 
 def table(random: Random, folder: Path) -> Command:
@@ -63,7 +63,14 @@ def table(random: Random, folder: Path) -> Command:
         path.write_text(path.read_text().replace("spots.csv", "spots.parquet"))
         rows = folder / "spots.parquet"
     rows.write_bytes(changed_bytes(random, rows.read_bytes()))
-    return ["check", path.name, *_json(random)], {}
+    return _reading(random, path.name), {}
+
+
+def _reading(random: Random, name: str) -> list[str]:
+    """A command that reads a study file; most create the study alone, since others compute."""
+    if random.random() < 0.9:
+        return ["run", name, "--workers", "0", "--storage", "sqlite:///new.db", *_json(random)]
+    return [random.choice(("check", "check", "limit")), name, *_json(random)]
 
 
 @cache

@@ -118,5 +118,7 @@ def _changed_value(random: Random, plain: Any) -> Any:
             return plain[:place] + plain[place:] * random.choice((0, 2))
         return [*plain[:place], _changed_value(random, plain[place]), *plain[place + 1 :]]
     if isinstance(plain, int | float) and not isinstance(plain, bool) and random.random() < 0.3:
-        return random.choice((-plain, plain + 1, plain * 1000, float(plain), str(plain), plain / 7))
+        near = (-plain, plain + 1, plain * 1000, str(plain))
+        is_huge = abs(plain) > 1e300  # beyond what a float can hold, perhaps
+        return random.choice(near if is_huge else (*near, float(plain), plain / 7))
     return random.choice(VALUES)

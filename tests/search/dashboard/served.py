@@ -5,13 +5,15 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import search
 from search.storage.studies import Storage
+
+SCRIPT = Path(__file__).with_name("serving.py")
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,10 @@ class Served:
     url: str
     link: str
 
+    @property
+    def port(self) -> int:
+        return int(self.url.rpartition(":")[2])
+
     def end(self, number: signal.Signals) -> tuple[int, str]:
         """Send a signal; return the exit code and what was written to standard output."""
         self.process.send_signal(number)
@@ -30,11 +36,21 @@ class Served:
 
 
 @contextmanager
-def serving(storage: Storage, *login: str) -> Iterator[Served]:
-    """Run serving.py on a storage while the block runs. login: a line of who may log in."""
+def serving(storage: Storage, *login: str, options: Sequence[str] = ()) -> Iterator[Served]:
+    """Run serving.py on a storage while the block runs.
+
+    login: a line of who may log in. options: further ones of serving.py.
+    """
     assert search.__file__ is not None
+    lines = [f"--login={line}" for line in login]
     process = subprocess.Popen(
-        [sys.executable, str(Path(__file__).with_name("serving.py")), storage.url, *login],
+        [
+            sys.executable,
+            str(Path(__file__).with_name("serving.py")),
+            storage.url,
+            *lines,
+            *options,
+        ],
         env={**os.environ, "PYTHONPATH": str(Path(search.__file__).parents[1])},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -11,19 +11,11 @@ from urllib.parse import urlencode
 import pytest
 from optuna.artifacts import upload_artifact
 
-from search.dashboard.credentials import (
-    OF_ALL,
-    PER_ADDRESS,
-    SESSION_SECONDS,
-    WINDOW_SECONDS,
-    Credentials,
-    LoginLimit,
-    OneTimeLink,
-    Sessions,
-    credentials_of,
-)
+from search.dashboard.credentials import Credentials, credentials_of
 from search.dashboard.layers import costly_plot, guarded
 from search.dashboard.serving import dashboard_app
+from search.dashboard.sessions import OneTimeLink
+from search.dashboard.throttle import ADDRESS_SECONDS, PER_ADDRESS
 from search.errors import UsageError
 from search.storage.studies import Storage
 from tests.search.dashboard.client import HOST, Client
@@ -43,14 +35,6 @@ ROUTES += [
     "/no/such/route",
     "/api/studies/1/plot/edf",
 ]
-
-
-class Clock:
-    def __init__(self) -> None:
-        self.now = 1000.0
-
-    def __call__(self) -> float:
-        return self.now
 
 
 @pytest.fixture(scope="module")
@@ -93,6 +77,9 @@ def test_without_a_login_everything_but_health_is_401(storage: Storage, route: s
         ("localhost:9000", 200),
         ("[::1]:8080", 200),
         ("127.0.0.1", 200),
+        ("127.0.0.1:8080, evil.example", 400),
+        ("127.0.0.1:80@evil.example", 400),
+        ("[::1]evil.example", 400),
         ("Board.Example:443", 200),
     ],
 )
@@ -154,18 +141,8 @@ def test_logins_are_limited_even_with_the_right_password(
     assert statuses == [401] * PER_ADDRESS + [429]
     limited = client.post("/login", form("ada", "lovelace"))
     assert limited.status == 429
-    assert 0 < int(limited.headers["retry-after"]) <= WINDOW_SECONDS
+    assert 0 < int(limited.headers["retry-after"]) <= ADDRESS_SECONDS
     assert Client(app, address="192.0.2.1").post("/login", form("ada", "lovelace")).status == 303
-
-
-def test_logins_are_free_again_after_a_while_and_limited_over_all_addresses() -> None:
-    clock = Clock()
-    limit = LoginLimit(clock)
-    for number in range(OF_ALL):
-        assert limit.wait_seconds(f"address {number}") == 0
-    assert limit.wait_seconds("yet another") == WINDOW_SECONDS
-    clock.now += WINDOW_SECONDS
-    assert limit.wait_seconds("yet another") == 0
 
 
 def test_a_login_that_another_site_sends_is_refused(storage: Storage, ada: Credentials) -> None:
@@ -174,24 +151,11 @@ def test_a_login_that_another_site_sends_is_refused(storage: Storage, ada: Crede
     assert (answer.status, "set-cookie" in answer.headers) == (403, False)
 
 
-def test_a_session_ends_and_cannot_be_made_up() -> None:
-    clock = Clock()
-    sessions = Sessions(clock)
-    value = sessions.issue()
-    ends, _, signature = value.partition(".")
-    assert sessions.is_valid(value)
-    for forged in ("", ".", "x.y", f"{int(ends) + 1}.{signature}", f"{ends}.{signature[:-1]}0x"):
-        assert not sessions.is_valid(forged)
-    assert not Sessions(clock).is_valid(value)
-    clock.now += SESSION_SECONDS
-    assert not sessions.is_valid(value)
-
-
 def test_credentials_are_kept_as_a_line_without_the_password(ada: Credentials) -> None:
     line = ada.to_line()
     assert "lovelace" not in line
     assert Credentials.from_line(line + "\n", "the file") == ada
-    assert Credentials.of("ada", "lovelace").to_line() != line  # another salt
+    assert Credentials.of("ada", "countess of lovelace").to_line() != line  # another salt
 
 
 @pytest.mark.parametrize(
@@ -212,7 +176,7 @@ def test_a_line_that_is_no_login_is_refused_without_showing_it(line: str) -> Non
 def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_path: Path) -> None:
     path = tmp_path / "login"
     path.write_text(ada.to_line())
-    line = Credentials.of("eve", "x").to_line()
+    line = Credentials.of("eve", "an apple a day").to_line()
     assert credentials_of(path, {"FREERUN_DASHBOARD_LOGIN": line}) == ada
     assert credentials_of(None, {"FREERUN_DASHBOARD_LOGIN_FILE": str(path)}) == ada
     found = credentials_of(None, {"FREERUN_DASHBOARD_LOGIN": line})
@@ -229,6 +193,8 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
         ("GET", "/favicon.ico", b"", 200),
         ("GET", "/api/studies/99/plot/slice", b"", 404),
         ("GET", "/api/studies/99999999999", b"", 404),
+        ("GET", "/api/studies/-1/plot/slice", b"", 404),
+        ("GET", "/artifacts/1/-1/abc", b"", 404),
         ("GET", f"/api/studies/{'9' * 5000}/plot/slice", b"", 404),
         ("GET", "/api/studies/1/plot/contour", b"", 403),
         ("GET", "/api/studies/1?after=x", b"", 400),
@@ -251,7 +217,7 @@ def test_what_does_not_fit_is_the_requests_fault(
     assert answer.status == status, answer.content
 
 
-@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH"])
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_a_change_is_refused_when_read_only(invent: Invent, storage: Storage, method: str) -> None:
     study = invent(("complete", 0.3))
     client = entered(storage)
@@ -267,6 +233,8 @@ def test_a_change_is_refused_when_read_only(invent: Invent, storage: Storage, me
     [
         {"Origin": "https://evil.example"},
         {"Origin": "null"},
+        {"Origin": "http://[127.0.0.1:8080"},
+        {"Origin": f"//{HOST}"},
         {"Origin": "http://127.0.0.1:8081"},
         {"Sec-Fetch-Site": "cross-site", "Origin": f"http://{HOST}"},
         {"Sec-Fetch-Site": "same-site"},
@@ -369,6 +337,6 @@ def test_a_long_form_is_no_login(storage: Storage, ada: Credentials) -> None:
 def test_the_link_is_not_guessable() -> None:
     links: list[str] = []
     OneTimeLink(links.append)
-    assert re.fullmatch(r"/login\?token=[\w-]{32}", links[0])
+    assert re.fullmatch(r"/login\?token=[\w-]{43}", links[0])
     OneTimeLink(links.append)
     assert links[0] != links[1]

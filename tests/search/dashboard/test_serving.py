@@ -67,6 +67,12 @@ def test_an_address_that_is_not_here_is_refused(storage: Storage, host: str) -> 
         serve_dashboard(storage, host=host, port=0)
 
 
+@pytest.mark.parametrize("proxy", ["", "*", "proxy.example", "127.0.0.1/8"])
+def test_a_proxy_that_is_no_address_is_refused(storage: Storage, proxy: str) -> None:
+    with pytest.raises(UsageError, match="--proxy must be the IP address"):
+        serve_dashboard(storage, port=0, proxy=proxy)
+
+
 @pytest.fixture(scope="module")
 def visit(
     finished: Invented, finished_storage: Storage, browser: Browser
@@ -137,16 +143,30 @@ def test_an_svg_that_was_uploaded_runs_no_script(
     assert page.title() != "ran"
 
 
+def test_the_button_logs_out(
+    finished: Invented, finished_storage: Storage, browser: Browser
+) -> None:
+    with serving(finished_storage) as served, browser.new_page() as page:
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(served.link)
+        page.wait_for_url("**/dashboard**")
+        page.get_by_role("button", name="Log out").click()
+        page.wait_for_url("**/login")
+        answer = page.goto(f"{served.url}/dashboard")
+        assert answer is not None
+        assert answer.status == 401
+
+
 def test_a_password_is_asked_for_refused_and_accepted(
     finished: Invented, finished_storage: Storage, browser: Browser
 ) -> None:
-    login = Credentials.of("ada", "lovelace").to_line()
+    login = Credentials.of("ada", "countess of lovelace").to_line()
     with serving(finished_storage, login) as served, browser.new_page() as page:
         page.set_default_timeout(PATIENCE_MS)
         answer = page.goto(f"{served.url}/dashboard/studies/{finished.store.study_id}")
         assert answer is not None
         assert answer.status == 401
-        for password, is_right in (("wrong", False), ("lovelace", True)):
+        for password, is_right in (("wrong", False), ("countess of lovelace", True)):
             page.get_by_label("Name").fill("ada")
             page.get_by_label("Password").fill(password)
             page.get_by_role("button", name="Log in").click()
