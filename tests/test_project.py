@@ -174,7 +174,7 @@ def test_every_import_is_declared() -> None:
     extras = project["optional-dependencies"]
     testing = {canonicalize_name(Requirement(text).name) for text in extras["test"]}
     # Imported where they are needed alone, and their want is said there.
-    for extra in ("ray", "excel", "pandas", "zstd"):
+    for extra in ("ray", "excel", "onnx", "pandas", "zstd"):
         runtime |= {canonicalize_name(Requirement(text).name) for text in extras[extra]}
     assert _imported_distributions("search") <= runtime
     assert _imported_distributions("models") <= MAY_BE_USED_BY_MODELS
