@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import count
 from typing import Any
 
@@ -28,7 +28,7 @@ class Graph:
     """
 
     def __init__(self, outer: Graph | None = None) -> None:
-        self._numbers = count() if outer is None else outer._numbers
+        self._numbers: Iterator[int] = count() if outer is None else outer._numbers
         self._constants: dict[tuple[Any, ...], str] = {} if outer is None else outer._constants
         self._initialisers: list[TensorProto] = [] if outer is None else outer._initialisers
         self._nodes: list[Any] = []
