@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -112,14 +112,9 @@ def run(
     if is_table(Path(study)):
         of_table = TableRun.of(Path(study), output, fork, horizon, column or [], said)
         output = of_table.folder
-    elif horizon is not None or column or said:
-        options = ["--horizon", "--column", *map(option_of, said)]
-        raise UsageError(
-            f"{', '.join(options[:-1])} and {options[-1]} must go with a table, but {study} is "
-            "none; a study file says horizon_steps in [task], and in [series] columns and how the "
-            "table is read"
-        )
     else:
+        if horizon is not None or column or said:
+            raise UsageError(_needs_a_table(study, said))
         file = resuming.study_file(study, fork)
     _check_report(output, study, file)
     is_new = file is not None or of_table is not None
@@ -154,6 +149,15 @@ def run(
         print_json(summary)
     else:
         typer.echo("\n".join(_summary_lines(summary)))
+
+
+def _needs_a_table(study: str, said: Iterable[str]) -> str:
+    """That options are for tables only. said: keys of [series] that were given as options."""
+    options = ["--horizon", "--column", *map(option_of, said)]
+    return (
+        f"{', '.join(options[:-1])} and {options[-1]} must go with a table, but {study} is none; a "
+        "study file says horizon_steps in [task], and in [series] columns and how the table is read"
+    )
 
 
 def work(
