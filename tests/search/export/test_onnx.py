@@ -14,7 +14,7 @@ from torch import Tensor
 
 import freerun
 from models.candidate import candidate_of, learner_of
-from models.checkpoint import Checkpoint
+from models.checkpoint import Checkpoint, load
 from models.cohort import Member
 from models.ensemble import Ensemble, EnsembleCheckpoint, save_any
 from models.methods.registry import methods_of
@@ -239,15 +239,15 @@ def test_an_export_holds_the_model_of_its_networks(finished: Invented, tmp_path:
 
 def test_what_is_no_network_is_refused(finished: Invented) -> None:
     export = export_of(finished.store)
-    networks = export.checkpoint
-    assert isinstance(networks, Checkpoint)
+    assert export.weights is not None
+    networks = tuple(load(export.weights) for _ in range(2))
     assert isinstance(export.candidate, TrainedNetwork)
     ensemble = replace(
         export,
         subject="ensemble",
         trial=None,
         candidate=Ensemble((export.candidate,) * 2, ("trial 4", "trial 5"), None),
-        weights=save_any(EnsembleCheckpoint((networks,) * 2, None)),
+        weights=save_any(EnsembleCheckpoint(networks, None)),
     )
     with pytest.raises(UsageError, match=r"of a trained network.* but the ensemble is the median"):
         onnx_model(ensemble)
