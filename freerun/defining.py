@@ -15,6 +15,10 @@ from search.study.study_file import StudyFile, read_content, read_study
 # What messages call a definition that is no file.
 _NAMED = "the study"
 _DEFAULT_NAME = "series"
+# Keys of [series] without which a table may be refused, and its study not be found.
+_AS_READ = (
+    *("time", "id", "time_format", "missing", "duplicates", "separator", "decimal", "period"),
+)
 
 
 class SeriesWarning(UserWarning):
@@ -81,13 +85,17 @@ def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
     # Imports torch, which nobody should wait for who is refused.
     from search.starter.starting import start
 
+    changes = asked.changes.get("series", {})
+    said = {key: changes[key] for key in _AS_READ if key in changes}
+    if asked.time is not None:
+        said["time"] = asked.time
     found = start(
         path,
         path.parent,
         name=name,
         horizon_steps=asked.horizon,
         columns=asked.columns or (),
-        time=asked.time,
+        said=said,
     )
     for notice in found.table.notices:
         # At the caller of `Study`.

@@ -25,8 +25,9 @@ class Forecaster:
 
     horizon: steps that candidates are scored on, and that `predict` returns. minutes: of the
     search; the final and its test come on top. trials: at most. workers: see `Study.run`. space:
-    what is searched, as in [space] of a study file; None for the default space. seed: of all draws
-    and initialisations. refit: whether the winner is trained once more, on all rows, before it
+    what is searched, as in [space] of a study file; None for the default space. search: further
+    keys of [search] of a study file, such as `{"final_replicas": 4}`. seed: of all draws and
+    initialisations. refit: whether the winner is trained once more, on all rows, before it
     forecasts. progress: whether to show it.
 
     After `fit`: forecaster_, the `ExportedForecaster`; best_, the `Best` of the study;
@@ -41,6 +42,7 @@ class Forecaster:
         trials: int = 200,
         workers: int | None = None,
         space: Mapping[str, Any] | None = None,
+        search: Mapping[str, Any] | None = None,
         seed: int = 0,
         refit: bool = True,
         progress: bool = False,
@@ -50,6 +52,7 @@ class Forecaster:
         self.trials = trials
         self.workers = workers
         self.space = space
+        self.search = search
         self.seed = seed
         self.refit = refit
         self.progress = progress
@@ -59,10 +62,18 @@ class Forecaster:
 
         X: a series of any kind that `Study` takes. y: must be left out; it is there because
         pipelines pass it. Raises what `Study` and `Study.run` raise, and UsageError where no trial
-        was complete in time.
+        was complete in time, and where `search` holds what has a setting of its own.
         """
         if y is not None:
             raise UsageError("y must be left out; give the series itself as the first argument")
+        further = dict(self.search or {})
+        if double := next(
+            (key for key in ("trials", "minutes", "workers") if key in further), None
+        ):
+            raise UsageError(
+                f"search must not hold {double}, which is a setting of its own, but got "
+                f"{further[double]!r}; give {double}={further[double]!r}"
+            )
         from freerun.study import Study
 
         with TemporaryDirectory(prefix="freerun-") as folder:
@@ -72,6 +83,7 @@ class Forecaster:
                 "trials": self.trials,
                 "minutes": float(self.minutes),
                 "artifact_kib_per_trial": 0,
+                **further,
             }
             with Study(
                 X,

@@ -133,6 +133,21 @@ class ExportedForecaster:
         """Write the export folder that `load` and the commands read. Raises ExportError."""
         write_export(self._export, Path(path))
 
+    def to_onnx(self, path: str | os.PathLike[str]) -> None:
+        """Write the free run as an ONNX model, for programs without freerun and torch.
+
+        Its inputs are `series`, the values `[time, channel]` (float64) up to where the forecast
+        starts, and `horizon`, a number of steps (int64); its output is `forecast` `[horizon,
+        channel]`. An existing file is replaced.
+
+        Raises UsageError for what is no trained network (closed forms, ensembles), where the
+        package onnx is not installed, and where the file can't be written.
+        """
+        from search.export.onnx import onnx_model
+        from search.files import write_file
+
+        write_file(Path(path), onnx_model(self._export))
+
     @property
     def _time(self) -> str:
         series = self._export.definition.series

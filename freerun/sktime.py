@@ -27,11 +27,18 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     ahead, also beyond what the search scored.
 
     horizon: steps that candidates are scored on; None for the furthest of the horizon that `fit` is
-    given, a fifth of the rows at most, or 1. minutes, trials, workers, space, seed, refit: see
-    `freerun.Forecaster`. After `fit`: forecaster_ and best_ as there.
+    given, a fifth of the rows at most, or 1. minutes, trials, workers, space, search, seed, refit:
+    see `freerun.Forecaster`. After `fit`: forecaster_ and best_ as there.
 
     `update` with parameters updates the winner on all rows so far without a new search, see
     `ExportedForecaster.updated`; without parameters, forecasts start from the new rows.
+
+    >>> from freerun.sktime import FreerunForecaster
+    >>> from sktime.datasets import load_airline
+    >>> forecaster = FreerunForecaster(trials=2, workers=0, space={"cell": ["ar"]})
+    >>> ahead = forecaster.fit(load_airline(), fh=[1, 2, 12]).predict()
+    >>> list(ahead.index.astype(str))
+    ['1961-01', '1961-02', '1961-12']
     """
 
     _tags = {  # noqa: RUF012  # read by sktime
@@ -58,6 +65,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         trials: int = 200,
         workers: int | None = None,
         space: Mapping[str, Any] | None = None,
+        search: Mapping[str, Any] | None = None,
         seed: int = 0,
         refit: bool = True,
     ) -> None:
@@ -66,6 +74,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         self.trials = trials
         self.workers = workers
         self.space = space
+        self.search = search
         self.seed = seed
         self.refit = refit
         super().__init__()
@@ -82,6 +91,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
             trials=self.trials,
             workers=self.workers,
             space=self.space,
+            search=self.search,
             seed=self.seed,
             refit=self.refit,
         ).fit(_values(y))
@@ -129,7 +139,8 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
         """Settings for sktime's own tests: searches that end in a second, in this process."""
-        tiny = {"minutes": 1.0, "trials": 1, "workers": 0, "space": {"cell": ["ar"]}}
+        once = {"replicas": 1, "finalists": 1, "final_replicas": 1}
+        tiny = {"trials": 1, "workers": 0, "space": {"cell": ["ar"]}, "search": once}
         return [tiny, {**tiny, "horizon": 2, "seed": 1, "refit": False}]
 
 

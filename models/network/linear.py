@@ -145,21 +145,34 @@ class EstimatedRun:
         Those within the context are the fit to it, the others the free run.
         """
         members, batch, warm_up, channels = context.shape
-        # Row t * channels + c is what the state is multiplied with for channel c of position t.
-        rows = powers_after(
-            self.readout.transpose(1, 2), self.transition.transpose(1, 2), warm_up + steps
-        )
-        # Products of the rows lose half of their digits: they are taken in double precision.
-        seen = rows[:, : warm_up * channels].double()
-        deviations = (context - self.offset.unsqueeze(1)).reshape(members, batch, -1).double()
-        gram = seen.transpose(1, 2) @ seen
-        power = gram.diagonal(dim1=1, dim2=2).mean(1).view(-1, 1, 1)
-        gram = gram + self.ridge * power * torch.eye(gram.shape[1], device=gram.device)
-        moments = seen.transpose(1, 2) @ deviations.transpose(1, 2)
-        states: Tensor = _Solve.apply(gram, moments)  # type: ignore[no-untyped-call]
+        rows = self.rows(warm_up + steps)
+        deviations = (context - self.offset.unsqueeze(1)).reshape(members, batch, -1)
+        states = self.states(rows[:, : warm_up * channels], deviations)
         fitted = states.to(rows.dtype).transpose(1, 2) @ rows[:, first * channels :].transpose(1, 2)
         outputs: Tensor = fitted.unflatten(2, (-1, channels))
         return outputs + self.offset.unsqueeze(1)
+
+    def rows(self, steps: int) -> Tensor:
+        """What a state is multiplied with for `steps` positions, `[member, number, state]`.
+
+        Row t * channels + c is that of channel c of position t.
+        """
+        return powers_after(self.readout.transpose(1, 2), self.transition.transpose(1, 2), steps)
+
+    def states(self, rows: Tensor, deviations: Tensor) -> Tensor:
+        """States `[member, state, batch]` in double precision, whose outputs lie closest to values.
+
+        rows: of the positions of the values. deviations: the values without the offset, `[member,
+        batch, number]`.
+        """
+        # Products of the rows lose half of their digits: they are taken in double precision.
+        seen = rows.double()
+        gram = seen.transpose(1, 2) @ seen
+        power = gram.diagonal(dim1=1, dim2=2).mean(1).view(-1, 1, 1)
+        gram = gram + self.ridge * power * torch.eye(gram.shape[1], device=gram.device)
+        moments = seen.transpose(1, 2) @ deviations.double().transpose(1, 2)
+        states: Tensor = _Solve.apply(gram, moments)  # type: ignore[no-untyped-call]
+        return states
 
 
 def autonomous_system(

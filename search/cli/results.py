@@ -30,6 +30,12 @@ if TYPE_CHECKING:
 FolderArgument = Annotated[Path, typer.Argument(metavar="DIR", help="An export folder.")]
 
 
+OnnxOption = Annotated[
+    bool,
+    typer.Option("--onnx", help="Add the free run of a network as model.onnx, for other programs."),
+]
+
+
 def report(
     names: Annotated[list[str], typer.Argument(metavar="NAME...", help="Names of studies.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="The HTML file to write.")],
@@ -60,6 +66,7 @@ def export(
     baseline: Annotated[
         str | None, typer.Option(metavar="NAME", help="A baseline of the final, by its name.")
     ] = None,
+    as_onnx: OnnxOption = False,
     storage: StorageOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -68,9 +75,10 @@ def export(
     Example: freerun export sine --baseline ridge-ar -o ridge-ar
     """
     with storage_at(storage) as opened:
-        from search.export import export_study
+        from search.export import export_of
 
-        exported = export_study(opened.study(name), output, trial=trial, baseline=baseline)
+        exported = export_of(opened.study(name), trial, baseline)
+        _write(exported, output, as_onnx)
     claimed = None if exported.claim is None else exported.claim.score
     plain = {
         "study": name,
@@ -91,6 +99,7 @@ def retrain(
     hold_out: Annotated[
         int, typer.Option(help="With --series: last rows to keep out of training and score.")
     ] = 0,
+    as_onnx: OnnxOption = False,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
@@ -103,7 +112,7 @@ def retrain(
     import torch
 
     from search.analysis.status import errors_summary
-    from search.export import read_export, write_export
+    from search.export import read_export
     from search.export.updating import retrained
     from search.outputs import check_apart
     from search.running.retraining import reproduces, retrain_on, retrain_same
@@ -152,7 +161,7 @@ def retrain(
             assert again.result is not None
             is_same = reproduces(claim.replica_scores, again.result)
             found = {"reproduced": is_same, "differs": [] if is_same else _differences(exported)}
-    write_export(retrained(exported, again, table, claim), output)
+    _write(retrained(exported, again, table, claim), output, as_onnx)
     plain = {
         "claimed": None if claim is None else claim.score,
         "obtained": None if again.result is None else again.result.score,
@@ -161,6 +170,14 @@ def retrain(
         "export": str(output),
     }
     print_result(plain, as_json, _retrain_message(plain))
+
+
+def _write(exported: Export, output: Path, as_onnx: bool) -> None:
+    """Write an export folder, with an ONNX model where it is asked for."""
+    from search.export import write_export
+    from search.export.onnx import onnx_model
+
+    write_export(exported, output, onnx=onnx_model(exported) if as_onnx else None)
 
 
 @contextmanager

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -22,6 +22,19 @@ from search.cli.options import (
     stored_study,
 )
 from search.cli.starting import ColumnOption, HorizonOption, TableRun
+from search.cli.table_options import (
+    DecimalOption,
+    DuplicatesOption,
+    IdOption,
+    MissingOption,
+    NoTimeOption,
+    PeriodOption,
+    SeparatorOption,
+    TimeFormatOption,
+    TimeOption,
+    option_of,
+    table_keys,
+)
 from search.errors import UsageError
 from search.starter.names import is_table
 
@@ -41,6 +54,15 @@ def run(
     ],
     horizon: HorizonOption = None,
     column: ColumnOption = None,
+    time: TimeOption = None,
+    no_time: NoTimeOption = False,
+    id_column: IdOption = None,
+    time_format: TimeFormatOption = None,
+    missing: MissingOption = None,
+    duplicates: DuplicatesOption = None,
+    separator: SeparatorOption = None,
+    decimal: DecimalOption = None,
+    period: PeriodOption = None,
     trials: Annotated[
         int | None, typer.Option(help="Limit of trials over all resumes; else the study file's.")
     ] = None,
@@ -76,15 +98,23 @@ def run(
     from search.cli import resuming
 
     of_table, file = None, None
+    said = table_keys(
+        time=time,
+        no_time=no_time,
+        period=period,
+        id=id_column,
+        time_format=time_format,
+        missing=missing,
+        duplicates=duplicates,
+        separator=separator,
+        decimal=decimal,
+    )
     if is_table(Path(study)):
-        of_table = TableRun.of(Path(study), output, fork, horizon, column or [])
+        of_table = TableRun.of(Path(study), output, fork, horizon, column or [], said)
         output = of_table.folder
-    elif horizon is not None or column:
-        raise UsageError(
-            f"--horizon and --column must go with a table, but {study} is none; a study file says "
-            "horizon_steps in [task] and columns in [series]"
-        )
     else:
+        if horizon is not None or column or said:
+            raise UsageError(_needs_a_table(study, said))
         file = resuming.study_file(study, fork)
     _check_report(output, study, file)
     is_new = file is not None or of_table is not None
@@ -119,6 +149,15 @@ def run(
         print_json(summary)
     else:
         typer.echo("\n".join(_summary_lines(summary)))
+
+
+def _needs_a_table(study: str, said: Iterable[str]) -> str:
+    """That options are for tables only. said: keys of [series] that were given as options."""
+    options = ["--horizon", "--column", *map(option_of, said)]
+    return (
+        f"{', '.join(options[:-1])} and {options[-1]} must go with a table, but {study} is none; a "
+        "study file says horizon_steps in [task], and in [series] columns and how the table is read"
+    )
 
 
 def work(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,6 +10,19 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from search.cli.options import JsonOption, print_result
+from search.cli.table_options import (
+    DecimalOption,
+    DuplicatesOption,
+    IdOption,
+    MissingOption,
+    NoTimeOption,
+    PeriodOption,
+    SeparatorOption,
+    TimeFormatOption,
+    TimeOption,
+    naming_options,
+    table_keys,
+)
 from search.errors import UsageError, UserError
 from search.starter.names import is_table
 
@@ -46,12 +60,23 @@ def init(
     ] = None,
     horizon: HorizonOption = None,
     column: ColumnOption = None,
+    time: TimeOption = None,
+    no_time: NoTimeOption = False,
+    id_column: IdOption = None,
+    time_format: TimeFormatOption = None,
+    missing: MissingOption = None,
+    duplicates: DuplicatesOption = None,
+    separator: SeparatorOption = None,
+    decimal: DecimalOption = None,
+    period: PeriodOption = None,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a study file that is already there.")
     ] = False,
     as_json: JsonOption = False,
 ) -> None:
     """Look at a table, say what it holds, and write a study file for it.
+
+    Options from --time to --period count instead of what would be found.
 
     Example: freerun init studies/sunspots.csv --horizon 33 -o sunspots.toml
     """
@@ -61,10 +86,24 @@ def init(
     from search.starter.starting import start
     from search.starter.study_text import study_text
 
+    said = table_keys(
+        time=time,
+        no_time=no_time,
+        period=period,
+        id=id_column,
+        time_format=time_format,
+        missing=missing,
+        duplicates=duplicates,
+        separator=separator,
+        decimal=decimal,
+    )
     name = study_name(table)
     output = Path(f"{name}.toml") if output is None else output
     check_output(output, STUDY_FILE, inputs=[table], force=force)
-    found = start(table, output.parent, name=name, horizon_steps=horizon, columns=column or ())
+    with naming_options():
+        found = start(
+            table, output.parent, name=name, horizon_steps=horizon, columns=column or (), said=said
+        )
     write_file(output, study_text(found, output.name).encode())
     plain = {**found.to_plain(), "study_file": str(output)}
     lines = [*found.lines(), f"study file: {output}", f"next: freerun run {_quoted(output)}"]
@@ -99,26 +138,34 @@ class TableRun:
         fork: str | None,
         horizon: int | None,
         columns: list[str],
+        said: Mapping[str, Any],
     ) -> TableRun:
-        """Look at a table, and check that what is there may be replaced; nothing is written."""
+        """Look at a table, and check that what is there may be replaced; nothing is written.
+
+        said: keys of [series], see `start`.
+        """
         from search.outputs import PICTURE, check_output, forecast_kind
         from search.starter.names import study_name
         from search.starter.starting import start
 
         name = study_name(table) if fork is None else fork
         folder = Path("results") / name if output is None else output
-        own = cls(start(table, folder, name=name, horizon_steps=horizon, columns=columns), folder)
+        with naming_options():
+            found = start(
+                table, folder, name=name, horizon_steps=horizon, columns=columns, said=said
+            )
+        own = cls(found, folder)
         if own.study_file.exists() and own._is_changed():
             raise UsageError(
                 f"{own.study_file} is there and says something else than is made of {table} now: "
                 "the table, the horizon or the file changed; run it as it is: freerun run "
                 f"{_quoted(own.study_file)}, or start a new study with --fork NEW_NAME"
             )
-        found = own.start.table
+        shown = own.start.table
         # Before minutes are spent.
-        times = found.continue_time(own.start.task.horizon_steps)
-        first = times if found.long is None else [i for i in found.long.ids for _ in times]
-        kind = forecast_kind(found.header, first)
+        times = shown.continue_time(own.start.task.horizon_steps)
+        first = times if shown.long is None else [i for i in shown.long.ids for _ in times]
+        kind = forecast_kind(shown.header, first)
         for path in (own.series_picture, own.forecast_picture):
             check_output(path, PICTURE, inputs=[table])
         check_output(own.forecast_file, kind, inputs=[table])

@@ -121,8 +121,7 @@ def run_any(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatA
     `[network, start, step, channel]`.
     """
     if isinstance(checkpoint, Checkpoint):
-        if _are_equal(checkpoint):
-            checkpoint = checkpoint.member(0)
+        checkpoint = distinct(checkpoint)
         contexts = values[np.newaxis, :, values.shape[1] - checkpoint.shown_steps :]
         return run_networks(checkpoint, contexts, steps)
     runs = [run_any(member, values, steps) for member in checkpoint.members]
@@ -133,10 +132,11 @@ def run_any(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatA
     return combined(without_runaways(runs, contexts), checkpoint.weights)
 
 
-def _are_equal(networks: Checkpoint) -> bool:
-    """Whether all networks are the same, as fits without random numbers to one table are."""
+def distinct(networks: Checkpoint) -> Checkpoint:
+    """One of the networks where all are the same, as fits without random numbers to a table are."""
     parts = (networks.weights, networks.shift, networks.scale, networks.power)
-    return all(part is None or bool((part == part[:1]).all()) for part in parts)
+    is_same = all(part is None or bool((part == part[:1]).all()) for part in parts)
+    return networks.member(0) if is_same else networks
 
 
 def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> list[FloatArray]:

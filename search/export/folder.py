@@ -34,9 +34,11 @@ from search.study.study_file import named_plugins, problems
 CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
 WEIGHTS, README = "weights.safetensors", "README.md"
 HELD_OUT = "held-out.safetensors"
+# A copy of the networks for other programs, which nothing here reads.
+ONNX = "model.onnx"
 
 _REQUIRED = (CANDIDATE, STUDY, README)
-_ALL = (*_REQUIRED, DATA, WEIGHTS, HELD_OUT)
+_ALL = (*_REQUIRED, DATA, WEIGHTS, HELD_OUT, ONNX)
 
 Read = TypeVar("Read")
 
@@ -76,13 +78,14 @@ def export_study(
     return export
 
 
-def write_export(export: Export, out: Path) -> None:
+def write_export(export: Export, out: Path, *, onnx: bytes | None = None) -> None:
     """Write an export folder, all or nothing; an older export there is replaced.
 
-    Raises ExportError where `out` is a file, or a folder that holds anything else; UsageError where
-    it can't be written.
+    onnx: the free run of its networks as an ONNX model, None to leave it out. Raises ExportError
+    where `out` is a file, or a folder that holds anything else; UsageError where it can't be
+    written.
     """
-    files = _files(export, out.name)
+    files = _files(export, out.name, onnx)
     files[MANIFEST] = Manifest.of(export, files).to_bytes()
     write_folder(out, files, _check_replaceable)
 
@@ -102,7 +105,7 @@ def read_export(folder: Path) -> Export:
         raise ExportError(f"{shown}: {error}") from error.__cause__
 
 
-def _files(export: Export, folder_name: str) -> dict[str, bytes]:
+def _files(export: Export, folder_name: str, onnx: bytes | None) -> dict[str, bytes]:
     claim = export.claim
     described = _CandidateFile(
         candidate=export.candidate,
@@ -114,6 +117,7 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
     readme = template("search.export", "README.md").render(
         export=export,
         folder=shlex.quote(folder_name),
+        onnx=None if onnx is None else ONNX,
         described=export.candidate.description(),
         shown_score=shown_score,
         shown_errors=shown_errors,
@@ -126,6 +130,8 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
         files[WEIGHTS] = export.weights
     if export.intervals is not None:
         files[HELD_OUT] = export.intervals.to_bytes()
+    if onnx is not None:
+        files[ONNX] = onnx
     return files
 
 

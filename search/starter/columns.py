@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from models.methods import counted, nearest
 from search.errors import SeriesError
@@ -42,12 +44,13 @@ class Roles:
     left_out: Mapping[str, str] = field(default_factory=dict)
 
 
-def columns_of(path: Path) -> dict[str, Sequence[str]]:
+def columns_of(path: Path, separator: str | None = None) -> dict[str, Sequence[str]]:
     """Return all columns of a table's file that have a name, as text, in the order of the file.
 
-    Raises SeriesError where it can't be read or has no rows.
+    separator: of text, None to find it. Raises SeriesError where it can't be read or has no rows.
     """
-    columns = {column.name: column.cells for column in read_cells(path).columns if column.name}
+    found = read_cells(path, None, separator).columns
+    columns = {column.name: column.cells for column in found if column.name}
     rows = len(next(iter(columns.values()), ()))
     if rows < 2:
         raise SeriesError(f"{path}: a table must have at least 2 rows of data, but has {rows}")
@@ -55,23 +58,30 @@ def columns_of(path: Path) -> dict[str, Sequence[str]]:
 
 
 def roles_of(
-    path: Path, columns: Columns, wanted: Sequence[str] = (), time: str | None = None
+    path: Path,
+    columns: Columns,
+    wanted: Sequence[str] = (),
+    said: Mapping[str, Any] = MappingProxyType({}),
 ) -> Roles:
     """Return what the columns of a table are for.
 
     path: of the file, for messages. wanted: the value columns that the user named, else all that
-    hold numbers are. time: the time column that the user named, else the likeliest one. Raises
-    SeriesError where no column or none of those that were named holds values, and where the rows of
-    several series can't be told apart.
+    hold numbers are. said: keys of [series] that the user gave: `time` names the time column, or is
+    None to number the rows, else it is the likeliest one; `time_format`, `id` and `duplicates`
+    count as well. Raises SeriesError where no column or none of those that were named holds values,
+    and where the rows of several series can't be told apart.
     """
-    if time is None:
-        time = _time_of(path, columns)
-    elif time not in columns:
-        raise SeriesError(
-            f"{path} has no column '{time}'.{nearest(time, columns)} It has: {', '.join(columns)}"
-        )
-    id_column = None
-    if time is not None and len(set(columns[time])) < len(columns[time]):
+    time, id_column = said.get("time"), said.get("id")
+    if "time" not in said:
+        time = _time_of(path, columns, said.get("time_format"))
+    for name in (time, id_column):
+        if name is not None and name not in columns:
+            raise SeriesError(
+                f"{path} has no column '{name}'.{nearest(name, columns)} It has: "
+                f"{', '.join(columns)}"
+            )
+    is_repeated = time is not None and len(set(columns[time])) < len(columns[time])
+    if time is not None and is_repeated and id_column is None and "duplicates" not in said:
         id_column = _id_of(path, columns, time, wanted)
     others = {name: cells for name, cells in columns.items() if name not in (time, id_column)}
     if wanted:
@@ -103,20 +113,22 @@ def roles_of(
     return Roles(time, tuple(values), id_column, left_out)
 
 
-def _time_of(path: Path, columns: Columns) -> str | None:
+def _time_of(path: Path, columns: Columns, time_format: str | None) -> str | None:
     """The column that is most like a time: dates, a telling name, equal steps, the first place.
 
     None where no column is. One of dates that can't be told apart, days from months, is the time
-    all the same: the reader of tables says what to do. Raises SeriesError where the only column of
-    dates has a few cells that are none: without it, rows would be taken as they stand.
+    all the same: the reader of tables says what to do. Raises SeriesError where a time_format is
+    given and no column is written so, and where the only column of dates has a few cells that are
+    none: without it, rows would be taken as they stand.
     """
     ranks = {}
     for place, (name, cells) in enumerate(columns.items()):
         is_named = _TIME_NAME.fullmatch(name.strip()) is not None
         try:
-            times = read_times(cells)
+            times = read_times(cells, time_format)
         except TimeLabelError as error:
-            if is_named and "time_format" in error.rule:
+            # Of a format that was given, the reader of tables says where it does not fit.
+            if is_named and (time_format is not None or "time_format" in error.rule):
                 ranks[name] = (True, False, False, -place)
             continue
         # Of a long table each time comes back.
@@ -131,17 +143,22 @@ def _time_of(path: Path, columns: Columns) -> str | None:
     found = max(ranks, key=ranks.__getitem__) if ranks else None
     if found is None or not ranks[found][0]:
         for name, cells in columns.items():
-            _check_dates(path, name, cells)
+            _check_dates(path, name, cells, time_format)
+    if time_format is not None and found is None:
+        raise SeriesError(
+            f"{path} must have a column of times that are written as '{time_format}', but none of "
+            f"{', '.join(columns)} is; correct the format, or leave it out"
+        )
     return found
 
 
-def _check_dates(path: Path, name: str, cells: Sequence[str]) -> None:
+def _check_dates(path: Path, name: str, cells: Sequence[str], time_format: str | None) -> None:
     """Raise SeriesError where a column holds dates but for a few cells."""
     rows = list(range(len(cells)))
     bad: list[int] = []
     while len(bad) <= min(_MOST_UNREADABLE, len(cells) // 4):
         try:
-            times = read_times([cells[row] for row in rows])
+            times = read_times([cells[row] for row in rows], time_format)
         except TimeLabelError as error:
             bad.append(rows.pop(error.row))
             continue

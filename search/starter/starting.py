@@ -2,16 +2,20 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
+
+from pydantic import BaseModel, ValidationError
 
 from models.diagnostics.properties import properties_of
 from models.methods import counted
-from search.errors import SeriesError, UsageError
+from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import Table, TableSeries
 from search.series.intervals import ClockInterval
+from search.series.source import Series
 from search.starter.calendar import on_the_calendar
 from search.starter.columns import Roles, columns_of, roles_of
 from search.starter.names import study_name
@@ -19,6 +23,7 @@ from search.starter.oddities import oddity_lines
 from search.starter.spans import default_horizon, spans
 from search.study.cuts import Spans, spans_of
 from search.study.definition import StudyDefinition, Task
+from search.study.study_file import problems
 from search.study.task_data import TaskData
 
 # With the final, the report and the start, so many minutes are four on two cores.
@@ -34,13 +39,19 @@ _UNITS = {
 }
 
 
+class _Section(BaseModel):
+    """The section of a study file on its series, alone."""
+
+    series: Series
+
+
 @dataclass(frozen=True, eq=False)
 class Start:
     """What is known of a table, and what a study on it would be.
 
     name: of the study. path: of the table. sections: of the study file, task among them. periods:
     in steps, found on the training span. horizon_reason: why the horizon is what it is. notes: what
-    is odd.
+    is odd. said: keys of [series] that the user gave.
     """
 
     name: str
@@ -52,6 +63,7 @@ class Start:
     periods: tuple[float, ...]
     horizon_reason: str
     notes: tuple[str, ...]
+    said: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def spans(self) -> Spans:
@@ -116,29 +128,34 @@ def start(
     name: str | None = None,
     horizon_steps: int | None = None,
     columns: Sequence[str] = (),
-    time: str | None = None,
+    said: Mapping[str, Any] = MappingProxyType({}),
 ) -> Start:
     """Look at a table, and say what a study on it would be.
 
     folder: of the study file, from which it names the table. name: of the study, else the table's.
     horizon_steps: None for two periods or a tenth of the rows. columns: the value columns, none for
-    all. time: the time column, None for the likeliest one. Raises SeriesError for a table that
-    can't serve as it is, UsageError for a horizon that it is too short for, StudyFileError where
-    its study would be refused.
+    all. said: further keys of [series], which count instead of what would be found; `time` None
+    numbers the rows. Raises SeriesError for a table that can't serve as it is, UsageError for a
+    horizon that it is too short for, StudyFileError where its study would be refused.
     """
     if horizon_steps is not None and horizon_steps < 1:
         raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
-    roles = roles_of(path, columns_of(path), columns, time)
     series: dict[str, Any] = {"source": "table", "path": _relative(path, folder)}
+    others = {key: value for key, value in said.items() if key not in ("time", "id", "columns")}
+    _checked({**series, "time": "time", "columns": ["value"], **others})
+    roles = roles_of(path, columns_of(path, said.get("separator")), columns, said)
     series |= {} if roles.time is None else {"time": roles.time}
     series["columns"] = list(roles.values)
     if roles.id is not None:
         series["id"] = roles.id
+    series |= others
     table = _read(path, series)
     # Before the horizon is known, two thirds stand for the training span.
     known = table.values[: -(-2 * table.rows // 3)]
-    guess = properties_of([known])
-    seasons = on_the_calendar(guess.periods if guess.has_season else (), known, table.interval)
+    seasons = _checked(series).period
+    if seasons is None:
+        guess = properties_of([known])
+        seasons = on_the_calendar(guess.periods if guess.has_season else (), known, table.interval)
     reason = "as asked for"
     if horizon_steps is None:
         horizon_steps = default_horizon(table.rows, seasons)
@@ -155,8 +172,10 @@ def start(
     definition = StudyDefinition.model_validate(sections)
     found = TaskData(definition, table).properties()
     training = table.values[: definition.task.train_steps]
-    periods = on_the_calendar(found.periods if found.has_season else (), training, table.interval)
-    if periods:
+    periods = found.periods if found.has_season else ()
+    if "period" not in series:
+        periods = on_the_calendar(periods, training, table.interval)
+    if periods and "period" not in series:
         whole = [_whole(period) for period in periods]
         series["period"] = whole[0] if len(whole) == 1 else whole
     return Start(
@@ -169,23 +188,36 @@ def start(
         periods,
         reason,
         (*table.notices, *oddity_lines(table)),
+        said,
     )
 
 
 def _read(path: Path, series: dict[str, Any]) -> Table:
     """The table, with gaps and missing values filled in; adds to `series` that they are."""
     try:
-        return TableSeries.model_validate(series).read_file(path)
+        return _checked(series).read_file(path)
     except SeriesError:
+        if "missing" in series:
+            raise
         filled = {**series, "missing": "interpolate"}
         try:
-            table = TableSeries.model_validate(filled).read_file(path)
+            table = _checked(filled).read_file(path)
         except SeriesError:
             table = None
         if table is None:  # something else is wrong, too: the first message says it
             raise
         series["missing"] = "interpolate"
         return table
+
+
+def _checked(series: Mapping[str, Any]) -> TableSeries:
+    """The section as a value; StudyFileError for a key that can't be as it is given."""
+    try:
+        section = _Section.model_validate({"series": series}).series
+    except ValidationError as error:
+        raise StudyFileError("\n".join(problems(error))) from error
+    assert isinstance(section, TableSeries)
+    return section
 
 
 def step_in_words(table: Table) -> str:

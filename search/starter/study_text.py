@@ -10,6 +10,14 @@ from search.starter.starting import Start, step_in_words
 
 _COLUMN = 40
 _COMMENT = 90
+# What a user said of how the table is to be read, and how gaps are filled in.
+_AS_READ = {
+    "time_format": "how times are written",
+    "separator": "between cells",
+    "decimal": "the sign before decimals",
+    "duplicates": "what becomes of rows of one time",
+    "missing": '"interpolate" or "seasonal": how gaps are filled in',
+}
 
 
 def study_text(start: Start, file_name: str) -> str:
@@ -35,10 +43,12 @@ def _lines(start: Start, file_name: str) -> Iterator[str]:
     if "id" in series:
         yield _pair("id", series["id"], "tells the series apart")
     yield _pair("columns", series["columns"])
-    if "missing" in series:
-        yield _pair("missing", series["missing"], 'or "seasonal": how gaps are filled in')
+    for key, what in _AS_READ.items():
+        if key in series:
+            yield _pair(key, series[key], what)
     if "period" in series:
-        yield _pair("period", series["period"], "in steps, as found in the training span")
+        found = "" if "period" in start.said else ", as found in the training span"
+        yield _pair("period", series["period"], f"in steps{found}")
     else:
         yield _comment("period = 24    in steps; none was found: name it if you know one")
     yield from (*start_notes(start), "", "[task]")

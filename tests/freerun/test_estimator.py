@@ -51,6 +51,7 @@ def test_settings_are_read_set_and_shown() -> None:
         "trials": 200,
         "workers": None,
         "space": None,
+        "search": None,
         "seed": 0,
         "refit": True,
         "progress": False,
@@ -69,6 +70,8 @@ def test_wrong_use_is_one_message() -> None:
         made.fit(wave(), wave())  # type: ignore[arg-type]
     with pytest.raises(freerun.UsageError, match="horizon"):
         freerun.Forecaster(horizon=0).fit(wave())
+    with pytest.raises(freerun.UsageError, match=r"search must not hold trials.*give trials=3"):
+        freerun.Forecaster(search={"trials": 3}).fit(wave())
 
 
 def test_a_loop_over_folds() -> None:

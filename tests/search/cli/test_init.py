@@ -134,3 +134,78 @@ def test_a_table_in_place_of_a_study_file(tmp_path: Path) -> None:
     foreign.mkdir(parents=True)
     (foreign / "forecast.csv").write_text("row,sold\n1,2\n")
     refused(tmp_path, ["run", "sold.csv", "--horizon", 4], "forecast.csv must be new or a forecast")
+
+
+SALES = [
+    # What is wrong with the file; its lines; the option that the message names, and what it says.
+    (
+        "gaps",
+        ["row,sold", *(f"{row},{row % 5 + 1}" for row in range(80) if row not in (8, 9))],
+        ["--missing", "seasonal", "--period", "5"],
+        {"missing": "seasonal", "period": (5.0,)},
+    ),
+    (
+        "days",
+        ["when,sold", *(f"{day:02}/02/2024,{day % 5 + 1}" for day in range(1, 13))],
+        ["--time-format", "%d/%m/%Y"],
+        {"time_format": "%d/%m/%Y", "time": "when"},
+    ),
+    (
+        "twice",
+        ["day,sold", *(f"2024-01-{day:02},{day % 5 + 1}" for day in (*range(1, 31), 30))],
+        ["--duplicates", "mean"],
+        {"duplicates": "mean", "time": "day"},
+    ),
+    (
+        "signs",
+        ["row;sold", *(f"{row};{row % 5 + 1},{100 + row}" for row in range(80))],
+        ["--decimal", ","],
+        {"decimal": ","},
+    ),
+    (
+        "hashes",
+        ["row#sold", *(f"{row}#{row % 5 + 1}" for row in range(80))],
+        ["--separator", "#"],
+        {"separator": "#", "time": "row"},
+    ),
+    (
+        "shops",
+        ["shop,row,sold", *(f"{s},{row},{row % 5 + s}" for s in (1, 2) for row in range(80))],
+        ["--id", "shop", "--time", "row"],
+        {"id": "shop", "time": "row"},
+    ),
+    (
+        "uneven",
+        ["row,sold", *(f"{row**2},{row % 5 + 1}" for row in range(80))],
+        ["--no-time", "--column", "sold"],
+        {"time": None},
+    ),
+]
+
+
+@pytest.mark.parametrize(("name", "lines", "options", "keys"), SALES, ids=[s[0] for s in SALES])
+def test_what_helps_a_table_is_an_option(
+    tmp_path: Path, name: str, lines: list[str], options: list[str], keys: dict[str, object]
+) -> None:
+    (tmp_path / f"{name}.csv").write_text("\n".join(lines) + "\n")
+    made = freerun(tmp_path, "init", f"{name}.csv", *options)
+    assert made.code == 0, made.err
+    series = read_study_file(tmp_path / f"{name}.toml").definition.series
+    assert {key: getattr(series, key) for key in keys} == keys
+
+
+def test_messages_name_the_option(tmp_path: Path) -> None:
+    days = [f"{day:02}/02/2024,{day % 5 + 1}" for day in range(1, 13)]
+    (tmp_path / "days.csv").write_text("date,sold\n" + "\n".join(days) + "\n")
+    for command in (["init", "days.csv"], ["run", "days.csv", "--horizon", 2]):
+        words = "--time-format %d/%m/%Y (2024-02-01) or --time-format %m/%d/%Y (2024-01-02)"
+        refused(tmp_path, command, words)
+    wrong = ["init", "days.csv", "--time-format"]
+    refused(tmp_path, [*wrong, "day"], "--time-format must be a pattern")
+    refused(tmp_path, [*wrong, "%d.%m.%Y"], "line 2", "is not written as %d.%m.%Y")
+    refused(tmp_path, [*wrong, "%d/%m/%Y", "--no-time"], "--no-time must not go with --time-format")
+    run = ["run", "days.csv", "--horizon", 2, "--time-format", "%d/%m/%Y", "--workers", 0]
+    made = freerun(tmp_path, *run)
+    assert made.code == 0, made.err
+    smoke = STUDIES / "smoke.toml"
+    refused(tmp_path, ["run", smoke, "--decimal", ","], "--column and --decimal must go with a tab")

@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import zipfile
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ import numpy as np
 import polars as pl
 import pytest
 
+from search.cli.table_options import as_options
 from search.errors import SeriesError
 from search.series import Table, TableSeries
 
@@ -316,6 +318,21 @@ def test_an_odd_file_is_refused_with_a_remedy_that_works(tmp_path: Path, case: R
     kept = Table.from_bytes(table.to_bytes())
     assert kept.continue_time(len(case.following)) == case.following
     assert kept.filled == table.filled
+
+
+@pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)
+def test_the_remedy_is_an_option_where_there_is_no_study_file(
+    tmp_path: Path, case: Refused
+) -> None:
+    with pytest.raises(SeriesError) as raised:
+        read(tmp_path, case)
+    said = as_options(str(raised.value))
+    assert "[series]" not in said
+    assert not re.search(r"[a-z_]+ = ", said)
+    # The words name one of several remedies at least.
+    key = next(iter(case.remedy))
+    no_time = case.remedy[key] == "none"
+    assert ("--no-time" if no_time else f"--{key.replace('_', '-')}") in said
 
 
 def _workbook() -> bytes:

@@ -1,0 +1,139 @@
+"""Options that say how a table is to be read, where there is no study file to say it."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+
+from search.errors import UsageError, UserError
+
+TimeOption = Annotated[
+    str | None,
+    typer.Option("--time", metavar="NAME", help="Of a table: the time column; else it is found."),
+]
+NoTimeOption = Annotated[
+    bool, typer.Option("--no-time", help="Of a table: number the rows instead of reading times.")
+]
+IdOption = Annotated[
+    str | None,
+    typer.Option(
+        "--id", metavar="NAME", help="Of a long table: the column that tells its series apart."
+    ),
+]
+TimeFormatOption = Annotated[
+    str | None,
+    typer.Option(
+        "--time-format",
+        metavar="FORMAT",
+        help='Of a table: how times are written, such as "%d.%m.%Y" or seconds; else it is found.',
+    ),
+]
+MissingOption = Annotated[
+    str | None,
+    typer.Option(
+        "--missing",
+        metavar="HOW",
+        help="Of a table: how gaps are filled in, interpolate (where there are some) or seasonal.",
+    ),
+]
+DuplicatesOption = Annotated[
+    str | None,
+    typer.Option(
+        "--duplicates",
+        metavar="HOW",
+        help="Of a table: what becomes of rows of one time, mean or last; else they are refused.",
+    ),
+]
+SeparatorOption = Annotated[
+    str | None,
+    typer.Option(
+        "--separator", metavar="SIGN", help="Of a table: between its cells; else it is found."
+    ),
+]
+DecimalOption = Annotated[
+    str | None,
+    typer.Option(
+        "--decimal", metavar="SIGN", help="Of a table: before decimals; else it is found."
+    ),
+]
+PeriodOption = Annotated[
+    list[float] | None,
+    typer.Option(
+        "--period",
+        metavar="STEPS",
+        help="Of a table: its period; repeat it for several. Else it is looked for.",
+    ),
+]
+
+# What messages about [series] advise, and what that is on the command line.
+_ADVICE = {
+    "leave out time in [series]": "give --no-time",
+    "leave out time,": "give --no-time,",
+    "write its period in [series]": "name it with --period",
+    "name its separator in [series], as separator": "name its separator with --separator",
+    "that tells them apart as id": "that tells them apart with --id",
+    "say in [series] how missing values are filled": "say with --missing how values are filled in",
+    "write time": "name it with --time",
+}
+_KEYS = "time_format|time|id|missing|duplicates|separator|decimal|period"
+
+
+def table_keys(
+    *,
+    time: str | None,
+    no_time: bool,
+    period: list[float] | None,
+    **others: str | None,
+) -> dict[str, Any]:
+    """Return the keys of [series] that options give: `time` None for rows that are numbered.
+
+    others: options by their keys. Raises UsageError for options that contradict each other.
+    """
+    keys: dict[str, Any] = {key: value for key, value in others.items() if value is not None}
+    needing = [key for key in ("time_format", "duplicates") if key in keys]
+    if no_time and (time is not None or needing):
+        other = "time" if time is not None else needing[0]
+        raise UsageError(
+            f"--no-time must not go with {option_of(other)}, which needs a time column; leave one "
+            "of them out"
+        )
+    if time is not None or no_time:
+        keys["time"] = time
+    if period:
+        steps = [int(own) if own.is_integer() else own for own in period]
+        keys["period"] = steps[0] if len(steps) == 1 else steps
+    return keys
+
+
+def option_of(key: str) -> str:
+    """The option that gives a key of [series]."""
+    return "--" + key.replace("_", "-")
+
+
+@contextmanager
+def naming_options() -> Iterator[None]:
+    """Let messages about a table name options instead of the keys of a study file."""
+    try:
+        yield
+    except UserError as error:
+        raise type(error)(as_options(str(error))) from error.__cause__
+
+
+def as_options(message: str) -> str:
+    """Return a message about [series] with the options that do what its keys do."""
+    for advice, own in _ADVICE.items():
+        message = message.replace(advice, own)
+
+    def option(found: re.Match[str]) -> str:
+        text, number = found[2], found[3]
+        return f"{option_of(found[1])} {shlex.quote(text) if number is None else number}"
+
+    message = re.sub(rf'\b({_KEYS}) = (?:"([^"]*)"|([0-9.]+))', option, message)
+    message = re.sub(rf"\[series\] ({_KEYS})\b", lambda found: option_of(found[1]), message)
+    message = message.replace(" in [series]", "").replace("[series] ", "")
+    return message.replace("write --", "give --")
