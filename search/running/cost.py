@@ -16,9 +16,10 @@ from search.running.halving import KEPT_SHARE
 from search.study.definition import Search
 
 # Work is counted in multiply-adds of a compiled kernel. First the elementwise work of a unit, and a
-# linear forecaster's work for a step of a segment. Then what calls cost a cohort of any size: of a kernel or of torch for each optimiser step, of torch for each step of an unroll, and for a
-# linear run. Last, how many multiply-adds of a kernel one of torch's small products takes, and one
-# of a fit in NumPy. They are rough: what they miss by is learned. How they were found:
+# linear forecaster's work for a step of a segment. Then what calls cost a cohort of any size: of a
+# kernel or of torch for each optimiser step, of torch for each step of an unroll, and for a linear
+# run. Last, how many multiply-adds of a kernel one of torch's small products takes, and one of a
+# fit in NumPy. They are rough: what they miss by is learned. How they were found:
 # docs/decisions/0120-check-trains-nothing.md.
 ELEMENTWISE = 100
 LINEAR_STEP = 10
