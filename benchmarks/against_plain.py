@@ -14,11 +14,12 @@ import multiprocessing
 import os
 import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -31,7 +32,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from optuna.trial import FrozenTrial, TrialState
 
-from benchmarks.command import end_with_messages, seconds
+from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.ordinary_study import ROOT
 from benchmarks.plain_study import checked, create, network_steps, work
 from search.errors import FreerunError, UsageError
@@ -41,8 +42,8 @@ from search.study.study_file import StudyFile, read_study_file
 STUDY = Path(__file__).with_name("against_plain.toml")
 WORKERS = 2
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED)
-# How long processes may take to end once they were asked to.
-END_SECONDS = 60.0
+# Between two looks whether a half is over.
+LOOK_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,25 @@ class Half:
         return min((score for at, score in self.best if at <= minutes), default=None)
 
 
-def run_plain(file: StudyFile, path: Path, storage: str, minutes: float) -> None:
+@dataclass(frozen=True)
+class Until:
+    """When a half ends: after so many minutes, or once so many trials have finished (0: never)."""
+
+    minutes: float
+    trials: int = 0
+
+    def wait(self, storage: str, is_running: Callable[[], bool]) -> None:
+        """Rest until then. Raises FreerunError where the processes end before."""
+        ends = monotonic() + 60 * self.minutes
+        while (left := ends - monotonic()) > 0.0:
+            if not is_running():
+                raise FreerunError("all processes of a half must run to its end, but some ended")
+            if self.trials and _finished_trials(storage) >= self.trials:
+                return
+            sleep(min(LOOK_SECONDS, left))
+
+
+def run_plain(file: StudyFile, path: Path, storage: str, until: Until) -> None:
     """Two processes that each run one trial after the other, until their time is over."""
     context = multiprocessing.get_context("spawn")
     create(storage, file.definition.name)
@@ -84,21 +103,19 @@ def run_plain(file: StudyFile, path: Path, storage: str, minutes: float) -> None
     ]
     for worker in workers:
         worker.start()
-    ends = monotonic() + 60 * minutes
-    while monotonic() < ends:
-        if not all(worker.is_alive() for worker in workers):
-            raise FreerunError("the plain study's processes must run to the end, but one has ended")
-        sleep(min(0.2, max(0.0, ends - monotonic())))
-    for worker in workers:
-        worker.terminate()
-        worker.join(END_SECONDS)
+    try:
+        until.wait(storage, lambda: all(worker.is_alive() for worker in workers))
+    finally:
+        for worker in workers:
+            worker.terminate()
+            worker.join()
 
 
 def _work_plain(path: str, storage: str, seed: int) -> None:
     work(read_study_file(Path(path)), storage, seed)
 
 
-def run_freerun(path: Path, storage: str, minutes: float) -> None:
+def run_freerun(path: Path, storage: str, until: Until) -> None:
     """`freerun run` with two workers, stopped by Ctrl-C when its time is over."""
     command = [sys.executable, "-P", "-m", "search", "run", str(path), "--workers", str(WORKERS)]
     process = subprocess.Popen(
@@ -106,24 +123,33 @@ def run_freerun(path: Path, storage: str, minutes: float) -> None:
         cwd=path.parent,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
+        stderr=subprocess.DEVNULL,
     )
     try:
-        _, said = process.communicate(timeout=60 * minutes)
-        raise FreerunError(f"freerun must run to the end, but has ended: {said[-500:]}")
-    except subprocess.TimeoutExpired:
+        until.wait(storage, lambda: process.poll() is None)
+    finally:
         process.send_signal(signal.SIGINT)
-        process.communicate(timeout=END_SECONDS)
+        process.wait()
+
+
+def _finished_trials(storage: str) -> int:
+    query = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')"
+    path = storage.removeprefix("sqlite:///")
+    try:
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
+            return int(connection.execute(query).fetchone()[0])
+    except sqlite3.OperationalError:  # not created yet
+        return 0
 
 
 def measure(
-    name: str, file: StudyFile, storage: str, minutes: float, run: Callable[[], None]
+    name: str, file: StudyFile, storage: str, until: Until, run: Callable[[], None]
 ) -> Half:
-    """Run one way for so many minutes, and read its trials as Optuna has them."""
+    """Run one way, and read its trials as Optuna has them."""
     with _core_seconds() as spent:
-        began = datetime.now()
+        began, clock = datetime.now(), monotonic()
         run()
+        minutes = min(until.minutes, (monotonic() - clock) / 60)
     study = optuna.load_study(study_name=file.definition.name, storage=storage)
     trials = study.get_trials(deepcopy=False, states=FINISHED)
     return half_of(name, file, trials, began, minutes, spent[0])
@@ -179,7 +205,7 @@ def report(plain: Half, own: Half) -> str:
     rates = plain.steps_per_core_second, own.steps_per_core_second
     lines.append(line("optimiser steps per core s", *rates))
     lines += ["", "best score by minute"]
-    for minute in _minutes(plain.minutes):
+    for minute in _minutes(max(plain.minutes, own.minutes)):
         scores = (half.best_by(minute) for half in (plain, own))
         shown = ("-" if score is None else f"{score:.4g}" for score in scores)
         lines.append(f"{minute:28g} " + " ".join(f"{text:>14}" for text in shown))
@@ -199,11 +225,14 @@ def picture(plain: Half, own: Half) -> bytes:
             scores.step(
                 [*at, half.minutes], [*best, best[-1]], where="post", color=colour, label=half.name
             )
-    trials.set(title="finished trials", xlabel="minutes", yscale="log", ylim=(0.8, None))
-    scores.set(title="best score (NMSE of the free run)", xlabel="minutes", yscale="log")
-    scores.legend(frameon=False)
+    trials.set(title="finished trials", xlabel="minutes", yscale="symlog", ylim=(0.0, None))
+    scores.set(title="best score (NMSE of the free run)", xlabel="minutes")
+    if plain.best or own.best:
+        scores.set_yscale("log")
+        scores.legend(frameon=False)
+    longest = max(plain.minutes, own.minutes)
     for axes in (trials, scores):
-        axes.set_xlim(0.0, plain.minutes * (1.35 if axes is trials else 1.0))
+        axes.set_xlim(0.0, longest * (1.35 if axes is trials else 1.0))
         axes.spines[["top", "right"]].set_visible(False)
     content = BytesIO()
     FigureCanvasAgg(figure).print_png(content)
@@ -234,6 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--minutes", type=seconds, default=5.0, help="for each half")
+    parser.add_argument(
+        "--trials", type=count, default=0, help="end a half before, once so many have finished"
+    )
     parser.add_argument("--study", type=Path, default=STUDY, help="a study file")
     parser.add_argument("--picture", type=Path, metavar="FILE.png")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
@@ -242,15 +274,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     file = read_study_file(path)
     if file.definition.presets:
         raise UsageError("the study must be one without [presets]; name another study file")
-    halves = []
+    until, halves = Until(options.minutes, options.trials), []
     with tempfile.TemporaryDirectory() as folder:
         for name in ("torch.nn", "freerun"):
             storage = f"sqlite:///{folder}/{name}.db"
             if name == "freerun":
-                run = partial(run_freerun, path, storage, options.minutes)
+                run = partial(run_freerun, path, storage, until)
             else:
-                run = partial(run_plain, file, path, storage, options.minutes)
-            halves.append(measure(name, file, storage, options.minutes, run))
+                run = partial(run_plain, file, path, storage, until)
+            halves.append(measure(name, file, storage, until, run))
     if options.picture is not None:
         write_file(options.picture, picture(*halves))
     if options.json:
