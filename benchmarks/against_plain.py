@@ -167,7 +167,9 @@ def half_of(
     definition, space = file.definition, file.definition.full_space()
     rungs = definition.search.rung_fractions
     last = began + timedelta(minutes=minutes)
-    steps, finished, best = 0, [], []
+    steps = 0
+    finished: list[float] = []
+    best: list[tuple[float, float]] = []
     done = [t for t in trials if t.datetime_complete is not None and t.datetime_complete <= last]
     for trial in sorted(done, key=lambda t: t.datetime_complete or last):
         assert trial.datetime_complete is not None
@@ -221,10 +223,9 @@ def picture(plain: Half, own: Half) -> bytes:
         trials.step([*at, half.minutes], [*done, len(half.finished)], where="post", color=colour)
         trials.text(half.minutes, max(done[-1], 1), f" {half.name}: {done[-1]:,}", color=colour)
         if half.best:
-            at, best = zip(*half.best, strict=True)
-            scores.step(
-                [*at, half.minutes], [*best, best[-1]], where="post", color=colour, label=half.name
-            )
+            found, best = zip(*half.best, strict=True)
+            at, best = [*found, half.minutes], [*best, best[-1]]
+            scores.step(at, best, where="post", color=colour, label=half.name)
     trials.set(title="finished trials", xlabel="minutes", yscale="symlog", ylim=(0.0, None))
     scores.set(title="best score (NMSE of the free run)", xlabel="minutes")
     if plain.best or own.best:
@@ -235,7 +236,8 @@ def picture(plain: Half, own: Half) -> bytes:
         axes.set_xlim(0.0, longest * (1.35 if axes is trials else 1.0))
         axes.spines[["top", "right"]].set_visible(False)
     content = BytesIO()
-    FigureCanvasAgg(figure).print_png(content)
+    FigureCanvasAgg(figure)
+    figure.savefig(content, format="png")
     return content.getvalue()
 
 

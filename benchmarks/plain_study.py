@@ -6,6 +6,7 @@ and its score is the score, so that a trial is the same candidate by the same pr
 
 from collections.abc import Sequence
 from math import ceil, inf, pi
+from typing import TypeAlias
 
 import numpy as np
 import optuna
@@ -26,7 +27,9 @@ from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile
 from search.study.task_data import TaskData, View
 
-RECURRENT: dict[str, tuple[type[nn.RNNBase], type[nn.RNNCellBase]]] = {
+Layer: TypeAlias = type[nn.RNN] | type[nn.GRU] | type[nn.LSTM]
+Cell: TypeAlias = type[nn.RNNCell] | type[nn.GRUCell] | type[nn.LSTMCell]
+RECURRENT: dict[str, tuple[Layer, Cell]] = {
     "rnn": (nn.RNN, nn.RNNCell),
     "gru": (nn.GRU, nn.GRUCell),
     "lstm": (nn.LSTM, nn.LSTMCell),

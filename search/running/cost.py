@@ -96,10 +96,10 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
     batch_size, units = candidate.optimiser.batch_size, cell.output_units
     if candidate.is_linear:
         steps = architecture.context_steps + candidate.rollout_steps
-        own = LINEAR_STEP * steps * (batch_size + units)
+        per_network = float(LINEAR_STEP * steps * (batch_size + units))
         if has_estimate_kernel(architecture):
-            return COMPILED_CALLS, own
-        return LINEAR_CALLS, TORCH_PRODUCT * own
+            return COMPILED_CALLS, per_network
+        return LINEAR_CALLS, TORCH_PRODUCT * per_network
     unrolled, batch = len(training_plan(candidate)), batch_size * candidate.branches
     width = 2 * cell.width * units / cell.units
     products = 3 * cell.gates * width + ELEMENTWISE
