@@ -37,7 +37,8 @@ from search.evaluation import (
 )
 from search.plotting.artifacts import trial_artifacts
 from search.records import Example, Origin
-from search.running.finishing import Halving, finished_trial
+from search.running.finishing import finished_trial
+from search.running.halving import Halving
 from search.running.training import final_record
 from search.series import FloatArray
 from search.storage.opening import open_storage

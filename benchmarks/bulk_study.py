@@ -22,7 +22,8 @@ from search.cli.resuming import create_or_resume
 from search.errors import UsageError
 from search.evaluation import CandidateResult, ReplicaResult
 from search.records import Example
-from search.running.finishing import Halving, finished_trial, register_here
+from search.running.finishing import finished_trial, register_here
+from search.running.halving import Halving
 from search.running.proposer import Proposer
 from search.storage.records import FinishedTrial, ParamValue, Proposal, Report
 from search.storage.studies import Storage

@@ -1,33 +1,45 @@
-"""Candidates, and what can be done with one without knowing whether it is trained or fitted."""
+"""Candidates, and what can be done with one without knowing whether it is trained or fitted.
+
+What a candidate is and costs is asked for without training it: so torch, and what computes with it,
+is imported where a candidate is trained, fitted or run.
+"""
+
+from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import torch
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from models.closed_form.closed_form import ClosedForm, FittedForm
-from models.closed_form.fitting import Fitting, FormForecaster
 from models.cohort import Member
 from models.methods import Scalar
 from models.methods.method import Core
 from models.methods.registry import check_names, configure
-from models.network import walk
 from models.network.architecture import Architecture
-from models.network.forecaster import Forecaster
 from models.network.options.channels import (
     are_independent,
     end_to_end,
     side_by_side,
     together,
 )
-from models.tensors import RUN_BOUND, MemberBatchTimeChannel, MemberParameter, clipped
+from models.tensors import (
+    RUN_BOUND,
+    MemberBatchTimeChannel,
+    MemberParameter,
+    Tensor,
+    clipped,
+    torch,
+)
+from models.training.subsequence import training_bytes
 from models.training.trained_network import TrainedNetwork
-from models.training.trainer import Trainer, training_bytes
 from models.version_1 import settings_of
 
+if TYPE_CHECKING:
+    from models.closed_form.fitting import Fitting, FormForecaster
+    from models.network.forecaster import Forecaster
+    from models.training.trainer import Trainer
+
 Candidate = TrainedNetwork | FittedForm
-AnyForecaster = Forecaster | FormForecaster
+AnyForecaster: TypeAlias = "Forecaster | FormForecaster"
 
 # Free runs of channels by themselves that are made side by side: many channels need no more memory.
 RUNS_AT_ONCE = 512
@@ -66,6 +78,9 @@ def forecaster_of(architecture: Architecture, channels: int) -> AnyForecaster:
 
     channels: of the series. A forecaster of independent channels has one.
     """
+    from models.closed_form.fitting import FormForecaster
+    from models.network.forecaster import Forecaster
+
     core = architecture.core
     if are_independent(architecture):
         channels = 1
@@ -86,6 +101,9 @@ def learner_of(
     time; None where each is one. Channels that are independent are further such stretches. Raises
     ValueError where the members can't form a cohort or the span is too short for them.
     """
+    from models.closed_form.fitting import Fitting
+    from models.training.trainer import Trainer
+
     joined = 1
     if members and are_independent(members[0].candidate):
         joined = values.shape[-1]
@@ -108,6 +126,9 @@ def free_run(
     runs each channel of a context by itself. No value is cut off: what reaches RUN_BOUND, or is no
     number, is infinite.
     """
+    from models.closed_form.fitting import FormForecaster
+    from models.network import walk
+
     if forecaster.channels == 1 and context.shape[3] > 1:
         return _run_of_each(forecaster, weights, context, steps, truth)
     if isinstance(forecaster, FormForecaster):
@@ -148,6 +169,6 @@ def member_bytes(candidate: Candidate, channels: int = 1) -> int:
     """
     if isinstance(candidate, FittedForm):
         # Problems are solved one after the other: what adds up are the members' numbers.
-        forecaster = forecaster_of(candidate.architecture, channels)
-        return 8 * forecaster.layout().size
+        own = 1 if are_independent(candidate) else channels
+        return 8 * candidate.form.layout(own).size
     return training_bytes(candidate)

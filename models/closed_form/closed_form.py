@@ -19,6 +19,7 @@ from models.network.options.learning import TimeReversal
 from models.network.options.segments import segment_length
 from models.network.options.shape import Residual, Scaling
 from models.network.options.transforms import lag_of, longest_lag
+from models.network.parameters import Layout
 from models.tensors import RUN_BOUND, Generator
 
 FloatArray = NDArray[np.float64]
@@ -152,6 +153,11 @@ class ClosedForm(Core):
     def fixed_shapes(self, channels: int) -> dict[str, tuple[int, ...]]:
         """Shapes of the parameters that are not fitted: drawn, or measured of the training span."""
         return {}
+
+    def layout(self, channels: int) -> Layout:
+        """Names and shapes of one member's numbers: what is fixed, then the coefficients."""
+        fitted = (self.features(channels), self.outputs(channels))
+        return Layout.of({**self.fixed_shapes(channels), "coefficients": fitted})
 
     def fix(self, channels: int, generator: Generator) -> Fixed:
         """Draw the parameters that are drawn, from a member's own generator."""

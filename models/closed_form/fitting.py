@@ -50,9 +50,7 @@ class FormForecaster:
 
     def layout(self) -> Layout:
         """Names and shapes of one member's numbers."""
-        fixed = self.form.fixed_shapes(self.channels)
-        outputs = self.form.outputs(self.channels)
-        return Layout.of({**fixed, "coefficients": (self.features, outputs)})
+        return self.form.layout(self.channels)
 
     def pack(self, fixed: Fixed, coefficients: FloatArray) -> Tensor:
         """One member's row `[parameter]`."""

@@ -2,70 +2,18 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
 import torch
 from torch import Generator, Tensor
 
 from models.network.options.learning import TimeReversal
-from models.network.options.segments import padded
 from models.tensors import MemberTimeChannel, PerMember, TimeMemberBatchChannel
 from models.training.cohort_forcing import CohortForcing
-from models.training.losses.squared_error import SquaredError
 from models.training.options.augmentation import Factors
 from models.training.options.noise import MemberDraws, Place, noises_at
 from models.training.places import Places
+from models.training.subsequence import SubsequenceShape
 from models.training.trained_network import TrainedNetwork
-
-
-@dataclass(frozen=True)
-class SubsequenceShape:
-    """The parts of a subsequence, in steps.
-
-    warm_up: true values that are read before the rollout. rollout: steps on the forecaster's own
-    output. one_step_from: the first position that is forecast; all count from its start. segment:
-    values that are read and forecast at once; the warm-up and one_step_from are multiples of it.
-    """
-
-    warm_up: int
-    rollout: int
-    one_step_from: int
-    segment: int = 1
-
-    @classmethod
-    def of_free_run(cls, candidate: TrainedNetwork) -> Self:
-        """One with the warm-up of the free run that is scored: the whole context."""
-        return cls._of(candidate, candidate.architecture.context_steps)
-
-    @classmethod
-    def of_training(cls, candidate: TrainedNetwork) -> Self:
-        """One that is trained on: the same, but for a stateful candidate.
-
-        Its state comes from the chunk before, and one true segment leads on from there.
-        """
-        if candidate.carries_state:
-            return cls._of(candidate, candidate.architecture.segment_steps)
-        return cls.of_free_run(candidate)
-
-    @classmethod
-    def _of(cls, candidate: TrainedNetwork, warm_up: int) -> Self:
-        architecture, one_step_from = candidate.architecture, warm_up
-        segment = architecture.segment_steps
-        is_over_warm_up = candidate[SquaredError].teacher_span == "warm-up"
-        if architecture.has_state and is_over_warm_up and architecture.parallel_segments is None:
-            # The first half of the warm-up is the washout: its one-step errors do not count.
-            one_step_from = (warm_up // segment // 2 + 1) * segment
-        return cls(warm_up, candidate.rollout_steps, one_step_from, segment)
-
-    @property
-    def steps(self) -> int:
-        """The length of a subsequence."""
-        return self.warm_up + self.rollout
-
-    @property
-    def whole_steps(self) -> int:
-        """The same up to the end of the last segment, which the rollout may cut."""
-        return self.warm_up + padded(self.rollout, self.segment)
 
 
 class Subsequences(PerMember):

@@ -10,9 +10,9 @@ from models.network.kernels.layout import Layout
 from models.network.kernels.members import BACKWARD, ERRORS, FORWARD, run
 from models.tensors import CLIP_STD, MemberParameter
 from models.training.batches import Batches, Chance
-from models.training.gradient import training_plan
 from models.training.losses.growth import DISPLACEMENT
 from models.training.objective import Objective
+from models.training.subsequence import training_plan
 from models.training.trained_network import TrainedNetwork
 
 

@@ -10,7 +10,6 @@ from models.network.forecaster import Forecaster
 from models.network.linear import EstimatedRun, LinearRun
 from models.network.options.instance_norm import InstanceScale
 from models.network.options.segments import fold, unfold
-from models.network.plan import Step, plan
 from models.network.unroll import Unroll
 from models.network.walk import Walk
 from models.tensors import (
@@ -20,23 +19,12 @@ from models.tensors import (
     MemberParameter,
     TimeMemberBatchChannel,
 )
-from models.training.batches import Batch, SubsequenceShape
+from models.training.batches import Batch
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.growth import DISPLACEMENT
 from models.training.objective import Objective
+from models.training.subsequence import SubsequenceShape, training_plan
 from models.training.trained_network import TrainedNetwork
-
-
-def training_plan(candidate: TrainedNetwork) -> list[Step]:
-    """The steps in which a training subsequence is unrolled."""
-    shape = SubsequenceShape.of_training(candidate)
-    return plan(
-        candidate.architecture,
-        shape.warm_up,
-        shape.rollout,
-        shape.one_step_from,
-        carries_state=candidate.carries_state,
-    )
 
 
 class UnrolledGradient:

@@ -7,11 +7,11 @@ from torch import Tensor
 
 from models.methods import methods
 from models.tensors import MemberBatchChannelTime, TimeMemberBatchChannel
-from models.training.batches import SubsequenceShape
 from models.training.cohort_forcing import CohortForcing
 from models.training.losses.growth import GrowthPenalty
 from models.training.losses.loss import CountedSteps, Loss
 from models.training.losses.squared_error import ProfessorForcing, SquaredError
+from models.training.subsequence import SubsequenceShape
 from models.training.trained_network import TrainedNetwork
 
 

@@ -21,15 +21,16 @@ from models.tensors import (
     PerMember,
     in_company,
 )
-from models.training.batches import Batches, Subsequences, SubsequenceShape
+from models.training.batches import Batches, Subsequences
 from models.training.cohort_forcing import CohortForcing, growth_of_errors
-from models.training.gradient import LinearGradient, UnrolledGradient, training_plan
+from models.training.gradient import LinearGradient, UnrolledGradient
 from models.training.objective import Objective
 from models.training.options.augmentation import Factors
 from models.training.options.averaging import Averages
 from models.training.options.noise import Dropout, MemberDraws, Place, noises_at
 from models.training.options.optimiser import AdamW
 from models.training.places import Places
+from models.training.subsequence import SubsequenceShape, training_plan
 from models.training.trained_network import TrainedNetwork
 
 if TYPE_CHECKING:
@@ -313,26 +314,6 @@ class Trainer(PerMember):
         contexts = self._spread(rows, GROWTH_SUBSEQUENCES)[:, :, : shape.warm_up]
         factors = growth_of_errors(self.forecaster, self.weights[rows], contexts, shape.rollout)
         self.forcing.observe(dict(zip(adapting, factors.tolist(), strict=False)), self.steps_done)
-
-
-def training_bytes(candidate: TrainedNetwork) -> int:
-    """About how much memory the training of one member takes; linear free runs take little."""
-    architecture, cell = candidate.architecture, candidate.cell
-    batch_size = candidate.optimiser.batch_size
-    if candidate.is_linear:
-        # Per step: values, spectra and their gradients of each subsequence; powers of the modes.
-        steps = architecture.context_steps + candidate.rollout_steps
-        return 4 * steps * (32 * batch_size + 16 * cell.units)
-    slots, batch = len(training_plan(candidate)), batch_size * candidate.branches
-    # Per hidden unit: one number in a mask and in a norm, three in a head's layer, in the noise of
-    # a state as many as the state has, at most two.
-    noisy = 2 * bool(noises_at(Place.STATE, candidate))
-    in_layer = (candidate[Dropout].rate > 0.0) + architecture.has_layer_norm + noisy
-    of_units = in_layer * architecture.layers + 3 * (architecture.head_layers + 1)
-    per_step = cell.units * of_units + cell.kept_numbers * architecture.layers
-    read = architecture.context_steps if cell.reads_whole_window else architecture.segment_steps
-    per_step += read if cell.reads_whole_window else 2 * read - 2
-    return 4 * slots * batch * per_step
 
 
 def _squares(forecast: MemberBatchTimeChannel, truth: MemberBatchTimeChannel) -> Tensor:

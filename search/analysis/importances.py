@@ -12,7 +12,7 @@ from optuna.study import Study
 from optuna.trial import FrozenTrial, TrialState
 
 from search.analysis.trials import Trial
-from search.storage.schema import quiet
+from search.storage.optuna_log import quiet
 from search.study.definition import StudyDefinition
 from search.study.space import distribution_of
 

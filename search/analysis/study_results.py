@@ -22,15 +22,15 @@ from search.errors import UsageError
 from search.records import BaselineRecord, FinalRecord
 from search.series import Table
 from search.storage.records import Budget, Counts, FinalJob, Subject, WorkerStatus
-from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
 
 if TYPE_CHECKING:
-    # `freerun status` reads results, and need not wait for torch.
+    # `freerun status` reads results, and need not wait for torch; `forecast` not for a database.
     from models.candidate import Candidate
     from models.ensemble.ensemble_checkpoint import AnyCandidate
     from search.series import FloatArray
+    from search.storage.study_store import StudyReader
 
 FinalPurpose: TypeAlias = Literal["final", "test"]
 

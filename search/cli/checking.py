@@ -69,12 +69,9 @@ def check(
     definition, table = file
     if picture is not None:
         _write_picture(file, study_file, picture)
-    import torch
-
     from search.running.estimate import estimate
 
-    torch.set_num_threads(1)  # as workers have it
-    found = estimate(definition, table)
+    found = estimate(definition)
     if as_json:
         drawn = {} if picture is None else {"picture": str(picture)}
         print_json({**_plain(definition, table, found), **drawn})

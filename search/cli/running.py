@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,6 +39,8 @@ from search.errors import UsageError
 from search.starter.names import is_table
 
 if TYPE_CHECKING:
+    from search.evaluation import CandidateResult
+    from search.storage.records import Artifact
     from search.storage.studies import Storage
     from search.storage.study_store import StudyStore
     from search.study.study_file import StudyFile
@@ -178,7 +180,6 @@ def work(
         import torch
 
         from search.analysis.status import trial_counts
-        from search.plotting.artifacts import trial_artifacts
         from search.running.fleet import parent_is_gone
         from search.running.worker import Worker
         from search.student.jobs import ExplainingJobs
@@ -190,7 +191,7 @@ def work(
             store,
             definition,
             TaskData(definition, table),
-            make_artifacts=trial_artifacts,
+            make_artifacts=_trial_artifacts,
             stop_requested=lambda: stopped() or parent_is_gone(parent),
             device=device,
             further_jobs=ExplainingJobs(),
@@ -201,6 +202,13 @@ def work(
         plain = {"study": name, "worker": worker.worker_id, "trials": trials}
         print_result(plain, as_json, _said(name, trials), err=True)
     stopped.exit()
+
+
+def _trial_artifacts(result: CandidateResult, name: str) -> Sequence[Artifact]:
+    # Imported here: Matplotlib takes half a second, for which no first trial should wait.
+    from search.plotting.artifacts import trial_artifacts
+
+    return trial_artifacts(result, name)
 
 
 def launch(

@@ -1,11 +1,13 @@
 """What an export holds, of a study's winner or of one of its trials: a value and its manifest."""
 
+from __future__ import annotations
+
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -25,9 +27,12 @@ from search.names import cut
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import FinalJob, ParamValue, Subject
-from search.storage.study_store import StudyReader
 from search.study.definition import ScoreAgainst, StudyDefinition
 from search.study.study_file import read_stored_definition
+
+if TYPE_CHECKING:
+    # `freerun forecast` reads an export, and need not wait for SQLAlchemy.
+    from search.storage.study_store import StudyReader
 
 # Format 1 held candidates and weights as version 0.1.0 wrote them, see `models.version_1`; format 2
 # knew no subject but a trial, format 3 no free runs for intervals.

@@ -1,9 +1,11 @@
 """An export as a folder: written all or nothing, and checked when it is read."""
 
+from __future__ import annotations
+
 import os
 import shlex
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -27,9 +29,11 @@ from search.names import cut
 from search.plugins import check_plugins
 from search.series import Purpose, Table, TableSeries
 from search.storage.records import ParamValue
-from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
 from search.study.study_file import named_plugins, problems
+
+if TYPE_CHECKING:
+    from search.storage.study_store import StudyReader
 
 CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
 WEIGHTS, README = "weights.safetensors", "README.md"

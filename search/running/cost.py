@@ -10,22 +10,27 @@ from models.closed_form.closed_form import FittedForm
 from models.network.kernels.covered import has_estimate_kernel, has_kernel
 from models.network.options.channels import are_independent
 from models.network.options.learning import TimeReversal
-from models.training.gradient import training_plan
+from models.training.subsequence import training_plan
 from models.training.trained_network import TrainedNetwork
-from search.running.finishing import KEPT_SHARE
+from search.running.halving import KEPT_SHARE
 from search.study.definition import Search
 
-# Elementwise work of a unit, and a linear forecaster's work for a step of a segment, in
-# multiply-adds; what calling torch costs a cohort, whatever its size, for each step of an unroll,
-# for a linear run, and for an optimiser step whose unroll is one call, likewise. They are rough:
-# what they miss by is learned.
+# Work is counted in multiply-adds of a compiled kernel. First the elementwise work of a unit, and a
+# linear forecaster's work for a step of a segment. Then what calls cost a cohort of any size: of a
+# kernel or of torch for each optimiser step, of torch for each step of an unroll, and for a linear
+# run. Last, how many multiply-adds of a kernel one of torch's small products takes, and one of a
+# fit in NumPy. They are rough: what they miss by is learned. How they were found:
+# docs/decisions/0120-check-trains-nothing.md.
 ELEMENTWISE = 100
 LINEAR_STEP = 10
-UNROLLED_CALLS = 80_000
-LINEAR_CALLS = 2_500_000
-COMPILED_CALLS = 400_000
+COMPILED_CALLS = 40_000_000
+TORCH_CALLS = 80_000_000
+UNROLLED_CALLS = 2_700_000
+LINEAR_CALLS = 110_000_000
+TORCH_PRODUCT = 3
+FITTED_PRODUCT = 65
 # Seconds per multiply-add on one core before anything was measured.
-FIRST_RATE = 2e-9
+FIRST_RATE = 4.5e-11
 # The calls of one step of a loop over time, for closed forms.
 FITTED_STEP = 8_000
 # How many of the newest cohorts the rate is learned from.
@@ -91,8 +96,10 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
     batch_size, units = candidate.optimiser.batch_size, cell.output_units
     if candidate.is_linear:
         steps = architecture.context_steps + candidate.rollout_steps
-        calls = COMPILED_CALLS if has_estimate_kernel(architecture) else LINEAR_CALLS
-        return calls, LINEAR_STEP * steps * (batch_size + units)
+        per_network = float(LINEAR_STEP * steps * (batch_size + units))
+        if has_estimate_kernel(architecture):
+            return COMPILED_CALLS, per_network
+        return LINEAR_CALLS, TORCH_PRODUCT * per_network
     unrolled, batch = len(training_plan(candidate)), batch_size * candidate.branches
     width = 2 * cell.width * units / cell.units
     products = 3 * cell.gates * width + ELEMENTWISE
@@ -102,13 +109,15 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
     own = unrolled * batch * units * layers
     if has_kernel(architecture):
         return COMPILED_CALLS, own
-    return (unrolled * UNROLLED_CALLS + cell.unroll_work) * architecture.layers, own
+    calls = (unrolled * UNROLLED_CALLS + TORCH_PRODUCT * cell.unroll_work) * architecture.layers
+    return TORCH_CALLS + calls, TORCH_PRODUCT * own
 
 
 def fit_work(candidate: FittedForm, train_steps: int, channels: int = 1) -> float:
-    """Estimate the multiply-adds of fitting one member: factorisation and loops over time."""
+    """Estimate the work of fitting one member: factorisation and loops over time."""
     if are_independent(candidate):
         train_steps, channels = train_steps * channels, 1
     directions = 2 if candidate[TimeReversal].time_reversal else 1
     products = candidate.form.fit_products(channels, train_steps, directions)
-    return products + FITTED_STEP * candidate.form.walks(directions) * train_steps
+    walks = FITTED_STEP * candidate.form.walks(directions) * train_steps
+    return FITTED_PRODUCT * (products + walks)

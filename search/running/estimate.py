@@ -1,35 +1,27 @@
-"""About how long a study takes on this machine, from a few optimiser steps of random cohorts."""
+"""About how long a study takes on this machine: what candidates are expected to cost.
 
-from collections.abc import Sequence
+Nothing is trained for it. That would take torch, which takes seconds to import, and machine code,
+which takes longer to compile where it is not on disk yet.
+"""
+
 from dataclasses import dataclass
-from statistics import mean, median
+from statistics import mean
 from time import perf_counter
 
-from models.candidate import Candidate, member_bytes
-from models.closed_form.closed_form import FittedForm
-from models.training.trained_network import TrainedNetwork
-from search.evaluation import Cohort
-from search.running.cost import trained_share
-from search.running.fleet import default_workers
-from search.running.proposer import COHORT_BYTES, Proposer
-from search.series import Table
-from search.study.definition import StudyDefinition
-from search.study.task_data import TaskData, View
+import numpy as np
 
+from search.running.fleet import default_workers
+from search.running.proposer import Proposer
+from search.study.definition import StudyDefinition
+
+# Of a family a few cohorts tell what it costs in the mean, as long as there is time.
 COHORTS = 5
-# How many cohorts of a preset tell what it costs in the mean; one of them is measured.
-COHORTS_OF_PRESET = 20
-# Steps of a cohort that are measured: short ones more often.
-STEPS = 2
-MOST_STEPS = 11
-SHORT_SECONDS = 0.5
-# An estimate is not worth more: what is left by then, and what is expected to take long or much
-# memory by itself, counts as it is expected, without being measured.
-MOST_SECONDS = 8.0
-LONG_SECONDS = 2.0
-LARGE_BYTES = COHORT_BYTES
+MOST_SECONDS = 0.5
 # Candidates of one cohort that are looked at; the largest cohorts have thousands of them.
-MOST_CANDIDATES = 64
+MOST_CANDIDATES = 16
+# What `_probe_seconds` took on the machine on which the rates of `search.running.cost` were found.
+PROBE_SECONDS = 5.7e-4
+PROBES = 10
 
 
 @dataclass(frozen=True)
@@ -41,66 +33,32 @@ class Estimate:
     workers: int
 
 
-def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
-    """Train a few steps of a few random cohorts, and scale up to the study.
+def estimate(definition: StudyDefinition) -> Estimate:
+    """What random cohorts are expected to cost, on a machine as fast as this one.
 
-    Of a study with presets they are one cohort of each, scaled to what its candidates cost in the
-    mean, and counted as its quota says.
+    The trials of a study with presets count as its quotas say, all others each family alike.
     """
     search = definition.search
     random = definition.model_copy(
         update={"search": search.model_copy(update={"sampler": "random"})}
     )
     proposer = Proposer(random, sampler_seed=definition.seed)
-    data = TaskData(definition, table)
-    began = perf_counter()
-    views = [data.view("search", replica) for replica in range(search.replicas)]
-
-    def proposed(family: str) -> list[Candidate]:
-        proposals = proposer.propose(at_most=MOST_CANDIDATES, family=family)
-        proposer.forget()
-        return [proposal.candidate for proposal in proposals]
-
-    def slowness(cohort: Sequence[Candidate]) -> float:
-        """How many times longer than expected a cohort takes; 1 where measuring is too much."""
-        first, expected_seconds = cohort[0], proposer.cost.seconds(cohort)
-        steps = 1.0
-        if isinstance(first, TrainedNetwork):  # what is fitted is never pruned
-            steps = first.optimiser.training_steps * trained_share(search)
-        size = len(cohort) * search.replicas * member_bytes(first, proposer.channels)
-        is_long = expected_seconds / steps > LONG_SECONDS or size > LARGE_BYTES
-        if is_long or time_is_up():
-            return 1.0
-        return _seconds_per_step(cohort, views, definition.seed) * steps / expected_seconds
-
-    def time_is_up() -> bool:
-        return perf_counter() - began > MOST_SECONDS
-
-    def some(family: str, most: int) -> list[list[Candidate]]:
-        """Cohorts of a family, at least one, while there is time."""
-        cohorts = [proposed(family)]
-        while len(cohorts) < most and not time_is_up():
-            cohorts.append(proposed(family))
-        return cohorts
-
-    def expected(cohorts: Sequence[Sequence[Candidate]]) -> float:
-        return sum(map(proposer.cost.seconds, cohorts)) / sum(map(len, cohorts))
-
     families = list(proposer.families.all)
-    if definition.presets:
-        quotas = {name: preset.trials for name, preset in definition.presets.items()}
-        total = 0.0
-        for name, trials in quotas.items():
-            cohorts = some(name, COHORTS_OF_PRESET)
-            total += trials * slowness(cohorts[0]) * expected(cohorts)
-        per_trial = total / sum(quotas.values())
-    else:
-        # Of many families a few are measured, which tell how slow the others are.
-        rounds = -(-COHORTS // len(families))
-        by_family = [some(name, rounds) for name in families]
-        every = -(-len(families) // COHORTS)
-        slow = median(slowness(cohort) for own in by_family[::every] for cohort in own)
-        per_trial = slow * mean(map(expected, by_family))
+    quotas = {name: preset.trials for name, preset in definition.presets.items()}
+    seconds: dict[str, list[float]] = {name: [] for name in families}
+    began = perf_counter()
+    for cohort in range(COHORTS):
+        for name in families:
+            # One of each family, whatever it takes.
+            if cohort and perf_counter() - began > MOST_SECONDS:
+                break
+            proposals = proposer.propose(at_most=MOST_CANDIDATES, family=name)
+            proposer.forget()
+            candidates = [proposal.candidate for proposal in proposals]
+            seconds[name].append(proposer.cost.seconds(candidates) / len(candidates))
+    weights = [quotas.get(name, 1) for name in families]
+    per_trial = np.average([mean(own) for own in seconds.values()], weights=weights)
+    per_trial = float(per_trial) * machine_slowness()
     workers = search.workers or default_workers()
     minutes = per_trial * search.trials / workers / 60
     if search.minutes is not None:
@@ -108,26 +66,16 @@ def estimate(definition: StudyDefinition, table: Table | None) -> Estimate:
     return Estimate(per_trial, minutes, workers)
 
 
-def _seconds_per_step(candidates: Sequence[Candidate], views: Sequence[View], seed: int) -> float:
-    """The fastest of some steps, since others running here can only make one slower.
+def machine_slowness() -> float:
+    """How many times as long as on the machine of the rates a core takes for small matrices."""
+    return min(_probe_seconds() for _ in range(PROBES)) / PROBE_SECONDS
 
-    A fit is one step, which is measured to its end.
-    """
-    cohort = Cohort(candidates, views, study_seed=seed, purpose="search", rung_fractions=())
-    seconds: list[float] = []
+
+def _probe_seconds() -> float:
+    """Products and tanh of the size of a small network, as often as takes half a millisecond."""
+    weights = np.linspace(-1.0, 1.0, 32 * 32, dtype=np.float32).reshape(32, 32)
+    values = weights
     began = perf_counter()
-    if isinstance(candidates[0], FittedForm):
-        for _ in cohort:
-            pass
-        return perf_counter() - began
-    for _ in cohort:
-        now = perf_counter()
-        seconds.append(now - began)
-        # The first step also makes buffers, and does not count if there is another.
-        measured = seconds[1:]
-        if len(measured) >= STEPS and (
-            len(measured) == MOST_STEPS or sum(measured) > SHORT_SECONDS
-        ):
-            break
-        began = perf_counter()
-    return min(seconds[1:] or seconds)
+    for _ in range(100):
+        values = np.tanh(weights @ values)
+    return perf_counter() - began

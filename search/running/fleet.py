@@ -1,5 +1,7 @@
 """Workers as processes: started, watched, replaced when they die, stopped."""
 
+from __future__ import annotations
+
 import os
 import signal
 import subprocess
@@ -9,11 +11,13 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from time import monotonic, sleep
-from typing import IO, Any, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, NamedTuple
 
 from search.errors import FreerunError
 from search.storage.records import Budget, Counts
-from search.storage.study_store import StudyStore
+
+if TYPE_CHECKING:
+    from search.storage.study_store import StudyStore
 
 START = Path(__file__).parents[1] / "start.py"
 # Between two looks into the storage: each takes the time of a few optimiser steps.

@@ -1,12 +1,14 @@
 """Asking Optuna's sampler for a whole cohort at once, on an in-memory view of the study."""
 
+from __future__ import annotations
+
 import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
-from optuna.trial import FrozenTrial, Trial
 
 from models.candidate import Candidate, member_bytes
 from models.closed_form.closed_form import FittedForm
@@ -19,6 +21,9 @@ from search.storage.records import Proposal, Quota, ScoredTrial
 from search.study.definition import StudyDefinition
 from search.study.space import PRESET
 from search.study.task_data import channels_bytes
+
+if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial, Trial
 
 # Memory that the unroll of one cohort may take; beyond it, fewer candidates train together.
 COHORT_BYTES = 512 * 2**20

@@ -15,8 +15,8 @@ from optuna.trial import FrozenTrial, Trial, TrialState
 
 from models.methods import Scalar
 from search.running.variation import VariationSampler
+from search.storage.optuna_log import quiet
 from search.storage.records import ScoredTrial
-from search.storage.schema import quiet
 
 # Trials that are sampled at random before TPE models the space. Optuna's default of 10 is less
 # than two cohorts, and a cohort shares one architecture.

@@ -13,12 +13,12 @@ from search.evaluation import CandidateResult, Cohort
 from search.running.final import Final, FurtherJobs, LostJob
 from search.running.finishing import (
     TRAINING_ERRORS,
-    Halving,
     error_message,
     failed_trial,
     finished_trial,
     register_here,
 )
+from search.running.halving import Halving
 from search.running.pictures import ArtifactMaker, Pictures
 from search.running.proposer import Proposed, Proposer, next_preset, preset_of
 from search.storage.records import (

@@ -5,7 +5,6 @@ gets the newest tables at once, from `tables.py`, and runs no step.
 """
 
 import fcntl
-import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from sqlalchemy import Connection, Engine, insert, inspect, select
 
 from search.errors import StorageError
 from search.storage.database import Database
+from search.storage.optuna_log import quiet
 from search.storage.optuna_tables import newest_revision
 from search.storage.records import Upgrade
 from search.storage.tables import ALEMBIC_VERSION, SCHEMA_VERSION, VERSION_OF_0_1_0, metadata
@@ -81,18 +81,6 @@ def upgrade(database: Database, *, dry_run: bool = False, migrations: Path = MIG
                 config.attributes["connection"] = connection
                 command.upgrade(config, newest)
     return Upgrade(shown(database.engine.url), version, int(newest), tuple(reversed(steps)))
-
-
-@contextmanager
-def quiet() -> Iterator[None]:
-    """Keep Optuna from logging about storages while the block runs."""
-    logger = logging.getLogger("optuna.storages")
-    level = logger.level
-    logger.setLevel(logging.WARNING)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
 
 
 def _create(database: Database) -> None:

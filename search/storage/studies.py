@@ -15,13 +15,13 @@ from search.names import check_name, cut
 from search.storage import budgets
 from search.storage.database import Database
 from search.storage.finished_trials import DatabaseArtifactStore
+from search.storage.optuna_log import quiet
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.optuna_tables import VALUES, is_known_schema
 from search.storage.optuna_writers import BulkWriter, TrialWriter, joined
 from search.storage.reading import complete_values, counts_by_study
 from search.storage.records import StudySummary
-from search.storage.schema import quiet
 from search.storage.study_store import StudyStore
 from search.storage.tables import BUDGETS, STUDIES
 from search.storage.urls import shown

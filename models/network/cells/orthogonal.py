@@ -7,8 +7,8 @@ from models.network.cells.cell import BackwardStep, Layer, UnitCell, uniform
 from models.network.cells.lru import PHASE_RANGE
 from models.tensors import Generator, MemberBatchUnit, Tensor, torch
 
-# Work of one reflection, once per unroll, in multiply-adds.
-REFLECTION_WORK = 100_000.0
+# Work of one reflection, once per unroll, in multiply-adds of a compiled kernel.
+REFLECTION_WORK = 1_000_000.0
 
 
 class Orthogonal(

@@ -12,7 +12,6 @@ from models.methods import MethodSet
 from models.network.options.shape import Scaling
 from models.tensors import MemberParameter
 from models.training.forcing.forcing import DataAsDemonstrator, Pushforward
-from models.training.gradient import training_plan
 from models.training.losses.growth import DISPLACEMENT
 from models.training.losses.squared_error import SquaredError
 from models.training.options.noise import (
@@ -25,6 +24,7 @@ from models.training.options.noise import (
     StateNoise,
 )
 from models.training.options.optimiser import AdamW
+from models.training.subsequence import training_plan
 from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from tests.models.network.reference_network import Forced, Network, Weights, run_network

@@ -7,8 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator
 
-from models.training.batches import Subsequences, SubsequenceShape
+from models.training.batches import Subsequences
 from models.training.places import Places
+from models.training.subsequence import SubsequenceShape
 from models.training.trained_network import TrainedNetwork
 
 Lengths = list[tuple[int, ...]]

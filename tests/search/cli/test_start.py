@@ -95,10 +95,29 @@ def test_what_a_user_got_wrong_is_told_without_slow_imports(tmp_path: Path) -> N
     assert imports(tmp_path, SLOW, ["--help"], *wrong) == [(0, []), *([(2, [])] * len(wrong))]
 
 
+def test_a_check_needs_no_torch_and_no_database(tmp_path: Path) -> None:
+    files = ("sine", "report", "sunspots", "smoke-methods")
+    checks = [["check", str(STUDIES / f"{name}.toml")] for name in files]
+    slow = ["torch", "numba", "sqlalchemy", "alembic", "plotly", "matplotlib"]
+    assert imports(tmp_path, slow, ["--help"], *checks) == [(0, [])] * (1 + len(files))
+
+
+def test_a_forecast_needs_no_database(tmp_path: Path) -> None:
+    table, export = STUDIES / "sunspots.csv", REPOSITORY / "tests/data/0.1.0/export-table"
+    made = ["forecast", str(export), "--series", str(table), "--horizon", "4", "-o", "f.csv"]
+    slow = ["sqlalchemy", "alembic", "plotly", "matplotlib", "polars"]
+    assert imports(tmp_path, slow, made) == [(0, [])]
+
+
 def test_looking_at_a_storage_needs_no_torch(tmp_path: Path) -> None:
     smoke = str(STUDIES / "smoke.toml")
     looks = [["run", smoke, "--workers", "0"], ["list"], ["status", "smoke"], ["status", "smok"]]
-    assert imports(tmp_path, ["torch"], *looks) == [(0, []), (0, []), (0, []), (2, [])]
+    assert imports(tmp_path, ["torch", "numba", "polars", "plotly"], *looks) == [
+        (0, []),
+        (0, []),
+        (0, []),
+        (2, []),
+    ]
 
 
 def test_help_shows_every_command_with_an_example(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from search.running.finishing import Halving
+from search.running.halving import Halving
 from search.storage.records import ScoredTrial
 
 
