@@ -223,8 +223,8 @@ def picture(plain: Half, own: Half) -> bytes:
         trials.step([*at, half.minutes], [*done, len(half.finished)], where="post", color=colour)
         trials.text(half.minutes, max(done[-1], 1), f" {half.name}: {done[-1]:,}", color=colour)
         if half.best:
-            found, best = zip(*half.best, strict=True)
-            at, best = [*found, half.minutes], [*best, best[-1]]
+            found, reached = zip(*half.best, strict=True)
+            at, best = [*found, half.minutes], [*reached, reached[-1]]
             scores.step(at, best, where="post", color=colour, label=half.name)
     trials.set(title="finished trials", xlabel="minutes", yscale="symlog", ylim=(0.0, None))
     scores.set(title="best score (NMSE of the free run)", xlabel="minutes")

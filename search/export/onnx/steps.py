@@ -122,7 +122,7 @@ class Steps:
         beside = (self.members, self.batch)
         examples = [*first, torch.zeros(self.count, *beside, self.forecaster.width)]
         examples += [torch.zeros(self.state_shape) for _ in range(self.layers)]
-        if self.forecaster.architecture.has_instance_norm:
+        if self.forecaster.architecture.instance_level is not None:
             examples += [torch.ones(*beside, self.forecaster.channels) for _ in range(2)]
         return trace(function, examples), examples
 

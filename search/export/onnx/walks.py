@@ -30,7 +30,8 @@ def free_run(
     integer `[]`. See `models.network.walk.free_run`.
     """
     architecture = forecaster.architecture
-    scale = _instance_scale(graph, context) if architecture.has_instance_norm else []
+    level = architecture.instance_level
+    scale = [] if level is None else _instance_scale(graph, context, level)
     if architecture.estimates_state:
         return _estimated(graph, forecaster, weights, context, batch, horizon, scale)
     walk = _Walk(
@@ -211,14 +212,15 @@ def _estimated(
     return made
 
 
-def _instance_scale(graph: Graph, context: str) -> list[str]:
-    """Mean and standard deviation of a context, `[member, batch, channel]` each."""
+def _instance_scale(graph: Graph, context: str, level: str) -> list[str]:
+    """Level and standard deviation of a context, `[member, batch, channel]` each."""
     time = graph.constant([2], np.int64)
     mean = graph.add("ReduceMean", context, time, keepdims=1)
     centred = graph.add("Sub", context, mean)
     variance = graph.add("ReduceMean", graph.add("Mul", centred, centred), time, keepdims=1)
     std = graph.add("Sqrt", graph.add("Add", variance, graph.constant(EPSILON, np.float32)))
-    return [graph.add("Squeeze", own, time) for own in (mean, std)]
+    taken_off = graph.cut(context, 2, -1) if level == "last" else mean
+    return [graph.add("Squeeze", own, time) for own in (taken_off, std)]
 
 
 def _bounded(graph: Graph, forecast: str) -> str:

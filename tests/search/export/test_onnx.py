@@ -103,7 +103,10 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
     ),
     "orthogonal": ({"cell": "orthogonal", "reflections": 4, "instance_norm": True}, 1),
     "shplrnn": ({"cell": "shplrnn", "expanded_units": 16}, 1),
-    "indrnn on its state": ({"cell": "indrnn", "autonomous": True, "instance_norm": True}, 1),
+    "indrnn on its state": (
+        {"cell": "indrnn", "autonomous": True, "instance_norm": True, "instance_level": "last"},
+        1,
+    ),
     "mlp": ({"cell": "mlp", **WINDOW}, 1),
     "mlp, segments": ({"cell": "mlp", **WINDOW, "segment_steps": 4}, 1),
 }
