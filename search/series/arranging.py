@@ -13,6 +13,9 @@ from search.series.time_column import Times, is_number
 
 Duplicates = Literal["mean", "last"]
 
+# Greater numbers of steps are not written out, and of longer times the beginning.
+_MOST_SHOWN, _SHOWN_CHARACTERS = 10**15, 60
+
 
 class DuplicateError(ValueError):
     """Some times are there twice. row, other: two rows of one time; times, rows: how many."""
@@ -170,9 +173,9 @@ def _steps(times: Times | None, ranks: np.ndarray, kept: np.ndarray) -> _Steps:
         # Reached before a gap is refused, too: nobody could fill in so much.
         steps_of = np.diff(spacing.positions)
         at = int(steps_of.argmax())
-        before, after = (times.labels[int(examples[i])] for i in (at, at + 1))
+        before, after = (_cut(times.labels[int(examples[i])]) for i in (at, at + 1))
         raise SeriesError(
-            f"at least half of the times must be there, but of {steps} steps of "
+            f"at least half of the times must be there, but of {_counted(steps)} steps of "
             f"{spacing.interval} there are {count}; the largest gap is from '{before}' to "
             f"'{after}'; cut the table there, resample it to longer steps, or leave out time in "
             "[series], so that the rows are numbered"
@@ -186,3 +189,12 @@ def _steps(times: Times | None, ranks: np.ndarray, kept: np.ndarray) -> _Steps:
     ]
     is_gap = np.array([step not in known for step in range(steps)])
     return _Steps(positions, tuple(made), is_gap, spacing.interval)
+
+
+def _counted(steps: int) -> str:
+    """A number of steps; Python writes none of thousands of digits."""
+    return str(steps) if steps < _MOST_SHOWN else f"more than {_MOST_SHOWN:,}"
+
+
+def _cut(label: str) -> str:
+    return label if len(label) <= _SHOWN_CHARACTERS else f"{label[:_SHOWN_CHARACTERS]}..."

@@ -277,13 +277,16 @@ def _source_line(detail: ErrorDetails) -> str:
 
 
 def _example(section: type[BaseModel], key: str) -> str:
-    """The remedy "write for example trials = 200", from the section's examples or defaults."""
+    """The remedy "write for example trials = 200", from the section's examples or defaults.
+
+    What freerun records in an export, and nobody writes, has neither.
+    """
     if key in _SECTIONS:
         return f"write [{key}] above its keys"
-    field = section.model_fields[key]
-    value = field.examples[0] if field.examples else field.default
-    assert value is not None
-    assert value is not PydanticUndefined  # see the test on examples
+    field = section.model_fields.get(key)
+    value = None if field is None else field.examples[0] if field.examples else field.default
+    if value is None or value is PydanticUndefined:
+        return "correct it, or take the file from a copy"
     return f"write for example {key} = {shown(value)}"
 
 

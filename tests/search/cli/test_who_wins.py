@@ -48,7 +48,9 @@ time_reversal = false
 offset = true
 residual = false
 regularisation = "given"
-ridge = 1e-9
+ridge = [1e-9, 3e-9, 1e-8, 3e-8]
+segment_steps = 1
+seasonal_lag = 0
 context_level = "none"
 """
 # Networks that have hardly been trained.
