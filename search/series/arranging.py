@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from search.errors import SeriesError
+from search.names import cut
 from search.series.intervals import Interval
 from search.series.source import FloatArray
 from search.series.time_column import Times, is_number
@@ -173,7 +174,9 @@ def _steps(times: Times | None, ranks: np.ndarray, kept: np.ndarray) -> _Steps:
         # Reached before a gap is refused, too: nobody could fill in so much.
         steps_of = np.diff(spacing.positions)
         at = int(steps_of.argmax())
-        before, after = (_cut(times.labels[int(examples[i])]) for i in (at, at + 1))
+        before, after = (
+            cut(times.labels[int(examples[i])], _SHOWN_CHARACTERS) for i in (at, at + 1)
+        )
         raise SeriesError(
             f"at least half of the times must be there, but of {_counted(steps)} steps of "
             f"{spacing.interval} there are {count}; the largest gap is from '{before}' to "
@@ -194,7 +197,3 @@ def _steps(times: Times | None, ranks: np.ndarray, kept: np.ndarray) -> _Steps:
 def _counted(steps: int) -> str:
     """A number of steps; Python writes none of thousands of digits."""
     return str(steps) if steps < _MOST_SHOWN else f"more than {_MOST_SHOWN:,}"
-
-
-def _cut(label: str) -> str:
-    return label if len(label) <= _SHOWN_CHARACTERS else f"{label[:_SHOWN_CHARACTERS]}..."

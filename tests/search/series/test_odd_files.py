@@ -396,7 +396,7 @@ def _zip() -> bytes:
          "at least half of the times must be there, .* '2001-01-01 00:00:01' to '2031"),
         (b"t,x\n2001,1\n2002,?\n2003,..\n2004,\n2005,2\n", r"'\?', which .* \(3 of 5 values"),
         (b"t,x\n31/12/2024,1\n12/31/2024,2\n", "line 3: .*'12/31/2024' is not written like the fi"),
-        (b"t,x\n1,1\n2,2\n3,3\n" + b"9" * 6000 + b",4\n", "of more than 1,000,000,000,000,000 steps"),
+        (b"t,x\n1,1\n2,2\n3,3\n" + b"9" * 6000 + b",4\n", "of more than 1,000,000,000,000,000"),
         (b"t,x\n2023-Mai,1\n2023-Jun,2\n", "neither a number nor a date .*time_format"),
     ],
 )  # fmt: skip
