@@ -104,8 +104,11 @@ def forecast_file(
     """Write a forecast, and its picture if wanted; return what was done, and it in lines."""
     from search.export.bands import forecast_with_bands
     from search.export.forecast import write_forecast
+    from search.export.trust import measured_steps
 
-    plain: dict[str, Any] = {"forecast": str(output), "horizon": horizon, "warnings": []}
+    measured = measured_steps(exported)
+    plain: dict[str, Any] = {"forecast": str(output), "horizon": horizon, "measured_steps": measured}
+    plain["warnings"] = []
     lines = []
     if update:
         exported, said = _updated(exported, table, device)
@@ -119,7 +122,8 @@ def forecast_file(
         plain["levels"] = {
             f"{own.level:g}": {"validation": own.validation, "test": own.test} for own in found
         }
-        lines += [f"intervals of {own.level:g} % {own}" for own in found]
+        over = f", over the first {measured} steps" if horizon > measured else ""
+        lines += [f"intervals of {own.level:g} % {own}{over}" for own in found]
     if picture is not None:
         from search.export.picture import write_picture
 

@@ -11,7 +11,12 @@ from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError, UsageError
 from search.evaluation.ensembles import run_any
 from search.export import Export
-from search.export.trust import growth_warning, reading_warning, step_warning
+from search.export.trust import (
+    growth_warning,
+    horizon_warning,
+    reading_warning,
+    step_warning,
+)
 from search.files import write_file
 from search.series import FloatArray, Table
 
@@ -46,6 +51,8 @@ def forecast(
     if export.table is not None and (warning := step_warning(export.table, table)):
         warn(warning)
     if warning := reading_warning(export, table):
+        warn(warning)
+    if warning := horizon_warning(export, horizon_steps):
         warn(warning)
     try:
         runs = run_any(checkpoint, table.values[np.newaxis], horizon_steps)[:, 0]
