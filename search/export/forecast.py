@@ -39,7 +39,7 @@ def forecast(
     far.
     """
     if horizon_steps < 1:
-        raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
+        raise UsageError(f"horizon must be at least 1 step, but got {horizon_steps}")
     checkpoint = export.checkpoint
     if checkpoint is None:
         raise UsageError(
@@ -128,7 +128,7 @@ def _check_finite(values: FloatArray) -> None:
         raise UsageError(
             f"the free run must stay within the numbers of the machine, but leaves them at step "
             f"{first + 1} of {len(values)}: it diverges; "
-            + (f"forecast at most {first} steps with --horizon, or " if first else "")
+            + (f"forecast at most {first} steps, or " if first else "")
             + "export another trial or a baseline"
         )
 

@@ -23,6 +23,7 @@ FAR_STD = 10.0
 FOREIGN_STD = 100.0
 # A forecast is said to run away from so many ranges of the training span beyond it on.
 AWAY_RANGES = 10.0
+_RETRAIN = "train on this table: freerun retrain DIR --series FILE (in Python refitted(series))"
 
 
 def reading_warning(export: Export, table: Table) -> str | None:
@@ -43,7 +44,7 @@ def reading_warning(export: Export, table: Table) -> str | None:
     if furthest >= FOREIGN_STD:
         raise SeriesError(
             f"the table's values must be of the size of the training span, but {said}; check the "
-            "units of the column, or train on this table: freerun retrain DIR --series FILE"
+            f"units of the column, or {_RETRAIN}"
         )
     return f"{said}; check the units of the column, or retrain on this table"
 
@@ -66,7 +67,7 @@ def step_warning(trained_on: Table, table: Table) -> str | None:
     if before.key[0] == now.key[0] or "number" not in (before.key[0], now.key[0]):
         raise SeriesError(
             f"a forecast must be made from rows of the step that was trained on, but {said}; "
-            "resample the table, or train on it: freerun retrain DIR --series FILE"
+            f"resample the table, or {_RETRAIN}"
         )
     return f"{said}; make sure that these are the same steps"
 

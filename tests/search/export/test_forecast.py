@@ -86,7 +86,7 @@ def test_each_network_reads_and_writes_in_the_scale_of_its_training_span(
 
 @pytest.mark.parametrize("horizon", [0, -3])
 def test_a_horizon_below_one_is_refused(sine_export: Export, horizon: int) -> None:
-    with pytest.raises(UsageError, match=f"--horizon must be at least 1 step, but got {horizon}"):
+    with pytest.raises(UsageError, match=f"horizon must be at least 1 step, but got {horizon}"):
         forecast(sine_export, table(), horizon)
 
 
