@@ -45,7 +45,11 @@ def oddity_lines(table: Table) -> Iterator[str]:
         most = int(counts.argmax())
         share = counts[most] / table.rows
         if share >= NEARLY_SHARE:
-            yield f"'{name}' is {kinds[most]:.6g} in {share:.0%} of its rows: nearly constant"
+            others = table.rows - int(counts[most])
+            yield (
+                f"'{name}' is {kinds[most]:.6g} in all but {others:,} of its "
+                f"{counted(table.rows, 'row')}: nearly constant"
+            )
             continue
         rows = outliers(values)
         if rows:

@@ -38,13 +38,14 @@ _UNITS = {
 class Start:
     """What is known of a table, and what a study on it would be.
 
-    name: of the study. path: of the table. sections: of the study file, task among them. periods:
-    in steps, found on the training span. horizon_reason: why the horizon is what it is. notes: what
-    is odd.
+    name: of the study. path: of the table. file_rows: of the file, before gaps are filled in.
+    sections: of the study file, task among them. periods: in steps, found on the training span.
+    horizon_reason: why the horizon is what it is. notes: what is odd.
     """
 
     name: str
     path: Path
+    file_rows: int
     table: Table
     roles: Roles
     sections: Mapping[str, Any]
@@ -61,10 +62,7 @@ class Start:
     def lines(self) -> list[str]:
         """What was found, in a few plain lines."""
         table, roles = self.table, self.roles
-        size = counted(table.rows, "row")
-        if table.long is not None:
-            size = f"{size} of each of {len(table.long.ids)} series"
-        lines = [f"{self.path}: {size}"]
+        lines = [f"{self.path}: {self._size()}"]
         step = step_in_words(table)
         if roles.time is None:
             lines.append("  time      none: the rows are numbered")
@@ -88,6 +86,15 @@ class Start:
         )
         return lines
 
+    def _size(self) -> str:
+        """Rows, and steps of time where some are filled in, merged or left out."""
+        long, rows, steps = self.table.long, self.file_rows, self.table.rows
+        series = 1 if long is None else len(long.ids)
+        of = "" if long is None else f" of each of {series} series"
+        if rows == steps * series:
+            return f"{counted(steps, 'row')}{of}"
+        return f"{counted(rows, 'row')} of the file, {counted(steps, 'step')} of time{of}"
+
     def to_plain(self) -> dict[str, Any]:
         """What was found as JSON values."""
         table, roles = self.table, self.roles
@@ -95,6 +102,7 @@ class Start:
             "study": self.name,
             "table": str(self.path),
             "rows": table.rows,
+            "file_rows": self.file_rows,
             "time": roles.time,
             "first_time": table.times[0],
             "last_time": table.times[-1],
@@ -127,8 +135,9 @@ def start(
     its study would be refused.
     """
     if horizon_steps is not None and horizon_steps < 1:
-        raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
-    roles = roles_of(path, columns_of(path), columns, time)
+        raise UsageError(f"horizon must be at least 1 step, but got {horizon_steps}")
+    found_columns = columns_of(path)
+    roles = roles_of(path, found_columns, columns, time)
     series: dict[str, Any] = {"source": "table", "path": _relative(path, folder)}
     series |= {} if roles.time is None else {"time": roles.time}
     series["columns"] = list(roles.values)
@@ -162,6 +171,7 @@ def start(
     return Start(
         name,
         path,
+        len(next(iter(found_columns.values()))),
         table,
         roles,
         sections,

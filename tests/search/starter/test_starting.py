@@ -100,7 +100,7 @@ def test_short_tables(tmp_path: Path, rows: int) -> None:
 
 def test_what_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, {"month": [*months(60)], "sold": [*wave(60, 12)]})
-    with pytest.raises(UsageError, match="--horizon must be at least 1 step, but got 0"):
+    with pytest.raises(UsageError, match="horizon must be at least 1 step, but got 0"):
         start(path, tmp_path, horizon_steps=0)
     with pytest.raises(UsageError, match="give more rows or a shorter horizon"):
         start(path, tmp_path, horizon_steps=40)
@@ -115,7 +115,9 @@ def test_gaps_are_filled_in_and_said(tmp_path: Path) -> None:
     found = start(write(tmp_path, {"month": [*gap], "sold": [*wave(60, 12)]}), tmp_path)
     assert found.table.rows == 61
     assert found.sections["series"]["missing"] == "interpolate"
-    assert any("1 of 61 values" in note for note in found.notes)
+    assert any("1 of 61 values is filled in" in note for note in found.notes)
+    assert found.lines()[0].endswith(": 60 rows of the file, 61 steps of time")
+    assert found.to_plain()["file_rows"] == 60
     assert 'missing = "interpolate"' in study_text(found, "made.toml")
 
 
@@ -165,4 +167,4 @@ def test_outliers_are_values_far_off_their_neighbours() -> None:
     rare = np.zeros(300)
     rare[7] = 1.0
     table = hourly(rare.tolist())
-    assert list(oddity_lines(table)) == ["'x' is 0 in 100% of its rows: nearly constant"]
+    assert list(oddity_lines(table)) == ["'x' is 0 in all but 1 of its 300 rows: nearly constant"]
