@@ -12,7 +12,7 @@ from search.errors import SeriesError, UsageError
 from search.series import Table
 from search.starter.calendar import calendar_periods, on_the_calendar
 from search.starter.names import is_table, study_name
-from search.starter.oddities import oddity_lines, outliers
+from search.starter.oddities import oddity_lines
 from search.starter.spans import default_horizon
 from search.starter.starting import Start, start, step_in_words
 from search.starter.study_text import study_text
@@ -155,15 +155,7 @@ def test_a_period_next_to_a_day_is_a_day_where_the_series_repeats_as_well() -> N
     assert on_the_calendar([23.0, 46.0], numbers.values, numbers.interval) == (23.0, 46.0)
 
 
-def test_outliers_are_values_far_off_their_neighbours() -> None:
-    values = np.array(wave(300, 24))
-    assert outliers(values) == []
-    values[[40, 200]] = [60.0, -500.0]
-    assert outliers(values) == [200, 40]
-    spikes = np.zeros(300)
-    spikes[::24] = 5.0
-    assert outliers(spikes) == []  # the shape of the series
-    assert outliers(np.array([0.0, 1.0, 90.0])) == []
+def test_a_column_that_is_nearly_constant_is_told() -> None:
     rare = np.zeros(300)
     rare[7] = 1.0
     table = hourly(rare.tolist())
