@@ -96,7 +96,7 @@ def is_amount(cell: str) -> bool:
 def unit_of(cell: str) -> str | None:
     """The unit in a cell that would be a number without it, such as "$" or "EUR"; else None."""
     found = None if len(cell) > _MOST_WITH_UNIT else _WITH_UNIT.fullmatch(cell.strip())
-    if found is None or not any(_fits(found["number"], sign) for sign in _GROUPED):
+    if found is None or not any(own.fullmatch(found["number"]) for own in _GROUPED.values()):
         return None
     return found["before"] or found["after"]
 
