@@ -101,7 +101,7 @@ def main() -> None:
             exit_code = app(standalone_mode=False)
         finally:
             sys.stdout.flush()
-        sys.exit(exit_code)
+        sys.exit(exit_code or 0)
     except _ParserError as error:
         _end_of_parser(error)
     except typer.Abort:
