@@ -10,6 +10,7 @@ from freerun.frames import Rows, ahead_of, read_as_table, read_rows
 from freerun.scores import Score, score_of
 from search.export import Export, read_export, write_export
 from search.export.bands import forecast_with_bands
+from search.names import cut
 from search.series import Table, TableSeries
 
 Given = TypeVar("Given")
@@ -18,6 +19,9 @@ Given = TypeVar("Given")
 _OF_FILE = frozenset(
     {"source", "path", "time", "columns", "id", "time_format", "separator", "decimal"}
 )
+
+# Of what a forecaster is, so that it stands on one line.
+_MOST_SHOWN = 70
 
 
 class ForecastWarning(UserWarning):
@@ -37,10 +41,8 @@ class ExportedForecaster:
 
     def __repr__(self) -> str:
         export = self._export
-        return (
-            f"<freerun.ExportedForecaster: {export.named} of the study {export.study}, "
-            f"{export.candidate.description()}>"
-        )
+        known = f"{export.named} of the study {export.study}, {export.candidate.description()}"
+        return f"<freerun.ExportedForecaster: {cut(known, _MOST_SHOWN)}>"
 
     @property
     def study(self) -> str:
@@ -90,7 +92,7 @@ class ExportedForecaster:
 
         Warns with ForecastWarning where there is a reason to doubt it. Raises SeriesError for a
         series that is too short, has gaps or other columns; UsageError for a horizon below 1, a
-        level out of range, and for a forecaster without networks or residuals.
+        level below 1 or from 100 on, and for a forecaster without networks or residuals.
         """
         rows = read_rows(series, self._time)
         doubts: list[str] = []

@@ -6,6 +6,7 @@ appears whole or not at all. Text from templates is made here, too.
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from models.methods.values import nearest
 from search.errors import ExportError, SeriesError, StudyFileError, UsageError, UserError
 from search.names import cut
 
@@ -73,6 +75,8 @@ EXPORT_PART = FileKind("a file of an export", 512 * 2**20, ExportError, "export 
 MOST_NESTED = 32
 _CHUNK_BYTES = 2**20
 _PATH_SHOWN = 300
+# Files of a folder among which one of a similar name is looked for.
+_MOST_BESIDE = 2000
 # By the file type of `stat`; regular files are the only ones that end, and stay as they are.
 _OTHERS = {
     stat.S_IFDIR: "a folder",
@@ -98,6 +102,8 @@ def read_file(path: Path, kind: FileKind, *, missing: Callable[[], str] | None =
             os.close(descriptor)
     except FileNotFoundError as error:
         said = f"{shown_path(path)} must be {kind.name}, but does not exist; {kind.remedy}"
+        if kind is TABLE_FILE and (like := like_named(path)):
+            said += f".{like}"
         raise kind.error(said if missing is None else missing()) from error
     except (OSError, ValueError) as error:  # ValueError: a null byte in the name
         raise kind.error(
@@ -125,6 +131,15 @@ def _content(path: Path, descriptor: int, kind: FileKind) -> bytes:
         f"{kind.name} must be at most {kind.most_bytes / 2**20:.3g} MiB, but {shown_path(path)} is "
         f"larger; {kind.remedy}"
     )
+
+
+def like_named(path: Path) -> str:
+    """Return " Did you mean 'x'?" for a file beside a missing one with a similar name, or ""."""
+    try:
+        beside = [own.name for own in itertools.islice(path.parent.iterdir(), _MOST_BESIDE)]
+    except OSError:
+        return ""
+    return nearest(path.name, [cut(name) for name in beside])
 
 
 def read_json(content: bytes | str) -> Any:

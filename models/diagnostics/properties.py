@@ -9,6 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from models.diagnostics.outliers import without_outliers
 from models.diagnostics.scores import FloatArray
 from models.methods.series_properties import LEAST_SEASONS, SeriesProperties
 
@@ -81,8 +82,15 @@ def seasons_of(values: FloatArray) -> list[int]:
 
     By the autocorrelation of first differences, in which a slow change of level shows little: a
     season is a peak that recurs at twice its lag. Of all channels, the mean, which has to be as
-    high as that of one, since channels may be alike.
+    high as that of one, since channels may be alike. Where none is found, it is looked for once
+    more without outliers: few of them hide it, since most of all change may be theirs.
     """
+    found = _seasons(values)
+    calm = values if found else without_outliers(values)
+    return found if calm is values else _seasons(calm)
+
+
+def _seasons(values: FloatArray) -> list[int]:
     steps = len(values)
     most = steps // LEAST_SEASONS
     if most < 2 or 2 * most + 2 > steps - 1:
@@ -109,8 +117,14 @@ def wave_of(values: FloatArray) -> float | None:
     """The period in steps of the wave that a series `[time, channel]` consists of; None for none.
 
     A trend is none: a wave explains clearly more than a straight line does. Channels count alike,
-    whatever their units are.
+    whatever their units are. Where none is found, it is looked for once more without outliers.
     """
+    found = _wave(values)
+    calm = values if found is not None else without_outliers(values)
+    return found if calm is values else _wave(calm)
+
+
+def _wave(values: FloatArray) -> float | None:
     centred = values - values.mean(axis=0)
     if values.shape[1] > 1:
         std = centred.std(axis=0)

@@ -3,7 +3,7 @@
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -12,7 +12,7 @@ from models.diagnostics.errors import Errors
 from search.analysis.study_results import baselines_of, outcomes, winner_of
 from search.analysis.wording import shown_minutes
 from search.records import TrialRecord
-from search.storage.records import Counts
+from search.storage.records import Counts, StudySummary
 from search.storage.study_store import StudyReader
 
 # The rate is that of the last minutes.
@@ -150,6 +150,26 @@ def status_lines(summary: Mapping[str, Any]) -> list[str]:
 def trial_counts(counts: Counts) -> dict[str, int]:
     """Finished trials by state, as `run --json` prints them."""
     return {"complete": counts.complete, "pruned": counts.pruned, "failed": counts.failed}
+
+
+def listed(summary: StudySummary, study: StudyReader) -> dict[str, Any]:
+    """A line of the list of studies as JSON values.
+
+    state: running while workers are alive, done with a winner, new without a trial, or unfinished.
+    best: the best score of the search; winner: the winner's in the test, or in the final.
+    """
+    winner = winner_summary(study)
+    state = "done" if winner is not None else "unfinished" if summary.counts.total else "new"
+    return {
+        "study": summary.name,
+        "state": "running" if summary.workers else state,
+        "trials": trial_counts(summary.counts),
+        "best": summary.best_value,
+        "winner": None if winner is None else winner["score"],
+        "last_active": datetime.fromtimestamp(summary.last_active, UTC).isoformat(
+            timespec="seconds"
+        ),
+    }
 
 
 def best_summary(study: StudyReader) -> dict[str, Any] | None:

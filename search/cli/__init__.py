@@ -8,7 +8,7 @@ import io
 import os
 import sys
 from collections.abc import Sequence
-from typing import Annotated, NoReturn
+from typing import Annotated, Any, NoReturn
 
 import typer
 
@@ -30,6 +30,8 @@ from search.names import cut, is_text
 # Longer than any path in use; the library that reads the command line repeats what it refuses.
 _MOST_CHARACTERS = 1000
 _MOST_LINES = 25
+# What all errors of that library derive from, which typer does not name itself.
+_ParserError: type[Exception] = typer.BadParameter.__mro__[2]
 
 app = typer.Typer(
     name="freerun",
@@ -96,9 +98,14 @@ def main() -> None:
     try:
         _check_arguments(sys.argv[1:])
         try:
-            app()
+            exit_code = app(standalone_mode=False)
         finally:
             sys.stdout.flush()
+        sys.exit(exit_code or 0)
+    except _ParserError as error:
+        _end_of_parser(error)
+    except typer.Abort:
+        _end("failed", "nothing more was typed in", 1)
     except FreerunError as error:
         _end(("error" if isinstance(error, UserError) else "failed"), str(error), error.exit_code)
     except KeyboardInterrupt:
@@ -129,6 +136,18 @@ def _check_arguments(arguments: Sequence[str]) -> None:
             raise UsageError(
                 f"an argument must be UTF-8 text, but got '{cut(argument)}'; give another name"
             )
+
+
+def _end_of_parser(error: Any) -> NoReturn:
+    """Say in our words what the library that reads the command line refuses."""
+    if len(sys.argv) < 2:  # the help
+        error.show()
+        sys.exit(error.exit_code)
+    said = str(error.format_message())
+    said = said[:1].lower() + said[1:]
+    if error.ctx is not None:
+        said += f"{'' if said.endswith(('.', '?')) else '.'} See `{error.ctx.command_path} --help`."
+    _end("error", said, error.exit_code)
 
 
 def _end(kind: str, message: str, exit_code: int) -> NoReturn:

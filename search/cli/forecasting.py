@@ -11,6 +11,7 @@ import typer
 from search.cli.options import DeviceOption, JsonOption, check_device, print_result, stop_flag
 from search.cli.results import FolderArgument, read_series
 from search.errors import UsageError
+from search.names import cut
 
 if TYPE_CHECKING:
     from search.export import Export
@@ -25,7 +26,7 @@ def forecast(
         Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
     ],
     levels: Annotated[
-        list[float] | None,
+        list[str] | None,
         typer.Option(
             "--levels",
             metavar="PERCENT...",
@@ -33,7 +34,7 @@ def forecast(
         ),
     ] = None,
     more_levels: Annotated[
-        list[float] | None, typer.Argument(metavar="[PERCENT...]", hidden=True)
+        list[str] | None, typer.Argument(metavar="[PERCENT...]", hidden=True)
     ] = None,
     picture: Annotated[
         Path | None,
@@ -66,7 +67,7 @@ def forecast(
     check_device(device)
     if picture is not None:
         check_picture(picture)
-    wanted = [*(levels or []), *(more_levels or [])]
+    wanted = _levels([*(levels or []), *(more_levels or [])])
     check_apart(output, [series, folder])
     exported = read_export(folder)
     table = read_series(exported, series)
@@ -104,8 +105,15 @@ def forecast_file(
     """Write a forecast, and its picture if wanted; return what was done, and it in lines."""
     from search.export.bands import forecast_with_bands
     from search.export.forecast import write_forecast
+    from search.export.trust import measured_steps
 
-    plain: dict[str, Any] = {"forecast": str(output), "horizon": horizon, "warnings": []}
+    measured = measured_steps(exported)
+    plain: dict[str, Any] = {
+        "forecast": str(output),
+        "horizon": horizon,
+        "measured_steps": measured,
+    }
+    plain["warnings"] = []
     lines = []
     if update:
         exported, said = _updated(exported, table, device)
@@ -119,7 +127,8 @@ def forecast_file(
         plain["levels"] = {
             f"{own.level:g}": {"validation": own.validation, "test": own.test} for own in found
         }
-        lines += [f"intervals of {own.level:g} % {own}" for own in found]
+        over = f", over the first {measured} steps" if horizon > measured else ""
+        lines += [f"intervals of {own.level:g} % {own}{over}" for own in found]
     if picture is not None:
         from search.export.picture import write_picture
 
@@ -127,6 +136,18 @@ def forecast_file(
         plain["picture"] = str(picture)
         lines.append(f"picture: {picture}")
     return plain, lines
+
+
+def _levels(texts: Sequence[str]) -> list[float]:
+    """The numbers of levels, which blanks or commas separate."""
+    cells = [cell for text in texts for cell in text.split(",") if cell.strip()]
+    try:
+        return [float(cell) for cell in cells]
+    except ValueError:
+        raise UsageError(
+            f"--levels must be percent with blanks or commas between them, such as 80 95, but got "
+            f"{cut(' '.join(texts))!r}"
+        ) from None
 
 
 def _updated(exported: Export, table: Table, device: str) -> tuple[Export, str]:

@@ -2,6 +2,7 @@
 
 import sys
 from dataclasses import asdict
+from datetime import datetime
 from getpass import getpass
 from pathlib import Path
 from typing import Annotated, Any
@@ -22,32 +23,30 @@ from search.errors import UsageError
 
 
 def list_studies(storage: StorageOption = None, as_json: JsonOption = False) -> None:
-    """List the studies of a storage.
+    """List the studies of a storage: state, trials, scores and when each was last worked on.
 
     Example: freerun list --storage sqlite:///freerun.db
     """
     with storage_at(storage) as opened:
-        summaries, shown = opened.studies(), opened.shown_url
-    if as_json:
-        from search.analysis.status import trial_counts
+        from search.analysis.status import listed
 
-        studies = [
-            {"study": s.name, "trials": trial_counts(s.counts), "best": s.best_value}
-            for s in summaries
-        ]
+        shown = opened.shown_url
+        studies = [listed(own, opened.study(own.name)) for own in opened.studies()]
+    if as_json:
         print_json({"storage": shown, "studies": studies})
         return
-    if not summaries:
+    if not studies:
         typer.echo(f"{shown} holds no study yet; start one: freerun run studies/sine.toml")
         return
     from rich.console import Console
     from rich.table import Table
 
-    table = Table("study", "complete", "pruned", "failed", "running", "best score")
-    for s in summaries:
-        best = "-" if s.best_value is None else f"{s.best_value:.4g}"
-        numbers = (s.counts.complete, s.counts.pruned, s.counts.failed, s.counts.running)
-        table.add_row(s.name, *map(str, numbers), best)
+    table = Table("study", "state", "trials", "best", "winner", "last active", box=None)
+    for own in studies:
+        scores = ["-" if own[key] is None else f"{own[key]:.4g}" for key in ("best", "winner")]
+        last = datetime.fromisoformat(own["last_active"]).astimezone()
+        count = f"{sum(own['trials'].values()):,}"
+        table.add_row(own["study"], own["state"], count, *scores, f"{last:%Y-%m-%d %H:%M}")
     Console().print(table)
 
 

@@ -5,13 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from search.errors import StudyFileError, UsageError
+from search.cli.options import storage_at
+from search.errors import StorageError, StudyFileError, UsageError
+from search.files import like_named, shown_path
+from search.names import cut
 from search.study.definition import StudyDefinition, differing_keys
 from search.study.study_file import StudyFile, read_stored_definition, read_study_file
 
 if TYPE_CHECKING:
     from search.storage.studies import Storage
     from search.storage.study_store import StudyStore
+
+_NAMEABLE = "name a study file (TOML), a table or a stored study."
 
 
 def study_file(study: str, fork: str | None) -> StudyFile | None:
@@ -21,6 +26,8 @@ def study_file(study: str, fork: str | None) -> StudyFile | None:
     """
     path = Path(study)
     if path.suffix != ".toml" and not path.exists():
+        if len(path.parts) > 1:  # no name of a study has a folder
+            raise UsageError(f"there is no file {shown_path(path)}; {_NAMEABLE}{like_named(path)}")
         if fork is not None:
             raise UsageError("--fork must go with a study file, but got the name " + repr(study))
         return None
@@ -31,6 +38,29 @@ def study_file(study: str, fork: str | None) -> StudyFile | None:
     # Validated again, since a copy takes any name. The copy remembers what the file did not say.
     read_stored_definition(renamed.model_dump_json())
     return file._replace(definition=renamed)
+
+
+def storage_of(study: str, url: str | None, *, is_new: bool) -> Storage:
+    """Open the storage of a study that a file or a table defines anew, or that was named.
+
+    Raises StorageError; for a name UsageError where there is neither a storage nor a file, and
+    where it looks like that of a file and is not stored.
+    """
+    if is_new:
+        return storage_at(url, create=True)
+    missing = f"there is no file {cut(study)!r}"
+    try:
+        opened = storage_at(url)
+    except StorageError as error:
+        near = like_named(Path(study))
+        raise UsageError(f"{missing}, and no stored study of that name: {error}{near}") from None
+    if Path(study).suffix and study not in [summary.name for summary in opened.studies()]:
+        opened.close()
+        raise UsageError(
+            f"{missing}, and no study of that name in {opened.shown_url}; {_NAMEABLE}"
+            f"{like_named(Path(study))}"
+        )
+    return opened
 
 
 def create_or_resume(

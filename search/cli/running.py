@@ -120,7 +120,7 @@ def run(
         file = resuming.study_file(study, fork)
     _check_report(output, study, file)
     is_new = file is not None or of_table is not None
-    with storage_at(storage, create=is_new) as opened:
+    with resuming.storage_of(study, storage, is_new=is_new) as opened:
         if of_table is not None:
             study, file = str(of_table.study_file), of_table.begin()
         from search.cli.progress import shown_progress

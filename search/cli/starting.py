@@ -81,7 +81,7 @@ def init(
     Example: freerun init studies/sunspots.csv --horizon 33 -o sunspots.toml
     """
     from search.files import write_file
-    from search.outputs import STUDY_FILE, check_output
+    from search.outputs import STUDY_FILE, check_apart, check_output
     from search.starter.names import study_name
     from search.starter.starting import start
     from search.starter.study_text import study_text
@@ -99,11 +99,18 @@ def init(
     )
     name = study_name(table)
     output = Path(f"{name}.toml") if output is None else output
-    check_output(output, STUDY_FILE, inputs=[table], force=force)
+    check_apart(output, [table])
+    if output.suffix != ".toml":
+        raise UsageError(
+            f"-o must name a study file, which ends in .toml, but got {output}; write for example "
+            f"-o {_quoted(output.with_suffix('.toml'))}"
+        )
+    # What is wrong with the arguments comes before what is there already.
     with naming_options():
         found = start(
             table, output.parent, name=name, horizon_steps=horizon, columns=column or (), said=said
         )
+    check_output(output, STUDY_FILE, inputs=[table], force=force)
     write_file(output, study_text(found, output.name).encode())
     plain = {**found.to_plain(), "study_file": str(output)}
     lines = [*found.lines(), f"study file: {output}", f"next: freerun run {_quoted(output)}"]

@@ -57,7 +57,7 @@ class BandedForecast:
         if double := next((name for name in names if names.count(name) > 1), None):
             raise UsageError(
                 f"the columns of a forecast must have different names, but '{double}' is both a "
-                "column and the end of a band; rename the column, or leave --levels out"
+                "column and the end of a band; rename the column, or leave levels out"
             )
         return tuple(names)
 
@@ -71,20 +71,23 @@ def forecast_with_bands(
 ) -> BandedForecast:
     """Forecast from a table's last row, with a prediction interval for each level.
 
-    levels: in percent, above 0 and below 100; none gives no bands. warn: see `forecast`. Raises
-    what `forecast` raises; UsageError for a level out of range, and for an export that holds no
-    residuals of free runs.
+    levels: in percent, from 1 to below 100, since less is mostly a share; none gives no bands.
+    warn: see `forecast`. Raises what `forecast` raises; UsageError for a level out of range, and
+    for an export that holds no residuals of free runs.
     """
     for level in levels:
-        if not 0 < level < 100:
-            raise UsageError(f"--levels must be above 0 and below 100 percent, but got {level:g}")
+        if not 1 <= level < 100:
+            remedy = f"; for that share write {100 * level:g}" if 0 < level < 1 else ""
+            raise UsageError(
+                f"levels must be from 1 to below 100 percent, such as 80, but got {level:g}{remedy}"
+            )
     intervals = export.intervals
     if levels and intervals is None and export.checkpoint is not None:
         raise UsageError(
             f"the export of {export.named} must hold free runs over held-out rows to give "
             "intervals, but an earlier version of freerun wrote it; `freerun export` writes them "
             "from the study's database, `freerun retrain DIR -o NEW_DIR` without it, or leave "
-            "--levels out"
+            "levels out"
         )
     point = forecast(export, table, horizon_steps, warn)
     bands = []

@@ -249,7 +249,7 @@ def export_of(study: StudyReader, trial: int | None = None, baseline: str | None
     the baseline was in no final.
     """
     if trial is not None and baseline is not None:
-        raise UsageError("--trial and --baseline name two things to export; leave one of them out")
+        raise UsageError("trial and baseline name two things to export; leave one of them out")
     if trial is not None:
         return _export_of_trial(study, trial)
     jobs = study.final_jobs()
@@ -260,7 +260,8 @@ def export_of(study: StudyReader, trial: int | None = None, baseline: str | None
         if winner is None:
             raise UsageError(
                 f"study {study.name!r} must have a winner to be exported, but its final is not "
-                f"done; `freerun run {study.name}` goes on to it, and --trial exports one trial"
+                f"done; `freerun run {study.name}` goes on to it, and a trial can be exported by "
+                "its number"
             )
         final = winner.final
     exported = None
@@ -283,7 +284,7 @@ def _baseline_final(study: StudyReader, finals: Sequence[Outcome], name: str) ->
         return found
     known = [n for own in finals if (n := baseline_of(own.subject)) is not None]
     raise UsageError(
-        f"--baseline must name a baseline of the final of study {study.name!r}, "
+        f"baseline must name a baseline of the final of study {study.name!r}, "
         f"{', '.join(known)}, but got {name!r}"
         if known
         else f"study {study.name!r} has no baseline to export before its final is done; "

@@ -102,7 +102,10 @@ def read_export(folder: Path) -> Export:
     shown = shown_path(folder)
     if not folder.is_dir():
         kind = "is a file" if folder.exists() else "does not exist"
-        raise ExportError(f"an export is a folder, but {shown} {kind}; see `freerun export --help`")
+        raise ExportError(
+            f"an export is a folder that `freerun export` or Study.export wrote, but {shown} "
+            f"{kind}; name the folder of its {MANIFEST}"
+        )
     try:
         return _read(folder)
     except ExportError as error:

@@ -11,7 +11,12 @@ from models.ensemble.ensemble_checkpoint import AnyCheckpoint
 from search.errors import SeriesError, UsageError
 from search.evaluation.ensembles import run_any
 from search.export import Export
-from search.export.trust import growth_warning, reading_warning, step_warning
+from search.export.trust import (
+    growth_warning,
+    horizon_warning,
+    reading_warning,
+    step_warning,
+)
 from search.files import write_file
 from search.series import FloatArray, Table
 
@@ -34,7 +39,7 @@ def forecast(
     far.
     """
     if horizon_steps < 1:
-        raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
+        raise UsageError(f"horizon must be at least 1 step, but got {horizon_steps}")
     checkpoint = export.checkpoint
     if checkpoint is None:
         raise UsageError(
@@ -46,6 +51,8 @@ def forecast(
     if export.table is not None and (warning := step_warning(export.table, table)):
         warn(warning)
     if warning := reading_warning(export, table):
+        warn(warning)
+    if warning := horizon_warning(export, horizon_steps):
         warn(warning)
     try:
         runs = run_any(checkpoint, table.values[np.newaxis], horizon_steps)[:, 0]
@@ -121,7 +128,7 @@ def _check_finite(values: FloatArray) -> None:
         raise UsageError(
             f"the free run must stay within the numbers of the machine, but leaves them at step "
             f"{first + 1} of {len(values)}: it diverges; "
-            + (f"forecast at most {first} steps with --horizon, or " if first else "")
+            + (f"forecast at most {first} steps, or " if first else "")
             + "export another trial or a baseline"
         )
 

@@ -1,4 +1,4 @@
-"""Whether what an export forecasts from a table can be trusted: its units, and its growth.
+"""Whether what an export forecasts from a table can be trusted: its units, horizon and growth.
 
 A forecaster reads values in training standard deviations. What lies far outside is mostly a column
 in other units, of which a network's answer means nothing.
@@ -10,6 +10,7 @@ import numpy as np
 
 from models.checkpoint import Checkpoint
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
+from models.methods import counted
 from search.errors import SeriesError
 from search.export.content import Export
 from search.series import FloatArray, Table
@@ -22,6 +23,7 @@ FAR_STD = 10.0
 FOREIGN_STD = 100.0
 # A forecast is said to run away from so many ranges of the training span beyond it on.
 AWAY_RANGES = 10.0
+_RETRAIN = "train on this table: freerun retrain DIR --series FILE (in Python refitted(series))"
 
 
 def reading_warning(export: Export, table: Table) -> str | None:
@@ -42,7 +44,7 @@ def reading_warning(export: Export, table: Table) -> str | None:
     if furthest >= FOREIGN_STD:
         raise SeriesError(
             f"the table's values must be of the size of the training span, but {said}; check the "
-            "units of the column, or train on this table: freerun retrain DIR --series FILE"
+            f"units of the column, or {_RETRAIN}"
         )
     return f"{said}; check the units of the column, or retrain on this table"
 
@@ -65,7 +67,7 @@ def step_warning(trained_on: Table, table: Table) -> str | None:
     if before.key[0] == now.key[0] or "number" not in (before.key[0], now.key[0]):
         raise SeriesError(
             f"a forecast must be made from rows of the step that was trained on, but {said}; "
-            "resample the table, or train on it: freerun retrain DIR --series FILE"
+            f"resample the table, or {_RETRAIN}"
         )
     return f"{said}; make sure that these are the same steps"
 
@@ -75,6 +77,28 @@ def _are_numbered(table: Table) -> bool:
     interval = table.interval
     is_count = isinstance(interval, NumberInterval) and interval.step == 1
     return is_count and float(table.times[0]) in (0.0, 1.0)
+
+
+def measured_steps(export: Export) -> int:
+    """Over how many steps of a free run the errors of an export were measured.
+
+    Those of its study's horizon, or of its test, where that is longer.
+    """
+    claims = [claim.horizon_steps for claim in (export.claim, export.test) if claim is not None]
+    return max([export.definition.task.horizon_steps, *claims])
+
+
+def horizon_warning(export: Export, horizon_steps: int) -> str | None:
+    """A warning about steps that no score of the export knows; None where there are none."""
+    tested = measured_steps(export)
+    if horizon_steps <= tested:
+        return None
+    return (
+        f"the forecast goes {counted(horizon_steps, 'step')} ahead, but its errors were measured "
+        f"over {tested:,} only: nothing is known of those after that, and intervals there go on "
+        f"as they grew before; forecast at most {counted(tested, 'step')}, or run a study with a "
+        f"horizon of {horizon_steps:,}"
+    )
 
 
 def growth_warning(export: Export, table: Table, forecast: FloatArray) -> str | None:

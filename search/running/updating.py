@@ -117,7 +117,7 @@ def _trained_on(
     if table.rows < candidate.least_steps:
         raise SeriesError(
             f"to train on, the table must have at least {candidate.least_steps} rows, but has "
-            f"{table.rows}; give a longer table, or leave --update out"
+            f"{table.rows}; give a longer table, or forecast without an update"
         )
     own = candidate[Optimiser]
     slower = candidate_of(

@@ -30,6 +30,14 @@ _GROUPED = {
     )
     for sign, thousands in ((".", ","), (",", "."))
 }
+# Money, a share or a measurement. Letters stand apart before a number, or it is a name.
+_MOST_WITH_UNIT = 40
+_SIGNS = "$€£¥₹"
+_WITH_UNIT = re.compile(
+    rf"[+-]?(?P<before>[A-Z]{{0,3}}[{_SIGNS}]|[A-Za-z]{{1,4}}(?=[{_BLANKS}]))?[{_BLANKS}]?"
+    rf"(?P<number>[+-]?[0-9.,]*[0-9](?:[0-9.,{_BLANKS}]*[0-9])?)[{_BLANKS}]?"
+    rf"(?P<after>[{_SIGNS}%‰]|°[CFK]?|[^\W\d_]{{1,5}}[²³]?(?:/[^\W\d_]{{1,5}}[²³]?)?)?"
+)
 _ONE_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 
 
@@ -76,6 +84,21 @@ def read_numbers(
 def is_missing(cell: str) -> bool:
     """Whether a cell stands for no value."""
     return cell.strip() in _NO_VALUE
+
+
+def is_amount(cell: str) -> bool:
+    """Whether a cell is a number, also one with a decimal comma, thousands or a unit."""
+    if len(cell) > _MOST_WITH_UNIT:
+        return False
+    return any(grouped.fullmatch(cell) for grouped in _GROUPED.values()) or bool(unit_of(cell))
+
+
+def unit_of(cell: str) -> str | None:
+    """The unit in a cell that would be a number without it, such as "$" or "EUR"; else None."""
+    found = None if len(cell) > _MOST_WITH_UNIT else _WITH_UNIT.fullmatch(cell.strip())
+    if found is None or not any(own.fullmatch(found["number"]) for own in _GROUPED.values()):
+        return None
+    return found["before"] or found["after"]
 
 
 def _all_plain(cells: Sequence[str]) -> bool:
@@ -136,9 +159,8 @@ def _column(name: str, cells: Sequence[str], sign: DecimalSign) -> FloatArray:
 
 def _no_number(name: str, cell: str, sign: DecimalSign) -> str:
     said = f"the column '{name}' must hold finite numbers, but has '{cell}'"
-    stripped = cell.strip("%€$£¥ \u00a0")
-    if stripped != cell and _GROUPED[sign].fullmatch(stripped):
-        return f"{said}; write numbers without a unit"
+    if (unit := unit_of(cell)) is not None:
+        return f"{said}; write numbers without a unit: remove '{unit}'"
     other: DecimalSign = "," if sign == "." else "."
     if _GROUPED[other].fullmatch(cell):
         return (

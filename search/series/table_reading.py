@@ -7,6 +7,7 @@ from typing import NoReturn
 
 import numpy as np
 
+from models.methods.values import counted
 from search.errors import SeriesError
 from search.series.arranging import Arranged, DuplicateError, Duplicates, arrange
 from search.series.filling import Filled, FillError, Filling, fill
@@ -194,7 +195,7 @@ class _Reader:
         step, series, column = map(int, np.argwhere(lacking)[0])
         row = int(found.rows[step, series])
         remedy = f"write {_FILL} in [series]"
-        count = f"{int(lacking.sum())} of {lacking.size} values are missing"
+        count = f"{_of(int(lacking.sum()), lacking.size, 'value')} missing"
         if row >= 0:
             name = self.columns[column]
             cell = texts[name][row].strip()
@@ -210,7 +211,7 @@ class _Reader:
                 _row_of(found, later),
                 f"times must have equal steps, but from '{found.labels[step - 1]}' to "
                 f"'{found.labels[later]}' there are {later - step + 1}, where most steps are "
-                f"{found.interval}: {int(found.is_gap.sum())} of {len(found.labels)} rows are "
+                f"{found.interval}: {_of(int(found.is_gap.sum()), len(found.labels), 'row')} "
                 f"missing; {remedy} to fill them in, or leave out time, so that the rows are "
                 "numbered",
             )
@@ -276,10 +277,17 @@ def _filled_said(filled: Filled, how: Filling | None) -> str:
     means = "a straight line"
     if how == "seasonal":
         means = f"a straight line and a season of {filled.runs[0].season:g} steps"
+    count = sum(counts)
+    them = "it is" if count == 1 else f"at most {max(counts)} in a row; they are"
     return (
-        f"{sum(counts)} of {filled.values.size} values are filled in by {means}, at most "
-        f"{max(counts)} in a row; they are trained on and scored like the others"
+        f"{_of(count, filled.values.size, 'value')} filled in by {means}"
+        f"{';' if count == 1 else ','} {them} trained on and scored like the others"
     )
+
+
+def _of(number: int, total: int, noun: str) -> str:
+    """Such as "1 of 961 values is"."""
+    return f"{number:,} of {counted(total, noun)} {'is' if number == 1 else 'are'}"
 
 
 def _row_of(found: Arranged, step: int) -> int:

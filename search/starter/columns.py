@@ -1,6 +1,7 @@
 """Which column of a table is its time, which tells its series apart, and which hold values."""
 
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,6 +12,7 @@ from typing import Any
 from models.methods import counted, nearest
 from search.errors import SeriesError
 from search.series import read_cells
+from search.series.numbers import unit_of
 from search.series.time_column import TimeLabelError, Times, read_times
 
 Columns = Mapping[str, Sequence[str]]
@@ -26,6 +28,7 @@ _ID_NAME = re.compile(
 # Numbers as people write them, which the reader of tables then reads or refuses.
 _NUMBER = re.compile(r"[+-]?[0-9.,'’ \u00a0\u202f]*[0-9][0-9.,'’ \u00a0\u202f]*([eE][+-]?[0-9]+)?")
 _SHOWN_CELLS = 20
+_TRUTHS = {"true", "false", "yes", "no"}
 # A column of dates is one whose cells but a few can be read: so many are looked for.
 _MOST_UNREADABLE = 5
 
@@ -100,7 +103,7 @@ def roles_of(
         if name not in columns or name in (time, id_column):
             what = "is no column" if name not in columns else "is not a value column"
             raise SeriesError(
-                f"--column must name value columns of {path}, but '{name}' {what}; there are "
+                f"columns must be value columns of {path}, but '{name}' {what}; there are "
                 f"{', '.join(others)}"
             )
     if not values:
@@ -210,16 +213,29 @@ def _not_numbers(cells: Sequence[str]) -> int:
     return sum(not _NUMBER.fullmatch(cell.strip()) for cell in cells)
 
 
+def _text_in_words(cells: Sequence[str]) -> str:
+    """What a column of these cells holds, which are no numbers, and how they become some."""
+    filled = [cell for cell in cells if cell]
+    shown = f"('{filled[0][:_SHOWN_CELLS]}')"
+    if {cell.lower() for cell in filled} <= _TRUTHS:
+        return f"is true or false {shown}: write 1 and 0"
+    units = Counter(unit_of(cell) for cell in filled)
+    unit, count = units.most_common(1)[0]
+    if unit is not None and 2 * count > len(filled):
+        return f"is numbers with a unit {shown}: remove '{unit}'"
+    return f"is text {shown}"
+
+
 def _reason_against(name: str, cells: Sequence[str]) -> str | None:
     """Why a column holds no values, None where it may."""
     stripped = [cell.strip() for cell in cells]
     others = [cell for cell in stripped if not _NUMBER.fullmatch(cell)]
     if 2 * len(others) > len(stripped):
-        return "is text" if any(others) else "is empty"
+        return _text_in_words(others) if any(others) else "is empty"
     if others:
         got = f"'{others[0][:_SHOWN_CELLS]}'" if others[0] else "an empty one"
         of = counted(len(others), "cell")
-        return f"has {of} that no number is in, such as {got}; name it with --column to see where"
+        return f"has {of} that no number is in, such as {got}; ask for it by name to see where"
     if len(set(stripped)) == 1:
         return f"is constant ({stripped[0][:_SHOWN_CELLS]})"
     # An index that was saved with the table.

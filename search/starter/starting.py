@@ -49,13 +49,15 @@ class _Section(BaseModel):
 class Start:
     """What is known of a table, and what a study on it would be.
 
-    name: of the study. path: of the table. sections: of the study file, task among them. periods:
-    in steps, found on the training span. horizon_reason: why the horizon is what it is. notes: what
-    is odd. said: keys of [series] that the user gave.
+    name: of the study. path: of the table. file_rows: of the file, before gaps are filled in.
+    sections: of the study file, task among them. periods: in steps, found on the training span.
+    horizon_reason: why the horizon is what it is. notes: what is odd. said: keys of [series] that
+    the user gave.
     """
 
     name: str
     path: Path
+    file_rows: int
     table: Table
     roles: Roles
     sections: Mapping[str, Any]
@@ -73,10 +75,7 @@ class Start:
     def lines(self) -> list[str]:
         """What was found, in a few plain lines."""
         table, roles = self.table, self.roles
-        size = counted(table.rows, "row")
-        if table.long is not None:
-            size = f"{size} of each of {len(table.long.ids)} series"
-        lines = [f"{self.path}: {size}"]
+        lines = [f"{self.path}: {self._size()}"]
         step = step_in_words(table)
         if roles.time is None:
             lines.append("  time      none: the rows are numbered")
@@ -100,6 +99,15 @@ class Start:
         )
         return lines
 
+    def _size(self) -> str:
+        """Rows, and steps of time where some are filled in, merged or left out."""
+        long, rows, steps = self.table.long, self.file_rows, self.table.rows
+        series = 1 if long is None else len(long.ids)
+        of = "" if long is None else f" of each of {series} series"
+        if rows == steps * series:
+            return f"{counted(steps, 'row')}{of}"
+        return f"{counted(rows, 'row')} of the file, {counted(steps, 'step')} of time{of}"
+
     def to_plain(self) -> dict[str, Any]:
         """What was found as JSON values."""
         table, roles = self.table, self.roles
@@ -107,6 +115,7 @@ class Start:
             "study": self.name,
             "table": str(self.path),
             "rows": table.rows,
+            "file_rows": self.file_rows,
             "time": roles.time,
             "first_time": table.times[0],
             "last_time": table.times[-1],
@@ -139,11 +148,12 @@ def start(
     horizon that it is too short for, StudyFileError where its study would be refused.
     """
     if horizon_steps is not None and horizon_steps < 1:
-        raise UsageError(f"--horizon must be at least 1 step, but got {horizon_steps}")
+        raise UsageError(f"horizon must be at least 1 step, but got {horizon_steps}")
     series: dict[str, Any] = {"source": "table", "path": _relative(path, folder)}
     others = {key: value for key, value in said.items() if key not in ("time", "id", "columns")}
     _checked({**series, "time": "time", "columns": ["value"], **others})
-    roles = roles_of(path, columns_of(path, said.get("separator")), columns, said)
+    found_columns = columns_of(path, said.get("separator"))
+    roles = roles_of(path, found_columns, columns, said)
     series |= {} if roles.time is None else {"time": roles.time}
     series["columns"] = list(roles.values)
     if roles.id is not None:
@@ -181,6 +191,7 @@ def start(
     return Start(
         name,
         path,
+        len(next(iter(found_columns.values()))),
         table,
         roles,
         sections,

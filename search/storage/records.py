@@ -249,11 +249,14 @@ class Upgrade:
 
 @dataclass(frozen=True, slots=True)
 class StudySummary:
-    """One line of the list of studies. created: seconds since the epoch; best_value: least value of
-    the complete trials, None without any."""
+    """One line of the list of studies. created, last_active: seconds since the epoch, the latter
+    of the last heartbeat; workers: how many are alive; best_value: least value of the complete
+    trials, None without any."""
 
     name: str
     created: float
+    last_active: float
+    workers: int
     counts: Counts
     best_value: float | None
 

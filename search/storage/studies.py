@@ -1,13 +1,14 @@
 """An open storage: its studies are created, listed and found by name."""
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any, Self
 
 from optuna.exceptions import DuplicatedStudyError
 from optuna.storages import BaseStorage, RDBStorage, get_storage
 from optuna.study import StudyDirection
-from sqlalchemy import Connection, Row, Select, delete, func, insert, select
+from sqlalchemy import Connection, Row, Select, case, delete, func, insert, select
 
 from models.methods.values import nearest
 from search.errors import StorageError, UnknownStudyError, UsageError
@@ -23,7 +24,7 @@ from search.storage.optuna_writers import BulkWriter, TrialWriter, joined
 from search.storage.reading import complete_values, counts_by_study
 from search.storage.records import StudySummary
 from search.storage.study_store import StudyStore
-from search.storage.tables import BUDGETS, STUDIES
+from search.storage.tables import BUDGETS, STUDIES, WORKERS, DatabaseNow
 from search.storage.urls import shown
 
 ARTIFACT_BYTES_PER_TRIAL = 256 * 1024
@@ -155,7 +156,7 @@ class Storage:
 
     def studies(self) -> list[StudySummary]:
         """Return one line for each study, in the order of creation."""
-        return self._database.read(_summaries)
+        return self._database.read(partial(_summaries, lease_seconds=self._lease_seconds))
 
     def close(self) -> None:
         """Close all connections."""
@@ -169,15 +170,26 @@ class Storage:
         self.close()
 
 
-def _summaries(connection: Connection) -> list[StudySummary]:
-    """Summarise all studies by three statements."""
+def _summaries(connection: Connection, lease_seconds: float) -> list[StudySummary]:
+    """Summarise all studies by a handful of statements."""
     counts = counts_by_study(connection)
     best = complete_values(OPTUNA_TRIALS.c.study_id, func.min(VALUES.c.value))
     grouped = connection.execute(best.group_by(OPTUNA_TRIALS.c.study_id))
     least = {study_id: value for study_id, value in grouped}  # noqa: C416
+    is_alive = WORKERS.c.left_at.is_(None) & (WORKERS.c.last_beat > DatabaseNow() - lease_seconds)
+    alive = func.sum(case((is_alive, 1), else_=0))
+    beats = select(WORKERS.c.study_id, func.max(WORKERS.c.last_beat), alive)
+    by_worker = connection.execute(beats.group_by(WORKERS.c.study_id))
+    active = {study_id: (last, int(workers)) for study_id, last, workers in by_worker}
     listed = _known_studies(STUDIES.c.study_id, STUDIES.c.name, STUDIES.c.created)
     return [
-        StudySummary(row.name, row.created, counts[row.study_id], least.get(row.study_id))
+        StudySummary(
+            row.name,
+            row.created,
+            *active.get(row.study_id, (row.created, 0)),
+            counts[row.study_id],
+            least.get(row.study_id),
+        )
         for row in connection.execute(listed)
     ]
 

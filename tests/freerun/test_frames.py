@@ -182,6 +182,25 @@ def test_intervals_stand_behind_each_column(named: freerun.ExportedForecaster) -
         named.forecast(SERIES, AHEAD, levels=(100,))
 
 
+def test_messages_speak_python(named: freerun.ExportedForecaster, tmp_path: Path) -> None:
+    with pytest.raises(
+        freerun.SeriesError, match=r"^the series has no column 'load'. It has: when$"
+    ):
+        named.forecast(polars.DataFrame({"when": range(ROWS)}), AHEAD)
+    with pytest.raises(freerun.UsageError, match=r"^horizon must be at least 1 step, but got 0$"):
+        named.forecast(SERIES, 0)
+    with pytest.raises(freerun.UsageError, match=r"for that share write 90$"):
+        named.forecast(SERIES, AHEAD, levels=(0.9,))
+    with pytest.raises(freerun.ExportError, match=r"Study\.export wrote, but .*does not exist"):
+        freerun.load(tmp_path / "nope")
+    assert len(repr(named)) <= 105
+
+
+def test_steps_that_no_score_knows_are_doubted(named: freerun.ExportedForecaster) -> None:
+    with pytest.warns(freerun.ForecastWarning, match=r"goes 60 steps ahead, .* measured over"):
+        assert len(named.forecast(SERIES, 60)) == 60
+
+
 def test_an_updated_forecaster_knows_later_rows(named: freerun.ExportedForecaster) -> None:
     updated = named.updated(wave())
     assert updated.score == named.score

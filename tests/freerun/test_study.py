@@ -152,7 +152,7 @@ def test_what_is_wrong_is_one_message(tmp_path: Path, url: str) -> None:
         Study(3, horizon=2, storage=url)
     holed = wave()
     holed[4] = np.nan
-    with pytest.warns(freerun.SeriesWarning, match="1 of 90 values are filled in"):
+    with pytest.warns(freerun.SeriesWarning, match="1 of 90 values is filled in"):
         Study(holed, horizon=HORIZON, storage=url).close()
     with pytest.raises(freerun.StorageError, match="must exist"):
         Study(wave(), horizon=HORIZON, storage=f"sqlite:///{tmp_path}/none/freerun.db")

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from models.methods.values import nearest
 from search.errors import SeriesError
+from search.names import cut
+from search.series.numbers import is_amount, is_missing
+from search.series.time_format import IsoFormat, patterns_of
 
 # What pandas calls an index once it becomes a column.
 UNNAMED_INDEX = "index"
@@ -29,7 +32,7 @@ class Cells:
 
     columns: in the order of the file; names may be empty or there twice. places: where each row
     stands, "line 7" or "row 6". notices: what was found that a user may want to know. separator: of
-    a text file, None for another. is_headed: False where the first line looks like data.
+    a text file, None for another.
     """
 
     path: Path
@@ -37,7 +40,6 @@ class Cells:
     places: Sequence[str]
     notices: tuple[str, ...] = ()
     separator: str | None = None
-    is_headed: bool = True
 
     @property
     def names(self) -> list[str]:
@@ -59,11 +61,28 @@ class Cells:
         if not self.columns:
             return "It is empty: write a header line and rows"
         header = ", ".join(self.names)
-        if not self.is_headed:
-            return f"Its first line is no header, but data ({header}): write one with names above"
-        if len(self.columns) == 1:
+        if len(self.columns) == 1 and self.separator is not None:
             return f"It has one column, {header!r}: name its separator in [series], as separator"
         return f"It has: {header}"
+
+
+def check_header(path: Path, header: Sequence[str]) -> None:
+    """Raise SeriesError for a header of numbers and dates alone: it is the first row of data."""
+    # Years and months may be names, beside that of an index, which may be empty.
+    if any(map(_is_number_or_date, header)) and all(
+        _is_number_or_date(cell) or (place > 0 and is_missing(cell))
+        for place, cell in enumerate(header)
+    ):
+        raise SeriesError(
+            f"{path} must begin with the names of its columns. Its first line is no header, but "
+            f"data ({cut(', '.join(header))}): write one with names above"
+        )
+
+
+def _is_number_or_date(cell: str) -> bool:
+    text = cell.strip()
+    is_date = IsoFormat.of(text) is not None or bool(patterns_of(text))
+    return is_date or is_amount(text)
 
 
 def named(header: Sequence[str]) -> list[str]:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from search.errors import SeriesError
-from search.series.formats.cells import UNNAMED_INDEX, Cells, Column, named
+from search.series.formats.cells import UNNAMED_INDEX, Cells, Column, check_header, named
 from search.series.numbers import is_missing
 
 SEPARATORS = (",", ";", "\t", "|")
@@ -41,6 +41,7 @@ def read_text(
     if separator is None:
         separator = find_separator(text[start:])
     rows = _rows(path, text[start:], separator, first_line=2 if start else 1)
+    check_header(path, rows[0].cells if rows else [])
     header = named(rows[0].cells) if rows else []
     body, names = _fitted(path, header, rows[1:], separator)
     if separator != ",":
@@ -53,7 +54,6 @@ def read_text(
         [f"line {row.line}" for row in body],
         tuple(notices),
         separator,
-        is_headed=not all(_DATA.fullmatch(name) for name in names if name),
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from pathlib import Path
 
 from search.errors import SeriesError
-from search.series.formats.cells import Cells, Column, named
+from search.series.formats.cells import Cells, Column, check_header, named
 from search.series.formats.content import MAX_CONTENT_BYTES
 
 
@@ -33,6 +33,7 @@ def read_excel(path: Path, content: bytes, wanted: Collection[str] | None) -> Ce
         raise SeriesError(f"{path} can't be read ({first}); save the sheet as CSV") from error
     rows = [list(row) for row in frame.iter_rows()]
     blank = next((i for i, row in enumerate(rows) if any(cell.strip() for cell in row)), len(rows))
+    check_header(path, rows[blank] if blank < len(rows) else [])
     header = named(rows[blank]) if blank < len(rows) else []
     body = [
         (number, row)

@@ -50,6 +50,20 @@ def test_a_week_within_which_days_repeat_has_two_seasons() -> None:
     assert seasons_of(values) == [24, 168]
 
 
+@pytest.mark.parametrize("noise", [0.0, 0.2])
+def test_few_values_far_off_hide_no_season_and_no_wave(noise: float) -> None:
+    values = seasonal(12, 240, noise)
+    wave = sine(0)
+    assert wave_of(wave) is not None
+    for far in (999.0, -1e7):
+        damaged, broken = values.copy(), wave.copy()
+        damaged[[60, 131]] = far
+        broken[300] = far
+        assert seasons_of(damaged) == seasons_of(values) == [12]
+        assert properties_of([damaged]).periods == (12.0,)
+        assert wave_of(broken) == pytest.approx(wave_of(wave), rel=0.01)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_neither_noise_nor_a_random_walk_nor_a_line_has_seasons(seed: int) -> None:
     generator = np.random.default_rng(seed)

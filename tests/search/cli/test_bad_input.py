@@ -58,6 +58,21 @@ def test_commands_on_a_storage_that_is_not_there(tmp_path: Path) -> None:
     refused(tmp_path, ["list"], "freerun.db")
 
 
+def test_a_file_that_is_mistyped(tmp_path: Path) -> None:
+    (tmp_path / "shop.csv").write_text("t,x\n1,2\n2,3\n")
+    (tmp_path / "in").mkdir()
+    like = "Did you mean 'shop.csv'?"
+    refused(tmp_path / "in", ["run", "../shop.cvs"], "there is no file ../shop.cvs", like)
+    refused(tmp_path, ["run", "shop.cvs"], "there is no file 'shop.cvs'", "no storage", like)
+    refused(tmp_path, ["run", "shpo.csv"], "shpo.csv must be a table, but does not exist", like)
+    both = ("there is no file 'nofile', and no stored study", "there is no storage at")
+    refused(tmp_path, ["run", "nofile"], *both)
+    made = freerun(tmp_path, "run", STUDIES / "smoke.toml", "--workers", 0, "--fork", "v1.2")
+    assert made.code == 0, made.err
+    refused(tmp_path, ["run", "shop.cvs"], "no study of that name in", like)
+    assert freerun(tmp_path, "run", "v1.2", "--workers", 0).code == 0
+
+
 def test_an_unknown_study_or_trial(tmp_path: Path) -> None:
     made = freerun(tmp_path, "run", STUDIES / "smoke.toml", "--workers", 0)
     assert made.code == 0, made.err
@@ -96,7 +111,8 @@ def test_values_of_options(tmp_path: Path, option: tuple[str, str]) -> None:
 def test_what_is_no_command_option_or_number(
     tmp_path: Path, arguments: list[str], word: str
 ) -> None:
-    refused(tmp_path, arguments, word)
+    ended = refused(tmp_path, arguments, word)
+    assert "--help`." in ended.err
 
 
 @pytest.mark.parametrize(

@@ -101,7 +101,9 @@ def test_init_writes_a_study_file_that_is_valid(tmp_path: Path) -> None:
     assert freerun(tmp_path, "init", "sold.csv", "--force", "--horizon", 5).code == 0
     assert read_study_file(tmp_path / "sold.toml").definition.task.horizon_steps == 5
     refused(tmp_path, ["init", "sold.csv", "-o", "sold.csv", "--force"], "another file than")
-    refused(tmp_path, ["init", "sold.csv", "-o", "sold.png", "--force"], "a study file")
+    wrong = ["init", "sold.csv", "-o", "new.csv"]
+    refused(tmp_path, wrong, "a study file, which ends in .toml, but got new.csv", "-o new.toml")
+    refused(tmp_path, ["init", "sold.csv", "--horizon", 60], "shorter horizon")
     command = ["check", "sold.toml", "--picture"]
     refused(tmp_path, [*command, "sold.csv"], "--picture must end in .png")
     (tmp_path / "mine.png").write_bytes(b"\x89PNG mine")

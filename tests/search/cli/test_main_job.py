@@ -2,6 +2,7 @@
 
 import shutil
 import signal
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,10 @@ def test_running_a_finished_study_again_adds_nothing(smoke: Study, smoke_copy: P
 def test_list_status_and_sweep(smoke: Study) -> None:
     folder, found = smoke
     listed = freerun(folder, "list", "--json").json
-    assert [study["study"] for study in listed["studies"]] == ["smoke"]
+    (study,) = listed["studies"]
+    assert (study["study"], study["state"], study["trials"]) == ("smoke", "done", found["trials"])
+    assert study["winner"] == (found["test"] or found["final"])["score"]
+    assert datetime.fromisoformat(study["last_active"]) <= datetime.now(UTC)
     status = freerun(folder, "status", "smoke", "--json").json
     assert {k: status["trials"][k] for k in found["trials"]} == found["trials"]
     assert status["trials"]["running"] == 0

@@ -154,6 +154,24 @@ def test_a_forecast_has_intervals_a_picture_and_an_update(
     assert found["intervals"]["80"]["validation"] == measured["validation"]
 
 
+def test_levels_are_percent_and_a_far_forecast_is_doubted(
+    table_study: Study, tmp_path: Path
+) -> None:
+    folder, found = table_study
+    series = ("--series", folder / "spots.csv")
+    command = ["forecast", folder / found["export"], *series, "--horizon", 40, "-o", "f.csv"]
+    refused(tmp_path, [*command, "--levels", "0.8"], "percent, such as 80, but got 0.8", "write 80")
+    refused(tmp_path, [*command, "--levels", "80;95"], "blanks or commas between them", "'80;95'")
+    made = freerun(tmp_path, *command, "--levels", "50,80", "--json")
+    assert made.code == 0, made.err
+    assert list(made.json["levels"]) == ["50", "80"]
+    assert made.json["measured_steps"] == 10
+    assert any("goes 40 steps ahead" in warning for warning in made.json["warnings"])
+    again = freerun(tmp_path, *command, "--levels", 80, "--force")
+    assert again.out.count(", over the first 10 steps") == 1
+    assert "freerun: warning: the forecast goes 40 steps ahead" in again.err
+
+
 def test_an_export_of_an_earlier_version_gives_no_intervals(
     table_study: Study, tmp_path: Path
 ) -> None:
@@ -168,6 +186,8 @@ def test_an_export_of_an_earlier_version_gives_no_intervals(
     old = "an earlier version of freerun wrote it", "`freerun export`", "`freerun retrain"
     given = ("forecast", "old", *given[2:-1], "again.csv")
     refused(tmp_path, [*given, "--levels", 80], *old)
-    refused(tmp_path, [*given, "--levels", 120], "above 0 and below 100 percent, but got 120")
+    refused(
+        tmp_path, [*given, "--levels", 120], "from 1 to below 100 percent, such as 80, but got 120"
+    )
     refused(tmp_path, [*given, "--picture", "f.gif"], "ends in .png or .html, but got f.gif")
     refused(tmp_path, [*given, 7], "takes one export folder")

@@ -130,7 +130,7 @@ def test_a_finalist_by_its_number_brings_its_networks(finished: Invented, tmp_pa
 
 def test_without_a_winner_there_is_nothing_to_export(invent: Invent, tmp_path: Path) -> None:
     study = invent(("complete", 0.3), ("pruned", 0.9))
-    with pytest.raises(UsageError, match=r"final is not done.*freerun run waves.*--trial"):
+    with pytest.raises(UsageError, match=r"final is not done.*freerun run waves.*a trial can"):
         export_study(study.store, tmp_path / "out")
     with pytest.raises(UsageError, match=r"trial 1 .* is pruned"):
         export_study(study.store, tmp_path / "out", trial=1)

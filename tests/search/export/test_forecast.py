@@ -15,6 +15,7 @@ from models.closed_form.fitting import FormForecaster
 from search.errors import SeriesError, UsageError
 from search.export import Export
 from search.export.forecast import forecast, write_forecast
+from search.export.trust import measured_steps
 from search.series import Table, read_table
 
 
@@ -85,7 +86,7 @@ def test_each_network_reads_and_writes_in_the_scale_of_its_training_span(
 
 @pytest.mark.parametrize("horizon", [0, -3])
 def test_a_horizon_below_one_is_refused(sine_export: Export, horizon: int) -> None:
-    with pytest.raises(UsageError, match=f"--horizon must be at least 1 step, but got {horizon}"):
+    with pytest.raises(UsageError, match=f"horizon must be at least 1 step, but got {horizon}"):
         forecast(sine_export, table(), horizon)
 
 
@@ -117,6 +118,22 @@ def test_values_beyond_the_training_span_are_named(sine_export: Export) -> None:
     assert len(warnings) == 1
     assert "standard deviations away" in warnings[0]
     assert "from -2" in warnings[0]
+
+
+def test_steps_that_nothing_was_measured_over_are_said_to_be(table_export: Export) -> None:
+    tested = measured_steps(table_export)
+    assert table_export.claim is not None
+    assert table_export.table is not None
+    assert tested == table_export.claim.horizon_steps
+    study = replace(table_export, claim=None, test=None)
+    assert measured_steps(study) == study.definition.task.horizon_steps
+    warnings: list[str] = []
+    forecast(table_export, table_export.table, tested, warnings.append)
+    assert warnings == []
+    forecast(table_export, table_export.table, tested + 1, warnings.append)
+    assert len(warnings) == 1
+    assert f"goes {tested + 1} steps ahead" in warnings[0]
+    assert f"forecast at most {tested} steps" in warnings[0]
 
 
 def test_a_forecast_that_runs_away_is_said_to_and_one_without_numbers_refused(

@@ -102,8 +102,13 @@ def test_an_export_of_an_earlier_version_names_the_remedy(sine_export: Export) -
 
 @pytest.mark.parametrize("level", [0, 100, -5, 101])
 def test_a_level_out_of_range_is_refused(sine_export: Export, level: float) -> None:
-    with pytest.raises(UsageError, match=f"--levels must be above 0 and below 100.*{level}"):
+    with pytest.raises(UsageError, match=f"levels must be from 1 to below 100.*{level}$"):
         forecast_with_bands(sine_export, table(), 5, [level])
+
+
+def test_a_share_is_no_level(sine_export: Export) -> None:
+    with pytest.raises(UsageError, match=r"percent, such as 80, but got 0\.8; .*write 80$"):
+        forecast_with_bands(sine_export, table(), 5, [80, 0.8])
 
 
 def test_too_few_free_runs_for_a_level_are_told(sine_export: Export) -> None:

@@ -57,6 +57,24 @@ def test_columns_that_are_asked_for_win() -> None:
 
 
 @pytest.mark.parametrize(
+    ("cells", "reason"),
+    [
+        (["$1,234.00", "$-5.10"], "is numbers with a unit ('$1,234.00'): remove '$'"),
+        (["12.5%", "-3 %"], "is numbers with a unit ('12.5%'): remove '%'"),
+        (["1.2 EUR", "1.234,5 EUR"], "is numbers with a unit ('1.2 EUR'): remove 'EUR'"),
+        (["EUR 1", "EUR 2"], "is numbers with a unit ('EUR 1'): remove 'EUR'"),
+        (["", "3 km/h"], "is numbers with a unit ('3 km/h'): remove 'km/h'"),
+        (["True", "False"], "is true or false ('True'): write 1 and 0"),
+        (["H1", "H2"], "is text ('H1')"),
+        (["closed for the holidays", "open"], "is text ('closed for the holid')"),
+    ],
+)
+def test_what_is_no_number_is_shown_with_what_to_remove(cells: list[str], reason: str) -> None:
+    table: Table = {"day": DAYS, "y": VARIED, "price": cells * 14}
+    assert roles_of(PATH, table).left_out == {"price": reason}
+
+
+@pytest.mark.parametrize(
     ("columns", "words"),
     [
         ({"day": DAYS, "why": ["x"] * 28}, "must have a column of numbers .* 'why' is text"),

@@ -12,7 +12,7 @@ from search.errors import SeriesError, UsageError
 from search.series import Table
 from search.starter.calendar import calendar_periods, on_the_calendar
 from search.starter.names import is_table, study_name
-from search.starter.oddities import oddity_lines, outliers
+from search.starter.oddities import oddity_lines
 from search.starter.spans import default_horizon
 from search.starter.starting import Start, start, step_in_words
 from search.starter.study_text import study_text
@@ -100,7 +100,7 @@ def test_short_tables(tmp_path: Path, rows: int) -> None:
 
 def test_what_is_refused(tmp_path: Path) -> None:
     path = write(tmp_path, {"month": [*months(60)], "sold": [*wave(60, 12)]})
-    with pytest.raises(UsageError, match="--horizon must be at least 1 step, but got 0"):
+    with pytest.raises(UsageError, match="horizon must be at least 1 step, but got 0"):
         start(path, tmp_path, horizon_steps=0)
     with pytest.raises(UsageError, match="give more rows or a shorter horizon"):
         start(path, tmp_path, horizon_steps=40)
@@ -115,7 +115,9 @@ def test_gaps_are_filled_in_and_said(tmp_path: Path) -> None:
     found = start(write(tmp_path, {"month": [*gap], "sold": [*wave(60, 12)]}), tmp_path)
     assert found.table.rows == 61
     assert found.sections["series"]["missing"] == "interpolate"
-    assert any("1 of 61 values" in note for note in found.notes)
+    assert any("1 of 61 values is filled in" in note for note in found.notes)
+    assert found.lines()[0].endswith(": 60 rows of the file, 61 steps of time")
+    assert found.to_plain()["file_rows"] == 60
     assert 'missing = "interpolate"' in study_text(found, "made.toml")
 
 
@@ -153,16 +155,8 @@ def test_a_period_next_to_a_day_is_a_day_where_the_series_repeats_as_well() -> N
     assert on_the_calendar([23.0, 46.0], numbers.values, numbers.interval) == (23.0, 46.0)
 
 
-def test_outliers_are_values_far_off_their_neighbours() -> None:
-    values = np.array(wave(300, 24))
-    assert outliers(values) == []
-    values[[40, 200]] = [60.0, -500.0]
-    assert outliers(values) == [200, 40]
-    spikes = np.zeros(300)
-    spikes[::24] = 5.0
-    assert outliers(spikes) == []  # the shape of the series
-    assert outliers(np.array([0.0, 1.0, 90.0])) == []
+def test_a_column_that_is_nearly_constant_is_told() -> None:
     rare = np.zeros(300)
     rare[7] = 1.0
     table = hourly(rare.tolist())
-    assert list(oddity_lines(table)) == ["'x' is 0 in 100% of its rows: nearly constant"]
+    assert list(oddity_lines(table)) == ["'x' is 0 in all but 1 of its 300 rows: nearly constant"]

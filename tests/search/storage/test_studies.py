@@ -82,6 +82,11 @@ def test_the_list_has_counts_and_best_values(storage: Storage, propose: Propose)
     assert (sine.name, sine.counts, sine.best_value) == ("sine", expected, 0.25)
     assert study.counts() == expected
     assert expected.total == 6
+    assert (empty.workers, empty.last_active) == (0, empty.created)
+    assert sine.workers == 1
+    assert sine.last_active >= sine.created
+    study.leave(worker)
+    assert [own.workers for own in storage.studies()] == [0, 0]
     best = study.best_trial()
     assert best is not None
     assert best.number == 1
