@@ -38,6 +38,8 @@ _ARRAYS = ("forecast", "observed", "steps", "places")
 COMPARED_LEVEL, LEAST_GAIN, MOST_LOSS, CHANGED = 0.8, 0.05, 0.1, 1.5
 # What the test holds less of than the level, in percentage points, before a forecast doubts it.
 MOST_MISSING = 25.0
+# Errors below this share of what the series varies by are nothing to doubt.
+NEGLIGIBLE = 0.01
 
 
 @dataclass(frozen=True)
@@ -96,7 +98,10 @@ class Intervals:
     def doubt(self, level: float) -> str | None:
         """That intervals of a level, in percent, held far less in the test, else None."""
         held = self.coverage(level)
-        if held.test is None or held.test > level - MOST_MISSING:
+        if self.test is None or held.test is None or held.test > level - MOST_MISSING:
+            return None
+        errors = (self.test.observed - self.test.forecast).std()
+        if errors < NEGLIGIBLE * self.test.observed.std():
             return None
         return (
             f"intervals of {level:g} % held {held.test:.0f} % of the values of the test, and may "

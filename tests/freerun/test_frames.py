@@ -163,6 +163,8 @@ def test_several_columns_come_back_by_name(url: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore:intervals of 95")  # so few free runs are too few for it
+# A study of a second, whose intervals hold little of its test.
+@pytest.mark.filterwarnings("ignore::freerun.ForecastWarning")
 def test_intervals_stand_behind_each_column(named: freerun.ExportedForecaster) -> None:
     times, _ = POLARS_TIMES["hours"]
     ahead = named.forecast(polars.DataFrame({"when": times, "load": SERIES}), AHEAD, (95, 50))
