@@ -22,6 +22,7 @@ from search.errors import ExportError, UsageError
 from search.export.intervals import STANDARD_LEVELS, Coverage, Intervals, intervals_of, widening_of
 from search.files import read_json
 from search.names import cut
+from search.outputs import MANIFEST
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import FinalJob, ParamValue, Subject
@@ -32,7 +33,6 @@ from search.study.study_file import read_stored_definition
 # Format 1 held candidates and weights as version 0.1.0 wrote them, see `models.version_1`; format 2
 # knew no subject but a trial, format 3 no free runs for intervals.
 FORMAT: Literal[4] = 4
-MANIFEST = "manifest.json"
 # The manifest's own checksum, over all its other keys.
 _CHECKSUM = "sha256"
 _CHANGED = f"its checksum differs from the one in {MANIFEST}"
