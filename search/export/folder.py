@@ -17,7 +17,7 @@ from models.closed_form.closed_form import FittedForm
 from models.ensemble import Ensemble, any_from_plain, any_to_plain
 from models.ensemble.ensemble_checkpoint import AnyCandidate
 from models.training.trained_network import TrainedNetwork
-from search.analysis.wording import ERRORS_RULE, shown_errors, shown_score
+from search.analysis.wording import ERRORS_RULE, short_baseline_name, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
 from search.export.content import Claim, Export, Manifest, export_of, first_fault
 from search.export.intervals import Intervals
@@ -120,6 +120,9 @@ def _files(export: Export, folder_name: str) -> dict[str, bytes]:
         export=export,
         folder=shlex.quote(folder_name),
         described=export.candidate.description(),
+        beside=[] if claim is None else export.beside,
+        baseline_name=short_baseline_name,
+        where={"final": "validation", "test": "the test"},
         shown_score=shown_score,
         shown_errors=shown_errors,
         errors_rule=ERRORS_RULE,
@@ -170,6 +173,7 @@ def _read(folder: Path) -> Export:
         versions=manifest.versions,
         machine=manifest.machine,
         intervals=Intervals.from_bytes(files[HELD_OUT]) if HELD_OUT in files else None,
+        beside=manifest.beside,
     )
     if table is None and not definition.series.is_generated:
         raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")
