@@ -85,11 +85,7 @@ def _parquet(forecast: Table) -> bytes:
     import polars
 
     header, *rows = _rows(forecast)
-    columns = [
-        polars.Series(name, cells)
-        for name, cells in zip(header, zip(*rows, strict=True), strict=True)
-    ]
-    frame = polars.DataFrame(columns)
+    frame = polars.DataFrame(dict(zip(map(str, header), zip(*rows, strict=True), strict=True)))
     content = io.BytesIO()
     frame.write_parquet(content)
     return content.getvalue()
