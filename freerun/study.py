@@ -37,11 +37,12 @@ class Study:
     - a dict with the content of a study file; a relative path in it starts in the working folder.
 
     horizon: steps to forecast; for a table or a frame, whose spans of training, validation and test
-    follow from it; else two periods, or a tenth of the rows. time, columns: the names of its time
-    and value columns, where they are not found by themselves. name: of the study; else that of the
-    file, or "series". seed: of all draws and initialisations. series, task, search, space: keys of
-    these sections of a study file that differ from what is found or from what the file says.
-    storage: a SQLAlchemy URL, else FREERUN_STORAGE, else sqlite:///freerun.db.
+    follow from it; else two periods, or one, or a tenth of the rows. time, columns: the names of
+    its time and value columns, where they are not found by themselves. name: of the study; else
+    that of the file, or "series". seed: of all draws and initialisations. series, task, search,
+    space: keys of these sections of a study file that differ from what is found or from what the
+    file says; gaps are filled in where series says nothing of missing values, and a SeriesWarning
+    says so. storage: a SQLAlchemy URL, else FREERUN_STORAGE, else sqlite:///freerun.db.
 
     Raises StudyFileError for a definition that can't be run, or that differs from the stored study
     of that name; SeriesError for a series that can't be used; StorageError for a storage that can't

@@ -1,6 +1,7 @@
 """What a command may replace: never a file that it reads, nor one that is no output of its kind.
 
-Commands ask before they compute. `search.files` writes.
+Commands ask before they compute. `search.files` writes. What outputs are known by stands here: the
+names of the files of an export, and of the ends of bands in a forecast.
 """
 
 import csv
@@ -11,15 +12,22 @@ import tomllib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
-from search.errors import UsageError
+from search.errors import ExportError, UsageError
 
 # Where the mark of a kind stands, and what a study file or the header of a table has at most.
 _HEAD_BYTES = 2**16
 # Of pictures and pages that freerun writes.
 PNG_MARK = ("Software", "freerun")
-# What names the lower and the upper end of a band.
-_END = re.compile(r"_(low|high)_[0-9.]+$")
+# The files of an export; the manifest marks a folder as one.
+MANIFEST, CANDIDATE, STUDY, DATA = "manifest.json", "candidate.json", "study.json", "data"
+WEIGHTS, HELD_OUT, README = "weights.safetensors", "held-out.safetensors", "README.md"
+# A copy of the networks for other programs, which nothing here reads.
+ONNX = "model.onnx"
+EXPORT_FILES = frozenset({MANIFEST, CANDIDATE, STUDY, DATA, WEIGHTS, HELD_OUT, README, ONNX})
+# What `band_ends` gives.
+_END = re.compile(r"_(low|high)_[0-9.e+-]+$")
 _GENERATOR = b'<meta name="generator" content="freerun '
 
 
@@ -27,27 +35,37 @@ _GENERATOR = b'<meta name="generator" content="freerun '
 class OutputKind:
     """A kind of file that a command writes.
 
-    name: in messages. holds: whether the first bytes of a file are those of this kind.
+    name: in messages. holds: whether a file, open at its start, is of this kind.
     needs_consent: whether a file of this kind is replaced with --force alone, since it may hold a
     user's work, or looks like a user's data.
     """
 
     name: str
-    holds: Callable[[bytes], bool]
+    holds: Callable[[BinaryIO], bool]
     needs_consent: bool = False
 
 
-def _is_report(head: bytes) -> bool:
+def band_ends(levels: Iterable[float]) -> list[str]:
+    """What follows the name of a column of a forecast for the ends of bands: _low_80, _high_80, ...
+
+    levels: in percent.
+    """
+    return [f"_{side}_{level:g}" for level in levels for side in ("low", "high")]
+
+
+def _is_report(file: BinaryIO) -> bool:
+    head = file.read(_HEAD_BYTES)
     return head.lstrip()[:15].lower() == b"<!doctype html>" and _GENERATOR in head
 
 
-def _is_picture(head: bytes) -> bool:
+def _is_picture(file: BinaryIO) -> bool:
+    head = file.read(_HEAD_BYTES)
     return head.startswith(b"\x89PNG") and b"\0".join(map(str.encode, PNG_MARK)) in head
 
 
-def _is_study_file(head: bytes) -> bool:
+def _is_study_file(file: BinaryIO) -> bool:
     try:
-        found = tomllib.loads(head.decode())
+        found = tomllib.loads(file.read(_HEAD_BYTES).decode())
     except (ValueError, RecursionError):
         return False
     return "series" in found and "task" in found
@@ -66,20 +84,77 @@ def forecast_kind(columns: Sequence[str], times: Sequence[str] | None = None) ->
     measurements.
     """
 
-    def holds(head: bytes) -> bool:
+    def holds(file: BinaryIO) -> bool:
+        head = file.read(_HEAD_BYTES)
         if head.startswith(b"PAR1"):
-            return times is None
+            return times is None and _without_ends(_parquet_columns(file)) == list(columns)
         try:
             lines = list(csv.reader(io.StringIO(head.decode("utf-8-sig", errors="replace"))))
         except csv.Error:
             return False
-        if not lines or [name for name in lines[0] if not _END.search(name)] != list(columns):
+        if not lines or _without_ends(lines[0]) != list(columns):
             return False
         # The last line may be cut off.
         rows = lines[1:] if len(head) < _HEAD_BYTES else lines[1:-1]
         return times is None or [row[0] for row in rows if row] == list(times)[: len(rows)]
 
     return OutputKind("forecast of the same columns", holds, needs_consent=times is None)
+
+
+def _without_ends(names: Iterable[str]) -> list[str]:
+    return [name for name in names if not _END.search(name)]
+
+
+def _parquet_columns(file: BinaryIO) -> list[str]:
+    """The names of the columns of a Parquet file; none where it is damaged."""
+    # Imported here: it costs a fifth of a second that no CSV should wait for.
+    import polars
+    from polars.exceptions import PanicException, PolarsError
+
+    file.seek(0)
+    try:
+        return list(polars.read_parquet_schema(file))
+    except (PolarsError, PanicException):
+        return []
+
+
+def check_results(folder: Path) -> None:
+    """Raise UsageError or ExportError where report and export can't be written to a folder."""
+    target = folder.expanduser()
+    above = next(path for path in (target, *target.absolute().parents) if os.path.lexists(path))
+    if not above.is_dir():
+        raise UsageError(f"{folder} must be a folder, but {above} is a file; name another one")
+    if not os.access(above, os.W_OK | os.X_OK):
+        raise UsageError(
+            f"{folder} must be a folder that can be written, but {above} can't; name another one"
+        )
+    check_output(folder / "report.html", REPORT)
+    check_export(folder / "export")
+
+
+def check_export(folder: Path) -> None:
+    """Raise ExportError for a path at which there is anything but an export or an empty folder."""
+    target = folder.expanduser()
+    if not os.path.lexists(target):
+        return
+    if not target.is_dir():
+        raise ExportError(f"an export is a folder, but {folder} is a file; name another one")
+    try:
+        held = {path.name for path in target.iterdir()}
+    except OSError as error:
+        raise ExportError(
+            f"{folder} is there and can't be read ({error.strerror}); name another folder"
+        ) from error
+    if held and MANIFEST not in held:
+        raise ExportError(
+            f"{folder} must be empty or an older export, but holds other files, such as "
+            f"{min(held)}; name another folder"
+        )
+    if foreign := held - EXPORT_FILES:
+        raise ExportError(
+            f"{folder} holds an export, which would be replaced, but also {min(foreign)}; move "
+            "that, or name another folder"
+        )
 
 
 def check_output(
@@ -99,29 +174,32 @@ def check_output(
         raise UsageError(f"{path} must be a file to write, but {what}; name another file")
     try:
         with target.open("rb") as file:
-            head = file.read(_HEAD_BYTES)
+            is_empty = not target.stat().st_size
+            is_of_kind = is_empty or kind.holds(file)
     except OSError as error:
         raise UsageError(
             f"{path} is there and can't be read ({error.strerror}); name another file"
         ) from error
-    if head and not kind.holds(head):
+    if not is_of_kind:
         raise UsageError(
             f"{path} must be new or a {kind.name}, since it would be replaced, but is another "
             "file; name another one, or move that one away"
         )
-    if head and kind.needs_consent and not force:
+    if not is_empty and kind.needs_consent and not force:
         raise UsageError(
             f"{path} is already there; name another file with -o, or replace it with --force"
         )
 
 
 def check_apart(path: Path, inputs: Iterable[Path]) -> None:
-    """Raise UsageError where a file or folder to write is one that the command reads."""
+    """Raise UsageError where a file or folder to write is one that the command reads, or in one."""
     for source in inputs:
         if _is_same(path.expanduser(), source.expanduser()):
             raise UsageError(
                 f"{path} must be another file than {source}, which is read; name another one"
             )
+        if source.expanduser().is_dir() and _is_below(path.expanduser(), source.expanduser()):
+            raise UsageError(f"{path} must be outside of {source}, which is read; name another one")
 
 
 def _is_same(one: Path, other: Path) -> bool:
@@ -130,3 +208,8 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except (OSError, ValueError):
         return os.path.realpath(one) == os.path.realpath(other)
+
+
+def _is_below(path: Path, folder: Path) -> bool:
+    """Whether a path, which may be yet to come, leads into a folder, also by links."""
+    return Path(os.path.realpath(folder)) in Path(os.path.realpath(path)).parents

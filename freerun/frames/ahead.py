@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from search.export.bands import BandedForecast
+from search.outputs import band_ends
 from search.series import FloatArray
 
 
@@ -29,13 +30,8 @@ class Ahead:
     def by_name(self) -> Iterator[tuple[str, FloatArray]]:
         """Each column's name with its values `[row]`, for example demand, demand_low_80, ..."""
         for column, name in enumerate(self.columns):
-            for quantity, ending in enumerate(endings(self.levels)):
+            for quantity, ending in enumerate(["", *band_ends(self.levels)]):
                 yield f"{name}{ending}", self.values[:, column, quantity]
-
-
-def endings(levels: Sequence[float]) -> list[str]:
-    """What follows the name of a column: nothing, then _low_80, _high_80 and so on."""
-    return ["", *(f"_{side}_{level:g}" for level in levels for side in ("low", "high"))]
 
 
 def ahead_of(forecast: BandedForecast) -> Ahead:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pandas
 from pandas.api import types
+from polars.exceptions import ComputeError
 
 from freerun.frames.ahead import Ahead
 from freerun.frames.labels import (
@@ -13,6 +14,8 @@ from freerun.frames.labels import (
     labels_of_times,
     numbers_of_labels,
     times_of_labels,
+    utc_of_labels,
+    zoned_times,
 )
 from freerun.frames.rows import Column, Rows
 from search.errors import SeriesError
@@ -132,10 +135,10 @@ def _column(column: Any) -> Column:
     return [None if pandas.isna(value) else str(value) for value in column]
 
 
-def _read_index(index: Any) -> tuple[list[str], Continue]:
+def _read_index(index: Any) -> tuple[Column, Continue]:
     """The labels of an index, and what makes an index of the same kind from later ones."""
     if isinstance(index, pandas.PeriodIndex):
-        labels = labels_of_times(index.to_timestamp().to_numpy(), is_utc=False)
+        labels = labels_of_times(index.to_timestamp().to_numpy())
         return labels, lambda later: pandas.PeriodIndex(
             pandas.DatetimeIndex(times_of_labels(later)), freq=index.freq, name=index.name
         )
@@ -146,20 +149,32 @@ def _read_index(index: Any) -> tuple[list[str], Continue]:
     return [str(label) for label in index], lambda later: pandas.Index(later, name=index.name)
 
 
-def _read_dates(index: Any) -> tuple[list[str], Continue]:
-    zone = index.tz
-    utc = index if zone is None else index.tz_convert("UTC").tz_localize(None)
-
+def _read_dates(index: Any) -> tuple[Column, Continue]:
     def later(labels: Sequence[str]) -> Any:
-        made = pandas.DatetimeIndex(times_of_labels(labels), name=index.name).as_unit(index.unit)
-        if zone is not None:
-            made = made.tz_localize("UTC").tz_convert(zone)
+        times = times_of_labels(labels) if index.tz is None else utc_of_labels(labels)
+        made = pandas.DatetimeIndex(times, name=index.name).as_unit(index.unit)
+        if index.tz is not None:
+            made = made.tz_localize("UTC").tz_convert(index.tz)
         try:
             return pandas.DatetimeIndex(made, freq=index.freq)
         except ValueError:  # a frequency that the rows do not keep
             return made
 
-    return labels_of_times(utc.to_numpy(), is_utc=zone is not None), later
+    return labels_of_times(index.to_numpy()) if index.tz is None else _zoned(index), later
+
+
+def _zoned(index: Any) -> Column:
+    """Times on the clock of their zone: its days and months are the steps, not those of UTC."""
+    # The name of zoneinfo's zones, and of those of pytz; of datetime.UTC the text.
+    name = getattr(index.tz, "key", None) or getattr(index.tz, "zone", None) or str(index.tz)
+    try:
+        return zoned_times(index.tz_convert("UTC").tz_localize(None).to_numpy(), name)
+    except ComputeError:  # a fixed offset, or a zone of this machine alone
+        missing = pandas.isna(index)
+        return [
+            "" if gone else time.isoformat(timespec="microseconds")
+            for time, gone in zip(index, missing, strict=True)
+        ]
 
 
 def _numbers(labels: Sequence[str], index: Any) -> Any:

@@ -12,6 +12,8 @@ from freerun.frames.labels import (
     labels_of_times,
     numbers_of_labels,
     times_of_labels,
+    utc_of_labels,
+    zoned_times,
 )
 from freerun.frames.rows import Column, Rows
 
@@ -72,22 +74,21 @@ def _column(column: polars.Series) -> Column:
     return texts
 
 
-def _read_times(column: polars.Series) -> tuple[list[str], Continue]:
+def _read_times(column: polars.Series) -> tuple[Column, Continue]:
     """The labels of a time column, and what makes a column of the same kind from later ones."""
     name, dtype = column.name, column.dtype
     if dtype == polars.Date or isinstance(dtype, polars.Datetime):
         zone: Any = getattr(dtype, "time_zone", None)
         if zone is not None:
-            column = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+            # As it is: the days and months of its clock are the steps, not those of UTC.
+            return (
+                column,
+                lambda later: zoned_times(utc_of_labels(later), zone).alias(name).cast(dtype),
+            )
         times = column.cast(polars.Datetime("us")).to_numpy()
-
-        def later(labels: Sequence[str]) -> polars.Series:
-            made = polars.Series(name, times_of_labels(labels))
-            if zone is None:
-                return made.cast(dtype)
-            return made.dt.replace_time_zone("UTC").dt.convert_time_zone(zone).cast(dtype)
-
-        return labels_of_times(times, is_utc=zone is not None), later
+        return labels_of_times(times), lambda later: polars.Series(
+            name, times_of_labels(later)
+        ).cast(dtype)
     if dtype.is_numeric():
         labels = labels_of_numbers(column.to_numpy())
         return labels, lambda later: polars.Series(name, numbers_of_labels(later))

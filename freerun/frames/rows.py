@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,19 +14,23 @@ from freerun.frames.ahead import Ahead
 from search.errors import SeriesError
 from search.series import Table, TableSeries
 
+if TYPE_CHECKING:
+    import polars
+
 # What messages say instead of the temporary file.
 _NAMED = "the series"
 
-Column = NDArray[Any] | Sequence[str | None]
+Column: TypeAlias = Union[NDArray[Any], Sequence[str | None], "polars.Series"]
 
 
 @dataclass(frozen=True, eq=False)
 class Rows:
     """Columns of equal length.
 
-    columns: by name, numbers as arrays `[row]`, all else as text. time: the name of the time
-    column, None where no column is known to be it. named: whether the value columns have the user's
-    own names. like: gives a forecast the form that the series has.
+    columns: by name: numbers as arrays `[row]`, times of a zone as polars has them, all else as
+    text. time: the name of the time column, None where no column is known to be it. named: whether
+    the value columns have the user's own names. like: gives a forecast the form that the series
+    has.
     """
 
     columns: Mapping[str, Column]

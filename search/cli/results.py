@@ -114,12 +114,13 @@ def retrain(
     from search.analysis.status import errors_summary
     from search.export import read_export
     from search.export.updating import retrained
-    from search.outputs import check_apart
+    from search.outputs import check_apart, check_export
     from search.running.retraining import reproduces, retrain_on, retrain_same
     from search.study.task_data import season_steps
 
     torch.set_num_threads(1)
     check_apart(output, [folder] if series is None else [folder, series])
+    check_export(output)
     exported = read_export(folder)
     check_device(device)
     with stop_flag() as stopped, _explained_training(folder):

@@ -118,7 +118,7 @@ def run(
         if horizon is not None or column or said:
             raise UsageError(_needs_a_table(study, said))
         file = resuming.study_file(study, fork)
-    _check_report(output, study, file)
+    _check_results(output, study, file)
     is_new = file is not None or of_table is not None
     with resuming.storage_of(study, storage, is_new=is_new) as opened:
         if of_table is not None:
@@ -292,15 +292,15 @@ def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]
     return summary
 
 
-def _check_report(output: Path | None, study: str, file: StudyFile | None) -> None:
-    """Before minutes are spent: what would be replaced at their end has to be an older report."""
-    from search.outputs import REPORT, check_output
+def _check_results(output: Path | None, study: str, file: StudyFile | None) -> None:
+    """Before minutes are spent: what would be replaced at their end has to be of an older run."""
+    from search.outputs import check_results
 
     if output is None and file is not None:
         output = Path("results") / file.definition.name
     if output is None:
         output = Path("results") / study
-    check_output(output / "report.html", REPORT)
+    check_results(output)
 
 
 def _forecast(of_table: TableRun, store: StudyStore, export: str | None) -> dict[str, Any]:

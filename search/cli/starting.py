@@ -39,7 +39,7 @@ HorizonOption = Annotated[
     typer.Option(
         "--horizon",
         metavar="N",
-        help="Of a table: steps to forecast; else two periods, or a tenth of the rows.",
+        help="Of a table: steps to forecast; else two periods, one, or a tenth of the rows.",
     ),
 ]
 ColumnOption = Annotated[

@@ -9,6 +9,7 @@ import numpy as np
 from search.errors import UsageError
 from search.export.content import Export
 from search.export.forecast import forecast
+from search.outputs import band_ends
 from search.series import FloatArray, Table
 
 
@@ -52,7 +53,7 @@ class BandedForecast:
         return replace(self.point, columns=self._named(self.point.columns), values=values)
 
     def _named(self, columns: Sequence[str]) -> tuple[str, ...]:
-        ends = [f"_{end}_{band.level:g}" for band in self.bands for end in ("low", "high")]
+        ends = band_ends(band.level for band in self.bands)
         names = [name + end for name in columns for end in ("", *ends)]
         if double := next((name for name in names if names.count(name) > 1), None):
             raise UsageError(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
@@ -17,13 +17,14 @@ from models.diagnostics.errors import Errors
 from models.ensemble import Ensemble, EnsembleCheckpoint, any_from_plain, load_any
 from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from models.network.architecture import Architecture
-from search.analysis.study_results import FinalPurpose, Outcome, outcomes, winner_of
+from search.analysis.study_results import FinalPurpose, Outcome, baselines_of, outcomes, winner_of
 from search.analysis.trials import Trial
 from search.contest import baseline_of, baseline_subject, is_baseline, winner_among
 from search.errors import ExportError, UsageError
 from search.export.intervals import STANDARD_LEVELS, Coverage, Intervals, intervals_of, widening_of
 from search.files import read_json
 from search.names import cut
+from search.outputs import MANIFEST
 from search.records import OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import FinalJob, ParamValue, Subject
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
 # Format 1 held candidates and weights as version 0.1.0 wrote them, see `models.version_1`; format 2
 # knew no subject but a trial, format 3 no free runs for intervals.
 FORMAT: Literal[4] = 4
-MANIFEST = "manifest.json"
 # The manifest's own checksum, over all its other keys.
 _CHECKSUM = "sha256"
 _CHANGED = f"its checksum differs from the one in {MANIFEST}"
@@ -74,6 +74,25 @@ class Claim:
         return float(np.mean(self.replica_scores))
 
 
+@dataclass(frozen=True)
+class Beside:
+    """A subject beside the best of the baselines, itself left out, where both were scored.
+
+    purpose: "final" on validation, or "test". own, best: NMSE of the subject and of that baseline,
+    whose name is `baseline`.
+    """
+
+    purpose: FinalPurpose
+    own: float
+    baseline: str
+    best: float
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the baseline is better."""
+        return self.best < self.own
+
+
 @dataclass(frozen=True, eq=False)
 class Export:
     """What an export folder holds.
@@ -86,7 +105,8 @@ class Export:
     trained on, "all" for all rows of the table. versions: of freerun, torch, numpy, python and the
     study's plug-ins; machine: its type; both of the process that made the claimed score, where it
     recorded them. intervals: what prediction intervals are made from; None without networks, and of
-    earlier versions.
+    earlier versions. beside: how it did in the final and in the test of the study, as far as it and
+    baselines were in them.
     """
 
     study: str
@@ -103,6 +123,7 @@ class Export:
     versions: Mapping[str, str]
     machine: Mapping[str, str]
     intervals: Intervals | None = None
+    beside: tuple[Beside, ...] = ()
 
     @property
     def study_seed(self) -> int:
@@ -157,7 +178,8 @@ class Manifest(BaseModel):
 
     files: SHA-256 by file name, of all other files. intervals: what those of STANDARD_LEVELS were
     measured to hold; none where the export has no free runs for intervals. widening: of intervals,
-    for the choice of the winner.
+    for the choice of the winner. beside: the subject and the best baseline; none in exports of
+    earlier versions.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -175,6 +197,7 @@ class Manifest(BaseModel):
     files: Mapping[str, str]
     intervals: tuple[Coverage, ...] = ()
     widening: float = Field(default=1.0, ge=1.0)
+    beside: tuple[Beside, ...] = ()
 
     @classmethod
     def of(cls, export: Export, files: Mapping[str, bytes]) -> Self:
@@ -191,6 +214,7 @@ class Manifest(BaseModel):
             files={name: sha256(content).hexdigest() for name, content in sorted(files.items())},
             intervals=export.coverage,
             widening=1.0 if export.intervals is None else export.intervals.widening,
+            beside=export.beside,
         )
 
     def to_bytes(self) -> bytes:
@@ -301,7 +325,8 @@ def _export(
 ) -> Export:
     """The export of a subject; final: None for a trial that claims its score in the search."""
     definition, jobs = read_stored_definition(study.definition), study.final_jobs()
-    done = [*outcomes(jobs, "final"), *outcomes(jobs, "test")]
+    finals, tests = outcomes(jobs, "final"), outcomes(jobs, "test")
+    done = [*finals, *tests]
     trained = {each.purpose: each for each in done if each.subject == subject}
     data = study.data()
     table = None if data is None else Table.from_bytes(data)
@@ -337,7 +362,18 @@ def _export(
             is_baseline=is_baseline(subject),
             widening=_widening(jobs, subject, has_draws=definition.series.is_generated),
         ),
+        beside=(*_beside(subject, finals), *_beside(subject, tests)),
     )
+
+
+def _beside(subject: Subject, done: Sequence[Outcome]) -> Iterator[Beside]:
+    """The subject and the best other baseline of the finals or tests that are done."""
+    own = next((each for each in done if each.subject == subject), None)
+    others = baselines_of(done)
+    others.pop(baseline_of(subject) or "", None)
+    if own is not None and others:
+        best = min(others, key=lambda name: others[name].score)
+        yield Beside(own.purpose, own.found.score, best, others[best].score)
 
 
 def _widening(jobs: Sequence[FinalJob], subject: Subject, *, has_draws: bool) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TypeVar
@@ -20,12 +19,24 @@ from models.closed_form.closed_form import FittedForm
 from models.ensemble import Ensemble, any_from_plain, any_to_plain
 from models.ensemble.ensemble_checkpoint import AnyCandidate
 from models.training.trained_network import TrainedNetwork
-from search.analysis.wording import ERRORS_RULE, shown_errors, shown_score
+from search.analysis.wording import ERRORS_RULE, short_baseline_name, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import MANIFEST, Claim, Export, Manifest, export_of, first_fault
+from search.export.content import Claim, Export, Manifest, export_of, first_fault
 from search.export.intervals import Intervals
 from search.files import EXPORT_PART, read_file, shown_path, template, write_folder
 from search.names import cut
+from search.outputs import (
+    CANDIDATE,
+    DATA,
+    EXPORT_FILES,
+    HELD_OUT,
+    MANIFEST,
+    ONNX,
+    README,
+    STUDY,
+    WEIGHTS,
+    check_export,
+)
 from search.plugins import check_plugins
 from search.series import Purpose, Table, TableSeries
 from search.storage.records import ParamValue
@@ -35,14 +46,7 @@ from search.study.study_file import named_plugins, problems
 if TYPE_CHECKING:
     from search.storage.study_store import StudyReader
 
-CANDIDATE, STUDY, DATA = "candidate.json", "study.json", "data"
-WEIGHTS, README = "weights.safetensors", "README.md"
-HELD_OUT = "held-out.safetensors"
-# A copy of the networks for other programs, which nothing here reads.
-ONNX = "model.onnx"
-
 _REQUIRED = (CANDIDATE, STUDY, README)
-_ALL = (*_REQUIRED, DATA, WEIGHTS, HELD_OUT, ONNX)
 
 Read = TypeVar("Read")
 
@@ -91,7 +95,7 @@ def write_export(export: Export, out: Path, *, onnx: bytes | None = None) -> Non
     """
     files = _files(export, out.name, onnx)
     files[MANIFEST] = Manifest.of(export, files).to_bytes()
-    write_folder(out, files, _check_replaceable)
+    write_folder(out, files, check_export)
 
 
 def read_export(folder: Path) -> Export:
@@ -126,6 +130,9 @@ def _files(export: Export, folder_name: str, onnx: bytes | None) -> dict[str, by
         folder=shlex.quote(folder_name),
         onnx=None if onnx is None else ONNX,
         described=export.candidate.description(),
+        beside=[] if claim is None else export.beside,
+        baseline_name=short_baseline_name,
+        where={"final": "validation", "test": "the test"},
         shown_score=shown_score,
         shown_errors=shown_errors,
         errors_rule=ERRORS_RULE,
@@ -146,30 +153,11 @@ def _json(model: BaseModel) -> bytes:
     return (model.model_dump_json(indent=2) + "\n").encode()
 
 
-def _check_replaceable(folder: Path) -> None:
-    """Raise ExportError for a path at which there is anything but an export or an empty folder."""
-    if not os.path.lexists(folder):
-        return
-    if not folder.is_dir():
-        raise ExportError(f"an export is a folder, but {folder} is a file; name another one")
-    held = {path.name for path in folder.iterdir()}
-    if held and MANIFEST not in held:
-        raise ExportError(
-            f"{folder} must be empty or an older export, but holds other files, such as "
-            f"{min(held)}; name another folder"
-        )
-    if foreign := held - {MANIFEST, *_ALL}:
-        raise ExportError(
-            f"{folder} holds an export, which would be replaced, but also {min(foreign)}; move "
-            "that, or name another folder"
-        )
-
-
 def _read(folder: Path) -> Export:
     manifest = Manifest.from_bytes(_content(folder, MANIFEST))
     if lacking := [name for name in _REQUIRED if name not in manifest.files]:
         raise ExportError(f"{MANIFEST} must name {lacking[0]}, but does not; export again")
-    if unknown := [name for name in manifest.files if name not in _ALL]:
+    if unknown := [name for name in manifest.files if name not in EXPORT_FILES - {MANIFEST}]:
         raise ExportError(f"{MANIFEST} names {unknown[0]!r}, which is no part of an export")
     files = {name: _content(folder, name) for name in manifest.files}
     for name, content in files.items():
@@ -197,6 +185,7 @@ def _read(folder: Path) -> Export:
         versions=manifest.versions,
         machine=manifest.machine,
         intervals=Intervals.from_bytes(files[HELD_OUT]) if HELD_OUT in files else None,
+        beside=manifest.beside,
     )
     if table is None and not definition.series.is_generated:
         raise ExportError(f"the study's series is a table, but there is no {DATA}; export again")

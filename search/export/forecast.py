@@ -91,9 +91,8 @@ def _parquet(forecast: Table) -> bytes:
     # Imported here: it costs a fifth of a second that no CSV should wait for.
     import polars
 
-    frame = polars.DataFrame({forecast.time_column: forecast.times}).hstack(
-        polars.from_numpy(forecast.values, schema=list(forecast.columns)).get_columns()
-    )
+    header, *rows = _rows(forecast)
+    frame = polars.DataFrame(dict(zip(map(str, header), zip(*rows, strict=True), strict=True)))
     content = io.BytesIO()
     frame.write_parquet(content)
     return content.getvalue()

@@ -104,16 +104,11 @@ class VariationSampler(BaseSampler):
             case CategoricalDistribution(choices=choices):
                 return self._other(value, choices)
             case IntDistribution(low=low, high=high, log=log, step=step):
-                moved = self._moved(value, low, high, log)
-                moved = low + step * round((moved - low) / step)
-                if moved == value:
-                    moved += step if moved + step <= high and self.random.random() < 0.5 else -step
-                return int(np.clip(moved, low, high))
+                return int(self._stepped(value, low, high, log, step))
             case FloatDistribution(low=low, high=high, log=log, step=step):
-                moved = self._moved(value, low, high, log)
-                if step is not None:
-                    moved = low + step * round((moved - low) / step)
-                return float(np.clip(moved, low, high))
+                if step is None:
+                    return self._moved(value, low, high, log)
+                return float(self._stepped(value, low, high, log, step))
         raise AssertionError(distribution)
 
     def _other(self, value: Any, choices: Sequence[Any]) -> Any:
@@ -126,8 +121,20 @@ class VariationSampler(BaseSampler):
         sides += [min(above)] if above else []
         return sides[self.random.integers(len(sides))]
 
+    def _stepped(self, value: float, low: float, high: float, log: bool, step: float) -> float:
+        """Another value of a grid: the one near a moved one, or a neighbour."""
+        place, most = round((value - low) / step), round((high - low) / step)
+        moved = round((self._moved(value, low, high, log) - low) / step)
+        if moved == place:
+            up = place == 0 or (place < most and self.random.random() < 0.5)
+            moved += 1 if up else -1
+        return float(low + step * moved)
+
     def _moved(self, value: float, low: float, high: float, log: bool) -> float:
+        """A value a normal step away, reflected at the bounds: at one, half the steps lead out."""
         size = STEP * self.random.standard_normal()
-        if log:
-            return float(np.exp(np.log(value) + size * np.log(high / low)))
-        return float(value + size * (high - low))
+        share = np.log(value / low) / np.log(high / low) if log else (value - low) / (high - low)
+        share = abs(share + size) % 2.0
+        share = min(share, 2.0 - share)
+        moved = low * (high / low) ** share if log else low + share * (high - low)
+        return float(np.clip(moved, low, high))

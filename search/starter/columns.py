@@ -21,16 +21,20 @@ _TIME_NAME = re.compile(
     r"ds|t|.*(time|date|stamp).*|year|quarter|month|week|day|hour|minute|second|step|period",
     re.IGNORECASE,
 )
-_ID_NAME = re.compile(
-    r".*(id|name|key|item|series|store|shop|product|station|sensor|region|country|city|group).*",
+# Whole words of a name, also two of them joined as in "storeid": humidity, width and grid are none.
+_ID_WORD = re.compile(
+    r"(ids?|name|key|item|series|store|shop|product|station|sensor|region|country|city|group)+",
     re.IGNORECASE,
 )
+_WORDS = re.compile(r"[\W\d_]+|(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Numbers as people write them, which the reader of tables then reads or refuses.
 _NUMBER = re.compile(r"[+-]?[0-9.,'’ \u00a0\u202f]*[0-9][0-9.,'’ \u00a0\u202f]*([eE][+-]?[0-9]+)?")
 _SHOWN_CELLS = 20
 _TRUTHS = {"true", "false", "yes", "no"}
 # A column of dates is one whose cells but a few can be read: so many are looked for.
 _MOST_UNREADABLE = 5
+# Of several series, more rows than such a share have a time that was there before.
+_FEW_AGAIN = 0.1
 
 
 @dataclass(frozen=True)
@@ -184,13 +188,19 @@ def _is_even(times: Times, order: Sequence[int]) -> bool:
 
 
 def _id_of(path: Path, columns: Columns, time: str, wanted: Sequence[str]) -> str | None:
-    """The column with which each time is there once; None where a time is there twice anyway."""
+    """The column with which each time is there once; None where a time is there twice anyway.
+
+    None as well where few times are there again: a clock was set back, or rows were written twice.
+    """
+    rows = len(columns[time])
+    if rows - len(set(columns[time])) <= _FEW_AGAIN * rows:
+        return None
     found = []
     for place, (name, cells) in enumerate(columns.items()):
         if name == time or name in wanted:
             continue
         is_text = not all(_NUMBER.fullmatch(cell.strip()) for cell in cells)
-        is_named = _ID_NAME.fullmatch(name.strip()) is not None
+        is_named = any(_ID_WORD.fullmatch(word) for word in _WORDS.split(name))
         pairs = set(zip(cells, columns[time], strict=True))
         if len(pairs) == len(cells) and (is_text or is_named) and len(set(cells)) < len(cells):
             found.append((is_text, is_named, -len(set(cells)), -place, name))

@@ -10,7 +10,10 @@ PERIODS_SHARE, SHARE = 6, 10
 
 
 def default_horizon(rows: int, periods: tuple[float, ...]) -> int:
-    """Two periods, or one, the longest that leaves room for it; else a tenth of the rows."""
+    """Two periods, or one, where so many are a sixth of the rows at most; else a tenth of the rows.
+
+    periods: in steps; of several the longest one that fits.
+    """
     for times in (2, 1):
         steps = [round(times * period) for period in periods]
         fitting = [own for own in steps if own <= rows / PERIODS_SHARE]
@@ -25,7 +28,7 @@ def spans(rows: int, period: int, horizon_steps: int) -> tuple[dict[str, object]
     - The test is the last horizon_steps rows.
     - Validation is a third of the rows, at most four horizons, and at least a horizon and a few
       rows.
-    - Training is what is left, at least two periods and a horizon.
+    - Training is what is left: as many rows as the horizon has at least, and as two periods have.
     - `validation = "expanding"`: 4 replicas in the search, 8 in the final, or as many as there are
       different starts in the validation span, each with up to 4 free runs if there are that many.
 
@@ -35,11 +38,17 @@ def spans(rows: int, period: int, horizon_steps: int) -> tuple[dict[str, object]
     share = rows // VALIDATION_SHARE
     validation = max(min(share, MOST_VALIDATION_HORIZONS * horizon_steps), least)
     training = rows - horizon_steps - validation
-    if training < max(2 * period, horizon_steps, 2):
+    if training < (needed := max(2 * period, horizon_steps, 2)):
+        reason = {
+            2 * period: "two periods",
+            2: "the fewest that can be trained on",
+            horizon_steps: "as many as the horizon has",
+        }
+        left = f"leave {training}" if training > 0 else "leave none"
         raise UsageError(
-            f"a series must leave at least {max(2 * period, horizon_steps, 2)} rows for training, "
-            f"two periods and a horizon, but {rows} rows less {horizon_steps} for the test and "
-            f"{validation} for validation leave {training}; give more rows or a shorter horizon"
+            f"a series must leave {needed} rows or more for training ({reason[needed]}), but "
+            f"{rows} rows less {horizon_steps} for the test and {validation} for validation "
+            f"{left}; give more rows or a shorter horizon"
         )
     starts = validation - horizon_steps + 1
     final_replicas = min(MOST_FINAL_REPLICAS, starts)

@@ -142,8 +142,8 @@ def start(
     """Look at a table, and say what a study on it would be.
 
     folder: of the study file, from which it names the table. name: of the study, else the table's.
-    horizon_steps: None for two periods or a tenth of the rows. columns: the value columns, none for
-    all. said: further keys of [series], which count instead of what would be found; `time` None
+    horizon_steps: None for that of `default_horizon`. columns: the value columns, none for all.
+    said: further keys of [series], which count instead of what would be found; `time` None
     numbers the rows. Raises SeriesError for a table that can't serve as it is, UsageError for a
     horizon that it is too short for, StudyFileError where its study would be refused.
     """
@@ -170,12 +170,8 @@ def start(
     if horizon_steps is None:
         horizon_steps = default_horizon(table.rows, seasons)
         reason = f"{_horizon_in_words(horizon_steps, seasons)}; --horizon N names another"
-    period = max((round(season) for season in seasons), default=1)
-    try:
-        task, search = spans(table.rows, period, horizon_steps)
-    except UsageError:
-        # A long season need not be seen twice.
-        task, search = spans(table.rows, 1, horizon_steps)
+    # Whatever the period: a long season need not be seen twice.
+    task, search = spans(table.rows, 1, horizon_steps)
     name = study_name(path) if name is None else name
     sections: dict[str, Any] = {"name": name, "seed": 0, "series": series, "task": task}
     sections["search"] = dict[str, Any](minutes=MINUTES, trials=TRIALS, **search)

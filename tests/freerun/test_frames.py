@@ -130,6 +130,41 @@ def test_pandas_series_and_frames(named: freerun.ExportedForecaster) -> None:
         pandas.testing.assert_frame_equal(ahead, wanted, check_freq=False, obj=kind)
 
 
+@pytest.mark.parametrize("frequency", ["D", "W", "MS", "QS", "h"])
+@pytest.mark.parametrize("zone", ["Europe/Berlin", "+05:30", "UTC"])
+def test_days_and_months_of_a_zone(
+    named: freerun.ExportedForecaster, frequency: str, zone: str
+) -> None:
+    """Their steps are those of its clock, which UTC shifts by an hour twice a year."""
+    pandas = pytest.importorskip("pandas", reason="the extra pandas is not installed")
+    # The end of summer time lies among the rows, or among those ahead.
+    begin = "2024-10-25" if frequency == "h" else "2024-09-01"
+    times = pandas.date_range(begin, periods=ROWS + AHEAD, freq=frequency, tz=zone)
+    series = pandas.Series(SERIES, times[:ROWS], name="height")
+    expected = pandas.Series(named.forecast(SERIES, AHEAD), times[ROWS:], name="height")
+    ahead = named.forecast(series, AHEAD)
+    pandas.testing.assert_series_equal(ahead, expected, check_freq=False)
+    frame = pandas.DataFrame({"when": times[:ROWS], "load": SERIES})
+    assert list(named.forecast(frame, AHEAD)["when"]) == list(times[ROWS:])
+    if zone == "+05:30":  # polars names zones
+        return
+    of_polars = polars.DataFrame({"when": times[:ROWS].to_pydatetime().tolist(), "load": SERIES})
+    of_polars = of_polars.with_columns(polars.col("when").dt.convert_time_zone(zone))
+    ahead = named.forecast(of_polars, AHEAD)
+    assert ahead["when"].dtype == of_polars["when"].dtype
+    assert ahead["when"].to_list() == times[ROWS:].to_pydatetime().tolist()
+
+
+def test_a_missing_time_of_a_zone_is_named(named: freerun.ExportedForecaster) -> None:
+    pandas = pytest.importorskip("pandas", reason="the extra pandas is not installed")
+    for zone in ("Europe/Berlin", "+05:30"):
+        times = pandas.date_range("2024-09-01", periods=ROWS, freq="D", tz=zone)
+        frame = pandas.DataFrame({"when": times, "load": SERIES})
+        frame.loc[4, "when"] = pandas.NaT
+        with pytest.raises(freerun.SeriesError, match=r"row 5.*the time is empty"):
+            named.forecast(frame, AHEAD)
+
+
 def test_a_pandas_frame_with_a_column_of_times(named: freerun.ExportedForecaster) -> None:
     pandas = pytest.importorskip("pandas", reason="the extra pandas is not installed")
     times = pandas.date_range("2024-01-01", periods=ROWS + AHEAD, freq="D")
@@ -256,13 +291,11 @@ MICROSECONDS = st.lists(st.integers(-(2**51), 2**52), min_size=1, max_size=20)
 
 
 @settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(MICROSECONDS, st.sampled_from(["D", "s", "us"]), st.booleans())
-def test_labels_of_times_are_read_as_the_same_times(
-    instants: list[int], unit: str, is_utc: bool
-) -> None:
+@given(MICROSECONDS, st.sampled_from(["D", "s", "us"]))
+def test_labels_of_times_are_read_as_the_same_times(instants: list[int], unit: str) -> None:
     exact = np.array(instants).astype("datetime64[us]")
     times = exact.astype(f"datetime64[{unit}]").astype("datetime64[us]")
-    assert np.array_equal(times_of_labels(labels_of_times(times, is_utc=is_utc)), times)
+    assert np.array_equal(times_of_labels(labels_of_times(times)), times)
 
 
 @given(

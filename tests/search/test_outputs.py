@@ -3,9 +3,10 @@
 import os
 from pathlib import Path
 
+import polars
 import pytest
 
-from search.errors import UsageError
+from search.errors import ExportError, UsageError
 from search.outputs import (
     PICTURE,
     REPORT,
@@ -13,6 +14,7 @@ from search.outputs import (
     OutputKind,
     check_apart,
     check_output,
+    check_results,
     forecast_kind,
 )
 
@@ -98,3 +100,51 @@ def test_a_forecast_of_the_same_times_is_replaced_without_consent(tmp_path: Path
         check_output(path, forecast_kind(["t", "x"], ["5", "6", "7"]))
     with pytest.raises(UsageError, match="must be new or a forecast"):
         check_output(path, forecast_kind(["t", "y"]))
+
+
+def test_a_forecast_in_parquet_is_told_by_its_columns(tmp_path: Path) -> None:
+    path = tmp_path / "forecast.parquet"
+    polars.DataFrame({"t": ["4"], "x": [0.5], "x_low_80": [0.1], "x_high_80": [0.9]}).write_parquet(
+        path
+    )
+    check_output(path, FORECAST, force=True)
+    with pytest.raises(UsageError, match=r"is already there; .* with --force"):
+        check_output(path, FORECAST)
+    path.write_bytes(path.read_bytes()[:60])
+    with pytest.raises(UsageError, match="must be new or a forecast"):
+        check_output(path, FORECAST, force=True)
+    polars.DataFrame({"t": ["4"], "demand": [0.5]}).write_parquet(path)
+    with pytest.raises(UsageError, match="must be new or a forecast"):
+        check_output(path, FORECAST, force=True)
+
+
+def test_no_output_stands_in_a_folder_that_is_read(tmp_path: Path) -> None:
+    (tmp_path / "export").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "export")
+    for inside in (
+        "export/new.csv",
+        "export/new/new.csv",
+        "link/new.csv",
+        "export/../link/new.csv",
+    ):
+        with pytest.raises(UsageError, match=r"must be outside of .*export, which is read"):
+            check_output(tmp_path / inside, FORECAST, inputs=[tmp_path / "export"])
+    check_output(tmp_path / "export.csv", FORECAST, inputs=[tmp_path / "export"])
+
+
+def test_all_results_of_a_run_are_checked(tmp_path: Path) -> None:
+    check_results(tmp_path)
+    check_results(tmp_path / "new" / "deeper")
+    (tmp_path / "file").write_text("mine")
+    for below in ("file", "file/new"):
+        with pytest.raises(UsageError, match=r"must be a folder, but .*file is a file"):
+            check_results(tmp_path / below)
+    export = tmp_path / "export"
+    export.mkdir()
+    check_results(tmp_path)
+    (export / "mine.txt").write_text("mine")
+    with pytest.raises(ExportError, match=r"but holds other files, such as mine.txt"):
+        check_results(tmp_path)
+    (export / "manifest.json").write_text("{}")
+    with pytest.raises(ExportError, match=r"but also mine.txt"):
+        check_results(tmp_path)

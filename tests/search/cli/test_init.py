@@ -69,6 +69,7 @@ def test_a_forecast_over_data_is_refused(folder: Path) -> None:
     (folder / "truth.csv").write_text("row,sold\n72,1\n")
     refused(folder, [*command, "truth.csv"], "truth.csv is already there", "--force")
     refused(folder, [*command, "freerun.db", "--force"], "must be new or a forecast")
+    refused(folder, [*command, f"{export}/forecast.csv"], "must be outside of", export)
     assert freerun(folder, *command, "truth.csv", "--force").code == 0
     assert (folder / "sold.csv").read_bytes() == before
     retrain = ["retrain", export, "--series", "sold.csv", "-o"]
@@ -81,6 +82,10 @@ def test_a_report_over_data_is_refused(folder: Path) -> None:
     (folder / "mine").mkdir()
     (folder / "mine" / "report.html").write_text("<p>mine</p>")
     refused(folder, ["run", "sold", "-o", "mine"], "report.html must be new or a report")
+    refused(folder, ["run", "sold", "-o", "sold.csv"], "must be a folder, but sold.csv is a file")
+    (folder / "other" / "export").mkdir(parents=True)
+    (folder / "other" / "export" / "mine.txt").write_text("mine")
+    refused(folder, ["run", "sold", "-o", "other"], "holds other files, such as mine.txt")
 
 
 def test_init_writes_a_study_file_that_is_valid(tmp_path: Path) -> None:

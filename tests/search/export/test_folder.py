@@ -14,9 +14,11 @@ from optuna.samplers import RandomSampler
 from models.candidate import candidate_of
 from models.checkpoint import Checkpoint, load
 from models.ensemble import Ensemble
+from search.analysis.study_results import winner_of
 from search.errors import ExportError, UnknownTrialError, UsageError
 from search.evaluation import initialisation_seed
-from search.export import Export, export_study, read_export, write_export
+from search.export import Export, export_of, export_study, read_export, write_export
+from search.export.content import Beside
 from search.study.definition import StudyDefinition
 from search.study.space import Space
 
@@ -56,6 +58,35 @@ def test_scores_and_candidate_come_back_bit_for_bit(finished: Invented, tmp_path
     read = read_export(tmp_path / "out")
     assert written.claim == read.claim
     assert written.candidate == read.candidate
+
+
+def test_an_export_knows_the_best_baseline_beside_it(finished_table: Invented) -> None:
+    winner = winner_of(finished_table.store)
+    assert winner is not None
+    assert winner.test is not None
+    beside = export_of(finished_table.store).beside
+    for own, outcome in zip(beside, (winner.final, winner.test), strict=True):
+        baselines = outcome.found.baselines
+        assert (own.purpose, own.own) == (outcome.purpose, outcome.found.score)
+        assert own.best == baselines[own.baseline].score == min(b.score for b in baselines.values())
+
+
+def test_a_readme_says_first_where_a_baseline_is_better(
+    sine_export: Export, tmp_path: Path
+) -> None:
+    beside = (Beside("final", 0.2, "ridge-ar", 0.1), Beside("test", 0.2, "ssa", 0.3))
+    write_export(replace(sine_export, beside=beside), tmp_path / "out")
+    assert read_export(tmp_path / "out").beside == beside
+    title, _, first, _, rest = (tmp_path / "out" / "README.md").read_text().split("\n", 4)
+    assert title == "# Trial 7 of the study waves"
+    assert first.startswith("**A baseline is better in validation: ")
+    assert first.endswith(" has NMSE 0.1, this 0.2.**")
+    assert "- No baseline is better in the test: the best, SSA, has NMSE 0.3, this 0.2." in rest
+    write_export(sine_export, tmp_path / "out")
+    readme = (tmp_path / "out" / "README.md").read_text()
+    assert "No baseline was scored beside it" in readme
+    assert "proves the score" in readme
+    assert "bit for bit" in readme
 
 
 def test_any_candidate_comes_back_with_the_same_seed(sine_export: Export, tmp_path: Path) -> None:
@@ -245,11 +276,13 @@ def test_networks_of_another_candidate_are_refused(table_export: Export, tmp_pat
 def test_an_export_of_networks_trained_on_all_rows_claims_nothing(
     table_export: Export, tmp_path: Path
 ) -> None:
-    retrained = replace(table_export, claim=None, weights_purpose="all")
+    beside = (Beside("final", 0.2, "ssa", 0.1),)
+    retrained = replace(table_export, claim=None, weights_purpose="all", beside=beside)
     write_export(retrained, tmp_path / "out")
     read = read_export(tmp_path / "out")
     assert (read.claim, read.weights_purpose) == (None, "all")
     assert read.checkpoint is not None
     readme = (tmp_path / "out" / "README.md").read_text()
-    assert "NMSE" not in readme
+    for promise in ("NMSE", "baseline", "proves", "bit for bit"):
+        assert promise not in readme
     assert "trained on all rows" in readme

@@ -16,7 +16,9 @@ from search.errors import SeriesError, UsageError
 from search.export import Export
 from search.export.forecast import forecast, write_forecast
 from search.export.trust import measured_steps
-from search.series import Table, read_table
+from search.outputs import check_output, forecast_kind
+from search.series import Table, read_cells, read_table
+from search.series.tables import LongForm
 
 
 def table(rows: int = 100, scale: float = 1.0, columns: tuple[str, ...] = ("spots",)) -> Table:
@@ -183,6 +185,19 @@ def test_a_forecast_file_reads_back_as_the_table_that_continues(
     read = read_table(tmp_path / "new" / name, "year", ["spots"])
     assert read.times == made.times
     np.testing.assert_array_equal(read.values, made.values)
+
+
+@pytest.mark.parametrize("name", ["forecast.csv", "forecast.parquet"])
+def test_the_forecast_of_a_long_table_is_long(tmp_path: Path, name: str) -> None:
+    long = LongForm("shop", ("n", "s"), ("sold", "kept"))
+    made = Table("t", ("1", "2", "3"), long.channels, np.arange(12.0).reshape(3, 4), long)
+    write_forecast(made, tmp_path / name)
+    columns = {column.name: list(column.cells) for column in read_cells(tmp_path / name).columns}
+    assert tuple(columns) == made.header
+    assert columns["shop"] == ["n", "n", "n", "s", "s", "s"]
+    assert columns["t"] == ["1", "2", "3"] * 2
+    assert [float(cell) for cell in columns["kept"]] == [1, 5, 9, 3, 7, 11]
+    check_output(tmp_path / name, forecast_kind(made.header), force=True)
 
 
 def test_names_with_commas_and_quotes_are_kept(tmp_path: Path) -> None:

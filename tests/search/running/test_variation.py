@@ -74,6 +74,44 @@ def test_values_stay_within_their_domains_and_on_their_grids() -> None:
     assert found.best_value == pytest.approx(3.0)
 
 
+@pytest.mark.parametrize("at", ["low", "high"])
+def test_a_parent_at_its_bounds_has_other_children(at: str) -> None:
+    """Steps that lead out of the domain are reflected; a number that is forced to move moves."""
+    low = at == "low"
+
+    def bounded(trial: Trial) -> dict[str, float]:
+        return {
+            "whole": trial.suggest_int("whole", 1, 3),
+            "power": trial.suggest_int("power", 1, 4096, log=True),
+            "share": trial.suggest_float("share", 0.0, 1.0),
+            "rate": trial.suggest_float("rate", 1e-4, 1.0, log=True),
+            "grid": trial.suggest_float("grid", 0.0, 1.0, step=0.25),
+        }
+
+    found = study()
+    probe = found.ask()
+    bounded(probe)
+    distributions = probe.distributions
+    found.tell(probe, state=TrialState.FAIL)
+    parent = {
+        name: own.low if low else own.high  # type: ignore[attr-defined]
+        for name, own in distributions.items()
+    }
+    for _ in range(STARTUP_TRIALS):
+        made = optuna.create_trial(params=parent, distributions=distributions, value=0.0)
+        found.add_trial(made)
+    moved = dict.fromkeys(parent, 0)
+    for _ in range(300):
+        trial = found.ask()
+        child = bounded(trial)
+        assert child != parent
+        for name, value in child.items():
+            moved[name] += value != parent[name]
+        found.tell(trial, state=TrialState.FAIL)
+    # One of five at random; of the others a number moves by MOVED_SHARE, or as the forced one.
+    assert min(moved.values()) > 0.35 * 300
+
+
 def test_choices_that_are_numbers_move_to_a_neighbour() -> None:
     found = study()
     for _ in range(STARTUP_TRIALS):

@@ -46,6 +46,30 @@ def test_roles(columns: Table, time: str | None, id_column: str | None, values: 
     assert {*found.values, *found.left_out, *({time, id_column} - {None})} == set(columns)
 
 
+@pytest.mark.parametrize(
+    ("name", "is_id"),
+    [
+        *((name, True) for name in ("id", "store_id", "StoreID", "storeid", "Item Nbr", "sensor2")),
+        *((name, False) for name in ("humidity", "Width", "wind_grid", "residual", "validValue")),
+    ],
+)
+def test_an_id_of_numbers_has_a_word_for_it_in_its_name(name: str, is_id: bool) -> None:
+    codes = [str(1 + row // 28) for row in range(56)]
+    found = roles_of(PATH, {"day": DAYS * 2, name: codes, "y": VARIED * 2})
+    assert found.id == (name if is_id else None)
+
+
+@pytest.mark.parametrize("other", ["humidity", "sensor", "sky"])
+def test_an_hour_that_comes_back_makes_no_series(other: str) -> None:
+    """At the end of summer time, where times have no offset."""
+    hours = [f"2024-10-{day:02} {hour:02}:00" for day in (26, 27) for hour in range(24)]
+    hours.insert(hours.index("2024-10-27 02:00"), "2024-10-27 02:00")
+    cells = [
+        ("sun" if row % 2 else "rain") if other == "sky" else VARIED[row % 28] for row in range(49)
+    ]
+    assert roles_of(PATH, {"time": hours, "temp": VARIED + VARIED[:21], other: cells}).id is None
+
+
 def test_columns_that_are_asked_for_win() -> None:
     table: Table = {"day": DAYS, "a": VARIED, "n": ROWS, "b": VARIED}
     assert roles_of(PATH, table).left_out == {"n": "counts the rows"}
