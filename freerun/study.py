@@ -41,7 +41,7 @@ class Study:
     its time and value columns, where they are not found by themselves. name: of the study; else
     that of the file, or "series". seed: of all draws and initialisations. series, task, search,
     space: keys of these sections of a study file that differ from what is found or from what the
-    file says; gaps are filled in where series says nothing of missing values, and a SeriesWarning
+    file says; gaps of a table or a frame are filled in where series says nothing of missing values, and a SeriesWarning
     says so. storage: a SQLAlchemy URL, else FREERUN_STORAGE, else sqlite:///freerun.db.
 
     Raises StudyFileError for a definition that can't be run, or that differs from the stored study

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from search.cli.options import DeviceOption, JsonOption, check_device, print_result, stop_flag
+from search.cli.options import JsonOption, check_device, print_result, stop_flag
 from search.cli.results import FolderArgument, read_series
 from search.errors import UsageError
 from search.names import cut
@@ -50,7 +50,10 @@ def forecast(
     force: Annotated[
         bool, typer.Option("--force", help="Replace an older forecast of the same columns.")
     ] = False,
-    device: DeviceOption = "cpu",
+    device: Annotated[
+        str | None,
+        typer.Option("--device", help="With --update: torch device to learn on; else the CPU."),
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
@@ -64,7 +67,12 @@ def forecast(
 
     if more_levels and not levels:
         raise UsageError(f"freerun forecast takes one export folder, but also got {more_levels[0]}")
-    check_device(device)
+    if device is not None and not update:
+        raise UsageError(
+            f"--device must go with --update, which learns, but got {device!r} alone; leave it out: "
+            "a free run takes the CPU"
+        )
+    check_device(device or "cpu")
     if picture is not None:
         check_picture(picture)
     wanted = _levels([*(levels or []), *(more_levels or [])])
@@ -84,7 +92,7 @@ def forecast(
         levels=wanted,
         picture=picture,
         update=update,
-        device=device,
+        device=device or "cpu",
     )
     for warning in plain["warnings"]:
         typer.echo(f"freerun: warning: {warning}", err=True)

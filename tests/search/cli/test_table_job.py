@@ -113,6 +113,7 @@ def test_exports_and_options_that_are_refused(table_study: Study, tmp_path: Path
     forecast = ["forecast", good, "--series", series, "-o", "f.csv", "--horizon"]
     refused(tmp_path, [*forecast, 0], "0")
     refused(tmp_path, [*forecast, -4], "-4")
+    refused(tmp_path, [*forecast, 5, "--device", "cpu"], "--device must go with --update")
     retrain = ["retrain", good, "--series", series, "-o", "out", "--hold-out"]
     refused(tmp_path, [*retrain, -1], "--hold-out", "-1")
     refused(tmp_path, [*retrain, 119], "119")
@@ -138,7 +139,7 @@ def test_a_forecast_has_intervals_a_picture_and_an_update(
     made = freerun(
         tmp_path,
         *("forecast", export, "--series", folder / "spots.csv", "--horizon", 5, "-o", "f.csv"),
-        *("--levels", 50, 80, "--picture", "f.png", "--update"),
+        *("--levels", 50, 80, "--picture", "f.png", "--update", "--device", "cpu"),
     )
     assert made.code == 0, made.err
     with (tmp_path / "f.csv").open() as lines:
