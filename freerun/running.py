@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
+# Exported for `freerun.refitting`, too.
+from models.tensors import one_thread as one_thread
 from search.running.fleet import REPORT_SECONDS, Progress, progress
 
 if TYPE_CHECKING:
@@ -18,11 +19,7 @@ def run_here(store: StudyStore, device: str, show: Callable[[Progress], None]) -
 
     An interrupt gives back what is running.
     """
-    from search.cli.options import stored_study
-    from search.plotting.artifacts import trial_artifacts
-    from search.running.worker import Worker
-    from search.student.jobs import ExplainingJobs
-    from search.study.task_data import TaskData
+    from search.cli.working import worker_of
 
     shown = monotonic()
 
@@ -34,28 +31,6 @@ def run_here(store: StudyStore, device: str, show: Callable[[Progress], None]) -
             shown = monotonic()
         return False
 
-    definition, table = stored_study(store)
     with one_thread():
-        Worker(
-            store,
-            definition,
-            TaskData(definition, table),
-            make_artifacts=trial_artifacts,
-            stop_requested=look,
-            device=device,
-            further_jobs=ExplainingJobs(),
-        ).run()
+        worker_of(store, look, device).run()
     show(progress(store))
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Compute on one thread, as all workers do, and give the process its threads back."""
-    import torch
-
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

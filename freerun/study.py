@@ -41,8 +41,8 @@ class Study:
     its time and value columns, where they are not found by themselves. name: of the study; else
     that of the file, or "series". seed: of all draws and initialisations. series, task, search,
     space: keys of these sections of a study file that differ from what is found or from what the
-    file says; gaps of a table or a frame are filled in where series says nothing of missing values, and a SeriesWarning
-    says so. storage: a SQLAlchemy URL, else FREERUN_STORAGE, else sqlite:///freerun.db.
+    file says. Missing values of a table or a frame are filled in, which a SeriesWarning says.
+    storage: a SQLAlchemy URL, else FREERUN_STORAGE, else sqlite:///freerun.db.
 
     Raises StudyFileError for a definition that can't be run, or that differs from the stored study
     of that name; SeriesError for a series that can't be used; StorageError for a storage that can't

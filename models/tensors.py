@@ -1,4 +1,4 @@
-"""Names of tensor axes, torch when it is first used, members as rows, and bounds of free runs.
+"""Names of tensor axes, torch when it is first used, its threads, members as rows, and bounds.
 
 Every docstring in `models` uses these axes:
 
@@ -14,7 +14,8 @@ torch itself.
 """
 
 import importlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
 
@@ -52,6 +53,20 @@ CLIP_STD = 10.0
 # In a free run that is scored or written, it is held within so many, which no series comes near:
 # this keeps numbers finite, and no growth is cut. Their squares are finite in single precision.
 RUN_BOUND = 1e18
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Compute on one thread, as all workers do, and give the process its threads back.
+
+    Several would share the sums of linear algebra out, which then round in another way.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def clipped(forecast: Tensor, bound: float = CLIP_STD) -> Tensor:

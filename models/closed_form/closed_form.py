@@ -75,7 +75,8 @@ class ClosedForm(Core):
         REGULARISATIONS,
         "Whether the level of regularisation is given, or runs freely best over the span's end.",
         stage=Stage.REGULARISATION,
-        # To try levels on one free run tells little of a series that many blocks tell more of.
+        # One free run over the span's end says less of a level than the many blocks that a series
+        # without noise is validated on.
         suits=lambda series: Choices(("given",) if series.is_noise_free else REGULARISATIONS),
     )
 

@@ -18,9 +18,8 @@ from models.closed_form.closed_form import (
     level_of,
 )
 from models.closed_form.hankel import hankel_products, less_level
-from models.closed_form.ridge import one_thread
 from models.methods import Choices, FloatRange, Real, Stage, setting
-from models.tensors import torch
+from models.tensors import one_thread, torch
 
 if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties

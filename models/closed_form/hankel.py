@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import numpy as np
 
 from models.closed_form.closed_form import FloatArray
-from models.closed_form.ridge import one_thread
+from models.tensors import one_thread
 
 
 def hankel_products(pieces: Iterable[FloatArray], width: int) -> tuple[FloatArray, int]:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.tensors import Tensor, torch
+from models.tensors import Tensor, one_thread, torch
 
 FloatArray = NDArray[np.float64]
 Block = tuple[FloatArray, FloatArray]  # features [row, feature], targets [row, channel]
@@ -74,14 +73,3 @@ class Ridge:
             ahead = solution.shape[1] // channels
             solution[self.latest] += torch.eye(channels, dtype=solution.dtype).repeat(1, ahead)
         return solution.numpy()
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Let linear algebra round as on one thread: several would share its sums out otherwise."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

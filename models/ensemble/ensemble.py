@@ -67,7 +67,8 @@ def check_weights(weights: Sequence[float], members: int) -> None:
 def combined(runs: Sequence[FloatArray], weights: Sequence[float] | None) -> FloatArray:
     """The weighted mean of free runs `[..., channel]` of equal shapes, or their median.
 
-    A member without a weight is left out: what it does, NaN included, changes nothing.
+    A run of weight 0 is not read, so that a NaN in it does not reach the mean. `without_runaways`
+    reads all runs, those of weight 0 too.
     """
     if weights is None:
         return np.asarray(np.median(np.stack(runs), axis=0))

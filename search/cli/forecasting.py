@@ -69,8 +69,8 @@ def forecast(
         raise UsageError(f"freerun forecast takes one export folder, but also got {more_levels[0]}")
     if device is not None and not update:
         raise UsageError(
-            f"--device must go with --update, which learns, but got {device!r} alone; leave it out: "
-            "a free run takes the CPU"
+            f"--device must go with --update, which learns, but got {device!r} alone; leave it "
+            "out: a free run takes the CPU"
         )
     check_device(device or "cpu")
     if picture is not None:
@@ -113,6 +113,7 @@ def forecast_file(
     """Write a forecast, and its picture if wanted; return what was done, and it in lines."""
     from search.export.bands import forecast_with_bands
     from search.export.forecast import write_forecast
+    from search.export.intervals import held_by_level
     from search.export.trust import measured_steps
 
     measured = measured_steps(exported)
@@ -132,9 +133,7 @@ def forecast_file(
     lines.append(f"forecast: {output}")
     if exported.intervals is not None and made.bands:
         found = [exported.intervals.coverage(band.level) for band in made.bands]
-        plain["levels"] = {
-            f"{own.level:g}": {"validation": own.validation, "test": own.test} for own in found
-        }
+        plain["levels"] = held_by_level(found)
         over = f", over the first {measured} steps" if horizon > measured else ""
         lines += [f"intervals of {own.level:g} % {own}{over}" for own in found]
     if picture is not None:

@@ -180,22 +180,11 @@ def work(
         import torch
 
         from search.analysis.status import trial_counts
+        from search.cli.working import worker_of
         from search.running.fleet import parent_is_gone
-        from search.running.worker import Worker
-        from search.student.jobs import ExplainingJobs
-        from search.study.task_data import TaskData
 
         torch.set_num_threads(1)
-        definition, table = stored_study(store)
-        worker = Worker(
-            store,
-            definition,
-            TaskData(definition, table),
-            make_artifacts=_trial_artifacts,
-            stop_requested=lambda: stopped() or parent_is_gone(parent),
-            device=device,
-            further_jobs=ExplainingJobs(),
-        )
+        worker = worker_of(store, lambda: stopped() or parent_is_gone(parent), device)
         worker.run()
         trials = trial_counts(store.counts())
     if as_json or not quiet:
@@ -272,6 +261,7 @@ def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]
     """Write report and export, and say what was found."""
     from search.analysis.status import run_summary
     from search.export import export_study
+    from search.export.intervals import held_by_level
     from search.files import make_folder
     from search.report.page import write_report
     from search.student.section import report_sections
@@ -283,10 +273,7 @@ def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]
     if summary["final"] is not None:
         exported = export_study(store, folder / "export")
         summary["export"] = str(folder / "export")
-        summary["intervals"] = {
-            f"{own.level:g}": {"validation": own.validation, "test": own.test}
-            for own in exported.coverage
-        }
+        summary["intervals"] = held_by_level(exported.coverage)
     write_report(opened, [store.name], folder / "report.html", report_sections)
     summary["report"] = str(folder / "report.html")
     return summary

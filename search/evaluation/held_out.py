@@ -56,7 +56,7 @@ class HeldOutRuns:
 
 
 def held_out_runs(checkpoint: AnyCheckpoint, views: Sequence[View]) -> HeldOutRuns:
-    """Run trained networks freely from many starts of what their views hold out.
+    """Let trained networks run freely over the rows that their views hold out, from many starts.
 
     views: one for each network, as it was trained on. Replicas of equal views run as one, the
     median of their free runs, as a forecast does. Where the views' own starts are few, there are

@@ -7,7 +7,7 @@ choice is found to be worth, see `models.diagnostics.selection`. The test, where
 measures what intervals cover.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Self
@@ -57,6 +57,11 @@ class Coverage:
     def __str__(self) -> str:
         test = "" if self.test is None else f", {self.test:.0f} % in the test"
         return f"held {self.validation:.0f} % in validation{test}"
+
+
+def held_by_level(found: Iterable[Coverage]) -> dict[str, dict[str, float | None]]:
+    """What intervals held, as JSON values: by level, such as "80", then in validation and test."""
+    return {f"{c.level:g}": {"validation": c.validation, "test": c.test} for c in found}
 
 
 @dataclass(frozen=True, eq=False)

@@ -53,8 +53,8 @@ def step_warning(trained_on: Table, table: Table) -> str | None:
     """A warning where the steps of two tables can't be compared; None where they are the same.
 
     Rows that are only numbered say nothing of their step. trained_on: what the networks were
-    trained on. Raises SeriesError where the table has another
-    step: the networks would take its hours for the months that they know, for example.
+    trained on. Raises SeriesError where the table has another step: the networks would take its
+    hours for the months that they know, for example.
     """
     before, now = trained_on.interval, table.interval
     if same_step(before, now) or _are_numbered(trained_on) or _are_numbered(table):

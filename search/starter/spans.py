@@ -44,10 +44,10 @@ def spans(rows: int, period: int, horizon_steps: int) -> tuple[dict[str, object]
             2: "the fewest that can be trained on",
             horizon_steps: "as many as the horizon has",
         }
-        left = f"leave {training}" if training > 0 else "leave none"
+        left = training if training > 0 else "none"
         raise UsageError(
             f"a series must leave {needed} rows or more for training ({reason[needed]}), but "
-            f"{rows} rows less {horizon_steps} for the test and {validation} for validation "
+            f"{rows} rows less {horizon_steps} for the test and {validation} for validation leave "
             f"{left}; give more rows or a shorter horizon"
         )
     starts = validation - horizon_steps + 1

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, Lagged, lagged
-from models.closed_form.ridge import Block, one_thread
+from models.closed_form.ridge import Block
 from models.methods import Choices, Whole, setting
-from models.tensors import torch
+from models.tensors import one_thread, torch
 
 # Orders that a held-out span chooses from.
 ORDERS = (1, 2, 4, 8, 16, 32, 64, 128)

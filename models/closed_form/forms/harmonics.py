@@ -8,10 +8,9 @@ import numpy as np
 
 from models.closed_form.closed_form import FloatArray, half_of_span
 from models.closed_form.patterns import IndexArray, PatternAndRemainder
-from models.closed_form.ridge import one_thread
 from models.closed_form.season import season_length
 from models.methods import Choices, Whole, counted, flag, setting
-from models.tensors import torch
+from models.tensors import one_thread, torch
 
 if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties

@@ -16,7 +16,6 @@ from models.closed_form.closed_form import (
     quarter_of_span,
 )
 from models.closed_form.kernels import STATIONARY, Kernel
-from models.closed_form.ridge import one_thread
 from models.methods import (
     Choices,
     Domain,
@@ -33,7 +32,7 @@ from models.methods import (
 )
 from models.methods.values import SHARE
 from models.network.options.segments import segment_length
-from models.tensors import RUN_BOUND, Tensor, torch
+from models.tensors import RUN_BOUND, Tensor, one_thread, torch
 
 # Free runs that are made side by side: kernels to many support points take memory.
 RUNS_AT_ONCE = 64

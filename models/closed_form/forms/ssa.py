@@ -14,9 +14,8 @@ from models.closed_form.closed_form import (
     half_of_span,
     lagged,
 )
-from models.closed_form.ridge import one_thread
 from models.methods import Choices, Is, Stage, Whole, setting
-from models.tensors import Tensor, torch
+from models.tensors import Tensor, one_thread, torch
 
 # Ranks that a held-out span chooses from.
 RANKS = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 24, 32)

@@ -16,8 +16,8 @@ MOST_ESTIMATED_MODES = 64
 def covers(architecture: Architecture, weights: Tensor) -> bool:
     """Whether kernels compute the free run and the gradient of an architecture, from its weights.
 
-    On the CPU, those of `has_kernel`. Others are left to the torch engine, but for those of
-    `covers_estimate`.
+    They do on the CPU, of an architecture that `has_kernel`. `covers_estimate` names another kind
+    that kernels compute; the torch engine computes all others.
     """
     return weights.device.type == "cpu" and has_kernel(architecture)
 
@@ -32,7 +32,11 @@ def has_kernel(architecture: Architecture) -> bool:
 
 
 def covers_estimate(architecture: Architecture, weights: Tensor) -> bool:
-    """The same of states by least squares: on the CPU, those of `has_estimate_kernel`."""
+    """Whether kernels compute the free run and the gradient where the state is estimated.
+
+    They do on the CPU, of an architecture that `has_estimate_kernel`: it estimates the state from
+    the context by least squares.
+    """
     return weights.device.type == "cpu" and has_estimate_kernel(architecture)
 
 
