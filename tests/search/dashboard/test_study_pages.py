@@ -177,7 +177,7 @@ def test_of_many_trials_the_page_draws_no_line_each(
 def test_of_a_large_study_the_best_and_a_part_of_the_others_are_shown(
     invent: Invent, storage: Storage, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    for name, value in {"MOST_SHOWN": 5, "BEST_SHOWN": 1, "_THINNED_TO": 3}.items():
+    for name, value in {"MOST_SHOWN": 4, "BEST_SHOWN": 1, "_THINNED_TO": 3}.items():
         monkeypatch.setattr(study_trials, name, value)
     ends: list[tuple[str, float]] = [("complete", 0.1), ("pruned", 0.9), ("complete", 0.3)]
     ends += [("complete", 0.05), ("failed", 0.0), ("pruned", 0.8), ("running", 0.0)]
