@@ -72,8 +72,10 @@ class Kept:
     artifacts: Sequence[Artifact]
 
 
-def make_big_study(storage: Storage, name: str, trials: int, seed: int = 0) -> StudyStore:
-    """Make the study and return it."""
+def make_big_study(
+    storage: Storage, name: str, trials: int, seed: int = 0, running: int = STILL_RUNNING
+) -> StudyStore:
+    """Make the study and return it; running: how many trials have not ended."""
     definition, _ = read_study_file(STUDY_FILE)
     search = definition.search.model_copy(update={"trials": trials, "minutes": None})
     definition = definition.model_copy(update={"name": name, "search": search, "seed": seed})
@@ -85,7 +87,7 @@ def make_big_study(storage: Storage, name: str, trials: int, seed: int = 0) -> S
         artifact_bytes_per_study=search.artifact_mib * 2**20,
     )
     store.set_budget(trials=trials, minutes=None)
-    _Maker(store, definition, seed).make(trials)
+    _Maker(store, definition, seed).make(trials, running)
     return store
 
 
@@ -101,13 +103,13 @@ class _Maker:
         self.halving = Halving()
         self.finished = 0
 
-    def make(self, trials: int) -> None:
+    def make(self, trials: int, running: int) -> None:
         """Tell all trials but the last, which run on, then the final."""
         workers = [
             self.store.register_worker(host="here", pid=1000 + i, machine=_MACHINE)
             for i in range(WORKERS)
         ]
-        ended = max(COHORT, trials - STILL_RUNNING)
+        ended = max(COHORT, trials - running)
         sampled = sampled_params(self.space, trials, self.dice)
         for start in range(0, ended, COHORT):
             worker = workers[(start // COHORT) % WORKERS]

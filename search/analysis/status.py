@@ -1,28 +1,27 @@
 """How far a study is and what it found, as the JSON values that commands print."""
 
+import json
 from collections import Counter, deque
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from optuna.trial import FrozenTrial, TrialState
-
 from models.diagnostics.errors import Errors
 from search.analysis.study_results import baselines_of, outcomes, winner_of
 from search.analysis.wording import shown_minutes
-from search.records import TrialRecord
-from search.storage.records import Counts, StudySummary
+from search.storage.records import Counts, StudySummary, Tally
 from search.storage.study_store import StudyReader
 
 # The rate is that of the last minutes.
 RATE_MINUTES = 5.0
+_VERDICT, _MESSAGE = "verdict", "message"
 _MOST_MESSAGES, _MESSAGE_SIGNS = 8, 120
 _BAR = 24
 
 
 class StudyStatus:
-    """What `freerun status` says of a study. Each `summary` reads only the trials that are new."""
+    """What `freerun status` says of a study. Each `summary` counts only the trials that are new."""
 
     def __init__(self, study: StudyReader, shown_url: str) -> None:
         self._study = study
@@ -34,9 +33,9 @@ class StudyStatus:
 
     def summary(self) -> dict[str, Any]:
         """Plain JSON values: counts, budget, rate, best, winner, verdicts, workers, failures."""
-        finished, _ = self._study.news()
-        for trial in finished:
-            self._take(trial)
+        now = datetime.now(UTC).replace(tzinfo=None)
+        since = now - timedelta(minutes=RATE_MINUTES)
+        self._take(self._study.tally((_VERDICT, _MESSAGE), since))
         study, counts, budget = self._study, self._study.counts(), self._study.budget()
         alive = [worker for worker in study.workers() if worker.alive]
         jobs = study.final_jobs()
@@ -59,7 +58,7 @@ class StudyStatus:
                     for name, quota in budget.quotas.items()
                 },
             },
-            "trials_per_minute": round(self._rate(datetime.now()), 2),
+            "trials_per_minute": round(self._rate(now), 2),
             "best": best_summary(study),
             "winner": winner_summary(study),
             "verdicts": dict(self._verdicts.most_common()),
@@ -91,16 +90,21 @@ class StudyStatus:
             ],
         }
 
-    def _take(self, trial: FrozenTrial) -> None:
-        record = TrialRecord.from_attributes(trial.user_attrs)
-        if record.verdict is not None:
-            self._verdicts[record.verdict] += 1
-        if trial.state == TrialState.FAIL:
-            self._failures[record.message or "no message"] += 1
-        if trial.datetime_complete is not None:
-            self._ends.append(trial.datetime_complete)
-        if trial.datetime_start is not None:
-            self._first_start = min(self._first_start or trial.datetime_start, trial.datetime_start)
+    def _take(self, new: Tally) -> None:
+        for (_, text), trials in new.attributes.get(_VERDICT, {}).items():
+            # A trial of another program may hold anything under this key.
+            if isinstance(verdict := json.loads(text), str):
+                self._verdicts[verdict] += trials
+        unnamed = new.failed
+        for (state, text), trials in new.attributes.get(_MESSAGE, {}).items():
+            if state == "failed" and isinstance(message := json.loads(text), str) and message:
+                self._failures[message] += trials
+                unnamed -= trials
+        if unnamed:
+            self._failures["no message"] += unnamed
+        self._ends.extend(new.ends)
+        if new.first_start is not None:
+            self._first_start = min(self._first_start or new.first_start, new.first_start)
 
     def _rate(self, now: datetime) -> float:
         """Finished trials a minute, of the last minutes or since the first one began."""

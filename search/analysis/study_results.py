@@ -209,7 +209,7 @@ class StudyResults:
     @classmethod
     def read(cls, study: StudyReader) -> Self:
         data, jobs = study.data(), study.final_jobs()
-        trials = [Trial.of(trial) for trial in study.frozen_trials()]
+        trials = [Trial.of(trial) for trial in study.each_trial()]
         return cls(
             study=study,
             definition=read_stored_definition(study.definition),

@@ -2,8 +2,9 @@
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import lru_cache
 from typing import Self
 
 from optuna.trial import FrozenTrial, TrialState
@@ -41,19 +42,27 @@ class Trial:
     completed: datetime | None = None
 
     @classmethod
-    def of(cls, trial: FrozenTrial) -> Self:
-        """Return a trial as Optuna describes it."""
+    def of(cls, trial: FrozenTrial, *, is_outline: bool = False) -> Self:
+        """Return a trial as Optuna describes it; is_outline: with its verdict alone as record."""
+        if is_outline:
+            record = _only(trial.user_attrs.get("verdict"))
+        else:
+            record = TrialRecord.from_attributes(trial.user_attrs)
         return cls(
             trial_id=trial._trial_id,
             number=trial.number,
             state=_STATES[trial.state],
             value=trial.value,
             params=trial.params,
-            record=TrialRecord.from_attributes(trial.user_attrs),
+            record=record,
             reports=trial.intermediate_values,
             started=trial.datetime_start,
             completed=trial.datetime_complete,
         )
+
+    def outline(self) -> Self:
+        """The same trial without parameters, reports, and all of its record but the verdict."""
+        return replace(self, params={}, reports={}, record=_only(self.record.verdict))
 
     @property
     def is_scored(self) -> bool:
@@ -71,6 +80,16 @@ class Trial:
         """Its preset, None in a study without presets."""
         preset = self.params.get(PRESET)
         return None if preset is None else str(preset)
+
+
+def _only(verdict: object) -> TrialRecord:
+    """A record of a verdict alone, which trials share."""
+    return _of_verdict(verdict if isinstance(verdict, str) else None)
+
+
+@lru_cache(maxsize=64)
+def _of_verdict(verdict: str | None) -> TrialRecord:
+    return TrialRecord(verdict=verdict)
 
 
 def best_first(trials: Iterable[Trial]) -> list[Trial]:

@@ -38,6 +38,9 @@ _MOST_TRIALS = {"contour": 200, "rank": 200}
 _MOST_TRIALS_OTHERWISE = 2000
 # Thirty parameters make 900 panels, which take a minute whatever the number of trials.
 _OF_PAIRS, _MOST_PARAMETERS = ("contour", "rank"), 12
+# The file is made of Optuna's trials, which take 20 kB each in memory.
+_MOST_TRIALS_OF_FILE = 10_000
+_CSV = re.compile(r"/csv/(\d+)")
 _PLOT = re.compile(r"/api/studies/(\d+)/plot/(\w+)")
 # A name, or an address of version 6 in brackets, and perhaps a port.
 _HOST = re.compile(r"(?:([\w.-]+)|\[([0-9a-f:.]+)\])(?::\d*)?", re.ASCII)
@@ -178,11 +181,19 @@ def costly_plot(
     trials_of: Callable[[int], int | None],
     parameters_of: Callable[[int], int | None] = lambda _: None,
 ) -> Refused | None:
-    """Refuse a plot that the server would draw of too many trials.
+    """Refuse a plot, or a CSV file, that the server would make of too many trials.
 
-    Or of too many parameters, of which it draws every pair. trials_of, parameters_of: how many a
-    study has, by its id; None where that is not known.
+    Or a plot of too many parameters, of which it draws every pair. trials_of, parameters_of: how
+    many a study has, by its id; None where that is not known.
     """
+    if found := _CSV.fullmatch(path(environ)):
+        trials = trials_of(int(found[1]))
+        if trials is None or trials <= _MOST_TRIALS_OF_FILE:
+            return None
+        return HTTPStatus.FORBIDDEN, (
+            f"the CSV file is made up to {_MOST_TRIALS_OF_FILE:,} trials, but the study has "
+            f"{trials:,}; `freerun.Study.trials()` in Python returns them as a data frame"
+        )
     found = _PLOT.fullmatch(path(environ))
     if found is None:
         return None

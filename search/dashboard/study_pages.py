@@ -220,7 +220,8 @@ def study_figures(
     Figures are made when the page asks and never stored: a stored one would be out of date as soon
     as a worker finished the next trial. They travel with every poll, so each is a few kilobytes.
 
-    trials, contexts: by number; contexts: how many values each trial reads. has_lines: whether to
+    trials, contexts: by number; contexts: how many values a trial reads, where that is known.
+    has_lines: whether to
     draw the reports of the best trials, which the page itself draws for small studies.
     """
     rows = [trials[number] for number in sorted(trials)]
@@ -250,7 +251,7 @@ def _limits(rows: Sequence[Trial], contexts: Mapping[int, int | None]) -> Figure
     limits = {
         contexts[row.number]: row.record.limit for row in rows if row.record.limit is not None
     }
-    groups = [g for g in grouped(rows, lambda row: contexts[row.number]) if g.complete]
+    groups = [g for g in grouped(rows, lambda row: contexts.get(row.number)) if g.complete]
     if not limits or not groups:
         return None
     return limits_chart([(group, limits.get(int(group.key))) for group in groups])

@@ -3,6 +3,10 @@
 Each is also kept as the JSON that the page takes, in a third of the bytes that optuna-dashboard
 sends: without what the page never reads (the distribution and the type of each parameter), and with
 numbers of six significant digits. A test compares the rest with what optuna-dashboard sends.
+
+The page takes a trial's place in the list for its number, so none can be left out; but it can't
+draw a hundred thousand. Beyond `MOST_SHOWN` trials, the best and an even part of the others are
+shown as they are, and the others as stubs: without values, parameters and attributes.
 """
 
 import json
@@ -17,15 +21,27 @@ from typing import Any, Self
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.analysis.trials import Trial, context_steps
+from search.analysis.trials import Trial, best_first, context_steps
+from search.storage.records import TrialStateName
 from search.storage.study_store import StudyReader
 from search.study.space import Space
 
 # Two looks into the storage are so far apart, however many pages ask.
 REFRESH_SECONDS = 1.0
+# Above so many trials that are shown, the others than the best are thinned to an even part.
+MOST_SHOWN = 10_000
+BEST_SHOWN = 1000
+_THINNED_TO = 5000
 
 _ARTIFACTS = "artifacts:"
 _NO_NOTE = b'{"version": 0, "body": ""}'
+_LEFT_OUT = b'{"version":0,"body":"A large study: of this trial the page has no details."}'
+_STUB = (
+    b'{"trial_id":%d,"study_id":%d,"number":%d,"state":"%s","params":[],"fixed_params":[],'
+    b'"user_attrs":[],"artifacts":[],"constraints":[],"intermediate_values":[]'
+)
+# As the page knows the states of finished trials.
+_STATES = {"complete": b"Complete", "pruned": b"Pruned", "failed": b"Fail"}
 # As optuna-dashboard cuts attributes that are neither texts nor numbers.
 _MOST_SIGNS = 1024
 
@@ -33,9 +49,10 @@ _MOST_SIGNS = 1024
 class StudyTrials:
     """All trials of a study: as JSON for the page, and as rows for figures and importances.
 
-    rows, contexts: by trial number; contexts: how many true values a trial's networks read.
-    version: changes when anything changes. distributions: of every parameter of a trial that did
-    not fail. All are to be read in a block of `fresh`.
+    rows, contexts: by trial number; contexts: how many true values a trial's networks read. Of a
+    pruned or failed trial that is not shown, only the outline is kept. version: changes when
+    anything changes. distributions: of every parameter of a trial that did not fail. All are to be
+    read in a block of `fresh`.
     """
 
     def __init__(self, study: StudyReader, space: Space) -> None:
@@ -53,6 +70,8 @@ class StudyTrials:
         self._counted = 0
         self._texts: dict[int, bytes] = {}
         self._unfinished: set[int] = set()
+        # Of those that are not among the best, every so many are shown.
+        self._stride = 0
         self._looked_at = -REFRESH_SECONDS
 
     @contextmanager
@@ -64,30 +83,73 @@ class StudyTrials:
             yield self
 
     def _refresh(self) -> None:
-        finished, unfinished = self.study.news()
+        if not self._stride:
+            self._stride = 1
+            self._widen(self.study.counts().total)
+        changed, unfinished = False, set(self._unfinished)
+        for news in self.study.news(("verdict",), self._is_whole):
+            unfinished = {trial.number for trial in news.unfinished}
+            changed |= bool(news.finished or news.outlines)
+            for trial in news.outlines:
+                self.rows[trial.number] = Trial.of(trial, is_outline=True)
+                self._texts.pop(trial.number, None)
+            for trial in news.finished:
+                self._count(trial)
+            for trial in [*news.finished, *news.unfinished]:
+                changed |= self._keep(trial)
+            self._thin()
+        changed |= self._unfinished != unfinished
+        self._unfinished = unfinished
         self._looked_at = monotonic()
-        was_unfinished, self._unfinished = self._unfinished, {t.number for t in unfinished}
-        changed = bool(finished) or was_unfinished != self._unfinished
-        for trial in finished:
-            self._count(trial)
-        for trial in [*finished, *unfinished]:
-            text = trial_json(trial, self.study.study_id)
-            changed |= self._texts.get(trial.number) != text
-            self._texts[trial.number] = text
-            self.rows[trial.number] = row = Trial.of(trial)
-            if row.state in ("complete", "pruned") and row.number not in self.contexts:
-                self.contexts[trial.number] = context_steps(self._space, row)
         self.version += changed
+
+    def _is_whole(self, number: int, state: TrialStateName) -> bool:
+        return state == "complete" or number % self._stride == 0
+
+    def _keep(self, trial: FrozenTrial) -> bool:
+        """Keep a trial and its text; return whether it changed."""
+        text = trial_json(trial, self.study.study_id)
+        changed = self._texts.get(trial.number) != text
+        self._texts[trial.number] = text
+        self.rows[trial.number] = row = Trial.of(trial)
+        if row.state in ("complete", "pruned") and row.number not in self.contexts:
+            self.contexts[trial.number] = context_steps(self._space, row)
+        return changed
+
+    def _widen(self, trials: int) -> None:
+        """Show fewer of so many trials, where they are too many."""
+        if trials > MOST_SHOWN:
+            while trials > self._stride * _THINNED_TO:
+                self._stride *= 2
+
+    def _thin(self) -> None:
+        """Let go of what is not to be shown any more."""
+        if len(self._texts) <= MOST_SHOWN:
+            return
+        self._widen(len(self.rows))
+        best = {trial.number for trial in best_first(self.rows.values())[:BEST_SHOWN]}
+        for number in [n for n in self._texts if n % self._stride and n not in best]:
+            row = self.rows[number]
+            if row.state in ("running", "waiting"):
+                continue
+            del self._texts[number]
+            if row.state != "complete":
+                self.rows[number] = row.outline()
 
     def texts(self, numbers: Iterable[int], notes: Mapping[int, Mapping[str, Any]]) -> bytes:
         """The JSON of trials, with commas between them.
 
         notes: of trials that have one, by trial id.
         """
-        return b",".join(
-            with_note(self._texts[number], notes.get(self.rows[number].trial_id))
-            for number in numbers
-        )
+        return b",".join(self._text(number, notes) for number in numbers)
+
+    def _text(self, number: int, notes: Mapping[int, Mapping[str, Any]]) -> bytes:
+        row = self.rows[number]
+        note, text = notes.get(row.trial_id), self._texts.get(number)
+        if text is not None:
+            return with_note(text, note)
+        stub = stub_json(row, self.study.study_id)
+        return with_note(stub, note) if note is not None else stub + b',"note":' + _LEFT_OUT + b"}"
 
     @property
     def complete(self) -> int:
@@ -151,6 +213,11 @@ def trial_json(trial: FrozenTrial, study_id: int) -> bytes:
         if moment is not None:
             plain[key] = moment.isoformat(timespec="milliseconds")
     return json.dumps(plain, separators=(",", ":")).encode()[:-1]
+
+
+def stub_json(row: Trial, study_id: int) -> bytes:
+    """The same of a trial that is not shown: which one it is, and how it ended."""
+    return _STUB % (row.trial_id, study_id, row.number, _STATES[row.state])
 
 
 def with_note(trial: bytes, note: Mapping[str, Any] | None) -> bytes:

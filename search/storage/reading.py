@@ -1,8 +1,9 @@
 """What is read of a study's trials: counts, scores of those that finished, the best one."""
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
@@ -12,14 +13,16 @@ from search.storage.database import StudyTransaction
 from search.storage.optuna_tables import (
     INTERMEDIATE_VALUES,
     STATE_NAMES,
+    USER_ATTRIBUTES,
     VALUES,
     is_finite_value,
+    load_outlines,
     load_trials,
     read_intermediate_value,
     read_value,
 )
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
-from search.storage.records import Counts, ScoredTrial
+from search.storage.records import Counts, ScoredTrial, Tally, TrialStateName
 from search.storage.tables import STUDIES, TRIALS
 
 
@@ -29,6 +32,20 @@ class Seen:
 
     highest: int = -1
     unfinished: frozenset[int] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What `news` found: trials that finished, as a whole or as outlines; all unfinished ones.
+
+    seen: what a reader has read then. is_last: whether nothing more is new.
+    """
+
+    finished: Sequence[FrozenTrial]
+    outlines: Sequence[FrozenTrial]
+    unfinished: Sequence[FrozenTrial]
+    seen: Seen
+    is_last: bool
 
 
 def data(study: StudyTransaction) -> bytes | None:
@@ -74,21 +91,88 @@ def numbered(study: StudyTransaction, number: int) -> FrozenTrial | None:
     return _first(study, select(OPTUNA_TRIALS.c.trial_id).where(OPTUNA_TRIALS.c.number == number))
 
 
-def news(study: StudyTransaction, seen: Seen) -> tuple[list[FrozenTrial], list[FrozenTrial], Seen]:
-    """Return the trials that finished since `seen`, all unfinished ones, and what is seen now.
-
-    A trial that ends between the two reads is finished among the latter, and is returned once
-    more by the next call.
-    """
-    states = select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.state)
-    rows = study.connection.execute(states.where(_new_or_unfinished(study, seen))).all()
-    now = _seen_now(seen, rows)
-    finished = [row.trial_id for row in rows if row.trial_id not in now.unfinished]
-    return (
-        load_trials(study, finished),
-        load_trials(study, sorted(now.unfinished)),
-        now,
+def part(study: StudyTransaction, after: int, at_most: int) -> list[FrozenTrial]:
+    """Return the first trials whose ids are above `after`."""
+    ids = select(OPTUNA_TRIALS.c.trial_id).where(
+        OPTUNA_TRIALS.c.study_id == study.study_id, OPTUNA_TRIALS.c.trial_id > after
     )
+    first = ids.order_by(OPTUNA_TRIALS.c.trial_id).limit(at_most)
+    return load_trials(study, list(study.connection.execute(first).scalars()))
+
+
+def news(
+    study: StudyTransaction,
+    seen: Seen,
+    at_most: int,
+    attributes: Collection[str],
+    is_whole: Callable[[int, TrialStateName], bool],
+) -> News:
+    """Return the first trials that finished since `seen`, and the unfinished ones among all seen.
+
+    at_most: how many are new. is_whole: whether a finished trial is wanted whole, by its number
+    and state; of others these attributes are read. A trial that ends between the two reads is
+    finished among the unfinished ones, and is returned once more by the next call.
+    """
+    states = select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.number, OPTUNA_TRIALS.c.state)
+    limit = at_most + len(seen.unfinished)
+    first = states.where(_new_or_unfinished(study, seen)).order_by(OPTUNA_TRIALS.c.trial_id)
+    rows = study.connection.execute(first.limit(limit)).all()
+    now = _seen_now(seen, rows)
+    whole, outlined = [], []
+    for row in rows:
+        if row.trial_id not in now.unfinished:
+            is_asked = is_whole(row.number, STATE_NAMES[row.state])
+            (whole if is_asked else outlined).append(row.trial_id)
+    return News(
+        finished=load_trials(study, whole),
+        outlines=load_outlines(study, outlined, attributes),
+        unfinished=load_trials(study, sorted(now.unfinished)),
+        seen=now,
+        is_last=len(rows) < limit,
+    )
+
+
+def tally(
+    study: StudyTransaction, seen: Seen, attributes: Collection[str], ended_since: datetime
+) -> tuple[Tally, Seen]:
+    """Count the trials that finished since `seen`, by their attributes; and what is seen now.
+
+    ended_since: UTC without a zone. The database counts, so this is fast for any number of trials.
+    """
+    of_study = OPTUNA_TRIALS.c.study_id == study.study_id
+    open_states = [state for state in TrialState if not state.is_finished()]
+    highest = study.connection.scalar(select(func.max(OPTUNA_TRIALS.c.trial_id)).where(of_study))
+    # Before what finished: a trial that ends meanwhile is counted by the next call.
+    ids = select(OPTUNA_TRIALS.c.trial_id).where(of_study, OPTUNA_TRIALS.c.state.in_(open_states))
+    now = Seen(
+        seen.highest if highest is None else highest,
+        frozenset(study.connection.execute(ids).scalars()),
+    )
+    ended = (
+        _new_or_unfinished(study, seen)
+        & (OPTUNA_TRIALS.c.trial_id <= now.highest)
+        & OPTUNA_TRIALS.c.trial_id.not_in(now.unfinished)
+    )
+    own = (USER_ATTRIBUTES.c.trial_id == OPTUNA_TRIALS.c.trial_id) & (
+        USER_ATTRIBUTES.c.key.in_(attributes)
+    )
+    kinds = (OPTUNA_TRIALS.c.state, USER_ATTRIBUTES.c.key, USER_ATTRIBUTES.c.value_json)
+    by_value = select(*kinds, func.count()).join(USER_ATTRIBUTES, own).where(ended)
+    found: defaultdict[str, Counter[tuple[TrialStateName, Any]]] = defaultdict(Counter)
+    for state, key, text, count in study.connection.execute(by_value.group_by(*kinds)):
+        found[key][STATE_NAMES[state], text] = count
+    lately = select(OPTUNA_TRIALS.c.datetime_complete).where(
+        ended, OPTUNA_TRIALS.c.datetime_complete > ended_since
+    )
+    first_start = select(func.min(OPTUNA_TRIALS.c.datetime_start)).where(ended)
+    failed = (ended, OPTUNA_TRIALS.c.state == TrialState.FAIL)
+    counted = Tally(
+        failed=study.connection.scalar(select(func.count()).where(*failed)) or 0,
+        attributes=found,
+        ends=list(study.connection.execute(lately).scalars()),
+        first_start=study.connection.scalar(first_start),
+    )
+    return counted, now
 
 
 def scores(study: StudyTransaction, seen: Seen) -> tuple[list[ScoredTrial], Seen]:

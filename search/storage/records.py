@@ -7,11 +7,14 @@ are seconds by the database's clock unless said otherwise.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple, TypeAlias
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from optuna.distributions import BaseDistribution
 
 ParamValue: TypeAlias = bool | int | float | str | None
@@ -271,6 +274,21 @@ class ScoredTrial:
     value: float | None
     reports: Mapping[int, float]
     cohort_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Tally:
+    """Finished trials, counted.
+
+    failed: how many failed. attributes: by the key of a user attribute, how many trials of a state
+    have a value, which is JSON text. ends: when those ended that ended lately; first_start: when
+    the first one began, None without any. Times are UTC without a zone.
+    """
+
+    failed: int
+    attributes: Mapping[str, Counter[tuple[TrialStateName, str]]]
+    ends: Sequence[datetime]
+    first_start: datetime | None
 
 
 @dataclass(frozen=True, slots=True)

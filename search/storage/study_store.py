@@ -6,7 +6,8 @@ was stored of them, and it should drop them.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterator
+from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
 
@@ -19,7 +20,10 @@ from search.storage import final_jobs as _final_jobs
 from search.storage.database import Database, StudyTransaction
 from search.storage.optuna_tables import load_trials
 from search.storage.optuna_writers import TrialWriter
-from search.storage.records import Beat, ScoredTrial, Swept
+from search.storage.records import Beat, ScoredTrial, Swept, Tally, TrialStateName
+
+# Trials that are read at once where all are read one after the other: they take 20 MB.
+PART_TRIALS = 2000
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -126,6 +130,8 @@ class StudyReader:
     final_weights = _reads(_final_jobs.weights)
     _scores = _reads(reading.scores)
     _news = _reads(reading.news)
+    _part = _reads(reading.part)
+    _tally = _reads(reading.tally)
     _numbered = _reads(reading.numbered)
 
     def scored_trials(self) -> list[ScoredTrial]:
@@ -133,11 +139,32 @@ class StudyReader:
         trials, self._seen = self._scores(self._seen)
         return trials
 
-    def news(self) -> tuple[list[FrozenTrial], list[FrozenTrial]]:
-        """Return the trials that finished since the last call of this or of `scored_trials`, and
-        all unfinished trials, as `frozen_trials` does."""
-        finished, unfinished, self._seen = self._news(self._seen)
-        return finished, unfinished
+    def news(
+        self,
+        attributes: Collection[str] = (),
+        is_whole: Callable[[int, TrialStateName], bool] = lambda _number, _state: True,
+    ) -> Iterator[reading.News]:
+        """Yield the trials that finished since the last call of this, of `tally` or of
+        `scored_trials`, in parts; all unfinished ones are in the last.
+
+        is_whole, attributes: see `reading.news`.
+        """
+        is_last = False
+        while not is_last:
+            found = self._news(self._seen, PART_TRIALS, attributes, is_whole)
+            self._seen, is_last = found.seen, found.is_last
+            yield found
+
+    def tally(self, attributes: Collection[str], ended_since: datetime) -> Tally:
+        """Count the trials that finished since the last call, see `reading.tally`."""
+        counted, self._seen = self._tally(self._seen, attributes, ended_since)
+        return counted
+
+    def each_trial(self) -> Iterator[FrozenTrial]:
+        """Yield all trials as `frozen_trials` returns them, while few of them are in memory."""
+        part: list[FrozenTrial] = []
+        while part := self._part(part[-1]._trial_id if part else -1, PART_TRIALS):
+            yield from part
 
     def trial(self, number: int) -> FrozenTrial:
         """Return the trial of a number, as `frozen_trials` does; raises UnknownTrialError."""

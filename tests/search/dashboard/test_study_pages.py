@@ -174,6 +174,35 @@ def test_of_many_trials_the_page_draws_no_line_each(
     assert any(trial["intermediate_values"] for trial in found["trials"])
 
 
+def test_of_a_large_study_the_best_and_a_part_of_the_others_are_shown(
+    invent: Invent, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MOST_SHOWN": 4, "BEST_SHOWN": 1, "_THINNED_TO": 3}.items():
+        monkeypatch.setattr(study_trials, name, value)
+    ends: list[tuple[str, float]] = [("complete", 0.1), ("pruned", 0.9), ("complete", 0.3)]
+    ends += [("complete", 0.05), ("failed", 0.0), ("pruned", 0.8), ("running", 0.0)]
+    study = invent(*ends)
+    ours, theirs = both(storage)
+    target = f"/api/studies/{study.store.study_id}"
+    found, plain = ours.get(target).json, theirs.get(target).json
+    for key in ("number", "trial_id", "state"):
+        assert [t[key] for t in found["trials"]] == [t[key] for t in plain["trials"]]
+    assert [t["number"] for t in found["trials"] if t["params"]] == [0, 3, 4, 6]
+    stubs = [t for t in found["trials"] if not t["params"]]
+    assert all("no details" in t["note"]["body"] and "values" not in t for t in stubs)
+    assert [t["number"] for t in found["best_trials"]] == [3]
+    verdicts = next(g for g in found["plotly_graph_objects"] if g["id"] == "freerun-verdicts")
+    bars = json.loads(verdicts["graph_object"])["data"]
+    # All trials that ended with a verdict, shown or not.
+    assert sum(sum(bar["x"]) for bar in bars) == 5
+    (worker,) = study.store.workers()
+    best = FinishedTrial(worker.trial_ids[0], "complete", value=0.01)
+    study.store.finish(worker.worker_id, [best])
+    again = ours.get(f"{target}?after=5").json
+    assert [t["state"] for t in again["trials"]] == ["Pruned", "Complete"]
+    assert [t["number"] for t in again["best_trials"]] == [6]
+
+
 def test_importances_of_few_trials_are_optuna_dashboards(
     finished: Invented, finished_storage: Storage
 ) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import optuna
 import pytest
 from optuna.trial import TrialState
 
+from search.storage import study_store
 from search.storage.records import FinishedTrial, Replica
 from search.storage.studies import Storage
 from search.storage.study_store import StudyStore
@@ -175,3 +177,53 @@ def test_a_sampler_reads_what_was_written_in_bulk(
     assert set(asked.params) == set(distributions)
     plain.tell(asked, 0.5)
     assert study.counts().complete == 21
+
+
+def test_finished_trials_are_counted_once_by_state_and_attribute(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    first, second, third, fourth = [t.trial_id for t in study.claim_new(worker, propose(4))]
+    tracks, why = {"verdict": "tracks"}, {"message": "it broke"}
+    study.finish(worker, [FinishedTrial(second, "complete", 0.5, user_attributes=tracks)])
+    study.finish(worker, [FinishedTrial(third, "failed", user_attributes=why)])
+    long_ago, ahead = datetime(2000, 1, 1), datetime(2100, 1, 1)
+    found = study.tally(("verdict", "message"), long_ago)
+    assert found.failed == 1
+    assert found.attributes["verdict"] == {("complete", '"tracks"'): 1}
+    assert found.attributes["message"] == {("failed", '"it broke"'): 1}
+    assert len(found.ends) == 2
+    assert found.first_start is not None
+    assert found.first_start <= min(found.ends)
+    # One that began before those that were counted, and one after.
+    study.finish(worker, [FinishedTrial(first, "pruned", user_attributes=tracks)])
+    study.finish(worker, [FinishedTrial(fourth, "failed")])
+    again = study.tally(("verdict", "message"), ahead)
+    assert (again.failed, list(again.ends)) == (1, [])
+    assert again.attributes == {"verdict": {("pruned", '"tracks"'): 1}}
+    assert study.tally(("verdict",), long_ago).first_start is None
+
+
+def test_in_parts_each_trial_is_read_as_all_at_once(
+    storage: Storage,
+    study: StudyStore,
+    worker: int,
+    propose: Propose,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(study_store, "PART_TRIALS", 2)
+    running = [t.trial_id for t in study.claim_new(worker, propose(3))]
+    done = finish(study, worker, propose, 4)
+    assert list(study.each_trial()) == study.frozen_trials()
+    parts = list(study.news())
+    assert [t._trial_id for part in parts for t in part.finished] == done
+    assert [t._trial_id for t in parts[-1].unfinished] == running
+    study.finish(worker, [FinishedTrial(running[1], "complete", 0.1)])
+    later = list(study.news())
+    assert [t._trial_id for part in later for t in part.finished] == [running[1]]
+    assert [t._trial_id for t in later[-1].unfinished] == [running[0], running[2]]
+    reader = storage.study("sine")
+    odd = list(reader.news(("a",), lambda number, _state: number % 2 == 1))
+    whole = [t.number for part in odd for t in part.finished]
+    outlines = [t for part in odd for t in part.outlines]
+    assert (whole, [t.number for t in outlines]) == ([1, 3, 5], [4, 6])
+    assert all(t.value is not None and not t.params for t in outlines)
