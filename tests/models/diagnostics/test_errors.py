@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.diagnostics.errors import Errors, errors_of, median_errors, naive_error
+from models.diagnostics.errors import (
+    Errors,
+    errors_by_channel,
+    errors_of,
+    median_errors,
+    naive_error,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -53,6 +59,16 @@ def test_each_channel_has_its_own_scale() -> None:
     found = errors_of(np.array([[[2.0, 100.0]]]), np.zeros((1, 1, 2)), training)
     assert found.mase == pytest.approx((2.0 + 1.0) / 2)
     assert found.mae == 51.0
+
+
+def test_channels_of_different_units_have_errors_each_and_no_common_ones() -> None:
+    training = [np.array([[0.0, 0.0], [1.0, 100.0]])]
+    forecast, truth = np.array([[[2.0, 100.0]]]), np.zeros((1, 1, 2))
+    common = errors_of(forecast, truth, training, has_one_unit=False)
+    assert common == Errors(None, None, 1.5)
+    by_channel = errors_by_channel(forecast, truth, training)
+    assert by_channel == (Errors(2.0, 2.0, 2.0), Errors(100.0, 100.0, 1.0))
+    assert median_errors([common, common, common]) == common
 
 
 @given(
