@@ -51,7 +51,7 @@ class ExportedForecaster:
 
     @property
     def name(self) -> str:
-        """What it is, in a sentence: "trial 3", "the ensemble" or "the baseline ssa"."""
+        """What it is, in a sentence: "trial 3", "the ensemble" or "the baseline SSA"."""
         return self._export.named
 
     @property

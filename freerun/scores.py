@@ -18,7 +18,8 @@ class Score:
     nmse: mean squared error over the variance. purpose: "search", "final" (validation, trained
     anew) or "test" (rows that no choice has seen). horizon_steps: of each free run. scored_against:
     "signal" or "observations". verdict: what the free runs do, such as "tracks". errors: "mae",
-    "rmse" and "mase" in the units of the series; empty where they were not recorded.
+    "rmse" and "mase" in the units of the series; empty where they were not recorded. Columns in
+    units of their own have no common "mae" and "rmse": channel_errors has those of each, by name.
     """
 
     nmse: float
@@ -27,13 +28,14 @@ class Score:
     scored_against: str
     verdict: str | None = None
     errors: Mapping[str, float] = field(default_factory=dict)
+    channel_errors: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class Best:
     """What a study holds for its best: the winner of its final, before that its best trial.
 
-    name: such as "trial 3", "the baseline ssa" or "the ensemble". trial: its number, None where it
+    name: such as "trial 3", "the baseline SSA" or "the ensemble". trial: its number, None where it
     is no trial. params: of that trial. score: on validation. test: None as long as there is none.
     """
 
@@ -57,6 +59,8 @@ class _Found(Protocol):
     def verdict(self) -> str | None: ...
     @property
     def errors(self) -> Errors | None: ...
+    @property
+    def channel_errors(self) -> Mapping[str, Errors]: ...
 
 
 def score_of(found: _Found | None, purpose: str) -> Score | None:
@@ -70,6 +74,7 @@ def score_of(found: _Found | None, purpose: str) -> Score | None:
         scored_against=found.scored_against,
         verdict=found.verdict,
         errors=known_errors(found.errors),
+        channel_errors={n: known_errors(own) for n, own in found.channel_errors.items()},
     )
 
 

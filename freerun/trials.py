@@ -16,7 +16,8 @@ _ERRORS = ("mae", "rmse", "mase")
 def trials_frame(study: StudyReader, kind: FrameKind) -> Any:
     """Return one row for each trial, by number.
 
-    Columns: number, state, score (NMSE), verdict, mae, rmse, mase, params_NAME for each parameter
+    Columns: number, state, score (NMSE), verdict, mae, rmse, mase (mae and rmse missing
+    where columns have units of their own), params_NAME for each parameter
     (missing in trials that have no such parameter), started, completed, message.
 
     Raises UsageError where pandas is not installed, or for another kind.

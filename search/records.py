@@ -55,6 +55,10 @@ OwnAveraging = Annotated[Averaging, Field(exclude_if=lambda averaging: averaging
 # NMSE by the name of a channel; none where there is one channel, as in records of version 0.1.0.
 ChannelScores = Annotated[Mapping[str, float], Field(exclude_if=lambda scores: not scores)]
 
+# Errors by the name of a channel where channels have units of their own; none elsewhere, and in
+# records of earlier versions.
+ChannelErrors = Annotated[Mapping[str, Errors], Field(exclude_if=lambda errors: not errors)]
+
 
 class Record(BaseModel):
     """A frozen value with a JSON text."""
@@ -150,7 +154,7 @@ class CandidateRecord(Record):
     valid_prediction_steps, errors_at (by horizon step), curve (NMSE by horizon step): medians over
     replicas. restarts: which one each replica kept. parameters: of one network; seconds: of one
     core. example: the free run of the median replica. channel_scores: see `ChannelScores`, over
-    replicas as the score is.
+    replicas as the score is; channel_errors: see `ChannelErrors`, medians over replicas.
     """
 
     replica_scores: tuple[float, ...]
@@ -168,6 +172,7 @@ class CandidateRecord(Record):
     averaging: OwnAveraging = "median"
     errors: OwnErrors = None
     channel_scores: ChannelScores = {}
+    channel_errors: ChannelErrors = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property
@@ -204,7 +209,7 @@ class BaselineRecord(Record):
     draw_scores: NMSE of each draw or cut, one for all where a table has one cut. averaging: how
     they become one score. curve: NMSE by horizon step, the median over draws. forecast: `[time]` of
     the candidate's example, None where it was not kept. errors: see `CandidateRecord`.
-    channel_scores: see `ChannelScores`.
+    channel_scores, channel_errors: see `ChannelScores` and `ChannelErrors`.
     """
 
     draw_scores: tuple[float, ...]
@@ -213,6 +218,7 @@ class BaselineRecord(Record):
     averaging: OwnAveraging = "median"
     errors: OwnErrors = None
     channel_scores: ChannelScores = {}
+    channel_errors: ChannelErrors = {}
 
     @computed_field  # type: ignore[prop-decorator]
     @property

@@ -13,31 +13,52 @@ FloatArray = NDArray[np.float64]
 class Errors:
     """How far forecasts are from the truth, the mean over start points, steps and channels.
 
-    mae: mean absolute error, and rmse: root mean squared error, in the units of the series. mase:
+    mae: mean absolute error, and rmse: root mean squared error, in the units of the series; None
+    over channels of different units, of which the one with the largest numbers would decide. mase:
     mean absolute scaled error, the absolute error over that of one-step seasonal naive forecasts
     within the training span (Hyndman & Koehler 2006); None where these have no error.
     """
 
-    mae: float
-    rmse: float
+    mae: float | None
+    rmse: float | None
     mase: float | None
 
 
 def errors_of(
-    forecast: FloatArray, truth: FloatArray, pieces: Sequence[FloatArray], season_steps: int = 1
+    forecast: FloatArray,
+    truth: FloatArray,
+    pieces: Sequence[FloatArray],
+    season_steps: int = 1,
+    *,
+    has_one_unit: bool = True,
 ) -> Errors:
     """The errors of free runs `[start, time, channel]`.
 
     pieces: the stretches `[time, channel]` of the training span. season_steps: the season of the
     naive forecasts that errors are scaled by; 1 for the last value, which also serves where no
-    piece is longer than a season. Each channel has its own scale.
+    piece is longer than a season. Each channel has its own scale. has_one_unit: whether all
+    channels are in the same unit.
     """
     distance = np.abs(forecast - truth)
     scale = naive_error(pieces, season_steps)
     mase = None
     if scale is not None and np.all(scale > 0.0):
         mase = float(np.mean(distance / scale))
+    if not has_one_unit:
+        return Errors(None, None, mase)
     return Errors(float(distance.mean()), float(np.sqrt(np.mean(distance**2))), mase)
+
+
+def errors_by_channel(
+    forecast: FloatArray, truth: FloatArray, pieces: Sequence[FloatArray], season_steps: int = 1
+) -> tuple[Errors, ...]:
+    """The errors of each channel of free runs, see `errors_of`."""
+    return tuple(
+        errors_of(
+            forecast[:, :, own], truth[:, :, own], [piece[:, own] for piece in pieces], season_steps
+        )
+        for own in (slice(channel, channel + 1) for channel in range(truth.shape[2]))
+    )
 
 
 def naive_error(pieces: Sequence[FloatArray], season_steps: int) -> FloatArray | None:
@@ -56,9 +77,14 @@ def median_errors(errors: Sequence[Errors]) -> Errors | None:
     """The median of each error over replicas; None without any."""
     if not errors:
         return None
-    scaled = [own.mase for own in errors if own.mase is not None]
     return Errors(
-        mae=float(np.median([own.mae for own in errors])),
-        rmse=float(np.median([own.rmse for own in errors])),
-        mase=float(np.median(scaled)) if len(scaled) == len(errors) else None,
+        mae=_median([own.mae for own in errors]),
+        rmse=_median([own.rmse for own in errors]),
+        mase=_median([own.mase for own in errors]),
     )
+
+
+def _median(errors: Sequence[float | None]) -> float | None:
+    """The median, None where one of them is not known."""
+    known = [error for error in errors if error is not None]
+    return float(np.median(known)) if len(known) == len(errors) else None

@@ -41,14 +41,16 @@ class Ensemble:
 
     def description(self) -> str:
         """The ensemble in a few words."""
+        how = "median" if self.weights is None else "weighted mean"
+        return f"the {how} of {len(self.shares)} forecasters"
+
+    @property
+    def shares(self) -> list[tuple[str, float | None]]:
+        """The members that have a say, by name, with their weights; None in a median."""
         if self.weights is None:
-            return f"the median of {', '.join(self.names)}"
-        parts = [
-            f"{weight:.2g} of {name}"
-            for name, weight in zip(self.names, self.weights, strict=True)
-            if weight > 0
-        ]
-        return f"the weighted mean {' + '.join(parts)}"
+            return [(name, None) for name in self.names]
+        found = zip(self.names, self.weights, strict=True)
+        return [(name, weight) for name, weight in found if weight > 0]
 
 
 def check_weights(weights: Sequence[float], members: int) -> None:

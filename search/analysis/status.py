@@ -8,10 +8,15 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models.diagnostics.errors import Errors
+from search.analysis.evidence import divisor, free_runs
 from search.analysis.study_results import baselines_of, outcomes, winner_of
 from search.analysis.wording import shown_minutes
+from search.contest import baseline_of
+from search.records import FinalRecord
+from search.series import Table
 from search.storage.records import Counts, StudySummary, Tally
 from search.storage.study_store import StudyReader
+from search.study.study_file import read_stored_definition
 
 # The rate is that of the last minutes.
 RATE_MINUTES = 5.0
@@ -215,6 +220,14 @@ def errors_summary(errors: Errors | None) -> dict[str, float | None] | None:
     return None if errors is None else asdict(errors)
 
 
+def channels_summary(found: FinalRecord) -> dict[str, dict[str, float | None]]:
+    """NMSE and errors by column, where columns have units of their own; else none."""
+    return {
+        name: {"score": found.channel_scores.get(name), **asdict(errors)}
+        for name, errors in found.channel_errors.items()
+    }
+
+
 def errors_line(errors: Mapping[str, float | None] | None) -> str:
     """The same for people, with a comma after each."""
     found = {} if errors is None else errors
@@ -238,9 +251,12 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
     if winner is None:
         return summary
     jobs, final, test = study.final_jobs(), winner.final.found, winner.tested
-    standing = winner.standing
+    standing, definition = winner.standing, read_stored_definition(study.definition)
+    data = study.data()
+    table = None if data is None else Table.from_bytes(data)
     summary["winner"] = {
         "name": winner.name,
+        "baseline": baseline_of(winner.subject),
         "is_baseline": standing.is_baseline,
         "beats_baselines": {"final": standing.final, "test": standing.test},
         "best_baseline": {"final": standing.opponent_final, "test": standing.opponent_test},
@@ -252,8 +268,11 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "geometric_mean": final.geometric_mean,
         "replica_scores": list(final.replica_scores),
         "scored_against": final.scored_against,
+        "divided_by": divisor(definition, "final"),
+        "free_runs": free_runs(definition, table, "final"),
         "averaging": final.averaging,
         "errors": errors_summary(final.errors),
+        "channels": channels_summary(final),
         "verdict": final.verdict,
     }
     in_final, in_test = (baselines_of(outcomes(jobs, purpose)) for purpose in ("final", "test"))
@@ -276,9 +295,12 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
             "score": test.score,
             "mean_score": test.mean_score,
             "draws": draws,
+            "divided_by": divisor(definition, "test"),
+            "free_runs": free_runs(definition, table, "test"),
             "horizon_steps": test.horizon_steps,
             "scored_against": test.scored_against,
             "errors": errors_summary(test.errors),
+            "channels": channels_summary(test),
             "verdict": test.verdict,
         }
     return summary

@@ -174,6 +174,7 @@ def baselines_of(done: Sequence[Outcome]) -> dict[str, BaselineRecord]:
                 averaging=found.averaging,
                 errors=found.errors,
                 channel_scores=found.channel_scores,
+                channel_errors=found.channel_errors,
             )
             for name, found in kept.items()
         }

@@ -23,8 +23,8 @@ def shown_errors(errors: Errors | None) -> str:
     """Errors in a list; "" where they were not recorded."""
     if errors is None:
         return ""
-    scaled = "" if errors.mase is None else f", MASE {shown_score(errors.mase)}"
-    return f"MAE {shown_score(errors.mae)}, RMSE {shown_score(errors.rmse)}{scaled}"
+    known = {"MAE": errors.mae, "RMSE": errors.rmse, "MASE": errors.mase}
+    return ", ".join(f"{n} {shown_score(e)}" for n, e in known.items() if e is not None)
 
 
 # What these errors are.
@@ -33,6 +33,9 @@ ERRORS_RULE = (
     "series, medians over draws or trainings; MASE is the absolute error over that of seasonal "
     "naive forecasts of one step within the training span, or of the last value where no season "
     "is known."
+)
+UNITS_RULE = (
+    "Of columns in units of their own, MAE and RMSE are shown by column, and no mean of them."
 )
 
 
@@ -64,19 +67,26 @@ def short_baseline_name(key: str) -> str:
 _NOT_BEATEN = "does not beat every baseline in validation by more than the noise"
 
 
-def beaten(in_final: bool | None, in_test: bool | None) -> str:
-    """Whether a winner that is no baseline beats every baseline, in words that follow its name."""
+def beaten(
+    in_final: bool | None, in_test: bool | None, final_runs: str = "", test_runs: str = ""
+) -> str:
+    """Whether a winner that is no baseline beats every baseline, in words that follow its name.
+
+    final_runs, test_runs: what follows where, see `search.analysis.evidence.shown_runs`.
+    """
     if in_final is None:
         return "won, with no baseline beside it"
+    validated, tested = f"in validation{final_runs}", f"in the test{test_runs}"
+    beats = f"beats every baseline {validated}" if in_final else f"{_NOT_BEATEN}{final_runs}"
     if in_test is None:
-        return "beats every baseline in validation" if in_final else _NOT_BEATEN
+        return beats
     if in_final and in_test:
-        return "beats every baseline, in validation and in the test"
+        return f"beats every baseline, {validated} and {tested}"
     if in_final:
-        return "beats every baseline in validation, but not in the test"
+        return f"{beats}, but not {tested}"
     if in_test:
-        return f"{_NOT_BEATEN}, but does beat them in the test"
-    return f"{_NOT_BEATEN}, nor in the test"
+        return f"{beats}, but does beat them {tested}"
+    return f"{beats}, nor {tested}"
 
 
 def truth_name(scored_against: ScoreAgainst) -> str:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from search.cli.found_lines import channel_lines, standing_lines
 from search.cli.options import (
     DeviceOption,
     JsonOption,
@@ -306,29 +307,39 @@ def _said(name: str, trials: dict[str, int]) -> str:
 
 
 def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
+    from search.analysis.wording import short_baseline_name
+
     trials, final, test = summary["trials"], summary["final"], summary["test"]
     counts = f"{_said(summary['study'], trials)}, {trials['failed']} failed trials"
     yield f"{counts} in {summary['storage']}"
     if final is None:
         yield "no trial completed, so there is no winner yet; give it more --minutes or --trials"
     else:
-        score = f"final NMSE {final['score']:.4g} ({final['averaging']} of replicas)"
-        yield f"winner: {summary['winner']['name']}, {score}{_shown_errors(final['errors'])}"
+        yield (
+            f"winner: {summary['winner']['name']}, final NMSE {final['score']:.4g} "
+            f"({final['averaging']} of replicas), divided by {final['divided_by']}"
+            f"{_shown_errors(final['errors'])}"
+        )
+        if test is None:
+            yield from channel_lines(final["channels"])
     if test is not None:
         yield (
             f"test: NMSE {test['score']:.4g} over {test['horizon_steps']} free-running steps, "
-            f"{_of_draws(test['draws'])}scored against the {test['scored_against']}"
+            f"{_of_draws(test['draws'])}scored against the {test['scored_against']}, divided by "
+            f"{test['divided_by']}"
             f"{_shown_errors(test['errors'])}"
         )
+        yield from channel_lines(test["channels"])
         for name, baseline in summary["baselines"].items():
             shown = "not tested" if baseline["test"] is None else f"{baseline['test']:.4g}"
-            yield f"  baseline {name}: {shown}{_shown_errors(baseline['errors']['test'])}"
+            label = short_baseline_name(name)
+            yield f"  baseline {label}: {shown}{_shown_errors(baseline['errors']['test'])}"
     yield f"report: {summary['report']}"
     if folder := summary["export"]:
         yield f"export: {folder}   (freerun retrain {folder} -o retrained)"
         yield from _interval_lines(summary["intervals"])
     if final is not None:
-        yield from _standing_lines(summary)
+        yield from standing_lines(summary)
     for warning in summary.get("warnings", ()):
         yield f"warning: {warning}"
     if summary.get("forecast") is not None:
@@ -354,26 +365,3 @@ def _shown_errors(errors: dict[str, float | None] | None) -> str:
 
 def _of_draws(draws: int) -> str:
     return f"median of {draws} draws, " if draws > 1 else ""
-
-
-def _standing_lines(summary: dict[str, Any]) -> Iterator[str]:
-    """Whether the winner beat every baseline, and what the best of them has."""
-    from search.analysis.wording import beaten
-
-    winner, baselines = summary["winner"], summary["baselines"]
-    if winner["is_baseline"]:
-        yield (
-            f"{winner['name']} won: no searched candidate beats it by more than the noise of the "
-            "comparison; the export is that baseline"
-        )
-    else:
-        beats = winner["beats_baselines"]
-        yield f"the winner, {winner['name']}, {beaten(beats['final'], beats['test'])}"
-    for where, key in (("validation", "final"), ("the test", "test")):
-        if (name := winner["best_baseline"][key]) is not None:
-            of = "of the other baselines" if winner["is_baseline"] else "baseline"
-            own = summary[key]["score"]
-            yield (
-                f"  best {of} in {where}: {name}, NMSE {baselines[name][key]:.4g} "
-                f"(winner {own:.4g})"
-            )

@@ -58,6 +58,7 @@ def baseline_record(result: CandidateResult, replica: int = 0) -> BaselineRecord
         averaging=result.averaging,
         errors=result.record.errors,
         channel_scores=result.record.channel_scores,
+        channel_errors=result.record.channel_errors,
         forecast=result.replicas[replica % len(result.replicas)].example.forecast,
     )
 

@@ -7,7 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
-from models.diagnostics.errors import Errors, errors_of, median_errors
+from models.diagnostics.errors import Errors, errors_by_channel, errors_of, median_errors
 from models.diagnostics.reach import held
 from models.diagnostics.scores import (
     Averaging,
@@ -40,7 +40,8 @@ class ReplicaResult:
     handful of them, the last one at this result; infinite where none is a number. unit_errors: NMSE
     of each part of the free runs by which the final compares candidates, see `unit_errors`.
     errors: of all its free runs, in the units of the series. channel_scores: NMSE of each channel,
-    whose mean is the NMSE of the replica.
+    whose mean is the NMSE of the replica. channel_errors: of each channel, where channels have
+    units of their own.
     """
 
     index: int
@@ -53,6 +54,7 @@ class ReplicaResult:
     unit_errors: tuple[float, ...] = ()
     errors: Errors | None = None
     channel_scores: tuple[float, ...] = ()
+    channel_errors: tuple[Errors, ...] = ()
 
     def as_replica(self, index: int) -> "ReplicaResult":
         """The same result of another replica, which sees an equal view."""
@@ -141,6 +143,7 @@ class CandidateResult:
             averaging=self.averaging,
             errors=median_errors([r.errors for r in self.replicas if r.errors is not None]),
             channel_scores=self._channel_scores,
+            channel_errors=self._channel_errors,
         )
 
     @property
@@ -152,6 +155,14 @@ class CandidateResult:
             name: averaged(scores, self.averaging)
             for name, scores in zip(names, by_channel, strict=False)
         }
+
+    @property
+    def _channel_errors(self) -> dict[str, Errors]:
+        """The errors of each channel by name, where channels have units of their own."""
+        names = self.replicas[0].example.channels
+        by_channel = zip(*(replica.channel_errors for replica in self.replicas), strict=True)
+        medians = map(median_errors, by_channel)
+        return {name: own for name, own in zip(names, medians, strict=False) if own is not None}
 
 
 def truth_of(view: View) -> FloatArray:
@@ -182,6 +193,7 @@ def replica_result(
     last_inputs = np.stack([view.values[start - 1] for start in view.starts])
     near = near_truth(forecast, view)
     errors = unit_errors(near, truth, view.variance)
+    pieces, season = view.pieces_of_values, view.season_steps
     by_channel = np.mean((near - truth) ** 2, axis=(0, 1)) / view.variance
     return ReplicaResult(
         index=index,
@@ -192,8 +204,9 @@ def replica_result(
         verdict=str(verdict(forecast, truth, last_inputs, mean, std, scores.nmse)),
         example=_example(index, view, near[0], truth[0]),
         unit_errors=tuple(errors.tolist()),
-        errors=errors_of(near, truth, view.pieces_of_values, view.season_steps),
+        errors=errors_of(near, truth, pieces, season, has_one_unit=view.has_one_unit),
         channel_scores=tuple(by_channel.tolist()),
+        channel_errors=() if view.has_one_unit else errors_by_channel(near, truth, pieces, season),
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any, Literal, Self
@@ -19,13 +19,14 @@ from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from models.network.architecture import Architecture
 from search.analysis.study_results import FinalPurpose, Outcome, baselines_of, outcomes, winner_of
 from search.analysis.trials import Trial
+from search.analysis.wording import short_baseline_name
 from search.contest import baseline_of, baseline_subject, is_baseline, winner_among
 from search.errors import ExportError, UsageError
 from search.export.intervals import STANDARD_LEVELS, Coverage, Intervals, intervals_of, widening_of
 from search.files import read_json
 from search.names import cut
 from search.outputs import MANIFEST
-from search.records import OwnAveraging, this_machine, this_versions
+from search.records import ChannelErrors, OwnAveraging, this_machine, this_versions
 from search.series import Purpose, Table
 from search.storage.records import FinalJob, ParamValue, Subject
 from search.study.definition import ScoreAgainst, StudyDefinition
@@ -52,7 +53,7 @@ class Claim:
     purpose: which views, of the indices 0, 1, ..., one network trained on each; replica_scores:
     NMSE of each; averaging: how they make the score; scored_against: what the forecasts were
     compared with; horizon_steps: scored steps of each free run; errors: in the units of the series,
-    None where an earlier version did not record them.
+    None where an earlier version did not record them; channel_errors: see `ChannelErrors`.
     """
 
     purpose: Purpose
@@ -63,6 +64,7 @@ class Claim:
     verdict: str | None
     averaging: OwnAveraging = "median"
     errors: Errors | None = None
+    channel_errors: ChannelErrors = field(default_factory=dict)
 
     @property
     def replicas(self) -> int:
@@ -132,8 +134,13 @@ class Export:
 
     @property
     def named(self) -> str:
-        """What was exported, in a sentence: "trial 3", "the ensemble", "the baseline ssa"."""
-        return f"trial {self.trial}" if self.trial is not None else f"the {self.subject}"
+        """What was exported, in a sentence: "trial 3", "the ensemble", "the baseline SSA"."""
+        if self.trial is not None:
+            return f"trial {self.trial}"
+        name = baseline_of(self.subject)
+        return (
+            f"the {self.subject}" if name is None else f"the baseline {short_baseline_name(name)}"
+        )
 
     @property
     def coverage(self) -> tuple[Coverage, ...]:
@@ -411,6 +418,7 @@ def _claim(outcome: Outcome) -> Claim:
         verdict=found.verdict,
         averaging=found.averaging,
         errors=found.errors,
+        channel_errors=found.channel_errors,
     )
 
 

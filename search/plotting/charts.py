@@ -17,6 +17,8 @@ Trace: TypeAlias = dict[str, Any]
 # Within one decade an axis is labelled at each digit; up to so many decades at 1, 2, 5, 10 and so
 # on; beyond at powers of ten.
 _FINE_DECADES, _MOST_TICKS = 4.0, 8
+# The tool bar's width beside a figure.
+_TOOLS_PIXELS = 44
 _GRID = "rgba(128, 134, 143, 0.25)"
 
 
@@ -41,7 +43,9 @@ def figure(
         "data": list(traces),
         "layout": {
             "height": height,
-            "margin": {"l": 70, "r": 20, "t": 40, "b": 55},
+            "margin": {"l": 70, "r": _TOOLS_PIXELS, "t": 40, "b": 55},
+            # In the margin, where it covers no name of the legend.
+            "modebar": {"orientation": "v", "bgcolor": "rgba(0,0,0,0)"},
             "paper_bgcolor": "rgba(0,0,0,0)",
             "plot_bgcolor": "rgba(0,0,0,0)",
             "legend": {"orientation": "h", "x": 0, "y": 1.02, "yanchor": "bottom"},
@@ -132,7 +136,7 @@ def on_either_page(made: Figure, title: str) -> Figure:
             **{key: value for key, value in layout.items() if key != "height"},
             "title": {"text": title, "font": {"size": 16}},
             "font": {"color": ink},
-            "margin": {"l": 60, "r": 20, "t": 90, "b": 50},
+            "margin": {"l": 60, "r": _TOOLS_PIXELS, "t": 90, "b": 50},
             "xaxis": {**layout["xaxis"], **frame},
             "yaxis": {**layout["yaxis"], **frame},
         },

@@ -10,24 +10,34 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Picture
-from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from search.plotting.charts import chart, on_either_page
 from search.plotting.drawing import COLOURS, Area, Axis, Drawing, Line, Position, visible
 from search.plotting.panels import panels_chart
 from search.plotting.raster import DOTS_PER_INCH, INCHES, line_of, png_of
+from search.plotting.time_labels import label_times
 from search.series import FloatArray, Table
+from search.series.intervals import Interval
 
 # A band of a level in percent, its lower and its upper ends `[step, channel]`.
 Limits = tuple[float, FloatArray, FloatArray]
 
-# Rows that are shown before the forecast, in horizons; at least so many.
+# Rows that are shown before the forecast, in horizons; at least so many. Of a long forecast, so
+# that it has most of the picture, no more than a share of the horizon or so many, what is more.
 _SHOWN_HORIZONS, _SHOWN_ROWS = 2, 60
+_LONG_SHARE, _LONG_ROWS = 0.5, 200
 MOST_CHANNELS = 6
 # The narrowest band is the strongest.
 _OPACITIES = (0.38, 0.24, 0.16)
 _COLUMNS, _PANEL_INCHES = 2, 2.6
-_MOST_LABELS = 5
+# Of a picture's width, what its panels have beside the labels of values.
+_PANEL_SHARE = 0.9
+# Widths of lines in points, and the least: with more rows than this beside each other on an inch,
+# lines get thinner in proportion, so that their turns stay apart and the bands in sight.
+_OBSERVED_WIDTH, _FORECAST_WIDTH, _LEAST_WIDTH = 1.2, 1.7, 0.6
+_ROWS_PER_INCH = 20.0
+# The edge of a band behind thinner lines, which shows it where it is no wider than a steep line.
+_EDGE_WIDTH = 1.2
 
 
 def forecast_drawings(
@@ -38,7 +48,9 @@ def forecast_drawings(
     history: the rows before the forecast; point: the forecast; bands: the narrowest first. by_row:
     whether rows are placed by their number within `history` and beyond it, not by their times.
     """
-    first = max(0, history.rows - max(_SHOWN_HORIZONS * point.rows, _SHOWN_ROWS))
+    first = max(0, history.rows - _shown_rows(point.rows))
+    inches = _inches(min(MOST_CHANNELS, len(history.columns)))
+    rows = history.rows - first + point.rows
     places: Sequence[Position] = range(history.rows + point.rows)
     if not by_row:
         places = _positions((*history.times, *point.times))
@@ -52,8 +64,14 @@ def forecast_drawings(
             for own, (level, low, high) in enumerate(bands)
         ]
         lines = [
-            _line("series", "observed", places[first : history.rows], known, 1.2),
-            _line("forecast", "free-run", at, run, 2.0),
+            _line(
+                "series",
+                "observed",
+                places[first : history.rows],
+                known,
+                _thinner(_OBSERVED_WIDTH, rows, inches),
+            ),
+            _line("forecast", "free-run", at, run, _thinner(_FORECAST_WIDTH, rows, inches)),
         ]
         drawn.append((name, _drawing(lines, areas[::-1], history)))
     return drawn
@@ -81,7 +99,7 @@ def forecast_png(history: Table, point: Table, bands: Sequence[Limits], title: s
     times = (*history.times, *point.times)
     for number, (name, drawing) in enumerate(drawings):
         axes = picture.add_subplot(rows, columns, number + 1)
-        _draw(axes, drawing, times)
+        _draw(axes, drawing, times, history.interval, _inches(len(drawings)))
         axes.set_ylabel(name, fontsize=9)
     handles, labels = picture.axes[0].get_legend_handles_labels()
     picture.suptitle(title, fontsize=10, weight="bold", x=0.01, ha="left")
@@ -91,7 +109,26 @@ def forecast_png(history: Table, point: Table, bands: Sequence[Limits], title: s
     return png_of(canvas)
 
 
-def _draw(axes: Axes, drawing: Drawing, times: Sequence[str]) -> None:
+def _shown_rows(ahead: int) -> int:
+    """How many rows before a forecast of so many are shown."""
+    most = max(_LONG_ROWS, round(_LONG_SHARE * ahead))
+    return max(_SHOWN_ROWS, min(_SHOWN_HORIZONS * ahead, most))
+
+
+def _inches(panels: int) -> float:
+    """The width of each of some panels."""
+    return _PANEL_SHARE * INCHES[0] / min(_COLUMNS, panels)
+
+
+def _thinner(width: float, rows: int, inches: float) -> float:
+    """A line's width where so many rows are shown."""
+    return max(_LEAST_WIDTH, width * min(1.0, _ROWS_PER_INCH * inches / rows))
+
+
+def _draw(
+    axes: Axes, drawing: Drawing, times: Sequence[str], interval: Interval, inches: float
+) -> None:
+    is_thin = min(line.width for line in drawing.lines) < _OBSERVED_WIDTH
     for area in drawing.areas:
         axes.fill_between(
             np.asarray(area.x, dtype=float),
@@ -99,7 +136,7 @@ def _draw(axes: Axes, drawing: Drawing, times: Sequence[str]) -> None:
             area.high,
             color=COLOURS[area.role].light,
             alpha=area.opacity,
-            linewidth=0,
+            linewidth=_EDGE_WIDTH if is_thin else 0,
             label=area.name,
         )
     for line in drawing.lines:
@@ -111,10 +148,8 @@ def _draw(axes: Axes, drawing: Drawing, times: Sequence[str]) -> None:
     axes.autoscale_view(scalex=False)
     if drawing.mark is not None:
         axes.axvline(float(drawing.mark[0]), color="#444444", linewidth=1.0, linestyle=":")
-    axes.xaxis.set_major_locator(MaxNLocator(_MOST_LABELS, integer=True, prune="both"))
-    axes.xaxis.set_major_formatter(
-        FuncFormatter(lambda row, _place: times[round(row)] if 0 <= row < len(times) else "")
-    )
+    rows = range(round(min(x)), round(max(x)) + 1)
+    label_times(axes, times, interval, rows, inches)
     axes.tick_params(labelsize=8)
     axes.set_xlabel(drawing.x.title, fontsize=9)
 

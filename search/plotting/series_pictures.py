@@ -1,6 +1,5 @@
 """Pictures of a table: its series on the spans of a study, and the forecast after its end."""
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
@@ -13,22 +12,23 @@ from matplotlib.lines import Line2D
 from models.methods import counted
 from search.plotting.drawing import COLOURS, Line, Role, visible
 from search.plotting.raster import DOTS_PER_INCH, line_of, png_of
+from search.plotting.time_labels import label_times
 from search.series import FloatArray, Table
-from search.series.intervals import Interval
-from search.starter.calendar import calendar_periods
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData
 
 _WIDTH, _ONE, _PANEL, _AROUND = 9.0, 2.35, 1.5, 1.15
+# Where panels begin and end, as shares of the width.
+_LEFT, _RIGHT = 0.085, 0.985
 # Channels with a panel of their own; the names of so many others are written out.
 _PANELS, _NAMED = 6, 8
 # Periods that can be told apart in a panel, and rows that show a shape.
 _MOST_PERIODS, _SHOWN_ROWS = 30, 60
-_TICKS, _LABEL_CHARACTERS = 7, 95
 _SHADE = 0.16
+# The last rows have a panel of their own where they are at most so many of all.
+_OWN_SHARE = 0.8
 # A span of so many of the rows has room for its name.
 _NAMED_SHARE = 0.03
-_MIDNIGHT = re.compile(r"[T ]00:00(:00(\.0+)?)?(Z|[+-][0-9:]+)?$")
 
 
 class _Row(NamedTuple):
@@ -51,8 +51,8 @@ def spans_png(definition: StudyDefinition, table: Table) -> bytes:
     whole = range(table.rows)
     panels = [_Row("" if channels == 1 else table.columns[i], i, whole) for i in shown]
     period = _marked_period(definition, table)
-    if channels == 1:
-        last = _last_rows(table.rows, 2 * task.horizon_steps, period)
+    last = _last_rows(table.rows, 2 * task.horizon_steps, period)
+    if channels == 1 and len(last) < _OWN_SHARE * table.rows:
         said = f"the last {len(last):,} rows"
         if period is not None:
             said += f"; dotted lines are one period of {period:.4g} steps apart"
@@ -77,7 +77,7 @@ def spans_png(definition: StudyDefinition, table: Table) -> bytes:
             for place in np.arange(table.rows - 1, panel.rows.start, -period):
                 own.axvline(place, color=COLOURS["neutral"].light, linewidth=0.8, linestyle=":")
         own.set_xlim(panel.rows.start - 0.5, panel.rows.stop - 0.5)
-        _label(own, table.times, table.interval, panel.rows)
+        label_times(own, table.times, table.interval, panel.rows, _WIDTH * (_RIGHT - _LEFT))
     for role, name, span in _shades(data):
         if len(span) >= _NAMED_SHARE * table.rows:
             _name_span(axes[0], name, span, role, is_last=span.stop == table.rows)
@@ -144,7 +144,7 @@ def _panels(titles: Sequence[str], *, is_single: bool) -> tuple[Figure, list[Axe
 def _finish(picture: Figure, title: str, handles: Sequence[Line2D], note: str) -> None:
     height = float(picture.get_figheight())
     picture.subplots_adjust(
-        left=0.085, right=0.985, top=1 - 0.8 / height, bottom=0.42 / height, hspace=0.36
+        left=_LEFT, right=_RIGHT, top=1 - 0.8 / height, bottom=0.42 / height, hspace=0.36
     )
     picture.text(0.03, 1 - 0.12 / height, title, va="top", fontsize=11, weight="bold")
     picture.text(0.985, 0.05 / height, note, va="bottom", ha="right", fontsize=7.5)
@@ -176,32 +176,6 @@ def _marked_period(definition: StudyDefinition, table: Table) -> float | None:
         if 2 * period <= len(last) <= _MOST_PERIODS * period:
             return period
     return None
-
-
-def _label(axes: Axes, times: Sequence[str], interval: Interval, rows: range) -> None:
-    """Label some rows with their times, as many as there is room for, on whole steps."""
-    longest = max(len(_shortened(times[row])) for row in (rows.start, rows.stop - 1))
-    ticks = max(2, min(_TICKS, _LABEL_CHARACTERS // (longest + 2)))
-    step = _whole_step(len(rows) / ticks, interval)
-    places = list(range(rows.start + (-rows.start) % step, rows.stop, step))
-    labels = [times[place] for place in places]
-    short = [_shortened(label) for label in labels]
-    # The time of day is left out only where all labels have the same.
-    same_length = {len(label) - len(own) for label, own in zip(labels, short, strict=True)}
-    axes.set_xticks(places, short if len(same_length) == 1 else labels)
-
-
-def _shortened(label: str) -> str:
-    """A time without a time of day at midnight."""
-    return _MIDNIGHT.sub("", label)
-
-
-def _whole_step(least: float, interval: Interval) -> int:
-    """The smallest whole number of steps that is no smaller: of dates, of days, weeks or years."""
-    steps = [base * int(10**power) for power in range(8) for base in (1, 2, 5)]
-    if cycles := calendar_periods(interval):
-        steps = [1, 2, 3, 6, *(own * ten for own in cycles for ten in steps)]
-    return min(step for step in steps if step >= least)
 
 
 def _left_out(names: Sequence[str]) -> str:

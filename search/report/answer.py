@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from models.candidate import Candidate
 from models.ensemble import Ensemble
+from search.analysis.evidence import divisor, free_runs, plain_finding, shown_runs
 from search.analysis.score_table import OPPONENT, by_score, pairs
 from search.analysis.study_results import StudyResults, Winner, baselines_of
 from search.analysis.wording import (
@@ -24,10 +25,14 @@ from search.study.limit import attainable_nmse
 
 @dataclass(frozen=True)
 class Answer:
-    """What a reader needs to know who reads nothing else."""
+    """What a reader needs to know who reads nothing else.
+
+    members: of a winning ensemble, by name with their weights, None in a median.
+    """
 
     headline: str
     sentences: Sequence[str]
+    members: Sequence[tuple[str, float | None]] = ()
 
 
 def study_answer(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> Answer:
@@ -65,18 +70,23 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
     trainings = counted(len(final.replica_scores), kind)
     others = sum(is_trial(o.subject) for o in results.finals) - is_trial(winner.subject)
     beside = "other trial" if is_trial(winner.subject) else "trial"
+    runs = {
+        "final": free_runs(definition, results.table, "final"),
+        "test": None if test is None else free_runs(definition, results.table, "test"),
+    }
     sentences = [
-        _standing_sentence(winner),
+        _standing_sentence(winner, shown_runs(runs["final"]), shown_runs(runs["test"])),
         f"The winner is {winner.name}: {candidate.description()}.",
         f"In the final, on {trainings}, its NMSE over "
-        f"{counted(final.horizon_steps, 'step')} against the {final.scored_against} is "
-        f"{_chosen_by(final)}, beside {counted(others, beside)}.",
+        f"{counted(final.horizon_steps, 'step')} against the {final.scored_against}, divided by "
+        f"{divisor(definition, 'final')}, is {_chosen_by(final)}, beside "
+        f"{counted(others, beside)}.",
     ]
     if test is None:
         sentences.append("The test has not been done yet, so this score may flatter the winner.")
     else:
         sentences.append(_test_sentence(test, definition))
-    if scored.errors is not None:
+    if scored.errors is not None and shown_errors(scored.errors):
         where = "final" if test is None else "test"
         sentences.append(f"Its errors in the {where}: {shown_errors(scored.errors)}.")
     baselines = baselines_of(results.finals if test is None else results.tests)
@@ -91,8 +101,14 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
         )
     where = "in the test" if test else "in the final"
     name = winner.name[0].upper() + winner.name[1:]
+    where += shown_runs(runs["test" if test else "final"])
     headline = f"{name} won: NMSE {shown_score(scored.score)} {where}"
-    return Answer(f"{headline}, verdict “{scored.verdict}”", sentences)
+    headline = f"{headline}, verdict “{scored.verdict}”"
+    members = candidate.shares if isinstance(candidate, Ensemble) else ()
+    finding = _plain_finding(winner)
+    if finding is None:
+        return Answer(headline, sentences, members)
+    return Answer(finding, [f"{headline}.", *sentences], members)
 
 
 def _chosen_by(final: FinalRecord) -> str:
@@ -105,18 +121,28 @@ def _chosen_by(final: FinalRecord) -> str:
     return f"{shown_score(final.score)} in the {final.averaging}"
 
 
-def _standing_sentence(winner: Winner) -> str:
+def _plain_finding(winner: Winner) -> str | None:
+    standing = winner.standing
+    return plain_finding(
+        is_baseline=standing.is_baseline,
+        in_final=standing.final,
+        in_test=standing.test,
+        baseline=baseline_of(winner.subject) or standing.opponent_final,
+    )
+
+
+def _standing_sentence(winner: Winner, final_runs: str, test_runs: str) -> str:
     """Who won, and whether it beat every baseline, in validation and in the test."""
     standing, name = winner.standing, winner.name[0].upper() + winner.name[1:]
     if standing.is_baseline:
         said = (
             f"{name} won: no searched candidate beats it in validation by more than the noise of "
-            "the comparison, so that it is what is exported"
+            f"the comparison{final_runs}, so that it is what is exported"
         )
         if standing.test is False and standing.opponent_test is not None:
             said += f"; in the test {_the(standing.opponent_test)} is better"
         return f"{said}."
-    said = f"{name} {beaten(standing.final, standing.test)}"
+    said = f"{name} {beaten(standing.final, standing.test, final_runs, test_runs)}"
     if standing.comparison is not None and standing.opponent_final is not None:
         said += (
             f": in validation its squared error is {shown_score(standing.comparison.ratio)} of "
@@ -144,13 +170,18 @@ def _test_sentence(test: FinalRecord, definition: StudyDefinition) -> str:
         where, runs = f"on {counted(number, 'fresh draw')}", "its free runs"
     else:
         where, runs = "on the table's last rows", f"the free runs of {counted(number, 'training')}"
-    same = test.verdicts.count(test.verdict)
+    scores, on = shown_score(test.score), ""
+    if len(set(test.replica_scores)) > 1:
+        scores += (
+            f" in the median, {shown_score(test.mean_score)} in the mean and "
+            f"{shown_score(max(test.replica_scores))} at worst"
+        )
+    if number > 1:
+        on = f" on {test.verdicts.count(test.verdict)} of {len(test.verdicts)}"
     return (
         f"In the test, {where}, which no choice has seen, {runs} over "
-        f"{counted(test.horizon_steps, 'step')} have NMSE {shown_score(test.score)} in the median, "
-        f"{shown_score(test.mean_score)} in the mean and "
-        f"{shown_score(max(test.replica_scores))} at worst; the verdict is “{test.verdict}” on "
-        f"{same} of {len(test.verdicts)}."
+        f"{counted(test.horizon_steps, 'step')} have NMSE {scores}, divided by "
+        f"{divisor(definition, 'test')}; the verdict is “{test.verdict}”{on}."
     )
 
 
@@ -189,6 +220,8 @@ def _comparison(found: FinalRecord, name: str, baseline: BaselineRecord) -> str:
         scores += f" in the {found.averaging}"
         if found.averaging != "mean":
             scores += f" and {shown_score(baseline.mean_score)} in the mean"
+    if len(found.replica_scores) == 1:
+        return f"On the same data {_the(name)} has {scores}: the winner {result} it."
     over = f"in the {found.averaging}"
     return f"On the same data {_the(name)} has {scores}{on}: {over}, the winner {result} it."
 

@@ -22,6 +22,7 @@ from search.analysis.trials import Trial
 from search.analysis.wording import (
     ERRORS_RULE,
     SCORE_RULES,
+    UNITS_RULE,
     commands,
     counted,
     scale_of,
@@ -175,7 +176,8 @@ def _scale(results: StudyResults) -> str:
     scale = scale_of(results.definition.task.score_against)
     if results.table is None or len(results.table.columns) == 1:
         return scale
-    return f"{scale} Each channel has a variance of its own, and NMSE is the mean over channels."
+    said = f"{scale} Each channel has a variance of its own, and NMSE is the mean over channels."
+    return said if results.table.has_one_unit else f"{said} {UNITS_RULE}"
 
 
 def _groups(results: StudyResults, baselines: Mapping[str, BaselineRecord]) -> list[ScoreGroup]:

@@ -99,6 +99,7 @@ def retrain_on(
         scored_against="observations",
         season_steps=season_steps,
         names=table.columns,
+        has_one_unit=table.has_one_unit,
         filled=table.filled,
     )
     views = [view] * replicas

@@ -84,6 +84,11 @@ class Table:
         return len(self.times)
 
     @property
+    def has_one_unit(self) -> bool:
+        """Whether all channels are in the same unit: one column, or the ids of a long table."""
+        return len(self.columns if self.long is None else self.long.value_columns) == 1
+
+    @property
     def header(self) -> tuple[str, ...]:
         """The columns of a file that holds this table: of a long one the ids, times and values."""
         if self.long is None:

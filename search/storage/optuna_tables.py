@@ -184,10 +184,10 @@ def _rows(study: StudyTransaction, ids: Sequence[int]) -> Sequence[Row[Any]]:
 def _trial(
     row: Row[Any],
     values: Sequence[Row[Any]],
-    params: Sequence[Row[Any]] = (),
+    params: Sequence[Sequence[Any]] = (),
     reports: Sequence[Row[Any]] = (),
-    user: Sequence[Row[Any]] = (),
-    system: Sequence[Row[Any]] = (),
+    user: Sequence[Sequence[Any]] = (),
+    system: Sequence[Sequence[Any]] = (),
 ) -> FrozenTrial:
     known = [(name, value, _distribution(text)) for _, name, value, text in params]
     return FrozenTrial(

@@ -118,7 +118,8 @@ def news(
     first = states.where(_new_or_unfinished(study, seen)).order_by(OPTUNA_TRIALS.c.trial_id)
     rows = study.connection.execute(first.limit(limit)).all()
     now = _seen_now(seen, rows)
-    whole, outlined = [], []
+    whole: list[int] = []
+    outlined: list[int] = []
     for row in rows:
         if row.trial_id not in now.unfinished:
             is_asked = is_whole(row.number, STATE_NAMES[row.state])

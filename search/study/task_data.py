@@ -38,8 +38,9 @@ class View:
     a squared error is divided by, of each channel or of all; that of the signal where that is the
     truth, else of the training span, or of all rows that the replicas may see where each has a cut
     of its own. error_horizons: the steps of a free run whose errors are recorded. averaging: how
-    replicas become one score. names: of the channels. season_steps: of the naive forecasts that
-    absolute errors are scaled by. filled: values that were not observed, but filled in.
+    replicas become one score. names: of the channels; has_one_unit: whether these are in the same
+    unit. season_steps: of the naive forecasts that absolute errors are scaled by. filled: values
+    that were not observed, but filled in.
     """
 
     values: FloatArray
@@ -52,6 +53,7 @@ class View:
     error_horizons: tuple[int, ...] = ERROR_HORIZONS
     averaging: Averaging = "median"
     names: tuple[str, ...] = ("value",)
+    has_one_unit: bool = True
     season_steps: int = 1
     filled: tuple[Run, ...] = ()
 
@@ -184,6 +186,7 @@ class TaskData:
             scored_against=task.score_against,
             error_horizons=task.error_horizons,
             names=_names(series, draw.values.shape[1]),
+            has_one_unit=draw.values.shape[1] == 1,
         )
 
     def _of_table(self, purpose: Purpose, index: int) -> View:
@@ -223,6 +226,7 @@ class TaskData:
             averaging="median" if is_test else task.averaging,
             season_steps=season_steps(self._definition),
             names=self._table.columns,
+            has_one_unit=self._table.has_one_unit,
             filled=filled,
         )
 

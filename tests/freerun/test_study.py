@@ -57,7 +57,7 @@ def test_the_report_and_the_export_are_written(done: Study, tmp_path: Path) -> N
     best = done.best
     assert best is not None
     assert loaded.test == best.test
-    assert done.export(tmp_path / "baseline", baseline="ridge-ar").name == "the baseline ridge-ar"
+    assert done.export(tmp_path / "baseline", baseline="ridge-ar").name == "the baseline ridge AR"
     with pytest.raises(freerun.UnknownTrialError):
         done.export(tmp_path / "none", trial=77)
 

@@ -6,7 +6,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from models.diagnostics.errors import Errors, errors_of, median_errors, naive_error
+from models.diagnostics.errors import (
+    Errors,
+    errors_by_channel,
+    errors_of,
+    median_errors,
+    naive_error,
+)
 
 FloatArray = NDArray[np.float64]
 
@@ -55,6 +61,16 @@ def test_each_channel_has_its_own_scale() -> None:
     assert found.mae == 51.0
 
 
+def test_channels_of_different_units_have_errors_each_and_no_common_ones() -> None:
+    training = [np.array([[0.0, 0.0], [1.0, 100.0]])]
+    forecast, truth = np.array([[[2.0, 100.0]]]), np.zeros((1, 1, 2))
+    common = errors_of(forecast, truth, training, has_one_unit=False)
+    assert common == Errors(None, None, 1.5)
+    by_channel = errors_by_channel(forecast, truth, training)
+    assert by_channel == (Errors(2.0, 2.0, 2.0), Errors(100.0, 100.0, 1.0))
+    assert median_errors([common, common, common]) == common
+
+
 @given(
     st.lists(st.integers(-1000, 1000), min_size=4, max_size=12),
     st.sampled_from([0.001, 8.0, 1e6]),
@@ -67,6 +83,8 @@ def test_other_units_scale_the_errors_and_leave_the_scaled_one(
     training = span(*np.cumsum(np.arange(1.0, 9.0)))
     plain = errors_of(forecast, truth, [training], season)
     scaled = errors_of(factor * forecast, factor * truth, [factor * training], season)
+    assert plain.mae is not None
+    assert plain.rmse is not None
     assert scaled.mae == pytest.approx(factor * plain.mae)
     assert scaled.rmse == pytest.approx(factor * plain.rmse)
     assert scaled.mase == pytest.approx(plain.mase)

@@ -42,6 +42,7 @@ EXTREME: dict[str, dict[str, Any]] = {
     "lem": {"lem_step": 1e-6},
     "orthogonal": {"reflections": 1},
     "shplrnn": {"expanded_units": 1},
+    "periodic-ridge": {"periodic_steps": 15},
 }
 CELLS = all_cells()
 TRAINED_CELLS = [cell for cell in CELLS if TRAINED.holds({"cell": cell})]

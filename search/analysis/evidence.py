@@ -1,0 +1,62 @@
+"""How much stands behind a score: the free runs it is of, and what it is divided by."""
+
+from typing import Literal
+
+from search.analysis.wording import short_baseline_name, trained_for_test
+from search.series import Table
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData
+
+# A comparison over fewer free runs says little.
+_FEW_RUNS = 5
+
+
+def free_runs(
+    definition: StudyDefinition, table: Table | None, purpose: Literal["final", "test"]
+) -> int | None:
+    """From how many different rows of a table its free runs start; None for a generated series.
+
+    Trainings share their rows: more of them are no more evidence about the series.
+    """
+    if table is None:
+        return None
+    data = TaskData(definition, table)
+    if purpose == "test":
+        return len(data.view("test", 0).starts)
+    return len({start for cut in data.cuts("final") for start in cut.starts})
+
+
+def shown_runs(runs: int | None) -> str:
+    """The number of free runs behind a claim, in brackets that follow it; "" where not known."""
+    if runs is None:
+        return ""
+    if runs < _FEW_RUNS:
+        return f" ({'1 free run' if runs == 1 else f'{runs} free runs'}, which is little evidence)"
+    return f" ({runs:,} free runs)"
+
+
+def divisor(definition: StudyDefinition, purpose: Literal["final", "test"]) -> str:
+    """The variance that an NMSE is divided by, in words."""
+    task = definition.task
+    if definition.series.is_generated:
+        of = "signal" if task.score_against == "signal" else "training span"
+        return f"the variance of the {of} of each draw"
+    if purpose == "test":
+        return f"the variance of {trained_for_test(task)}"
+    if task.validation == "end":
+        return f"the variance of the {task.train_steps:,} rows for training"
+    return "the variance of the rows for training and validation"
+
+
+def plain_finding(
+    *, is_baseline: bool, in_final: bool | None, in_test: bool | None, baseline: str | None
+) -> str | None:
+    """That nothing is known to be better than a baseline, a sentence; None where something is.
+
+    in_final, in_test: whether the winner beats every baseline, see `Standing`; baseline: the
+    winner itself where it is one, else the best of them in validation.
+    """
+    if baseline is None or not (is_baseline or (in_final is False and not in_test)):
+        return None
+    name = short_baseline_name(baseline)
+    return f"No forecaster is known to be better than the baseline {name} on this series."
