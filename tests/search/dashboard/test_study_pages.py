@@ -196,7 +196,7 @@ def test_of_a_large_study_the_best_and_a_part_of_the_others_are_shown(
     # All trials that ended with a verdict, shown or not.
     assert sum(sum(bar["x"]) for bar in bars) == 5
     (worker,) = study.store.workers()
-    best = FinishedTrial(worker.trial_ids[0], "complete", value=0.01)
+    best = FinishedTrial(worker.trial_ids[0], "complete", value=1e-6)
     study.store.finish(worker.worker_id, [best])
     again = ours.get(f"{target}?after=5").json
     assert [t["state"] for t in again["trials"]] == ["Pruned", "Complete"]
