@@ -46,7 +46,7 @@ def spans(rows: int, period: int, horizon_steps: int) -> tuple[dict[str, object]
         }
         left = training if training > 0 else "none"
         raise UsageError(
-            f"a series must leave {needed} rows or more for training ({reason[needed]}), but "
+            f"a series must leave at least {needed} rows for training, {reason[needed]}, but "
             f"{rows} rows less {horizon_steps} for the test and {validation} for validation leave "
             f"{left}; give more rows or a shorter horizon"
         )

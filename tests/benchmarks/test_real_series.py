@@ -80,7 +80,7 @@ def test_spans_of_a_short_and_of_a_long_series() -> None:
 
 
 def test_a_series_without_room_for_training_is_refused() -> None:
-    with pytest.raises(UsageError, match=r"200 rows or more .*\(two periods\).*leave 57"):
+    with pytest.raises(UsageError, match=r"at least 200 rows for training, two periods,.*leave 57"):
         spans(100, 100, 10)
 
 
