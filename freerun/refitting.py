@@ -1,6 +1,6 @@
 """Training an exported configuration on all rows of a table, anew or from its weights on."""
 
-from freerun.running import one_thread
+from models.tensors import one_thread
 from search.errors import UsageError
 from search.export import Export
 from search.export.updating import retrained, updated

@@ -6,8 +6,7 @@ from collections.abc import Callable
 from time import monotonic
 from typing import TYPE_CHECKING
 
-# Exported for `freerun.refitting`, too.
-from models.tensors import one_thread as one_thread
+from models.tensors import one_thread
 from search.running.fleet import REPORT_SECONDS, Progress, progress
 
 if TYPE_CHECKING:

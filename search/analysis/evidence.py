@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from search.analysis.study_results import Standing
 from search.analysis.wording import short_baseline_name, trained_for_test
 from search.series import Table
 from search.study.definition import StudyDefinition
@@ -49,14 +50,16 @@ def divisor(definition: StudyDefinition, purpose: Literal["final", "test"]) -> s
 
 
 def plain_finding(
-    *, is_baseline: bool, in_final: bool | None, in_test: bool | None, baseline: str | None
+    standing: Standing, winning_baseline: str | None, *, is_generated: bool
 ) -> str | None:
     """That nothing is known to be better than a baseline, a sentence; None where something is.
 
-    in_final, in_test: whether the winner beats every baseline, see `Standing`; baseline: the
-    winner itself where it is one, else the best of them in validation.
+    winning_baseline: the winner's name where it is a baseline. is_generated: the series is; its
+    study asks what a kind of forecaster can do, so that nothing is said.
     """
-    if baseline is None or not (is_baseline or (in_final is False and not in_test)):
+    beats_none = standing.final is False and not standing.test
+    baseline = winning_baseline or standing.opponent_final
+    if baseline is None or is_generated or not (standing.is_baseline or beats_none):
         return None
     name = short_baseline_name(baseline)
     return f"No forecaster is known to be better than the baseline {name} on this series."

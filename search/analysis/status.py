@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from models.diagnostics.errors import Errors
-from search.analysis.evidence import divisor, free_runs
+from search.analysis.evidence import divisor, free_runs, plain_finding
 from search.analysis.study_results import baselines_of, outcomes, winner_of
 from search.analysis.wording import shown_minutes
 from search.contest import baseline_of
@@ -260,6 +260,9 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "is_baseline": standing.is_baseline,
         "beats_baselines": {"final": standing.final, "test": standing.test},
         "best_baseline": {"final": standing.opponent_final, "test": standing.opponent_test},
+        "finding": plain_finding(
+            standing, baseline_of(winner.subject), is_generated=definition.series.is_generated
+        ),
     }
     summary["final"] = {
         "trial": None if winner.trial is None else winner.trial.number,

@@ -23,7 +23,7 @@ def channel_lines(channels: Mapping[str, Mapping[str, float | None]]) -> Iterato
 
 def standing_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Whether the winner beat every baseline, on how much, and what the best of them has."""
-    from search.analysis.evidence import plain_finding, shown_runs
+    from search.analysis.evidence import shown_runs
     from search.analysis.wording import beaten, short_baseline_name
 
     winner, baselines = summary["winner"], summary["baselines"]
@@ -47,11 +47,5 @@ def standing_lines(summary: Mapping[str, Any]) -> Iterator[str]:
                 f"  best {of} in {where}: {short_baseline_name(name)}, "
                 f"NMSE {baselines[name][key]:.4g} (winner {own:.4g})"
             )
-    finding = plain_finding(
-        is_baseline=winner["is_baseline"],
-        in_final=beats["final"],
-        in_test=beats["test"],
-        baseline=winner["baseline"] or winner["best_baseline"]["final"],
-    )
-    if finding is not None:
-        yield finding
+    if winner["finding"] is not None:
+        yield winner["finding"]

@@ -105,7 +105,11 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
     headline = f"{name} won: NMSE {shown_score(scored.score)} {where}"
     headline = f"{headline}, verdict “{scored.verdict}”"
     members = candidate.shares if isinstance(candidate, Ensemble) else ()
-    finding = _plain_finding(winner)
+    finding = plain_finding(
+        winner.standing,
+        baseline_of(winner.subject),
+        is_generated=definition.series.is_generated,
+    )
     if finding is None:
         return Answer(headline, sentences, members)
     return Answer(finding, [f"{headline}.", *sentences], members)
@@ -119,16 +123,6 @@ def _chosen_by(final: FinalRecord) -> str:
             "the geometric mean"
         )
     return f"{shown_score(final.score)} in the {final.averaging}"
-
-
-def _plain_finding(winner: Winner) -> str | None:
-    standing = winner.standing
-    return plain_finding(
-        is_baseline=standing.is_baseline,
-        in_final=standing.final,
-        in_test=standing.test,
-        baseline=baseline_of(winner.subject) or standing.opponent_final,
-    )
 
 
 def _standing_sentence(winner: Winner, final_runs: str, test_runs: str) -> str:

@@ -141,7 +141,7 @@ def test_what_is_wrong_is_one_message(tmp_path: Path, url: str) -> None:
         Study(content, storage=url)
     with pytest.raises(freerun.UsageError, match=r"horizon must be left out.*horizon_steps"):
         Study(content, horizon=4, storage=url)
-    with pytest.raises(freerun.UsageError, match="must leave 40 rows or more for training"):
+    with pytest.raises(freerun.UsageError, match="must leave at least 40 rows for training"):
         Study(wave(), horizon=40, storage=url)
     with pytest.raises(freerun.UsageError, match="horizon must be at least 1 step, but got 0"):
         Study(wave(), horizon=0, storage=url)

@@ -3,6 +3,7 @@
 import pytest
 
 from search.analysis.evidence import plain_finding, shown_runs
+from search.analysis.study_results import Standing
 from search.analysis.wording import beaten
 
 _FOUND = "No forecaster is known to be better than the baseline ridge AR on this series."
@@ -24,10 +25,10 @@ _FOUND = "No forecaster is known to be better than the baseline ridge AR on this
 def test_a_winner_that_beats_nothing_clearly_is_called_no_better_than_the_baseline(
     is_baseline: bool, in_final: bool | None, in_test: bool | None, found: str | None
 ) -> None:
-    said = plain_finding(
-        is_baseline=is_baseline, in_final=in_final, in_test=in_test, baseline="ridge-ar"
-    )
-    assert said == found
+    standing = Standing(is_baseline, in_final, in_test, opponent_final="ridge-ar")
+    own = "ridge-ar" if is_baseline else None
+    assert plain_finding(standing, own, is_generated=False) == found
+    assert plain_finding(standing, own, is_generated=True) is None
 
 
 def test_few_free_runs_are_called_little_evidence() -> None:

@@ -193,3 +193,25 @@ def test_a_long_table_without_its_id_is_refused_with_the_remedy(tmp_path: Path) 
     write_long(tmp_path)
     file = study_file(tmp_path, "long", 'columns = ["sales"]')
     refused(tmp_path, ["check", file], "line", 'write id = "store" in [series]')
+
+
+def test_columns_of_different_units_have_no_mean_of_mae(
+    wide_study: Study, long_study: Study
+) -> None:
+    _, wide = wide_study
+    test = wide["test"]
+    assert (test["errors"]["mae"], test["errors"]["rmse"]) == (None, None)
+    assert test["errors"]["mase"] > 0
+    assert set(test["channels"]) == set(NAMES)
+    assert all(0 < own["mae"] <= own["rmse"] for own in test["channels"].values())
+    _, long = long_study
+    assert long["test"]["errors"]["mae"] > 0
+    assert long["test"]["channels"] == {}
+
+
+def test_the_report_has_the_errors_of_each_column(wide_study: Study) -> None:
+    folder, found = wide_study
+    page = (folder / found["report"]).read_text(encoding="utf-8")
+    by_column = page.split("<h2>Scores by channel</h2>")[1].split("</table>")[0]
+    assert [f">{name}</th>" in by_column for name in ("NMSE", "MAE", "RMSE", "MASE")] == [True] * 4
+    assert "–" not in by_column

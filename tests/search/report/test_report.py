@@ -183,7 +183,7 @@ def test_without_a_final_the_best_trial_is_shown_and_called_what_it_is(invent: I
 
 def test_a_final_without_a_test_says_so(untested_table: Invented) -> None:
     report = report_on(untested_table)
-    assert "in the final" in report.answer.headline
+    assert "in the final" in f"{report.answer.headline} {report.answer.sentences[0]}"
     assert "test has not been done" in " ".join(report.answer.sentences)
     assert [group.title.split(":")[0] for group in report.groups] == ["Final", "Search"]
 

@@ -91,7 +91,7 @@ def test_a_final_job_loads_one_trial_and_a_look_at_the_final_writes_nothing(
         with noted_statements() as statements:
             assert final.run_job(worker, lambda job_id: None, Origin())
         (load,) = (text for text in statements if "FROM trial_params" in text)
-        ids = load.rpartition("WHERE trials.trial_id IN (")[2].partition(")")[0]
+        ids = load.rpartition("trial_id IN (")[2].partition(")")[0]
         assert "," not in ids
         assert "FROM" not in ids
         if left:
