@@ -16,9 +16,7 @@ from search.study.study_file import StudyFile, read_content, read_study
 _NAMED = "the study"
 _DEFAULT_NAME = "series"
 # Keys of [series] without which a table may be refused, and its study not be found.
-_AS_READ = (
-    *("time", "id", "time_format", "missing", "duplicates", "separator", "decimal", "period"),
-)
+_AS_READ = {"time", "id", "time_format", "missing", "duplicates", "separator", "decimal", "period"}
 
 
 class SeriesWarning(UserWarning):
@@ -86,7 +84,7 @@ def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
     from search.starter.starting import start
 
     changes = asked.changes.get("series", {})
-    said = {key: changes[key] for key in _AS_READ if key in changes}
+    said = {key: value for key, value in changes.items() if key in _AS_READ}
     if asked.time is not None:
         said["time"] = asked.time
     found = start(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from time import monotonic
 from typing import TYPE_CHECKING, Annotated, Any
@@ -40,8 +40,6 @@ from search.errors import UsageError
 from search.starter.names import is_table
 
 if TYPE_CHECKING:
-    from search.evaluation import CandidateResult
-    from search.storage.records import Artifact
     from search.storage.studies import Storage
     from search.storage.study_store import StudyStore
     from search.study.study_file import StudyFile
@@ -192,13 +190,6 @@ def work(
         plain = {"study": name, "worker": worker.worker_id, "trials": trials}
         print_result(plain, as_json, _said(name, trials), err=True)
     stopped.exit()
-
-
-def _trial_artifacts(result: CandidateResult, name: str) -> Sequence[Artifact]:
-    # Imported here: Matplotlib takes half a second, for which no first trial should wait.
-    from search.plotting.artifacts import trial_artifacts
-
-    return trial_artifacts(result, name)
 
 
 def launch(

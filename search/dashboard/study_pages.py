@@ -221,8 +221,8 @@ def study_figures(
     as a worker finished the next trial. They travel with every poll, so each is a few kilobytes.
 
     trials, contexts: by number; contexts: how many values a trial reads, where that is known.
-    has_lines: whether to
-    draw the reports of the best trials, which the page itself draws for small studies.
+    has_lines: whether to draw the reports of the best trials, which the page itself draws for small
+    studies.
     """
     rows = [trials[number] for number in sorted(trials)]
     against = definition.task.score_against

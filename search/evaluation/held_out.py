@@ -173,11 +173,13 @@ def _held_out_end(view: View) -> int:
 
 
 def _observed(view: View) -> FloatArray:
-    """What was observed in each free run `[start, step, channel]`, NaN for all else."""
+    """What was observed in each free run `[start, step, channel]`, NaN where that ends.
+
+    Values of a table that were filled in count as they do in scores: not as a free run reads them,
+    but as the truth has them.
+    """
     end, steps = _held_out_end(view), view.horizon_steps
-    values = view.values.copy()
-    for run in view.filled:
-        values[run.start : run.stop, run.channel] = np.nan
+    values = view.values if view.scored_against == "signal" else view.truth
     seen = np.full((len(view.starts), steps, view.values.shape[1]), np.nan)
     for own, start in zip(seen, view.starts, strict=True):
         rows = values[start : min(start + steps, end)]
