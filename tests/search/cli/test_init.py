@@ -3,6 +3,7 @@
 import json
 import math
 from collections.abc import Iterator
+from datetime import date, timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -49,6 +50,19 @@ def test_a_table_ends_in_a_forecast_and_its_picture(folder: Path) -> None:
     definition, _ = read_study_file(folder / found["study_file"])
     assert definition.task.horizon_steps == HORIZON
     assert (folder / found["export"] / "manifest.json").exists()
+
+
+def test_a_gap_in_which_free_runs_start_stops_nothing(tmp_path: Path) -> None:
+    """Validation and intervals start runs within it, from which the first values are missing."""
+    days = [date(2024, 1, 1) + timedelta(day) for day in range(ROWS) if not 55 <= day < 60]
+    lines = [f"{day},{10 + math.sin(day.toordinal() * math.tau / PERIOD):.3f}" for day in days]
+    (tmp_path / "gap.csv").write_text("day,sold\n" + "\n".join(lines) + "\n")
+    budget = ("--trials", 2, "--workers", 1, "--minutes", 30)
+    ended = freerun(tmp_path, "run", "gap.csv", "--horizon", HORIZON, *budget, "--json")
+    assert ended.code == 0, ended.err
+    assert "5 of 72 values are filled in" in ended.err
+    assert ended.json["intervals"]["80"]["validation"] > 0
+    assert (tmp_path / "results/gap/forecast.csv").exists()
 
 
 def test_the_same_command_goes_on_and_another_horizon_is_another_study(folder: Path) -> None:

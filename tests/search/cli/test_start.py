@@ -120,6 +120,15 @@ def test_looking_at_a_storage_needs_no_torch(tmp_path: Path) -> None:
     ]
 
 
+def test_a_worker_starts_without_what_draws_pictures() -> None:
+    drawing = ["matplotlib", "plotly"]
+    program = f"import sys, search.cli.working; print([n for n in {drawing} if n in sys.modules])"
+    ended = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=REPOSITORY
+    )
+    assert ended.stdout.strip() == "[]"
+
+
 def test_help_shows_every_command_with_an_example(tmp_path: Path) -> None:
     shown = freerun_anew(tmp_path, "--help")
     assert shown.code == 0
