@@ -312,6 +312,17 @@ def test_plots_of_too_many_trials_are_refused_and_others_drawn() -> None:
     assert of_pairs.get("/api/studies/2/plot/contour").status == 200
 
 
+def test_a_csv_file_of_too_many_trials_is_refused_with_the_remedy() -> None:
+    def app(environ: object, start: Callable[..., object]) -> list[bytes]:
+        start("200 OK", [])
+        return [b"made"]
+
+    sizes = {1: 10_000, 2: 10_001, 3: None}
+    client = Client(guarded(app, partial(costly_plot, trials_of=sizes.get)))
+    assert [client.get(f"/csv/{study}").status for study in sizes] == [200, 403, 200]
+    assert b"freerun.Study.trials()" in client.get("/csv/2").content
+
+
 def test_texts_are_compressed_for_those_who_take_it(
     finished: Invented, finished_storage: Storage
 ) -> None:
