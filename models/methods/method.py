@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
 from models.methods import registry
@@ -262,6 +263,8 @@ class Core(Method):
     can_add_to_last: ClassVar[bool] = False
     # Of several channels, it is not the same forecaster of all at once and of each by itself.
     can_mix_channels: ClassVar[bool] = True
+    # Values of settings that are good on most series: a search begins near them.
+    typical: ClassVar[Mapping[str, Scalar]] = MappingProxyType({})
 
     def __init_subclass__(cls, **keywords: Any) -> None:
         super().__init_subclass__(**keywords)

@@ -17,8 +17,9 @@ from search.study.space import PRESET, Space
 
 # The least share of what the best family gets.
 LEAST_WEIGHT = 1 / 32
-# Before so many trials, a family is not judged by its best score: of what is trained, which learns
-# more from a trial and takes longer for it, and of what is fitted.
+# From so many trials on, a family is judged by its best score, and before by a part of it (on a
+# logarithmic scale): of what is trained, which learns more from a trial and takes longer for it,
+# and of what is fitted.
 JUDGED_TRAINED, JUDGED_FITTED = 8, 16
 # Beyond so many trials, a further one of the same family tells less and less.
 ENOUGH_TRIALS = 100
@@ -29,12 +30,14 @@ class Family:
     """What was spent on a family so far.
 
     seconds: by this worker. trials: finished ones of all workers. turns: how often this worker
-    chose it. best: the least score of its complete trials. is_trained: whether training takes
+    chose it. best: the least score of its complete trials. core: the cell or closed form that all of
+    it have, "" where it is searched. is_trained: whether training takes
     optimiser steps, rather than one fit. is_exhausted: whether all of its candidates seem to be
     tried.
     """
 
     name: str
+    core: str
     is_trained: bool
     seconds: float = 0.0
     trials: int = 0
@@ -61,7 +64,8 @@ class Families:
         self.all: dict[str, Family] = {}
         for name in names or [""]:
             params = space.presets.get(name, {"cell": name or next(iter(cells), "")})
-            self.all[name] = Family(name, is_trained=TRAINED.holds(params))
+            core = str(params.get("cell", ""))
+            self.all[name] = Family(name, core, is_trained=TRAINED.holds(params))
 
     def of(self, trial: ScoredTrial) -> str | None:
         """The name of a finished trial's family; None for a trial of another program."""
@@ -125,7 +129,8 @@ class Families:
 
 
 def _weight(family: Family, least: float) -> float:
-    judged = JUDGED_TRAINED if family.is_trained else JUDGED_FITTED
-    if family.trials < judged or family.best <= 0.0 or family.best <= least:
+    if family.best <= 0.0 or family.best <= least:
         return 1.0
-    return max((least / family.best) ** 2, LEAST_WEIGHT)
+    judged = JUDGED_TRAINED if family.is_trained else JUDGED_FITTED
+    certainty = min(1.0, family.trials / judged)
+    return float(max((least / family.best) ** 2, LEAST_WEIGHT) ** certainty)

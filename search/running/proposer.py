@@ -13,6 +13,8 @@ import numpy as np
 from models.candidate import Candidate, member_bytes
 from models.closed_form.closed_form import FittedForm
 from models.methods import Choices, Scalar, shown
+from models.methods.method import Core
+from models.methods.registry import method_named
 from search.errors import UsageError
 from search.running.cost import Cost
 from search.running.families import Families
@@ -37,6 +39,9 @@ RANDOM_EVERY = 5
 # And so often, the architecture is the best one's but for one or two choices. Cohorts of the best
 # architecture fill what the sampler has seen of good ones, and it then offers no other.
 VARIED_EVERY = 3
+# Until a family's sampler models what it has seen, every second cohort begins near the values that
+# are typical of its core, each of which is kept with this probability.
+TYPICAL_EVERY, TYPICAL_SHARE = 2, 0.75
 # Candidates of one cohort that are fitted: company makes them no cheaper.
 MOST_FITTED = 3
 
@@ -118,8 +123,11 @@ class Proposer:
         at_random = self.proposed[name] % RANDOM_EVERY == 0
         is_model = self.search.sampler == "tpe" and not at_random
         is_varied = is_model and self.proposed[name] % VARIED_EVERY == 0
-        architecture = self._varied(view.best_params()) if is_varied else {}
-        with view.fixing({**architecture, **own}, at_random=at_random):
+        near = self._varied(view.best_params()) if is_varied else {}
+        is_new = view.shown < view.startup_trials and not at_random
+        if is_new and not near and self.proposed[name] % TYPICAL_EVERY:
+            near = self._typical(name)
+        with view.fixing({**near, **own}, at_random=at_random):
             params, candidate = self._first(view, affordable)
         if candidate in self.tried:
             self.families.exhaust(name)
@@ -185,6 +193,19 @@ class Proposer:
             for name in self.generator.choice(list(others), count, replace=False).tolist():
                 varied[name] = others[name][int(self.generator.integers(len(others[name])))]
         return varied
+
+    def _typical(self, family: str) -> dict[str, Scalar]:
+        """Some of the values that are typical of a family's core, as far as the space has them."""
+        core = method_named("cell", self.families.all[family].core)
+        if core is None or not issubclass(core, Core):
+            return {}
+        return {
+            name: value
+            for name, value in core.typical.items()
+            if name in self.space.domains
+            and self.space.domains[name].contains(value)
+            and self.generator.random() < TYPICAL_SHARE
+        }
 
     def _ask(self, view: SamplerView) -> tuple[Trial, dict[str, Scalar], Candidate]:
         trial = view.ask()

@@ -1,5 +1,7 @@
 """Direct ridge regression: from a long window to all values of a horizon."""
 
+from types import MappingProxyType
+
 import numpy as np
 
 from models.closed_form.closed_form import FloatArray, half_of_span, quarter_of_span
@@ -28,6 +30,7 @@ class DirectRidge(
     """
 
     needs_season = True
+    typical = MappingProxyType({"direct_fading": 24.0, "direct_ridge": 0.01})
 
     window: int = setting(
         Whole(1, 4096),

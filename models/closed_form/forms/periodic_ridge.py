@@ -1,6 +1,7 @@
 """Ridge regression across seasons: each place of a season by the same few coefficients."""
 
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import numpy as np
 
@@ -48,6 +49,9 @@ class PeriodicRidge(
     """
 
     needs_season = True
+    typical = MappingProxyType(
+        {"seasons_fading": 1.0, "direct_ridge": 0.1, "season_means": True, "context_level": "last"}
+    )
 
     season_steps: int = setting(
         Whole(1, 4096),

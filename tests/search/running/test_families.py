@@ -61,6 +61,19 @@ def test_a_family_that_is_worse_has_less_by_as_much(times: float) -> None:
     assert abs(share - expected) < 0.02
 
 
+@settings(deadline=None, max_examples=50)
+@given(times=st.floats(1.0, 10.0), trials=st.integers(1, JUDGED_FITTED))
+def test_few_trials_of_a_family_tell_a_part_of_what_many_tell(times: float, trials: int) -> None:
+    own = families(["ar", "ssa"])
+    own.learn([scored("ar", 0.1)] * JUDGED_FITTED)
+    own.learn([scored("ssa", 0.1 * times)] * trials)
+    for step in range(4000):
+        own.charge(own.next(trials_left=None, seconds_left=40.0 - 0.01 * step), 0.01)
+    share = own.all["ssa"].seconds / own.all["ar"].seconds
+    expected = max(1 / times**2, LEAST_WEIGHT) ** (trials / JUDGED_FITTED)
+    assert abs(share - expected) < 0.02
+
+
 def test_without_a_limit_of_time_trials_are_shared() -> None:
     own = families(["ar", "ssa"])
     own.charge("ssa", 1000.0)

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.methods import methods
+from models.methods.method import Core
 from search.running.proposer import Proposer, cohort_key, next_preset
 from search.storage.records import Quota, ScoredTrial
 from search.study.definition import StudyDefinition
@@ -129,3 +131,33 @@ def test_presets_get_on_together_until_all_quotas_are_used(trials: list[int], co
         quota = quotas[name]
         quotas[name] = Quota(quota.trials, quota.used + min(cohort, quota.left))
     assert all(quota.left == 0 for quota in quotas.values())
+
+
+def test_a_family_begins_near_what_is_typical_of_its_core() -> None:
+    definition = StudyDefinition.model_validate(
+        {
+            "name": "direct",
+            "series": {"source": "sine", "period": 24},
+            "task": {"train_steps": 600, "horizon_steps": 48},
+            "space": {"cell": ["direct-ridge", "ar"], "direct_fading": [0.0, 6.0, 24.0, 96.0]},
+        }
+    )
+    proposer = Proposer(definition, sampler_seed=1)
+    fadings = []
+    for _ in range(40):
+        proposal, *_ = proposer.propose(at_most=1, family="direct-ridge")
+        proposer.forget()
+        fadings.append(proposal.params["direct_fading"])
+    # Three quarters of every second one, but for every fifth, where all choices are as likely.
+    near = [fading for turn, fading in enumerate(fadings, 1) if turn % 2 and turn % 5]
+    assert sum(fading == 24.0 for fading in near) >= len(near) / 2
+    assert len(set(fadings)) == 4
+
+
+def test_what_is_typical_of_a_core_is_a_value_of_its_settings() -> None:
+    cores = [method for method in methods() if issubclass(method, Core) and method.typical]
+    assert cores
+    for core in cores:
+        values = {own.name: own.values for own in core.settings}
+        for name, value in core.typical.items():
+            assert values[name].check(name, value) == value
