@@ -25,7 +25,7 @@ _BASELINE, _ENSEMBLE = "baseline ", "ensemble "
 # A mean difference counts that is so many of its standard errors from zero.
 LEAST_T = 1.0
 # An ensemble is chosen from what has at most so many times the least error.
-MOST_RATIO = 4.0
+MOST_RATIO = 1.5
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
 # Neighbouring units are taken to share at most so much of their noise.
@@ -161,7 +161,7 @@ def ensemble_members(finals: Mapping[Subject, CandidateRecord]) -> list[Subject]
     """The subjects that an ensemble is chosen from, the best first; none where there are no two.
 
     They are the finalists, baselines included, whose errors are not far above the least one: what
-    diverges is never among them.
+    diverges is never among them, and what is much worse only takes weight from the others.
     """
     order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
     if not order:

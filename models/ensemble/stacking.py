@@ -8,7 +8,7 @@ FloatArray = NDArray[np.float64]
 # Added to the diagonal, as a share of it: of members that err nearly alike, all get nearly as much,
 # and weights depend less on the noise of the few rows that they are fitted to.
 RIDGE = 0.05
-# How much of the equal weights goes into the shrunk ones.
+# How much of the weights that follow each member's own error alone goes into the shrunk ones.
 SHRINKAGE = 0.5
 # A gradient above is positive, for a problem whose products are about 1.
 _TOLERANCE = 1e-10
@@ -60,10 +60,16 @@ def simplex_weights(products: FloatArray, ridge: float = RIDGE) -> FloatArray:
         weights = solution
 
 
-def shrunk(weights: FloatArray) -> FloatArray:
-    """Weights half-way to equal ones.
+def shrunk(weights: FloatArray, products: FloatArray) -> FloatArray:
+    """Weights half-way to those that are as the inverse squares of the members' squared errors.
 
-    Equal weights are hard to beat where there are few errors to fit others to (Stock & Watson 2004,
-    "Combination forecasts of output growth"; Smith & Wallis 2009).
+    products: as for `simplex_weights`. Weights that know nothing of how errors go together are hard
+    to beat where there are few errors to fit others to (Bates & Granger 1969, "The combination of
+    forecasts"; Smith & Wallis 2009). The square, a choice by measurement, leaves members that are
+    worse with less: see docs/decisions/0105.
     """
-    return np.asarray((1.0 - SHRINKAGE) * weights + SHRINKAGE / len(weights))
+    errors = np.diag(products)
+    if not errors.min() > 0.0:
+        return weights
+    inverse = (errors.min() / errors) ** 2
+    return np.asarray((1.0 - SHRINKAGE) * weights + SHRINKAGE * inverse / inverse.sum())

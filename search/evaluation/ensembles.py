@@ -56,7 +56,7 @@ def best_ensemble(
     """The better one of two ensembles of distinct ones of some members, the best one first.
 
     They are the weighted mean and the median, step by step. The weights are those of the least
-    squared error, shrunk half-way to equal ones. The weighted mean is left out where there are no
+    squared error, shrunk half-way to those of each member's own error. The weighted mean is left out where there are no
     two parts of the validation, of which one could be held out.
     """
     began = perf_counter()
@@ -222,7 +222,8 @@ def stacked_weights(products: FloatArray) -> FloatArray:
     """
     by_replica = products.sum(axis=0)
     sizes = np.trace(by_replica, axis1=1, axis2=2)[:, np.newaxis, np.newaxis]
-    return shrunk(simplex_weights((by_replica / np.where(sizes > 0.0, sizes, 1.0)).sum(axis=0)))
+    alike = (by_replica / np.where(sizes > 0.0, sizes, 1.0)).sum(axis=0)
+    return shrunk(simplex_weights(alike), alike)
 
 
 def held_out_mean(

@@ -48,12 +48,24 @@ def test_members_of_equal_errors_share_and_a_bad_one_gets_nothing() -> None:
 
 
 @given(seed=st.integers(0, 10_000), members=st.integers(1, 16))
-def test_shrunk_weights_are_weights_and_keep_their_order(seed: int, members: int) -> None:
-    weights = np.random.default_rng(seed).dirichlet(np.ones(members))
-    own = shrunk(weights)
+def test_shrunk_weights_are_weights_and_each_member_has_some(seed: int, members: int) -> None:
+    made = errors(seed, members)
+    products = made @ made.T
+    own = shrunk(simplex_weights(products), products)
     assert own.sum() == pytest.approx(1.0)
-    assert own.min() >= 0.5 / members
-    assert np.array_equal(np.argsort(own), np.argsort(weights))
+    assert own.min() > 0.0
+
+
+def test_shrinking_goes_to_weights_as_the_inverse_squares_of_squared_errors() -> None:
+    products = np.diag([1.0, 2.0, 4.0])
+    own = shrunk(np.array([0.0, 0.0, 1.0]), products)
+    expected = 0.5 * np.array([16.0, 4.0, 1.0]) / 21.0 + np.array([0.0, 0.0, 0.5])
+    np.testing.assert_allclose(own, expected)
+
+
+def test_shrinking_leaves_weights_where_a_member_errs_nowhere() -> None:
+    weights = np.array([1.0, 0.0])
+    assert np.array_equal(shrunk(weights, np.diag([0.0, 1.0])), weights)
 
 
 def test_members_without_errors_share() -> None:
