@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from time import monotonic
-from types import FrameType
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
 
-from search.cli.options import JsonOption, StorageOption, print_result, storage_url
+from search.cli.options import JsonOption, StorageOption, print_result, stop_flag, storage_url
 from search.cli.progress import LINE_SECONDS
 
 
@@ -74,24 +72,19 @@ def _what(studies: int, trials: int) -> str:
 def _shown_bytes(verb: str) -> Iterator[Callable[[int, int | None], None]]:
     """Say on standard error how far it is, where it takes long; yields what to call with bytes.
 
-    SIGTERM ends the block as Ctrl-C does, so that it removes what it began.
+    Once a signal asked to stop, the call ends the process, so that what was begun is removed.
     """
+    with stop_flag() as stopped:
+        began = last = monotonic()
 
-    def end(number: int, _frame: FrameType | None) -> NoReturn:
-        sys.exit(128 + number)
+        def told(done: int, total: int | None) -> None:
+            nonlocal last
+            if stopped.signal is not None:
+                sys.exit(128 + stopped.signal)
+            if monotonic() - last >= LINE_SECONDS:
+                last = monotonic()
+                of = "" if total is None else f" of {total / 2**20:,.0f}"
+                amount = f"{done / 2**20:,.0f}{of} MiB {verb}, " if done else ""
+                typer.echo(f"{amount}{last - began:.0f} s so far", err=True)
 
-    began = last = monotonic()
-
-    def told(done: int, total: int | None) -> None:
-        nonlocal last
-        if monotonic() - last >= LINE_SECONDS:
-            last = monotonic()
-            of = "" if total is None else f" of {total / 2**20:,.0f}"
-            amount = f"{done / 2**20:,.0f}{of} MiB {verb}, " if done else ""
-            typer.echo(f"{amount}{last - began:.0f} s so far", err=True)
-
-    before = signal.signal(signal.SIGTERM, end)
-    try:
         yield told
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -49,14 +49,14 @@ _RELATIONS = (
 )
 _TABLE = re.compile(r"^\d+; \d+ \d+ TABLE (.+) freerun_studies .*$", re.MULTILINE)
 # Of a table of versions.
-_ROW = re.compile(r"^COPY \S*?(\w+) \(version_num\) FROM stdin;\n(\S+)$", re.MULTILINE)
+_ROW = re.compile(r"^COPY .*\.(\w+) \(version_num\) FROM stdin;\n(\S+)$", re.MULTILINE)
 
 
 def dump(engine: Engine, target: Path, told: Told) -> Held:
     """Write the schema that holds freerun's tables into a file, as it is at one moment.
 
     Returns what it holds. Raises StorageError for a program that is missing, older than the server
-    or fails, and errors of the database.
+    or fails, OSError for a file that can't be written, and errors of the database.
     """
     program = _program("pg_dump")
     with engine.connect().execution_options(isolation_level="REPEATABLE READ") as connection:
@@ -80,6 +80,8 @@ def dump(engine: Engine, target: Path, told: Told) -> Held:
         ]
         with _environment(_driver(connection)) as environment:
             said = _run(arguments, environment, lambda: told(target.stat().st_size, None))
+    if said is not None and "output file" in said:
+        raise OSError(0, said)
     if said is not None:
         raise refusal(engine.url, RuntimeError(said), "can't be backed up by pg_dump")
     return held
@@ -235,7 +237,10 @@ def _in_english() -> dict[str, str]:
 def _run(
     arguments: Sequence[str], environment: Mapping[str, str], look: Callable[[], None]
 ) -> str | None:
-    """Run a program to its end, looking now and then; return what it says of a failure."""
+    """Run a program to its end, looking now and then; return what it says of a failure.
+
+    look: may raise an error or SystemExit, which ends the program.
+    """
     with tempfile.TemporaryFile("w+", errors="replace") as said:
         process = subprocess.Popen(
             arguments, env=environment, stdin=subprocess.DEVNULL, stdout=said, stderr=said
@@ -244,11 +249,12 @@ def _run(
             while (code := _ended(process)) is None:
                 look()
         finally:
-            # Where a look is interrupted.
             process.kill()
             process.wait()
         if code == 0:
             return None
+        # Ctrl-C reaches the program, too.
+        look()
         said.seek(0)
         ended = f"it was ended by signal {-code}" if code < 0 else f"exit code {code}"
         return _failure(said.read()) or ended
