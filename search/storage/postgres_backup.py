@@ -43,8 +43,8 @@ _HELD = (
 )
 # All but what extensions brought along.
 _RELATIONS = (
-    "SELECT relname FROM pg_class WHERE relnamespace = current_schema()::regnamespace"
-    " AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS"
+    "SELECT relname FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace"
+    " WHERE nspname = current_schema() AND relkind IN ('r', 'p', 'v', 'm', 'f') AND NOT EXISTS"
     " (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e') ORDER BY relname"
 )
 _TABLE = re.compile(r"^\d+; \d+ \d+ TABLE (.+) freerun_studies .*$", re.MULTILINE)

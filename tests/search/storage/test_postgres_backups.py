@@ -13,7 +13,7 @@ import pytest
 from search.errors import StorageError, UsageError
 from search.storage.backups import back_up, restore
 from search.storage.opening import open_storage
-from tests.search.cli.conftest import start_freerun
+from tests.search.cli.conftest import freerun_anew
 from tests.search.stored import stored
 
 if TYPE_CHECKING:
@@ -140,8 +140,7 @@ def test_sigterm_ends_the_program_and_leaves_nothing(
     versions = 'case "$1" in --version) echo "pg_dump (PostgreSQL) 99.1"; exit;; esac'
     script = f"{versions}\necho $$ > {tmp_path}/pid\nkill -TERM $PPID\nexec tail -f /dev/null"
     program(tmp_path / "bin", "pg_dump", script, monkeypatch)
-    command = start_freerun(tmp_path / "work", "backup", "-o", "b", "--storage", postgres_url)
-    ended = command.wait()
+    ended = freerun_anew(tmp_path / "work", "backup", "-o", "b", "--storage", postgres_url)
     assert ended.code == 128 + signal.SIGTERM, ended.err
     assert list((tmp_path / "work").iterdir()) == []
     with pytest.raises(ProcessLookupError):
