@@ -21,7 +21,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from models.methods.values import nearest
-from search.errors import ExportError, SeriesError, StudyFileError, UsageError, UserError
+from search.errors import (
+    ExportError,
+    SeriesError,
+    StorageError,
+    StudyFileError,
+    UsageError,
+    UserError,
+)
 from search.names import cut
 
 if TYPE_CHECKING:
@@ -70,6 +77,8 @@ TABLE_FILE = FileKind("a table", 256 * 2**20, SeriesError, "name a CSV, Parquet 
 LOGIN_FILE = FileKind("a login file", 2**14, UsageError, "name another one")
 # Weights hold what the networks learnt; fitted forms keep their training span in them.
 EXPORT_PART = FileKind("a file of an export", 512 * 2**20, ExportError, "export again")
+# Only its start is ever read here: `read_head`.
+BACKUP_FILE = FileKind("a backup", 2**63, StorageError, "name a file that `freerun backup` wrote")
 
 # Far deeper than anything that freerun writes, far below what Python's parser can recurse.
 MOST_NESTED = 32
@@ -93,11 +102,30 @@ def read_file(path: Path, kind: FileKind, *, missing: Callable[[], str] | None =
     missing: the message for a file that is not there, instead of the usual one.
     Raises the error of the kind, with a message that names the file, the rule and the remedy.
     """
+    return _read(path, kind, _content, missing)
+
+
+def read_head(path: Path, kind: FileKind, most_bytes: int) -> bytes:
+    """Return the first bytes of a regular file of any size; raises as `read_file` does."""
+
+    def head(path: Path, descriptor: int, kind: FileKind) -> bytes:
+        _check_regular(path, os.fstat(descriptor), kind)
+        return os.read(descriptor, most_bytes)
+
+    return _read(path, kind, head)
+
+
+def _read(
+    path: Path,
+    kind: FileKind,
+    read: Callable[[Path, int, FileKind], bytes],
+    missing: Callable[[], str] | None = None,
+) -> bytes:
     try:
         # A pipe that nobody writes to would hold up an open that waits.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
         try:
-            return _content(path, descriptor, kind)
+            return read(path, descriptor, kind)
         finally:
             os.close(descriptor)
     except FileNotFoundError as error:
@@ -115,9 +143,7 @@ def read_file(path: Path, kind: FileKind, *, missing: Callable[[], str] | None =
 def _content(path: Path, descriptor: int, kind: FileKind) -> bytes:
     # Asked of what is open: the name may lead elsewhere by now.
     found = os.fstat(descriptor)
-    if not stat.S_ISREG(found.st_mode):
-        what = _OTHERS.get(stat.S_IFMT(found.st_mode), "no regular file")
-        raise kind.error(f"{shown_path(path)} must be {kind.name}, but is {what}; {kind.remedy}")
+    _check_regular(path, found, kind)
     chunks: list[bytes] = []
     size = 0
     # Counted, too: a file may grow, and one of the kernel's says that it is empty.
@@ -131,6 +157,12 @@ def _content(path: Path, descriptor: int, kind: FileKind) -> bytes:
         f"{kind.name} must be at most {kind.most_bytes / 2**20:.3g} MiB, but {shown_path(path)} is "
         f"larger; {kind.remedy}"
     )
+
+
+def _check_regular(path: Path, found: os.stat_result, kind: FileKind) -> None:
+    if not stat.S_ISREG(found.st_mode):
+        what = _OTHERS.get(stat.S_IFMT(found.st_mode), "no regular file")
+        raise kind.error(f"{shown_path(path)} must be {kind.name}, but is {what}; {kind.remedy}")
 
 
 def like_named(path: Path) -> str:
@@ -203,6 +235,34 @@ def write_file(path: Path, content: bytes) -> None:
             temporary.replace(target)
         finally:
             temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def new_file(path: Path, mode: int) -> Iterator[Path]:
+    """Yield an empty file beside a path, for the block to fill; it then takes the path, synced.
+
+    For what other libraries and programs write, of any size. mode: its rights, less the umask.
+    Raises UsageError where that fails: then nothing new is left.
+    """
+    with _writing(path, "name another file") as target, _folder_of(target):
+        temporary = _beside(target)
+        try:
+            os.close(os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode))
+            yield temporary
+            _sync(temporary)
+            temporary.replace(target)
+            _sync(target.parent)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+
+def _sync(path: Path) -> None:
+    """Wait until a file, or the names in a folder, survive a power cut."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def write_folder(path: Path, files: Mapping[str, bytes], check: Callable[[Path], None]) -> None:

@@ -38,6 +38,13 @@ class PostgresServer:
         with psycopg.connect(self.url(database), autocommit=True) as connection:
             connection.execute(statement.encode())
 
+    def programs(self) -> Path:
+        """The folder of the server's own pg_dump and pg_restore."""
+        with psycopg.connect(self.url("postgres")) as connection:
+            found = connection.execute("SELECT setting FROM pg_config WHERE name = 'BINDIR'")
+            (folder,) = found.fetchall()[0]
+        return Path(folder)
+
     def create_database(self) -> str:
         """Create an empty database and return its name."""
         name = f"test_{next(_database_numbers)}"
@@ -130,6 +137,22 @@ def sqlite_url(tmp_path: Path, _prepared_file: Path) -> str:
     path = tmp_path / "freerun.db"
     shutil.copyfile(_prepared_file, path)
     return f"sqlite:///{path}"
+
+
+@pytest.fixture
+def postgres_programs(postgres: PostgresServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Puts the server's own pg_dump and pg_restore first in PATH."""
+    monkeypatch.setenv("PATH", f"{postgres.programs()}:{os.environ['PATH']}")
+
+
+@pytest.fixture
+def another_url(database_url: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The URL of a second database, of the kind of `database_url`, without tables."""
+    if database_url.startswith("sqlite"):
+        return f"sqlite:///{tmp_path / 'another.db'}"
+    request.getfixturevalue("postgres_programs")
+    url: str = request.getfixturevalue("empty_postgres_url")
+    return url
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -39,6 +39,7 @@ GUIDE = (
     Entry("From Python", "docs/python.md"),
     Entry("Study files that come along", "studies/README.md"),
     Entry("Many machines", "docs/clusters.md"),
+    Entry("Backups", "docs/backups.md"),
     Entry("Dashboard and report", "docs/dashboard.md"),
     Entry("Exports", "docs/exports.md"),
     Entry("Plug-ins", "examples/plugin/README.md"),

@@ -14,6 +14,7 @@ import typer
 
 import search
 from search.cli import (
+    backing_up,
     checking,
     deleting,
     forecasting,
@@ -79,6 +80,8 @@ for command in (
     inspecting.stop,
     inspecting.sweep,
     deleting.delete,
+    backing_up.backup,
+    backing_up.restore,
     inspecting.upgrade,
     inspecting.dashboard,
     results.report,

@@ -25,6 +25,9 @@ from search.storage.database import StudyTransaction, upsert
 from search.storage.records import Budget, Proposal, Quota, WorkerStatus
 from search.storage.tables import BUDGETS, FINALS, LEASES, QUOTAS, TRIALS, WORKERS, DatabaseNow
 
+# Of a row of workers that stands for no process: see `restored`.
+NO_PID = 0
+
 
 def set_limits(
     study: StudyTransaction,
@@ -184,7 +187,7 @@ def statuses(study: StudyTransaction) -> list[WorkerStatus]:
     running = (FINALS.c.study_id == study.study_id, FINALS.c.state == "running")
     trials = _by_worker(study, select(LEASES.c.worker_id, LEASES.c.trial_id).where(*leased))
     jobs = _by_worker(study, select(FINALS.c.worker_id, FINALS.c.job_id).where(*running))
-    of_study = select(WORKERS).where(WORKERS.c.study_id == study.study_id)
+    of_study = select(WORKERS).where(WORKERS.c.study_id == study.study_id, WORKERS.c.pid != NO_PID)
     return [
         WorkerStatus(
             worker_id=row.worker_id,

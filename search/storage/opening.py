@@ -71,7 +71,7 @@ def open_storage(
     from search.storage.studies import Storage
 
     database = Database(engine, patience_seconds, stop_requested)
-    with _explained(engine):
+    with explained(engine):
         rdb = database.patient(lambda: schema.prepare(database, create=create), _starting)
         return Storage(database, rdb, lease_seconds)
 
@@ -87,7 +87,7 @@ def upgrade_storage(url: str, *, dry_run: bool = False) -> Upgrade:
     from search.storage.database import Database
 
     database = Database(engine, PATIENCE_SECONDS)
-    with _explained(engine):
+    with explained(engine):
         upgraded = database.patient(lambda: schema.upgrade(database, dry_run=dry_run), _starting)
     engine.dispose()
     return upgraded
@@ -105,7 +105,7 @@ def make_engine(url: str, *, create: bool) -> Engine:
 
 
 @contextmanager
-def _explained(engine: Engine) -> Iterator[None]:
+def explained(engine: Engine) -> Iterator[None]:
     """Close the engine when the block fails; a database's error becomes a StorageError."""
     try:
         yield

@@ -156,6 +156,24 @@ class Swept:
     final_jobs: tuple[int, ...]
 
 
+class Held(NamedTuple):
+    """How many studies a database holds, and how many trials they have."""
+
+    studies: int
+    trials: int
+
+
+class Versions(NamedTuple):
+    """Of the tables in a backup.
+
+    schema: of ours, None where they are older than their versions by Alembic. optuna: the revision
+    of Optuna's, None where none is found.
+    """
+
+    schema: int | None
+    optuna: str | None
+
+
 @dataclass(frozen=True, slots=True)
 class Counts:
     """How many trials of a study are in each state."""

@@ -4,8 +4,6 @@
 gets the newest tables at once, from `tables.py`, and runs no step.
 """
 
-import fcntl
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,6 +19,7 @@ from search.storage.database import Database
 from search.storage.optuna_log import quiet
 from search.storage.optuna_tables import newest_revision
 from search.storage.records import Upgrade
+from search.storage.sqlite_files import locked_folder
 from search.storage.tables import ALEMBIC_VERSION, SCHEMA_VERSION, VERSION_OF_0_1_0, metadata
 from search.storage.urls import shown
 
@@ -42,7 +41,7 @@ def prepare(database: Database, *, create: bool) -> RDBStorage:
         with _schema_lock(engine):
             if _read_version(engine) is None:
                 _create(database)
-    version, name = _known_version(engine, SCHEMA_VERSION), shown(engine.url)
+    version, name = known_version(engine, SCHEMA_VERSION), shown(engine.url)
     if version < SCHEMA_VERSION:
         raise StorageError(
             f"{name} has schema version {version}, but this freerun works with version"
@@ -71,7 +70,7 @@ def upgrade(database: Database, *, dry_run: bool = False, migrations: Path = MIG
     scripts = ScriptDirectory.from_config(config)
     newest = str(scripts.get_current_head())
     with _schema_lock(database.engine):
-        version = _known_version(database.engine, int(newest))
+        version = known_version(database.engine, int(newest))
         steps = [step.doc for step in scripts.iterate_revisions(newest, str(version))]
         if steps and not dry_run:
             with _ddl_transaction(database) as connection:
@@ -110,7 +109,7 @@ def _open_optuna(engine: Engine, *, create: bool) -> RDBStorage:
         )
 
 
-def _known_version(engine: Engine, newest: int) -> int:
+def known_version(engine: Engine, newest: int) -> int:
     """Return our schema's version, from 1 to `newest`; raises StorageError for any other."""
     version, name = _read_version(engine), shown(engine.url)
     if version is None:
@@ -156,14 +155,8 @@ def _ddl_transaction(database: Database) -> Iterator[Connection]:
 def _schema_lock(engine: Engine) -> Iterator[None]:
     """Let one process at a time create or change tables in this database."""
     if engine.dialect.name == "sqlite":
-        # Not a lock of SQLite: Optuna creates its tables on connections of its own. The folder is
-        # locked, because a lock file would stay behind.
-        folder = os.open(Path(engine.url.database or "").absolute().parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        with locked_folder(Path(engine.url.database or "").absolute().parent):
             yield
-        finally:
-            os.close(folder)
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")

@@ -1,7 +1,10 @@
 """Connections to SQLite files, also to those that can be read only."""
 
+import fcntl
 import os
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -22,6 +25,26 @@ def connect_file(path: Path, timeout_seconds: float) -> sqlite3.Connection:
         # Connections of a pool go from thread to thread, one at a time.
         check_same_thread=False,
     )
+
+
+def connect_still(path: Path) -> sqlite3.Connection:
+    """Connect to a file that nobody changes, to read it, and leave nothing beside it."""
+    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+
+
+@contextmanager
+def locked_folder(folder: Path) -> Iterator[None]:
+    """Let one process at a time create databases in a folder, or change their tables.
+
+    Not a lock of SQLite: Optuna creates its tables on connections of its own. The folder is locked,
+    because a lock file would stay behind.
+    """
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def _mode(path: Path) -> str:

@@ -14,7 +14,7 @@ from models.methods.values import nearest
 from search.errors import StorageError, UnknownStudyError, UsageError
 from search.names import check_name, cut
 from search.storage import budgets
-from search.storage.database import Database
+from search.storage.database import Database, StudyTransaction
 from search.storage.finished_trials import DatabaseArtifactStore
 from search.storage.optuna_log import quiet
 from search.storage.optuna_tables import STUDIES as OPTUNA_STUDIES
@@ -23,6 +23,7 @@ from search.storage.optuna_tables import VALUES, is_known_schema
 from search.storage.optuna_writers import BulkWriter, TrialWriter, joined
 from search.storage.reading import complete_values, counts_by_study
 from search.storage.records import StudySummary
+from search.storage.restored import begin_anew
 from search.storage.study_store import StudyStore
 from search.storage.tables import BUDGETS, STUDIES, WORKERS, DatabaseNow
 from search.storage.urls import shown
@@ -153,6 +154,22 @@ class Storage:
             raise UnknownStudyError(
                 f"{self.shown_url} holds no study named '{cut(name)}' any more."
             ) from None
+
+    def begin_anew(self) -> int:
+        """Take from workers what they held when the database was copied; return how many trials
+        wait again. See `restored.begin_anew`."""
+
+        def begin(connection: Connection) -> int:
+            known = connection.execute(_known_studies(STUDIES.c.study_id)).scalars()
+            return begin_anew(
+                connection,
+                [
+                    StudyTransaction(connection, study_id, self._lease_seconds, self._writer, "")
+                    for study_id in known
+                ],
+            )
+
+        return self._database.write(begin)
 
     def studies(self) -> list[StudySummary]:
         """Return one line for each study, in the order of creation."""

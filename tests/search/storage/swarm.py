@@ -47,7 +47,7 @@ def claim_until_spent(url: str) -> list[int]:
         study = storage.study("sine")
         worker = study.register_worker(host="here", pid=os.getpid(), machine={})
         one = Proposal({"x": 0.5}, {"x": FloatDistribution(0, 1)}, cohort_key="a")
-        while claimed := study.claim_new(worker, [one] * 3):
+        while claimed := study.claim_waiting(worker, 3) or study.claim_new(worker, [one] * 3):
             numbers += [trial.number for trial in claimed]
             assert not study.report(worker, [(trial.trial_id, 1, 0.5) for trial in claimed])
             ends = [FinishedTrial(trial.trial_id, "complete", 0.5) for trial in claimed]
