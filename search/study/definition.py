@@ -289,15 +289,26 @@ class StudyDefinition(Section):
             return named
         if task is None or presets is None:  # which is a problem of its own
             return named
+        gapless, unmasked = task.gapless_steps, _unmasked_steps(info.context)
+        steps = gapless if unmasked is None else min(gapless, unmasked)
         try:
             if presets:
-                return complete_open_space(named, presets, task.gapless_steps)
-            return complete_space(named, task.gapless_steps, info.context)
+                return complete_open_space(named, presets, steps)
+            return complete_space(named, steps, info.context)
         except SettingError as problem:
-            if task.validation != "blocks":
+            if steps < gapless:
+                why = (
+                    f'missing = "mask" leaves a training at most {steps} rows without a gap; '
+                    'missing = "interpolate" fills the gaps in'
+                )
+            elif task.validation == "blocks":
+                why = (
+                    f'validation = "blocks" leaves half of train_steps = {task.train_steps} in a '
+                    "row"
+                )
+            else:
                 raise
-            half = f'validation = "blocks" leaves half of train_steps = {task.train_steps} in a row'
-            raise SettingError(problem.key, f"{problem.rule}; {half}") from None
+            raise SettingError(problem.key, f"{problem.rule}; {why}") from None
 
     @field_serializer("space")
     def _plain_space(self, space: Mapping[str, Domain]) -> dict[str, Any]:
@@ -405,6 +416,11 @@ class StudyDefinition(Section):
         """SHA-256 of the identity."""
         canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _unmasked_steps(series: SeriesProperties | None) -> int | None:
+    """How many rows masked values leave without a gap; None where nothing is masked, or known."""
+    return None if series is None else series.gapless_steps
 
 
 def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:
