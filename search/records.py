@@ -126,8 +126,8 @@ class Example:
     """One free run to look at, all arrays `[time]` of the first channel, in the series' units.
 
     observed: the values before the free run, `first_step` the index of its first forecast step
-    within the series; truth and forecast: over the horizon. What is masked is NaN. channels: of several channels the names
-    of all; others: the next ones, as many as a picture shows.
+    within the series; truth and forecast: over the horizon. channels: of several channels the names
+    of all; others: the next ones, as many as a picture shows. What is masked is NaN.
     """
 
     replica: int
@@ -238,9 +238,9 @@ class FinalRecord(CandidateRecord, Origin):
 
     unit_errors: `[replica][unit]`, NMSE of each part of the free runs by which candidates are
     compared, None of one whose values are all masked; empty where an earlier version did not keep
-    them. candidate: a baseline or an ensemble
-    as JSON values; None for a trial, which has its parameters. baselines: by name, on the same
-    draws, where an earlier version kept them here; now they have jobs of their own.
+    them. candidate: a baseline or an ensemble as JSON values; None for a trial, which has its
+    parameters. baselines: by name, on the same draws, where an earlier version kept them here; now
+    they have jobs of their own.
     """
 
     unit_errors: tuple[tuple[Loss, ...], ...] = ()

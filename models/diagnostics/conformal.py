@@ -72,9 +72,9 @@ def conformal_quantile(scores: FloatArray, level: float, count: int | None = Non
 class RunErrors:
     """Errors of held-out free runs, `[run, step, channel]`, and what follows for new ones.
 
-    errors: NaN where a run ended early, and where nothing was observed. steps: `[step]`, the horizon steps that they are at, from 1
-    on and increasing. places: `[run]`, where each run starts; two that are less than the longest
-    horizon apart share rows.
+    errors: NaN where a run ended early, and where nothing was observed. steps: `[step]`, the
+    horizon steps that they are at, from 1 on and increasing. places: `[run]`, where each run
+    starts; two that are less than the longest horizon apart share rows.
 
     Raises ValueError where these do not fit each other or a run or a channel has no errors.
     """

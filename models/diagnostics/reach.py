@@ -29,10 +29,11 @@ def diverges(forecast: FloatArray, truth: FloatArray) -> bool:
 def held(forecast: FloatArray, truth: FloatArray, mean: PerChannel, std: PerChannel) -> FloatArray:
     """Forecasts with a finite squared error, in the same order of their distances from the mean.
 
-    forecast, truth: `[..., channel]`, in the units of the series; truth that nobody knows is NaN.
-    mean, std: of the training span. A distance d from the mean stays as it is up to a limit, see EXACT_RATIO; beyond it becomes
+    forecast, truth: `[..., channel]`, in the units of the series. mean, std: of the training span.
+    A distance d from the mean stays as it is up to a limit, see EXACT_RATIO; beyond it becomes
     limit * (1 + log(d / limit)), so that of two runs that diverge the slower one has the smaller
-    error. What is no number counts as the largest one, above the mean.
+    error. What is no number counts as the largest one, above the mean. Truth that nobody knows is
+    NaN.
     """
     axes = tuple(range(truth.ndim - 1))
     # fmax passes over NaN.

@@ -73,7 +73,8 @@ def masked_lines(definition: StudyDefinition, table: Table | None) -> Iterator[s
         (validated, in_validation), (tested, in_test) = found.validation, found.test
         yield (
             f"masked      {found.values:,} of {found.total:,} values; to score are left "
-            f"{validated:,} of {in_validation:,} in validation, {tested:,} of {in_test:,} in the test"
+            f"{validated:,} of {in_validation:,} in validation and {tested:,} of {in_test:,} in "
+            "the test"
         )
         yield (
             f"            every training has {found.gapless_steps:,} rows without a gap at least, "

@@ -34,10 +34,10 @@ MOST_NUMBERS, LEAST_STEPS = 2**17, 32
 class HeldOutRuns:
     """Free runs and what was observed, `[run, step, channel]`, in the units of the series.
 
-    observed: NaN where the rows end that a forecaster has not learnt from, and where a value is
-    masked; known of each run somewhere. steps: `[step]`, which
+    observed: NaN where the rows end that a forecaster has not learnt from. steps: `[step]`, which
     steps of the horizon they are, from 1 on. places: `[run]`, where each starts: runs share rows
-    whose places are less than a horizon apart, and runs of different draws share none.
+    whose places are less than a horizon apart, and runs of different draws share none. Masked
+    values are NaN, too, but some value of each run is known.
     """
 
     forecast: FloatArray
@@ -182,10 +182,10 @@ def _held_out_end(view: View) -> int:
 
 
 def _observed(view: View) -> FloatArray:
-    """What was observed in each free run `[start, step, channel]`, NaN where that ends or is masked.
+    """What was observed in each free run `[start, step, channel]`, NaN where that ends.
 
     Values of a table that were filled in count as they do in scores: not as a free run reads them,
-    but as the truth has them.
+    but as the truth has them, which is NaN where they are masked.
     """
     end, steps = _held_out_end(view), view.horizon_steps
     values = view.values if view.scored_against == "signal" else view.truth

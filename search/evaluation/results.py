@@ -173,7 +173,7 @@ def truth_of(view: View) -> FloatArray:
 
 
 def filled_truth_of(view: View) -> FloatArray:
-    """The values of each free run `[start, time, channel]`, with what masked ones were filled with."""
+    """The values of each free run `[start, time, channel]`, filled in where they are masked."""
     return np.stack([view.values[start : start + view.horizon_steps] for start in view.starts])
 
 

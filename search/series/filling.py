@@ -53,10 +53,11 @@ def fill(
 ) -> Filled:
     """Fill in what is NaN in values `[time, channel]`, and cut off rows at either end that lack it.
 
-    how: "interpolate" and "mask" on the straight line between the neighbours that are there; "seasonal" on
-    the line of what their season leaves, with the season added again, as na.interp of Hyndman's R
-    package forecast does. The season of a gap is that of the rows before it, where these are two
-    seasons, else of those around it. periods: in steps, of which the longest that fits is taken.
+    how: "interpolate" and "mask" on the straight line between the neighbours that are there;
+    "seasonal" on the line of what their season leaves, with the season added again, as na.interp of
+    Hyndman's R package forecast does. The season of a gap is that of the rows before it, where
+    these are two seasons, else of those around it. periods: in steps, of which the longest that
+    fits is taken.
 
     Raises FillError where most of a channel is missing, where an end that would be cut off is long,
     and where a season is needed and none is given: to look for one in all rows would tell a search

@@ -28,10 +28,10 @@ class Reading:
     """How a file is read, where it does not show it by itself.
 
     separator, decimal, time_format: as the file has them, None to find them. missing: how gaps and
-    missing values are filled in, or that they are masked; None to refuse them. duplicates: what becomes of rows of one time,
-    None to refuse them. periods: of the season, for `missing = "seasonal"`; None to look for them.
-    like: the format of the times of an earlier table of the series, for where this one does not
-    tell a day from a month.
+    missing values are filled in, or that they are masked; None to refuse them. duplicates: what
+    becomes of rows of one time, None to refuse them. periods: of the season that fills in; None to
+    look for them. like: the format of the times of an earlier table of the series, for where this
+    one does not tell a day from a month.
     """
 
     separator: str | None = None

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging
-from models.methods import Domain, Scalar, SettingError, shown, smallest
+from models.methods import Domain, Scalar, SettingError, counted, shown, smallest
 from models.methods.series_properties import SeriesProperties
 from search.plugins import plugins_of
 from search.series import Section
@@ -297,18 +297,11 @@ class StudyDefinition(Section):
             return complete_space(named, steps, info.context)
         except SettingError as problem:
             if steps < gapless:
-                why = (
-                    f'missing = "mask" leaves a training at most {steps} rows without a gap; '
-                    'missing = "interpolate" fills the gaps in'
-                )
-            elif task.validation == "blocks":
-                why = (
-                    f'validation = "blocks" leaves half of train_steps = {task.train_steps} in a '
-                    "row"
-                )
-            else:
+                raise SettingError(problem.key, _beside_gaps(problem.rule, steps)) from None
+            if task.validation != "blocks":
                 raise
-            raise SettingError(problem.key, f"{problem.rule}; {why}") from None
+            half = f'validation = "blocks" leaves half of train_steps = {task.train_steps} in a row'
+            raise SettingError(problem.key, f"{problem.rule}; {half}") from None
 
     @field_serializer("space")
     def _plain_space(self, space: Mapping[str, Domain]) -> dict[str, Any]:
@@ -421,6 +414,13 @@ class StudyDefinition(Section):
 def _unmasked_steps(series: SeriesProperties | None) -> int | None:
     """How many rows masked values leave without a gap; None where nothing is masked, or known."""
     return None if series is None else series.gapless_steps
+
+
+def _beside_gaps(rule: str, steps: int) -> str:
+    """A rule on what fits into a training span, of one that masked values cut into pieces."""
+    left = f'the {counted(steps, "row")} without a gap that missing = "mask" leaves'
+    law = rule.split("; ")[0].replace(f"train_steps = {steps}", left)
+    return f'{law}; write missing = "interpolate" in [series], or name shorter ones'
 
 
 def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:

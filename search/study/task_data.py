@@ -41,7 +41,7 @@ class View:
     """What one replica trains on and is scored by. Its arrays are its own, and end where it does.
 
     values: [time, channel], as observed. truth: [time, channel], what the forecast is compared
-    with: the signal, or the observations again, NaN where these are masked. pieces: the rows on which to train, stretches in
+    with: the signal, or the observations again. pieces: the rows on which to train, stretches in
     their order with a gap between any two. starts: index of the first forecast row of each free
     run; its warm-up ends with the row before. horizon_steps: rows of each free run. variance: what
     a squared error is divided by, of each channel or of all; that of the signal where that is the
@@ -49,7 +49,7 @@ class View:
     of its own. error_horizons: the steps of a free run whose errors are recorded. averaging: how
     replicas become one score. names: of the channels; has_one_unit: whether these are in the same
     unit. season_steps: of the naive forecasts that absolute errors are scaled by. filled: values
-    that were not observed, but filled in, also where they are masked.
+    that were not observed, but filled in. Of those that are masked, truth is NaN.
     """
 
     values: FloatArray
