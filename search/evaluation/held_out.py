@@ -170,8 +170,9 @@ def _with_starts(view: View, most_runs: int) -> View:
     starts = tuple(sorted({*view.starts, *spread.tolist()}))
     if view.has_masks:
         seen = _observed(replace(view, starts=starts))
-        is_known = ~np.isnan(seen).all(axis=(1, 2))
-        starts = tuple(start for start, own in zip(starts, is_known, strict=True) if own)
+        starts = tuple(
+            start for start, own in zip(starts, seen, strict=True) if not np.isnan(own).all()
+        )
     return replace(view, starts=starts, values=without_foresight(view.values, view.filled, starts))
 
 

@@ -25,7 +25,7 @@ def known_rows(table: Table) -> NDArray[np.bool_]:
 
 def can_start(table: Table, horizon_steps: int) -> NDArray[np.bool_]:
     """From which rows a free run forecasts some value that is known, `[time]`."""
-    some = ~np.isnan(table.observed).all(axis=1)
+    some: NDArray[np.bool_] = np.logical_not(np.isnan(table.observed).all(axis=1))
     before = np.concatenate([[0], np.cumsum(some)])
     rows = np.arange(len(some))
     return np.asarray(before[np.minimum(rows + horizon_steps, len(some))] > before[rows])
