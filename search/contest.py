@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from models.diagnostics.known import known_mean
 from search.records import CandidateRecord, FinalRecord
 from search.series import FloatArray
 from search.storage.records import Subject
@@ -114,11 +115,12 @@ def compared(one: FinalRecord, other: FinalRecord, *, has_draws: bool) -> Compar
     """
     first, second = _logs(one, other)
     differences = first - second
-    own = differences.mean(axis=1)
+    own = known_mean(differences, axis=1)
     correlation = 0.0
     if not has_draws and differences.size > 1:
         has_cuts = one.averaging != "median"
         own = differences.ravel() if has_cuts else differences.mean(axis=0)
+        own = own[~np.isnan(own)]  # no pair is a unit without a known value
         correlation = _correlation(own)
     mean, count = float(own.mean()), len(own)
     if count < 2:
@@ -173,7 +175,7 @@ def ensemble_members(finals: Mapping[Subject, CandidateRecord]) -> list[Subject]
 
 def _logs(one: FinalRecord, other: FinalRecord) -> tuple[FloatArray, FloatArray]:
     """Logarithms of the errors of two subjects, `[replica, unit]`, of equal shapes."""
-    errors = [np.array(record.unit_errors) for record in (one, other)]
+    errors = [np.array(record.unit_errors, dtype=np.float64) for record in (one, other)]
     if any(own.ndim != 2 for own in errors) or errors[0].shape[1] != errors[1].shape[1]:
         errors = [np.array(record.replica_scores)[:, np.newaxis] for record in (one, other)]
     first, second = (np.log(np.maximum(own, _LEAST_ERROR)) for own in errors)

@@ -127,7 +127,7 @@ class Example:
 
     observed: the values before the free run, `first_step` the index of its first forecast step
     within the series; truth and forecast: over the horizon. channels: of several channels the names
-    of all; others: the next ones, as many as a picture shows.
+    of all; others: the next ones, as many as a picture shows. What is masked is NaN.
     """
 
     replica: int
@@ -237,12 +237,13 @@ class FinalRecord(CandidateRecord, Origin):
     """What a final or a test found.
 
     unit_errors: `[replica][unit]`, NMSE of each part of the free runs by which candidates are
-    compared; empty where an earlier version did not keep them. candidate: a baseline or an ensemble
-    as JSON values; None for a trial, which has its parameters. baselines: by name, on the same
-    draws, where an earlier version kept them here; now they have jobs of their own.
+    compared, None of one whose values are all masked; empty where an earlier version did not keep
+    them. candidate: a baseline or an ensemble as JSON values; None for a trial, which has its
+    parameters. baselines: by name, on the same draws, where an earlier version kept them here; now
+    they have jobs of their own.
     """
 
-    unit_errors: tuple[tuple[float, ...], ...] = ()
+    unit_errors: tuple[tuple[Loss, ...], ...] = ()
     candidate: Mapping[str, Any] | None = None
     baselines: Mapping[str, BaselineRecord] = {}
 

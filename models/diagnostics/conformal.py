@@ -72,9 +72,9 @@ def conformal_quantile(scores: FloatArray, level: float, count: int | None = Non
 class RunErrors:
     """Errors of held-out free runs, `[run, step, channel]`, and what follows for new ones.
 
-    errors: NaN where a run ended early. steps: `[step]`, the horizon steps that they are at, from 1
-    on and increasing. places: `[run]`, where each run starts; two that are less than the longest
-    horizon apart share rows.
+    errors: NaN where a run ended early, and where nothing was observed. steps: `[step]`, the
+    horizon steps that they are at, from 1 on and increasing. places: `[run]`, where each run
+    starts; two that are less than the longest horizon apart share rows.
 
     Raises ValueError where these do not fit each other or a run or a channel has no errors.
     """
@@ -92,8 +92,10 @@ class RunErrors:
             )
         if self.steps[0] < 1 or not (np.diff(self.steps) > 0).all():
             raise ValueError("the horizon steps of errors must increase from 1 on")
-        if np.isinf(self.errors).any() or not np.isfinite(self.errors[:, 0]).all():
-            raise ValueError("each run must have a finite error at the first horizon step")
+        is_known = np.isfinite(self.errors)
+        has_all = is_known.any(axis=(1, 2)).all() and is_known.any(axis=(0, 1)).all()
+        if np.isinf(self.errors).any() or not has_all:
+            raise ValueError("each run and each channel must have a finite error at some step")
 
     @property
     def runs(self) -> int:
@@ -154,9 +156,12 @@ class RunErrors:
 
     def _bounds(self, of: NDArray[np.bool_], level: float) -> FloatArray:
         """The bounds of a new score of each channel, `[channel]`, by the scores of some runs."""
-        by_channel = self.scores[of].reshape(-1, self.errors.shape[2]).T
-        count = self._count_of(self.places[of])
-        pooled = [own[np.isfinite(own)] for own in by_channel]
+        count, pooled = self._count_of(self.places[of]), []
+        for channel in range(self.errors.shape[2]):
+            own = self.scores[of, :, channel]
+            # Where these runs know nothing of a channel, all do.
+            own = own if np.isfinite(own).any() else self.scores[:, :, channel]
+            pooled.append(own[np.isfinite(own)])
         return np.array([conformal_quantile(own, level, count) for own in pooled])
 
     @cached_property
@@ -219,10 +224,11 @@ def interval_score(
 def _scale(sums: FloatArray) -> FloatArray:
     """The mean size of errors, `[step, channel]`, of sums and numbers `[2, run, step, channel]`.
 
-    Where no run gets, it stays what it was.
+    Where no run gets, it stays what it was, and before the first known step it is as there.
     """
     total, count = sums.sum(axis=1)
-    known = np.maximum.accumulate(np.where(count > 0, np.arange(len(count))[:, np.newaxis], 0))
+    first = (count > 0).argmax(axis=0)
+    known = np.maximum.accumulate(np.where(count > 0, np.arange(len(count))[:, np.newaxis], first))
     channels = np.arange(total.shape[1])
     mean = total[known, channels] / np.maximum(count[known, channels], 1.0)
     return np.asarray(np.maximum(mean, np.finfo(np.float64).tiny))

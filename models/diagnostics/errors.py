@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from models.diagnostics.known import known_mean
+
 FloatArray = NDArray[np.float64]
 
 
@@ -32,7 +34,7 @@ def errors_of(
     *,
     has_one_unit: bool = True,
 ) -> Errors:
-    """The errors of free runs `[start, time, channel]`.
+    """The errors of free runs `[start, time, channel]`, over the truth that is known (not NaN).
 
     pieces: the stretches `[time, channel]` of the training span. season_steps: the season of the
     naive forecasts that errors are scaled by; 1 for the last value, which also serves where no
@@ -43,10 +45,10 @@ def errors_of(
     scale = naive_error(pieces, season_steps)
     mase = None
     if scale is not None and np.all(scale > 0.0):
-        mase = float(np.mean(distance / scale))
+        mase = float(known_mean(distance / scale))
     if not has_one_unit:
         return Errors(None, None, mase)
-    return Errors(float(distance.mean()), float(np.sqrt(np.mean(distance**2))), mase)
+    return Errors(float(known_mean(distance)), float(np.sqrt(known_mean(distance**2))), mase)
 
 
 def errors_by_channel(

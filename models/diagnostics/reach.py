@@ -32,10 +32,12 @@ def held(forecast: FloatArray, truth: FloatArray, mean: PerChannel, std: PerChan
     forecast, truth: `[..., channel]`, in the units of the series. mean, std: of the training span.
     A distance d from the mean stays as it is up to a limit, see EXACT_RATIO; beyond it becomes
     limit * (1 + log(d / limit)), so that of two runs that diverge the slower one has the smaller
-    error. What is no number counts as the largest one, above the mean.
+    error. What is no number counts as the largest one, above the mean. Truth that nobody knows is
+    NaN.
     """
     axes = tuple(range(truth.ndim - 1))
-    limit = EXACT_RATIO * np.maximum(std, np.abs(truth - mean).max(axis=axes))
+    # fmax passes over NaN.
+    limit = EXACT_RATIO * np.fmax(std, np.fmax.reduce(np.abs(truth - mean), axis=axes))
     greatest = np.finfo(np.float64).max
     with np.errstate(over="ignore"):
         signed = np.nan_to_num(forecast - mean, nan=greatest)

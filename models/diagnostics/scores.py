@@ -1,9 +1,11 @@
 """Scores of free runs: normalised squared errors by horizon step, and how long a run stays valid.
 
 All arrays are numpy float64 in the series' own units. `[start, time, channel]` holds one free run
-per start point; `time` counts forecast steps, the first one is horizon step 1.
+per start point; `time` counts forecast steps, the first one is horizon step 1. Truth that nobody
+knows is NaN, and counts in nothing.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,6 +14,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from models.diagnostics.known import known_mean
 from models.diagnostics.reach import held
 
 FloatArray = NDArray[np.float64]
@@ -34,9 +37,11 @@ Averaging = Literal["median", "mean", "geometric mean"]
 class Scores:
     """What a set of free runs of one forecaster is worth; every number is finite.
 
-    nmse: mean of the curve. curve: `[time]`, NMSE by horizon step, the mean over start points and
-    channels. valid_prediction_steps: mean over start points. errors_at: NMSE at chosen horizon
-    steps, those within the horizon. by_start: NMSE of each start point.
+    nmse: the mean over start points, steps and channels, which is that of the curve where all truth
+    is known. curve: `[time]`, NMSE by horizon step, the mean over start points and channels; NaN at
+    a step of which no truth is known, the one exception. valid_prediction_steps: mean over start
+    points. errors_at: NMSE at chosen horizon steps, those within the horizon of which truth is
+    known. by_start: NMSE of each start point.
     """
 
     nmse: float
@@ -59,39 +64,44 @@ def score(
     forecast, truth: `[start, time, channel]`. variance: what squared errors are divided by. mean,
     std: of the training span. error_horizons: the steps whose errors are recorded.
 
-    Raises ValueError where shapes differ, there is nothing to score, or the truth, the mean, the
-    variance or the standard deviation can't normalise an error.
+    Raises ValueError where shapes differ, there is nothing to score from some start, or the truth,
+    the mean, the variance or the standard deviation can't normalise an error.
     """
     if forecast.shape != truth.shape or forecast.ndim != 3 or forecast.size == 0:
         raise ValueError(
             "forecast and truth must have one shape [start, time, channel] without an empty axis, "
             f"but got {forecast.shape} and {truth.shape}"
         )
-    if not (np.all(np.isfinite(truth)) and np.all(np.isfinite(mean))):
-        raise ValueError("the truth and the training mean must be finite, but hold NaN or infinity")
+    is_known = ~np.isnan(truth)
+    if np.any(np.isinf(truth)) or not np.all(np.isfinite(mean)):
+        raise ValueError("the truth and the training mean must be finite, but hold infinity or NaN")
+    if not is_known.any(axis=(1, 2)).all():
+        raise ValueError("some truth must be known from each start, but from one there is none")
     for name, value in (("variance", variance), ("standard deviation", std)):
         if not (np.all(np.isfinite(value)) and np.all(np.greater(value, 0.0))):
             raise ValueError(f"the {name} must be finite and above 0, but got {value}")
     near = held(forecast, truth, mean, std)
     curve = nmse_curve(near, truth, variance)
     return Scores(
-        nmse=nmse(curve),
+        nmse=nmse(curve) if is_known.all() else nmse((near - truth) ** 2 / variance),
         curve=curve,
         valid_prediction_steps=valid_prediction_steps(near, truth, variance),
         errors_at=MappingProxyType(errors_at(curve, error_horizons)),
-        by_start=tuple(np.mean((near - truth) ** 2 / variance, axis=(1, 2)).tolist()),
+        by_start=tuple(known_mean((near - truth) ** 2 / variance, axis=(1, 2)).tolist()),
     )
 
 
 def nmse_curve(forecast: FloatArray, truth: FloatArray, variance: PerChannel) -> FloatArray:
     """Squared error over variance by horizon step, `[time]`: mean over start points, channels."""
-    squared_error = np.mean((forecast - truth) ** 2, axis=0)
-    return np.asarray(np.mean(squared_error / variance, axis=1))
+    squared_error = (forecast - truth) ** 2
+    if np.isnan(squared_error).any():
+        return known_mean(squared_error / variance, axis=(0, 2))
+    return np.asarray(np.mean(np.mean(squared_error, axis=0) / variance, axis=1))
 
 
 def nmse(curve: FloatArray) -> float:
     """Normalised mean squared error of a free run: the mean of its curve over the horizon."""
-    return float(np.mean(curve))
+    return float(known_mean(curve))
 
 
 def geometric_mean(scores: Sequence[float]) -> float:
@@ -131,14 +141,16 @@ def valid_prediction_steps(forecast: FloatArray, truth: FloatArray, variance: Pe
     """Steps before the normalised error first exceeds VALID_ERROR, the mean over start points.
 
     The error of a step is the root mean square over channels of the error over the standard
-    deviation (the square root of `variance`). A run that never exceeds it counts its horizon.
+    deviation (the square root of `variance`). A run that never exceeds it counts its horizon, and
+    a step of which no truth is known does not exceed it.
     """
-    error = np.sqrt(np.mean((forecast - truth) ** 2 / variance, axis=2))
+    error = np.sqrt(known_mean((forecast - truth) ** 2 / variance, axis=2))
     is_exceeded = error > VALID_ERROR
     steps = np.where(is_exceeded.any(axis=1), is_exceeded.argmax(axis=1), error.shape[1])
     return float(np.mean(steps))
 
 
 def errors_at(curve: FloatArray, horizons: Sequence[int] = ERROR_HORIZONS) -> dict[int, float]:
-    """NMSE at the given horizon steps (the first forecast is step 1), those within the curve."""
-    return {horizon: float(curve[horizon - 1]) for horizon in horizons if horizon <= len(curve)}
+    """NMSE at the given horizon steps (the first forecast is step 1), those the curve knows."""
+    known = {horizon: float(curve[horizon - 1]) for horizon in horizons if horizon <= len(curve)}
+    return {horizon: error for horizon, error in known.items() if not math.isnan(error)}

@@ -20,7 +20,8 @@ class SeriesProperties:
     is_positive: whether all its values are above zero. is_noise_free: whether a table follows a
     smooth curve that comes back to where it was, see `models.diagnostics.noise`; nobody asks it of
     a generated series, whose file says what noise there is. horizon_steps: of the task, as
-    far as known.
+    far as known. gapless_steps: of a table with masked values the longest stretch of rows without
+    one that every training has; None where the task alone says it.
     """
 
     train_steps: int
@@ -31,6 +32,7 @@ class SeriesProperties:
     channels: int = 1
     is_noise_free: bool = False
     horizon_steps: int | None = None
+    gapless_steps: int | None = None
 
     @property
     def period(self) -> float | None:

@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any, Self
 
 import typer
 
-from search.cli.cuts import cut_lines, plain_cuts, plain_spans, span_lines
+from search.cli.cuts import (
+    cut_lines,
+    masked_lines,
+    plain_cuts,
+    plain_masked,
+    plain_spans,
+    span_lines,
+)
 from search.cli.options import JsonOption, print_json
 from search.cli.starting import refuse_table, write_spans_picture
 from search.errors import UsageError
@@ -145,6 +152,7 @@ def _plain(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         "validation": task.validation,
         "spans": plain_spans(definition, table),
         "cuts": plain_cuts(definition, table),
+        "masked": plain_masked(definition, table),
         "properties": definition.model_dump(mode="json")["properties"],
         "score_against": task.score_against,
         "trials": search.trials,
@@ -177,7 +185,8 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         f"  task     train on {task.train_steps} steps, free-run {task.horizon_steps}, "
         f"NMSE against the {task.score_against}"
     )
-    for line in (*span_lines(definition, table), *cut_lines(definition, table)):
+    spans, masked = span_lines(definition, table), masked_lines(definition, table)
+    for line in (*spans, *masked, *cut_lines(definition, table)):
         typer.echo(f"           {line}")
     if definition.properties is not None:
         for name, said in shown_properties(definition.properties):

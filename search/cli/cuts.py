@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from search.series import Table
     from search.study.cuts import Cut
     from search.study.definition import StudyDefinition
+    from search.study.masking import Masked
 
-# So many cuts are shown one by one.
-_SHOWN = 16
+# So many cuts are shown one by one, with so many of their pieces.
+_SHOWN, _PIECES = 16, 4
 
 
 def plain_spans(definition: StudyDefinition, table: Table | None) -> dict[str, Any] | None:
@@ -64,6 +66,36 @@ def span_lines(definition: StudyDefinition, table: Table | None) -> Iterator[str
         yield f"unused      {_shown_rows(spans.unused, table)}, {why}; train_steps can be longer"
 
 
+def masked_lines(definition: StudyDefinition, table: Table | None) -> Iterator[str]:
+    """What masked values leave to train on and to score, in a line; none where none are masked."""
+    found = _masked(definition, table)
+    if found is not None:
+        (validated, in_validation), (tested, in_test) = found.validation, found.test
+        yield (
+            f"masked      {found.values:,} of {found.total:,} values; to score are left "
+            f"{validated:,} of {in_validation:,} in validation and {tested:,} of {in_test:,} in "
+            "the test"
+        )
+        yield (
+            f"            every training has {found.gapless_steps:,} rows without a gap at least, "
+            "which candidates have to fit in"
+        )
+
+
+def plain_masked(definition: StudyDefinition, table: Table | None) -> dict[str, Any] | None:
+    """The same as JSON values; None where no values are masked."""
+    found = _masked(definition, table)
+    return None if found is None else asdict(found)
+
+
+def _masked(definition: StudyDefinition, table: Table | None) -> Masked | None:
+    if table is None or not table.is_masked:
+        return None
+    from search.study.task_data import TaskData
+
+    return TaskData(definition, table).masked
+
+
 def plain_cuts(definition: StudyDefinition, table: Table | None) -> list[dict[str, Any]] | None:
     """The cuts of the search as JSON values, rows counted from 1; None for a generated series."""
     if table is None:
@@ -92,11 +124,14 @@ def cut_lines(definition: StudyDefinition, table: Table | None) -> Iterator[str]
         f"{search.final_replicas} in the final; the score is the {task.averaging} over them"
     )
     for number, cut in enumerate(cuts[:_SHOWN], start=1):
+        pieces = cut.pieces
+        more = f" and in {len(pieces) - _PIECES} more pieces" if len(pieces) > _PIECES else ""
         trained = " and ".join(
             f"{piece.start + 1} to {piece.stop} "
             f"({table.times[piece.start]} to {table.times[piece.stop - 1]})"
-            for piece in cut.pieces
+            for piece in pieces[:_PIECES]
         )
+        trained += more
         starts = ", ".join(f"{start + 1} ({table.times[start]})" for start in cut.starts)
         yield f"  {number}: trains on rows {trained}; free runs from row {starts}"
     if len(cuts) > _SHOWN:

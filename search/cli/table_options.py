@@ -38,7 +38,8 @@ MissingOption = Annotated[
     typer.Option(
         "--missing",
         metavar="HOW",
-        help="Of a table: how gaps are filled in, interpolate (where there are some) or seasonal.",
+        help="Of a table: how gaps are filled in, interpolate (where there are some) or seasonal; "
+        "or mask, to count them in no training and no score.",
     ),
 ]
 DuplicatesOption = Annotated[

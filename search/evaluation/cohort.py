@@ -18,7 +18,7 @@ from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
 from models.cohort import Member
-from models.network.options.transforms import has_power
+from models.network.options.transforms import has_power, lag_of
 from models.tensors import in_company
 from models.units import Units, units_key
 from models.version_1 import seed_key
@@ -85,6 +85,9 @@ class Cohort:
         kinds = {units_key(candidate): candidate for candidate in self.candidates}
         self.kinds = {key: place for place, key in enumerate(kinds)}
         spans = [[v.values[p.start : p.stop] for p in v.pieces] for v in self.views]
+        # A piece that is no longer than what differences take off it has nothing left to read.
+        lag = lag_of(self.candidates[0])
+        spans = [[piece for piece in span if len(piece) > lag] for span in spans]
         own = [(Units.of(kind, span), span) for kind in kinds.values() for span in spans]
         self.units = Units.joined([units for units, _ in own])
         pieces = [

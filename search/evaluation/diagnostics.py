@@ -21,6 +21,7 @@ from models.tensors import in_company
 from search.evaluation.results import truth_of
 from search.records import Array, Record
 from search.series import FloatArray
+from search.series.filling import without_foresight
 from search.study.task_data import View
 
 # Lags at which a sensitivity is kept: all of the first ones, then ever fewer.
@@ -121,7 +122,7 @@ def one_step(checkpoint: Checkpoint, views: Sequence[View], replica: int) -> One
     forecasts = one_step_forecasts(checkpoint, views, starts)[:, :horizon]
     errors = [_first_run(v, f).nmse for v, f in zip(views, forecasts, strict=True)]
     last_values = [
-        _first_run(view, view.values[start - 1 : start - 1 + horizon]).nmse
+        _first_run(view, _read_step_by_step(view)[start - 1 : start - 1 + horizon]).nmse
         for view, start in zip(views, starts, strict=True)
     ]
     return OneStep(
@@ -143,7 +144,7 @@ def one_step_forecasts(
     context_steps = checkpoint.architecture.shown_steps
     values = np.stack(
         [
-            view.values[start - context_steps : start + steps]
+            _read_step_by_step(view)[start - context_steps : start + steps]
             for view, start in zip(views, starts, strict=True)
         ]
     )[:, np.newaxis]
@@ -156,6 +157,14 @@ def one_step_forecasts(
             for forecast, own, training in zip(forecasts, truth, trainings, strict=True)
         ]
     )
+
+
+def _read_step_by_step(view: View) -> FloatArray:
+    """The values that one-step forecasts read: masked ones go on level, as each step is a start."""
+    if not view.has_masks:
+        return view.values
+    behind = [run.stop for run in view.filled if run.stop <= len(view.values)]
+    return without_foresight(view.values, view.filled, behind)
 
 
 def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | None:

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from models.candidate import Candidate
 from models.checkpoint import Checkpoint
+from models.diagnostics.known import known_mean
 from models.ensemble import (
     Ensemble,
     EnsembleCheckpoint,
@@ -166,9 +167,11 @@ def distinct_runs(runs: Sequence[FloatArray], views: Sequence[View]) -> list[int
     truth = np.stack([truth_of(view) for view in views])
     scales = np.sqrt([np.broadcast_to(view.variance, truth.shape[-1]) for view in views])
     scales = scales[:, np.newaxis, np.newaxis]
+    # Two members, too, are compared where truth is known alone.
+    unknown = np.where(np.isnan(truth), np.nan, 0.0)
 
     def distance(one: FloatArray, other: FloatArray) -> float:
-        return float(np.sqrt(np.mean(((one - other) / scales) ** 2)))
+        return float(np.sqrt(known_mean(((one - other) / scales) ** 2 + unknown)))
 
     least = LEAST_DIFFERENCE * distance(runs[0], truth)
     kept: list[int] = []
@@ -207,7 +210,9 @@ def error_products(
     for replica, view in enumerate(views):
         truth = truth_of(view)
         scale = np.sqrt(view.variance)
+        # No error counts where no truth is known.
         errors = np.stack([(run[replica] - truth) / scale for run in runs])
+        errors = np.where(np.isnan(truth), 0.0, errors)
         for row, part in enumerate(parts):
             own = errors[:, folds[replica] == part].reshape(len(runs), -1)
             products[row, replica] = own @ own.T

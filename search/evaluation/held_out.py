@@ -36,7 +36,8 @@ class HeldOutRuns:
 
     observed: NaN where the rows end that a forecaster has not learnt from. steps: `[step]`, which
     steps of the horizon they are, from 1 on. places: `[run]`, where each starts: runs share rows
-    whose places are less than a horizon apart, and runs of different draws share none.
+    whose places are less than a horizon apart, and runs of different draws share none. Masked
+    values are NaN, too, but some value of each run is known.
     """
 
     forecast: FloatArray
@@ -51,6 +52,10 @@ class HeldOutRuns:
         at = np.unique(np.linspace(0, steps - 1, min(steps, fewer)).round().astype(np.int64))
         most = min(runs, max(2, MOST_NUMBERS // (len(at) * channels)))
         of = np.unique(np.linspace(0, runs - 1, most).round().astype(np.int64))
+        is_known = ~np.isnan(self.observed[np.ix_(of, at)])
+        if not is_known.any(axis=(0, 1)).all():  # of what is masked nearly everywhere, all steps
+            return self
+        of = of[is_known.any(axis=(1, 2))]
         cut = np.ix_(of, at, np.arange(channels))
         return HeldOutRuns(self.forecast[cut], self.observed[cut], self.steps[at], self.places[of])
 
@@ -163,6 +168,11 @@ def _with_starts(view: View, most_runs: int) -> View:
         return view
     spread = np.linspace(first, end - 1, count + 1)[:-1].round().astype(int)
     starts = tuple(sorted({*view.starts, *spread.tolist()}))
+    if view.has_masks:
+        seen = _observed(replace(view, starts=starts))
+        starts = tuple(
+            start for start, own in zip(starts, seen, strict=True) if not np.isnan(own).all()
+        )
     return replace(view, starts=starts, values=without_foresight(view.values, view.filled, starts))
 
 
@@ -176,7 +186,7 @@ def _observed(view: View) -> FloatArray:
     """What was observed in each free run `[start, step, channel]`, NaN where that ends.
 
     Values of a table that were filled in count as they do in scores: not as a free run reads them,
-    but as the truth has them.
+    but as the truth has them, which is NaN where they are masked.
     """
     end, steps = _held_out_end(view), view.horizon_steps
     values = view.values if view.scored_against == "signal" else view.truth

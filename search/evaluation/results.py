@@ -8,6 +8,7 @@ from functools import cached_property
 import numpy as np
 
 from models.diagnostics.errors import Errors, errors_by_channel, errors_of, median_errors
+from models.diagnostics.known import known_mean, known_median
 from models.diagnostics.reach import held
 from models.diagnostics.scores import (
     Averaging,
@@ -88,9 +89,8 @@ class CandidateResult:
 
     @property
     def curve(self) -> FloatArray:
-        """NMSE by horizon step `[horizon]`, the median over replicas."""
-        curves = np.stack([replica.scores.curve for replica in self.replicas])
-        return np.asarray(np.median(curves, axis=0))
+        """NMSE by horizon step `[horizon]`, the median over replicas; NaN where none knows it."""
+        return known_median(np.stack([replica.scores.curve for replica in self.replicas]))
 
     @property
     def verdict(self) -> str:
@@ -131,8 +131,10 @@ class CandidateResult:
             verdicts=tuple(replica.verdict for replica in self.replicas),
             valid_prediction_steps=float(np.median([s.valid_prediction_steps for s in scores])),
             errors_at={
-                horizon: float(np.median([s.errors_at[horizon] for s in scores]))
-                for horizon in scores[0].errors_at
+                horizon: float(
+                    np.median([s.errors_at[horizon] for s in scores if horizon in s.errors_at])
+                )
+                for horizon in sorted({horizon for s in scores for horizon in s.errors_at})
             },
             curve=self.curve,
             training_losses=tuple(replica.training_loss for replica in self.replicas),
@@ -166,8 +168,13 @@ class CandidateResult:
 
 
 def truth_of(view: View) -> FloatArray:
-    """What each free run of a view is compared with, `[start, time, channel]`."""
+    """What each free run of a view is compared with, `[start, time, channel]`; NaN if masked."""
     return np.stack([view.truth[start : start + view.horizon_steps] for start in view.starts])
+
+
+def filled_truth_of(view: View) -> FloatArray:
+    """The values of each free run `[start, time, channel]`, filled in where they are masked."""
+    return np.stack([view.values[start : start + view.horizon_steps] for start in view.starts])
 
 
 def near_truth(forecast: FloatArray, view: View) -> FloatArray:
@@ -185,7 +192,10 @@ def replica_result(
     training_loss: float = math.nan,
     loss_curve: Mapping[int, float] | None = None,
 ) -> ReplicaResult:
-    """Score the free runs `[start, time, channel]` of one replica, in the series' units."""
+    """Score the free runs `[start, time, channel]` of one replica, in the series' units.
+
+    A verdict compares whole waves: in it, what is filled in stands for truth that is masked.
+    """
     training = view.training
     mean, std = training.mean(axis=0), training.std(axis=0)
     truth = truth_of(view)
@@ -194,14 +204,15 @@ def replica_result(
     near = near_truth(forecast, view)
     errors = unit_errors(near, truth, view.variance)
     pieces, season = view.pieces_of_values, view.season_steps
-    by_channel = np.mean((near - truth) ** 2, axis=(0, 1)) / view.variance
+    by_channel = known_mean((near - truth) ** 2, axis=(0, 1)) / view.variance
+    whole = np.where(np.isnan(truth), filled_truth_of(view), truth)
     return ReplicaResult(
         index=index,
         restart=restart,
         training_loss=training_loss,
         loss_curve=dict(loss_curve or {}),
         scores=scores,
-        verdict=str(verdict(forecast, truth, last_inputs, mean, std, scores.nmse)),
+        verdict=str(verdict(forecast, whole, last_inputs, mean, std, scores.nmse)),
         example=_example(index, view, near[0], truth[0]),
         unit_errors=tuple(errors.tolist()),
         errors=errors_of(near, truth, pieces, season, has_one_unit=view.has_one_unit),
@@ -213,7 +224,8 @@ def replica_result(
 def _example(index: int, view: View, forecast: FloatArray, truth: FloatArray) -> Example:
     """The free run `[time, channel]` from the first start point."""
     first, channels = view.starts[0], truth.shape[1]
-    observed = view.values[max(0, first - EXAMPLE_CONTEXT_STEPS) : first]
+    known = view.truth if view.has_masks else view.values
+    observed = known[max(0, first - EXAMPLE_CONTEXT_STEPS) : first]
     names = view.names if channels > 1 else ()
     runs = [
         ChannelRun(name, observed[:, c], truth[:, c], forecast[:, c])
@@ -235,13 +247,13 @@ def unit_errors(forecast: FloatArray, truth: FloatArray, variance: PerChannel) -
 
     forecast, truth: `[start, time, channel]`. A unit is a start point. Many of them, whose free
     runs overlap, are put together to at most `MOST_UNITS`; few of them are cut into parts of their
-    horizon, to make `LEAST_UNITS` where that is long enough.
+    horizon, to make `LEAST_UNITS` where that is long enough. NaN is a unit without known truth.
     """
-    errors = np.mean((forecast - truth) ** 2 / variance, axis=2)
+    errors = known_mean((forecast - truth) ** 2 / variance, axis=2)
     starts, steps = errors.shape
     if starts >= LEAST_UNITS:
-        groups = np.array_split(errors.mean(axis=1), min(starts, MOST_UNITS))
-        return np.array([group.mean() for group in groups])
+        groups = np.array_split(known_mean(errors, axis=1), min(starts, MOST_UNITS))
+        return np.array([known_mean(group) for group in groups])
     parts = min(-(-LEAST_UNITS // starts), steps)
     cut = np.array_split(errors, parts, axis=1)
-    return np.stack([part.mean(axis=1) for part in cut], axis=1).ravel()
+    return np.stack([known_mean(part, axis=1) for part in cut], axis=1).ravel()

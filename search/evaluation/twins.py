@@ -29,7 +29,7 @@ def _are_equal(one: View, other: View) -> bool:
         == (other.pieces, other.starts, other.horizon_steps)
         and np.array_equal(one.variance, other.variance)
         and np.array_equal(one.values, other.values)
-        and np.array_equal(one.truth, other.truth)
+        and np.array_equal(one.truth, other.truth, equal_nan=True)
     )
 
 

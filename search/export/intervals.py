@@ -97,7 +97,8 @@ class Intervals:
         if self.test is not None:
             low, high = self._band(self.test.forecast, level, self.test.steps - 1)
             observed = self.test.observed
-            test = 100.0 * float(np.mean((low <= observed) & (observed <= high)))
+            is_inside = (low <= observed) & (observed <= high)
+            test = 100.0 * float(np.mean(is_inside[~np.isnan(observed)]))
         return Coverage(level, 100.0 * self._errors(self._is_relative).covered(level / 100.0), test)
 
     def doubt(self, level: float) -> str | None:
@@ -105,8 +106,9 @@ class Intervals:
         held = self.coverage(level)
         if self.test is None or held.test is None or held.test > level - MOST_MISSING:
             return None
-        errors = (self.test.observed - self.test.forecast).std()
-        if errors < NEGLIGIBLE * self.test.observed.std():
+        is_known = ~np.isnan(self.test.observed)
+        observed, forecast = self.test.observed[is_known], self.test.forecast[is_known]
+        if (observed - forecast).std() < NEGLIGIBLE * observed.std():
             return None
         return (
             f"intervals of {level:g} % held {held.test:.0f} % of the values of the test, and may "
@@ -252,10 +254,14 @@ def widening_of(
 
 
 def _units(found: FinalRecord, *, has_draws: bool) -> FloatArray:
-    """Squared errors in the order of time `[unit]`: of each draw, or of each part of the rows."""
+    """Squared errors in the order of time `[unit]`: of each draw, or of each part of the rows.
+
+    Parts whose values are all masked are left out.
+    """
     units = found.unit_errors if all(found.unit_errors) else ()  # none of earlier versions
-    errors = np.array(units or [[score] for score in found.replica_scores])
+    errors = np.array(units or [[score] for score in found.replica_scores], dtype=np.float64)
     if has_draws:
         return np.asarray(errors.mean(axis=1))
     # Replicas without cuts of their own share the rows.
-    return errors.mean(axis=0) if found.averaging == "median" else errors.ravel()
+    errors = errors.mean(axis=0) if found.averaging == "median" else errors.ravel()
+    return errors[~np.isnan(errors)]

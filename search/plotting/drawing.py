@@ -167,24 +167,40 @@ class Drawing:
 
 
 def visible(values: FloatArray, at_most: int = MOST_POINTS) -> list[int]:
-    """Return the indices to draw of a line `[time]`: first, last, and each bucket's extremes."""
+    """Return the indices to draw of a line `[time]`: first, last, and each bucket's extremes.
+
+    Of values that are NaN, which leave a gap in the line, each bucket keeps the first.
+    """
     if len(values) <= at_most:
         return list(range(len(values)))
     edges = np.linspace(0, len(values), at_most // 2, dtype=int)
     kept = {0, len(values) - 1}
     for start, end in pairwise(edges):
         bucket = values[start:end]
-        kept |= {int(start + bucket.argmin()), int(start + bucket.argmax())}
+        is_gap = np.isnan(bucket)
+        if is_gap.any():
+            kept.add(int(start + is_gap.argmax()))
+        if not is_gap.all():
+            kept |= {int(start + np.nanargmin(bucket)), int(start + np.nanargmax(bucket))}
     return sorted(kept)
+
+
+def rounded(value: float, digits: int) -> float | None:
+    """A number of a line with so many digits; None for NaN, where the line has a gap."""
+    return None if np.isnan(value) else float(f"{value:.{digits}g}")
 
 
 def logarithmic_means(values: FloatArray, per_decade: int = 40) -> tuple[FloatArray, FloatArray]:
     """Return (step, mean) of `values[0]` at step 1 and so on, over steps that a logarithmic axis
     can't tell apart: at most `per_decade` points each decade, whole steps where there are fewer.
+    The mean of what is not NaN; NaN where nothing is.
     """
     steps = np.arange(1, len(values) + 1)
     bins = np.floor(np.log10(steps) * per_decade + 1e-9).astype(int)
     _, first, count = np.unique(bins, return_index=True, return_counts=True)
-    means = np.add.reduceat(values, first) / count
+    is_known = ~np.isnan(values)
+    known = np.add.reduceat(is_known.astype(int), first)
+    sums = np.add.reduceat(np.where(is_known, values, 0.0), first)
+    means = np.where(known > 0, sums / np.maximum(known, 1), np.nan)
     # The geometric middle is where the bin lies on the axis.
     return np.sqrt(steps[first] * steps[first + count - 1]), means

@@ -12,7 +12,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Picture
 
 from search.plotting.charts import chart, on_either_page
-from search.plotting.drawing import COLOURS, Area, Axis, Drawing, Line, Position, visible
+from search.plotting.drawing import COLOURS, Area, Axis, Drawing, Line, Position, rounded, visible
 from search.plotting.panels import panels_chart
 from search.plotting.raster import DOTS_PER_INCH, INCHES, line_of, png_of
 from search.plotting.time_labels import label_times
@@ -68,7 +68,7 @@ def forecast_drawings(
                 "series",
                 "observed",
                 places[first : history.rows],
-                known,
+                history.observed[first:, channel],
                 _thinner(_OBSERVED_WIDTH, rows, inches),
             ),
             _line("forecast", "free-run", at, run, _thinner(_FORECAST_WIDTH, rows, inches)),
@@ -163,7 +163,7 @@ def _line(
     name: str, role: str, places: Sequence[Position], values: FloatArray, width: float
 ) -> Line:
     kept = visible(values)
-    y = [float(f"{value:.6g}") for value in values[kept]]
+    y = [rounded(value, 6) for value in values[kept]]
     return Line(name, role, [places[i] for i in kept], y, width)  # type: ignore[arg-type]
 
 

@@ -16,6 +16,7 @@ from search.plotting.drawing import (
     Role,
     baseline_look,
     logarithmic_means,
+    rounded,
     visible,
 )
 from search.records import Example
@@ -57,9 +58,9 @@ def rollout_drawing(
     def at(step: int) -> Position:
         return step if positions is None else positions[step]
 
-    def points(values: FloatArray, start: int) -> tuple[list[Position], list[float]]:
+    def points(values: FloatArray, start: int) -> tuple[list[Position], list[float | None]]:
         kept = visible(values)
-        return [at(start + i) for i in kept], [float(f"{v:.5g}") for v in values[kept]]
+        return [at(start + i) for i in kept], [rounded(v, 5) for v in values[kept]]
 
     lines = [Line("observed", "observed", *points(observed, first - context), width=1.0)]
     for name, forecast, is_shown in baselines:
@@ -81,7 +82,7 @@ def error_line(
 ) -> Line:
     """Return NMSE by horizon step `[horizon]` as a line that a logarithmic axis can show."""
     steps, means = logarithmic_means(np.asarray(errors, dtype=float))
-    y = [float(f"{max(error, LEAST_ERROR):.5g}") for error in means]
+    y = [rounded(max(error, LEAST_ERROR), 5) for error in means]
     return Line(name, role, np.round(steps, 2).tolist(), y, width, dash)
 
 
@@ -136,7 +137,9 @@ def replicas_drawing(
 def _value_range(observed: FloatArray, example: Example) -> tuple[float, float]:
     """The range of the true values, widened by a margin where the free run leaves it."""
     true = np.concatenate([observed, example.truth])
-    low, high = float(true.min()), float(true.max())
+    if np.isnan(true).all():  # all is masked
+        true = example.forecast
+    low, high = float(np.nanmin(true)), float(np.nanmax(true))
     span = (high - low) or 1.0
     reach = np.clip(example.forecast, low - _MARGIN * span, high + _MARGIN * span)
     low, high = min(low, float(reach.min())), max(high, float(reach.max()))

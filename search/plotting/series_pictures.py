@@ -62,7 +62,7 @@ def spans_png(definition: StudyDefinition, table: Table) -> bytes:
     for own, panel in zip(axes, panels, strict=True):
         for role, _, span in _shades(data):
             _shade(own, span, panel.rows, role)
-        _draw(own, table.values[:, panel.channel], panel.rows, "truth")
+        _draw(own, table.observed[:, panel.channel], panel.rows, "truth")
         if panel.rows is whole or len(panel.rows) == table.rows:
             own.plot(
                 starts,

@@ -16,7 +16,8 @@ from search.running.training import train_any
 from search.series import Purpose, Table
 from search.series.filling import without_foresight
 from search.study.definition import StudyDefinition
-from search.study.task_data import TaskData, View, training_variance
+from search.study.masking import known_rows, without_masked
+from search.study.task_data import TaskData, View, rows_in, training_variance
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,8 +72,11 @@ def retrain_on(
 
     season_steps: see `View`.
 
-    Raises SeriesError for a table that is too short for the candidate, UsageError for a hold_out
-    below 0 or one that leaves too few rows.
+    Of a table with masked values, rows that have some are not trained on, and these values not
+    scored.
+
+    Raises SeriesError for a table that is too short for the candidate, or whose masked values leave
+    too little; UsageError for a hold_out below 0 or one that leaves too few rows.
     """
     if hold_out < 0:
         raise UsageError(f"--hold-out must be at least 0, but got {hold_out}")
@@ -86,16 +90,22 @@ def retrain_on(
             f"this candidate needs at least {needed} training rows, but "
             f"{table.rows} rows less {hold_out} held out are {train_steps}; {remedy}"
         )
+    pieces = _pieces(candidate, table, train_steps)
+    if hold_out and np.isnan(table.observed[train_steps:]).all(axis=0).any():
+        raise SeriesError(
+            f"the {hold_out} rows that are held out must have a value of each column to score, but "
+            'of one all are masked; hold out more, or write missing = "interpolate" in [series]'
+        )
     # No row that is trained on or read was filled in by those that are held out.
     starts = (train_steps,) if hold_out else ()
     values = without_foresight(table.values, table.filled, starts)
     view = View(
         values=values,
-        truth=table.values,
-        pieces=(range(train_steps),),
+        truth=table.observed,
+        pieces=pieces,
         starts=(train_steps,),
         horizon_steps=hold_out,
-        variance=training_variance(values[:train_steps], table.columns),
+        variance=training_variance(rows_in(values, pieces), table.columns),
         scored_against="observations",
         season_steps=season_steps,
         names=table.columns,
@@ -110,6 +120,26 @@ def retrain_on(
         members = [_on_all(own, views, study_seed, device, tick) for own in candidate.members]
         return Retrained(EnsembleCheckpoint(tuple(members), candidate.weights), None)
     return Retrained(_on_all(candidate, views, study_seed, device, tick), None)
+
+
+def _pieces(candidate: AnyCandidate, table: Table, train_steps: int) -> tuple[range, ...]:
+    """The rows that are trained on, without masked ones; SeriesError where none is long enough."""
+    pieces: tuple[range, ...] = (range(train_steps),)
+    if table.is_masked:
+        pieces = without_masked(pieces, known_rows(table))
+        check_gapless(candidate, pieces)
+    return pieces
+
+
+def check_gapless(candidate: AnyCandidate, pieces: Sequence[range]) -> None:
+    """Raise SeriesError where no piece is as long as a candidate's training needs."""
+    longest = max(map(len, pieces), default=0)
+    if longest < candidate.least_steps:
+        raise SeriesError(
+            f"this candidate needs at least {candidate.least_steps} training rows without a gap, "
+            f'but missing = "mask" leaves at most {longest}; write missing = "interpolate" in '
+            "[series], or give a table with shorter gaps"
+        )
 
 
 def _on_all(

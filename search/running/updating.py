@@ -25,8 +25,9 @@ from models.training.trainer import Trainer
 from search.errors import SeriesError
 from search.evaluation import initialisation_seed
 from search.evaluation.twins import draws_numbers
-from search.running.retraining import retrain_on
+from search.running.retraining import check_gapless, retrain_on
 from search.series import Table
+from search.study.masking import known_rows, without_masked
 
 # The share of a network's learning rate, and of its steps, with which it goes on; at most so many.
 RATE_SHARE, STEPS_SHARE, MOST_STEPS = 0.1, 0.2, 100
@@ -125,12 +126,19 @@ def _trained_on(
     )
     assert isinstance(slower, TrainedNetwork)
     steps = min(MOST_STEPS, max(1, round(STEPS_SHARE * own.training_steps)))
-    read = networks.units.read(table.values[np.newaxis, np.newaxis])[:, 0]
+    pieces: tuple[range, ...] = (range(table.rows),)
+    if table.is_masked:
+        pieces = without_masked(pieces, known_rows(table))
+        check_gapless(candidate, pieces)
+    lag = networks.units.lag
+    spans = [table.values[piece.start : piece.stop] for piece in pieces if len(piece) > lag]
+    parts = [networks.units.read(span[np.newaxis, np.newaxis])[:, 0] for span in spans]
+    read, lengths = np.concatenate(parts, axis=1), [part.shape[1] for part in parts]
     members = [
         Member[Candidate](slower, row, initialisation_seed(study_seed, "final", candidate, row, 0))
         for row in range(len(read))
     ]
-    trainer = learner_of(members, torch.from_numpy(read), device)
+    trainer = learner_of(members, torch.from_numpy(read), device, [lengths] * len(read))
     assert isinstance(trainer, Trainer)
     trainer.go_on(networks.weights, steps)
     for _ in trainer:

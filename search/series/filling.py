@@ -10,7 +10,8 @@ import numpy as np
 from models.diagnostics.properties import seasons_of
 from search.series.source import FloatArray
 
-Filling = Literal["interpolate", "seasonal"]
+# With "mask", what is filled in is read before a free run, and neither trained on nor scored.
+Filling = Literal["interpolate", "seasonal", "mask"]
 
 # So many seasons before a gap are looked at, since a season changes.
 _MOST_SEASONS = 8
@@ -52,10 +53,11 @@ def fill(
 ) -> Filled:
     """Fill in what is NaN in values `[time, channel]`, and cut off rows at either end that lack it.
 
-    how: "interpolate" on the straight line between the neighbours that are there; "seasonal" on
-    the line of what their season leaves, with the season added again, as na.interp of Hyndman's R
-    package forecast does. The season of a gap is that of the rows before it, where these are two
-    seasons, else of those around it. periods: in steps, of which the longest that fits is taken.
+    how: "interpolate" and "mask" on the straight line between the neighbours that are there;
+    "seasonal" on the line of what their season leaves, with the season added again, as na.interp of
+    Hyndman's R package forecast does. The season of a gap is that of the rows before it, where
+    these are two seasons, else of those around it. periods: in steps, of which the longest that
+    fits is taken.
 
     Raises FillError where most of a channel is missing, where an end that would be cut off is long,
     and where a season is needed and none is given: to look for one in all rows would tell a search
@@ -97,6 +99,14 @@ def without_foresight(values: FloatArray, runs: Sequence[Run], starts: Sequence[
             column[run.start : stop] = _level(column, run, stop)
         elif later:
             column[run.start : run.stop] = _seasonal(column, run, run.stop, min(later))
+    return changed
+
+
+def blanked(values: FloatArray, runs: Sequence[Run]) -> FloatArray:
+    """Return values `[time, channel]` with NaN where some runs are."""
+    changed = values.copy()
+    for run in runs:
+        changed[run.start : run.stop, run.channel] = np.nan
     return changed
 
 

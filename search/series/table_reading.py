@@ -20,7 +20,7 @@ from search.series.time_column import TimeLabelError, Times, read_times
 # The name of the time of a table without a time column.
 ROW_NUMBER = "row"
 
-_FILL = 'missing = "interpolate" or missing = "seasonal"'
+_FILL = 'missing = "interpolate", missing = "seasonal" or missing = "mask"'
 
 
 @dataclass(frozen=True)
@@ -28,10 +28,10 @@ class Reading:
     """How a file is read, where it does not show it by itself.
 
     separator, decimal, time_format: as the file has them, None to find them. missing: how gaps and
-    missing values are filled in, None to refuse them. duplicates: what becomes of rows of one time,
-    None to refuse them. periods: of the season, for `missing = "seasonal"`; None to look for them.
-    like: the format of the times of an earlier table of the series, for where this one does not
-    tell a day from a month.
+    missing values are filled in, or that they are masked; None to refuse them. duplicates: what
+    becomes of rows of one time, None to refuse them. periods: of the season that fills in; None to
+    look for them. like: the format of the times of an earlier table of the series, for where this
+    one does not tell a day from a month.
     """
 
     separator: str | None = None
@@ -114,6 +114,7 @@ class _Reader:
             time_format=None if times is None else times.name,
             zone=None if times is None else times.zone,
             filled=filled.runs,
+            is_masked=self.how.missing == "mask" and bool(filled.runs),
         )
         self._check(table)
         said = (*self.cells.notices, *numbers.notices)
@@ -203,7 +204,7 @@ class _Reader:
             self._refuse(
                 row,
                 f"the column '{name}' must hold finite numbers, but has {got} ({count}); fill it "
-                f"in, or {remedy} to have it filled in",
+                f"in, or {remedy} to have it filled in or left out",
             )
         if found.is_gap[step]:
             later = int(np.flatnonzero(~found.is_gap[step:])[0]) + step
@@ -212,15 +213,15 @@ class _Reader:
                 f"times must have equal steps, but from '{found.labels[step - 1]}' to "
                 f"'{found.labels[later]}' there are {later - step + 1}, where most steps are "
                 f"{found.interval}: {_of(int(found.is_gap.sum()), len(found.labels), 'row')} "
-                f"missing; {remedy} to fill them in, or leave out time, so that the rows are "
-                "numbered",
+                f"missing; {remedy} to fill them in or mask them, or leave out time, so that the "
+                "rows are numbered",
             )
         name, has = found.ids[series], int((found.rows[:, series] >= 0).sum())
         other = found.ids[int(np.argmax(found.rows[step] >= 0))]
         raise SeriesError(
             f"{self.cells.path}: all ids must have the same times, but '{name}' has {has} of "
             f"{len(found.labels)} and none at '{found.labels[step]}', which '{other}' has; "
-            f"{remedy} to fill them in, or give all ids the same times"
+            f"{remedy} to fill them in or mask them, or give all ids the same times"
         )
 
     def _check(self, table: Table) -> None:
@@ -278,6 +279,12 @@ def _filled_said(filled: Filled, how: Filling | None) -> str:
     if how == "seasonal":
         means = f"a straight line and a season of {filled.runs[0].season:g} steps"
     count = sum(counts)
+    if how == "mask":
+        run = "" if count == 1 else f", at most {max(counts)} in a row"
+        return (
+            f"{_of(count, filled.values.size, 'value')} masked{run}: no training and no score "
+            "counts what is missing; where a free run reads it, a straight line stands for it"
+        )
     them = "it is" if count == 1 else f"at most {max(counts)} in a row; they are"
     return (
         f"{_of(count, filled.values.size, 'value')} filled in by {means}"

@@ -12,7 +12,7 @@ import numpy as np
 
 from search.errors import SeriesError
 from search.files import expand, read_json
-from search.series.filling import Run
+from search.series.filling import Run, blanked
 from search.series.intervals import Interval
 from search.series.source import FloatArray
 from search.series.time_column import read_interval, read_times
@@ -57,8 +57,9 @@ class Table:
     filled in are written alike. columns: names of the value channels. values: [time, channel],
     read-only. long: what made the channels of a long table, None for one with a column each.
     time_format: how times are written, None where they show it by themselves. zone: the name of
-    their time zone, where the file had it. filled: the values that no file had. notices: what was
-    found in the file that a user may want to know; they are not kept with a study.
+    their time zone, where the file had it. filled: the values that no file had. is_masked: whether
+    these count in no training and no score. notices: what was found in the file that a user may
+    want to know; they are not kept with a study.
     """
 
     time_column: str
@@ -70,6 +71,7 @@ class Table:
     zone: str | None = None
     filled: tuple[Run, ...] = ()
     notices: tuple[str, ...] = ()
+    is_masked: bool = False
 
     def __post_init__(self) -> None:
         assert self.values.shape == (len(self.times), len(self.columns))
@@ -82,6 +84,11 @@ class Table:
     def rows(self) -> int:
         """The number of rows."""
         return len(self.times)
+
+    @property
+    def observed(self) -> FloatArray:
+        """A copy of the values `[time, channel]`, NaN where they are masked."""
+        return blanked(self.values, self.filled if self.is_masked else ())
 
     @property
     def has_one_unit(self) -> bool:
@@ -159,6 +166,7 @@ class Table:
             "time_format": self.time_format,
             "zone": self.zone,
             "filled": [astuple(run) for run in self.filled],
+            "masked": self.is_masked,
         }
         return {key: value for key, value in known.items() if value}
 
@@ -184,6 +192,7 @@ class Table:
             header.get("time_format"),
             header.get("zone"),
             tuple(Run(*run) for run in header.get("filled", ())),
+            is_masked=bool(header.get("masked")),
         )
 
     def _content(self, reading: Mapping[str, Any]) -> bytes:

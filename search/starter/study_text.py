@@ -16,7 +16,7 @@ _AS_READ = {
     "separator": "between cells",
     "decimal": "the sign before decimals",
     "duplicates": "what becomes of rows of one time",
-    "missing": '"interpolate" or "seasonal": how gaps are filled in',
+    "missing": '"interpolate", "seasonal" or "mask": what becomes of gaps',
 }
 
 

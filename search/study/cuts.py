@@ -4,10 +4,18 @@ Each way of validation is one function. All replicas have equally many free runs
 the same cut for every candidate. How many rows they train on differs with "expanding" alone.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
+
+from models.methods import counted
 from search.errors import StudyFileError
 from search.study.definition import Task
+
+# From which rows a free run may start, `[time]`; None for all.
+CanStart = NDArray[np.bool_] | None
 
 # Ways of validation in which replicas train on what is before free runs of their own.
 MOVING = ("rolling", "expanding")
@@ -62,25 +70,34 @@ class Cut:
     end: int
 
 
-def cut_of(task: Task, rows: int, replica: int, replicas: int, context_steps: int) -> Cut:
+def cut_of(
+    task: Task,
+    rows: int,
+    replica: int,
+    replicas: int,
+    context_steps: int,
+    can_start: CanStart = None,
+) -> Cut:
     """Return the cut of a replica of so many; beyond their number, cuts are used again.
 
     rows: of the table. context_steps: the most true values that a candidate reads before a free
-    run. Raises StudyFileError where there is no room for so many different cuts.
+    run. can_start: see `CanStart`. Raises StudyFileError where there is no room for so many
+    different cuts.
     """
     _check_room(task, replicas, context_steps)
     number = replica % replicas
     spans = spans_of(task, rows)
     if task.validation in MOVING:
-        return _moving(task, spans, number, replicas)
+        return _moving(task, spans, number, replicas, can_start)
     if task.validation == "blocks":
-        return _block(task, spans, number, replicas, context_steps)
+        return _block(task, spans, number, replicas, context_steps, can_start)
     begin, end = spans.validation.start, spans.validation.stop
-    starts = spread_starts(begin, end, task.horizon_steps, task.start_points)
+    starts = spread_starts(begin, end, task.horizon_steps, task.start_points, can_start)
+    _check_starts(len(starts), 1)
     return Cut((spans.training,), starts, end)
 
 
-def _moving(task: Task, spans: Spans, number: int, replicas: int) -> Cut:
+def _moving(task: Task, spans: Spans, number: int, replicas: int, can_start: CanStart) -> Cut:
     """Rolling origin (Tashman 2000, "Out-of-sample tests of forecasting accuracy", section 3).
 
     The starts of all replicas are evenly spaced over the validation span, and each replica has the
@@ -89,13 +106,21 @@ def _moving(task: Task, spans: Spans, number: int, replicas: int) -> Cut:
     """
     begin, end = spans.validation.start, spans.validation.stop
     runs = replicas * task.start_points
-    starts = spread_starts(begin, end, task.horizon_steps, runs)
+    starts = spread_starts(begin, end, task.horizon_steps, runs, can_start)
+    _check_starts(len(starts), runs)
     own = starts[number * task.start_points : (number + 1) * task.start_points]
     first = spans.first if task.validation == "expanding" else own[0] - task.train_steps
     return Cut((range(first, own[0]),), own, own[-1] + task.horizon_steps)
 
 
-def _block(task: Task, spans: Spans, number: int, replicas: int, context_steps: int) -> Cut:
+def _block(
+    task: Task,
+    spans: Spans,
+    number: int,
+    replicas: int,
+    context_steps: int,
+    can_start: CanStart,
+) -> Cut:
     """One block of validation_steps rows is left out; what is before and after it is trained on.
 
     The blocks are evenly spaced, the first with a context before it, the last at the end; they may
@@ -106,17 +131,38 @@ def _block(task: Task, spans: Spans, number: int, replicas: int, context_steps: 
     first = spans.first + passed
     last = first + task.validation_steps
     pieces = tuple(piece for piece in (range(spans.first, first), range(last, end)) if piece)
-    return Cut(pieces, spread_starts(first, last, task.horizon_steps, task.start_points), end)
+    starts = spread_starts(first, last, task.horizon_steps, task.start_points, can_start)
+    # Replicas have equally many.
+    room = last - first - task.horizon_steps + 1
+    _check_starts(len(starts), min(task.start_points, room))
+    return Cut(pieces, starts, end)
 
 
-def spread_starts(first: int, end: int, horizon_steps: int, start_points: int) -> tuple[int, ...]:
+def spread_starts(
+    first: int, end: int, horizon_steps: int, start_points: int, can_start: CanStart = None
+) -> tuple[int, ...]:
     """Starts of `start_points` free runs from `first`, evenly spaced, that end by `end`.
 
-    Fewer where there is no room for so many different ones.
+    Fewer where there is no room for so many different ones. can_start: see `CanStart`; those that
+    may not are left out, and the others are evenly spaced among themselves.
     """
-    room = end - horizon_steps - first
-    gaps = min(start_points - 1, room)
-    return tuple(first + room * number // max(gaps, 1) for number in range(gaps + 1))
+    possible: Sequence[int] = range(first, end - horizon_steps + 1)
+    if can_start is not None:
+        possible = [start for start in possible if can_start[start]]
+    gaps = min(start_points, len(possible)) - 1
+    room = len(possible) - 1
+    return tuple(possible[room * number // max(gaps, 1)] for number in range(gaps + 1))
+
+
+def _check_starts(found: int, needed: int) -> None:
+    """Raise StudyFileError where masked values leave too few starts."""
+    if found < needed:
+        raise StudyFileError(
+            f'[series] missing = "mask" must leave {counted(needed, "start")} of free runs that '
+            f"forecast something known, but in validation there {'is' if found == 1 else 'are'} "
+            f'{found or "none"}; missing = "interpolate" fills the gaps in, or take fewer '
+            "start_points"
+        )
 
 
 def _check_room(task: Task, replicas: int, context_steps: int) -> None:

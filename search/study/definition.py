@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
 
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging
-from models.methods import Domain, Scalar, SettingError, shown, smallest
+from models.methods import Domain, Scalar, SettingError, counted, shown, smallest
 from models.methods.series_properties import SeriesProperties
 from search.plugins import plugins_of
 from search.series import Section
@@ -289,11 +289,15 @@ class StudyDefinition(Section):
             return named
         if task is None or presets is None:  # which is a problem of its own
             return named
+        gapless, unmasked = task.gapless_steps, _unmasked_steps(info.context)
+        steps = gapless if unmasked is None else min(gapless, unmasked)
         try:
             if presets:
-                return complete_open_space(named, presets, task.gapless_steps)
-            return complete_space(named, task.gapless_steps, info.context)
+                return complete_open_space(named, presets, steps)
+            return complete_space(named, steps, info.context)
         except SettingError as problem:
+            if steps < gapless:
+                raise SettingError(problem.key, _beside_gaps(problem.rule, steps)) from None
             if task.validation != "blocks":
                 raise
             half = f'validation = "blocks" leaves half of train_steps = {task.train_steps} in a row'
@@ -405,6 +409,18 @@ class StudyDefinition(Section):
         """SHA-256 of the identity."""
         canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def _unmasked_steps(series: SeriesProperties | None) -> int | None:
+    """How many rows masked values leave without a gap; None where nothing is masked, or known."""
+    return None if series is None else series.gapless_steps
+
+
+def _beside_gaps(rule: str, steps: int) -> str:
+    """A rule on what fits into a training span, of one that masked values cut into pieces."""
+    left = f'the {counted(steps, "row")} without a gap that missing = "mask" leaves'
+    law = rule.split("; ")[0].replace(f"train_steps = {steps}", left)
+    return f'{law}; write missing = "interpolate" in [series], or name shorter ones'
 
 
 def _plugins(earlier: Mapping[str, Any]) -> Mapping[str, str]:

@@ -105,6 +105,8 @@ def read_study(raw: Mapping[str, Any], folder: Path, named: str) -> StudyFile:
         raise SeriesError(f"{named}: [series] {error}") from error
     except StudyFileError as error:
         raise StudyFileError(f"{named}: {error}") from error
+    except ValidationError as error:  # of what the series leaves room for
+        raise StudyFileError("\n".join(f"{named}: {line}" for line in problems(error))) from error
     return StudyFile(definition, table)
 
 

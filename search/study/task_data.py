@@ -13,9 +13,18 @@ from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
-from search.series.filling import Run, without_foresight
+from search.series.filling import Run, blanked, without_foresight
 from search.study.cuts import Cut, Spans, cut_of, spans_of, spread_starts
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
+from search.study.masking import (
+    Masked,
+    can_start,
+    check_masked,
+    known_rows,
+    longest_beside_a_block,
+    masked_in,
+    without_masked,
+)
 from search.study.space.contexts import context_range
 
 # What a candidate's channels may take, and up to how long a context is expected for that.
@@ -40,7 +49,7 @@ class View:
     of its own. error_horizons: the steps of a free run whose errors are recorded. averaging: how
     replicas become one score. names: of the channels; has_one_unit: whether these are in the same
     unit. season_steps: of the naive forecasts that absolute errors are scaled by. filled: values
-    that were not observed, but filled in.
+    that were not observed, but filled in. Of those that are masked, truth is NaN.
     """
 
     values: FloatArray
@@ -56,6 +65,11 @@ class View:
     has_one_unit: bool = True
     season_steps: int = 1
     filled: tuple[Run, ...] = ()
+
+    @property
+    def has_masks(self) -> bool:
+        """Whether some truth is masked."""
+        return bool(np.isnan(self.truth).any())
 
     @property
     def pieces_of_values(self) -> list[FloatArray]:
@@ -85,7 +99,7 @@ class TaskData:
     definition: of the study. table: the rows of a table series, None for a generated one.
     Raises StudyFileError for a table too short for its task, or for the cuts of its replicas;
     SeriesError for a training span whose variance is zero or too large for a float, or a signal
-    without any.
+    without any; StudyFileError, too, where masked values leave nothing to train on or to score.
     """
 
     def __init__(self, definition: StudyDefinition, table: Table | None) -> None:
@@ -101,6 +115,8 @@ class TaskData:
             purposes: tuple[Purpose, ...] = ("search", "final")
             for purpose in purposes:
                 for cut in self.cuts(purpose):
+                    if table.is_masked:
+                        check_masked(table, cut, definition.task.horizon_steps, "validation")
                     training_variance(rows_in(table.values, cut.pieces), table.columns)
             self.view("test", 0)
         if table is None and definition.task.score_against == "signal":
@@ -113,7 +129,8 @@ class TaskData:
         Of several realisations, some are looked at.
 
         The replicas of "rolling" and "expanding" are such realisations; those of "blocks" together
-        train on all of a span, which is looked at without its gaps.
+        train on all of a span, which is looked at without its gaps. So is one with masked values:
+        where they are, what they were filled with, since a spectrum needs a whole series.
         """
         task, period = self._definition.task, self._definition.series.period
         if task.validation == "blocks":
@@ -122,9 +139,36 @@ class TaskData:
             most = LOOKED_AT if self._table is None else len(list(self.cuts("search")))
             views = [self.view("search", index) for index in range(min(LOOKED_AT, most))]
             spans = [view.training for view in views]
+            if self._is_masked:
+                spans = [v.values[v.pieces[0].start : v.pieces[-1].stop] for v in views]
         found = properties_of(spans, period)
-        is_smooth = self._table is not None and all(map(is_noise_free, spans))
-        return replace(found, is_noise_free=is_smooth, horizon_steps=task.horizon_steps)
+        # On the straight lines that stand for masked values no curve is smooth.
+        is_smooth = self._table is not None and not self._is_masked
+        return replace(
+            found,
+            is_noise_free=is_smooth and all(map(is_noise_free, spans)),
+            horizon_steps=task.horizon_steps,
+            gapless_steps=None if self.masked is None else self.masked.gapless_steps,
+        )
+
+    @cached_property
+    def masked(self) -> Masked | None:
+        """How much is masked, and what that leaves; None where nothing is."""
+        if self._table is None or not self._is_masked:
+            return None
+        task, spans, is_known = self._definition.task, self.spans, known_rows(self._table)
+        if task.validation == "blocks":
+            rows = range(spans.first, spans.validation.stop)
+            steps = longest_beside_a_block(is_known, rows, task.validation_steps)
+        else:
+            cuts = [*self.cuts("search"), *self.cuts("final")]
+            steps = min(max(map(len, cut.pieces)) for cut in cuts)
+        tested = without_masked([spans.test_training], is_known)
+        return masked_in(self._table, task, spans, min(steps, max(map(len, tested))))
+
+    @property
+    def _is_masked(self) -> bool:
+        return self._table is not None and self._table.is_masked
 
     @cached_property
     def spans(self) -> Spans:
@@ -145,7 +189,17 @@ class TaskData:
         if self._definition.task.validation == "end":
             count = 1
         for replica in range(count):
-            yield cut_of(self._definition.task, self._rows, replica, count, self._context_steps)
+            yield self._cut(replica, count)
+
+    def _cut(self, replica: int, count: int) -> Cut:
+        """The cut of a replica of so many, without masked rows."""
+        task, table, can = self._definition.task, self._table, None
+        if table is not None and table.is_masked:
+            can = can_start(table, task.horizon_steps)
+        cut = cut_of(task, self._rows, replica, count, self._context_steps, can)
+        if can is None or table is None:
+            return cut
+        return replace(cut, pieces=without_masked(cut.pieces, known_rows(table)))
 
     def view(self, purpose: Purpose, index: int) -> View:
         """Return the view of draw `index` for a purpose.
@@ -200,23 +254,23 @@ class TaskData:
         is_test = purpose == "test"
         horizon_steps = task.test_horizon_steps if is_test else task.horizon_steps
         if is_test:
-            test = self.spans.test
-            starts = spread_starts(test.start, test.stop, horizon_steps, task.start_points)
-            cut = Cut((self.spans.test_training,), starts, test.stop)
+            cut = self._test_cut(self._table)
         else:
             replicas = search.replicas if purpose == "search" else search.final_replicas
-            cut = cut_of(task, self._table.rows, index, replicas, self._context_steps)
+            cut = self._cut(index, replicas)
         # Replicas with their own cuts share a variance: squared errors weigh the same in all.
         is_shared = not is_test and task.validation != "end"
         span = cut.pieces
         if is_shared:
             span = (range(self.spans.first, self.spans.validation.stop),)
+            if self._is_masked:
+                span = without_masked(span, known_rows(self._table))
         # Copies, which lead to no other rows, also not by what gaps were filled in with.
         filled = self._table.filled
         truth = without_foresight(self._table.values[: cut.end], filled, [cut.end])
         return View(
             values=without_foresight(truth, filled, cut.starts),
-            truth=truth,
+            truth=blanked(truth, filled) if self._is_masked else truth,
             pieces=cut.pieces,
             starts=cut.starts,
             horizon_steps=horizon_steps,
@@ -229,6 +283,19 @@ class TaskData:
             has_one_unit=self._table.has_one_unit,
             filled=filled,
         )
+
+    def _test_cut(self, table: Table) -> Cut:
+        """What is trained on for the test, and where its free runs start."""
+        task, test, pieces = self._definition.task, self.spans.test, (self.spans.test_training,)
+        horizon_steps, end = task.test_horizon_steps, test.stop
+        if not table.is_masked:
+            starts = spread_starts(test.start, end, horizon_steps, task.start_points)
+            return Cut(pieces, starts, end)
+        can = can_start(table, horizon_steps)
+        starts = spread_starts(test.start, end, horizon_steps, task.start_points, can)
+        cut = Cut(without_masked(pieces, known_rows(table)), starts, end)
+        check_masked(table, cut, horizon_steps, "the test")
+        return cut
 
     @cached_property
     def _context_steps(self) -> int:

@@ -6,6 +6,7 @@ from typing import Annotated, ClassVar, Literal, Self
 from pydantic import Field, field_validator, model_validator
 
 from models.methods import SettingError, shown
+from search.series.filling import Filling
 from search.series.source import Source
 from search.series.table_reading import Reading, read_table
 from search.series.tables import Table
@@ -46,11 +47,12 @@ class TableSeries(Source):
         description="How times are written, by strptime's directives and %q for a quarter, or the "
         "unit in which they count since 1970; else found from the column.",
     )
-    missing: Literal["interpolate", "seasonal"] | None = Field(
+    missing: Filling | None = Field(
         default=None,
         examples=["interpolate"],
         description="How gaps and missing values are filled in: on a straight line, or with the "
-        "season on one; else they are refused.",
+        "season on one; or that they are masked, and count in no training and no score; else they "
+        "are refused.",
     )
     duplicates: Literal["mean", "last"] | None = Field(
         default=None,

@@ -128,7 +128,8 @@ def test_truth_itself_scores_zero(truth: FloatArray) -> None:
     [
         ({"forecast": runs([0.0])}, "one shape"),
         ({"forecast": runs([]), "truth": runs([])}, "one shape"),
-        ({"truth": runs([0.0, np.nan])}, "must be finite"),
+        ({"truth": runs([0.0, np.inf])}, "must be finite"),
+        ({"truth": runs([np.nan, np.nan])}, "known from each start"),
         ({"mean": np.inf}, "must be finite"),
         ({"variance": 0.0}, "variance must be finite and above 0, but got 0"),
         ({"variance": np.nan}, "variance must be finite and above 0, but got nan"),

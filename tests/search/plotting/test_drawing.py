@@ -1,11 +1,14 @@
 """Drawings as data, the same for a page and a picture."""
 
+import json
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models.baselines.baseline import baselines
+from search.plotting.charts import chart
 from search.plotting.drawing import (
     COLOURS,
     Drawing,
@@ -144,3 +147,28 @@ def test_colours_stand_out_from_their_pages(role: str) -> None:
     assert contrast(colour.light, "#ffffff") >= least
     assert contrast(colour.dark, "#16181c") >= least
     assert min(contrast(colour.either, page) for page in ("#ffffff", "#000000")) >= 3
+
+
+def test_what_is_masked_is_a_gap_in_the_truth() -> None:
+    whole = example()
+    truth, observed = whole.truth.copy(), whole.observed.copy()
+    truth[5:8], observed[40] = np.nan, np.nan
+    drawing = drawing_of(Example(0, 100, observed, truth, whole.forecast))
+    y = named(drawing, "truth").y
+    assert [step for step, value in enumerate(y) if value is None] == [5, 6, 7]
+    assert None in named(drawing, "observed").y
+    assert drawing.y.limits == pytest.approx(drawing_of(whole).y.limits, rel=0.1)
+    json.dumps(chart(drawing, height=300), allow_nan=False)
+    nothing = Example(0, 100, np.full(20, np.nan), np.full(40, np.nan), whole.forecast)
+    assert np.isfinite(drawing_of(nothing).y.limits or (np.nan,)).all()
+
+
+def test_a_curve_is_drawn_where_it_is_known() -> None:
+    curve = np.linspace(0.1, 1, 200)
+    curve[2], curve[100:] = np.nan, np.nan
+    line = error_line("network", curve, "free-run")
+    assert line.y[2] is None
+    assert line.y[-1] is None
+    assert line.y[1] == pytest.approx(curve[1], rel=1e-4)
+    kept = visible(np.where(np.arange(9000) % 100 < 10, np.nan, np.sin(np.arange(9000.0))), 100)
+    assert len(kept) > 100

@@ -17,7 +17,7 @@ from search.errors import SeriesError
 from search.running.retraining import retrain_on
 from search.running.updating import MOST_STEPS, update_on
 from search.series import Table
-from search.series.filling import Run
+from search.series.filling import Run, fill
 
 NETWORK: Mapping[str, Scalar] = {
     **{"cell": "gru", "layers": 1, "head_layers": 0, "hidden_units": 4, "context": "state"},
@@ -95,3 +95,44 @@ def test_each_member_of_an_ensemble_is_updated() -> None:
 def test_too_few_rows_are_refused(candidate: Candidate) -> None:
     with pytest.raises(SeriesError, match="at least"):
         update_on(candidate, trained(candidate, 80), table(candidate.least_steps - 1), 1)
+
+
+def gappy(rows: int, gaps: list[int]) -> Table:
+    """A table of which some values are masked."""
+    values = table(rows).values.copy()
+    values[gaps] = np.nan
+    found = fill(values, ("x",), "mask", None)
+    return replace(table(rows), values=found.values, filled=found.runs, is_masked=True)
+
+
+@pytest.mark.parametrize("candidate", [FORM, candidate_of(NETWORK)], ids=["ar", "gru"])
+def test_masked_rows_are_left_out_of_a_training_anew_and_of_an_update(candidate: Candidate) -> None:
+    masked = gappy(120, [30, 31, 70, 110])
+    spoilt = masked.values.copy()
+    spoilt[[30, 31, 70, 110]] = 1e6
+    other = replace(masked, values=spoilt)
+    again, behind = (retrain_on(candidate, own, 0, 1, 1).checkpoint for own in (masked, other))
+    assert isinstance(again, Checkpoint)
+    assert isinstance(behind, Checkpoint)
+    assert torch.equal(again.weights, behind.weights)
+    updates = [update_on(candidate, again, own, 1).checkpoint for own in (masked, other)]
+    assert isinstance(updates[0], Checkpoint)
+    assert isinstance(updates[1], Checkpoint)
+    assert torch.equal(updates[0].weights, updates[1].weights)
+    scored = retrain_on(FORM, masked, 20, 1, 1).result
+    assert scored is not None
+    assert np.isnan(scored.replicas[0].example.truth).nonzero()[0].tolist() == [10]
+
+
+def test_masked_values_that_leave_too_little_are_told() -> None:
+    with pytest.raises(
+        SeriesError, match=r"at least 20 .* without a gap, but .* at most 15; write"
+    ):
+        retrain_on(FORM, gappy(120, list(range(14, 115, 15))), 0, 1, 1)
+    values = np.hstack([table(121).values, table(121).values])
+    values[117:120, 0], values[120, 1] = np.nan, np.nan
+    found = fill(values, ("x", "y"), "mask", None)
+    times = tuple(map(str, found.kept))
+    both = Table("t", times, ("x", "y"), found.values, filled=found.runs, is_masked=True)
+    with pytest.raises(SeriesError, match="the 3 rows that are held out must have a value"):
+        retrain_on(FORM, both, 3, 1, 1)

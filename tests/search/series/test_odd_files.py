@@ -246,6 +246,13 @@ REFUSED = [
     Refused("a missing value", lines("2001,1", "2002,NA", "2003,4"),
             r"line 3: the column 'x' .* 'NA', which stands for no value \(1 of 3 .*missing = "
             '"interpolate"', {"missing": "interpolate"}, column(1, 2.5, 4), ["2004"]),
+    Refused("a missing value to mask", lines("2001,1", "2002,NA", "2003,4", "2004,5"),
+            r"or missing = \"mask\" in \[series\] to have it filled in or left out",
+            {"missing": "mask"}, column(1, 2.5, 4, 5), ["2005"]),
+    Refused("a gap to mask, with an end that is left out",
+            lines(*(f"{t},{(1, 2, 4)[t % 3]}" for t in range(30) if t not in (5, 6)), "30,-"),
+            r"2 of 31 rows are missing; write missing", {"missing": "mask"},
+            [[(1, 2, 4)[t % 3] if t not in (5, 6) else 2] for t in range(30)], ["30"]),
     Refused("a gap", sampled(["2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05"]),
             r"line 4: times must have equal steps.*'2024-01-02' to '2024-01-04' there are 2, where "
             r"most steps are 1 day, 0:00:00: 1 of 5 rows is missing; write missing",
@@ -322,6 +329,8 @@ def test_an_odd_file_is_refused_with_a_remedy_that_works(tmp_path: Path, case: R
     kept = Table.from_bytes(table.to_bytes())
     assert kept.continue_time(len(case.following)) == case.following
     assert kept.filled == table.filled
+    assert kept.is_masked == table.is_masked == (case.remedy.get("missing") == "mask")
+    np.testing.assert_array_equal(kept.observed, table.observed)
 
 
 @pytest.mark.parametrize("case", REFUSED, ids=lambda case: case.name)

@@ -130,6 +130,15 @@ def test_gaps_are_filled_in_and_said(tmp_path: Path) -> None:
     assert 'missing = "interpolate"' in study_text(found, "made.toml")
 
 
+def test_gaps_are_masked_where_that_is_said(tmp_path: Path) -> None:
+    gap = [label for label in months(61) if label != "2001-03"]
+    path = write(tmp_path, {"month": [*gap], "sold": [*wave(60, 12)]})
+    found = start(path, tmp_path, said={"missing": "mask"})
+    assert found.table.is_masked
+    assert any("1 of 61 values is masked: no training and no score" in n for n in found.notes)
+    assert 'missing = "mask"' in study_text(found, "made.toml")
+
+
 def test_a_horizon_that_nobody_named() -> None:
     assert default_horizon(144, (12.0,)) == 24
     assert default_horizon(96, (12.0,)) == 12

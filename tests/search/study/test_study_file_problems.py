@@ -25,8 +25,8 @@ TABLE = '[series]\nsource = "table"\npath = "t.csv"\ntime = "t"\ncolumns = ["v"]
 
 # One problem each: what is added or replaced, and the whole message after the file's name.
 PROBLEMS = [
-    (HEAD + TABLE + 'missing = "mask"\n' + TASK, '[series] missing must be "interpolate" or '
-     '"seasonal", but got "mask"; write for example missing = "interpolate"'),
+    (HEAD + TABLE + 'missing = "drop"\n' + TASK, '[series] missing must be "interpolate", '
+     '"seasonal" or "mask", but got "drop"; write for example missing = "interpolate"'),
     (HEAD + TABLE + 'separator = ";;"\n' + TASK, "[series] separator must be one sign that is in "
      'no number and no name, but got ";;"; write for example separator = ";"'),
     (HEAD + TABLE + 'time_format = "%d"\n' + TASK, '[series] time_format "%d" must have a year, '
