@@ -86,7 +86,9 @@ def measure(file: Path) -> Iterator[Figure]:
     yield from worker(url)
 
 
-def run(name: str, url: str, arguments: Sequence[str], module: str = "search") -> tuple[Figure, str]:
+def run(
+    name: str, url: str, arguments: Sequence[str], module: str = "search"
+) -> tuple[Figure, str]:
     """Run a command to its end; return its figure and what it printed."""
     began = time.monotonic()
     with subprocess.Popen(

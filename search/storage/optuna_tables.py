@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, Connection, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, String, Table, select, type_coerce
 
 from search.storage.database import StudyTransaction
 from search.storage.records import TrialStateName
@@ -36,6 +36,9 @@ STATE_NAMES: dict[TrialState, TrialStateName] = {
     TrialState.FAIL: "failed",
     TrialState.WAITING: "waiting",
 }
+
+# The same by the text of their column.
+NAMES_BY_TEXT = {state.name: name for state, name in STATE_NAMES.items()}
 
 _KNOWN_SCHEMA_VERSION = 12
 _KNOWN_REVISION = "v3.2.0.a"
@@ -70,6 +73,11 @@ def lock_study(connection: Connection, study_id: int) -> None:
     )
 
 
+def as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return a column of an enumeration as the database has it: to make members takes longer."""
+    return type_coerce(column, String)
+
+
 def is_finite_value() -> ColumnElement[bool]:
     """Return the condition that a row of VALUES holds a finite value."""
     return VALUES.c.value_type == models.TrialValueModel.TrialValueType.FINITE
@@ -100,6 +108,16 @@ def read_intermediate_value(row: Row[Any]) -> float:
         row.intermediate_value, row.intermediate_value_type
     )
     return value
+
+
+def outlined_report(value: float | None, kind: str) -> float:
+    """Return the value of a row of INTERMEDIATE_VALUES whose kind was read as text."""
+    kinds = models.TrialIntermediateValueModel.TrialIntermediateValueType
+    if kind == kinds.FINITE.name:
+        assert value is not None
+        return value
+    read = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    return float(read(value, kinds[kind]))
 
 
 def intermediate_value_columns(value: float) -> dict[str, Any]:
@@ -189,9 +207,7 @@ def _trial(
     )
 
 
-def _by_trial(
-    connection: Connection, table: Table, ids: Sequence[int], *columns: str
-) -> _Groups:
+def _by_trial(connection: Connection, table: Table, ids: Sequence[int], *columns: str) -> _Groups:
     """Return the rows of each trial in the order in which they were inserted.
 
     columns: behind the trial's id; all without any.

@@ -12,28 +12,28 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Connection, String, select, type_coerce
+from sqlalchemy import ColumnElement, Connection, select
 
 from search.storage.database import StudyTransaction
 from search.storage.optuna_tables import (
     INTERMEDIATE_VALUES,
+    NAMES_BY_TEXT,
     PARAMS,
     STATE_NAMES,
     TRIALS,
     USER_ATTRIBUTES,
     VALUES,
+    as_text,
     chunks,
     local_time,
+    outlined_report,
     outlined_value,
     read_distribution,
-    read_intermediate_value,
 )
 from search.storage.records import ParamValue, TrialStateName
 
-
 # Trials are read by their first and last id if at most so many times as many lie between them.
 _SPARSE = 4
-_STATES = {state.name: name for state, name in STATE_NAMES.items()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,14 +99,14 @@ def _load(study: StudyTransaction, ids: Sequence[int], wanted: Wanted) -> list[O
     reports = _reports(connection, own) if wanted.has_course else {}
     times = (TRIALS.c.datetime_start, TRIALS.c.datetime_complete) if wanted.has_course else ()
     value = (VALUES.c.trial_id == TRIALS.c.trial_id) & (VALUES.c.objective == 0)
-    columns = (TRIALS.c.trial_id, TRIALS.c.number, _text(TRIALS.c.state), VALUES.c.value)
-    trials = select(*columns, _text(VALUES.c.value_type), *times)
+    columns = (TRIALS.c.trial_id, TRIALS.c.number, as_text(TRIALS.c.state), VALUES.c.value)
+    trials = select(*columns, as_text(VALUES.c.value_type), *times)
     asked_for = set(ids)
     return [
         Outline(
             row[0],
             row[1],
-            _STATES[row[2]],
+            NAMES_BY_TEXT[row[2]],
             outlined_value(row[3], row[4]),
             attributes.get(row[0], {}),
             params.get(row[0], {}),
@@ -118,11 +118,6 @@ def _load(study: StudyTransaction, ids: Sequence[int], wanted: Wanted) -> list[O
         ).all()
         if row[0] in asked_for
     ]
-
-
-def _text(column: ColumnElement[Any]) -> ColumnElement[str]:
-    """A column of Optuna's enumerations as the database has it: to make members takes longer."""
-    return type_coerce(column, String)
 
 
 def _among(study: StudyTransaction, ids: Sequence[int]) -> ColumnElement[bool]:
@@ -171,14 +166,14 @@ def _params(
     return found
 
 
-def _reports(
-    connection: Connection, own: ColumnElement[bool]
-) -> Mapping[int, dict[int, float]]:
-    table = INTERMEDIATE_VALUES
-    reports = select(table).join(TRIALS, table.c.trial_id == TRIALS.c.trial_id).where(own)
+def _reports(connection: Connection, own: ColumnElement[bool]) -> Mapping[int, dict[int, float]]:
+    table = INTERMEDIATE_VALUES.c
+    kind = as_text(table.intermediate_value_type)
+    columns = select(table.trial_id, table.step, table.intermediate_value, kind)
+    reports = columns.join(TRIALS, table.trial_id == TRIALS.c.trial_id).where(own)
     found: defaultdict[int, dict[int, float]] = defaultdict(dict)
-    for row in connection.execute(reports).all():
-        found[row.trial_id][row.step] = read_intermediate_value(row)
+    for trial_id, step, stored, of in connection.execute(reports).all():
+        found[trial_id][step] = outlined_report(stored, of)
     return found
 
 

@@ -1,24 +1,26 @@
 """What is read of a study's trials: counts, scores of those that finished, the best one."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from search.storage.database import StudyTransaction
 from search.storage.optuna_tables import (
     INTERMEDIATE_VALUES,
+    NAMES_BY_TEXT,
     STATE_NAMES,
     USER_ATTRIBUTES,
     VALUES,
+    as_text,
     is_finite_value,
     load_trials,
-    read_intermediate_value,
-    read_value,
+    outlined_report,
+    outlined_value,
 )
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
 from search.storage.outlines import Outline, Wanted, load_outlines
@@ -108,7 +110,8 @@ def news(
     limit = at_most + len(seen.unfinished)
     first = states.where(_new_or_unfinished(study, seen)).order_by(OPTUNA_TRIALS.c.trial_id)
     rows = study.connection.execute(first.limit(limit)).all()
-    now = _seen_now(seen, rows)
+    unfinished = [row.trial_id for row in rows if not row.state.is_finished()]
+    now = _seen_now(seen, (row.trial_id for row in rows), unfinished)
     whole: list[int] = []
     outlined: list[int] = []
     for row in rows:
@@ -188,31 +191,42 @@ def scores(study: StudyTransaction, seen: Seen) -> tuple[list[ScoredTrial], Seen
     Parameters and attributes are not read, so this is fast for thousands of trials.
     """
     wanted = _new_or_unfinished(study, seen)
+    columns = (OPTUNA_TRIALS.c.trial_id, as_text(OPTUNA_TRIALS.c.state), TRIALS.c.cohort_key)
     trials = (
-        select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.state, TRIALS.c.cohort_key)
+        select(*columns)
         .outerjoin(TRIALS, TRIALS.c.trial_id == OPTUNA_TRIALS.c.trial_id)
         .where(wanted)
         .order_by(OPTUNA_TRIALS.c.number)
     )
     rows = study.connection.execute(trials).all()
-    of_values = select(VALUES).join(OPTUNA_TRIALS).where(wanted)
-    values = {row.trial_id: read_value(row) for row in study.connection.execute(of_values)}
+    of_values = select(VALUES.c.trial_id, VALUES.c.value, as_text(VALUES.c.value_type))
+    values = {
+        trial_id: outlined_value(value, kind)
+        for trial_id, value, kind in study.connection.execute(
+            of_values.join(OPTUNA_TRIALS).where(wanted)
+        ).all()
+    }
     reports: defaultdict[int, dict[int, float]] = defaultdict(dict)
-    of_reports = select(INTERMEDIATE_VALUES).join(OPTUNA_TRIALS).where(wanted)
-    for row in study.connection.execute(of_reports):
-        reports[row.trial_id][row.step] = read_intermediate_value(row)
+    table = INTERMEDIATE_VALUES.c
+    kind = as_text(table.intermediate_value_type)
+    of_reports = select(table.trial_id, table.step, table.intermediate_value, kind)
+    of_reports = of_reports.join(OPTUNA_TRIALS).where(wanted)
+    for trial_id, step, value, of in study.connection.execute(of_reports).all():
+        reports[trial_id][step] = outlined_report(value, of)
+    states = {trial_id: NAMES_BY_TEXT[text] for trial_id, text, _ in rows}
+    unfinished = {own for own, state in states.items() if state in ("running", "waiting")}
     scored = [
         ScoredTrial(
-            trial_id=row.trial_id,
-            state=STATE_NAMES[row.state],
-            value=values.get(row.trial_id),
-            reports=reports[row.trial_id],
-            cohort_key=row.cohort_key,
+            trial_id=trial_id,
+            state=states[trial_id],
+            value=values.get(trial_id),
+            reports=reports.get(trial_id, {}),
+            cohort_key=cohort_key,
         )
-        for row in rows
-        if row.state.is_finished()
+        for trial_id, _, cohort_key in rows
+        if trial_id not in unfinished
     ]
-    return scored, _seen_now(seen, rows)
+    return scored, _seen_now(seen, states, unfinished)
 
 
 def complete_values(*columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
@@ -242,6 +256,5 @@ def _new_or_unfinished(study: StudyTransaction, seen: Seen) -> ColumnElement[boo
     )
 
 
-def _seen_now(seen: Seen, rows: Sequence[Row[*tuple[Any, ...]]]) -> Seen:
-    unfinished = frozenset(row.trial_id for row in rows if not row.state.is_finished())
-    return Seen(max([seen.highest, *(row.trial_id for row in rows)]), unfinished)
+def _seen_now(seen: Seen, trial_ids: Iterable[int], unfinished: Iterable[int]) -> Seen:
+    return Seen(max([seen.highest, *trial_ids]), frozenset(unfinished))
