@@ -250,7 +250,9 @@ def study_figures(
 
 def _limits(rows: Sequence[Trial], contexts: Mapping[int, int | None]) -> Figure | None:
     limits = {
-        contexts[row.number]: row.record.limit for row in rows if row.record.limit is not None
+        contexts[row.number]: row.record.limit
+        for row in rows
+        if row.record.limit is not None and row.number in contexts
     }
     groups = [g for g in grouped(rows, lambda row: contexts.get(row.number)) if g.complete]
     if not limits or not groups:

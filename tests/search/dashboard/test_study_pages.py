@@ -205,8 +205,8 @@ def test_of_a_large_study_the_best_and_a_part_of_the_others_are_shown(
 
 def a_study_with_limits(invent: Invent, trials: int) -> Invented:
     """Finished trials, of which every other one is complete, with the limit of its context."""
-    presets = {"baseline": trials, "running-on-state": trials}
-    study = invent(*[("running", 0.0)] * trials, presets=presets)
+    sampled = {"cell": ["rnn", "lru"], "context": ["state", "window"], "window_steps": [4, 8]}
+    study = invent(*[("running", 0.0)] * trials, space=sampled)
     (worker,) = study.store.workers()
     space, ends = study.definition.full_space(), []
     for trial in map(study.store.trial, range(trials)):
@@ -237,11 +237,7 @@ def test_figures_and_importances_are_the_same_whether_trials_are_shown_or_not(
         return page["plotly_graph_objects"], shares, shown
 
     figures, shares, shown = answers()
-    assert [figure["id"].removeprefix("freerun-") for figure in figures] == [
-        "verdicts",
-        "presets",
-        "limit",
-    ]
+    assert [figure["id"] for figure in figures] == ["freerun-verdicts", "freerun-limit"]
     assert shown == 40
     for name, value in {"MOST_SHOWN": 20, "BEST_SHOWN": 2, "_THINNED_TO": 5}.items():
         monkeypatch.setattr(study_trials, name, value)
@@ -257,7 +253,7 @@ def test_what_is_read_of_a_large_study_takes_as_few_statements_as_of_a_small_one
         monkeypatch.setattr(study_trials, name, value)
     seen = []
     for trials in (10, 60):
-        study = invent(*[("complete", 0.1)] * trials, name=f"of {trials}")
+        study = invent(*[("complete", 0.1)] * trials, name=f"of-{trials}")
         ours, _ = both(storage)
         with statements() as taken:
             ours.get(f"/api/studies/{study.store.study_id}")
