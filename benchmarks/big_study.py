@@ -39,6 +39,7 @@ from search.plotting.artifacts import trial_artifacts
 from search.records import Example, Origin
 from search.running.finishing import finished_trial
 from search.running.halving import Halving
+from search.running.proposer import cohort_key
 from search.running.training import final_record
 from search.series import FloatArray
 from search.storage.opening import open_storage
@@ -121,7 +122,11 @@ class _Maker:
 
     def _claim(self, worker: int, params: Sequence[Mapping[str, object]]) -> list[ClaimedTrial]:
         proposals = [
-            Proposal(dict(p), self.space.distributions(p), "made up")  # type: ignore[arg-type]
+            Proposal(
+                dict(p),  # type: ignore[arg-type]
+                self.space.distributions(p),  # type: ignore[arg-type]
+                cohort_key(self.space.resolve(p)),  # type: ignore[arg-type]
+            )
             for p in params
         ]
         return self.store.claim_new(worker, proposals) if proposals else []

@@ -194,6 +194,20 @@ def among(condition: Condition, names: frozenset[str]) -> Condition:
     return condition
 
 
+def names_in(condition: Condition) -> frozenset[str] | None:
+    """The settings that a condition reads; None for a condition of a plug-in's own."""
+    match condition:
+        case Is() | IsNot() | Above():
+            return frozenset({condition.name})
+        case Selects():
+            return frozenset({condition.selector})
+        case AnyOf() | AllOf() | Has():
+            parts = [names_in(part) for part in condition.conditions]
+            known = [names for names in parts if names is not None]
+            return frozenset().union(*known) if len(known) == len(parts) else None
+    return None
+
+
 ALWAYS = AllOf()
 
 TRAINED = Selects("cell", "is_trained")

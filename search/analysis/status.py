@@ -40,7 +40,7 @@ class StudyStatus:
         """Plain JSON values: counts, budget, rate, best, winner, verdicts, workers, failures."""
         now = datetime.now(UTC).replace(tzinfo=None)
         since = now - timedelta(minutes=RATE_MINUTES)
-        self._take(self._study.tally((_VERDICT, _MESSAGE), since))
+        self._take(self._study.tally({_VERDICT: None, _MESSAGE: "failed"}, since))
         study, counts, budget = self._study, self._study.counts(), self._study.budget()
         alive = [worker for worker in study.workers() if worker.alive]
         jobs = study.final_jobs()
@@ -101,8 +101,8 @@ class StudyStatus:
             if isinstance(verdict := json.loads(text), str):
                 self._verdicts[verdict] += trials
         unnamed = new.failed
-        for (state, text), trials in new.attributes.get(_MESSAGE, {}).items():
-            if state == "failed" and isinstance(message := json.loads(text), str) and message:
+        for (_, text), trials in new.attributes.get(_MESSAGE, {}).items():
+            if isinstance(message := json.loads(text), str) and message:
                 self._failures[message] += trials
                 unnamed -= trials
         if unnamed:

@@ -26,6 +26,8 @@ from search.study.definition import StudyDefinition
 from search.study.study_file import read_stored_definition
 
 if TYPE_CHECKING:
+    from optuna.trial import FrozenTrial
+
     # `freerun status` reads results, and need not wait for torch; `forecast` not for a database.
     from models.candidate import Candidate
     from models.ensemble.ensemble_checkpoint import AnyCandidate
@@ -33,6 +35,9 @@ if TYPE_CHECKING:
     from search.storage.study_store import StudyReader
 
 FinalPurpose: TypeAlias = Literal["final", "test"]
+
+# What a report reads of the record of a trial that is not complete.
+_ATTRIBUTES = ("verdict", "worker", "message")
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,8 +196,8 @@ def _place(baseline: str) -> int:
 class StudyResults:
     """What a study has found so far.
 
-    trials: of any state, by their numbers; complete: the best first. finals, tests: the best
-    candidate first.
+    trials: of any state, by their numbers; the record of a pruned or failed one has its verdict,
+    worker and message alone. complete: the best first. finals, tests: the best candidate first.
     """
 
     study: StudyReader
@@ -210,7 +215,7 @@ class StudyResults:
     @classmethod
     def read(cls, study: StudyReader) -> Self:
         data, jobs = study.data(), study.final_jobs()
-        trials = [Trial.of(trial) for trial in study.each_trial()]
+        trials = _trials_of(study)
         return cls(
             study=study,
             definition=read_stored_definition(study.definition),
@@ -286,3 +291,18 @@ class StudyResults:
         """What a trial keeps under a name, None where it does not."""
         kept = self.study.artifacts(trial.trial_id)
         return next((file.content for file in kept if file.filename == filename), None)
+
+
+def _trials_of(study: StudyReader) -> list[Trial]:
+    """All trials by their numbers; of a large study most are pruned, and not read whole."""
+    from search.storage.outlines import Wanted
+
+    wanted = Wanted(_ATTRIBUTES, params=None, has_course=True)
+    found: list[Trial] = []
+    unfinished: Sequence[FrozenTrial] = ()
+    for part in study.survey(wanted, lambda _number, state: state == "complete"):
+        found += map(Trial.of, part.finished)
+        found += map(Trial.of_outline, part.outlines)
+        unfinished = part.unfinished
+    found += map(Trial.of, unfinished)
+    return sorted(found, key=lambda trial: trial.number)

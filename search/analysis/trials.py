@@ -1,11 +1,11 @@
 """Trials as results are read from them: as Optuna has them, with attributes as a typed record."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import lru_cache
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
 from optuna.trial import FrozenTrial, TrialState
 
@@ -13,6 +13,9 @@ from search.errors import UsageError
 from search.records import TrialRecord
 from search.storage.records import ParamValue, TrialStateName
 from search.study.space import PRESET, Space
+
+if TYPE_CHECKING:
+    from search.storage.outlines import Outline
 
 _STATES: Mapping[TrialState, TrialStateName] = {
     TrialState.RUNNING: "running",
@@ -42,12 +45,12 @@ class Trial:
     completed: datetime | None = None
 
     @classmethod
-    def of(cls, trial: FrozenTrial, *, is_outline: bool = False) -> Self:
-        """Return a trial as Optuna describes it; is_outline: with its verdict alone as record."""
-        if is_outline:
-            record = _only(trial.user_attrs.get("verdict"))
-        else:
+    def of(cls, trial: FrozenTrial, attributes: Collection[str] | None = None) -> Self:
+        """Return a trial as Optuna describes it; attributes: of its record, None for all."""
+        if attributes is None:
             record = TrialRecord.from_attributes(trial.user_attrs)
+        else:
+            record = _shared({n: v for n, v in trial.user_attrs.items() if n in attributes})
         return cls(
             trial_id=trial._trial_id,
             number=trial.number,
@@ -60,9 +63,25 @@ class Trial:
             completed=trial.datetime_complete,
         )
 
-    def outline(self) -> Self:
-        """The same trial without parameters, reports, and all of its record but the verdict."""
-        return replace(self, params={}, reports={}, record=_only(self.record.verdict))
+    @classmethod
+    def of_outline(cls, outline: "Outline") -> Self:
+        """Return a trial as far as it was read, its record too."""
+        return cls(
+            trial_id=outline.trial_id,
+            number=outline.number,
+            state=outline.state,
+            value=outline.value,
+            params=outline.params,
+            record=_shared(outline.attributes),
+            reports=outline.reports,
+            started=outline.started,
+            completed=outline.completed,
+        )
+
+    def outline(self, names: Collection[str]) -> Self:
+        """The same trial without times and reports, and with these parameters alone."""
+        params = {name: value for name, value in self.params.items() if name in names}
+        return replace(self, params=params, reports={}, started=None, completed=None)
 
     @property
     def is_scored(self) -> bool:
@@ -82,14 +101,17 @@ class Trial:
         return None if preset is None else str(preset)
 
 
-def _only(verdict: object) -> TrialRecord:
-    """A record of a verdict alone, which trials share."""
-    return _of_verdict(verdict if isinstance(verdict, str) else None)
+def _shared(attributes: Mapping[str, Any]) -> TrialRecord:
+    """A record of few attributes, which trials share that have the same ones."""
+    try:
+        return _record_of(tuple(attributes.items()))
+    except TypeError:  # of another program, which may keep a list under any name
+        return TrialRecord.from_attributes(attributes)
 
 
-@lru_cache(maxsize=64)
-def _of_verdict(verdict: str | None) -> TrialRecord:
-    return TrialRecord(verdict=verdict)
+@lru_cache(maxsize=1024)
+def _record_of(attributes: tuple[tuple[str, Any], ...]) -> TrialRecord:
+    return TrialRecord.from_attributes(dict(attributes))
 
 
 def best_first(trials: Iterable[Trial]) -> list[Trial]:

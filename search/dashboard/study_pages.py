@@ -36,6 +36,7 @@ from search.plotting.study import limits_chart, presets_chart, reports_chart, ve
 from search.storage.studies import Storage
 from search.storage.study_store import StudyReader
 from search.study.definition import StudyDefinition
+from search.study.space import distribution_of
 from search.study.study_file import read_stored_definition
 
 # Up to so many trials, the page draws a line of intermediate values for each of them.
@@ -152,14 +153,14 @@ class _Pages:
             if trials.complete < FEWEST_TRIALS:
                 return None
             if self._importances[0] != trials.complete:
-                rows = importances(list(trials.rows.values()), self.definition)
+                domains = self.definition.full_space().domains
                 found = [
                     {
                         "name": row.parameter,
                         "importance": row.share,
-                        "distribution": type(trials.distributions[row.parameter]).__name__,
+                        "distribution": type(distribution_of(domains[row.parameter])).__name__,
                     }
-                    for row in rows
+                    for row in importances(trials.with_params(), self.definition)
                 ]
                 self._importances = trials.complete, found
             return self._importances[1]
@@ -249,7 +250,9 @@ def study_figures(
 
 def _limits(rows: Sequence[Trial], contexts: Mapping[int, int | None]) -> Figure | None:
     limits = {
-        contexts[row.number]: row.record.limit for row in rows if row.record.limit is not None
+        contexts[row.number]: row.record.limit
+        for row in rows
+        if row.record.limit is not None and row.number in contexts
     }
     groups = [g for g in grouped(rows, lambda row: contexts.get(row.number)) if g.complete]
     if not limits or not groups:

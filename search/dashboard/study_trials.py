@@ -11,9 +11,9 @@ shown as they are, and the others as stubs: without values, parameters and attri
 
 import json
 import math
-import numbers
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Lock
 from time import monotonic
 from typing import Any, Self
@@ -21,18 +21,22 @@ from typing import Any, Self
 from optuna.distributions import BaseDistribution
 from optuna.trial import FrozenTrial, TrialState
 
-from search.analysis.trials import Trial, best_first, context_steps
-from search.storage.records import TrialStateName
+from search.analysis.contexts import Contexts
+from search.analysis.trials import Trial, best_first
+from search.storage.outlines import Wanted
+from search.storage.records import ParamValue, TrialStateName
 from search.storage.study_store import StudyReader
-from search.study.space import Space
+from search.study.space import PRESET, Space
 
 # Two looks into the storage are so far apart, however many pages ask.
 REFRESH_SECONDS = 1.0
 # Above so many trials that are shown, the others than the best are thinned to an even part.
 MOST_SHOWN = 10_000
-BEST_SHOWN = 1000
-_THINNED_TO = 5000
+BEST_SHOWN = 500
+_THINNED_TO = 2500
 
+# Of a trial's record, what figures draw.
+_ATTRIBUTES = ("verdict", "limit")
 _ARTIFACTS = "artifacts:"
 _NO_NOTE = b'{"version": 0, "body": ""}'
 _LEFT_OUT = b'{"version":0,"body":"A large study: of this trial the page has no details."}'
@@ -47,17 +51,19 @@ _MOST_SIGNS = 1024
 
 
 class StudyTrials:
-    """All trials of a study: as JSON for the page, and as rows for figures and importances.
+    """All trials of a study: as JSON for the page, and as rows for figures.
 
-    rows, contexts: by trial number; contexts: how many true values a trial's networks read. Of a
-    pruned or failed trial that is not shown, only the outline is kept. version: changes when
-    anything changes. distributions: of every parameter of a trial that did not fail. All are to be
-    read in a block of `fresh`.
+    rows: by trial number, with a record of verdict and limit alone. Of a finished trial that is not
+    shown, a row has no reports and times, and the parameters that figures group by. contexts: by
+    trial number, how many true values the networks of complete trials read; empty where no trial
+    has a limit. version: changes when anything changes. distributions: of the parameters of those
+    that were shown and did not fail. All are to be read in a block of `fresh`.
     """
 
     def __init__(self, study: StudyReader, space: Space) -> None:
         self.study = study
-        self._space = space
+        self._contexts = Contexts(study, space)
+        self._kept_params = (PRESET, *self._contexts.names)
         self._lock = Lock()
         self.version = 0
         self.rows: dict[int, Trial] = {}
@@ -69,6 +75,7 @@ class StudyTrials:
         self._counts: dict[str, int] = {}
         self._counted = 0
         self._texts: dict[int, bytes] = {}
+        self._params: dict[int, Mapping[str, ParamValue]] = {}
         self._unfinished: set[int] = set()
         # Of those that are not among the best, every so many are shown.
         self._stride = 0
@@ -87,33 +94,35 @@ class StudyTrials:
             self._stride = 1
             self._widen(self.study.counts().total)
         changed, unfinished = False, set(self._unfinished)
-        for news in self.study.news(("verdict",), self._is_whole):
+        wanted = Wanted(_ATTRIBUTES, self._kept_params, params_of="complete")
+        for news in self.study.news(wanted, self._is_on_stride):
             unfinished = {trial.number for trial in news.unfinished}
             changed |= bool(news.finished or news.outlines)
-            for trial in news.outlines:
-                self.rows[trial.number] = Trial.of(trial, is_outline=True)
-                self._texts.pop(trial.number, None)
+            for outline in news.outlines:
+                self.rows[outline.number] = Trial.of_outline(outline)
+                self._texts.pop(outline.number, None)
             for trial in news.finished:
                 self._count(trial)
             for trial in [*news.finished, *news.unfinished]:
                 changed |= self._keep(trial)
-            self._thin()
+            self._widen(len(self.rows))
         changed |= self._unfinished != unfinished
         self._unfinished = unfinished
+        if changed:
+            self._choose()
+            self._find_contexts()
         self._looked_at = monotonic()
         self.version += changed
 
-    def _is_whole(self, number: int, state: TrialStateName) -> bool:
-        return state == "complete" or number % self._stride == 0
+    def _is_on_stride(self, number: int, _state: TrialStateName) -> bool:
+        return number % self._stride == 0
 
     def _keep(self, trial: FrozenTrial) -> bool:
         """Keep a trial and its text; return whether it changed."""
         text = trial_json(trial, self.study.study_id)
         changed = self._texts.get(trial.number) != text
         self._texts[trial.number] = text
-        self.rows[trial.number] = row = Trial.of(trial)
-        if row.state in ("complete", "pruned") and row.number not in self.contexts:
-            self.contexts[trial.number] = context_steps(self._space, row)
+        self.rows[trial.number] = Trial.of(trial, _ATTRIBUTES)
         return changed
 
     def _widen(self, trials: int) -> None:
@@ -122,19 +131,39 @@ class StudyTrials:
             while trials > self._stride * _THINNED_TO:
                 self._stride *= 2
 
-    def _thin(self) -> None:
-        """Let go of what is not to be shown any more."""
-        if len(self._texts) <= MOST_SHOWN:
+    def _choose(self) -> None:
+        """Show the best of many trials, and let go of what is not to be shown any more."""
+        if self._stride == 1:
             return
-        self._widen(len(self.rows))
         best = {trial.number for trial in best_first(self.rows.values())[:BEST_SHOWN]}
+        new = [self.rows[number].trial_id for number in best if number not in self._texts]
+        for trial in self.study.frozen_trials(new) if new else ():
+            self._count(trial)
+            self._keep(trial)
         for number in [n for n in self._texts if n % self._stride and n not in best]:
             row = self.rows[number]
-            if row.state in ("running", "waiting"):
-                continue
-            del self._texts[number]
-            if row.state != "complete":
-                self.rows[number] = row.outline()
+            if row.state not in ("running", "waiting"):
+                del self._texts[number]
+                self.rows[number] = row.outline(self._kept_params)
+
+    def _find_contexts(self) -> None:
+        scored = [row for row in self.rows.values() if row.is_scored]
+        if any(row.record.limit is not None for row in scored):
+            new = (row for row in scored if row.number not in self.contexts)
+            self.contexts |= self._contexts.of(new)
+
+    def with_params(self) -> list[Trial]:
+        """The complete trials, with all their parameters."""
+        scored = [row for row in self.rows.values() if row.is_scored]
+        shown = {row.number for row in scored if row.number in self._texts}
+        missing = {row.number for row in scored} - shown - self._params.keys()
+        by_id = {self.rows[number].trial_id: number for number in missing}
+        for trial_id, params in self.study.params(sorted(by_id)).items():
+            self._params[by_id[trial_id]] = params
+        return [
+            row if row.number in shown else replace(row, params=self._params[row.number])
+            for row in scored
+        ]
 
     def texts(self, numbers: Iterable[int], notes: Mapping[int, Mapping[str, Any]]) -> bytes:
         """The JSON of trials, with commas between them.
@@ -166,7 +195,7 @@ class StudyTrials:
 
     def _count(self, trial: FrozenTrial) -> None:
         for key, value in trial.user_attrs.items():
-            is_number = isinstance(value, numbers.Real) and not isinstance(value, bool)
+            is_number = isinstance(value, int | float) and not isinstance(value, bool)
             self.attributes[key] = self.attributes.get(key, True) and is_number
         if trial.state == TrialState.FAIL:
             return
@@ -240,7 +269,7 @@ def _number(value: float) -> float | str:
 def _attribute(value: Any) -> str:
     if isinstance(value, str):
         return value
-    if isinstance(value, numbers.Real):
+    if isinstance(value, int | float):
         return str(_rounded(value))
     listed = [_rounded(each) for each in value] if isinstance(value, list) else value
     return json.dumps(listed)[:_MOST_SIGNS]

@@ -9,6 +9,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from models.methods import Choices
 from models.methods.condition import TRAINED
@@ -66,6 +67,7 @@ class Families:
             params = space.presets.get(name, {"cell": name or next(iter(cells), "")})
             core = str(params.get("cell", ""))
             self.all[name] = Family(name, core, is_trained=TRAINED.holds(params))
+        self._by_key: dict[str, str | None] = {}
 
     def of(self, trial: ScoredTrial) -> str | None:
         """The name of a finished trial's family; None for a trial of another program."""
@@ -75,7 +77,12 @@ class Families:
         """The name of the family of a cohort key; None where the space has no such family."""
         if self.selector is None:
             return ""
-        key = json.loads(cohort_key)
+        # A worker that joins asks several times for each of the study's trials.
+        if cohort_key not in self._by_key:
+            self._by_key[cohort_key] = self._named(json.loads(cohort_key))
+        return self._by_key[cohort_key]
+
+    def _named(self, key: Sequence[Any]) -> str | None:
         if self.selector == PRESET:
             return key[0] if key[0] in self.all else None
         return next((name for name in self.all if [self.selector, name] in key), None)

@@ -6,6 +6,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -284,6 +285,7 @@ def cohort_key(candidate: Candidate, preset: str | None = None) -> str:
     return json.dumps(key if preset is None else [preset, key])
 
 
+@lru_cache(maxsize=4096)
 def preset_of(key: str) -> str:
     """The preset in the cohort key of a study that has presets."""
     return str(json.loads(key)[0])

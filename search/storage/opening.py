@@ -113,7 +113,7 @@ def explained(engine: Engine) -> Iterator[None]:
     except (SQLAlchemyError, ValueError, TypeError, OverflowError, OSError) as error:
         engine.dispose()
         raise refusal(engine.url, error, "can't be opened") from error
-    except StorageError:
+    except BaseException:
         engine.dispose()
         raise
 

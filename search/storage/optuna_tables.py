@@ -5,7 +5,7 @@ The tables are private to Optuna, so this is the only file that imports them.
 
 import json
 from collections import defaultdict
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache, lru_cache
 from pathlib import Path
@@ -15,7 +15,7 @@ from alembic.script import ScriptDirectory
 from optuna.distributions import BaseDistribution, json_to_distribution
 from optuna.storages._rdb import models
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, Connection, Row, Table, select
+from sqlalchemy import ColumnElement, Connection, Row, String, Table, select, type_coerce
 
 from search.storage.database import StudyTransaction
 from search.storage.records import TrialStateName
@@ -36,6 +36,9 @@ STATE_NAMES: dict[TrialState, TrialStateName] = {
     TrialState.FAIL: "failed",
     TrialState.WAITING: "waiting",
 }
+
+# The same by the text of their column.
+NAMES_BY_TEXT = {state.name: name for state, name in STATE_NAMES.items()}
 
 _KNOWN_SCHEMA_VERSION = 12
 _KNOWN_REVISION = "v3.2.0.a"
@@ -70,6 +73,11 @@ def lock_study(connection: Connection, study_id: int) -> None:
     )
 
 
+def as_text(column: ColumnElement[Any]) -> ColumnElement[str]:
+    """Return a column of an enumeration as the database has it: to make members takes longer."""
+    return type_coerce(column, String)
+
+
 def is_finite_value() -> ColumnElement[bool]:
     """Return the condition that a row of VALUES holds a finite value."""
     return VALUES.c.value_type == models.TrialValueModel.TrialValueType.FINITE
@@ -78,6 +86,14 @@ def is_finite_value() -> ColumnElement[bool]:
 def read_value(row: Row[Any]) -> float:
     """Return the value in a row of VALUES."""
     return float(models.TrialValueModel.stored_repr_to_value(row.value, row.value_type))
+
+
+def outlined_value(value: float | None, kind: str | None) -> float | None:
+    """Return the value of a row of VALUES whose kind was read as text; None without a row."""
+    if kind is None or kind == models.TrialValueModel.TrialValueType.FINITE.name:
+        return value
+    known = models.TrialValueModel.TrialValueType[kind]
+    return float(models.TrialValueModel.stored_repr_to_value(value, known))
 
 
 def value_columns(value: float) -> dict[str, Any]:
@@ -92,6 +108,16 @@ def read_intermediate_value(row: Row[Any]) -> float:
         row.intermediate_value, row.intermediate_value_type
     )
     return value
+
+
+def outlined_report(value: float | None, kind: str) -> float:
+    """Return the value of a row of INTERMEDIATE_VALUES whose kind was read as text."""
+    kinds = models.TrialIntermediateValueModel.TrialIntermediateValueType
+    if kind == kinds.FINITE.name:
+        assert value is not None
+        return value
+    read = models.TrialIntermediateValueModel.stored_repr_to_intermediate_value
+    return float(read(value, kinds[kind]))
 
 
 def intermediate_value_columns(value: float) -> dict[str, Any]:
@@ -112,19 +138,8 @@ def load_trials(
         of_study = select(TRIALS.c.trial_id).where(TRIALS.c.study_id == study.study_id)
         trial_ids = list(study.connection.execute(of_study).scalars())
     # In parts, since the rows of a trial take more memory than the trial.
-    parts = (_load(study, chunk, attributes) for chunk in _chunks(trial_ids))
+    parts = (_load(study, chunk, attributes) for chunk in chunks(trial_ids))
     return sorted((trial for part in parts for trial in part), key=lambda trial: trial.number)
-
-
-def load_outlines(
-    study: StudyTransaction, trial_ids: Sequence[int], attributes: Collection[str]
-) -> list[FrozenTrial]:
-    """Return trials without parameters and reports, and with these user attributes only."""
-    return [
-        _trial(row, values, user=user)
-        for chunk in _chunks(trial_ids)
-        for row, values, user in _outlines(study, chunk, attributes)
-    ]
 
 
 def last_reports(connection: Connection, trial_ids: Sequence[int]) -> dict[int, float]:
@@ -134,7 +149,8 @@ def last_reports(connection: Connection, trial_ids: Sequence[int]) -> dict[int, 
     return {row.trial_id: read_intermediate_value(row) for row in connection.execute(reports)}
 
 
-def _chunks(trial_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+def chunks(trial_ids: Sequence[int]) -> Iterator[Sequence[int]]:
+    """Cut ids into parts of which one statement may name all."""
     return (trial_ids[start : start + _CHUNK] for start in range(0, len(trial_ids), _CHUNK))
 
 
@@ -161,21 +177,6 @@ def _load(study: StudyTransaction, ids: Sequence[int], attributes: bool) -> list
     ]
 
 
-def _outlines(
-    study: StudyTransaction, ids: Sequence[int], attributes: Collection[str]
-) -> Iterator[tuple[Row[Any], Sequence[Row[Any]], Sequence[Row[Any]]]]:
-    values = _by_trial(study.connection, VALUES, ids)
-    user = _by_trial(
-        study.connection,
-        USER_ATTRIBUTES,
-        ids,
-        "key",
-        "value_json",
-        where=USER_ATTRIBUTES.c.key.in_(attributes),
-    )
-    return ((row, values[row.trial_id], user[row.trial_id]) for row in _rows(study, ids))
-
-
 def _rows(study: StudyTransaction, ids: Sequence[int]) -> Sequence[Row[Any]]:
     own = (TRIALS.c.study_id == study.study_id, TRIALS.c.trial_id.in_(ids))
     return study.connection.execute(select(TRIALS).where(*own).order_by(TRIALS.c.number)).all()
@@ -189,14 +190,14 @@ def _trial(
     user: Sequence[Sequence[Any]] = (),
     system: Sequence[Sequence[Any]] = (),
 ) -> FrozenTrial:
-    known = [(name, value, _distribution(text)) for _, name, value, text in params]
+    known = [(name, value, read_distribution(text)) for _, name, value, text in params]
     return FrozenTrial(
         number=row.number,
         state=row.state,
         value=None,
         values=[read_value(value) for value in values] or None,
-        datetime_start=_local(row.datetime_start),
-        datetime_complete=_local(row.datetime_complete),
+        datetime_start=local_time(row.datetime_start),
+        datetime_complete=local_time(row.datetime_complete),
         params={name: of.to_external_repr(value) for name, value, of in known},
         distributions={name: of for name, _, of in known},
         user_attrs={key: json.loads(text) for _, key, text in user},
@@ -206,13 +207,7 @@ def _trial(
     )
 
 
-def _by_trial(
-    connection: Connection,
-    table: Table,
-    ids: Sequence[int],
-    *columns: str,
-    where: ColumnElement[bool] | None = None,
-) -> _Groups:
+def _by_trial(connection: Connection, table: Table, ids: Sequence[int], *columns: str) -> _Groups:
     """Return the rows of each trial in the order in which they were inserted.
 
     columns: behind the trial's id; all without any.
@@ -221,8 +216,6 @@ def _by_trial(
     chosen = [table.c.trial_id, *(table.c[name] for name in columns)] if columns else [table]
     inserted = next(iter(table.primary_key))
     wanted = select(*chosen).where(table.c.trial_id.in_(ids)).order_by(inserted)
-    if where is not None:
-        wanted = wanted.where(where)
     # All at once: to fetch row by row takes three times as long.
     for row in connection.execute(wanted).all():
         groups[row.trial_id].append(row)
@@ -230,10 +223,11 @@ def _by_trial(
 
 
 @lru_cache(maxsize=1024)
-def _distribution(text: str) -> BaseDistribution:
+def read_distribution(text: str) -> BaseDistribution:
+    """Return the distribution in a row of PARAMS; trials share it."""
     return json_to_distribution(text)
 
 
-def _local(stored: datetime | None) -> datetime | None:
+def local_time(stored: datetime | None) -> datetime | None:
     """Convert UTC without a zone, as Optuna stores it, to local time without a zone."""
     return None if stored is None else stored.replace(tzinfo=UTC).astimezone().replace(tzinfo=None)

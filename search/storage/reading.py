@@ -1,27 +1,29 @@
 """What is read of a study's trials: counts, scores of those that finished, the best one."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
-from sqlalchemy import ColumnElement, Connection, Row, Select, func, select
+from sqlalchemy import ColumnElement, Connection, Select, func, select
 
 from search.storage.database import StudyTransaction
 from search.storage.optuna_tables import (
     INTERMEDIATE_VALUES,
+    NAMES_BY_TEXT,
     STATE_NAMES,
     USER_ATTRIBUTES,
     VALUES,
+    as_text,
     is_finite_value,
-    load_outlines,
     load_trials,
-    read_intermediate_value,
-    read_value,
+    outlined_report,
+    outlined_value,
 )
 from search.storage.optuna_tables import TRIALS as OPTUNA_TRIALS
+from search.storage.outlines import Outline, Wanted, load_outlines
 from search.storage.records import Counts, ScoredTrial, Tally, TrialStateName
 from search.storage.tables import STUDIES, TRIALS
 
@@ -42,7 +44,7 @@ class News:
     """
 
     finished: Sequence[FrozenTrial]
-    outlines: Sequence[FrozenTrial]
+    outlines: Sequence[Outline]
     unfinished: Sequence[FrozenTrial]
     seen: Seen
     is_last: bool
@@ -91,33 +93,25 @@ def numbered(study: StudyTransaction, number: int) -> FrozenTrial | None:
     return _first(study, select(OPTUNA_TRIALS.c.trial_id).where(OPTUNA_TRIALS.c.number == number))
 
 
-def part(study: StudyTransaction, after: int, at_most: int) -> list[FrozenTrial]:
-    """Return the first trials whose ids are above `after`."""
-    ids = select(OPTUNA_TRIALS.c.trial_id).where(
-        OPTUNA_TRIALS.c.study_id == study.study_id, OPTUNA_TRIALS.c.trial_id > after
-    )
-    first = ids.order_by(OPTUNA_TRIALS.c.trial_id).limit(at_most)
-    return load_trials(study, list(study.connection.execute(first).scalars()))
-
-
 def news(
     study: StudyTransaction,
     seen: Seen,
     at_most: int,
-    attributes: Collection[str],
+    wanted: Wanted,
     is_whole: Callable[[int, TrialStateName], bool],
 ) -> News:
     """Return the first trials that finished since `seen`, and the unfinished ones among all seen.
 
     at_most: how many are new. is_whole: whether a finished trial is wanted whole, by its number
-    and state; of others these attributes are read. A trial that ends between the two reads is
-    finished among the unfinished ones, and is returned once more by the next call.
+    and state; wanted: what is read of others. A trial that ends between the two reads is finished
+    among the unfinished ones, and is returned once more by the next call.
     """
     states = select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.number, OPTUNA_TRIALS.c.state)
     limit = at_most + len(seen.unfinished)
     first = states.where(_new_or_unfinished(study, seen)).order_by(OPTUNA_TRIALS.c.trial_id)
     rows = study.connection.execute(first.limit(limit)).all()
-    now = _seen_now(seen, rows)
+    unfinished = [row.trial_id for row in rows if not row.state.is_finished()]
+    now = _seen_now(seen, (row.trial_id for row in rows), unfinished)
     whole: list[int] = []
     outlined: list[int] = []
     for row in rows:
@@ -126,7 +120,7 @@ def news(
             (whole if is_asked else outlined).append(row.trial_id)
     return News(
         finished=load_trials(study, whole),
-        outlines=load_outlines(study, outlined, attributes),
+        outlines=load_outlines(study, outlined, wanted),
         unfinished=load_trials(study, sorted(now.unfinished)),
         seen=now,
         is_last=len(rows) < limit,
@@ -134,10 +128,14 @@ def news(
 
 
 def tally(
-    study: StudyTransaction, seen: Seen, attributes: Collection[str], ended_since: datetime
+    study: StudyTransaction,
+    seen: Seen,
+    attributes: Mapping[str, TrialStateName | None],
+    ended_since: datetime,
 ) -> tuple[Tally, Seen]:
     """Count the trials that finished since `seen`, by their attributes; and what is seen now.
 
+    attributes: names with the state of the trials that are counted by them, None for any state.
     ended_since: UTC without a zone. The database counts, so this is fast for any number of trials.
     """
     of_study = OPTUNA_TRIALS.c.study_id == study.study_id
@@ -154,26 +152,37 @@ def tally(
         & (OPTUNA_TRIALS.c.trial_id <= now.highest)
         & OPTUNA_TRIALS.c.trial_id.not_in(now.unfinished)
     )
-    own = (USER_ATTRIBUTES.c.trial_id == OPTUNA_TRIALS.c.trial_id) & (
-        USER_ATTRIBUTES.c.key.in_(attributes)
-    )
-    kinds = (OPTUNA_TRIALS.c.state, USER_ATTRIBUTES.c.key, USER_ATTRIBUTES.c.value_json)
-    by_value = select(*kinds, func.count()).join(USER_ATTRIBUTES, own).where(ended)
-    found: defaultdict[str, Counter[tuple[TrialStateName, Any]]] = defaultdict(Counter)
-    for state, key, text, count in study.connection.execute(by_value.group_by(*kinds)):
-        found[key][STATE_NAMES[state], text] = count
+    state = OPTUNA_TRIALS.c.state
+    by_state = select(state, func.count(), func.min(OPTUNA_TRIALS.c.datetime_start)).where(ended)
+    states = study.connection.execute(by_state.group_by(state)).all()
     lately = select(OPTUNA_TRIALS.c.datetime_complete).where(
         ended, OPTUNA_TRIALS.c.datetime_complete > ended_since
     )
-    first_start = select(func.min(OPTUNA_TRIALS.c.datetime_start)).where(ended)
-    failed = (ended, OPTUNA_TRIALS.c.state == TrialState.FAIL)
     counted = Tally(
-        failed=study.connection.scalar(select(func.count()).where(*failed)) or 0,
-        attributes=found,
+        failed=sum(count for of, count, _ in states if of == TrialState.FAIL),
+        attributes={
+            name: found
+            for name, of in attributes.items()
+            if (found := _by_value(study, ended, name, of))
+        },
         ends=list(study.connection.execute(lately).scalars()),
-        first_start=study.connection.scalar(first_start),
+        first_start=min((first for _, _, first in states if first is not None), default=None),
     )
     return counted, now
+
+
+def _by_value(
+    study: StudyTransaction, ended: ColumnElement[bool], name: str, state: TrialStateName | None
+) -> Counter[tuple[TrialStateName, str]]:
+    """Count trials by state and by the JSON text of an attribute, where they have it."""
+    own = (USER_ATTRIBUTES.c.trial_id == OPTUNA_TRIALS.c.trial_id) & (USER_ATTRIBUTES.c.key == name)
+    kinds = (OPTUNA_TRIALS.c.state, USER_ATTRIBUTES.c.value_json)
+    by_value = select(*kinds, func.count()).join(USER_ATTRIBUTES, own).where(ended)
+    if state is not None:
+        of = next(optuna for optuna, known in STATE_NAMES.items() if known == state)
+        by_value = by_value.where(OPTUNA_TRIALS.c.state == of)
+    rows = study.connection.execute(by_value.group_by(*kinds))
+    return Counter({(STATE_NAMES[of], text): count for of, text, count in rows})
 
 
 def scores(study: StudyTransaction, seen: Seen) -> tuple[list[ScoredTrial], Seen]:
@@ -182,31 +191,42 @@ def scores(study: StudyTransaction, seen: Seen) -> tuple[list[ScoredTrial], Seen
     Parameters and attributes are not read, so this is fast for thousands of trials.
     """
     wanted = _new_or_unfinished(study, seen)
+    columns = (OPTUNA_TRIALS.c.trial_id, as_text(OPTUNA_TRIALS.c.state), TRIALS.c.cohort_key)
     trials = (
-        select(OPTUNA_TRIALS.c.trial_id, OPTUNA_TRIALS.c.state, TRIALS.c.cohort_key)
+        select(*columns)
         .outerjoin(TRIALS, TRIALS.c.trial_id == OPTUNA_TRIALS.c.trial_id)
         .where(wanted)
         .order_by(OPTUNA_TRIALS.c.number)
     )
     rows = study.connection.execute(trials).all()
-    of_values = select(VALUES).join(OPTUNA_TRIALS).where(wanted)
-    values = {row.trial_id: read_value(row) for row in study.connection.execute(of_values)}
+    of_values = select(VALUES.c.trial_id, VALUES.c.value, as_text(VALUES.c.value_type))
+    values = {
+        trial_id: outlined_value(value, kind)
+        for trial_id, value, kind in study.connection.execute(
+            of_values.join(OPTUNA_TRIALS).where(wanted)
+        ).all()
+    }
     reports: defaultdict[int, dict[int, float]] = defaultdict(dict)
-    of_reports = select(INTERMEDIATE_VALUES).join(OPTUNA_TRIALS).where(wanted)
-    for row in study.connection.execute(of_reports):
-        reports[row.trial_id][row.step] = read_intermediate_value(row)
+    table = INTERMEDIATE_VALUES.c
+    kind = as_text(table.intermediate_value_type)
+    of_reports = select(table.trial_id, table.step, table.intermediate_value, kind)
+    of_reports = of_reports.join(OPTUNA_TRIALS).where(wanted)
+    for trial_id, step, value, of in study.connection.execute(of_reports).all():
+        reports[trial_id][step] = outlined_report(value, of)
+    states = {trial_id: NAMES_BY_TEXT[text] for trial_id, text, _ in rows}
+    unfinished = {own for own, state in states.items() if state in ("running", "waiting")}
     scored = [
         ScoredTrial(
-            trial_id=row.trial_id,
-            state=STATE_NAMES[row.state],
-            value=values.get(row.trial_id),
-            reports=reports[row.trial_id],
-            cohort_key=row.cohort_key,
+            trial_id=trial_id,
+            state=states[trial_id],
+            value=values.get(trial_id),
+            reports=reports.get(trial_id, {}),
+            cohort_key=cohort_key,
         )
-        for row in rows
-        if row.state.is_finished()
+        for trial_id, _, cohort_key in rows
+        if trial_id not in unfinished
     ]
-    return scored, _seen_now(seen, rows)
+    return scored, _seen_now(seen, states, unfinished)
 
 
 def complete_values(*columns: ColumnElement[Any]) -> Select[*tuple[Any, ...]]:
@@ -236,6 +256,5 @@ def _new_or_unfinished(study: StudyTransaction, seen: Seen) -> ColumnElement[boo
     )
 
 
-def _seen_now(seen: Seen, rows: Sequence[Row[*tuple[Any, ...]]]) -> Seen:
-    unfinished = frozenset(row.trial_id for row in rows if not row.state.is_finished())
-    return Seen(max([seen.highest, *(row.trial_id for row in rows)]), unfinished)
+def _seen_now(seen: Seen, trial_ids: Iterable[int], unfinished: Iterable[int]) -> Seen:
+    return Seen(max([seen.highest, *trial_ids]), frozenset(unfinished))

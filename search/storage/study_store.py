@@ -6,7 +6,7 @@ was stored of them, and it should drop them.
 """
 
 import uuid
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from datetime import datetime
 from functools import wraps
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -20,6 +20,7 @@ from search.storage import final_jobs as _final_jobs
 from search.storage.database import Database, StudyTransaction
 from search.storage.optuna_tables import load_trials
 from search.storage.optuna_writers import TrialWriter
+from search.storage.outlines import NOTHING_MORE, Wanted, load_params
 from search.storage.records import Beat, ScoredTrial, Swept, Tally, TrialStateName
 
 # Trials that are read at once where all are read one after the other: they take 20 MB.
@@ -122,6 +123,7 @@ class StudyReader:
     enqueued = _reads(leases.enqueued)
     workers = _reads(budgets.statuses)
     frozen_trials = _reads(load_trials)
+    params = _reads(load_params)
     best_trial = _reads(reading.best_trial)
     own_trials = _reads(reading.own_trials)
     artifacts = _reads(finished_trials.read_artifacts)
@@ -130,7 +132,6 @@ class StudyReader:
     final_weights = _reads(_final_jobs.weights)
     _scores = _reads(reading.scores)
     _news = _reads(reading.news)
-    _part = _reads(reading.part)
     _tally = _reads(reading.tally)
     _numbered = _reads(reading.numbered)
 
@@ -141,30 +142,44 @@ class StudyReader:
 
     def news(
         self,
-        attributes: Collection[str] = (),
+        wanted: Wanted = NOTHING_MORE,
         is_whole: Callable[[int, TrialStateName], bool] = lambda _number, _state: True,
     ) -> Iterator[reading.News]:
         """Yield the trials that finished since the last call of this, of `tally` or of
         `scored_trials`, in parts; all unfinished ones are in the last.
 
-        is_whole, attributes: see `reading.news`.
+        is_whole, wanted: see `reading.news`.
         """
-        is_last = False
-        while not is_last:
-            found = self._news(self._seen, PART_TRIALS, attributes, is_whole)
-            self._seen, is_last = found.seen, found.is_last
+        for found in self._parts(self._seen, wanted, is_whole):
+            self._seen = found.seen
             yield found
 
-    def tally(self, attributes: Collection[str], ended_since: datetime) -> Tally:
+    def survey(
+        self,
+        wanted: Wanted = NOTHING_MORE,
+        is_whole: Callable[[int, TrialStateName], bool] = lambda _number, _state: True,
+    ) -> Iterator[reading.News]:
+        """Yield all trials as the first call of `news` does, whatever was read before."""
+        return self._parts(reading.Seen(), wanted, is_whole)
+
+    def _parts(
+        self,
+        seen: reading.Seen,
+        wanted: Wanted,
+        is_whole: Callable[[int, TrialStateName], bool],
+    ) -> Iterator[reading.News]:
+        is_last = False
+        while not is_last:
+            found = self._news(seen, PART_TRIALS, wanted, is_whole)
+            seen, is_last = found.seen, found.is_last
+            yield found
+
+    def tally(
+        self, attributes: Mapping[str, TrialStateName | None], ended_since: datetime
+    ) -> Tally:
         """Count the trials that finished since the last call, see `reading.tally`."""
         counted, self._seen = self._tally(self._seen, attributes, ended_since)
         return counted
-
-    def each_trial(self) -> Iterator[FrozenTrial]:
-        """Yield all trials as `frozen_trials` returns them, while few of them are in memory."""
-        part: list[FrozenTrial] = []
-        while part := self._part(part[-1]._trial_id if part else -1, PART_TRIALS):
-            yield from part
 
     def trial(self, number: int) -> FrozenTrial:
         """Return the trial of a number, as `frozen_trials` does; raises UnknownTrialError."""

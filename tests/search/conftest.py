@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -17,12 +18,15 @@ from search.storage.opening import open_storage
 from search.storage.studies import Storage
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
+
     from playwright.sync_api import Browser
 
     from search.export import Export
     from tests.search.invented import Invented
 
 Invent = Callable[..., "Invented"]
+Statements = Callable[[], "AbstractContextManager[list[str]]"]
 
 # Without a graphics card, a sandbox or anything that it would ask the network for by itself.
 _CHROMIUM_FLAGS = (
@@ -65,6 +69,27 @@ def invent(storage: Storage) -> Invent:
     from tests.search.invented import make_study
 
     return partial(make_study, storage)
+
+
+@pytest.fixture
+def statements() -> Statements:
+    """Notes the statements that any database is sent within a block."""
+    from sqlalchemy import Engine, event
+
+    @contextmanager
+    def noted() -> Iterator[list[str]]:
+        seen: list[str] = []
+
+        def note(_c: object, _cursor: object, statement: str, *_others: object) -> None:
+            seen.append(statement)
+
+        event.listen(Engine, "before_cursor_execute", note)
+        try:
+            yield seen
+        finally:
+            event.remove(Engine, "before_cursor_execute", note)
+
+    return noted
 
 
 @pytest.fixture(scope="session")

@@ -2,7 +2,18 @@
 
 from collections.abc import Iterable
 
-from models.methods import Choices, Domain, Method, Names, Scalar, Whole, largest, smallest
+from models.methods import (
+    Choices,
+    Domain,
+    Flag,
+    Method,
+    Names,
+    Scalar,
+    Whole,
+    largest,
+    smallest,
+)
+from models.methods.condition import names_in
 from models.methods.method import Core
 from models.network.architecture import Architecture
 from models.network.options.context import Context
@@ -32,6 +43,23 @@ def context_range(space: Space, preset: str | None = None) -> tuple[int, int]:
     whole = ({**space.fixed(params), **params} for params in found)
     contexts = {Architecture.of(params).shown_steps for params in whole}
     return min(contexts), max(contexts)
+
+
+def context_names(space: Space) -> tuple[str, ...]:
+    """Return the parameters that decide how many values a candidate reads.
+
+    Candidates of a space that are equal in these read equally many.
+    """
+    found = {PRESET}
+    for parameter in filter(None, map(parameter_named, space.domains)):
+        # A context is counted, so no real number decides it.
+        is_counted = isinstance(parameter.values, Whole | Names | Flag)
+        if is_counted and any(map(_sets_context, parameter.owners)):
+            read = names_in(parameter.when)
+            if read is None:
+                return tuple(space.domains)
+            found |= {parameter.name} | read
+    return tuple(name for name in space.domains if name in found)
 
 
 def _ends(parameter: Parameter, domain: Domain) -> Iterable[Scalar]:

@@ -1,5 +1,7 @@
 """When a setting is sampled: what holds of a sample, and what can hold of a space."""
 
+from collections.abc import Mapping
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +19,7 @@ from models.methods import (
     Scalar,
     Selects,
 )
-from models.methods.condition import ALWAYS, Has, Lacks, among
+from models.methods.condition import ALWAYS, Has, Lacks, among, names_in
 
 LINEAR = Selects("cell", "is_linear")
 GATED = Is("cell", ("gru", "lstm"))
@@ -135,3 +137,21 @@ def test_effects_of_settings_are_asked_of_the_methods() -> None:
     assert lacks.can_hold({"head_layers": Choices((0, 1))})
     assert not lacks.can_hold({"head_layers": Choices((1, 2))})
     assert str(among(lacks, frozenset({"head_layers"}))) == "head_layers is not above 0"
+
+
+def test_the_names_of_a_condition_are_those_that_it_reads() -> None:
+    assert names_in(ALWAYS) == frozenset()
+    whole = AllOf(GATED, AnyOf(Above("layers", 1), IsNot("offset", (True,))), LINEAR)
+    assert names_in(whole) == {"cell", "layers", "offset"}
+    assert names_in(Has("nonlinear", frozenset({"head_layers"}))) == {"head_layers"}
+
+
+def test_a_condition_of_a_plug_in_may_read_anything() -> None:
+    class Odd:
+        def holds(self, params: Mapping[str, Scalar]) -> bool:
+            return len(params) % 2 == 1
+
+        def can_hold(self, space: Mapping[str, Domain]) -> bool:
+            return True
+
+    assert names_in(AllOf(GATED, Odd())) is None

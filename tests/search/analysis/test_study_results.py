@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from search.analysis.study_results import outcomes, winner_of
+from search.analysis.study_results import StudyResults, outcomes, winner_of
+from search.analysis.trials import Trial
+from search.records import TrialRecord
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent
@@ -52,3 +55,18 @@ def test_without_a_final_nobody_has_won(invent: Invent) -> None:
     assert winner_of(study.store) is None
     study.store.plan_final_jobs("final", [study.store.trial(0)._trial_id])
     assert winner_of(study.store) is None
+
+
+def test_trials_are_read_as_far_as_a_report_needs_them(invent: Invent) -> None:
+    states = ("pruned", "complete", "failed", "running", "complete", "pruned")
+    study = invent(*[(state, 0.3) for state in states])
+    results = StudyResults.read(study.store)
+    for trial, frozen in zip(results.trials, study.store.frozen_trials(), strict=True):
+        whole = Trial.of(frozen)
+        kept = {name: getattr(whole.record, name) for name in ("verdict", "worker", "message")}
+        if trial.state in ("pruned", "failed"):
+            whole = replace(whole, record=TrialRecord(**kept))
+        assert trial == whole
+    assert [trial.number for trial in results.complete] == [1, 4]
+    # However often, and whatever else was read before.
+    assert StudyResults.read(study.store).trials == results.trials

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import optuna_dashboard
 import pytest
@@ -18,7 +18,7 @@ from search.storage.studies import Storage
 from tests.search.dashboard.client import Client
 
 if TYPE_CHECKING:
-    from tests.search.conftest import Invent
+    from tests.search.conftest import Invent, Statements
     from tests.search.invented import Invented
 
 
@@ -201,6 +201,64 @@ def test_of_a_large_study_the_best_and_a_part_of_the_others_are_shown(
     again = ours.get(f"{target}?after=5").json
     assert [t["state"] for t in again["trials"]] == ["Pruned", "Complete"]
     assert [t["number"] for t in again["best_trials"]] == [6]
+
+
+def a_study_with_limits(invent: Invent, trials: int) -> Invented:
+    """Finished trials, of which every other one is complete, with the limit of its context."""
+    sampled = {"cell": ["rnn", "lru"], "context": ["state", "window"], "window_steps": [4, 8]}
+    study = invent(*[("running", 0.0)] * trials, space=sampled)
+    (worker,) = study.store.workers()
+    space, ends = study.definition.full_space(), []
+    for trial in map(study.store.trial, range(trials)):
+        steps = space.resolve(trial.params).architecture.shown_steps
+        noted = {"verdict": ("tracks", "flat")[trial.number % 3 == 0], "limit": 1 / steps}
+        value = 1.0 / (1 + trial.number) if trial.number % 2 else None
+        state: Literal["complete", "pruned"] = "pruned" if value is None else "complete"
+        ends.append(FinishedTrial(trial._trial_id, state, value, user_attributes=noted))
+    study.store.finish(worker.worker_id, ends)
+    return study
+
+
+def test_figures_and_importances_are_the_same_whether_trials_are_shown_or_not(
+    invent: Invent, storage: Storage, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from search.analysis import importances
+
+    for module in (importances, study_pages):
+        monkeypatch.setattr(module, "FEWEST_TRIALS", 3)
+    study = a_study_with_limits(invent, 40)
+    target = f"/api/studies/{study.store.study_id}"
+
+    def answers() -> tuple[list[dict[str, Any]], dict[str, Any], int]:
+        ours, _ = both(storage)
+        page = ours.get(target).json
+        shown = sum(bool(trial["params"]) for trial in page["trials"])
+        shares = ours.get(f"{target}/param_importances").json
+        return page["plotly_graph_objects"], shares, shown
+
+    figures, shares, shown = answers()
+    assert [figure["id"] for figure in figures] == ["freerun-verdicts", "freerun-limit"]
+    assert shown == 40
+    for name, value in {"MOST_SHOWN": 20, "BEST_SHOWN": 2, "_THINNED_TO": 5}.items():
+        monkeypatch.setattr(study_trials, name, value)
+    of_large = answers()
+    assert of_large[:2] == (figures, shares)
+    assert 5 <= of_large[2] <= 7
+
+
+def test_what_is_read_of_a_large_study_takes_as_few_statements_as_of_a_small_one(
+    invent: Invent, storage: Storage, statements: Statements, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"MOST_SHOWN": 4, "BEST_SHOWN": 1, "_THINNED_TO": 3}.items():
+        monkeypatch.setattr(study_trials, name, value)
+    seen = []
+    for trials in (10, 60):
+        study = invent(*[("complete", 0.1)] * trials, name=f"of-{trials}")
+        ours, _ = both(storage)
+        with statements() as taken:
+            ours.get(f"/api/studies/{study.store.study_id}")
+        seen.append(len(taken))
+    assert seen[0] == seen[1]
 
 
 def test_importances_of_few_trials_are_optuna_dashboards(

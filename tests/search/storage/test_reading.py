@@ -11,7 +11,8 @@ import pytest
 from optuna.trial import TrialState
 
 from search.storage import study_store
-from search.storage.records import FinishedTrial, Replica
+from search.storage.outlines import Wanted
+from search.storage.records import FinishedTrial, Replica, TrialStateName
 from search.storage.studies import Storage
 from search.storage.study_store import StudyStore
 
@@ -187,7 +188,8 @@ def test_finished_trials_are_counted_once_by_state_and_attribute(
     study.finish(worker, [FinishedTrial(second, "complete", 0.5, user_attributes=tracks)])
     study.finish(worker, [FinishedTrial(third, "failed", user_attributes=why)])
     long_ago, ahead = datetime(2000, 1, 1), datetime(2100, 1, 1)
-    found = study.tally(("verdict", "message"), long_ago)
+    counted: dict[str, TrialStateName | None] = {"verdict": None, "message": "failed"}
+    found = study.tally(counted, long_ago)
     assert found.failed == 1
     assert found.attributes["verdict"] == {("complete", '"tracks"'): 1}
     assert found.attributes["message"] == {("failed", '"it broke"'): 1}
@@ -197,10 +199,21 @@ def test_finished_trials_are_counted_once_by_state_and_attribute(
     # One that began before those that were counted, and one after.
     study.finish(worker, [FinishedTrial(first, "pruned", user_attributes=tracks)])
     study.finish(worker, [FinishedTrial(fourth, "failed")])
-    again = study.tally(("verdict", "message"), ahead)
+    again = study.tally(counted, ahead)
     assert (again.failed, list(again.ends)) == (1, [])
     assert again.attributes == {"verdict": {("pruned", '"tracks"'): 1}}
-    assert study.tally(("verdict",), long_ago).first_start is None
+    assert study.tally({"verdict": None}, long_ago).first_start is None
+
+
+def test_an_attribute_may_be_counted_in_one_state_alone(
+    study: StudyStore, worker: int, propose: Propose
+) -> None:
+    first, second = [t.trial_id for t in study.claim_new(worker, propose(2))]
+    noted = {"message": "odd"}
+    study.finish(worker, [FinishedTrial(first, "complete", 0.5, user_attributes=noted)])
+    study.finish(worker, [FinishedTrial(second, "failed", user_attributes=noted)])
+    found = study.tally({"message": "complete"}, datetime(2100, 1, 1))
+    assert (found.failed, found.attributes) == (1, {"message": {("complete", '"odd"'): 1}})
 
 
 def test_in_parts_each_trial_is_read_as_all_at_once(
@@ -213,7 +226,9 @@ def test_in_parts_each_trial_is_read_as_all_at_once(
     monkeypatch.setattr(study_store, "PART_TRIALS", 2)
     running = [t.trial_id for t in study.claim_new(worker, propose(3))]
     done = finish(study, worker, propose, 4)
-    assert list(study.each_trial()) == study.frozen_trials()
+    surveyed = list(study.survey())
+    whole = [*(t for part in surveyed for t in part.finished), *surveyed[-1].unfinished]
+    assert sorted(whole, key=lambda trial: trial.number) == study.frozen_trials()
     parts = list(study.news())
     assert [t._trial_id for part in parts for t in part.finished] == done
     assert [t._trial_id for t in parts[-1].unfinished] == running
@@ -222,8 +237,53 @@ def test_in_parts_each_trial_is_read_as_all_at_once(
     assert [t._trial_id for part in later for t in part.finished] == [running[1]]
     assert [t._trial_id for t in later[-1].unfinished] == [running[0], running[2]]
     reader = storage.study("sine")
-    odd = list(reader.news(("a",), lambda number, _state: number % 2 == 1))
-    whole = [t.number for part in odd for t in part.finished]
+    odd = list(reader.news(Wanted(("a",)), lambda number, _state: number % 2 == 1))
+    numbers = [t.number for part in odd for t in part.finished]
     outlines = [t for part in odd for t in part.outlines]
-    assert (whole, [t.number for t in outlines]) == ([1, 3, 5], [4, 6])
+    assert (numbers, [t.number for t in outlines]) == ([1, 3, 5], [4, 6])
     assert all(t.value is not None and not t.params for t in outlines)
+
+
+@pytest.mark.parametrize("gap", [0, 30])
+def test_outlines_say_what_whole_trials_say(
+    study: StudyStore, worker: int, propose: Propose, gap: int
+) -> None:
+    """Far apart, trials are read by their ids; side by side, by the first and the last one."""
+    first, second, *_, last = [t.trial_id for t in study.claim_new(worker, propose(gap + 3))]
+    noted = {"verdict": "tracks", "machine": {"cpu": "any"}, "limit": 0.25, "seconds": 2}
+    study.report(worker, [(second, 1, 0.75), (second, 2, float("nan"))])
+    study.finish(worker, [FinishedTrial(first, "complete", math.inf, noted)])
+    study.finish(worker, [FinishedTrial(second, "pruned"), FinishedTrial(last, "failed")])
+    plain = [trial for trial in study.frozen_trials() if trial.state.is_finished()]
+    wanted = Wanted(("verdict", "machine", "limit"), params=None, has_course=True)
+    (part,) = study.survey(wanted, lambda _number, _state: False)
+    assert not part.finished
+    for own, whole in zip(part.outlines, plain, strict=True):
+        assert (own.trial_id, own.number) == (whole._trial_id, whole.number)
+        assert (own.value, own.params) == (whole.value, whole.params)
+        assert list(own.params) == list(whole.params)
+        assert repr(own.reports) == repr(whole.intermediate_values)
+        times = (whole.datetime_start, whole.datetime_complete)
+        assert (own.started, own.completed) == times
+        kept = {name: v for name, v in whole.user_attrs.items() if name != "seconds"}
+        assert own.attributes == kept
+    assert [own.state for own in part.outlines] == ["complete", "pruned", "failed"]
+    params = study.params([first, last])
+    assert params == {first: plain[0].params, last: plain[2].params}
+    (part,) = study.survey(Wanted(params=None, params_of="complete"), lambda _n, _s: False)
+    assert [bool(own.params) for own in part.outlines] == [True, False, False]
+    assert all(not own.reports and own.started is None for own in part.outlines)
+
+
+def test_outlines_of_two_studies_are_kept_apart(
+    storage: Storage, study: StudyStore, worker: int, propose: Propose
+) -> None:
+    other = storage.create_study("other", definition="{}", definition_hash="hash")
+    beside = other.register_worker(host="here", pid=2, machine={})
+    for _ in range(3):
+        finish(study, worker, propose, 1)
+        finish(other, beside, propose, 1)
+    for own in (study, other):
+        (part,) = own.survey(Wanted(params=None), lambda _number, _state: False)
+        assert [t.trial_id for t in part.outlines] == [t._trial_id for t in own.frozen_trials()]
+        assert [t.value for t in part.outlines] == [t.value for t in own.frozen_trials()]

@@ -9,7 +9,7 @@ from optuna.samplers import RandomSampler
 
 from search.study.definition import StudyDefinition
 from search.study.space import Space
-from search.study.space.contexts import context_range
+from search.study.space.contexts import context_names, context_range
 
 SPACES: list[tuple[dict[str, Any], tuple[int, int]]] = [
     ({}, (1, 300)),
@@ -48,3 +48,42 @@ def test_a_preset_has_its_own_range() -> None:
     assert context_range(space, "baseline") == (4, 4)
     assert context_range(space, "running-on-state") == (20, 20)
     assert context_range(space) == (4, 20)
+
+
+WIDE: list[dict[str, Any]] = [
+    {},
+    {
+        "cell": ["gru", "lru", "ar", "nvar", "ssa", "esn", "kernel-ridge", "seasonal-profile"],
+        "segment_steps": [1, 4, 16],
+        "seasonal_lag": ["none", "seasonal"],
+        "lag_seasons": [24, 48],
+    },
+]
+
+
+@pytest.mark.parametrize("raw", [*(raw for raw, _ in SPACES), *WIDE], ids=str)
+def test_candidates_that_are_equal_in_what_decides_it_read_equally_many(
+    raw: dict[str, Any],
+) -> None:
+    check_names(space_of(raw))
+
+
+def test_with_presets_they_do_so_too() -> None:
+    presets = {"baseline": 2, "running-on-state": 2}
+    space = space_of({"warm_up_steps": [20, 50], "rollout_steps": 8}, presets=presets)
+    check_names(space)
+    assert "preset" in context_names(space)
+
+
+def check_names(space: Space) -> None:
+    """Sample candidates, and for each another one that is equal to it in the named parameters."""
+    names = context_names(space)
+    assert "learning_rate" not in names
+    sampling = optuna.create_study(sampler=RandomSampler(seed=0))
+    for _ in range(20):
+        params = space.suggest(sampling.ask())
+        sampling.enqueue_trial({name: params[name] for name in names if name in params})
+        other = space.suggest(sampling.ask())
+        assert [other.get(name) for name in names] == [params.get(name) for name in names]
+        one, two = space.resolve(params).architecture, space.resolve(other).architecture
+        assert one.shown_steps == two.shown_steps
