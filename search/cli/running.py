@@ -174,7 +174,12 @@ def work(
     Example: FREERUN_STORAGE=postgresql://user@host/db freerun work sine
     """
     check_device(device)
-    with stop_flag() as stopped, storage_at(storage, stop_requested=stopped) as opened:
+    # A run has looked at the whole file before it starts its workers.
+    whole = parent is None
+    with (
+        stop_flag() as stopped,
+        storage_at(storage, stop_requested=stopped, checked_whole=whole) as opened,
+    ):
         store = opened.study(name)
         import torch
 

@@ -6,7 +6,8 @@ gets the newest tables at once, from `tables.py`, and runs no step.
 
 import fcntl
 import os
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy.engine import URL
 
 from search.errors import StorageError
 from search.storage.database import Database
@@ -28,6 +30,30 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 # "freerun", read as a number; other programs in the same database have other locks.
 _ADVISORY_LOCK = 0x66726565_72756E
+
+
+def create_file(path: Path, engine_of: Callable[[URL], Engine]) -> None:
+    """Make a SQLite file with the schema of this version, where there is none.
+
+    It appears as a whole: whoever is killed meanwhile leaves no part of it under its name.
+    """
+    if path.exists():
+        return
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    with _folder_lock(path.parent):
+        if path.exists():
+            return
+        engine = engine_of(URL.create("sqlite+pysqlite", database=str(part)))
+        try:
+            _create(Database(engine, patience_seconds=0.0))
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            engine.dispose()
+            part.rename(path)
+        finally:
+            engine.dispose()
+            for end in ("", "-wal", "-shm"):
+                part.with_name(part.name + end).unlink(missing_ok=True)
 
 
 def prepare(database: Database, *, create: bool) -> RDBStorage:
@@ -156,14 +182,9 @@ def _ddl_transaction(database: Database) -> Iterator[Connection]:
 def _schema_lock(engine: Engine) -> Iterator[None]:
     """Let one process at a time create or change tables in this database."""
     if engine.dialect.name == "sqlite":
-        # Not a lock of SQLite: Optuna creates its tables on connections of its own. The folder is
-        # locked, because a lock file would stay behind.
-        folder = os.open(Path(engine.url.database or "").absolute().parent, os.O_RDONLY)
-        try:
-            fcntl.flock(folder, fcntl.LOCK_EX)
+        # Not a lock of SQLite: Optuna creates its tables on connections of its own.
+        with _folder_lock(Path(engine.url.database or "").absolute().parent):
             yield
-        finally:
-            os.close(folder)
         return
     with engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql(f"SELECT pg_advisory_lock({_ADVISORY_LOCK})")
@@ -171,3 +192,14 @@ def _schema_lock(engine: Engine) -> Iterator[None]:
             yield
         finally:
             connection.exec_driver_sql(f"SELECT pg_advisory_unlock({_ADVISORY_LOCK})")
+
+
+@contextmanager
+def _folder_lock(folder: Path) -> Iterator[None]:
+    """The folder itself is locked, because a lock file would stay behind."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
