@@ -21,10 +21,12 @@ def fork(work: Callable[[], object]) -> int:
         work()
         code = 0
     finally:
-        if code:
-            traceback.print_exc()
-        # At once: freeing what was imported would copy all of it for each process.
-        os._exit(code)
+        try:
+            if code:
+                traceback.print_exc()
+        finally:
+            # At once: freeing what was imported would copy all of it for each process.
+            os._exit(code)
 
 
 def together(number: int, work: Callable[[int], Any]) -> list[Any]:

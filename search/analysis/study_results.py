@@ -103,8 +103,13 @@ class Standing:
 
 
 def winner_of(study: StudyReader) -> Winner | None:
-    """Return the winner of the finals that are done, None without one."""
+    """Return the winner of the finals; None without one, and as long as one of them is to be done.
+
+    Who leads among those that are done may not win, and is tested in no case.
+    """
     jobs, definition = study.final_jobs(), read_stored_definition(study.definition)
+    if any(job.purpose == "final" and job.state in ("waiting", "running") for job in jobs):
+        return None
     finals = {own.subject: own for own in outcomes(jobs, "final")}
     has_draws = definition.series.is_generated
     found = {subject: own.found for subject, own in finals.items()}

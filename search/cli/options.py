@@ -48,12 +48,21 @@ def storage_url(url: str | None) -> str:
 
 
 def storage_at(
-    url: str | None, *, create: bool = False, stop_requested: Callable[[], bool] = lambda: False
+    url: str | None,
+    *,
+    create: bool = False,
+    stop_requested: Callable[[], bool] = lambda: False,
+    checked_whole: bool = False,
 ) -> Storage:
-    """Open the storage that an option or the environment names."""
+    """Open the storage that an option or the environment names; see `open_storage`."""
     from search.storage.opening import open_storage
 
-    return open_storage(storage_url(url), create=create, stop_requested=stop_requested)
+    return open_storage(
+        storage_url(url),
+        create=create,
+        stop_requested=stop_requested,
+        checked_whole=checked_whole,
+    )
 
 
 def stored_study(store: StudyStore) -> tuple[StudyDefinition, Table | None]:

@@ -47,10 +47,10 @@ def storage_of(study: str, url: str | None, *, is_new: bool) -> Storage:
     where it looks like that of a file and is not stored.
     """
     if is_new:
-        return storage_at(url, create=True)
+        return storage_at(url, create=True, checked_whole=True)
     missing = f"there is no file {cut(study)!r}"
     try:
-        opened = storage_at(url)
+        opened = storage_at(url, checked_whole=True)
     except StorageError as error:
         near = like_named(Path(study))
         raise UsageError(f"{missing}, and no stored study of that name: {error}{near}") from None

@@ -174,7 +174,12 @@ def work(
     Example: FREERUN_STORAGE=postgresql://user@host/db freerun work sine
     """
     check_device(device)
-    with stop_flag() as stopped, storage_at(storage, stop_requested=stopped) as opened:
+    # A run has looked at the whole file before it starts its workers.
+    whole = parent is None
+    with (
+        stop_flag() as stopped,
+        storage_at(storage, stop_requested=stopped, checked_whole=whole) as opened,
+    ):
         store = opened.study(name)
         import torch
 
@@ -304,7 +309,7 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     counts = f"{_said(summary['study'], trials)}, {trials['failed']} failed trials"
     yield f"{counts} in {summary['storage']}"
     if final is None:
-        yield "no trial completed, so there is no winner yet; give it more --minutes or --trials"
+        yield _without_winner(summary)
     else:
         yield (
             f"winner: {summary['winner']['name']}, final NMSE {final['score']:.4g} "
@@ -336,6 +341,13 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
     if summary.get("forecast") is not None:
         yield f"forecast: {summary['forecast']}"
         yield f"picture: {summary['picture']}"
+
+
+def _without_winner(summary: dict[str, Any]) -> str:
+    if summary["best"] is not None:
+        resume = f"freerun run {summary['study']}"
+        return f"the final is not finished, so there is no winner yet; resume: {resume}"
+    return "no trial completed, so there is no winner yet; give it more --minutes or --trials"
 
 
 def _interval_lines(intervals: dict[str, dict[str, float | None]]) -> Iterator[str]:

@@ -71,9 +71,25 @@ def count_time(study: StudyTransaction) -> Budget:
     of_study = select(BUDGETS).where(BUDGETS.c.study_id == study.study_id)
     row = study.connection.execute(of_study.with_for_update()).one()
     at = now(study.connection)
+    if row.counted_until is not None and at < row.counted_until:
+        follow_clock(study)
     budget = _budget(study, row, at)
     change(study, spent_seconds=budget.spent_seconds, counted_until=at)
     return budget
+
+
+def follow_clock(study: StudyTransaction) -> None:
+    """Let no heartbeat lie in the future, as where the clock of the database was set back.
+
+    A dead worker would else keep its trials until the clock has caught up, and a lease longer.
+    """
+    at = now(study.connection)
+    for column in (WORKERS.c.registered, WORKERS.c.last_beat):
+        later = update(WORKERS).where(WORKERS.c.study_id == study.study_id, column > at)
+        study.connection.execute(later.values({column: at}))
+    latest = at + study.lease_seconds
+    graced = (BUDGETS.c.study_id == study.study_id, BUDGETS.c.grace_until > latest)
+    study.connection.execute(update(BUDGETS).where(*graced).values(grace_until=latest))
 
 
 def pause_time(study: StudyTransaction) -> None:
@@ -134,6 +150,7 @@ def register(study: StudyTransaction, *, host: str, pid: int, machine: Mapping[s
     SQLite's locks do not hold between machines.
     """
     count_time(study)
+    follow_clock(study)
     at = now(study.connection)
     if study.connection.dialect.name == "sqlite":
         _check_one_host(study, host, at - study.lease_seconds)

@@ -18,8 +18,9 @@ from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 
 from search.errors import StorageError
-from search.storage.refusals import is_read_only, refusal
-from search.storage.urls import scrub, shown
+from search.names import cut
+from search.storage.refusals import is_read_only, known_remedy, reason_in, refusal
+from search.storage.urls import shown
 
 if TYPE_CHECKING:
     from search.storage.optuna_writers import TrialWriter
@@ -149,10 +150,11 @@ class Database:
         return cause
 
     def _gone(self, error: DBAPIError, seconds: float) -> StorageError:
-        reason = scrub(str(error.orig).strip(), self.engine.url)
+        reason = cut(reason_in(error, self.engine.url), 300)
+        remedy = known_remedy(reason) or "Start again once the database is back."
         return StorageError(
             f"{shown(self.engine.url)} did not answer for {seconds:.0f} s: {reason}."
-            " What is finished is kept; start again once the database is back."
+            f" What is finished is kept. {remedy}"
         )
 
 

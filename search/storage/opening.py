@@ -15,6 +15,7 @@ from sqlalchemy.pool import ConnectionPoolEntry
 
 from search.errors import StorageError
 from search.storage.refusals import refusal
+from search.storage.sqlite_damage import check_undamaged
 from search.storage.sqlite_files import connect_file
 from search.storage.urls import check_file, parse_url
 
@@ -51,6 +52,7 @@ def open_storage(
     lease_seconds: float = LEASE_SECONDS,
     patience_seconds: float = PATIENCE_SECONDS,
     stop_requested: Callable[[], bool] = lambda: False,
+    checked_whole: bool = False,
 ) -> Storage:
     """Open the storage at a SQLAlchemy URL.
 
@@ -60,11 +62,12 @@ def open_storage(
     lease_seconds: how long after its last heartbeat a worker keeps its trials.
     patience_seconds: how long to retry while the database is away or its server is starting.
     stop_requested: whether this process was asked to end, so that it should not retry any longer.
+    checked_whole: whether a SQLite file is read whole before it is opened, however large it is.
 
     Raises StorageError, with one message that holds no password, for a URL that is not understood,
-    a database that can't be opened, and a schema of another version.
+    a database that can't be opened or is damaged, and a schema of another version.
     """
-    engine = make_engine(url, create=create)
+    engine = make_engine(url, create=create, checked_whole=checked_whole)
     # Imports Optuna and Alembic, which takes a second that a wrong URL need not wait for.
     from search.storage import schema
     from search.storage.database import Database
@@ -72,6 +75,8 @@ def open_storage(
 
     database = Database(engine, patience_seconds, stop_requested)
     with explained(engine):
+        if create and database.is_sqlite:
+            schema.create_file(Path(engine.url.database or ""), _sqlite_engine)
         rdb = database.patient(lambda: schema.prepare(database, create=create), _starting)
         return Storage(database, rdb, lease_seconds)
 
@@ -93,11 +98,16 @@ def upgrade_storage(url: str, *, dry_run: bool = False) -> Upgrade:
     return upgraded
 
 
-def make_engine(url: str, *, create: bool) -> Engine:
-    """Return an engine that is tuned for the kind of database at a URL."""
+def make_engine(url: str, *, create: bool, checked_whole: bool = False) -> Engine:
+    """Return an engine that is tuned for the kind of database at a URL.
+
+    A SQLite file that is damaged is refused, see `open_storage`.
+    """
     parsed = parse_url(url)
     if parsed.get_backend_name() == "sqlite":
-        return _sqlite_engine(check_file(parsed, create=create))
+        file = check_file(parsed, create=create)
+        check_undamaged(Path(file.database or ""), whole=checked_whole)
+        return _sqlite_engine(file)
     try:
         return _postgres_engine(parsed)
     except ArgumentError as error:  # hosts and ports that do not go together

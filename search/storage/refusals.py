@@ -5,15 +5,17 @@ from sqlalchemy.exc import DBAPIError
 
 from search.errors import StorageError
 from search.names import cut
+from search.storage.sqlite_damage import REMEDY
 from search.storage.urls import scrub, shown
 
 # By a part of what the database says; the first that fits.
 _REMEDIES = {
-    "file is not a database": "Name another file: this one is not SQLite's.",
-    "malformed": "The file is damaged: put a copy in its place, or name another file.",
+    "file is not a database": f"It is damaged, or no file of SQLite: {REMEDY}.",
+    "malformed": f"The file is damaged: {REMEDY}.",
     "disk is full": "Free some space on the disk, and start again.",
     "No space left": "Free some space on the server's disk, and start again.",
-    "unable to open database file": "Check the path and the rights on it.",
+    "unable to open database file": "Check the path, the rights on it, and how many files a process"
+    " may have open (ulimit -n).",
     "disk I/O error": "Check the disk, its free space, and the rights on the file and its folder.",
     "readonly database": "It can be read only: check the rights on the file and on its folder.",
     "read-only transaction": "It can be read only: name the server that takes changes.",
@@ -40,15 +42,24 @@ def refusal(url: URL, error: BaseException, doing: str) -> StorageError:
 
     doing: what it refused to do, behind the storage's name: "can't be opened".
     """
-    said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
-    # The failure itself, without the driver's hints and list of attempts.
-    lines = [line.strip(" \t-.") for line in scrub(said, url).splitlines()]
-    reason = next((line for line in lines if "failed: " in line), lines[0] if lines else "")
+    reason = reason_in(error, url)
     return StorageError(f"{shown(url)} {doing}: {cut(reason, 300)}. {_remedy(reason)}")
 
 
+def reason_in(error: BaseException, url: URL) -> str:
+    """The failure itself, in a line without the driver's hints and list of attempts."""
+    said = str(error.orig) if isinstance(error, DBAPIError) else str(error)
+    lines = [line.strip(" \t-.") for line in scrub(said, url).splitlines()]
+    return next((line for line in lines if "failed: " in line), lines[0] if lines else "")
+
+
+def known_remedy(reason: str) -> str | None:
+    """What helps against a reason that a database gave, None for one that is not known."""
+    return next((remedy for part, remedy in _REMEDIES.items() if part in reason), None)
+
+
 def _remedy(reason: str) -> str:
-    found = next((remedy for part, remedy in _REMEDIES.items() if part in reason), None)
+    found = known_remedy(reason)
     if found is None and any(words in reason for words in _NO_ANSWER):
         return "Check that the server runs, and its host and port."
     return found or "Check the storage's URL, and the rights of its user."

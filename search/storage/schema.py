@@ -4,7 +4,8 @@
 gets the newest tables at once, from `tables.py`, and runs no step.
 """
 
-from collections.abc import Iterator
+import uuid
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 from sqlalchemy import Connection, Engine, insert, inspect, select
+from sqlalchemy.engine import URL
 
 from search.errors import StorageError
 from search.storage.database import Database
@@ -27,6 +29,30 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 
 # "freerun", read as a number; other programs in the same database have other locks.
 _ADVISORY_LOCK = 0x66726565_72756E
+
+
+def create_file(path: Path, engine_of: Callable[[URL], Engine]) -> None:
+    """Make a SQLite file with the schema of this version, where there is none.
+
+    It appears as a whole: whoever is killed meanwhile leaves no part of it under its name.
+    """
+    if path.exists():
+        return
+    part = path.with_name(f".{uuid.uuid4().hex}.part")
+    with locked_folder(path.parent):
+        if path.exists():
+            return
+        engine = engine_of(URL.create("sqlite+pysqlite", database=str(part)))
+        try:
+            _create(Database(engine, patience_seconds=0.0))
+            with engine.connect() as connection:
+                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+            engine.dispose()
+            part.rename(path)
+        finally:
+            engine.dispose()
+            for end in ("", "-wal", "-shm"):
+                part.with_name(part.name + end).unlink(missing_ok=True)
 
 
 def prepare(database: Database, *, create: bool) -> RDBStorage:

@@ -84,6 +84,7 @@ def lose_worker(study: StudyTransaction, worker_id: int) -> Swept:
 
 def sweep(study: StudyTransaction) -> Swept:
     """Take what dead workers hold: their trials wait again, or fail after three losses."""
+    budgets.follow_clock(study)
     dead = leases.expired_workers(study)
     if not dead:
         return Swept((), (), ())

@@ -1,5 +1,6 @@
 """Storage URLs: which are understood, where a SQLite file may lie, and how to hide passwords."""
 
+import errno
 import os
 import re
 from pathlib import Path
@@ -177,8 +178,14 @@ def check_file(url: URL, *, create: bool) -> URL:
     except (OSError, RuntimeError) as error:
         raise StorageError(
             f"a SQLite storage must be a file, but {shown_path(named)} can't be one:"
-            f" {reason_of(error)}. Name another file."
+            f" {reason_of(error)}. {_remedy(error)}"
         ) from error
+
+
+def _remedy(error: Exception) -> str:
+    if isinstance(error, OSError) and error.errno == errno.EMFILE:
+        return "Let a process have more of them open (ulimit -n)."
+    return "Name another file."
 
 
 def _checked(path: Path, *, create: bool) -> Path:

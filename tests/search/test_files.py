@@ -9,6 +9,7 @@ import subprocess
 import sys
 import zlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -226,3 +227,18 @@ def test_a_working_folder_that_was_deleted_is_one_message(
         write_file(Path("file"), NEW)
     with pytest.raises(ExportError, match="does not exist"):
         read_file(Path("file"), KIND)
+
+
+def test_a_folder_that_two_processes_replace_at_once_is_whole(tmp_path: Path) -> None:
+    target, rounds = tmp_path / "export", 150
+
+    def replace(content: str) -> None:
+        for _ in range(rounds):
+            names = ("one", "two")
+            write_folder(target, dict.fromkeys(names, content.encode()), lambda _path: None)
+
+    with ThreadPoolExecutor(3) as pool:
+        list(pool.map(replace, "abc"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["export"]
+    assert len({path.read_text() for path in target.iterdir()}) == 1
+    assert sorted(path.name for path in target.iterdir()) == ["one", "two"]

@@ -178,7 +178,7 @@ def test_patience_has_an_end(postgres: PostgresServer, empty_postgres_url: str) 
         postgres.execute(f"DROP DATABASE {name} WITH (FORCE)")
         with pytest.raises(StorageError, match="did not answer for 0 s") as gone:
             study.counts()
-        assert "start again" in str(gone.value)
+        assert "What is finished is kept" in str(gone.value)
 
 
 def test_a_worker_that_is_asked_to_stop_does_not_wait_for_the_database(

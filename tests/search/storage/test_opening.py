@@ -121,7 +121,7 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path, create: bool) -> 
     path = tmp_path / "notes.txt"
     path.write_text("not a database, " * 100)
     message = refusal(f"sqlite:///{path}", create=create)
-    assert "file is not a database. Name another file" in message
+    assert "file is not a database. Remedy: move it away and restore a backup" in message
     assert path.read_text().startswith("not a database")
 
 

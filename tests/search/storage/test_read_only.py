@@ -109,7 +109,7 @@ def test_a_damaged_file_is_refused_with_the_remedy(stored: Path) -> None:
     content = bytearray(stored.read_bytes())
     content[size:] = b"\xa5" * (size * (pages - 1))
     stored.write_bytes(content)
-    with pytest.raises(StorageError, match=r"malformed. The file is damaged"):
+    with pytest.raises(StorageError, match=r"is damaged, .*freerun restore FILE"):
         open_storage(f"sqlite:///{stored}", create=False)
 
 
