@@ -39,10 +39,9 @@ from search.storage.study_store import StudyStore
 
 STUDY_FILE = Path(__file__).parents[1] / "studies" / "smoke.toml"
 STUDY = "smoke"
+REPORT, EXPORT = "undisturbed/report.html", "undisturbed/export"
 POLL_SECONDS = 0.5
 DISK_MEBIBYTES = {"sqlite": 64, "postgres": 400}
-# As `freerun run` has it, which would wait longer for what shorter leases give back.
-LEASE_SECONDS = 60.0
 # How often each fault comes while the search goes on, and in the final.
 SEARCH = {
     "kill a run": 3,
@@ -72,12 +71,13 @@ class Plan:
 
 
 class Progress(NamedTuple):
-    """How far the study is. is_over: nothing is left to be done."""
+    """How far the study is. is_over: nothing is left to be done. is_stopped: by `freerun stop`."""
 
     used: int
     jobs_done: int
     in_final: bool
     is_over: bool
+    is_stopped: bool
 
 
 @dataclass
@@ -135,7 +135,7 @@ class Soak:
             begin_audit(connection)
         while not (progress := self._progress()).is_over:
             self._reap()
-            self._fill()
+            self._fill(progress)
             sleep(POLL_SECONDS)
             if fault := self._due(progress):
                 sys.stderr.write(f"{progress.used} trials, {progress.jobs_done} jobs: {fault}\n")
@@ -147,29 +147,35 @@ class Soak:
         for pid in (*self.runs, *self.workers):
             self._end_of(pid)
 
-    def write_results(self) -> Path:
-        """Let runs be killed while they write report and export; return the folder of those that
-        an undisturbed run wrote afterwards."""
-        began = monotonic()
-        self._end_of(self._start_run("-o", "undisturbed", "--workers", "1"))
-        longest = monotonic() - began
+    def write_results(self) -> None:
+        """Let runs be killed while they write report and export into one folder, and the next one
+        write them. In "undisturbed" is what commands of their own write of the same study."""
+        pid, left = self._writing("first")
+        self._end_of(pid)
+        writing = monotonic() - left
         for _ in range(KILLS_WHILE_WRITING):
-            with self.study() as store:
-                known = len(store.workers())
-            pid = self._start_run("-o", "disturbed", "--workers", "1")
-            while not self._has_left(known):
-                sleep(POLL_SECONDS / 5)
-            left = monotonic()
-            wait = self.chance.uniform(0.0, longest / 2)
-            while monotonic() - left < wait and os.waitpid(pid, os.WNOHANG)[0] == 0:
-                sleep(0.01)
-            if monotonic() - left >= wait:
+            pid, left = self._writing("results")
+            kill_at = left + self.chance.uniform(0.0, writing)
+            while (has_ended := os.waitpid(pid, os.WNOHANG)[0]) == 0 and monotonic() < kill_at:
+                sleep(POLL_SECONDS / 50)
+            if not has_ended:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
                 self.happened.killed_while_writing += 1
-            self.happened.half_written += not _is_whole(self.folder / "disturbed")
-        self._end_of(self._start_run("-o", "disturbed", "--workers", "1"))
-        return self.folder / "disturbed"
+            self.happened.half_written += not _is_whole(self.folder / "results")
+        self._end_of(self._start_run("-o", "results", "--workers", "1"))
+        for arguments in (["report", STUDY, "-o", REPORT], ["export", STUDY, "-o", EXPORT]):
+            self._end_of(faults.start_freerun(arguments, self.folder, self.url, self.log))
+
+    def _writing(self, output: str) -> tuple[int, float]:
+        """Start a run of the study that is over; return its process id and the moment when its
+        worker has ended, so that it begins to write."""
+        with self.study() as store:
+            known = len(store.workers())
+        pid = self._start_run("-o", output, "--workers", "1")
+        while not self._has_left(known):
+            sleep(POLL_SECONDS / 5)
+        return pid, monotonic()
 
     def _has_left(self, known: int) -> bool:
         with self.study() as store:
@@ -182,7 +188,8 @@ class Soak:
         is_searched = budget.exhausted and not (open_trials.held or open_trials.waiting)
         # Between two stages all jobs of the first are done, but no worker ends well.
         is_over = is_searched and 0 < len(jobs) == done and self.ended_well
-        return Progress(budget.used_trials, done, bool(jobs) and is_searched, is_over)
+        in_final = bool(jobs) and is_searched
+        return Progress(budget.used_trials, done, in_final, is_over, budget.stop_requested)
 
     def _due(self, progress: Progress) -> str | None:
         if progress.in_final:
@@ -234,10 +241,11 @@ class Soak:
         arguments = ["run", str(STUDY_FILE), "--trials", trials, *options]
         return faults.start_freerun(arguments, self.folder, self.url, self.log)
 
-    def _fill(self) -> None:
+    def _fill(self, progress: Progress) -> None:
         while len(self.runs) < 2:
             self.runs.add(self._start_run("--workers", "1", "-o", "results"))
-        while len(self.workers) < self.plan.workers:
+        # They would end at once.
+        while not progress.is_stopped and len(self.workers) < self.plan.workers:
             self.workers.add(fork(self._work))
 
     def _work(self) -> None:
@@ -299,9 +307,9 @@ def soak(plan: Plan, database: str) -> tuple[Happened, LeftOver, float]:
         soaked = Soak(url, disk, log, plan, server)
         try:
             soaked.run()
-            results = soaked.write_results()
+            soaked.write_results()
             sys.stderr.write(f"{Counter(_errors(log))}\n")
-            found = left_over(url, STUDY, results, soaked.folder / "undisturbed", plan.seed)
+            found = left_over(url, STUDY, disk / "results", disk / "undisturbed", plan.seed)
         finally:
             for pid in (*soaked.runs, *soaked.workers):
                 os.kill(pid, signal.SIGKILL)

@@ -31,7 +31,8 @@ class LeftOver:
     finished. incomplete: complete trials without a curve or with too few replicas. damaged_files:
     artifacts that are not whole. run_again: trials that were lost and ended all the same.
     trained_again, other_scores: trials that were trained again alone, and those of them that got
-    another score. differing: files of report and export that differ from an undisturbed run's.
+    another score. differing: files of report and export that differ from what commands write of the
+    same study that nothing disturbs.
     """
 
     finished: int
@@ -54,8 +55,10 @@ class LeftOver:
 
     def is_sound(self, trials: int) -> bool:
         """Whether just the budget was spent, nothing was lost or done twice, and all is whole."""
-        wrong = (self.open, self.leases, self.begun_after_end, self.twice, self.incomplete)
-        wrong += (self.damaged_files, self.other_scores, len(self.differing))
+        wrong = (
+            *(self.open, self.leases, self.begun_after_end, self.twice, self.incomplete),
+            *(self.damaged_files, self.other_scores, len(self.differing)),
+        )
         all_jobs = self.jobs == self.jobs_done + self.jobs_failed > 0
         return self.finished == self.used == trials and all_jobs and not any(wrong)
 
