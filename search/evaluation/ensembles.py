@@ -57,8 +57,8 @@ def best_ensemble(
     """The better one of two ensembles of distinct ones of some members, the best one first.
 
     They are the weighted mean and the median, step by step. The weights are those of the least
-    squared error, shrunk half-way to those of each member's own error. The weighted mean is left out where there are no
-    two parts of the validation, of which one could be held out.
+    squared error, shrunk half-way to those of each member's own error. The weighted mean is left
+    out where there are no two parts of the validation, of which one could be held out.
     """
     began = perf_counter()
     all_runs = member_runs([member.checkpoint for member in members], views)

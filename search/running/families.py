@@ -31,10 +31,9 @@ class Family:
     """What was spent on a family so far.
 
     seconds: by this worker. trials: finished ones of all workers. turns: how often this worker
-    chose it. best: the least score of its complete trials. core: the cell or closed form that all of
-    it have, "" where it is searched. is_trained: whether training takes
-    optimiser steps, rather than one fit. is_exhausted: whether all of its candidates seem to be
-    tried.
+    chose it. best: the least score of its complete trials. core: the cell or closed form that all
+    of it have, "" where it is searched. is_trained: whether training takes optimiser steps, rather
+    than one fit. is_exhausted: whether all of its candidates seem to be tried.
     """
 
     name: str

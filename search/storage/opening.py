@@ -13,7 +13,6 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import ArgumentError, DBAPIError, SQLAlchemyError
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from search.errors import StorageError
 from search.storage.refusals import refusal
 from search.storage.sqlite_damage import check_undamaged
 from search.storage.sqlite_files import connect_file

@@ -142,8 +142,8 @@ def test_effects_of_settings_are_asked_of_the_methods() -> None:
 def test_the_names_of_a_condition_are_those_that_it_reads() -> None:
     assert names_in(ALWAYS) == frozenset()
     whole = AllOf(GATED, AnyOf(Above("layers", 1), IsNot("offset", (True,))), LINEAR)
-    assert names_in(whole) == {"cell", "layers", "offset"}
-    assert names_in(Has("nonlinear", frozenset({"head_layers"}))) == {"head_layers"}
+    assert names_in(whole) == frozenset({"cell", "layers", "offset"})
+    assert names_in(Has("nonlinear", frozenset({"head_layers"}))) == frozenset({"head_layers"})
 
 
 def test_a_condition_of_a_plug_in_may_read_anything() -> None:

@@ -273,7 +273,10 @@ def overwrite(path: Path) -> None:
 
 
 def replace_by(content: bytes) -> Callable[[Path], None]:
-    return lambda path: path.write_bytes(content) and None
+    def change(path: Path) -> None:
+        path.write_bytes(content)
+
+    return change
 
 
 def say(statement: str) -> Callable[[Path], None]:
