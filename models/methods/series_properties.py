@@ -20,7 +20,8 @@ class SeriesProperties:
     is_positive: whether all its values are above zero. is_noise_free: whether a table follows a
     smooth curve that comes back to where it was, see `models.diagnostics.noise`; nobody asks it of
     a generated series, whose file says what noise there is. horizon_steps: of the task, as
-    far as known.
+    far as known. known_columns, past_columns: how many columns there are beside those that are
+    forecast, which are known in advance, and only in the past.
     """
 
     train_steps: int
@@ -31,6 +32,8 @@ class SeriesProperties:
     channels: int = 1
     is_noise_free: bool = False
     horizon_steps: int | None = None
+    known_columns: int = 0
+    past_columns: int = 0
 
     @property
     def period(self) -> float | None:

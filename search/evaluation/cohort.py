@@ -18,6 +18,7 @@ from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
 from models.cohort import Member
+from models.network.options.covariates import has_regression, reads_past
 from models.network.options.transforms import has_power
 from models.tensors import in_company
 from models.units import Units, units_key
@@ -84,13 +85,10 @@ class Cohort:
         # Candidates see a replica's training span in their own units, of which there are few kinds.
         kinds = {units_key(candidate): candidate for candidate in self.candidates}
         self.kinds = {key: place for place, key in enumerate(kinds)}
-        spans = [[v.values[p.start : p.stop] for p in v.pieces] for v in self.views]
-        own = [(Units.of(kind, span), span) for kind in kinds.values() for span in spans]
+        self.reads_past = reads_past(self.candidates[0])
+        own = [(_units_of(kind, v), v) for kind in kinds.values() for v in self.views]
         self.units = Units.joined([units for units, _ in own])
-        pieces = [
-            [units.read(piece[np.newaxis, np.newaxis])[0, 0] for piece in span]
-            for units, span in own
-        ]
+        pieces = [_pieces_read(units, view, self.reads_past) for units, view in own]
         lengths = [[len(piece) for piece in span if len(piece)] for span in pieces]
         self.twins = first_equals(self.views)
         self.runs = [
@@ -119,7 +117,8 @@ class Cohort:
         values = _filled_up([np.concatenate(span) for span in pieces])
         if device == "cpu":
             self._check_memory(values.shape[-1])
-        self.training = learner_of(members, torch.from_numpy(values), device, lengths)
+        targets = self.views[0].values.shape[1]
+        self.training = learner_of(members, torch.from_numpy(values), device, lengths, targets)
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
         self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
@@ -192,6 +191,8 @@ class Cohort:
             shift=torch.tensor(units.shift),
             scale=torch.tensor(units.scale),
             power=torch.tensor(units.power) if has_power(architecture) else None,
+            effects=units.effects if has_regression(architecture) else None,
+            past=units.shift.shape[1] - self.views[0].values.shape[1],
         )
 
     def _fitted_replicas(self, candidate: Candidate) -> list[int]:
@@ -293,20 +294,21 @@ class Cohort:
         rows = list(members) if self.is_fitted else in_company(members)
         units = self.units.rows([self._series(self.runs[i]) for i in rows])
         shown = self.training.warm_up + units.lag
-        contexts = np.stack(
-            [
-                np.stack([view.values[start - shown : start] for start in view.starts])
-                for view in (self.views[self.runs[i].replica] for i in rows)
-            ]
-        )
+        views = [self.views[self.runs[i].replica] for i in rows]
+        contexts = np.stack([v.contexts(shown, with_past=self.reads_past) for v in views])
+        before = known = None
+        if units.effects is not None:
+            known = np.stack([v.known_rows(shown, v.horizon_steps) for v in views])
+            before = known[:, :, :shown]
         forecast = free_run(
             self.training.forecaster,
             self.training.scored_weights[rows],
-            torch.from_numpy(units.read(contexts)),
+            torch.from_numpy(units.read(contexts, before)),
             self.views[0].horizon_steps,
         )
-        values = units.written(forecast.cpu().double().numpy(), contexts)
-        return {i: values[row] for row, i in enumerate(members)}
+        values = units.written(forecast.cpu().double().numpy(), contexts, known)
+        targets = self.views[0].values.shape[1]
+        return {i: values[row, ..., :targets] for row, i in enumerate(members)}
 
     def _replica(self, run: _Run, training_loss: float, forecast: FloatArray) -> ReplicaResult:
         return replica_result(
@@ -317,6 +319,26 @@ class Cohort:
             training_loss=training_loss,
             loss_curve=self.loss_curves[run.candidate, run.replica],
         )
+
+
+def _units_of(kind: Candidate, view: View) -> Units:
+    """The units of a kind of candidate on the training span of a view."""
+    pieces = view.stretches(with_past=reads_past(kind))
+    past = pieces[0].shape[1] - view.values.shape[1]
+    known = view.known_stretches if has_regression(kind) else None
+    return Units.of(kind, pieces, known, season=view.season_steps, past=past)
+
+
+def _pieces_read(units: Units, view: View, with_past: bool) -> list[FloatArray]:
+    """The stretches `[time, channel]` of a training span as a candidate reads them."""
+    pieces = view.stretches(with_past=with_past)
+    rows: Sequence[FloatArray | None] = [None] * len(pieces)
+    if units.effects is not None:
+        rows = [known[np.newaxis, np.newaxis] for known in view.known_stretches]
+    return [
+        units.read(piece[np.newaxis, np.newaxis], known)[0, 0]
+        for piece, known in zip(pieces, rows, strict=True)
+    ]
 
 
 def _filled_up(spans: Sequence[FloatArray]) -> FloatArray:

@@ -69,7 +69,7 @@ def retrain_on(
 ) -> Retrained:
     """Train on all rows of a table but the last `hold_out`, and score those if there are any.
 
-    season_steps: see `View`.
+    season_steps: see `View`; a regression on known columns compares rows by it, too.
 
     Raises SeriesError for a table that is too short for the candidate, UsageError for a hold_out
     below 0 or one that leaves too few rows.
@@ -88,7 +88,8 @@ def retrain_on(
         )
     # No row that is trained on or read was filled in by those that are held out.
     starts = (train_steps,) if hold_out else ()
-    values = without_foresight(table.values, table.filled, starts)
+    seen, channels = without_foresight(table.all_values, table.filled, starts), len(table.columns)
+    values = seen[:, :channels]
     view = View(
         values=values,
         truth=table.values,
@@ -101,6 +102,8 @@ def retrain_on(
         names=table.columns,
         has_one_unit=table.has_one_unit,
         filled=table.filled,
+        known=table.known,
+        past=None if table.past is None else seen[:, channels:],
     )
     views = [view] * replicas
     if hold_out:

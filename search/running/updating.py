@@ -63,10 +63,13 @@ def update_on(
     table: Table,
     study_seed: int,
     *,
+    season_steps: int = 1,
     device: str = "cpu",
     tick: Callable[[], None] = lambda: None,
 ) -> Updated:
     """Update the networks of a candidate, or of each member of an ensemble, on all rows.
+
+    season_steps: see `retrain_on`.
 
     Raises SeriesError for a table with too few rows, and for one whose values a member can't read.
     """
@@ -79,7 +82,7 @@ def update_on(
     members, steps = [], [0]
     for own, networks in pairs:
         if isinstance(own, FittedForm):
-            members.append(_refitted(own, networks, table, study_seed, tick))
+            members.append(_refitted(own, networks, table, study_seed, season_steps, tick))
         else:
             made, count = _trained_on(own, networks, table, study_seed, device, tick)
             members.append(made)
@@ -96,11 +99,14 @@ def _refitted(
     networks: Checkpoint,
     table: Table,
     study_seed: int,
+    season_steps: int,
     tick: Callable[[], None],
 ) -> Checkpoint:
     # Fits that draw no random numbers are all equal.
     replicas = len(networks.weights) if draws_numbers(candidate) else 1
-    again = retrain_on(candidate, table, 0, study_seed, replicas, tick=tick)
+    again = retrain_on(
+        candidate, table, 0, study_seed, replicas, season_steps=season_steps, tick=tick
+    )
     assert isinstance(again.checkpoint, Checkpoint)
     return again.checkpoint
 
@@ -125,7 +131,12 @@ def _trained_on(
     )
     assert isinstance(slower, TrainedNetwork)
     steps = min(MOST_STEPS, max(1, round(STEPS_SHARE * own.training_steps)))
-    read = networks.units.read(table.values[np.newaxis, np.newaxis])[:, 0]
+    values = table.all_values if networks.past else table.values
+    known = None
+    if networks.effects is not None:
+        assert table.known is not None
+        known = table.known[np.newaxis, np.newaxis]
+    read = networks.units.read(values[np.newaxis, np.newaxis], known)[:, 0]
     members = [
         Member[Candidate](slower, row, initialisation_seed(study_seed, "final", candidate, row, 0))
         for row in range(len(read))

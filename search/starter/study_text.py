@@ -17,6 +17,9 @@ _AS_READ = {
     "decimal": "the sign before decimals",
     "duplicates": "what becomes of rows of one time",
     "missing": '"interpolate" or "seasonal": how gaps are filled in',
+    "known": "in advance, also of the rows that are forecast",
+    "past": "known only in the past, read beside the others",
+    "calendar": "hour, weekday and month, as far as they vary",
 }
 
 

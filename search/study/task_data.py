@@ -40,7 +40,9 @@ class View:
     of its own. error_horizons: the steps of a free run whose errors are recorded. averaging: how
     replicas become one score. names: of the channels; has_one_unit: whether these are in the same
     unit. season_steps: of the naive forecasts that absolute errors are scaled by. filled: values
-    that were not observed, but filled in.
+    that were not observed, but filled in, see `Table`. known: columns known in advance, `[time,
+    known]`, which do not end where the others do; None without any. past: columns known only in the
+    past, `[time, past]`, as observed; None without any.
     """
 
     values: FloatArray
@@ -56,6 +58,56 @@ class View:
     has_one_unit: bool = True
     season_steps: int = 1
     filled: tuple[Run, ...] = ()
+    known: FloatArray | None = None
+    past: FloatArray | None = None
+
+    @cached_property
+    def all_values(self) -> FloatArray:
+        """The values, and behind them the columns known only in the past, `[time, channel]`."""
+        return self.values if self.past is None else np.hstack([self.values, self.past])
+
+    def stretches(self, *, with_past: bool) -> list[FloatArray]:
+        """The stretches `[time, channel]` that are trained on, with columns of the past or not."""
+        own = self.all_values if with_past else self.values
+        return [own[piece.start : piece.stop] for piece in self.pieces]
+
+    @property
+    def known_stretches(self) -> list[FloatArray]:
+        """The columns known in advance of the same rows, `[time, known]` each."""
+        assert self.known is not None
+        return [self.known[piece.start : piece.stop] for piece in self.pieces]
+
+    def contexts(
+        self, steps: int, starts: Sequence[int] | None = None, *, with_past: bool = False
+    ) -> FloatArray:
+        """So many values before each free run, `[start, time, channel]`.
+
+        starts: of the free runs, None for the view's own. with_past: whether columns known only in
+        the past stand behind the others.
+        """
+        own = self.all_values if with_past else self.values
+        return np.stack([own[start - steps : start] for start in starts or self.starts])
+
+    def known_rows(
+        self, before: int, after: int, starts: Sequence[int] | None = None
+    ) -> FloatArray:
+        """The columns known in advance around each start, `[start, time, known]`.
+
+        before, after: how many rows. Rows behind the last one, whose forecasts nothing is compared
+        with, are as that one.
+        """
+        assert self.known is not None
+        last = len(self.known) - 1
+        rows = [np.arange(s - before, s + after) for s in starts or self.starts]
+        taken: FloatArray = self.known[np.minimum(np.stack(rows), last)]
+        return taken
+
+    def starting_at(self, starts: tuple[int, ...]) -> "View":
+        """The same view with other starts, none of which reads what later rows filled in."""
+        values = without_foresight(self.all_values, self.filled, starts)
+        channels = self.values.shape[1]
+        past = None if self.past is None else values[:, channels:]
+        return replace(self, starts=starts, values=values[:, :channels], past=past)
 
     @property
     def pieces_of_values(self) -> list[FloatArray]:
@@ -102,6 +154,7 @@ class TaskData:
             for purpose in purposes:
                 for cut in self.cuts(purpose):
                     training_variance(rows_in(table.values, cut.pieces), table.columns)
+            self._check_beside(table)
             self.view("test", 0)
         if table is None and definition.task.score_against == "signal":
             assert isinstance(series, GeneratedSource)  # the definition refuses others
@@ -124,7 +177,37 @@ class TaskData:
             spans = [view.training for view in views]
         found = properties_of(spans, period)
         is_smooth = self._table is not None and all(map(is_noise_free, spans))
-        return replace(found, is_noise_free=is_smooth, horizon_steps=task.horizon_steps)
+        found = replace(found, is_noise_free=is_smooth, horizon_steps=task.horizon_steps)
+        if self._table is None or self._table.covariates is None:
+            return found
+        known, past = len(self._table.known_names), len(self._table.past_names)
+        return replace(found, known_columns=known, past_columns=past)
+
+    def _check_beside(self, table: Table) -> None:
+        """Raise SeriesError for a column beside the others that is constant where it is learnt."""
+        own, series = table.covariates, self._definition.series
+        if own is None:
+            return
+        rows = sorted({row for cut in self.cuts("search") for p in cut.pieces for row in p})
+        assert isinstance(series, TableSeries)
+        for key, names, values in (
+            ("known", own.known, own.known_values),
+            ("past", own.past, own.past_values),
+            ("calendar", () if series.calendar is True else own.calendar, None),
+        ):
+            columns = table.known if values is None else values
+            if not names or columns is None:
+                continue
+            seen = columns[rows][:, columns.shape[1] - len(names) :]
+            is_constant = np.ptp(seen, axis=0) == 0
+            if is_constant.any():
+                worst = int(is_constant.argmax())
+                raise SeriesError(
+                    f"{key} must name columns that vary in the training span, but "
+                    f"'{names[worst]}' is {seen[0, worst]:g} in all of its {len(rows)} rows, so "
+                    f"that nothing can be learnt from it; leave it out of {key}, or lengthen "
+                    "train_steps"
+                )
 
     @cached_property
     def spans(self) -> Spans:
@@ -212,11 +295,13 @@ class TaskData:
         if is_shared:
             span = (range(self.spans.first, self.spans.validation.stop),)
         # Copies, which lead to no other rows, also not by what gaps were filled in with.
-        filled = self._table.filled
-        truth = without_foresight(self._table.values[: cut.end], filled, [cut.end])
+        filled, channels = self._table.filled, len(self._table.columns)
+        given = self._table.values if self._table.past is None else self._table.all_values
+        truth = without_foresight(given[: cut.end], filled, [cut.end])
+        seen = without_foresight(truth, filled, cut.starts)
         return View(
-            values=without_foresight(truth, filled, cut.starts),
-            truth=truth,
+            values=seen[:, :channels],
+            truth=truth[:, :channels],
             pieces=cut.pieces,
             starts=cut.starts,
             horizon_steps=horizon_steps,
@@ -228,6 +313,8 @@ class TaskData:
             names=self._table.columns,
             has_one_unit=self._table.has_one_unit,
             filled=filled,
+            known=self._table.known,
+            past=None if self._table.past is None else seen[:, channels:],
         )
 
     @cached_property
