@@ -104,10 +104,9 @@ class View:
 
     def starting_at(self, starts: tuple[int, ...]) -> "View":
         """The same view with other starts, none of which reads what later rows filled in."""
-        values = without_foresight(self.all_values, self.filled, starts)
-        channels = self.values.shape[1]
-        past = None if self.past is None else values[:, channels:]
-        return replace(self, starts=starts, values=values[:, :channels], past=past)
+        seen = without_foresight(self.all_values, self.filled, starts)
+        values, past = _apart(seen, self.values.shape[1])
+        return replace(self, starts=starts, values=values, past=past)
 
     @property
     def pieces_of_values(self) -> list[FloatArray]:
@@ -296,12 +295,11 @@ class TaskData:
             span = (range(self.spans.first, self.spans.validation.stop),)
         # Copies, which lead to no other rows, also not by what gaps were filled in with.
         filled, channels = self._table.filled, len(self._table.columns)
-        given = self._table.values if self._table.past is None else self._table.all_values
-        truth = without_foresight(given[: cut.end], filled, [cut.end])
-        seen = without_foresight(truth, filled, cut.starts)
+        truth = without_foresight(self._table.all_values[: cut.end], filled, [cut.end])
+        values, past = _apart(without_foresight(truth, filled, cut.starts), channels)
         return View(
-            values=seen[:, :channels],
-            truth=truth[:, :channels],
+            values=values,
+            truth=_apart(truth, channels)[0],
             pieces=cut.pieces,
             starts=cut.starts,
             horizon_steps=horizon_steps,
@@ -314,7 +312,7 @@ class TaskData:
             has_one_unit=self._table.has_one_unit,
             filled=filled,
             known=self._table.known,
-            past=None if self._table.past is None else seen[:, channels:],
+            past=past,
         )
 
     @cached_property
@@ -343,6 +341,13 @@ def _names(series: GeneratedSource, channels: int) -> tuple[str, ...]:
     if len(series.channels) == channels:
         return series.channels
     return tuple(f"channel {number}" for number in range(1, channels + 1))
+
+
+def _apart(values: FloatArray, channels: int) -> tuple[FloatArray, FloatArray | None]:
+    """The first channels, and copies of those behind them; None for none."""
+    if values.shape[1] == channels:
+        return values, None
+    return values[:, :channels].copy(), values[:, channels:].copy()
 
 
 def rows_in(values: FloatArray, pieces: Sequence[range]) -> FloatArray:
