@@ -315,23 +315,9 @@ class _Reader:
                 f"{filled.kept.start} rows at the start and {cut - filled.kept.start} at the end "
                 "are left out, where values are missing"
             )
-        if table.covariates is not None:
-            said += _beside_said(table)
         if filled.runs:
             said.append(_filled_said(filled, self.how.missing))
         return said
-
-
-def _beside_said(table: Table) -> list[str]:
-    own, said = table.covariates, []
-    assert own is not None
-    if own.known_names:
-        ahead = len(own.known_values) - table.rows
-        until = f", and {counted(ahead, 'row')} ahead of the table" if ahead else ""
-        said.append(f"known in advance: {', '.join(own.known_names)}{until}")
-    if own.past:
-        said.append(f"known only in the past: {', '.join(own.past)}")
-    return said
 
 
 def _filled_said(filled: Filled, how: Filling | None) -> str:

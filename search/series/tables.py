@@ -136,6 +136,17 @@ class Table:
         """The columns that are known in advance, `[time, known]`; None without any."""
         return self.known_until(0) if self.known_names else None
 
+    def lines_beside(self) -> list[str]:
+        """Which columns stand beside those that are forecast, in plain lines."""
+        said, own = [], self.covariates
+        if own is not None and own.known_names:
+            ahead = len(own.known_values) - self.rows
+            rows = f", and of {ahead:,} rows ahead" if ahead else ""
+            said.append(f"known in advance{rows}: {', '.join(own.known_names)}")
+        if own is not None and own.past:
+            said.append(f"known only in the past: {', '.join(own.past)}")
+        return said
+
     def known_until(self, steps: int) -> FloatArray:
         """The columns known in advance, of all rows and of `steps` after them, `[time, known]`.
 

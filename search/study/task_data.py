@@ -10,6 +10,7 @@ import numpy as np
 from models.diagnostics.noise import is_noise_free
 from models.diagnostics.properties import properties_of
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
+from models.effects import MOST_KNOTS
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
@@ -148,7 +149,8 @@ class TaskData:
             _check_draws(definition)
         else:
             _check_rows(definition.task, table.rows)
-            check_memory(definition, len(table.columns))
+            check_memory(definition, len(table.columns) + len(table.past_names))
+            _check_known(definition.task, len(table.known_names))
             purposes: tuple[Purpose, ...] = ("search", "final")
             for purpose in purposes:
                 for cut in self.cuts(purpose):
@@ -385,6 +387,18 @@ def check_memory(definition: StudyDefinition, channels: int) -> None:
             f"{task.start_points} of horizon_steps = {task.horizon_steps} on {replicas} replicas, "
             f"must take at most {MOST_BYTES / 2**30:g} GiB for a candidate, but would take about "
             f"{found / 2**30:.1f}; take fewer columns or ids, start points or replicas"
+        )
+
+
+def _check_known(task: Task, known: int) -> None:
+    """Raise StudyFileError where a regression on the known columns would take too much memory."""
+    # Features of a column, filtered and not.
+    found = 3 * 8 * task.train_steps * known * (1 + MOST_KNOTS)
+    if found > MOST_BYTES:
+        raise StudyFileError(
+            f"[series] the {known} columns known in advance must take at most "
+            f"{MOST_BYTES / 2**30:g} GiB in a regression on {task.train_steps:,} rows, but would "
+            f"take about {found / 2**30:.1f}; name fewer in known, or shorten train_steps"
         )
 
 
