@@ -50,7 +50,7 @@ def with_future(cells: Cells, future: Cells, time: str | None, known: Sequence[s
         if own.name == time or own.name in known:
             more = future.column(own.name).cells
         columns.append(Column(own.name, [*own.cells, *more], own.zone))
-    places = [*cells.places, *(f"{place} of {future.path}" for place in future.places)]
+    places = [*cells.places, *(f"{future.path}, {place}" for place in future.places)]
     return replace(cells, columns=columns, places=places)
 
 

@@ -164,7 +164,10 @@ class _Reader:
         return replace(table, notices=said)
 
     def _refuse(self, row: int, rule: str) -> NoReturn:
-        raise SeriesError(f"{self.cells.path}, {self.cells.places[row]}: {rule}") from None
+        place = self.cells.places[row]
+        if row < self.own_rows:  # later ones name their file themselves
+            place = f"{self.cells.path}, {place}"
+        raise SeriesError(f"{place}: {rule}") from None
 
     def _ids(self, id_column: str) -> list[str]:
         ids = [name.strip() for name in self.cells.column(id_column).cells]

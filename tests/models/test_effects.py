@@ -1,4 +1,4 @@
-"""Effects of known columns: what is found again, what is level, and units that undo what they do."""
+"""Effects of known columns: what is found again, and units that write what they read."""
 
 import numpy as np
 import pytest
