@@ -195,15 +195,6 @@ class TableSeries(Source):
                     f"id is {shown(self.id)}; give each series a column of its own, or the rows of "
                     "one of them",
                 )
-        if self.calendar is not None:
-            made = CALENDAR if self.calendar is True else self.calendar
-            if double := next((name for name in made if name in taken), None):
-                raise SettingError(
-                    "calendar",
-                    f"makes a column '{double}', but there is one of that name, {taken[double]}; "
-                    "rename it, or name the others alone, such as calendar = "
-                    f"{shown([name for name in made if name not in taken])}",
-                )
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import pytest
 from models.candidate import Candidate, candidate_of
 from models.checkpoint import Checkpoint, CheckpointError, load, save
 from models.ensemble import EnsembleCheckpoint, load_any, save_any
+from models.methods import Scalar
 from search.evaluation import Cohort
 from search.evaluation.diagnostics import one_step_forecasts, sensitivity
 from search.evaluation.ensembles import member_runs, run_any
@@ -20,8 +21,8 @@ from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
 
 ROWS, HORIZON = 600, 48
-FORM = {"cell": "ar", "ar_order": 48, "ridge": 1e-4}
-NETWORK = {
+FORM: dict[str, Scalar] = {"cell": "ar", "ar_order": 48, "ridge": 1e-4}
+NETWORK: dict[str, Scalar] = {
     "cell": "gru",
     "hidden_units": 8,
     "context": "window",
@@ -34,7 +35,7 @@ NETWORK = {
     "clip_norm": 1.0,
     "schedule": "cosine",
 }
-CURVES = {"known_columns": "curves"}
+CURVES: dict[str, Scalar] = {"known_columns": "curves"}
 DEFINITION = StudyDefinition.model_validate(
     {
         "name": "beside",
@@ -81,15 +82,15 @@ def view_of(own: Table) -> View:
     return TaskData(DEFINITION, own).view("search", 0)
 
 
-def trained(settings: dict[str, object], own: Table = TABLE) -> tuple[Checkpoint, View, float]:
-    candidate, view = candidate_of(settings), view_of(own)  # type: ignore[arg-type]
+def trained(settings: dict[str, Scalar], own: Table = TABLE) -> tuple[Checkpoint, View, float]:
+    candidate, view = candidate_of(settings), view_of(own)
     checkpoint, result = train(candidate, [view], 0, "search", "cpu", lambda: None)
     return checkpoint, view, result.score
 
 
 @pytest.mark.parametrize(("settings", "ratio"), [(FORM, 5.0), (NETWORK, 5.0)])
 def test_a_bent_effect_of_a_known_column_is_forecast(
-    settings: dict[str, object], ratio: float
+    settings: dict[str, Scalar], ratio: float
 ) -> None:
     plain, with_it = (trained({**settings, **more})[2] for more in ({}, CURVES))
     assert ratio * with_it < plain
@@ -112,7 +113,7 @@ def truth_of(view: View) -> FloatArray:
 
 @pytest.mark.parametrize("settings", [FORM, NETWORK])
 def test_no_later_row_but_that_of_a_known_column_changes_a_forecast(
-    settings: dict[str, object],
+    settings: dict[str, Scalar],
 ) -> None:
     settings = {**settings, **CURVES, "past_columns": True}
     checkpoint, view, _ = trained(settings)
@@ -169,7 +170,7 @@ def test_a_checkpoint_holds_all_that_a_free_run_needs() -> None:
     assert save(again) == content
     assert (again.channels, again.past, again.known) == (1, 1, 1)
     runs = [member_runs([own], [view])[0] for own in (checkpoint, again)]
-    assert np.array_equal(*runs)
+    assert np.array_equal(runs[0], runs[1])
     plain = trained(FORM)[0]
     assert b"known" not in save(plain)
     effects = again.effects
@@ -197,7 +198,7 @@ def test_members_of_an_ensemble_read_what_is_theirs() -> None:
 
 
 @pytest.mark.parametrize("settings", [FORM, NETWORK])
-def test_networks_are_looked_into_as_without(settings: dict[str, object]) -> None:
+def test_networks_are_looked_into_as_without(settings: dict[str, Scalar]) -> None:
     checkpoint, view, _ = trained({**settings, **CURVES, "past_columns": True})
     start = view.starts[0]
     ahead = one_step_forecasts(checkpoint, [view], [start])
