@@ -17,6 +17,8 @@ _NAMED = "the study"
 _DEFAULT_NAME = "series"
 # Keys of [series] without which a table may be refused, and its study not be found.
 _AS_READ = {"time", "id", "time_format", "missing", "duplicates", "separator", "decimal", "period"}
+_BESIDE = ("known", "past", "calendar")
+_AS_READ |= {*_BESIDE}
 
 
 class SeriesWarning(UserWarning):
@@ -51,7 +53,10 @@ def define(source: Any, asked: Asked) -> StudyFile:
     name = asked.name or _DEFAULT_NAME
     with as_parquet(rows, f"{name}.parquet") as path:
         time = asked.time or rows.time
-        columns = asked.columns or (None if rows.named else rows.value_columns)
+        said = asked.changes.get("series", {})
+        beside = [name for key in ("known", "past") for name in said.get(key) or ()]
+        unnamed = [name for name in rows.value_columns if name not in beside]
+        columns = asked.columns or (None if rows.named else unnamed)
         return _of_table(path, replace(asked, time=time, columns=columns), name, _NAMED)
 
 

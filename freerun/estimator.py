@@ -28,7 +28,9 @@ class Forecaster:
     what is searched, as in [space] of a study file; None for the default space. search: further
     keys of [search] of a study file, such as `{"final_replicas": 4}`. seed: of all draws and
     initialisations. refit: whether the winner is trained once more, on all rows, before it
-    forecasts. progress: whether to show it.
+    forecasts. progress: whether to show it. known, past, calendar: of the columns of a data frame
+    those that are known in advance, and only in the past, and columns of the calendar, as in
+    [series] of a study file.
 
     After `fit`: forecaster_, the `ExportedForecaster`; best_, the `Best` of the study;
     n_features_in_, the number of channels.
@@ -46,6 +48,9 @@ class Forecaster:
         seed: int = 0,
         refit: bool = True,
         progress: bool = False,
+        known: Sequence[str] | None = None,
+        past: Sequence[str] | None = None,
+        calendar: bool | Sequence[str] = False,
     ) -> None:
         self.horizon = horizon
         self.minutes = minutes
@@ -56,6 +61,9 @@ class Forecaster:
         self.seed = seed
         self.refit = refit
         self.progress = progress
+        self.known = known
+        self.past = past
+        self.calendar = calendar
 
     def fit(self, X: Any, y: None = None) -> Self:
         """Search on a series, and keep the winner. Returns itself.
@@ -90,6 +98,7 @@ class Forecaster:
                 horizon=self.horizon,
                 name=_STUDY,
                 search=search,
+                series=self._beside(),
                 space=self.space,
                 seed=self.seed,
                 storage=storage,
@@ -103,28 +112,42 @@ class Forecaster:
         self._series = X
         return self
 
-    def predict(self, X: Any = None) -> Any:
+    def predict(self, X: Any = None, *, future: Any = None) -> Any:
         """Return the `horizon` rows after a series, of its kind.
 
-        X: the series to continue, else that of `fit`. Raises UsageError before `fit`, and what
+        X: the series to continue, else that of `fit`. future: later rows of the columns known in
+        advance, see `ExportedForecaster.forecast`. Raises UsageError before `fit`, and what
         `ExportedForecaster.forecast` raises.
         """
-        return self._forecast(X, ())
+        return self._forecast(X, (), future)
 
-    def predict_interval(self, X: Any = None, *, levels: float | Sequence[float] = 80.0) -> Any:
+    def predict_interval(
+        self, X: Any = None, *, levels: float | Sequence[float] = 80.0, future: Any = None
+    ) -> Any:
         """Return forecasts with prediction intervals, in the form of `ExportedForecaster.forecast`.
 
-        levels: in percent. Raises what `predict` raises.
+        levels: in percent. future: as in `predict`. Raises what `predict` raises.
         """
-        return self._forecast(X, (levels,) if isinstance(levels, int | float) else tuple(levels))
+        wanted = (levels,) if isinstance(levels, int | float) else tuple(levels)
+        return self._forecast(X, wanted, future)
 
-    def _forecast(self, X: Any, levels: Sequence[float]) -> Any:
+    def _beside(self) -> dict[str, Any]:
+        """The columns beside those that are forecast, as keys of [series]."""
+        said: dict[str, Any] = {}
+        for key in ("known", "past"):
+            if names := getattr(self, key):
+                said[key] = [names] if isinstance(names, str) else list(names)
+        if self.calendar is not False:
+            said["calendar"] = self.calendar
+        return said
+
+    def _forecast(self, X: Any, levels: Sequence[float], future: Any) -> Any:
         if not hasattr(self, "forecaster_"):
             raise UsageError("fit must come before a forecast; call fit(series)")
         series = self._series if X is None else X
         if levels:
-            return self.forecaster_.forecast(series, self.horizon, levels)
-        return self.forecaster_.forecast(series, self.horizon)
+            return self.forecaster_.forecast(series, self.horizon, levels, future=future)
+        return self.forecaster_.forecast(series, self.horizon, future=future)
 
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """Return the settings by name. deep: as in scikit-learn; no setting has settings itself."""

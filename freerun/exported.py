@@ -78,26 +78,34 @@ class ExportedForecaster:
         return 0 if checkpoint is None else checkpoint.shown_steps
 
     @overload
-    def forecast(self, series: Given, horizon: int) -> Given: ...
+    def forecast(self, series: Given, horizon: int, *, future: Any = ...) -> Given: ...
     @overload
-    def forecast(self, series: Any, horizon: int, levels: Sequence[float]) -> Any: ...
+    def forecast(
+        self, series: Any, horizon: int, levels: Sequence[float], *, future: Any = ...
+    ) -> Any: ...
 
-    def forecast(self, series: Any, horizon: int, levels: Sequence[float] = ()) -> Any:
+    def forecast(
+        self, series: Any, horizon: int, levels: Sequence[float] = (), *, future: Any = None
+    ) -> Any:
         """Continue a series from its last row; return the rows that come after it, of its kind.
 
         horizon: how many. levels: in percent, of prediction intervals, such as (80, 95). With them
         a data frame has the columns NAME_low_80 and NAME_high_80 behind each NAME, a series becomes
         such a frame, and an array has one more axis, `[..., quantity]`: the forecast, then low and
-        high of each level, the narrowest first.
+        high of each level, the narrowest first. future: the rows after the last one of the columns
+        that are known in advance, of the same kind as the series (an array has these columns
+        alone); None where the series itself goes on with them, without values to forecast, and
+        where no column is known in advance.
 
         Warns with ForecastWarning where there is a reason to doubt it. Raises SeriesError for a
-        series that is too short, has gaps or other columns; UsageError for a horizon below 1, a
+        series that is too short, has gaps or other columns, or whose columns known in advance end
+        before the forecast does; UsageError for a horizon below 1, a
         level below 1 or from 100 on, and for a forecaster without networks or residuals.
         """
         rows = read_rows(series, self._time)
         doubts: list[str] = []
         made = forecast_with_bands(
-            self._export, self._table(rows), horizon, tuple(levels), doubts.append
+            self._export, self._table(rows, future), horizon, tuple(levels), doubts.append
         )
         for doubt in doubts:
             warnings.warn(doubt, ForecastWarning, stacklevel=2)
@@ -156,10 +164,13 @@ class ExportedForecaster:
         named = series.time if isinstance(series, TableSeries) else None
         return named or "time"
 
-    def _table(self, rows: Rows) -> Table:
-        """The rows as a table of the columns that the forecaster was trained on."""
+    def _table(self, rows: Rows, future: Any = None) -> Table:
+        """The rows as a table of the columns that the forecaster was trained on.
+
+        future: later rows of the columns that are known in advance, as they were given.
+        """
         assert rows.time is not None  # a name was given
-        series = self._export.definition.series
+        series, earlier = self._export.definition.series, self._export.table
         is_table = isinstance(series, TableSeries)
         # How values are filled in, for example, but not how a file writes them.
         kept = series.model_fields_set - _OF_FILE if is_table else ()
@@ -167,11 +178,28 @@ class ExportedForecaster:
         if rows.named and isinstance(series, TableSeries):
             described |= {"columns": series.columns, "id": series.id}
         else:
-            if len(rows.value_columns) == len(self.channels):
-                rows = rows.renamed(self.channels)
-            described["columns"] = rows.value_columns
+            beside = () if earlier is None else (*earlier.file_known_names, *earlier.past_names)
+            names = (*self.channels, *beside)
+            if len(rows.value_columns) == len(names) and set(rows.value_columns) != set(names):
+                rows = rows.renamed(names)
+            described["columns"] = [name for name in rows.value_columns if name not in beside]
         described |= {"path": "series.parquet", "time": rows.time}
-        return read_as_table(rows, TableSeries(**described))
+        own = TableSeries(**described)
+        later = None if future is None else self._future(future, rows, own)
+        # Columns of the calendar are those that were trained on.
+        has_calendar = earlier is not None and earlier.covariates is not None
+        return read_as_table(rows, own, earlier if has_calendar else None, later)
+
+    def _future(self, future: Any, rows: Rows, series: TableSeries) -> Rows:
+        """Later rows of the columns that are known in advance."""
+        found = read_rows(future, self._time)
+        known = series.known or ()
+        if not found.named and len(found.value_columns) == len(known):
+            found = found.renamed(known)
+        if not rows.named:
+            # Rows of arrays have no times but their numbers, which go on.
+            found = found.counted_from(len(next(iter(rows.columns.values()))), rows.time)
+        return found
 
 
 def load(path: str | os.PathLike[str]) -> ExportedForecaster:

@@ -94,12 +94,14 @@ def learner_of(
     values: Tensor,
     device: str,
     pieces: Sequence[Sequence[int]] | None = None,
+    targets: int | None = None,
 ) -> Trainer | Fitting:
     """The training or the fitting of a cohort on `values` `[series, time, channel]` in float64.
 
     pieces: the lengths of the stretches without a gap that each series consists of, in the order of
-    time; None where each is one. Channels that are independent are further such stretches. Raises
-    ValueError where the members can't form a cohort or the span is too short for them.
+    time; None where each is one. Channels that are independent are further such stretches. targets:
+    how many channels, the first ones, are to be forecast; None for all. Raises ValueError where the
+    members can't form a cohort or the span is too short for them.
     """
     from models.closed_form.fitting import Fitting
     from models.training.trainer import Trainer
@@ -109,7 +111,7 @@ def learner_of(
         joined = values.shape[-1]
         values, pieces = end_to_end(values, pieces)
     if members and isinstance(members[0].candidate, FittedForm):
-        return Fitting(members, values, pieces, joined)  # type: ignore[arg-type]
+        return Fitting(members, values, pieces, joined, targets)  # type: ignore[arg-type]
     return Trainer(members, values.float(), device, pieces)  # type: ignore[arg-type]
 
 

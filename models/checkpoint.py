@@ -11,15 +11,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
+import numpy as np
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load as load_tensors
 from safetensors.torch import save as save_tensors
 from torch import Tensor
 
-from models.candidate import forecaster_of
+from models.candidate import AnyForecaster, forecaster_of
+from models.effects import MOST_KNOTS, Effects
 from models.methods.registry import check_names
 from models.network.architecture import Architecture
+from models.network.options.covariates import has_regression, reads_past
 from models.network.options.transforms import has_power
 from models.tensors import MemberParameter
 from models.units import Units, difference_of
@@ -40,8 +43,10 @@ class CheckpointError(ValueError):
 class Checkpoint:
     """A population of one architecture with the scaling of its data.
 
-    weights: rows `[member, parameter]` in the forecaster's layout and precision. shift, scale, and
-    power where the architecture has one: float64 `[member, channel]`, see `Units`.
+    channels: that are forecast. weights: rows `[member, parameter]` in the forecaster's layout and
+    precision. shift, scale, and power where the architecture has one: float64 `[member, channel]`,
+    see `Units`. effects: of known columns, where the architecture has a regression on them. past:
+    columns that are read as further channels behind the others, of which no forecast is asked for.
     """
 
     architecture: Architecture
@@ -50,6 +55,18 @@ class Checkpoint:
     shift: Tensor
     scale: Tensor
     power: Tensor | None = None
+    effects: Effects | None = None
+    past: int = 0
+
+    @property
+    def forecaster(self) -> AnyForecaster:
+        """The network or closed form, for all channels that it reads, without numbers in it."""
+        return forecaster_of(self.architecture, self.channels + self.past)
+
+    @property
+    def known(self) -> int:
+        """How many known columns are read."""
+        return 0 if self.effects is None else self.effects.columns
 
     @property
     def shown_steps(self) -> int:
@@ -65,6 +82,7 @@ class Checkpoint:
             shift=self.shift[own],
             scale=self.scale[own],
             power=None if self.power is None else self.power[own],
+            effects=None if self.effects is None else self.effects.rows([number]),
         )
 
     @property
@@ -72,7 +90,15 @@ class Checkpoint:
         """The units in which each member reads and forecasts."""
         power = None if self.power is None else self.power.double().numpy()
         shift, scale = self.shift.double().numpy(), self.scale.double().numpy()
-        return Units(shift, scale, power, *difference_of(self.architecture))
+        return Units(shift, scale, power, *difference_of(self.architecture), self.effects)
+
+    @property
+    def is_of_equals(self) -> bool:
+        """Whether all of its networks are the same, as fits without random numbers are."""
+        parts = [self.weights, self.shift, self.scale]
+        parts += [] if self.power is None else [self.power]
+        parts += list(_effect_tensors(self.effects).values())
+        return all(bool((part == part[:1]).all()) for part in parts)
 
 
 def save(checkpoint: Checkpoint) -> bytes:
@@ -99,7 +125,7 @@ def load(content: bytes) -> Checkpoint:
 
 def parts_of(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Tensor]]:
     """What the architecture is as JSON values, and the numbers by name; see `save`."""
-    layout = forecaster_of(checkpoint.architecture, checkpoint.channels).layout()
+    layout = checkpoint.forecaster.layout()
     members = len(checkpoint.weights)
     _check_shape("weights", checkpoint.weights, (members, layout.size))
     tensors = {_PARAMETER + name: v for name, v in layout.views(checkpoint.weights).items()}
@@ -107,10 +133,14 @@ def parts_of(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Tensor]]
     if checkpoint.power is not None:
         of_units["power"] = checkpoint.power
     for name, tensor in of_units.items():
-        _check_shape(name, tensor, (members, checkpoint.channels))
+        _check_shape(name, tensor, (members, checkpoint.channels + checkpoint.past))
         tensors[name] = tensor.double()
+    tensors |= _effect_tensors(checkpoint.effects)
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     described = {"settings": checkpoint.architecture.values(), "channels": checkpoint.channels}
+    # Without such columns, a file is as earlier versions write it.
+    described |= {"known": checkpoint.known} if checkpoint.known else {}
+    described |= {"past": checkpoint.past} if checkpoint.past else {}
     return described, tensors
 
 
@@ -121,12 +151,18 @@ def of_parts(
     architecture, channels = _architecture(description, version), description.get("channels")
     if type(channels) is not int or channels < 1:
         raise CheckpointError(f"the checkpoint's channels must be at least 1, but got {channels}")
-    forecaster = forecaster_of(architecture, channels)
+    known = _columns(description, "known", is_needed=has_regression(architecture))
+    past = _columns(description, "past", is_needed=reads_past(architecture))
+    forecaster, read = forecaster_of(architecture, channels + past), channels + past
     layout = forecaster.layout()
+    expected: dict[str, tuple[int, ...]]
     expected = {_PARAMETER + name: shape for name, shape in layout.shapes.items()}
-    expected |= {"shift": (channels,), "scale": (channels,)}
+    of_units: dict[str, tuple[int, ...]] = {"shift": (read,), "scale": (read,)}
     if has_power(architecture):
-        expected["power"] = (channels,)
+        of_units["power"] = (read,)
+    if known:
+        of_units |= _effect_shapes(known, read)
+    expected |= of_units
     if missing := sorted(expected.keys() - tensors.keys()):
         raise CheckpointError(f"the checkpoint must hold {missing[0]!r}, but does not")
     members = len(tensors["shift"]) if tensors["shift"].ndim > 0 else 0
@@ -136,15 +172,51 @@ def of_parts(
     for name, view in layout.views(weights).items():
         _check_numbers(name, tensors[_PARAMETER + name], forecaster.dtype)
         view.copy_(tensors[_PARAMETER + name])
-    for name in ("shift", "scale", "power"):
-        if name in expected:
-            _check_numbers(name, tensors[name], torch.float64)
-            if not (
-                tensors[name].isfinite().all() and (name != "scale" or tensors[name].gt(0).all())
-            ):
-                raise CheckpointError(f"{name} of the checkpoint must be finite, a scale above 0")
+    for name in of_units:
+        _check_numbers(name, tensors[name], torch.float64)
+        if not (tensors[name].isfinite().all() and (name != "scale" or tensors[name].gt(0).all())):
+            raise CheckpointError(f"{name} of the checkpoint must be finite, a scale above 0")
     power = tensors["power"] if has_power(architecture) else None
-    return Checkpoint(architecture, channels, weights, tensors["shift"], tensors["scale"], power)
+    effects = _effects(tensors) if known else None
+    shift, scale = tensors["shift"], tensors["scale"]
+    return Checkpoint(architecture, channels, weights, shift, scale, power, effects, past)
+
+
+_KNOTS, _VALUES, _LEVEL = "known.knots", "known.values", "known.level"
+
+
+def _effect_shapes(known: int, channels: int) -> dict[str, tuple[int, ...]]:
+    return {
+        _KNOTS: (known, MOST_KNOTS),
+        _VALUES: (known, MOST_KNOTS, channels),
+        _LEVEL: (known,),
+    }
+
+
+def _effect_tensors(effects: Effects | None) -> dict[str, Tensor]:
+    """The numbers of known columns by name, none where there are none."""
+    if effects is None:
+        return {}
+    named = {_KNOTS: effects.knots, _VALUES: effects.values, _LEVEL: effects.is_level}
+    return {name: torch.tensor(numbers, dtype=torch.float64) for name, numbers in named.items()}
+
+
+def _effects(tensors: Mapping[str, Tensor]) -> Effects:
+    knots, values, level = (tensors[name].numpy() for name in (_KNOTS, _VALUES, _LEVEL))
+    if (np.diff(knots, axis=2) < 0).any():
+        raise CheckpointError(f"{_KNOTS} of the checkpoint must rise, but do not")
+    return Effects(knots, values, level > 0.5)
+
+
+def _columns(description: Mapping[str, Any], key: str, *, is_needed: bool) -> int:
+    """How many columns a description names; CheckpointError unless that fits the architecture."""
+    found = description.get(key, 0)
+    if type(found) is not int or found < 0 or (found > 0) != is_needed:
+        must = "at least 1" if is_needed else "0"
+        raise CheckpointError(
+            f"the checkpoint's {key} must be {must}, as its architecture says, but got {found}"
+        )
+    return found
 
 
 def packed(description: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> bytes:

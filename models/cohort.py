@@ -9,6 +9,7 @@ from typing import Generic, TypeVar
 from models.methods import MethodSet
 from models.network.architecture import Architecture
 from models.network.options.channels import Channels
+from models.network.options.covariates import KnownColumns, reads_past
 from models.network.options.learning import Restarts
 from models.network.options.transforms import PowerTransform, SeasonalDifference
 from models.tensors import Tensor
@@ -37,12 +38,13 @@ class BaseCandidate(MethodSet):
         """The candidate in a few words."""
 
     def family(self) -> Hashable:
-        """What candidates have in common that err alike: core, segments, units and channels."""
+        """What candidates have in common that err alike: core, segments, units and columns."""
         is_segmented = self.values().get("segment_steps", 1) != 1
         difference = self.find(SeasonalDifference)
         season = 0 if difference is None else difference.season
         core, channels = self.architecture.core.name, self.find(Channels)
-        return core, is_segmented, self.find(PowerTransform), season, channels
+        columns = self.find(KnownColumns), reads_past(self)
+        return core, is_segmented, self.find(PowerTransform), season, channels, columns
 
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""

@@ -9,7 +9,9 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from models.effects import Effects, effects_of
 from models.methods import MethodSet
+from models.network.options.covariates import regression_of
 from models.network.options.shape import Scaling
 from models.network.options.transforms import PowerTransform, SeasonalDifference
 
@@ -27,12 +29,14 @@ BOX_COX_POWERS = np.linspace(-1.0, 2.0, 61)
 class Units:
     """From the units of a series to those of a forecaster, for each of several members.
 
-    A value is raised to a power (Box & Cox 1964), then taken as the change from the mean of the
-    values some seasons before, then shifted and scaled. Arrays are `[member, batch, time,
-    channel]`.
+    A value is raised to a power (Box & Cox 1964), less the effects of known columns, then taken as
+    the change from the mean of the values some seasons before, then shifted and scaled. Arrays are
+    `[member, batch, time, channel]`.
 
     shift, scale: `[member, channel]`. power: `[member, channel]`, 1 for values as they are; None
-    where no member has another. season: in steps, 0 for no difference; seasons: how many.
+    where no member has another. season: in steps, 0 for no difference; seasons: how many. effects:
+    of known columns; None where no member has any, else `known` has to be given to all that reads
+    or writes: rows `[member, batch, time, known]`, with 1 for member where all read the same.
     """
 
     shift: FloatArray
@@ -40,6 +44,7 @@ class Units:
     power: FloatArray | None = None
     season: int = 0
     seasons: int = 1
+    effects: Effects | None = None
 
     @property
     def lag(self) -> int:
@@ -47,25 +52,48 @@ class Units:
         return self.season * self.seasons
 
     @classmethod
-    def of(cls, methods: MethodSet, pieces: Sequence[FloatArray]) -> Self:
+    def of(
+        cls,
+        methods: MethodSet,
+        pieces: Sequence[FloatArray],
+        known: Sequence[FloatArray] | None = None,
+        *,
+        season: int = 1,
+        past: int = 0,
+    ) -> Self:
         """The units of one member, from its training span.
 
-        pieces: stretches `[time, channel]` of the series. With an offset, values are standard
-        deviations from the mean; without one the series keeps its own zero, and its root mean
-        square is the unit. A zero that is beyond FAR_FROM_ZERO means nothing to a series, and its
-        numbers would drown what varies: then it is as with an offset. Raises ValueError where a
-        power needs values above zero.
+        pieces: stretches `[time, channel]` of the series. known: the known columns `[time, known]`
+        of the same stretches, needed for a regression on them alone. season: in steps, by which
+        that compares rows. past: how many of the channels, the last ones, are columns that are not
+        forecast, and keep their values as they are. With an offset, values are standard deviations
+        from the mean; without one the series keeps its own zero, and its root mean square is the
+        unit. A zero that is beyond FAR_FROM_ZERO means nothing to a series, and its numbers would
+        drown what varies: then it is as with an offset. Raises ValueError where a power needs
+        values above zero.
         """
-        power, difference = _power_of(methods, np.concatenate(pieces)), difference_of(methods)
+        power, difference = _power_of(methods, np.concatenate(pieces), past), difference_of(methods)
         raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, *difference)
-        changed = np.concatenate([raw._changes(piece[None, None])[0, 0] for piece in pieces])
+        rows: Sequence[FloatArray | None] = [None] * len(pieces)
+        kind, effects = regression_of(methods), None
+        if kind != "none":
+            assert known is not None
+            raised = [raw._raised(piece[None, None])[0, 0] for piece in pieces]
+            effects = effects_of(kind, raised, known, season)
+            raw, rows = replace(raw, effects=effects), [own[None, None] for own in known]
+        changed = np.concatenate(
+            [
+                raw._changes(piece[None, None], own)[0, 0]
+                for piece, own in zip(pieces, rows, strict=True)
+            ]
+        )
         mean, std = changed.mean(axis=0), changed.std(axis=0)
         if methods[Scaling].offset:
-            return cls(mean[None], _above_zero(std)[None], power, *difference)
+            return cls(mean[None], _above_zero(std)[None], power, *difference, effects)
         is_far = np.abs(mean) > FAR_FROM_ZERO * std
         shift = np.where(is_far & (std > 0), mean, 0.0)
         root = np.where(shift == 0.0, np.sqrt(mean**2 + std**2), std)
-        return cls(shift[None], _above_zero(root)[None], power, *difference)
+        return cls(shift[None], _above_zero(root)[None], power, *difference, effects)
 
     @classmethod
     def joined(cls, own: Sequence[Self]) -> Self:
@@ -76,35 +104,66 @@ class Units:
                 [np.ones_like(u.shift) if u.power is None else u.power for u in own]
             )
         shift, scale = (np.concatenate([getattr(u, n) for u in own]) for n in ("shift", "scale"))
-        return cls(shift, scale, powers, own[0].season, own[0].seasons)
+        effects = None
+        columns = max(0 if u.effects is None else u.effects.columns for u in own)
+        if columns:
+            channels = shift.shape[1]
+            effects = Effects.joined(
+                [
+                    Effects.none(len(u.shift), columns, channels)
+                    if u.effects is None
+                    else u.effects
+                    for u in own
+                ]
+            )
+        return cls(shift, scale, powers, own[0].season, own[0].seasons, effects)
 
     def rows(self, members: Sequence[int]) -> Units:
         """The units of some members."""
         chosen = list(members)
         power = None if self.power is None else self.power[chosen]
-        return replace(self, shift=self.shift[chosen], scale=self.scale[chosen], power=power)
+        effects = None if self.effects is None else self.effects.rows(chosen)
+        return replace(
+            self,
+            shift=self.shift[chosen],
+            scale=self.scale[chosen],
+            power=power,
+            effects=effects,
+        )
 
-    def read(self, values: FloatArray) -> FloatArray:
-        """Values as a forecaster reads them, without the first `lag` ones."""
-        scaled = (self._changes(values) - _each(self.shift)) / _each(self.scale)
+    def read(self, values: FloatArray, known: FloatArray | None = None) -> FloatArray:
+        """Values as a forecaster reads them, without the first `lag` ones.
+
+        known: of the rows of the values.
+        """
+        scaled = (self._changes(values, known) - _each(self.shift)) / _each(self.scale)
         # A value below zero has no power; it counts as one that is far below all others.
         return scaled if self.power is None else np.where(np.isnan(scaled), -NO_POWER_STD, scaled)
 
-    def written(self, forecast: FloatArray, shown: FloatArray) -> FloatArray:
+    def written(
+        self, forecast: FloatArray, shown: FloatArray, known: FloatArray | None = None
+    ) -> FloatArray:
         """A forecaster's free run in the units of the series; not finite where that has none.
 
-        shown: values before it, at least `lag` of them, in the units of the series.
+        shown: values before it, at least `lag` of them, in the units of the series. known: of the
+        rows that are shown, and of those of the run after them.
         """
         changes = forecast * _each(self.scale) + _each(self.shift)
-        if not self.lag:
-            return self._lowered(changes)
+        added = None if self.effects is None else self._added(known)
         # Of what is infinite, the rest of the run is no number.
         with np.errstate(invalid="ignore"):
-            return self._lowered(self._summed(changes, shown))
+            if self.lag:
+                before = self._raised(shown)
+                if added is not None:
+                    before = before - added[:, :, : shown.shape[2]]
+                changes = self._summed(changes, before)
+            if added is not None:
+                changes = changes + added[:, :, shown.shape[2] :]
+            return self._lowered(changes)
 
-    def _summed(self, changes: FloatArray, shown: FloatArray) -> FloatArray:
-        """Values whose changes from `lag` steps before are given, after those that are shown."""
-        steps, known = changes.shape[2], self._raised(shown)[:, :, -self.lag :]
+    def _summed(self, changes: FloatArray, raised: FloatArray) -> FloatArray:
+        """Values whose changes from `lag` steps before are given, after others `raised`."""
+        steps, known = changes.shape[2], raised[:, :, -self.lag :]
         known = np.broadcast_to(known, (*changes.shape[:2], *known.shape[2:]))
         run = np.concatenate([known, changes], axis=2)
         for first in range(self.lag, self.lag + steps, self.season):
@@ -113,19 +172,37 @@ class Units:
         return run[:, :, self.lag :]
 
     def written_beside(
-        self, forecasts: FloatArray, shown: FloatArray, truth: FloatArray
+        self,
+        forecasts: FloatArray,
+        shown: FloatArray,
+        truth: FloatArray,
+        known: FloatArray | None = None,
     ) -> FloatArray:
-        """One-step forecasts of `truth`, which follows `shown`, in the units of the series."""
-        changes = forecasts * _each(self.scale) + _each(self.shift)
-        if not self.lag:
-            return self._lowered(changes)
-        raised = self._raised(np.concatenate([shown, truth], axis=2))
-        first = shown.shape[2]
-        return self._lowered(changes + self._before(raised, first, first + truth.shape[2]))
+        """One-step forecasts of `truth`, which follows `shown`, in the units of the series.
 
-    def _changes(self, values: FloatArray) -> FloatArray:
-        """Values to a power, or their changes; neither shifted nor scaled."""
+        known: of the rows that are shown, and of those of the truth after them.
+        """
+        changes = forecasts * _each(self.scale) + _each(self.shift)
+        added, first = None if self.effects is None else self._added(known), shown.shape[2]
+        if self.lag:
+            raised = self._raised(np.concatenate([shown, truth], axis=2))
+            if added is not None:
+                raised = raised - added
+            changes = changes + self._before(raised, first, first + truth.shape[2])
+        if added is not None:
+            changes = changes + added[:, :, first:]
+        return self._lowered(changes)
+
+    def _added(self, known: FloatArray | None) -> FloatArray:
+        assert self.effects is not None
+        assert known is not None
+        return self.effects.at(known)
+
+    def _changes(self, values: FloatArray, known: FloatArray | None) -> FloatArray:
+        """Values to a power less known effects, or their changes; neither shifted nor scaled."""
         raised = self._raised(values)
+        if self.effects is not None:
+            raised = raised - self._added(known)
         if not self.lag:
             return raised
         return raised[..., self.lag :, :] - self._before(raised, self.lag, raised.shape[-2])
@@ -168,22 +245,27 @@ def difference_of(methods: MethodSet) -> tuple[int, int]:
 
 def units_key(methods: MethodSet) -> tuple[object, ...]:
     """What units depend on: candidates with equal keys have equal units on equal data."""
-    return methods.find(PowerTransform), difference_of(methods), methods[Scaling].offset
+    transforms = methods.find(PowerTransform), difference_of(methods), methods[Scaling].offset
+    return *transforms, regression_of(methods)
 
 
-def _power_of(methods: MethodSet, values: FloatArray) -> FloatArray | None:
-    """The power of each channel, `[1, channel]`; None where values stay as they are."""
+def _power_of(methods: MethodSet, values: FloatArray, past: int) -> FloatArray | None:
+    """The power of each channel, `[1, channel]`; None where values stay as they are.
+
+    past: how many of the last channels do so in any case.
+    """
     transform = methods.find(PowerTransform)
     if transform is None:
         return None
+    values, kept = values[:, : values.shape[1] - past], np.ones(past)
     if values.min() <= 0:
         raise ValueError(
             f"power_transform must be none for values that are not above zero, but got "
             f"{transform.power!r} and the value {values.min():g}"
         )
     if transform.power == "log":
-        return np.zeros((1, values.shape[1]))
-    return np.array([[box_cox_power(channel) for channel in values.T]])
+        return np.concatenate([np.zeros(values.shape[1]), kept])[None]
+    return np.array([[*(box_cox_power(channel) for channel in values.T), *kept]])
 
 
 def box_cox_power(values: FloatArray) -> float:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from freerun.frames.ahead import Ahead
+from freerun.frames.labels import labels_of_numbers
 from search.errors import SeriesError
 from search.series import Table, TableSeries
 
@@ -49,12 +50,21 @@ class Rows:
         columns = {new.get(name, name): column for name, column in self.columns.items()}
         return Rows(columns, self.time, self.named, self.like)
 
+    def counted_from(self, first: int, time: str | None) -> "Rows":
+        """Return the same rows, whose times are their numbers from `first` on, in column `time`."""
+        columns = {n: own for n, own in self.columns.items() if n in self.value_columns}
+        if time is None:
+            return Rows(columns, None, self.named, self.like)
+        count = len(next(iter(columns.values())))
+        numbers = labels_of_numbers(np.arange(first, first + count))
+        return Rows({time: numbers, **columns}, time, self.named, self.like)
+
 
 @contextmanager
-def as_parquet(rows: Rows, name: str) -> Iterator[Path]:
+def as_parquet(rows: Rows, name: str, called: str = _NAMED) -> Iterator[Path]:
     """Write rows to a Parquet file of a name, which is gone after the block.
 
-    A SeriesError of the block names the series, not the file.
+    called: what a SeriesError of the block names in the place of the file.
     """
     import polars
 
@@ -72,13 +82,19 @@ def as_parquet(rows: Rows, name: str) -> Iterator[Path]:
         try:
             yield path
         except SeriesError as error:
-            raise SeriesError(str(error).replace(str(path), _NAMED)) from error
+            raise SeriesError(str(error).replace(str(path), called)) from error
 
 
-def read_as_table(rows: Rows, series: TableSeries) -> Table:
+def read_as_table(
+    rows: Rows, series: TableSeries, earlier: Table | None = None, future: Rows | None = None
+) -> Table:
     """Return rows as the table that a [series] section describes; its path does not matter.
 
-    Raises SeriesError as reading a file does.
+    earlier: see `TableSeries.read_file`. future: later rows of the columns known in advance. Raises
+    SeriesError as reading a file does.
     """
     with as_parquet(rows, "series.parquet") as path:
-        return series.read_file(path)
+        if future is None:
+            return series.read_file(path, earlier)
+        with as_parquet(future, "future.parquet", "the future") as later:
+            return series.read_file(path, earlier, later)

@@ -95,6 +95,9 @@ class Fitting(PerMember):
     step: iterating yields 0 whenever some members are fitted and others are not, in the order of
     the members, and 1 at the end. In between, members may be dropped with `keep`.
 
+    targets: how many channels, the first ones, are to be forecast, None for all; the others are
+    fitted alike, and have no say in a loss.
+
     Members that differ by their level of regularisation alone share one factorisation; reservoirs,
     which are drawn, only where their seeds are equal, too. Each is fitted twice: on all but the
     last quarter of the span (of the longest piece of each that is joined, the later of equals), to
@@ -114,6 +117,7 @@ class Fitting(PerMember):
         values: Tensor,
         pieces: Sequence[Sequence[int]] | None = None,
         joined: int = 1,
+        targets: int | None = None,
     ) -> None:
         candidate = checked_cohort(members, FittedForm)
         lengths = checked_pieces(values, pieces)
@@ -125,7 +129,7 @@ class Fitting(PerMember):
                 f"context, but got {longest} without a gap"
             )
         self.forecaster = FormForecaster(candidate.form, channels=values.shape[-1])
-        self.joined = joined
+        self.joined, self.targets = joined, targets
         _check_channels(self.forecaster)
         self.device = torch.device("cpu")
         self.members: list[Member[FittedForm]] = list(members)
@@ -144,7 +148,7 @@ class Fitting(PerMember):
         for sharing in problems.values():
             if wanted := [member for member in sharing if member in self.members]:
                 pieces = self.pieces[wanted[0].series]
-                problem = _Problem(self.forecaster, pieces, wanted[0], self.joined)
+                problem = _Problem(self.forecaster, pieces, wanted[0], self.joined, self.targets)
                 self.fits |= {member: problem.fit(member) for member in wanted}
                 yield 0
         self.steps_done = 1
@@ -195,6 +199,7 @@ class _Problem:
 
     pieces: of the series, `[time, channel]` each. first: a member whose settings the others share,
     but for the level. joined: of how many series of equal pieces, one after the other, it is.
+    targets: how many channels, the first ones, count in held-out errors; None for all.
     """
 
     def __init__(
@@ -203,10 +208,11 @@ class _Problem:
         pieces: Sequence[FloatArray],
         first: Member[FittedForm],
         joined: int,
+        targets: int | None,
     ) -> None:
         candidate, form = first.candidate, first.candidate.form
         self.forecaster, self.pieces, self.first = forecaster, pieces, first
-        self.joined = joined
+        self.joined, self.targets = joined, targets
         self.drawn = form.fix(forecaster.channels, Generator().manual_seed(first.seed))
         self.fixed = form.measure(pieces, candidate, self.drawn)
         self.of_whole = form.factorise(pieces, candidate, self.fixed)
@@ -258,7 +264,7 @@ class _Problem:
                 rest.shape[1],
             )
             held = np.clip(np.nan_to_num(runs, nan=RUN_BOUND), -RUN_BOUND, RUN_BOUND)
-            errors = held.reshape(len(levels), *rest.shape) - rest
+            errors = (held.reshape(len(levels), *rest.shape) - rest)[..., : self.targets]
             squares.append(np.square(errors).reshape(len(levels), -1))
         mean: FloatArray = np.concatenate(squares, axis=1).mean(axis=1)
         return mean

@@ -21,7 +21,9 @@ class SeriesProperties:
     smooth curve that comes back to where it was, see `models.diagnostics.noise`; nobody asks it of
     a generated series, whose file says what noise there is. horizon_steps: of the task, as
     far as known. gapless_steps: of a table with masked values the longest stretch of rows without
-    one that every training has; None where the task alone says it.
+    one that every training has; None where the task alone says it. known_columns, past_columns: how
+    many columns there are beside those that are forecast, which are known in advance, and only in
+    the past.
     """
 
     train_steps: int
@@ -33,6 +35,8 @@ class SeriesProperties:
     is_noise_free: bool = False
     horizon_steps: int | None = None
     gapless_steps: int | None = None
+    known_columns: int = 0
+    past_columns: int = 0
 
     @property
     def period(self) -> float | None:

@@ -145,6 +145,7 @@ def _plain(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         "series": definition.series.source,
         "rows": None if table is None else table.rows,
         "channels": list(definition.series.channels if table is None else table.columns),
+        **_beside(table),
         "notices": [] if table is None else list(table.notices),
         "ids": None if table is None or table.long is None else list(table.long.ids),
         "train_steps": task.train_steps,
@@ -166,6 +167,13 @@ def _plain(definition: StudyDefinition, table: Table | None, found: Estimate) ->
     }
 
 
+def _beside(table: Table | None) -> dict[str, list[str]]:
+    """The columns beside those that are forecast by what is known of them, where there are some."""
+    if table is None or table.covariates is None:
+        return {}
+    return {"known": list(table.known_names), "past": list(table.past_names)}
+
+
 def _print(definition: StudyDefinition, table: Table | None, found: Estimate) -> None:
     from models.network.options.segments import suited_segments
     from search.analysis.wording import shown_properties
@@ -179,6 +187,8 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
         said = fill(shown_channels(table), _LINE - 11, subsequent_indent=" " * 11)
         typer.echo(f"           {said}")
     if table is not None:
+        for line in table.lines_beside():
+            typer.echo(fill(f"           {line}", _LINE, subsequent_indent=" " * 13))
         for notice in _notices(table):
             typer.echo(fill(f"           {notice}", _LINE, subsequent_indent=" " * 13))
     typer.echo(

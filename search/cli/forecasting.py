@@ -25,6 +25,14 @@ def forecast(
     output: Annotated[
         Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
     ],
+    future: Annotated[
+        Path | None,
+        typer.Option(
+            "--future",
+            metavar="FILE",
+            help="Later rows of the columns known in advance, where --series does not have them.",
+        ),
+    ] = None,
     levels: Annotated[
         list[str] | None,
         typer.Option(
@@ -58,6 +66,9 @@ def forecast(
 ) -> None:
     """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
 
+    Of columns that are known in advance, the rows of FILE behind its last value hold what is known
+    of the rows that are forecast.
+
     Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
     -o forecast.csv --levels 80 95 --picture forecast.png
     """
@@ -76,14 +87,15 @@ def forecast(
     if picture is not None:
         check_picture(picture)
     wanted = _levels([*(levels or []), *(more_levels or [])])
-    check_apart(output, [series, folder])
+    read = [series, folder] if future is None else [series, folder, future]
+    check_apart(output, read)
     exported = read_export(folder)
-    table = read_series(exported, series)
+    table = read_series(exported, series, future)
     check_output(output, forecast_kind(table.header), force=force)
     if picture is not None and picture.suffix.lower() == ".png":
-        check_output(picture, PICTURE, inputs=[series, folder])
+        check_output(picture, PICTURE, inputs=read)
     elif picture is not None:
-        check_apart(picture, [series, folder])
+        check_apart(picture, read)
     plain, lines = forecast_file(
         exported,
         table,

@@ -195,17 +195,25 @@ def _explained_training(folder: Path) -> Iterator[None]:
         ) from error
 
 
-def read_series(exported: Export, path: Path) -> Table:
-    """The table, by the exported study's column names, else its first column against its second."""
+def read_series(exported: Export, path: Path, future: Path | None = None) -> Table:
+    """The table, by the exported study's column names, else its first column against its second.
+
+    future: a file with later rows of the columns that are known in advance.
+    """
     from search.series import TableSeries, read_table
     from search.series.formats import read_cells
 
     series = exported.definition.series
     if isinstance(series, TableSeries):
-        table = series.read_file(path, exported.table)
+        table = series.read_file(path, exported.table, future)
         for notice in table.notices:
             typer.echo(f"freerun: {path}: {notice}", err=True)
         return table
+    if future is not None:
+        raise UsageError(
+            f"--future must go with columns that are known in advance, but the study generated its "
+            f"series and has none; leave {future} out"
+        )
     header = read_cells(path, ()).names
     if len(header) != 2:
         raise SeriesError(

@@ -24,11 +24,14 @@ from search.cli.options import (
 )
 from search.cli.starting import ColumnOption, HorizonOption, TableRun
 from search.cli.table_options import (
+    CalendarOption,
     DecimalOption,
     DuplicatesOption,
     IdOption,
+    KnownOption,
     MissingOption,
     NoTimeOption,
+    PastOption,
     PeriodOption,
     SeparatorOption,
     TimeFormatOption,
@@ -64,6 +67,9 @@ def run(
     separator: SeparatorOption = None,
     decimal: DecimalOption = None,
     period: PeriodOption = None,
+    known: KnownOption = None,
+    past: PastOption = None,
+    calendar: CalendarOption = False,
     trials: Annotated[
         int | None, typer.Option(help="Limit of trials over all resumes; else the study file's.")
     ] = None,
@@ -103,6 +109,9 @@ def run(
         time=time,
         no_time=no_time,
         period=period,
+        known=known,
+        past=past,
+        calendar=calendar,
         id=id_column,
         time_format=time_format,
         missing=missing,

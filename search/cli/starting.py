@@ -11,11 +11,14 @@ import typer
 
 from search.cli.options import JsonOption, print_result
 from search.cli.table_options import (
+    CalendarOption,
     DecimalOption,
     DuplicatesOption,
     IdOption,
+    KnownOption,
     MissingOption,
     NoTimeOption,
+    PastOption,
     PeriodOption,
     SeparatorOption,
     TimeFormatOption,
@@ -69,6 +72,9 @@ def init(
     separator: SeparatorOption = None,
     decimal: DecimalOption = None,
     period: PeriodOption = None,
+    known: KnownOption = None,
+    past: PastOption = None,
+    calendar: CalendarOption = False,
     force: Annotated[
         bool, typer.Option("--force", help="Replace a study file that is already there.")
     ] = False,
@@ -76,7 +82,7 @@ def init(
 ) -> None:
     """Look at a table, say what it holds, and write a study file for it.
 
-    Options from --time to --period count instead of what would be found.
+    Options from --time to --calendar count instead of what would be found.
 
     Example: freerun init studies/sunspots.csv --horizon 33 -o sunspots.toml
     """
@@ -90,6 +96,9 @@ def init(
         time=time,
         no_time=no_time,
         period=period,
+        known=known,
+        past=past,
+        calendar=calendar,
         id=id_column,
         time_format=time_format,
         missing=missing,
@@ -171,6 +180,8 @@ class TableRun:
         shown = own.start.table
         # Before minutes are spent.
         times = shown.continue_time(own.start.task.horizon_steps)
+        if shown.known_names:
+            shown.known_until(own.start.task.horizon_steps)
         first = times if shown.long is None else [i for i in shown.long.ids for _ in times]
         kind = forecast_kind(shown.header, first)
         for path in (own.series_picture, own.forecast_picture):

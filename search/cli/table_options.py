@@ -70,6 +70,28 @@ PeriodOption = Annotated[
         help="Of a table: its period; repeat it for several. Else it is looked for.",
     ),
 ]
+KnownOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--known",
+        metavar="NAME",
+        help="Of a table: a column known in advance, also of what is forecast; repeat it.",
+    ),
+]
+PastOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--past",
+        metavar="NAME",
+        help="Of a table: a column known only in the past, read beside the others; repeat it.",
+    ),
+]
+CalendarOption = Annotated[
+    bool,
+    typer.Option(
+        "--calendar", help="Of a table: hour, weekday and month are columns known in advance."
+    ),
+]
 
 # What messages about [series] advise, and what that is on the command line.
 _ADVICE = {
@@ -80,8 +102,9 @@ _ADVICE = {
     "that tells them apart as id": "that tells them apart with --id",
     "say in [series] how missing values are filled": "say with --missing how values are filled in",
     "write time": "name it with --time",
+    "leave the key out where there is none": "leave the option out where there is none",
 }
-_KEYS = "time_format|time|id|missing|duplicates|separator|decimal|period"
+_KEYS = "time_format|time|id|missing|duplicates|separator|decimal|period|known|past|calendar"
 
 
 def table_keys(
@@ -89,6 +112,9 @@ def table_keys(
     time: str | None,
     no_time: bool,
     period: list[float] | None,
+    known: list[str] | None = None,
+    past: list[str] | None = None,
+    calendar: bool = False,
     **others: str | None,
 ) -> dict[str, Any]:
     """Return the keys of [series] that options give: `time` None for rows that are numbered.
@@ -103,8 +129,15 @@ def table_keys(
             f"--no-time must not go with {option_of(other)}, which needs a time column; leave one "
             "of them out"
         )
+    if no_time and calendar:
+        raise UsageError(
+            "--no-time must not go with --calendar, which is made of times; leave one of them out"
+        )
     if time is not None or no_time:
         keys["time"] = time
+    keys |= {"known": list(known)} if known else {}
+    keys |= {"past": list(past)} if past else {}
+    keys |= {"calendar": True} if calendar else {}
     if period:
         steps = [int(own) if own.is_integer() else own for own in period]
         keys["period"] = steps[0] if len(steps) == 1 else steps

@@ -5,7 +5,7 @@ import json
 import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import compress
 from time import perf_counter
 from typing import NamedTuple
@@ -18,6 +18,7 @@ from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
 from models.cohort import Member
+from models.network.options.covariates import has_regression, reads_past
 from models.network.options.transforms import has_power, lag_of
 from models.tensors import in_company
 from models.units import Units, units_key
@@ -84,16 +85,12 @@ class Cohort:
         # Candidates see a replica's training span in their own units, of which there are few kinds.
         kinds = {units_key(candidate): candidate for candidate in self.candidates}
         self.kinds = {key: place for place, key in enumerate(kinds)}
-        spans = [[v.values[p.start : p.stop] for p in v.pieces] for v in self.views]
+        self.reads_past = reads_past(self.candidates[0])
         # A piece that is no longer than what differences take off it has nothing left to read.
-        lag = lag_of(self.candidates[0])
-        spans = [[piece for piece in span if len(piece) > lag] for span in spans]
-        own = [(Units.of(kind, span), span) for kind in kinds.values() for span in spans]
+        trained = [_with_longer(view, lag_of(self.candidates[0])) for view in self.views]
+        own = [(_units_of(kind, view), view) for kind in kinds.values() for view in trained]
         self.units = Units.joined([units for units, _ in own])
-        pieces = [
-            [units.read(piece[np.newaxis, np.newaxis])[0, 0] for piece in span]
-            for units, span in own
-        ]
+        pieces = [_pieces_read(units, view, self.reads_past) for units, view in own]
         lengths = [[len(piece) for piece in span if len(piece)] for span in pieces]
         self.twins = first_equals(self.views)
         self.runs = [
@@ -122,7 +119,8 @@ class Cohort:
         values = _filled_up([np.concatenate(span) for span in pieces])
         if device == "cpu":
             self._check_memory(values.shape[-1])
-        self.training = learner_of(members, torch.from_numpy(values), device, lengths)
+        targets = self.views[0].values.shape[1]
+        self.training = learner_of(members, torch.from_numpy(values), device, lengths, targets)
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
         self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
@@ -195,6 +193,8 @@ class Cohort:
             shift=torch.tensor(units.shift),
             scale=torch.tensor(units.scale),
             power=torch.tensor(units.power) if has_power(architecture) else None,
+            effects=units.effects if has_regression(architecture) else None,
+            past=units.shift.shape[1] - self.views[0].values.shape[1],
         )
 
     def _fitted_replicas(self, candidate: Candidate) -> list[int]:
@@ -296,20 +296,21 @@ class Cohort:
         rows = list(members) if self.is_fitted else in_company(members)
         units = self.units.rows([self._series(self.runs[i]) for i in rows])
         shown = self.training.warm_up + units.lag
-        contexts = np.stack(
-            [
-                np.stack([view.values[start - shown : start] for start in view.starts])
-                for view in (self.views[self.runs[i].replica] for i in rows)
-            ]
-        )
+        views = [self.views[self.runs[i].replica] for i in rows]
+        contexts = np.stack([v.contexts(shown, with_past=self.reads_past) for v in views])
+        before = known = None
+        if units.effects is not None:
+            known = np.stack([v.known_rows(shown, v.horizon_steps) for v in views])
+            before = known[:, :, :shown]
         forecast = free_run(
             self.training.forecaster,
             self.training.scored_weights[rows],
-            torch.from_numpy(units.read(contexts)),
+            torch.from_numpy(units.read(contexts, before)),
             self.views[0].horizon_steps,
         )
-        values = units.written(forecast.cpu().double().numpy(), contexts)
-        return {i: values[row] for row, i in enumerate(members)}
+        values = units.written(forecast.cpu().double().numpy(), contexts, known)
+        targets = self.views[0].values.shape[1]
+        return {i: values[row, ..., :targets] for row, i in enumerate(members)}
 
     def _replica(self, run: _Run, training_loss: float, forecast: FloatArray) -> ReplicaResult:
         return replica_result(
@@ -320,6 +321,32 @@ class Cohort:
             training_loss=training_loss,
             loss_curve=self.loss_curves[run.candidate, run.replica],
         )
+
+
+def _with_longer(view: View, steps: int) -> View:
+    """The view with those of its pieces that have more than so many steps."""
+    longer = tuple(piece for piece in view.pieces if len(piece) > steps)
+    return view if longer == view.pieces else replace(view, pieces=longer)
+
+
+def _units_of(kind: Candidate, view: View) -> Units:
+    """The units of a kind of candidate on the training span of a view."""
+    pieces = view.stretches(with_past=reads_past(kind))
+    past = pieces[0].shape[1] - view.values.shape[1]
+    known = view.known_stretches if has_regression(kind) else None
+    return Units.of(kind, pieces, known, season=view.season_steps, past=past)
+
+
+def _pieces_read(units: Units, view: View, with_past: bool) -> list[FloatArray]:
+    """The stretches `[time, channel]` of a training span as a candidate reads them."""
+    pieces = view.stretches(with_past=with_past)
+    rows: Sequence[FloatArray | None] = [None] * len(pieces)
+    if units.effects is not None:
+        rows = [known[np.newaxis, np.newaxis] for known in view.known_stretches]
+    return [
+        units.read(piece[np.newaxis, np.newaxis], known)[0, 0]
+        for piece, known in zip(pieces, rows, strict=True)
+    ]
 
 
 def _filled_up(spans: Sequence[FloatArray]) -> FloatArray:

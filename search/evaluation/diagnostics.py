@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 import torch
 
-from models.candidate import forecaster_of, free_run
+from models.candidate import free_run
 from models.checkpoint import Checkpoint
 from models.diagnostics.reach import held
 from models.diagnostics.scores import Scores, score
@@ -73,27 +73,35 @@ def run_networks(
     contexts: FloatArray,
     steps: int,
     truth: FloatArray | None = None,
+    known: FloatArray | None = None,
 ) -> FloatArray:
     """Forecast `steps` values after each context: `[member, batch, step, channel]`.
 
     contexts: `[member, batch, time, channel]` in the series' units, or with 1 for member where all
-    networks read the same; as many steps as the architecture's context has. truth: `[member,
-    batch, step, channel]`; where given it is read in place of the forecasts, so that each is a
-    one-step forecast.
+    networks read the same; as many steps as the architecture's context has. Of columns that are
+    known only in the past, which may stand behind the channels, the networks' forecasts are not
+    returned, and networks that do not read them get none. truth: `[member, batch, step, channel]`;
+    where given it is read in place of the forecasts, so that each is a one-step forecast. known:
+    known columns `[member, batch, time + step, known]` of the contexts and of the steps after them;
+    only networks with a regression on them look at it.
 
     A forecast that leaves all bounds is not finite. Raises OverflowError where scaled contexts are
     no finite numbers in the networks' precision.
     """
-    forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
+    forecaster, channels = checkpoint.forecaster, checkpoint.channels
     members = len(checkpoint.weights)
     rows = in_company(range(members))
-    units = checkpoint.units.rows(rows)
-    shown, beside = (
-        None if values is None or len(values) == 1 else values[rows] for values in (contexts, truth)
-    )
-    shown, beside = contexts if shown is None else shown, truth if beside is None else beside
-    known = shown if beside is None else np.concatenate([shown, beside], axis=2)
-    read = torch.from_numpy(units.read(known)).to(forecaster.dtype)
+    units, of_each = checkpoint.units.rows(rows), channels + checkpoint.past
+
+    def own(values: FloatArray) -> FloatArray:
+        return values if len(values) == 1 else values[rows]
+
+    shown = own(contexts)[..., :of_each]
+    beside = None if truth is None else own(truth)[..., :of_each]
+    given = shown if beside is None else np.concatenate([shown, beside], axis=2)
+    seen = None if known is None or units.effects is None else own(known)
+    of_given = None if seen is None else seen[:, :, : given.shape[2]]
+    read = torch.from_numpy(units.read(given, of_given)).to(forecaster.dtype)
     if not torch.isfinite(read).all():
         raise OverflowError("values are too large for the scale of the networks")
     context_steps = shown.shape[2] - units.lag
@@ -106,9 +114,11 @@ def run_networks(
     )
     run = forecast.double().numpy()
     values = (
-        units.written(run, shown) if beside is None else units.written_beside(run, shown, beside)
+        units.written(run, shown, seen)
+        if beside is None
+        else units.written_beside(run, shown, beside, seen)
     )
-    return np.asarray(values[:members])
+    return np.asarray(values[:members, ..., :channels])
 
 
 def one_step(checkpoint: Checkpoint, views: Sequence[View], replica: int) -> OneStep | None:
@@ -122,7 +132,7 @@ def one_step(checkpoint: Checkpoint, views: Sequence[View], replica: int) -> One
     forecasts = one_step_forecasts(checkpoint, views, starts)[:, :horizon]
     errors = [_first_run(v, f).nmse for v, f in zip(views, forecasts, strict=True)]
     last_values = [
-        _first_run(view, _read_step_by_step(view)[start - 1 : start - 1 + horizon]).nmse
+        _first_run(view, _last_values(view, start, horizon)).nmse
         for view, start in zip(views, starts, strict=True)
     ]
     return OneStep(
@@ -148,8 +158,16 @@ def one_step_forecasts(
             for view, start in zip(views, starts, strict=True)
         ]
     )[:, np.newaxis]
+    known = None
+    if views[0].known is not None:
+        rows = [
+            view.known_rows(context_steps, steps, [start])
+            for view, start in zip(views, starts, strict=True)
+        ]
+        known = np.stack(rows)
     context, truth = values[:, :, :context_steps], values[:, :, context_steps:]
-    forecasts = run_networks(checkpoint, context, steps, truth)[:, 0]
+    forecasts = run_networks(checkpoint, context, steps, truth, known)[:, 0]
+    truth = truth[..., : checkpoint.channels]
     trainings = [view.training for view in views]
     return np.stack(
         [
@@ -159,12 +177,18 @@ def one_step_forecasts(
     )
 
 
+def _last_values(view: View, start: int, horizon: int) -> FloatArray:
+    """The value before each of so many rows `[step, channel]`."""
+    rows = _read_step_by_step(view)[start - 1 : start - 1 + horizon]
+    return rows[:, : view.values.shape[1]]
+
+
 def _read_step_by_step(view: View) -> FloatArray:
     """The values that one-step forecasts read: masked ones go on level, as each step is a start."""
     if not view.has_masks:
-        return view.values
+        return view.all_values
     behind = [run.stop for run in view.filled if run.stop <= len(view.values)]
-    return without_foresight(view.values, view.filled, behind)
+    return without_foresight(view.all_values, view.filled, behind)
 
 
 def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | None:
@@ -181,11 +205,15 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
     if views[0].horizon_steps <= segment:
         return None
     steps = checkpoint.architecture.shown_steps
-    read = [v.values[v.starts[0] - steps : v.starts[0]] for v in views]
-    contexts = checkpoint.units.read(np.stack(read)[:, np.newaxis])
+    past = checkpoint.past > 0
+    read = np.stack([v.contexts(steps, v.starts[:1], with_past=past) for v in views])
+    known = None
+    if checkpoint.effects is not None:
+        known = np.stack([v.known_rows(steps, 0, v.starts[:1]) for v in views])
+    contexts = checkpoint.units.read(read, known)
     rows = in_company(range(len(views)))
     shown = torch.tensor(contexts[rows], dtype=torch.float32)
-    forecaster = forecaster_of(checkpoint.architecture, checkpoint.channels)
+    forecaster = checkpoint.forecaster
     assert isinstance(forecaster, Forecaster)
     if forecaster.channels < shown.shape[3]:
         shown = side_by_side(shown)

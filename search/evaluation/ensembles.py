@@ -115,29 +115,45 @@ def train_ensemble(
     )
 
 
-def run_any(checkpoint: AnyCheckpoint, values: FloatArray, steps: int) -> FloatArray:
+def run_any(
+    checkpoint: AnyCheckpoint, values: FloatArray, steps: int, known: FloatArray | None = None
+) -> FloatArray:
     """Free runs of all networks, or of all that members combine to.
 
-    values: `[start, time, channel]`, as many before each start as are read, or more. Returns
-    `[network, start, step, channel]`.
+    values: `[start, time, channel]`, as many before each start as are read, or more; behind the
+    channels may stand columns that are known only in the past. known: known columns `[start, time +
+    step, known]` of the values and of the steps after them. Returns `[network, start, step,
+    channel]`.
     """
     if isinstance(checkpoint, Checkpoint):
         checkpoint = distinct(checkpoint)
-        contexts = values[np.newaxis, :, values.shape[1] - checkpoint.shown_steps :]
-        return run_networks(checkpoint, contexts, steps)
-    runs = [run_any(member, values, steps) for member in checkpoint.members]
+        first = values.shape[1] - checkpoint.shown_steps
+        rows = None if known is None else known[np.newaxis, :, first:]
+        return run_networks(checkpoint, values[np.newaxis, :, first:], steps, known=rows)
+    runs = [run_any(member, values, steps, known) for member in checkpoint.members]
     most = max(map(len, runs))
     # A member whose networks would all be equal has one of them.
     runs = [np.broadcast_to(run, (most, *run.shape[1:])) for run in runs]
-    contexts = values[:, values.shape[1] - checkpoint.shown_steps :]
+    contexts = values[:, values.shape[1] - checkpoint.shown_steps :, : checkpoint.channels]
     return combined(without_runaways(runs, contexts), checkpoint.weights)
+
+
+def run_on(checkpoint: Checkpoint, views: Sequence[View]) -> FloatArray:
+    """The free runs `[member, start, step, channel]` of networks from the starts of their views.
+
+    views: one for each network, or one for all of them.
+    """
+    shown, steps = checkpoint.shown_steps, views[0].horizon_steps
+    contexts = np.stack([view.contexts(shown, with_past=checkpoint.past > 0) for view in views])
+    known = None
+    if checkpoint.effects is not None:
+        known = np.stack([view.known_rows(shown, steps) for view in views])
+    return run_networks(checkpoint, contexts, steps, known=known)
 
 
 def distinct(networks: Checkpoint) -> Checkpoint:
     """One of the networks where all are the same, as fits without random numbers to a table are."""
-    parts = (networks.weights, networks.shift, networks.scale, networks.power)
-    is_same = all(part is None or bool((part == part[:1]).all()) for part in parts)
-    return networks.member(0) if is_same else networks
+    return networks.member(0) if networks.is_of_equals else networks
 
 
 def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> list[FloatArray]:
@@ -151,12 +167,7 @@ def member_runs(checkpoints: Sequence[Checkpoint], views: Sequence[View]) -> lis
         own = zip(_free_runs(checkpoint, views), views, strict=True)
         runs.append(np.stack([near_truth(run, view) for run, view in own]))
     shown_steps = max(checkpoint.shown_steps for checkpoint in checkpoints)
-    return without_runaways(runs, np.stack([contexts_of(view, shown_steps) for view in views]))
-
-
-def contexts_of(view: View, steps: int) -> FloatArray:
-    """So many true values before each free run of a view, `[start, time, channel]`."""
-    return np.stack([view.values[start - steps : start] for start in view.starts])
+    return without_runaways(runs, np.stack([view.contexts(shown_steps) for view in views]))
 
 
 def distinct_runs(runs: Sequence[FloatArray], views: Sequence[View]) -> list[int]:
@@ -245,9 +256,7 @@ def held_out_mean(
 
 def _free_runs(checkpoint: Checkpoint, views: Sequence[View]) -> FloatArray:
     own = views[:1] if len(checkpoint.weights) == 1 else views
-    steps = checkpoint.shown_steps
-    contexts = np.stack([contexts_of(view, steps) for view in own])
-    runs = run_networks(checkpoint, contexts, views[0].horizon_steps)
+    runs = run_on(checkpoint, own)
     return np.broadcast_to(runs, (len(views), *runs.shape[1:]))
 
 

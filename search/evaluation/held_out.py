@@ -10,17 +10,15 @@ from models.checkpoint import Checkpoint
 from models.diagnostics.reach import held
 from models.ensemble import combined, without_runaways
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
-from search.evaluation.diagnostics import run_networks
 from search.evaluation.ensembles import (
-    contexts_of,
     error_products,
     folds_of,
     member_runs,
+    run_on,
     stacked_weights,
 )
 from search.evaluation.twins import first_equals
 from search.series import FloatArray
-from search.series.filling import without_foresight
 from search.study.task_data import View
 
 # Free runs in all: more of them overlap so far that they tell next to nothing new.
@@ -142,14 +140,12 @@ def _run(
     """The free runs `[start, step, channel]` of one replica, with finite errors."""
     if isinstance(checkpoint, Checkpoint):
         network = checkpoint.member(min(number, len(checkpoint.weights) - 1))
-        steps = checkpoint.shown_steps
-        contexts = contexts_of(view, steps)
-        run = run_networks(network, contexts[np.newaxis], view.horizon_steps)[0]
+        run = run_on(network, [view])[0]
         mean = view.training.mean(axis=0)
         truth = np.where(np.isnan(observed := _observed(view)), mean, observed)
         return held(run, truth, mean, view.training.std(axis=0))
     runs = [_run(member, number, view, None) for member in checkpoint.members]
-    runs = without_runaways(runs, contexts_of(view, checkpoint.shown_steps))
+    runs = without_runaways(runs, view.contexts(checkpoint.shown_steps))
     if stretches is None:
         return combined(runs, checkpoint.weights)
     rows = np.array(view.starts)[:, np.newaxis] + np.arange(view.horizon_steps)
@@ -173,7 +169,7 @@ def _with_starts(view: View, most_runs: int) -> View:
         starts = tuple(
             start for start, own in zip(starts, seen, strict=True) if not np.isnan(own).all()
         )
-    return replace(view, starts=starts, values=without_foresight(view.values, view.filled, starts))
+    return view.starting_at(starts)
 
 
 def _held_out_end(view: View) -> int:

@@ -6,6 +6,7 @@ import numpy as np
 
 from models.candidate import Candidate
 from models.closed_form.closed_form import FittedForm
+from search.series import FloatArray
 from search.study.task_data import View
 
 
@@ -30,7 +31,15 @@ def _are_equal(one: View, other: View) -> bool:
         and np.array_equal(one.variance, other.variance)
         and np.array_equal(one.values, other.values)
         and np.array_equal(one.truth, other.truth, equal_nan=True)
+        and _are_same(one.past, other.past)
+        and _are_same(one.known, other.known)
     )
+
+
+def _are_same(one: FloatArray | None, other: FloatArray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other)
 
 
 def distinct_views(views: Sequence[View]) -> list[View]:

@@ -234,9 +234,11 @@ def _check_table(export: Export) -> None:
                 f"the study generates its series, but there is {DATA} with a claim; export again"
             )
         return
-    wanted = (series.time, series.columns, series.id)
+    wanted = (series.time, series.columns, series.id, series.known or (), series.past or ())
     columns = table.columns if table.long is None else table.long.value_columns
-    found = (table.time_column, columns, None if table.long is None else table.long.id_column)
+    id_column, beside = None if table.long is None else table.long.id_column, table.covariates
+    further = ((), ()) if beside is None else (beside.known, beside.past)
+    found = (table.time_column, columns, id_column, *further)
     if found != wanted:
         raise ExportError(
             f"{DATA} must have the columns of the study, {cut(str(wanted))}, but has "

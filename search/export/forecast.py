@@ -14,6 +14,8 @@ from search.export import Export
 from search.export.trust import (
     growth_warning,
     horizon_warning,
+    known_warnings,
+    networks_of,
     reading_warning,
     step_warning,
 )
@@ -35,8 +37,8 @@ def forecast(
 
     Raises UsageError for a horizon below 1, for one over which the free run leaves all numbers, and
     for an export without networks; SeriesError for a table with too few rows or another number of
-    columns, for values in other units or of another step, and for times that can't be continued so
-    far.
+    columns, for values in other units or of another step, for columns known in advance that end
+    before the forecast does, and for times that can't be continued so far.
     """
     if horizon_steps < 1:
         raise UsageError(f"horizon must be at least 1 step, but got {horizon_steps}")
@@ -50,12 +52,18 @@ def forecast(
     times = tuple(table.continue_time(horizon_steps))  # before what takes time
     if export.table is not None and (warning := step_warning(export.table, table)):
         warn(warning)
+    known = None
+    if any(own.effects is not None for own in networks_of(checkpoint)):
+        known = table.known_until(horizon_steps)
+        for warning in known_warnings(export, table, known):
+            warn(warning)
     if warning := reading_warning(export, table):
         warn(warning)
     if warning := horizon_warning(export, horizon_steps):
         warn(warning)
     try:
-        runs = run_any(checkpoint, table.values[np.newaxis], horizon_steps)[:, 0]
+        rows = None if known is None else known[np.newaxis]
+        runs = run_any(checkpoint, table.all_values[np.newaxis], horizon_steps, rows)[:, 0]
     except OverflowError as error:
         raise SeriesError(
             "the table's values must be of the size that the exported networks were trained on, "
@@ -148,11 +156,31 @@ def check_table(checkpoint: AnyCheckpoint, table: Table, trained_on: Table | Non
             f"the table must have {checkpoint.channels} value column(s), as the exported networks "
             f"were trained on, but {len(table.columns)} are named: {', '.join(table.columns)}"
         )
+    if trained_on is not None:
+        _check_beside(table, trained_on)
     if table.rows < needed:
         raise SeriesError(
             f"the table must have at least {needed} rows, on which the exported networks warm up, "
             f"but has {table.rows}; give a longer table"
         )
+
+
+def _check_beside(table: Table, trained_on: Table) -> None:
+    """Raise SeriesError for a table without the columns beside the others that were trained on."""
+    wanted = (trained_on.known_names, trained_on.past_names)
+    found = (table.known_names, table.past_names)
+    if wanted != found:
+        raise SeriesError(
+            "the table must have the columns beside the others that the exported networks were "
+            f"trained on, {_listed(*wanted)}, but has {_listed(*found)}; give a table of the "
+            "study's columns"
+        )
+
+
+def _listed(known: Collection[str], past: Collection[str]) -> str:
+    return (
+        f"known in advance: {', '.join(known) or 'none'}; in the past: {', '.join(past) or 'none'}"
+    )
 
 
 def _differing(names: Collection[str], verb: str) -> str:

@@ -23,6 +23,9 @@ FAR_STD = 10.0
 FOREIGN_STD = 100.0
 # A forecast is said to run away from so many ranges of the training span beyond it on.
 AWAY_RANGES = 10.0
+# A known column that goes beyond what was trained on by so many of its ranges is said to, and
+# refused by so many.
+BEYOND_RANGES, FOREIGN_RANGES = 0.5, 10.0
 _RETRAIN = "train on this table: freerun retrain DIR --series FILE (in Python refitted(series))"
 
 
@@ -33,7 +36,7 @@ def reading_warning(export: Export, table: Table) -> str | None:
     units: a network would answer with what it saturates at.
     """
     assert export.checkpoint is not None
-    furthest = max(_furthest(own, table.values) for own in _networks(export.checkpoint))
+    furthest = max(_furthest(own, table) for own in networks_of(export.checkpoint))
     if furthest < FAR_STD:
         return None
     learnt, steps = training_values(export), export.checkpoint.shown_steps
@@ -47,6 +50,33 @@ def reading_warning(export: Export, table: Table) -> str | None:
             f"units of the column, or {_RETRAIN}"
         )
     return f"{said}; check the units of the column, or retrain on this table"
+
+
+def known_warnings(export: Export, table: Table, known: FloatArray) -> Iterator[str]:
+    """Warnings about known columns beyond what was trained on, of which effects are guessed.
+
+    known: `[time, known]`, of the table's rows and of those that are forecast. Raises SeriesError
+    where one is so far beyond that it must be in other units.
+    """
+    learnt = None if export.table is None else export.table.known
+    if learnt is None:
+        return
+    assert export.checkpoint is not None
+    read = known[table.rows - export.checkpoint.shown_steps :]
+    for name, own, before in zip(table.known_names, read.T, learnt.T, strict=True):
+        low, high = before.min(), before.max()
+        beyond = max(low - own.min(), own.max() - high)
+        # What was constant says nothing of its units.
+        ranges = beyond / (high - low) if high > low else 0.0
+        if ranges < BEYOND_RANGES:
+            continue
+        said = (
+            f"the column '{name}', known in advance, goes from {_range(own)}, beyond the {low:.6g} "
+            f"to {high:.6g} that the forecaster was trained on"
+        )
+        if ranges >= FOREIGN_RANGES:
+            raise SeriesError(f"{said}; check the units of the column, or {_RETRAIN}")
+        yield f"{said}; its effect there is guessed"
 
 
 def step_warning(trained_on: Table, table: Table) -> str | None:
@@ -122,18 +152,24 @@ def training_values(export: Export) -> FloatArray:
     return TaskData(export.definition, None).view("final", 0).training
 
 
-def _networks(checkpoint: AnyCheckpoint) -> Iterator[Checkpoint]:
+def networks_of(checkpoint: AnyCheckpoint) -> Iterator[Checkpoint]:
+    """The networks of a candidate, or those of each member of an ensemble."""
     if isinstance(checkpoint, Checkpoint):
         yield checkpoint
     else:
         yield from checkpoint.members
 
 
-def _furthest(networks: Checkpoint, values: FloatArray) -> float:
+def _furthest(networks: Checkpoint, table: Table) -> float:
     """The distance of the furthest value that is read, in the units that the networks read."""
-    context = values[len(values) - networks.shown_steps :]
+    values, first = table.all_values, table.rows - networks.shown_steps
+    context = values[first:, : networks.channels + networks.past]
+    known = None
+    if networks.effects is not None:
+        assert table.known is not None
+        known = table.known[np.newaxis, np.newaxis, first:]
     with np.errstate(over="ignore"):
-        read = np.abs(networks.units.read(context[np.newaxis, np.newaxis]))
+        read = np.abs(networks.units.read(context[np.newaxis, np.newaxis], known))
     return float(read.max())
 
 

@@ -15,6 +15,7 @@ from search.records import this_machine, this_versions
 from search.running.retraining import Retrained
 from search.running.updating import Updated, update_on
 from search.series import Table
+from search.study.task_data import season_steps
 
 # Errors of a series whose values vary by so many times more or less are those of another series.
 MOST_RATIO = 2.0
@@ -87,6 +88,12 @@ def updated(
         )
     check_table(checkpoint, table, export.table)
     made = update_on(
-        export.candidate, checkpoint, table, export.study_seed, device=device, tick=tick
+        export.candidate,
+        checkpoint,
+        table,
+        export.study_seed,
+        season_steps=season_steps(export.definition),
+        device=device,
+        tick=tick,
     )
     return replace(export, weights=save_any(made.checkpoint), weights_purpose="all"), made

@@ -75,7 +75,7 @@ class Proposer:
         }
         task, is_table = definition.task, not definition.series.is_generated
         has_one_cut = is_table and task.validation == "end"
-        self.channels = self.space.channels
+        self.channels = self.space.channels + self.space.past
         self.channels_bytes = channels_bytes(task, self.channels)
         self.cost = Cost(self.search, task.train_steps, self.channels, has_one_cut=has_one_cut)
         self.generator = np.random.default_rng(sampler_seed)

@@ -70,7 +70,7 @@ def retrain_on(
 ) -> Retrained:
     """Train on all rows of a table but the last `hold_out`, and score those if there are any.
 
-    season_steps: see `View`.
+    season_steps: see `View`; a regression on known columns compares rows by it, too.
 
     Of a table with masked values, rows that have some are not trained on, and these values not
     scored.
@@ -98,7 +98,8 @@ def retrain_on(
         )
     # No row that is trained on or read was filled in by those that are held out.
     starts = (train_steps,) if hold_out else ()
-    values = without_foresight(table.values, table.filled, starts)
+    seen, channels = without_foresight(table.all_values, table.filled, starts), len(table.columns)
+    values = seen[:, :channels]
     view = View(
         values=values,
         truth=table.observed,
@@ -111,6 +112,8 @@ def retrain_on(
         names=table.columns,
         has_one_unit=table.has_one_unit,
         filled=table.filled,
+        known=table.known,
+        past=None if table.past is None else seen[:, channels:],
     )
     views = [view] * replicas
     if hold_out:

@@ -64,10 +64,13 @@ def update_on(
     table: Table,
     study_seed: int,
     *,
+    season_steps: int = 1,
     device: str = "cpu",
     tick: Callable[[], None] = lambda: None,
 ) -> Updated:
     """Update the networks of a candidate, or of each member of an ensemble, on all rows.
+
+    season_steps: see `retrain_on`.
 
     Raises SeriesError for a table with too few rows, and for one whose values a member can't read.
     """
@@ -80,7 +83,7 @@ def update_on(
     members, steps = [], [0]
     for own, networks in pairs:
         if isinstance(own, FittedForm):
-            members.append(_refitted(own, networks, table, study_seed, tick))
+            members.append(_refitted(own, networks, table, study_seed, season_steps, tick))
         else:
             made, count = _trained_on(own, networks, table, study_seed, device, tick)
             members.append(made)
@@ -97,11 +100,14 @@ def _refitted(
     networks: Checkpoint,
     table: Table,
     study_seed: int,
+    season_steps: int,
     tick: Callable[[], None],
 ) -> Checkpoint:
     # Fits that draw no random numbers are all equal.
     replicas = len(networks.weights) if draws_numbers(candidate) else 1
-    again = retrain_on(candidate, table, 0, study_seed, replicas, tick=tick)
+    again = retrain_on(
+        candidate, table, 0, study_seed, replicas, season_steps=season_steps, tick=tick
+    )
     assert isinstance(again.checkpoint, Checkpoint)
     return again.checkpoint
 
@@ -130,9 +136,17 @@ def _trained_on(
     if table.is_masked:
         pieces = without_masked(pieces, known_rows(table))
         check_gapless(candidate, pieces)
-    lag = networks.units.lag
-    spans = [table.values[piece.start : piece.stop] for piece in pieces if len(piece) > lag]
-    parts = [networks.units.read(span[np.newaxis, np.newaxis])[:, 0] for span in spans]
+    values = table.all_values if networks.past else table.values
+    parts = []
+    for piece in pieces:
+        if len(piece) <= networks.units.lag:
+            continue
+        rows = slice(piece.start, piece.stop)
+        known = None
+        if networks.effects is not None:
+            assert table.known is not None
+            known = table.known[rows][np.newaxis, np.newaxis]
+        parts.append(networks.units.read(values[rows][np.newaxis, np.newaxis], known)[:, 0])
     read, lengths = np.concatenate(parts, axis=1), [part.shape[1] for part in parts]
     members = [
         Member[Candidate](slower, row, initialisation_seed(study_seed, "final", candidate, row, 0))

@@ -67,7 +67,7 @@ def fill(
     _check_known(is_known, names)
     kept = _inner(is_known, names)
     inner, known = values[kept.start : kept.stop], is_known[kept.start : kept.stop]
-    filled = np.column_stack([_line(inner[:, c], known[:, c]) for c in range(inner.shape[1])])
+    filled = np.column_stack([line(inner[:, c], known[:, c]) for c in range(inner.shape[1])])
     season = 0.0
     if how == "seasonal" and not known.all():
         season = _season(filled, periods)
@@ -103,10 +103,11 @@ def without_foresight(values: FloatArray, runs: Sequence[Run], starts: Sequence[
 
 
 def blanked(values: FloatArray, runs: Sequence[Run]) -> FloatArray:
-    """Return values `[time, channel]` with NaN where some runs are."""
+    """Return values `[time, channel]` with NaN where some runs of these channels are."""
     changed = values.copy()
     for run in runs:
-        changed[run.start : run.stop, run.channel] = np.nan
+        if run.channel < values.shape[1]:
+            changed[run.start : run.stop, run.channel] = np.nan
     return changed
 
 
@@ -144,10 +145,11 @@ def _inner(is_known: np.ndarray, names: Sequence[str]) -> range:
     return range(start, stop)
 
 
-def _line(column: FloatArray, is_known: np.ndarray) -> FloatArray:
+def line(column: FloatArray, is_known: np.ndarray) -> FloatArray:
+    """A column `[time]` with a straight line between those of its values that are known."""
     rows = np.arange(len(column))
-    line: FloatArray = np.interp(rows, rows[is_known], column[is_known])
-    return line
+    filled: FloatArray = np.interp(rows, rows[is_known], column[is_known])
+    return filled
 
 
 def _season(lines: FloatArray, periods: Sequence[float] | None) -> float:

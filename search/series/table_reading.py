@@ -10,6 +10,13 @@ import numpy as np
 from models.methods.values import counted
 from search.errors import SeriesError
 from search.series.arranging import Arranged, DuplicateError, Duplicates, arrange
+from search.series.beside import (
+    Beside,
+    covariates_of,
+    split_ahead,
+    truths_as_numbers,
+    with_future,
+)
 from search.series.filling import Filled, FillError, Filling, fill
 from search.series.formats import Cells, read_cells
 from search.series.intervals import BusinessInterval
@@ -49,12 +56,17 @@ def read_table(
     columns: Sequence[str],
     id_column: str | None = None,
     how: Reading | None = None,
+    beside: Beside | None = None,
+    future: Path | None = None,
 ) -> Table:
     """Return the named columns of a file, in the order of time.
 
     path: what `read_cells` reads. time: the time column, None to number the rows. columns: the
     value columns. id_column: of a long table, in which the rows of each id are one series. how:
-    what the file does not show by itself. The table's `notices` say what was found.
+    what the file does not show by itself. beside: further columns; where some of them are known
+    in advance, rows behind the last one with a value are ahead of the table. future: a file of rows
+    behind those of the first one, of which time and known columns are read. The table's `notices`
+    say what was found.
 
     Raises SeriesError, which names the file, the line, the value and the remedy, for a file that
     is missing or unreadable, a column that is missing, constant or holds anything but finite
@@ -62,9 +74,15 @@ def read_table(
     leave gaps, values that are missing, and ids that differ in their times.
     """
     how = how or Reading()
-    wanted = [name for name in (time, id_column, *columns) if name is not None]
+    beside = beside or Beside()
+    named = (time, id_column, *columns, *beside.columns)
+    wanted = [name for name in named if name is not None]
     cells = read_cells(path, wanted, how.separator)
-    return _Reader(cells, time, tuple(columns), id_column, how).table()
+    rows = len(cells.places)
+    if future is not None:
+        own = [name for name in (time, *beside.known) if name is not None]
+        cells = with_future(cells, read_cells(future, own, how.separator), time, beside.known)
+    return _Reader(cells, time, tuple(columns), id_column, how, beside, rows).table()
 
 
 @dataclass(frozen=True)
@@ -76,11 +94,21 @@ class _Reader:
     columns: tuple[str, ...]
     id_column: str | None
     how: Reading
+    beside: Beside
+    own_rows: int  # those behind them are of a file of later rows
+
+    @property
+    def all_columns(self) -> tuple[str, ...]:
+        """The value columns, then those beside them."""
+        return (*self.columns, *self.beside.columns)
 
     def table(self) -> Table:
         times_of = None if self.time is None else self.cells.column(self.time)
         ids = None if self.id_column is None else self._ids(self.id_column)
-        texts = {name: self.cells.column(name).cells for name in self.columns}
+        texts = {name: self.cells.column(name).cells for name in self.all_columns}
+        if self.beside.columns:
+            own = {name: texts[name] for name in self.beside.columns}
+            texts |= truths_as_numbers(own)
         rows = len(self.cells.places)
         if rows < 2:
             raise SeriesError(
@@ -99,22 +127,38 @@ class _Reader:
             self._refuse(problem.row, self._duplicate_rule(problem))
         except SeriesError as problem:
             raise SeriesError(f"{self.cells.path}: {problem}") from None
-        long = None
+        known, is_filled = len(self.beside.known), self.how.missing is not None
+        ahead = split_ahead(found, len(self.columns), known, fill=is_filled)
+        found, long = ahead.rows, None
         if self.id_column is not None:
             long = LongForm(self.id_column, found.ids, self.columns)
         names = self.columns if long is None else long.channels
-        filled = self._filled(found, texts, names)
-        kept = filled.kept
+        filled = self._filled(found, texts, (*names, *self.beside.columns))
+        kept, labels, channels = filled.kept, found.labels, len(names)
+        covariates = None
+        if self.beside != Beside():
+            try:
+                covariates = covariates_of(
+                    self.beside,
+                    times,
+                    labels[kept.start : kept.stop],
+                    ahead.known[kept.start :],
+                    filled.values[:, channels : channels + len(self.beside.past)],
+                )
+            except SeriesError as problem:
+                raise SeriesError(f"{self.cells.path}: {problem}") from None
         table = Table(
             time_column=self.time or _row_number(self.columns),
-            times=found.labels[kept.start : kept.stop],
+            times=labels[kept.start : kept.stop],
             columns=names,
-            values=filled.values,
+            values=filled.values[:, :channels],
             long=long,
             time_format=None if times is None else times.name,
             zone=None if times is None else times.zone,
             filled=filled.runs,
-            is_masked=self.how.missing == "mask" and bool(filled.runs),
+            is_masked=self.how.missing == "mask"
+            and any(run.channel < channels for run in filled.runs),
+            covariates=covariates,
         )
         self._check(table)
         said = (*self.cells.notices, *numbers.notices)
@@ -122,7 +166,10 @@ class _Reader:
         return replace(table, notices=said)
 
     def _refuse(self, row: int, rule: str) -> NoReturn:
-        raise SeriesError(f"{self.cells.path}, {self.cells.places[row]}: {rule}") from None
+        place = self.cells.places[row]
+        if row < self.own_rows:  # later ones name their file themselves
+            place = f"{self.cells.path}, {place}"
+        raise SeriesError(f"{place}: {rule}") from None
 
     def _ids(self, id_column: str) -> list[str]:
         ids = [name.strip() for name in self.cells.column(id_column).cells]
@@ -135,6 +182,11 @@ class _Reader:
         assert self.time is not None
         label = self.cells.column(self.time).cells[problem.row]
         other = self.cells.places[problem.other]
+        if problem.row >= self.own_rows > problem.other:
+            return (
+                f"later rows must come after those of the series, but '{label}' is there, too, in "
+                f"{other}; leave it out of one of them"
+            )
         merge = (
             'write duplicates = "mean" or duplicates = "last" in [series] to make one row of them'
         )
@@ -198,7 +250,7 @@ class _Reader:
         remedy = f"write {_FILL} in [series]"
         count = f"{_of(int(lacking.sum()), lacking.size, 'value')} missing"
         if row >= 0:
-            name = self.columns[column]
+            name = self.all_columns[column]
             cell = texts[name][row].strip()
             got = f"'{cell}', which stands for no value" if cell else "an empty cell"
             self._refuse(

@@ -12,6 +12,7 @@ import numpy as np
 
 from search.errors import SeriesError
 from search.files import expand, read_json
+from search.series.covariates import Covariates, calendar_of_labels
 from search.series.filling import Run, blanked
 from search.series.intervals import Interval
 from search.series.source import FloatArray
@@ -21,7 +22,8 @@ MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the s
 
 MAX_EXPANDED_BYTES = 256 * 2**20  # what each of them then holds in memory
 
-_FORMAT = 1
+# Tables without covariates are as earlier versions write them.
+_FORMAT, _WITH_COVARIATES = 1, 2
 
 
 @dataclass(frozen=True)
@@ -57,9 +59,11 @@ class Table:
     filled in are written alike. columns: names of the value channels. values: [time, channel],
     read-only. long: what made the channels of a long table, None for one with a column each.
     time_format: how times are written, None where they show it by themselves. zone: the name of
-    their time zone, where the file had it. filled: the values that no file had. is_masked: whether
-    these count in no training and no score. notices: what was found in the file that a user may
-    want to know; they are not kept with a study.
+    their time zone, where the file had it. filled: the values that no file had, of the value
+    channels and behind them of the columns known only in the past. is_masked: whether those of the
+    value channels count in no training and no score. notices: what was found in the file that a
+    user may want to know; they are not kept with a study. covariates: columns beside those that are
+    forecast, None where there are none.
     """
 
     time_column: str
@@ -72,6 +76,7 @@ class Table:
     filled: tuple[Run, ...] = ()
     notices: tuple[str, ...] = ()
     is_masked: bool = False
+    covariates: Covariates | None = None
 
     def __post_init__(self) -> None:
         assert self.values.shape == (len(self.times), len(self.columns))
@@ -106,6 +111,79 @@ class Table:
     def interval(self) -> Interval:
         """The step of the time column."""
         return read_interval(self.times, self.time_format, self.zone)
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """The names of the columns that are known in advance."""
+        return () if self.covariates is None else self.covariates.known_names
+
+    @property
+    def file_known_names(self) -> tuple[str, ...]:
+        """Those of them that a file holds, and that are not made from the times."""
+        return () if self.covariates is None else self.covariates.known
+
+    @property
+    def past_names(self) -> tuple[str, ...]:
+        """The names of the columns that are known only in the past."""
+        return () if self.covariates is None else self.covariates.past
+
+    @property
+    def past(self) -> FloatArray | None:
+        """The columns that are known only in the past, `[time, past]`; None without any."""
+        own = self.covariates
+        return own.past_values if own is not None and own.past else None
+
+    @property
+    def all_values(self) -> FloatArray:
+        """The values, and behind them the columns known only in the past, `[time, channel]`."""
+        return self.values if self.past is None else np.hstack([self.values, self.past])
+
+    @cached_property
+    def known(self) -> FloatArray | None:
+        """The columns that are known in advance, `[time, known]`; None without any."""
+        return self.known_until(0) if self.known_names else None
+
+    def lines_beside(self) -> list[str]:
+        """Which columns stand beside those that are forecast, in plain lines."""
+        said, own = [], self.covariates
+        if own is not None and own.known_names:
+            ahead = len(own.known_values) - self.rows
+            rows = f", and of {ahead:,} rows ahead" if ahead else ""
+            said.append(f"known in advance{rows}: {', '.join(own.known_names)}")
+        if own is not None and own.past:
+            said.append(f"known only in the past: {', '.join(own.past)}")
+        return said
+
+    def known_until(self, steps: int) -> FloatArray:
+        """The columns known in advance, of all rows and of `steps` after them, `[time, known]`.
+
+        Raises SeriesError with the name of a column and the first of these times that lacks it.
+        """
+        own = self.covariates
+        assert own is not None
+        ahead = self.continue_time(steps) if steps else []
+        given = own.known_values[: self.rows + steps]
+        short = self.rows + steps - len(given)
+        given = np.pad(given, ((0, short), (0, 0)), constant_values=np.nan)
+        lacking = np.argwhere(np.isnan(given))
+        if len(lacking):
+            row, column = lacking[0]
+            raise SeriesError(
+                f"the column '{own.known[column]}' is known in advance, so that a forecast of "
+                f"{steps} steps needs it up to '{ahead[-1]}', but it has no value at "
+                f"'{ahead[row - self.rows]}'; add rows with it to the file, without values in "
+                f"{', '.join(self._value_columns)}, or give them in a file of their own with "
+                "--future (in Python: future=...), or forecast fewer steps"
+            )
+        if not own.calendar:
+            return given
+        labels = [*self.times, *ahead]
+        made = calendar_of_labels(labels, self.time_format, self.zone, own.calendar)
+        return np.concatenate([given, made], axis=1)
+
+    @property
+    def _value_columns(self) -> tuple[str, ...]:
+        return self.columns if self.long is None else self.long.value_columns
 
     @property
     def positions(self) -> list[float | str]:
@@ -149,7 +227,7 @@ class Table:
             content = expand(compressed, MAX_EXPANDED_BYTES)
             end = content.find(b"\n")
             header = read_json(content[:end])
-            if header["format"] == _FORMAT:
+            if header["format"] in (_FORMAT, _WITH_COVARIATES):
                 return cls._of_parts(header, content, end + 1)
         except (ValueError, KeyError, TypeError) as error:
             raise SeriesError(
@@ -157,7 +235,7 @@ class Table:
             ) from error
         raise SeriesError(
             f"the stored table has format {header['format']}, but this version of freerun reads "
-            f"format {_FORMAT}; update freerun"
+            f"formats up to {_WITH_COVARIATES}; update freerun"
         )
 
     def _reading(self) -> dict[str, Any]:
@@ -180,7 +258,12 @@ class Table:
             raise ValueError("its columns and times must be texts, one column at least")
         if long is not None and long.channels != columns:
             raise ValueError("its columns must be those of its ids")
-        values = np.frombuffer(content, dtype="<f8", offset=begin)
+        numbers, covariates = np.frombuffer(content, dtype="<f8", offset=begin), None
+        values = numbers
+        if "covariates" in header:
+            count = len(times) * len(columns)
+            values = numbers[:count]
+            covariates = Covariates.of_parts(header["covariates"], len(times), numbers[count:])
         if not np.isfinite(values).all():
             raise ValueError("its numbers must be finite")
         return cls(
@@ -193,6 +276,7 @@ class Table:
             header.get("zone"),
             tuple(Run(*run) for run in header.get("filled", ())),
             is_masked=bool(header.get("masked")),
+            covariates=covariates,
         )
 
     def _content(self, reading: Mapping[str, Any]) -> bytes:
@@ -205,4 +289,9 @@ class Table:
         }
         if self.long is not None:
             header["long"] = self.long.to_plain()
-        return json.dumps(header).encode() + b"\n" + self.values.astype("<f8").tobytes()
+        numbers = self.values.astype("<f8").tobytes()
+        if self.covariates is not None:
+            header["format"] = _WITH_COVARIATES
+            header["covariates"] = self.covariates.to_plain()
+            numbers += self.covariates.to_bytes()
+        return json.dumps(header).encode() + b"\n" + numbers

@@ -12,7 +12,7 @@ from typing import Any
 from models.methods import counted, nearest
 from search.errors import SeriesError
 from search.series import read_cells
-from search.series.numbers import unit_of
+from search.series.numbers import is_missing, unit_of
 from search.series.time_column import TimeLabelError, Times, read_times
 
 Columns = Mapping[str, Sequence[str]]
@@ -74,9 +74,9 @@ def roles_of(
 
     path: of the file, for messages. wanted: the value columns that the user named, else all that
     hold numbers are. said: keys of [series] that the user gave: `time` names the time column, or is
-    None to number the rows, else it is the likeliest one; `time_format`, `id` and `duplicates`
-    count as well. Raises SeriesError where no column or none of those that were named holds values,
-    and where the rows of several series can't be told apart.
+    None to number the rows, else it is the likeliest one; `time_format`, `id`, `duplicates`,
+    `known` and `past` count as well. Raises SeriesError where no column or none of those that were
+    named holds values, and where the rows of several series can't be told apart.
     """
     time, id_column = said.get("time"), said.get("id")
     if "time" not in said:
@@ -90,7 +90,18 @@ def roles_of(
     is_repeated = time is not None and len(set(columns[time])) < len(columns[time])
     if time is not None and is_repeated and id_column is None and "duplicates" not in said:
         id_column = _id_of(path, columns, time, wanted)
-    others = {name: cells for name, cells in columns.items() if name not in (time, id_column)}
+    beside = {key: list(said.get(key) or ()) for key in ("known", "past")}
+    for key, names in beside.items():
+        if lacking := next((name for name in names if name not in columns), None):
+            raise SeriesError(
+                f"{path} has no column '{lacking}' to be in {key}.{nearest(lacking, columns)} It "
+                f"has: {', '.join(columns)}"
+            )
+    taken = (time, id_column, *beside["known"], *beside["past"])
+    others = {name: cells for name, cells in columns.items() if name not in taken}
+    if beside["known"]:
+        # Rows behind the last value are ahead of the table.
+        others = {name: _without_tail(cells) for name, cells in others.items()}
     if wanted:
         left_out = {name: "was not asked for" for name in others if name not in wanted}
     else:
@@ -104,7 +115,7 @@ def roles_of(
         ]
         left_out = {name: reason for name, reason in left_out.items() if name not in values}
     for name in wanted:
-        if name not in columns or name in (time, id_column):
+        if name not in others:
             what = "is no column" if name not in columns else "is not a value column"
             raise SeriesError(
                 f"columns must be value columns of {path}, but '{name}' {what}; there are "
@@ -217,6 +228,14 @@ def _id_of(path: Path, columns: Columns, time: str, wanted: Sequence[str]) -> st
             f"its series apart, but none of {', '.join(texts)} does alone; join them to one column"
         )
     return None
+
+
+def _without_tail(cells: Sequence[str]) -> Sequence[str]:
+    """The cells of a column up to its last one with a value."""
+    rows = len(cells)
+    while rows and is_missing(cells[rows - 1]):
+        rows -= 1
+    return cells[:rows] or cells
 
 
 def _not_numbers(cells: Sequence[str]) -> int:

@@ -89,6 +89,7 @@ class Start:
             for i, name in enumerate(table.columns)
         ]
         lines.append(f"  values    {_listed(ranges if table.long is None else roles.values)}")
+        lines += [f"  beside    {line}" for line in table.lines_beside()]
         left_out = [f"{name or _UNNAMED} {reason}" for name, reason in roles.left_out.items()]
         if left_out:
             lines.append(f"  left out  {_listed(left_out)}")
@@ -123,6 +124,7 @@ class Start:
             "id": roles.id,
             "ids": None if table.long is None else list(table.long.ids),
             "columns": list(roles.values),
+            **{key: self.said[key] for key in ("known", "past", "calendar") if key in self.said},
             "left_out": dict(roles.left_out),
             "periods": list(self.periods),
             "notes": list(self.notes),

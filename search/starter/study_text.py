@@ -17,6 +17,9 @@ _AS_READ = {
     "decimal": "the sign before decimals",
     "duplicates": "what becomes of rows of one time",
     "missing": '"interpolate", "seasonal" or "mask": what becomes of gaps',
+    "known": "in advance, also of the rows that are forecast",
+    "past": "known only in the past, read beside the others",
+    "calendar": "hour, weekday and month, as far as they vary",
 }
 
 

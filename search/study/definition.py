@@ -7,7 +7,14 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_serializer, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationInfo,
+    field_serializer,
+    field_validator,
+    model_validator,
+)
 
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging
 from models.methods import Domain, Scalar, SettingError, counted, shown, smallest
@@ -182,6 +189,9 @@ NOISE_FREE: Mapping[str, Mapping[str, Any]] = {
     "search": {"sampler": "variation"},
 }
 
+# Properties that only a series with columns beside those that are forecast has.
+_BESIDE = frozenset({"known_columns", "past_columns"})
+
 # What a definition holds beside the keys of a study file.
 RECORDED = ("plugins", "named", "properties")
 
@@ -303,6 +313,14 @@ class StudyDefinition(Section):
             half = f'validation = "blocks" leaves half of train_steps = {task.train_steps} in a row'
             raise SettingError(problem.key, f"{problem.rule}; {half}") from None
 
+    @field_serializer("properties", mode="wrap")
+    def _plain_properties(self, found: Any, plain: SerializerFunctionWrapHandler) -> Any:
+        """Without columns beside those that are forecast, as earlier versions have them."""
+        made = plain(found)
+        if isinstance(made, dict):
+            made = {key: value for key, value in made.items() if key not in _BESIDE or value}
+        return made
+
     @field_serializer("space")
     def _plain_space(self, space: Mapping[str, Domain]) -> dict[str, Any]:
         return {name: domain.to_plain() for name, domain in space.items()}
@@ -347,7 +365,8 @@ class StudyDefinition(Section):
         """Return what trials are sampled from and resolved by: space and presets together."""
         channels = 1 if self.properties is None else self.properties.channels
         fixed = {name: preset.fixed for name, preset in self.presets.items()}
-        return Space(self.space, fixed, channels)
+        past = 0 if self.properties is None else self.properties.past_columns
+        return Space(self.space, fixed, channels, past)
 
     def identity(self) -> dict[str, Any]:
         """Return, as plain JSON values, what may not change on a resume.
@@ -369,6 +388,7 @@ class StudyDefinition(Section):
             del plain["task"]["validation"]
         if self.series.is_generated or self.task.unused_rows == "between":
             del plain["task"]["unused_rows"]
+        # Columns beside those that are forecast are left out by themselves where there are none.
         later = ("period", "id", "time_format", "missing", "duplicates", "separator", "decimal")
         for key in later:
             if key in plain["series"] and plain["series"][key] is None:

@@ -10,6 +10,7 @@ import numpy as np
 from models.diagnostics.noise import is_noise_free
 from models.diagnostics.properties import properties_of
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
+from models.effects import MOST_KNOTS
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
@@ -49,7 +50,9 @@ class View:
     of its own. error_horizons: the steps of a free run whose errors are recorded. averaging: how
     replicas become one score. names: of the channels; has_one_unit: whether these are in the same
     unit. season_steps: of the naive forecasts that absolute errors are scaled by. filled: values
-    that were not observed, but filled in. Of those that are masked, truth is NaN.
+    that were not observed, but filled in, see `Table`. Of those that are masked, truth is NaN.
+    known: columns known in advance, `[time, known]`, which do not end where the others do. past:
+    columns known only in the past, `[time, past]`, as observed. Both are None without any.
     """
 
     values: FloatArray
@@ -65,6 +68,55 @@ class View:
     has_one_unit: bool = True
     season_steps: int = 1
     filled: tuple[Run, ...] = ()
+    known: FloatArray | None = None
+    past: FloatArray | None = None
+
+    @cached_property
+    def all_values(self) -> FloatArray:
+        """The values, and behind them the columns known only in the past, `[time, channel]`."""
+        return self.values if self.past is None else np.hstack([self.values, self.past])
+
+    def stretches(self, *, with_past: bool) -> list[FloatArray]:
+        """The stretches `[time, channel]` that are trained on, with columns of the past or not."""
+        own = self.all_values if with_past else self.values
+        return [own[piece.start : piece.stop] for piece in self.pieces]
+
+    @property
+    def known_stretches(self) -> list[FloatArray]:
+        """The columns known in advance of the same rows, `[time, known]` each."""
+        assert self.known is not None
+        return [self.known[piece.start : piece.stop] for piece in self.pieces]
+
+    def contexts(
+        self, steps: int, starts: Sequence[int] | None = None, *, with_past: bool = False
+    ) -> FloatArray:
+        """So many values before each free run, `[start, time, channel]`.
+
+        starts: of the free runs, None for the view's own. with_past: whether columns known only in
+        the past stand behind the others.
+        """
+        own = self.all_values if with_past else self.values
+        return np.stack([own[start - steps : start] for start in starts or self.starts])
+
+    def known_rows(
+        self, before: int, after: int, starts: Sequence[int] | None = None
+    ) -> FloatArray:
+        """The columns known in advance around each start, `[start, time, known]`.
+
+        before, after: how many rows. Rows behind the last one, whose forecasts nothing is compared
+        with, are as that one.
+        """
+        assert self.known is not None
+        last = len(self.known) - 1
+        rows = [np.arange(s - before, s + after) for s in starts or self.starts]
+        taken: FloatArray = self.known[np.minimum(np.stack(rows), last)]
+        return taken
+
+    def starting_at(self, starts: tuple[int, ...]) -> "View":
+        """The same view with other starts, none of which reads what later rows filled in."""
+        seen = without_foresight(self.all_values, self.filled, starts)
+        values, past = _apart(seen, self.values.shape[1])
+        return replace(self, starts=starts, values=values, past=past)
 
     @property
     def has_masks(self) -> bool:
@@ -111,13 +163,15 @@ class TaskData:
             _check_draws(definition)
         else:
             _check_rows(definition.task, table.rows)
-            check_memory(definition, len(table.columns))
+            check_memory(definition, len(table.columns) + len(table.past_names))
+            _check_known(definition.task, len(table.known_names))
             purposes: tuple[Purpose, ...] = ("search", "final")
             for purpose in purposes:
                 for cut in self.cuts(purpose):
                     if table.is_masked:
                         check_masked(table, cut, definition.task.horizon_steps, "validation")
                     training_variance(rows_in(table.values, cut.pieces), table.columns)
+            self._check_beside(table)
             self.view("test", 0)
         if table is None and definition.task.score_against == "signal":
             assert isinstance(series, GeneratedSource)  # the definition refuses others
@@ -144,8 +198,13 @@ class TaskData:
         found = properties_of(spans, period)
         # On the straight lines that stand for masked values no curve is smooth.
         is_smooth = self._table is not None and not self._is_masked
+        known, past = 0, 0
+        if self._table is not None and self._table.covariates is not None:
+            known, past = len(self._table.known_names), len(self._table.past_names)
         return replace(
             found,
+            known_columns=known,
+            past_columns=past,
             is_noise_free=is_smooth and all(map(is_noise_free, spans)),
             horizon_steps=task.horizon_steps,
             gapless_steps=None if self.masked is None else self.masked.gapless_steps,
@@ -169,6 +228,32 @@ class TaskData:
     @property
     def _is_masked(self) -> bool:
         return self._table is not None and self._table.is_masked
+
+    def _check_beside(self, table: Table) -> None:
+        """Raise SeriesError for a column beside the others that is constant where it is learnt."""
+        own, series = table.covariates, self._definition.series
+        if own is None:
+            return
+        rows = sorted({row for cut in self.cuts("search") for p in cut.pieces for row in p})
+        assert isinstance(series, TableSeries)
+        for key, names, values in (
+            ("known", own.known, own.known_values),
+            ("past", own.past, own.past_values),
+            ("calendar", () if series.calendar is True else own.calendar, None),
+        ):
+            columns = table.known if values is None else values
+            if not names or columns is None:
+                continue
+            seen = columns[rows][:, columns.shape[1] - len(names) :]
+            is_constant = np.ptp(seen, axis=0) == 0
+            if is_constant.any():
+                worst = int(is_constant.argmax())
+                raise SeriesError(
+                    f"{key} must name columns that vary in the training span, but "
+                    f"'{names[worst]}' is {seen[0, worst]:g} in all of its {len(rows)} rows, so "
+                    f"that nothing can be learnt from it; leave it out of {key}, or lengthen "
+                    "train_steps"
+                )
 
     @cached_property
     def spans(self) -> Spans:
@@ -266,11 +351,13 @@ class TaskData:
             if self._is_masked:
                 span = without_masked(span, known_rows(self._table))
         # Copies, which lead to no other rows, also not by what gaps were filled in with.
-        filled = self._table.filled
-        truth = without_foresight(self._table.values[: cut.end], filled, [cut.end])
+        filled, channels = self._table.filled, len(self._table.columns)
+        truth = without_foresight(self._table.all_values[: cut.end], filled, [cut.end])
+        values, past = _apart(without_foresight(truth, filled, cut.starts), channels)
+        forecast = _apart(truth, channels)[0]
         return View(
-            values=without_foresight(truth, filled, cut.starts),
-            truth=blanked(truth, filled) if self._is_masked else truth,
+            values=values,
+            truth=blanked(forecast, filled) if self._is_masked else forecast,
             pieces=cut.pieces,
             starts=cut.starts,
             horizon_steps=horizon_steps,
@@ -282,6 +369,8 @@ class TaskData:
             names=self._table.columns,
             has_one_unit=self._table.has_one_unit,
             filled=filled,
+            known=self._table.known,
+            past=past,
         )
 
     def _test_cut(self, table: Table) -> Cut:
@@ -325,6 +414,13 @@ def _names(series: GeneratedSource, channels: int) -> tuple[str, ...]:
     return tuple(f"channel {number}" for number in range(1, channels + 1))
 
 
+def _apart(values: FloatArray, channels: int) -> tuple[FloatArray, FloatArray | None]:
+    """The first channels, and copies of those behind them; None for none."""
+    if values.shape[1] == channels:
+        return values, None
+    return values[:, :channels].copy(), values[:, channels:].copy()
+
+
 def rows_in(values: FloatArray, pieces: Sequence[range]) -> FloatArray:
     """Return a copy of the rows `[time, channel]` in some pieces, one after the other."""
     return np.concatenate([values[piece.start : piece.stop] for piece in pieces])
@@ -360,6 +456,18 @@ def check_memory(definition: StudyDefinition, channels: int) -> None:
             f"{task.start_points} of horizon_steps = {task.horizon_steps} on {replicas} replicas, "
             f"must take at most {MOST_BYTES / 2**30:g} GiB for a candidate, but would take about "
             f"{found / 2**30:.1f}; take fewer columns or ids, start points or replicas"
+        )
+
+
+def _check_known(task: Task, known: int) -> None:
+    """Raise StudyFileError where a regression on the known columns would take too much memory."""
+    # Features of a column, filtered and not.
+    found = 3 * 8 * task.train_steps * known * (1 + MOST_KNOTS)
+    if found > MOST_BYTES:
+        raise StudyFileError(
+            f"[series] the {known} columns known in advance must take at most "
+            f"{MOST_BYTES / 2**30:g} GiB in a regression on {task.train_steps:,} rows, but would "
+            f"take about {found / 2**30:.1f}; name fewer in known, or shorten train_steps"
         )
 
 

@@ -55,6 +55,9 @@ def test_settings_are_read_set_and_shown() -> None:
         "seed": 0,
         "refit": True,
         "progress": False,
+        "known": None,
+        "past": None,
+        "calendar": False,
     }
     assert made.set_params(horizon=5, seed=1).get_params()["horizon"] == 5
     assert repr(made).startswith("Forecaster(horizon=5, minutes=2.0")

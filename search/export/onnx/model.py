@@ -71,6 +71,13 @@ def _networks(export: Export) -> Checkpoint:
             f"`freerun methods` lists them), but {export.named} is {described}; name a trial of "
             "a network with --trial, or narrow cell in [space] to such cells"
         )
+    if checkpoint.effects is not None or checkpoint.past:
+        described = export.candidate.description()
+        raise UsageError(
+            "ONNX is written of a network that reads the columns that it forecasts alone, but "
+            f"{export.named} reads others beside them ({described}); name another trial with "
+            "--trial, or leave known, past and calendar out of [series]"
+        )
     return checkpoint
 
 

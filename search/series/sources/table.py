@@ -1,11 +1,14 @@
 """A series from a table: a time column and value columns of a file, of one series or of many."""
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal, Self
+from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
 from models.methods import SettingError, shown
+from search.errors import SeriesError
+from search.series.beside import Beside
+from search.series.covariates import CALENDAR, CalendarColumn
 from search.series.filling import Filling
 from search.series.source import Source
 from search.series.table_reading import Reading, read_table
@@ -14,6 +17,7 @@ from search.series.time_format import EPOCH_NAMES, PatternError, TimePattern
 
 # Not strict, since TOML has lists only; the names inside stay strict.
 ColumnNames = Annotated[tuple[str, ...], Field(strict=False, examples=[["value"]])]
+Calendar = Literal[True] | Annotated[tuple[CalendarColumn, ...], Field(strict=False)]
 
 
 class TableSeries(Source):
@@ -70,6 +74,51 @@ class TableSeries(Source):
         description="The sign before decimals; else found from the columns.",
     )
 
+    known: ColumnNames | None = Field(
+        default=None,
+        examples=[["temperature", "holiday"]],
+        exclude_if=lambda names: names is None,
+        description="Columns that are known in advance, also of the rows that are forecast.",
+    )
+    past: ColumnNames | None = Field(
+        default=None,
+        examples=[["wind"]],
+        exclude_if=lambda names: names is None,
+        description="Columns that are known only in the past, read beside those that are forecast.",
+    )
+    calendar: Calendar | None = Field(
+        default=None,
+        examples=[True],
+        exclude_if=lambda names: names is None,
+        description='Columns known in advance that are made of the times: "hour", "weekday", "day" '
+        'and "month"; true for hour, weekday and month, as far as they vary.',
+    )
+
+    @field_validator("known", "past")
+    @classmethod
+    def _check_beside(cls, names: tuple[str, ...] | None) -> tuple[str, ...] | None:
+        if names is not None and (not names or len(set(names)) < len(names)):
+            raise ValueError(
+                f"must name at least one column, and each once, but got {shown(list(names))}; "
+                "leave the key out where there is none"
+            )
+        return names
+
+    @field_validator("calendar", mode="before")
+    @classmethod
+    def _check_calendar(cls, raw: object) -> object:
+        if raw is None or isinstance(raw, bool):
+            return raw or None
+        names = list(raw) if isinstance(raw, list | tuple) else [raw]
+        for name in names:
+            if name not in CALENDAR:
+                raise ValueError(
+                    f"must be true, or a list of {', '.join(CALENDAR)}, but got {shown(raw)}"
+                )
+        if not names or len(set(names)) < len(names):
+            raise ValueError(f"must name at least one, and each once, but got {shown(raw)}")
+        return tuple(names)
+
     @field_validator("columns")
     @classmethod
     def _check_columns(cls, columns: tuple[str, ...]) -> tuple[str, ...]:
@@ -120,13 +169,34 @@ class TableSeries(Source):
                 f"must be a column of its own, but the time or a value is {shown(self.id)}, too; "
                 "name the column that tells the series apart",
             )
+        self._check_columns_beside()
         if self.time is None:
-            for key in ("time_format", "duplicates"):
+            for key in ("time_format", "duplicates", "calendar"):
                 if getattr(self, key) is not None:
                     raise SettingError(
                         key, "must go with a time column, but none is named; write time"
                     )
         return self
+
+    def _check_columns_beside(self) -> None:
+        taken = {self.time: "the time", self.id: "the id"}
+        taken |= dict.fromkeys(self.columns, "a column to forecast")
+        for key in ("known", "past"):
+            for name in getattr(self, key) or ():
+                if name in taken:
+                    raise SettingError(
+                        key,
+                        f"must name other columns than the rest of [series], but {shown(name)} is "
+                        f"{taken[name]}, too; name it once",
+                    )
+                taken[name] = f"in {key}"
+            if getattr(self, key) is not None and self.id is not None:
+                raise SettingError(
+                    key,
+                    "must be left out where the table has several series, one below the other, but "
+                    f"id is {shown(self.id)}; give each series a column of its own, or the rows of "
+                    "one of them",
+                )
 
     @property
     def channels(self) -> tuple[str, ...]:
@@ -137,12 +207,20 @@ class TableSeries(Source):
         """Read the table; `folder` is where a relative path starts. Raises SeriesError."""
         return self.read_file(folder / self.path)
 
-    def read_file(self, path: Path, earlier: Table | None = None) -> Table:
+    def read_file(
+        self, path: Path, earlier: Table | None = None, future: Path | None = None
+    ) -> Table:
         """Read another table of the same columns. Raises SeriesError.
 
         earlier: a table of the series, as whose times these are read where they alone would not
-        tell a day from a month.
+        tell a day from a month, and whose columns of the calendar are made again. future: a file of
+        later rows, of which times and known columns are read.
         """
+        if future is not None and self.known is None:
+            raise SeriesError(
+                f"{future}: future values must be of columns that are known in advance, but the "
+                "study has none in [series] known; leave the file out"
+            )
         how = Reading(
             separator=self.separator,
             decimal=self.decimal,
@@ -152,4 +230,9 @@ class TableSeries(Source):
             periods=self.period,
             like=None if earlier is None else earlier.time_format,
         )
-        return read_table(path, self.time, self.columns, self.id, how)
+        calendar = () if self.calendar is None else self.calendar
+        made: Any = "usual" if calendar is True else calendar
+        if earlier is not None and earlier.covariates is not None:
+            made = earlier.covariates.calendar
+        beside = Beside(self.known or (), self.past or (), made)
+        return read_table(path, self.time, self.columns, self.id, how, beside, future)

@@ -23,6 +23,7 @@ from models.methods import (
 )
 from models.methods.registry import method_named
 from models.network.options.channels import INDEPENDENT, Channels
+from models.network.options.covariates import KnownColumns, PastColumns
 from models.network.options.segments import Segments
 from models.network.options.transforms import PowerTransform, SeasonalDifference, longest_lag
 from models.training.losses.squared_error import Rollout
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 LAG = SeasonalDifference.settings[0].name
 CHANNELS = Channels.settings[0].name
+PAST = PastColumns.settings[0].name
 
 
 class Space:
@@ -53,6 +55,8 @@ class Space:
     then of the domains what that preset leaves open.
     channels: of the series. Where a closed form of all of them at once would be too large, or is
     the same as one of each, a trial does not sample `channels`, and they are independent.
+    past: columns that are known only in the past, which a closed form that would be too large with
+    them leaves out.
     """
 
     def __init__(
@@ -60,8 +64,9 @@ class Space:
         domains: Mapping[str, Domain],
         presets: Mapping[str, Mapping[str, Scalar]] | None = None,
         channels: int = 1,
+        past: int = 0,
     ) -> None:
-        self.channels = channels
+        self.channels, self.past = channels, past
         self.domains = dict(domains)
         self.presets = dict(presets or {})
         self._sampled = tuple(filter(None, map(parameter_named, self.domains)))
@@ -79,6 +84,8 @@ class Space:
         for parameter in self._sampled:
             name = parameter.name
             if name == CHANNELS and not self._can_mix(known):
+                continue
+            if name == PAST and not self._has_room_for_past(known):
                 continue
             if name not in known and parameter.when.holds(known):
                 params[name] = known[name] = _suggest(self.domains[name], trial, name)
@@ -122,6 +129,12 @@ class Space:
         if not domain.contains(INDEPENDENT) or core is None or not issubclass(core, ClosedForm):
             return True
         return core.of(known).fits_at_once(self.channels)
+
+    def _has_room_for_past(self, known: Mapping[str, Scalar]) -> bool:
+        core = method_named("cell", str(known.get("cell")))
+        if core is None or not issubclass(core, ClosedForm):
+            return True
+        return core.of(known).fits_at_once(self.channels + self.past)
 
     def fixed(self, params: Mapping[str, Scalar | None]) -> Mapping[str, Scalar]:
         """Return the parameters that the preset of a trial fixes; UsageError for an unknown one."""
@@ -210,6 +223,7 @@ def complete_space(
     it is named. A cell that is searched by default is left out where it does not fit.
     """
     _check_power(named, series)
+    _check_beside(named, series)
     cell = _core_selector()
     left_out: set[str] = set()  # cells, and the lag
     while True:
@@ -243,6 +257,24 @@ def _check_power(named: Mapping[str, Domain], series: SeriesProperties | None) -
         'must be "none" for a series whose training span is not above zero throughout, but got '
         f"{shown(domain.to_plain())}; remove the key",
     )
+
+
+def _check_beside(named: Mapping[str, Domain], series: SeriesProperties | None) -> None:
+    """Raise SettingError where columns are named that the series does not have."""
+    if series is None:
+        return
+    for method, count, key in (
+        (KnownColumns, series.known_columns, "known or calendar"),
+        (PastColumns, series.past_columns, "past"),
+    ):
+        own = method.settings[0]
+        domain, neutral = named.get(own.name), Choices((own.neutral,))  # type: ignore[arg-type]
+        if domain is not None and domain != neutral and not count:
+            raise SettingError(
+                own.name,
+                f"must be {shown(own.neutral)} for a series without such columns, but got "
+                f"{shown(domain.to_plain())}; remove the key, or name columns in [series] as {key}",
+            )
 
 
 def _core_selector() -> Parameter:

@@ -32,7 +32,9 @@ def with_members(export: Export, members: list[int], **changes: torch.Tensor) ->
     assert isinstance(whole, Checkpoint)
     parts = {"weights": whole.weights, "shift": whole.shift, "scale": whole.scale} | changes
     kept = {name: part[members] for name, part in parts.items()}
-    fewer = Checkpoint(whole.architecture, whole.channels, **kept)
+    fewer = Checkpoint(
+        whole.architecture, whole.channels, kept["weights"], kept["shift"], kept["scale"]
+    )
     return replace(export, weights=checkpoint.save(fewer))
 
 

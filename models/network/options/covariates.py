@@ -1,0 +1,90 @@
+"""What is made of the columns beside those that are forecast: of known ones, and of past ones."""
+
+from __future__ import annotations
+
+from models.methods import Choices, Method, MethodSet, Selects, Stage, choice, flag
+from models.methods.condition import AllOf, IsNot
+from models.methods.values import OFF_ON
+from models.network.options.channels import INDEPENDENT
+
+REGRESSIONS = ("none", "linear", "curves")
+
+
+class KnownColumns(
+    Method,
+    name="known_columns",
+    label="regression on known columns",
+    source="Pankratz (1991); Hyndman & Athanasopoulos (2021), chapter 10",
+    rank=124,
+):
+    """A regression on the columns that are known in advance, of which any forecaster gets the rest.
+
+    The values of a row, after a power transform, are a sum of effects of the known columns in that
+    row and a rest. The forecaster is trained on the rest and runs freely on it; the effects of the
+    future rows are added to its forecast. "linear" effects are straight lines, "curves" are
+    piecewise linear, with a knot at each value of a column that has few. See `models.effects`.
+    """
+
+    kind = "transform"
+    stage = Stage.UNITS
+    shapes_forecast = True
+
+    known_columns: str = choice(
+        REGRESSIONS,
+        "The regression on columns that are known in advance, of whose rest a forecast is made.",
+        searched=False,
+        suits=lambda series: Choices(REGRESSIONS) if series.known_columns else None,
+        without="known columns ignored",
+    )
+
+    def phrase(self) -> str:
+        return {"linear": "lines of known columns", "curves": "curves of known columns"}[
+            self.known_columns
+        ]
+
+
+class PastColumns(Method, name="past_columns", label="past columns", rank=131):
+    """Columns that are known only in the past, as further channels that are read and forecast.
+
+    A free run goes on with its own forecasts of them, as with those of the columns that are to be
+    forecast; only these are scored and written. A forecaster that runs each channel by itself
+    leaves them out.
+    """
+
+    kind = "channels"
+    # After `channels`, on which it depends.
+    stage = Stage.CHANNELS
+    shapes_forecast = True
+
+    past_columns: bool = flag(
+        "Whether columns that are known only in the past are read and forecast as channels.",
+        shared=True,
+        searched=False,
+        suits=lambda series: OFF_ON if series.past_columns else None,
+        when=AllOf(Selects("cell", "can_mix_channels"), IsNot("channels", (INDEPENDENT,))),
+        without="past columns left out",
+    )
+
+    def check(self, others: MethodSet) -> None:
+        if self.past_columns and others.values().get("channels") == INDEPENDENT:
+            raise ValueError(
+                f"past_columns must be false where each channel runs by itself, but got {others}"
+            )
+
+    def phrase(self) -> str:
+        return "past columns beside"
+
+
+def regression_of(methods: MethodSet) -> str:
+    """The kind of regression on known columns, one of `REGRESSIONS`."""
+    return methods[KnownColumns].known_columns
+
+
+def has_regression(methods: MethodSet) -> bool:
+    """Whether known columns are read."""
+    return regression_of(methods) != "none"
+
+
+def reads_past(methods: MethodSet) -> bool:
+    """Whether columns that are known only in the past are read as channels."""
+    return methods[PastColumns].past_columns

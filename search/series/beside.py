@@ -1,0 +1,129 @@
+"""From the columns of a file to those beside the ones that are forecast, and rows ahead of them."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+
+from search.errors import SeriesError
+from search.series.arranging import Arranged
+from search.series.covariates import (
+    USUAL,
+    CalendarColumn,
+    Covariates,
+    calendar_of_labels,
+)
+from search.series.filling import line
+from search.series.formats import Cells
+from search.series.formats.cells import Column
+from search.series.numbers import is_missing
+from search.series.source import FloatArray
+from search.series.time_column import Times
+
+_TRUTHS = {"true": "1", "false": "0"}
+
+
+@dataclass(frozen=True)
+class Beside:
+    """Which columns stand beside those that are forecast.
+
+    known: in advance. past: only in the past. calendar: made of the times; "usual" for those of
+    `USUAL` that vary.
+    """
+
+    known: tuple[str, ...] = ()
+    past: tuple[str, ...] = ()
+    calendar: tuple[CalendarColumn, ...] | Literal["usual"] = ()
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Those that the file holds, in the order in which they stand behind the value columns."""
+        return (*self.past, *self.known)
+
+
+def with_future(cells: Cells, future: Cells, time: str | None, known: Sequence[str]) -> Cells:
+    """The rows of a file, and behind them those of another one with known columns alone."""
+    columns = []
+    for own in cells.columns:
+        more: Sequence[str] = [""] * len(future.places)
+        if own.name == time or own.name in known:
+            more = future.column(own.name).cells
+        columns.append(Column(own.name, [*own.cells, *more], own.zone))
+    places = [*cells.places, *(f"{future.path}, {place}" for place in future.places)]
+    return replace(cells, columns=columns, places=places)
+
+
+def truths_as_numbers(texts: Mapping[str, Sequence[str]]) -> dict[str, Sequence[str]]:
+    """Columns of true and false as 1 and 0, all others as they are."""
+    found: dict[str, Sequence[str]] = {}
+    for name, cells in texts.items():
+        lower = [cell.strip().lower() for cell in cells]
+        are_truths = all(cell in _TRUTHS or is_missing(cell) for cell in lower)
+        found[name] = [_TRUTHS.get(cell, "") for cell in lower] if are_truths else cells
+    return found
+
+
+@dataclass(frozen=True)
+class Ahead:
+    """Rows up to the last that has a value to forecast, and all rows of the known columns."""
+
+    rows: Arranged
+    known: FloatArray
+
+
+def split_ahead(found: Arranged, targets: int, known: int, *, fill: bool) -> Ahead:
+    """Split rows that lie ahead from those of the table.
+
+    found: of one series, whose columns are the value columns, then those of the past, then the
+    known ones. targets, known: how many. fill: whether gaps in known columns are filled in on a
+    straight line. A known value behind a gap is known before it, too, so that the line tells
+    nothing that may not be known.
+    """
+    if not known:
+        return Ahead(found, np.empty((len(found.labels), 0)))
+    values = found.values.copy()
+    own = values[:, 0, values.shape[2] - known :]
+    if fill:
+        for column in own.T:
+            is_known = np.isfinite(column)
+            if is_known.any():
+                inner = slice(is_known.argmax(), len(column) - is_known[::-1].argmax())
+                column[inner] = line(column[inner], is_known[inner])
+    with_target = np.flatnonzero(np.isfinite(values[:, 0, :targets]).any(axis=1))
+    rows = int(with_target[-1]) + 1 if len(with_target) else len(values)
+    table = replace(
+        found,
+        labels=found.labels[:rows],
+        values=values[:rows],
+        rows=found.rows[:rows],
+        is_gap=found.is_gap[:rows],
+    )
+    return Ahead(table, own)
+
+
+def covariates_of(
+    beside: Beside, times: Times | None, labels: Sequence[str], known: FloatArray, past: FloatArray
+) -> Covariates:
+    """The columns beside of a table with the times `labels`; SeriesError for no real calendar.
+
+    known: `[row, known]`, of its rows and of those ahead. past: `[row, past]`.
+    """
+    calendar = beside.calendar
+    if calendar:
+        if times is None or times.written is None:
+            raise SeriesError(
+                "calendar must be made of dates, but the times are numbers; leave calendar out, or "
+                'write how they are written in [series], for example time_format = "seconds"'
+            )
+        if calendar == "usual":
+            made = calendar_of_labels(labels, times.name, times.zone, USUAL)
+            calendar = tuple(
+                name for name, column in zip(USUAL, made.T, strict=True) if np.ptp(column) > 0
+            )
+            if not calendar:
+                raise SeriesError(
+                    f"calendar must vary from row to row, but {', '.join(USUAL)} are the same in "
+                    "all rows; leave calendar out"
+                )
+    return Covariates(beside.known, beside.past, calendar, known, past)

@@ -1,0 +1,104 @@
+"""Columns of a table beside those that are forecast: known in advance, or only in the past."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, Self
+
+import numpy as np
+
+from search.series.source import FloatArray
+from search.series.time_column import Times, read_times
+
+CalendarColumn = Literal["hour", "weekday", "day", "month"]
+CALENDAR: tuple[CalendarColumn, ...] = ("hour", "weekday", "day", "month")
+# What `calendar = true` stands for, where it varies: most days of a month are like all others.
+USUAL: tuple[CalendarColumn, ...] = ("hour", "weekday", "month")
+
+_MADE: Mapping[CalendarColumn, Callable[[datetime], float]] = {
+    "hour": lambda time: time.hour + time.minute / 60 + time.second / 3600,
+    "weekday": lambda time: time.weekday(),
+    "day": lambda time: time.day,
+    "month": lambda time: time.month,
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Covariates:
+    """Columns beside those that are forecast.
+
+    known: names of columns known in advance that the file holds; calendar: of those that are made
+    from the times. past: names of columns known only in the past. known_values: `[row, known]`,
+    first of the rows of the table, then of rows that are ahead of it, NaN where a file lacks one of
+    these. past_values: `[row, past]`.
+    """
+
+    known: tuple[str, ...]
+    past: tuple[str, ...]
+    calendar: tuple[CalendarColumn, ...]
+    known_values: FloatArray
+    past_values: FloatArray
+
+    def __post_init__(self) -> None:
+        assert self.known_values.shape[1] == len(self.known)
+        assert self.past_values.shape[1] == len(self.past)
+        for name in ("known_values", "past_values"):
+            values = np.array(getattr(self, name), dtype=np.float64, order="C")
+            values.setflags(write=False)
+            object.__setattr__(self, name, values)
+
+    @property
+    def known_names(self) -> tuple[str, ...]:
+        """The names of all columns known in advance, those of the calendar last."""
+        return (*self.known, *self.calendar)
+
+    def to_plain(self) -> dict[str, Any]:
+        """The names as JSON values, and how many rows of known columns there are."""
+        return {
+            "known": self.known,
+            "past": self.past,
+            "calendar": self.calendar,
+            "known_rows": len(self.known_values),
+        }
+
+    def to_bytes(self) -> bytes:
+        """The numbers."""
+        arrays = (self.known_values, self.past_values)
+        return b"".join(own.astype("<f8").tobytes() for own in arrays)
+
+    @classmethod
+    def of_parts(cls, plain: Mapping[str, Any], rows: int, numbers: FloatArray) -> Self:
+        """Rebuild from `to_plain` and the numbers of `to_bytes` of a table of so many rows.
+
+        Raises ValueError where they do not fit.
+        """
+        known, past, calendar = (tuple(plain[key]) for key in ("known", "past", "calendar"))
+        if not set(calendar) <= set(CALENDAR):
+            raise ValueError(f"the columns of its calendar must be of {CALENDAR}, not {calendar}")
+        split = plain["known_rows"] * len(known)
+        known_values = numbers[:split].reshape(plain["known_rows"], len(known))
+        past_values = numbers[split:].reshape(rows, len(past))
+        is_finite = np.isfinite(known_values[:rows]).all() and np.isfinite(past_values).all()
+        if len(known_values) < rows or not is_finite:
+            raise ValueError("its columns beside the others must have a number in each row")
+        return cls(known, past, calendar, known_values, past_values)
+
+
+def calendar_values(times: Times, columns: Sequence[CalendarColumn]) -> FloatArray:
+    """What the calendar says of times on the clock of their place, `[row, column]`.
+
+    hour: of the day, with its minutes and seconds as a fraction. weekday: 0 for Monday. day: of the
+    month, from 1. month: of the year, from 1.
+    """
+    values = [[_MADE[name](instant) for name in columns] for instant in times.locals]
+    return np.array(values, dtype=np.float64).reshape(len(times.locals), len(columns))
+
+
+def calendar_of_labels(
+    labels: Sequence[str],
+    time_format: str | None,
+    zone: str | None,
+    columns: Sequence[CalendarColumn],
+) -> FloatArray:
+    """The same of time labels."""
+    return calendar_values(read_times(labels, time_format, zone), columns)

@@ -1,0 +1,200 @@
+"""Columns beside those that are forecast from Python and from the shell: one study, its export."""
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars
+import pytest
+
+import freerun
+from search.errors import SeriesError, UsageError
+from search.export.onnx import onnx_model
+from tests.search.cli.conftest import freerun as shell
+from tests.search.cli.conftest import refused
+
+ROWS, AHEAD, HORIZON = 400, 30, 24
+BESIDE: dict[str, Any] = {
+    "known": ["temperature"],
+    "past": ["wind"],
+    "calendar": ["hour"],
+    "period": 24,
+}
+SPACE = {"cell": ["ar"], "ar_order": [24], "known_columns": ["curves"], "past_columns": [True]}
+ONCE = {"replicas": 1, "finalists": 1, "final_replicas": 1}
+
+
+def frame() -> polars.DataFrame:
+    """Hours of a load that takes a bent effect of the temperature, of which later rows are there.
+
+    Rows ahead have no load and no wind.
+    """
+    dice = np.random.default_rng(0)
+    steps, weather = np.arange(ROWS + AHEAD), np.zeros(ROWS + AHEAD)
+    for t in range(1, len(weather)):
+        weather[t] = 0.9 * weather[t - 1] + dice.normal()
+    temperature = 15.0 + 4.0 * weather
+    load = 100 + 5 * np.sin(2 * np.pi * steps / 24) + 3 * np.abs(temperature - 15)
+    load += 0.3 * dice.normal(size=len(load))
+    start = polars.datetime(2024, 1, 1)
+    hours = polars.datetime_range(
+        start, start.dt.offset_by(f"{ROWS + AHEAD - 1}h"), "1h", eager=True
+    )
+    is_row = polars.Series(steps < ROWS)
+    return polars.DataFrame(
+        {"time": hours, "load": load, "temperature": temperature, "wind": np.roll(weather, 1)}
+    ).with_columns(
+        polars.when(is_row).then(polars.col(name)).otherwise(None).alias(name)
+        for name in ("load", "wind")
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The table, the study's export, and parts of the table."""
+    folder = tmp_path_factory.mktemp("beside")
+    study = freerun.Study(
+        frame(),
+        horizon=HORIZON,
+        name="load",
+        series=BESIDE,
+        space=SPACE,
+        search=ONCE,
+        storage=f"sqlite:///{folder / 'freerun.db'}",
+    )
+    study.run(trials=1, workers=0, progress=False)
+    study.export(folder / "export")
+    frame().write_csv(folder / "load.csv")
+    frame().head(ROWS).write_csv(folder / "seen.csv")
+    frame().tail(AHEAD).select("time", "temperature").write_csv(folder / "later.csv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def forecaster(folder: Path) -> freerun.ExportedForecaster:
+    return freerun.load(folder / "export")
+
+
+def test_the_winner_reads_what_it_is_told(forecaster: freerun.ExportedForecaster) -> None:
+    assert forecaster.channels == ("load",)
+    score, test = forecaster.score, forecaster.test
+    assert score is not None
+    assert test is not None
+    assert max(score.nmse, test.nmse) < 0.1
+
+
+def test_a_frame_goes_on_with_its_known_columns(forecaster: freerun.ExportedForecaster) -> None:
+    ahead = forecaster.forecast(frame(), HORIZON)
+    assert ahead.columns == ["time", "load"]
+    assert ahead["time"].to_list() == frame()["time"][ROWS : ROWS + HORIZON].to_list()
+    later = frame().tail(AHEAD).select("time", "temperature")
+    again = forecaster.forecast(frame().head(ROWS), HORIZON, future=later)
+    assert again.equals(ahead)
+    banded = forecaster.forecast(frame(), HORIZON, (80,))
+    assert banded.columns == ["time", "load", "load_low_80", "load_high_80"]
+    warmer = later.with_columns(polars.col("temperature") + 3.0)
+    other = forecaster.forecast(frame().head(ROWS), HORIZON, future=warmer)
+    assert not np.allclose(other["load"], ahead["load"], atol=1.0)
+
+
+def test_what_is_missing_is_refused_by_name(forecaster: freerun.ExportedForecaster) -> None:
+    with pytest.raises(SeriesError, match=r"'temperature' .* no value at .*future=\.\.\."):
+        forecaster.forecast(frame().head(ROWS), HORIZON)
+    with pytest.raises(SeriesError, match="the series has no column 'wind'"):
+        forecaster.forecast(frame().drop("wind"), HORIZON)
+    later = frame().tail(AHEAD).select("time", "temperature")
+    fahrenheit = later.with_columns(polars.col("temperature") * 100.0)
+    with pytest.raises(SeriesError, match=r"'temperature', known in advance, goes from .* units"):
+        forecaster.forecast(frame().head(ROWS), HORIZON, future=fahrenheit)
+    far = later.with_columns(polars.col("temperature") + 60.0)
+    with pytest.warns(freerun.ForecastWarning, match="its effect there is guessed"):
+        forecaster.forecast(frame().head(ROWS), HORIZON, future=far)
+
+
+def test_pandas_frames_go_on_by_their_index(forecaster: freerun.ExportedForecaster) -> None:
+    pandas = pytest.importorskip("pandas", reason="the extra pandas is not installed")
+    plain = {name: frame()[name].to_numpy() for name in ("load", "temperature", "wind")}
+    own = pandas.DataFrame(plain, pandas.DatetimeIndex(frame()["time"].to_numpy(), name="time"))
+    ahead = forecaster.forecast(own, HORIZON)
+    assert np.array_equal(ahead["load"], forecaster.forecast(frame(), HORIZON)["load"])
+    seen, later = own.iloc[:ROWS], own[["temperature"]].iloc[ROWS:]
+    assert forecaster.forecast(seen, HORIZON, future=later).equals(ahead)
+
+
+def test_it_learns_new_rows(forecaster: freerun.ExportedForecaster) -> None:
+    for learnt in (forecaster.updated(frame()), forecaster.refitted(frame())):
+        ahead = learnt.forecast(frame(), HORIZON)["load"].to_numpy()
+        assert np.isfinite(ahead).all()
+        assert learnt.score is None or learnt.score == forecaster.score
+
+
+def test_arrays_have_the_columns_in_the_order_of_the_export() -> None:
+    values = frame().head(ROWS).select("load", "temperature").to_numpy()
+    later = frame().tail(AHEAD)["temperature"].to_numpy()
+    model = freerun.Forecaster(
+        HORIZON,
+        trials=1,
+        workers=0,
+        space={"cell": ["ar"], "ar_order": [24], "known_columns": ["curves"]},
+        search=ONCE,
+        refit=False,
+        known=["value_1"],
+    ).fit(values)
+    assert model.forecaster_.channels == ("value_0",)
+    ahead = model.predict(future=later)
+    assert ahead.shape == (HORIZON, 1)
+    whole = np.concatenate([values, np.stack([np.full(AHEAD, np.nan), later], axis=1)])
+    assert np.array_equal(model.predict(whole), ahead)
+
+
+def test_no_onnx_model_is_written_of_it(folder: Path) -> None:
+    from search.export import read_export
+
+    pytest.importorskip("onnx", reason="onnx is not installed: pip install 'freerun[onnx]'")
+    with pytest.raises(UsageError, match="ONNX"):
+        onnx_model(read_export(folder / "export"))
+
+
+def test_the_shell_forecasts_the_same(
+    folder: Path, forecaster: freerun.ExportedForecaster, tmp_path: Path
+) -> None:
+    for name in ("load.csv", "seen.csv", "later.csv"):
+        shutil.copy(folder / name, tmp_path / name)
+    shutil.copytree(folder / "export", tmp_path / "export")
+    command = ["forecast", "export", "--horizon", HORIZON, "-o"]
+    ended = shell(tmp_path, *command, "one.csv", "--series", "load.csv", "--picture", "one.png")
+    assert ended.code == 0, ended.err
+    later = ["--future", "later.csv"]
+    assert shell(tmp_path, *command, "two.csv", "--series", "seen.csv", *later).code == 0
+    assert (tmp_path / "one.csv").read_bytes() == (tmp_path / "two.csv").read_bytes()
+    ahead = polars.read_csv(tmp_path / "one.csv")["load"]
+    assert np.allclose(ahead, forecaster.forecast(frame(), HORIZON)["load"])
+    short = [*command, "three.csv", "--series", "seen.csv"]
+    refused(tmp_path, short, "'temperature' is known in advance", "--future")
+    again = shell(tmp_path, "retrain", "export", "-o", "again", "--json")
+    assert again.json["reproduced"], again.err
+
+
+def test_a_study_file_is_made_of_options(folder: Path, tmp_path: Path) -> None:
+    shutil.copy(folder / "load.csv", tmp_path / "load.csv")
+    options = ["--known", "temperature", "--past", "wind", "--calendar", "--period", 24]
+    made = shell(tmp_path, "init", "load.csv", "--horizon", HORIZON, *options, "--json")
+    assert made.code == 0, made.err
+    assert made.json["columns"] == ["load"]
+    checked = shell(tmp_path, "check", "load.toml", "--json")
+    assert checked.code == 0, checked.err
+    plain = json.loads(checked.out)
+    assert plain["known"] == ["temperature", "hour", "weekday"]
+    assert plain["past"] == ["wind"]
+    shown = shell(tmp_path, "check", "load.toml").out
+    assert f"known in advance, and of {AHEAD} rows ahead: temperature, hour, weekday" in shown
+    (tmp_path / "load.toml").unlink()
+    refused(tmp_path, ["init", "load.csv", "--known", "temprature"], "Did you mean 'temperature'")
+    refused(tmp_path, ["init", "load.csv", "--no-time", "--calendar"], "--no-time", "--calendar")
+    refused(
+        tmp_path,
+        ["run", "load.csv", "--horizon", AHEAD + 1, "--known", "temperature", "--column", "load"],
+        "'temperature' is known in advance",
+    )

@@ -1,0 +1,177 @@
+"""Effects of known columns: what is found again, and units that write what they read."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from models.candidate import candidate_of
+from models.effects import FEW_VALUES, MOST_KNOTS, Effects, effects_of
+from models.units import Units
+
+FloatArray = NDArray[np.float64]
+ROWS = 1000
+
+
+def bent(x: FloatArray) -> FloatArray:
+    return np.maximum(15.0 - x, 0.0) * 2.0 + np.maximum(x - 22.0, 0.0) * 3.0
+
+
+def series(seed: int = 0) -> tuple[FloatArray, FloatArray]:
+    """A season, correlated errors, and effects of a temperature with the same season and a flag."""
+    dice = np.random.default_rng(seed)
+    steps = np.arange(ROWS)
+    weather = np.zeros(ROWS)
+    errors = np.zeros(ROWS)
+    for t in range(1, ROWS):
+        weather[t] = 0.95 * weather[t - 1] + dice.normal()
+        errors[t] = 0.8 * errors[t - 1] + dice.normal()
+    season = np.sin(2 * np.pi * steps / 24)
+    temperature = 15.0 + 6.0 * season + 3.0 * weather
+    flag = (dice.random(ROWS // 20) < 0.2).repeat(20).astype(float)
+    values = 20.0 * season + bent(temperature) - 10.0 * flag + errors
+    return values[:, np.newaxis], np.stack([temperature, flag], axis=1)
+
+
+def curve(effects: Effects, known: FloatArray) -> FloatArray:
+    return effects.at(known[np.newaxis, np.newaxis])[0, 0, :, 0]
+
+
+def test_a_bent_effect_is_found_under_a_season_and_correlated_errors() -> None:
+    values, known = series()
+    found = effects_of("curves", [values], [known], season=24)
+    truth = bent(known[:, 0]) - 10.0 * known[:, 1]
+    error = curve(found, known) - (truth - truth.mean())
+    assert np.sqrt(np.mean(error**2)) < 0.1 * truth.std()
+
+
+def test_a_line_can_not_bend() -> None:
+    values, known = series()
+    found = effects_of("linear", [values], [known], season=24)
+    at = np.stack([np.array([0.0, 10.0, 20.0, 30.0]), np.zeros(4)], axis=1)
+    steps = np.diff(curve(found, at))
+    assert np.allclose(steps, steps[0])
+
+
+def test_the_season_of_a_series_is_no_effect_of_a_column_that_shares_it() -> None:
+    dice = np.random.default_rng(1)
+    season = np.sin(2 * np.pi * np.arange(ROWS) / 24)
+    column = (season + 0.3 * dice.normal(size=ROWS))[:, np.newaxis]
+    values = (10.0 * season + 0.1 * dice.normal(size=ROWS))[:, np.newaxis]
+    found = effects_of("linear", [values], [column], season=24)
+    assert np.abs(curve(found, column)).max() < 0.1
+
+
+@pytest.mark.parametrize("kind", ["linear", "curves"])
+def test_stretches_with_a_gap_are_not_joined(kind: str) -> None:
+    values, known = series(2)
+    own = [slice(0, 400), slice(600, ROWS)]
+    apart = effects_of(kind, [values[s] for s in own], [known[s] for s in own], 24)
+    # A level that differs between the stretches is no effect either.
+    lifted = [values[own[0]], values[own[1]] + 0.01]
+    again = effects_of(kind, lifted, [known[s] for s in own], 24)
+    assert np.allclose(apart.values, again.values, atol=0.2)
+
+
+def test_a_curve_goes_on_straight_beyond_many_values_and_level_beyond_few() -> None:
+    dice = np.random.default_rng(3)
+    many, few = dice.normal(size=ROWS), dice.integers(0, 5, ROWS).astype(float)
+    known = np.stack([many, few], axis=1)
+    values = (3.0 * many + 2.0 * few + 0.1 * dice.normal(size=ROWS))[:, np.newaxis]
+    found = effects_of("curves", [values], [known], season=1)
+    at = np.stack([np.array([8.0, 9.0, 10.0]), np.zeros(3)], axis=1)
+    assert np.allclose(np.diff(curve(found, at)), 3.0, atol=0.3)
+    at = np.stack([np.zeros(3), np.array([4.0, 5.0, 100.0])], axis=1)
+    assert np.ptp(curve(found, at)) == 0.0
+    assert found.is_level.tolist() == [[False, True]]
+    assert FEW_VALUES >= 5
+
+
+def test_a_column_that_is_constant_adds_nothing_anywhere() -> None:
+    values, known = series()
+    flat = np.concatenate([known, np.full((ROWS, 1), 7.0)], axis=1)
+    with_it = effects_of("curves", [values], [flat], 24)
+    without = effects_of("curves", [values], [known], 24)
+    elsewhere = np.concatenate([known, np.full((ROWS, 1), 9.0)], axis=1)
+    assert np.allclose(curve(with_it, elsewhere), curve(without, known))
+
+
+def test_each_channel_has_effects_of_its_own() -> None:
+    values, known = series()
+    both = np.concatenate([values, -values], axis=1)
+    found = effects_of("curves", [both], [known], 24)
+    assert np.allclose(found.values[..., 0], -found.values[..., 1])
+
+
+@given(
+    rows=st.integers(3, 60),
+    season=st.integers(1, 70),
+    columns=st.integers(1, 3),
+    kinds=st.integers(1, 40),
+    seed=st.integers(0, 2**32 - 1),
+    kind=st.sampled_from(["linear", "curves"]),
+)
+@settings(max_examples=60, deadline=None)
+def test_any_short_span_has_finite_effects_with_the_mean_zero(
+    rows: int, season: int, columns: int, kinds: int, seed: int, kind: str
+) -> None:
+    dice = np.random.default_rng(seed)
+    known = dice.integers(0, kinds, (rows, columns)).astype(float)
+    values = dice.normal(size=(rows, 2))
+    found = effects_of(kind, [values], [known], season)
+    added = found.at(known[np.newaxis, np.newaxis])[0, 0]
+    assert np.isfinite(found.values).all()
+    assert found.knots.shape == (1, columns, MOST_KNOTS)
+    assert (np.diff(found.knots, axis=2) >= 0).all()
+    assert np.allclose(added.mean(axis=0), 0.0, atol=1e-8)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    power=st.sampled_from(["none", "log", "box-cox"]),
+    lag=st.sampled_from([0, 7]),
+    offset=st.booleans(),
+    kind=st.sampled_from(["linear", "curves"]),
+)
+@settings(max_examples=40, deadline=None)
+def test_units_write_what_they_read(
+    seed: int, power: str, lag: int, offset: bool, kind: str
+) -> None:
+    dice = np.random.default_rng(seed)
+    known = dice.normal(size=(80, 2))
+    values = np.exp(0.3 * dice.normal(size=(80, 1)) + 0.2 * known[:, :1]) + 0.5
+    candidate = candidate_of(
+        {
+            "cell": "ar",
+            "ar_order": 4,
+            "known_columns": kind,
+            "power_transform": power,
+            "seasonal_lag": lag,
+            "offset": offset,
+            "ridge": 1e-3,
+        }
+    )
+    units = Units.of(candidate, [values[:60]], [known[:60]], season=7)
+    whole, rows = values[np.newaxis, np.newaxis], known[np.newaxis, np.newaxis]
+    read = units.read(whole, rows)
+    shown = whole[:, :, :40]
+    ahead = units.written(read[:, :, 40 - units.lag :], shown, rows)
+    assert np.allclose(ahead, whole[:, :, 40:])
+    beside = units.written_beside(read[:, :, 40 - units.lag :], shown, whole[:, :, 40:], rows)
+    assert np.allclose(beside, whole[:, :, 40:])
+
+
+def test_members_with_and_without_effects_stand_beside_each_other() -> None:
+    values, known = series()
+    with_it = candidate_of({"cell": "ar", "ar_order": 4, "ridge": 0.1, "known_columns": "curves"})
+    without = candidate_of({"cell": "ar", "ar_order": 4, "ridge": 0.1})
+    own = [
+        Units.of(with_it, [values], [known], season=24),
+        Units.of(without, [values]),
+    ]
+    joined = Units.joined(own)
+    rows = known[np.newaxis, np.newaxis]
+    read = joined.read(np.stack([values, values])[:, np.newaxis], rows)
+    assert np.array_equal(read[0], own[0].read(values[np.newaxis, np.newaxis], rows)[0])
+    assert np.array_equal(read[1], own[1].read(values[np.newaxis, np.newaxis])[0])

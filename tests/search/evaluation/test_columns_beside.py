@@ -1,0 +1,214 @@
+"""Forecasts with columns beside those that are forecast: how much better, and what they may see."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from models.candidate import Candidate, candidate_of
+from models.checkpoint import Checkpoint, CheckpointError, load, save
+from models.ensemble import EnsembleCheckpoint, load_any, save_any
+from models.methods import Scalar
+from search.evaluation import Cohort
+from search.evaluation.diagnostics import one_step_forecasts, sensitivity
+from search.evaluation.ensembles import member_runs, run_any
+from search.evaluation.held_out import held_out_runs
+from search.running.training import train
+from search.series import FloatArray, Table
+from search.series.covariates import Covariates
+from search.series.filling import Run
+from search.study.definition import StudyDefinition
+from search.study.task_data import TaskData, View
+
+ROWS, HORIZON = 600, 48
+FORM: dict[str, Scalar] = {"cell": "ar", "ar_order": 48, "ridge": 1e-4}
+NETWORK: dict[str, Scalar] = {
+    "cell": "gru",
+    "hidden_units": 8,
+    "context": "window",
+    "window_steps": 24,
+    "window_rollout_steps": 1,
+    "training_steps": 60,
+    "learning_rate": 0.02,
+    "batch_size": 16,
+    "weight_decay": 1e-4,
+    "clip_norm": 1.0,
+    "schedule": "cosine",
+}
+CURVES: dict[str, Scalar] = {"known_columns": "curves"}
+DEFINITION = StudyDefinition.model_validate(
+    {
+        "name": "beside",
+        "series": {
+            "source": "table",
+            "path": "load.csv",
+            "columns": ["load"],
+            "known": ["temperature"],
+            "past": ["wind"],
+            "period": 24,
+        },
+        "task": {
+            "train_steps": 400,
+            "horizon_steps": HORIZON,
+            "validation_steps": 100,
+            "start_points": 2,
+        },
+    }
+)
+
+
+def table(seed: int = 0) -> Table:
+    """A season, a bent effect of a temperature, what wind did two steps before, and noise."""
+    dice = np.random.default_rng(seed)
+    steps, weather, wind = np.arange(ROWS), np.zeros(ROWS), np.zeros(ROWS)
+    for t in range(1, ROWS):
+        weather[t] = 0.95 * weather[t - 1] + dice.normal()
+        wind[t] = 0.7 * wind[t - 1] + dice.normal()
+    temperature = 16.0 + 4.0 * np.sin(2 * np.pi * steps / 24) + 3.0 * weather
+    bent = np.maximum(15.0 - temperature, 0.0) * 2.0 + np.maximum(temperature - 20.0, 0.0) * 3.0
+    load = 200.0 + 10.0 * np.cos(2 * np.pi * steps / 24) + bent + 0.5 * dice.normal(size=ROWS)
+    load += 3.0 * np.roll(wind, 2)
+    covariates = Covariates(
+        ("temperature",), ("wind",), (), temperature[:, np.newaxis], wind[:, np.newaxis]
+    )
+    times = tuple(map(str, range(1, ROWS + 1)))
+    return Table("row", times, ("load",), load[:, np.newaxis], covariates=covariates)
+
+
+TABLE = table()
+
+
+def view_of(own: Table) -> View:
+    return TaskData(DEFINITION, own).view("search", 0)
+
+
+def trained(settings: dict[str, Scalar], own: Table = TABLE) -> tuple[Checkpoint, View, float]:
+    candidate, view = candidate_of(settings), view_of(own)
+    checkpoint, result = train(candidate, [view], 0, "search", "cpu", lambda: None)
+    return checkpoint, view, result.score
+
+
+@pytest.mark.parametrize(("settings", "ratio"), [(FORM, 5.0), (NETWORK, 5.0)])
+def test_a_bent_effect_of_a_known_column_is_forecast(
+    settings: dict[str, Scalar], ratio: float
+) -> None:
+    plain, with_it = (trained({**settings, **more})[2] for more in ({}, CURVES))
+    assert ratio * with_it < plain
+
+
+def test_a_column_of_the_past_tells_the_next_steps() -> None:
+    without, view, _ = trained({**FORM, **CURVES, "ar_order": 4})
+    with_it = trained({**FORM, **CURVES, "ar_order": 4, "past_columns": True})[0]
+    assert (without.past, with_it.past) == (0, 1)
+    errors = [
+        np.abs(member_runs([own], [view])[0][0, :, :2] - truth_of(view)[:, :2]).mean()
+        for own in (without, with_it)
+    ]
+    assert 1.5 * errors[1] < errors[0]
+
+
+def truth_of(view: View) -> FloatArray:
+    return np.stack([view.truth[start : start + view.horizon_steps] for start in view.starts])
+
+
+@pytest.mark.parametrize("settings", [FORM, NETWORK])
+def test_no_later_row_but_that_of_a_known_column_changes_a_forecast(
+    settings: dict[str, Scalar],
+) -> None:
+    settings = {**settings, **CURVES, "past_columns": True}
+    checkpoint, view, _ = trained(settings)
+    before = member_runs([checkpoint], [view])[0]
+    first, own = view.starts[0], TABLE.covariates
+    assert own is not None
+    values, past, known = (
+        np.concatenate([values[:first], values[first:] + 5.0])
+        for values in (TABLE.values, own.past_values, own.known_values)
+    )
+    changed = {
+        "target": replace(TABLE, values=values),
+        "past": replace(TABLE, covariates=replace(own, past_values=past)),
+        "known": replace(TABLE, covariates=replace(own, known_values=known)),
+    }
+    for what, other in changed.items():
+        again, seen, _ = trained(settings, other)
+        after = member_runs([again], [seen])[0]
+        assert np.array_equal(after[0, 0], before[0, 0]) == (what != "known"), what
+
+
+def test_what_filled_in_a_column_of_the_past_is_not_seen_before_its_time() -> None:
+    start = view_of(TABLE).starts[0]
+    # The row before the start lay in a gap that ends behind it.
+    filled = replace(TABLE, filled=(Run(1, start - 3, start + 4, 0.0, start + 5),))
+    view = view_of(filled)
+    assert view.past is not None
+    assert np.ptp(view.past[start - 4 : start]) == 0.0
+    assert np.array_equal(view.values, view_of(TABLE).values)
+
+
+def test_candidates_of_all_kinds_are_what_they_are_alone() -> None:
+    candidates: list[Candidate] = [
+        candidate_of({**FORM, "ar_order": 8, "known_columns": kind})
+        for kind in ("none", "linear", "curves")
+    ]
+    views = [view_of(TABLE)]
+
+    def scores(some: list[Candidate]) -> list[float]:
+        for rung in Cohort(some, views, study_seed=0, purpose="search"):
+            if rung is not None:
+                return [rung.results[place].score for place in range(len(some))]
+        raise AssertionError
+
+    together = scores(candidates)
+    assert together == [scores([own])[0] for own in candidates]
+    assert len(set(together)) == 3
+
+
+def test_a_checkpoint_holds_all_that_a_free_run_needs() -> None:
+    checkpoint, view, _ = trained({**FORM, **CURVES, "past_columns": True})
+    content = save(checkpoint)
+    again = load(content)
+    assert save(again) == content
+    assert (again.channels, again.past, again.known) == (1, 1, 1)
+    runs = [member_runs([own], [view])[0] for own in (checkpoint, again)]
+    assert np.array_equal(runs[0], runs[1])
+    plain = trained(FORM)[0]
+    assert b"known" not in save(plain)
+    effects = again.effects
+    assert effects is not None
+    falling = replace(again, effects=replace(effects, knots=-effects.knots))
+    with pytest.raises(CheckpointError, match="must rise"):
+        load(save(falling))
+
+
+def test_members_of_an_ensemble_read_what_is_theirs() -> None:
+    kinds = [FORM, {**FORM, **CURVES}, {**FORM, "ar_order": 8, "past_columns": True}]
+    members = [trained(kind)[0] for kind in kinds]
+    view = view_of(TABLE)
+    ensemble = load_any(save_any(EnsembleCheckpoint(tuple(members), (0.5, 0.3, 0.2))))
+    shown, start = ensemble.shown_steps, view.starts[0]
+    values = view.all_values[np.newaxis, start - shown : start]
+    known = view.known_rows(shown, HORIZON, [start])
+    whole = run_any(ensemble, values, HORIZON, known)
+    assert whole.shape == (1, 1, HORIZON, 1)
+    alone = [member_runs([own], [view])[0][0, 0] for own in members]
+    mean = 0.5 * alone[0] + 0.3 * alone[1] + 0.2 * alone[2]
+    assert np.allclose(whole[0, 0], mean)
+    held = held_out_runs(ensemble, [view])
+    assert np.isfinite(held.forecast).all()
+
+
+@pytest.mark.parametrize("settings", [FORM, NETWORK])
+def test_networks_are_looked_into_as_without(settings: dict[str, Scalar]) -> None:
+    checkpoint, view, _ = trained({**settings, **CURVES, "past_columns": True})
+    start = view.starts[0]
+    ahead = one_step_forecasts(checkpoint, [view], [start])
+    truth = view.values[start : start + ahead.shape[1]]
+    assert ahead.shape == (1, *truth.shape)
+    assert np.mean((ahead[0] - truth) ** 2) < 0.2 * truth.var()
+    found = sensitivity(checkpoint, [view])
+    assert (found is None) == (settings is FORM)
+
+
+def test_channels_that_run_by_themselves_leave_the_past_out() -> None:
+    with pytest.raises(ValueError, match="past_columns must be false where each channel runs"):
+        candidate_of({**FORM, "channels": "independent", "past_columns": True})

@@ -1,0 +1,268 @@
+"""Columns beside those that are forecast: read, refused with a remedy, kept, and made of times."""
+
+import re
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from search.errors import SeriesError
+from search.series import Table, TableSeries
+from search.study.study_file import problems, read_study_file
+
+START = datetime(2024, 1, 1)
+ROWS, AHEAD = 60, 12
+HEADER = "time,load,temperature,holiday,wind"
+
+
+def hour(step: int) -> str:
+    return str(START + timedelta(hours=step))
+
+
+def lines(rows: int = ROWS, ahead: int = AHEAD, **cells: Any) -> list[str]:
+    """The lines of a table; cells: of a column by its row, which differ from the usual ones."""
+    made = [HEADER]
+    for step in range(rows + ahead):
+        row: dict[str, object] = {
+            "time": hour(step),
+            "load": step % 7 if step < rows else "",
+            "temperature": step % 24 - 5.5,
+            "holiday": int(step % 24 == 3),
+            "wind": step % 5 if step < rows else "",
+        }
+        row |= {name: own[step] for name, own in cells.items() if step in own}
+        made.append(",".join(map(str, row.values())))
+    return made
+
+
+def write(path: Path, made: list[str]) -> Path:
+    path.write_text("\n".join(made) + "\n")
+    return path
+
+
+def section(**keys: Any) -> TableSeries:
+    own = {"path": "load.csv", "time": "time", "columns": ["load"], "known": ["temperature"]}
+    return TableSeries(**{**own, **keys})
+
+
+def read(folder: Path, made: list[str] | None = None, **keys: Any) -> Table:
+    return section(**keys).read_file(write(folder / "load.csv", made or lines()))
+
+
+def test_rows_behind_the_last_value_are_ahead(tmp_path: Path) -> None:
+    table = read(tmp_path, known=["temperature", "holiday"], past=["wind"])
+    assert table.columns == ("load",)
+    assert table.rows == ROWS
+    assert table.times[-1] == hour(ROWS - 1)
+    assert table.known_names == ("temperature", "holiday")
+    assert table.past is not None
+    assert table.past[:6, 0].tolist() == [0, 1, 2, 3, 4, 0]
+    ahead = table.known_until(AHEAD)
+    assert ahead.shape == (ROWS + AHEAD, 2)
+    assert ahead[:, 0].tolist() == [step % 24 - 5.5 for step in range(ROWS + AHEAD)]
+
+
+def test_what_is_not_known_far_enough_is_refused_by_name_and_time(tmp_path: Path) -> None:
+    made = lines(holiday={ROWS + 4: ""})
+    table = read(tmp_path, made, known=["temperature", "holiday"])
+    assert len(table.known_until(4)) == ROWS + 4
+    with pytest.raises(SeriesError, match=f"'holiday' .* no value at '{hour(ROWS + 4)}'.*--future"):
+        table.known_until(6)
+    with pytest.raises(SeriesError, match=f"'temperature' .* no value at '{hour(ROWS + AHEAD)}'"):
+        read(tmp_path, known=["temperature"]).known_until(AHEAD + 1)
+
+
+def test_later_rows_may_be_in_a_file_of_their_own(tmp_path: Path) -> None:
+    whole = read(tmp_path)
+    later = write(
+        tmp_path / "later.csv",
+        ["time,temperature"]
+        + [f"{hour(step)},{step % 24 - 5.5}" for step in reversed(range(ROWS, ROWS + AHEAD))],
+    )
+    path = write(tmp_path / "short.csv", lines(ahead=0))
+    table = section().read_file(path, future=later)
+    assert np.array_equal(table.known_until(AHEAD), whole.known_until(AHEAD))
+    with pytest.raises(SeriesError, match=r"later\.csv, line 2: later rows must come after"):
+        section().read_file(tmp_path / "load.csv", future=later)
+    with pytest.raises(SeriesError, match="none in \\[series\\] known"):
+        section(known=None, calendar=True).read_file(path, future=later)
+    lacking = write(tmp_path / "lacking.csv", ["time,other", f"{hour(ROWS)},1"])
+    with pytest.raises(SeriesError, match=r"lacking\.csv has no column 'temperature'"):
+        section().read_file(path, future=lacking)
+
+
+def test_a_table_without_times_goes_on_with_its_rows(tmp_path: Path) -> None:
+    table = read(tmp_path, time=None)
+    assert table.rows == ROWS
+    assert table.known_until(AHEAD).shape == (ROWS + AHEAD, 1)
+
+
+def test_true_and_false_are_one_and_zero(tmp_path: Path) -> None:
+    truths = {step: step % 24 == 3 for step in range(ROWS + AHEAD)}
+    table = read(tmp_path, lines(holiday=truths), known=["holiday"])
+    plain = read(tmp_path, known=["holiday"])
+    assert np.array_equal(table.known_until(AHEAD), plain.known_until(AHEAD))
+
+
+@pytest.mark.parametrize("column", ["temperature", "wind"])
+def test_gaps_are_refused_unless_the_file_says_how_to_fill_them(
+    tmp_path: Path, column: str
+) -> None:
+    made = lines(wind={20: "", 21: ""})
+    if column == "temperature":
+        made = lines(temperature={20: "", 21: ""})
+    with pytest.raises(SeriesError, match=f"the column '{column}' must hold .* missing = "):
+        read(tmp_path, made, past=["wind"])
+    table = read(tmp_path, made, past=["wind"], missing="interpolate")
+    whole = read(tmp_path, past=["wind"])
+    filled, true = (
+        (own.known_until(0) if column == "temperature" else own.past) for own in (table, whole)
+    )
+    assert filled is not None
+    assert true is not None
+    assert np.array_equal(np.delete(filled, [20, 21], axis=0), np.delete(true, [20, 21], axis=0))
+    step = (true[22] - true[19]) / 3
+    assert filled[20:22] == pytest.approx(np.stack([true[19] + step, true[19] + 2 * step]))
+    # Only what a free run must not see before its time is kept as filled in.
+    assert [run.channel for run in table.filled] == ([1] if column == "wind" else [])
+
+
+def test_the_calendar_is_that_of_the_times(tmp_path: Path) -> None:
+    columns = ["hour", "weekday", "day", "month"]
+    table = read(tmp_path, lines(ahead=0), known=None, calendar=columns)
+    made = table.known_until(40)
+    for step in (0, 23, 59, 99):
+        time = START + timedelta(hours=step)
+        assert made[step].tolist() == [time.hour, time.weekday(), time.day, time.month]
+    usual = read(tmp_path, lines(ahead=0), known=None, calendar=True)
+    assert usual.known_names == ("hour", "weekday")  # three days of one month
+
+
+def test_the_usual_calendar_of_a_later_table_is_the_one_before(tmp_path: Path) -> None:
+    earlier = read(tmp_path, lines(ahead=0), known=None, calendar=True)
+    path = write(tmp_path / "load.csv", lines(rows=5, ahead=0))
+    later = section(known=None, calendar=True).read_file(path, earlier)
+    assert later.known_names == ("hour", "weekday")
+
+
+def test_a_calendar_stands_beside_the_ids_of_a_long_table(tmp_path: Path) -> None:
+    rows = [f"{hour(step)},{name},{step % 7}" for name in "ab" for step in range(30)]
+    path = write(tmp_path / "long.csv", ["time,id,load", *rows])
+    table = section(known=None, id="id", calendar=["hour"]).read_file(path)
+    assert table.columns == ("a", "b")
+    assert table.known_until(2).shape == (32, 1)
+
+
+def test_bytes_hold_all_of_it(tmp_path: Path) -> None:
+    table = read(tmp_path, known=["temperature", "holiday"], past=["wind"], calendar=["hour"])
+    again = Table.from_bytes(table.to_bytes())
+    assert again.content_hash == table.content_hash
+    assert again.known_names == table.known_names
+    assert np.array_equal(again.known_until(AHEAD), table.known_until(AHEAD))
+    assert np.array_equal(again.all_values, table.all_values)
+    changed = read(tmp_path, lines(temperature={3: 99}), known=["temperature", "holiday"])
+    assert changed.content_hash != table.content_hash
+
+
+def test_a_table_without_them_is_kept_as_it_was(tmp_path: Path) -> None:
+    plain = read(tmp_path, lines(ahead=0), known=None)
+    assert b'"format": 1' in plain._content({})  # as earlier versions read it
+    assert plain.covariates is None
+    keys = section(known=None).model_dump()
+    assert not {"known", "past", "calendar"} & keys.keys()
+
+
+@pytest.mark.parametrize(
+    ("keys", "rule"),
+    [
+        ({"known": []}, "known must name at least one column"),
+        ({"past": ["wind", "wind"]}, "past must name at least one column, and each once"),
+        ({"known": ["load"]}, 'known must name other columns .* "load" is a column to forecast'),
+        ({"known": ["time"]}, 'known .* "time" is the time'),
+        ({"past": ["temperature"]}, 'past .* "temperature" is in known'),
+        ({"id": "store"}, "known must be left out where the table has several series"),
+        ({"calendar": ["year"]}, "calendar must be true, or a list of hour, weekday, day, month"),
+        ({"calendar": "hours"}, "calendar must be true, or a list"),
+        ({"calendar": []}, "calendar must name at least one"),
+        ({"calendar": True, "time": None}, "calendar must go with a time column"),
+    ],
+)
+def test_names_that_can_not_be(keys: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ValidationError) as refused:
+        section(**keys)
+    said = " ".join(problems(refused.value))
+    assert re.search(rule, said), said
+
+
+@pytest.mark.parametrize(
+    ("keys", "rule"),
+    [
+        ({"known": ["temprature"]}, "no column 'temprature'. Did you mean 'temperature'"),
+        ({"past": ["rain"]}, "no column 'rain'"),
+        ({"known": ["text"]}, "the column 'text' must hold finite numbers"),
+    ],
+)
+def test_columns_that_a_file_does_not_have(tmp_path: Path, keys: dict[str, Any], rule: str) -> None:
+    made = [f"{line},{'text' if n == 0 else 'warm'}" for n, line in enumerate(lines())]
+    with pytest.raises(SeriesError, match=rule):
+        read(tmp_path, made, **keys)
+
+
+def test_a_calendar_needs_dates(tmp_path: Path) -> None:
+    made = [line.replace(hour(n - 1), str(n - 1)) for n, line in enumerate(lines())]
+    with pytest.raises(SeriesError, match="calendar must be made of dates"):
+        read(tmp_path, made, calendar=True)
+    first_days = [f"{1900 + month // 12}-{month % 12 + 1:02}-01" for month in range(40)]
+    rows = [f"{day},{n % 5}" for n, day in enumerate(first_days)]
+    path = write(tmp_path / "months.csv", ["time,load", *rows])
+    assert section(known=None, calendar=True).read_file(path).known_names == ("weekday", "month")
+
+
+STUDY = """
+name = "load"
+[series]
+source = "table"
+path = "load.csv"
+time = "time"
+columns = ["load"]
+{series}
+[task]
+train_steps = 30
+horizon_steps = 5
+[search]
+trials = 1
+[space]
+{space}
+"""
+
+
+def test_what_is_constant_in_the_training_span_is_refused(tmp_path: Path) -> None:
+    flat, wind = dict.fromkeys(range(50), 0), dict.fromkeys(range(50), 2)
+    write(tmp_path / "load.csv", lines(ahead=0, holiday=flat, wind=wind))
+    file = tmp_path / "load.toml"
+    for series, name in (('known = ["holiday"]', "holiday"), ('past = ["wind"]', "wind")):
+        file.write_text(STUDY.format(series=series, space=""))
+        with pytest.raises(SeriesError, match=f"vary in the training span, but '{name}' is"):
+            read_study_file(file)
+
+
+def test_a_space_names_only_what_the_series_has(tmp_path: Path) -> None:
+    write(tmp_path / "load.csv", lines(ahead=0))
+    file = tmp_path / "load.toml"
+    file.write_text(STUDY.format(series='known = ["temperature"]\npast = ["wind"]', space=""))
+    space = read_study_file(file).definition.space
+    assert space["known_columns"].to_plain() == ["none", "linear", "curves"]
+    assert space["past_columns"].to_plain() == [False, True]
+    file.write_text(STUDY.format(series="", space='known_columns = ["curves"]'))
+    with pytest.raises(Exception, match='known_columns must be "none" for a series without'):
+        read_study_file(file)
+    file.write_text(STUDY.format(series="", space="past_columns = [true]"))
+    with pytest.raises(Exception, match="past_columns must be false for a series without"):
+        read_study_file(file)
+    file.write_text(STUDY.format(series="", space=""))
+    plain = read_study_file(file).definition
+    assert not {"known_columns", "past_columns"} & plain.space.keys()
+    assert "known_columns" not in plain.model_dump_json()
