@@ -23,6 +23,7 @@ from search.analysis.wording import ERRORS_RULE, short_baseline_name, shown_erro
 from search.errors import ExportError, SeriesError
 from search.export.content import Claim, Export, Manifest, export_of, first_fault
 from search.export.intervals import Intervals
+from search.export.trust import networks_of
 from search.files import EXPORT_PART, read_file, shown_path, template, write_folder
 from search.names import cut
 from search.outputs import (
@@ -192,6 +193,7 @@ def _read(folder: Path) -> Export:
     _check_claim(export.claim, described, definition)
     _check_table(export)
     checkpoint, intervals = export.checkpoint, export.intervals  # the first raises where damaged
+    _check_columns_beside(export)
     if checkpoint and intervals and intervals.channels != checkpoint.channels:
         raise ExportError(
             f"{HELD_OUT} must have the {checkpoint.channels} channels of the networks, but has "
@@ -244,6 +246,20 @@ def _check_table(export: Export) -> None:
             f"{DATA} must have the columns of the study, {cut(str(wanted))}, but has "
             f"{cut(str(found))}; export again"
         )
+
+
+def _check_columns_beside(export: Export) -> None:
+    """Raise ExportError where networks read other columns beside than the table has."""
+    if export.checkpoint is None:
+        return
+    table = export.table
+    known, past = (0, 0) if table is None else (len(table.known_names), len(table.past_names))
+    for own in networks_of(export.checkpoint):
+        if own.known not in (0, known) or own.past not in (0, past):
+            raise ExportError(
+                f"the exported weights must read the {known} known and {past} past columns of "
+                f"{DATA}, but read {own.known} and {own.past}; export again"
+            )
 
 
 def _content(folder: Path, name: str) -> bytes:

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,8 @@ import polars
 import pytest
 
 import freerun
-from search.errors import SeriesError, UsageError
+from search.errors import ExportError, SeriesError, UsageError
+from search.export import read_export, write_export
 from search.export.onnx import onnx_model
 from tests.search.cli.conftest import freerun as shell
 from tests.search.cli.conftest import refused
@@ -149,9 +151,18 @@ def test_arrays_have_the_columns_in_the_order_of_the_export() -> None:
     assert np.array_equal(model.predict(whole), ahead)
 
 
-def test_no_onnx_model_is_written_of_it(folder: Path) -> None:
-    from search.export import read_export
+def test_networks_of_other_columns_are_refused(folder: Path, tmp_path: Path) -> None:
+    export = read_export(folder / "export")
+    assert export.table is not None
+    assert export.table.covariates is not None
+    covariates = replace(export.table.covariates, calendar=("hour", "weekday"))
+    table = replace(export.table, covariates=covariates)
+    write_export(replace(export, table=table), tmp_path / "export")
+    with pytest.raises(ExportError, match="must read the 3 known and 1 past columns"):
+        freerun.load(tmp_path / "export")
 
+
+def test_no_onnx_model_is_written_of_it(folder: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed: pip install 'freerun[onnx]'")
     with pytest.raises(UsageError, match="ONNX"):
         onnx_model(read_export(folder / "export"))
