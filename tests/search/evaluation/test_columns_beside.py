@@ -212,3 +212,23 @@ def test_networks_are_looked_into_as_without(settings: dict[str, Scalar]) -> Non
 def test_channels_that_run_by_themselves_leave_the_past_out() -> None:
     with pytest.raises(ValueError, match="past_columns must be false where each channel runs"):
         candidate_of({**FORM, "channels": "independent", "past_columns": True})
+
+
+@pytest.mark.parametrize("params", [FORM | CURVES, NETWORK | CURVES | {"past_columns": True}])
+def test_masks_go_with_columns_beside(params: dict[str, Scalar]) -> None:
+    """Of the channel that is forecast they count nowhere; beside it, what lacks is filled in."""
+    gap, beside = Run(0, 200, 206), Run(1, 300, 303)
+    plain = table()
+    holed = replace(plain, filled=(gap, beside), is_masked=True)
+    assert np.array_equal(np.flatnonzero(np.isnan(holed.observed)), np.arange(200, 206))
+    view = TaskData(DEFINITION, holed).view("search", 0)
+    assert [len(piece) for piece in view.pieces] == [148, 246]
+    assert not np.isnan(view.all_values).any()
+    values = holed.values.copy()
+    values[200:206] += 50.0
+    moved = TaskData(DEFINITION, replace(holed, values=values)).view("search", 0)
+    scores = [
+        train(candidate_of(params), [own], 0, "search", "cpu", lambda: None)[1].score
+        for own in (view, moved)
+    ]
+    assert scores[0] == scores[1]
