@@ -186,7 +186,7 @@ class TableSeries(Source):
                 if name in taken:
                     raise SettingError(
                         key,
-                        f"must name other columns than the rest of [series], but {shown(name)} is "
+                        f"must name columns that have no other role, but {shown(name)} is "
                         f"{taken[name]}, too; name it once",
                     )
                 taken[name] = f"in {key}"
