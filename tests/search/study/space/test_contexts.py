@@ -55,8 +55,8 @@ WIDE: list[dict[str, Any]] = [
     {
         "cell": ["gru", "lru", "ar", "nvar", "ssa", "esn", "kernel-ridge", "seasonal-profile"],
         "segment_steps": [1, 4, 16],
-        "seasonal_lag": ["none", "seasonal"],
-        "lag_seasons": [24, 48],
+        "seasonal_lag": [0, 24],
+        "lag_seasons": [1, 2],
     },
 ]
 
