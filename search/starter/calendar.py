@@ -13,6 +13,9 @@ _CYCLES = (timedelta(minutes=1), timedelta(hours=1), _DAY, 7 * _DAY, 365 * _DAY)
 # A period is taken for one of the calendar that is so near, where the series repeats nearly as well
 # after that one: the tides, 25 hours apart, do not repeat after a day.
 _NEAR, _AS_GOOD = 0.06, 0.9
+# A found period of several cycles is taken for one, where the series repeats half as well after it:
+# what else moves from day to day can make three days look a little better than one.
+_OF_MULTIPLE = 0.5
 
 
 def calendar_periods(interval: Interval) -> list[int]:
@@ -41,7 +44,9 @@ def on_the_calendar(
     for period in periods:
         near = [own for own in known if abs(own - period) <= _NEAR * own]
         good = [own for own in near if _repeats(values, own) >= _AS_GOOD * _repeats(values, period)]
-        own = float(good[0]) if good else period
+        parts = [own for own in known if period % own == 0 and own < period]
+        parts = [o for o in parts if _repeats(values, o) >= _OF_MULTIPLE * _repeats(values, period)]
+        own = float(good[0]) if good else float(parts[0]) if parts else period
         # Two days are no cycle beside the day.
         is_multiple = any(day in known and own % day == 0 for day in settled)
         if own not in settled and (own in known or not is_multiple):

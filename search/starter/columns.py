@@ -261,12 +261,13 @@ def _reason_against(name: str, cells: Sequence[str]) -> str | None:
     others = [cell for cell in stripped if not _NUMBER.fullmatch(cell)]
     if 2 * len(others) > len(stripped):
         return _text_in_words(others) if any(others) else "is empty"
-    if others:
-        got = f"'{others[0][:_SHOWN_CELLS]}'" if others[0] else "an empty one"
-        of = counted(len(others), "cell")
-        return f"has {of} that no number is in, such as {got}; ask for it by name to see where"
-    if len(set(stripped)) == 1:
-        return f"is constant ({stripped[0][:_SHOWN_CELLS]})"
+    odd = [cell for cell in others if not is_missing(cell)]
+    if odd:
+        of, got = counted(len(odd), "cell"), odd[0][:_SHOWN_CELLS]
+        return f"has {of} that no number is in, such as '{got}'; ask for it by name to see where"
+    there = {cell for cell in stripped if not is_missing(cell)}
+    if len(there) == 1:
+        return f"is constant ({there.pop()[:_SHOWN_CELLS]})"
     # An index that was saved with the table.
     whole = [cell for cell in stripped if re.fullmatch(r"[0-9]{1,15}", cell)]
     if len(whole) == len(stripped) and not name.strip().lower().startswith("value"):

@@ -168,6 +168,8 @@ def test_a_period_next_to_a_day_is_a_day_where_the_series_repeats_as_well() -> N
     assert step_in_words(days) == "1 hour"
     assert on_the_calendar([23.0, 48.0], days.values, days.interval) == (24.0,)
     assert on_the_calendar([24.0, 168.0], days.values, days.interval) == (24.0, 168.0)
+    # Weather that moves from day to day makes other multiples of a day look a little better.
+    assert on_the_calendar([72.0, 168.0], days.values, days.interval) == (24.0, 168.0)
     assert on_the_calendar([25.0], tides.values, tides.interval) == (25.0,)
     numbers = Table("t", tuple(map(str, range(600))), ("x",), days.values)
     assert on_the_calendar([23.0, 46.0], numbers.values, numbers.interval) == (23.0, 46.0)
