@@ -38,7 +38,7 @@ PATH = Path("table.csv")
         ({"a": VARIED, "b": VARIED[::-1]}, None, None, ["a", "b"]),
         # What lacks is filled in or masked; a column is not left out for it.
         ({"day": DAYS, "a": ["", "NA", *VARIED[2:]], "b": VARIED}, "day", None, ["a", "b"]),
-        ({"day": DAYS, "a": ["?", *VARIED[1:]], "b": VARIED}, "day", None, ["b"]),
+        ({"day": DAYS, "a": ["oops", *VARIED[1:]], "b": VARIED}, "day", None, ["b"]),
         ({"day": DAYS, "a": ["", *["3"] * 27], "b": VARIED}, "day", None, ["b"]),
         # What a reader of tables may read, or refuses with the place.
         ({"day": DAYS, "y": ["1,5", "", *VARIED[2:]]}, "day", None, ["y"]),
