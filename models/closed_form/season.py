@@ -37,5 +37,6 @@ def season_length(**more: Any) -> Any:
         shared=True,
         suits=suited_seasons,
         name="season_steps",
+        is_period=True,
         **more,
     )

@@ -71,8 +71,8 @@ class Setting:
     is_stored: whether a forecaster computes with it: then it is kept among the weights.
     most: the largest value that fits a training span of so many steps, given the domains of the
         settings before; None where it takes no part of the span, or where that is no rule of its.
-    is_period: whether it is a period of the series: one that is too long is left out, with what
-        needs it, instead of cut to what fits.
+    is_period: whether it is a period of the series: where all are too long it is neutral, or left
+        out with what needs it, instead of cut to what fits.
     suits: where the default space of a task searches it, given what is known of the series; it may
         return None for not at all. None where that does not depend on the series.
     """

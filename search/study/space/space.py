@@ -431,6 +431,8 @@ def _at_most(
         cut = _up_to(domain, most)
         if not own.is_period or set(cut.values) <= set(domain.values):
             return cut
+        if own.neutral is not None:  # no season, rather than one that the series does not have
+            return Choices((own.neutral,))
     if name not in named and isinstance(domain, IntRange) and most > domain.low:
         return replace(domain, high=most)
     is_size = most > 0 and not own.is_period

@@ -206,6 +206,9 @@ def test_a_season_is_never_cut_to_what_fits(train_steps: int, period: float) -> 
     assert isinstance(cells, Choices)
     if "periodic-ridge" in cells.values:
         assert space["periodic_steps"] == Choices((round(period),))
+    season = space["season_steps"]
+    assert isinstance(season, Choices)
+    assert set(season.values) <= {1, round(period)}
     assert ("periodic-ridge" in cells.values) == (train_steps >= 5 * period and series.has_season)
     if series.has_season:
         assert space["seasonal_lag"] == Choices((0, round(period)))
