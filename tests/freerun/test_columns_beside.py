@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import freerun
 from search.errors import ExportError, SeriesError, UsageError
 from search.export import read_export, write_export
 from search.export.onnx import onnx_model
+from search.export.trust import known_warnings
 from tests.search.cli.conftest import freerun as shell
 from tests.search.cli.conftest import refused
 
@@ -113,6 +115,23 @@ def test_what_is_missing_is_refused_by_name(forecaster: freerun.ExportedForecast
     far = later.with_columns(polars.col("temperature") + 60.0)
     with pytest.warns(freerun.ForecastWarning, match="its effect there is guessed"):
         forecaster.forecast(frame().head(ROWS), HORIZON, future=far)
+
+
+def test_a_month_that_was_not_trained_on_is_no_other_unit(folder: Path) -> None:
+    export = read_export(folder / "export")
+    assert export.table is not None
+    assert export.table.covariates is not None
+    last = datetime(2023, 12, 31, 21)
+    times = [str(last - timedelta(hours=3 * step)) for step in range(export.table.rows)]
+    table = replace(
+        export.table,
+        times=tuple(reversed(times)),
+        covariates=replace(export.table.covariates, calendar=("month",)),
+    )
+    known = table.known_until(HORIZON)
+    assert known[[0, -1], 1].tolist() == [11, 1]
+    (said,) = known_warnings(replace(export, table=table), table, known)
+    assert "'month', known in advance, goes from 1 to 12" in said
 
 
 def test_pandas_frames_go_on_by_their_index(forecaster: freerun.ExportedForecaster) -> None:
