@@ -89,7 +89,7 @@ PastOption = Annotated[
 CalendarOption = Annotated[
     bool,
     typer.Option(
-        "--calendar", help="Of a table: hour, weekday and month are columns known in advance."
+        "--calendar", help="Of a table: hour, weekday, and month of a year, are known in advance."
     ),
 ]
 

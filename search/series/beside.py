@@ -9,17 +9,16 @@ import numpy as np
 from search.errors import SeriesError
 from search.series.arranging import Arranged
 from search.series.covariates import (
-    USUAL,
     CalendarColumn,
     Covariates,
-    calendar_of_labels,
+    usual_columns,
 )
 from search.series.filling import line
 from search.series.formats import Cells
 from search.series.formats.cells import Column
 from search.series.numbers import is_missing
 from search.series.source import FloatArray
-from search.series.time_column import Times
+from search.series.time_column import Times, read_times
 
 _TRUTHS = {"true": "1", "false": "0"}
 
@@ -29,7 +28,7 @@ class Beside:
     """Which columns stand beside those that are forecast.
 
     known: in advance. past: only in the past. calendar: made of the times; "usual" for those of
-    `USUAL` that vary.
+    `usual_columns`.
     """
 
     known: tuple[str, ...] = ()
@@ -117,13 +116,11 @@ def covariates_of(
                 'write how they are written in [series], for example time_format = "seconds"'
             )
         if calendar == "usual":
-            made = calendar_of_labels(labels, times.name, times.zone, USUAL)
-            calendar = tuple(
-                name for name, column in zip(USUAL, made.T, strict=True) if np.ptp(column) > 0
-            )
+            calendar = usual_columns(read_times(labels, times.name, times.zone))
             if not calendar:
                 raise SeriesError(
-                    f"calendar must vary from row to row, but {', '.join(USUAL)} are the same in "
-                    "all rows; leave calendar out"
+                    "calendar = true must have a column that varies from row to row, but hour and "
+                    "weekday are the same in all rows, and the month is left out of less than a "
+                    "year; leave calendar out, or name its columns"
                 )
     return Covariates(beside.known, beside.past, calendar, known, past)

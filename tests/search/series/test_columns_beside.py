@@ -141,6 +141,16 @@ def test_the_calendar_is_that_of_the_times(tmp_path: Path) -> None:
     assert usual.known_names == ("hour", "weekday")  # three days of one month
 
 
+@pytest.mark.parametrize(("days", "month"), [(300, ()), (330, ()), (331, ("month",))])
+def test_the_usual_calendar_has_the_month_of_a_year(
+    tmp_path: Path, days: int, month: tuple[str, ...]
+) -> None:
+    rows = [f"{START + timedelta(days=day)},{day % 5}" for day in range(days)]
+    path = write(tmp_path / "days.csv", ["time,load", *rows])
+    found = section(known=None, calendar=True).read_file(path)
+    assert found.known_names == ("weekday", *month)
+
+
 def test_the_usual_calendar_of_a_later_table_is_the_one_before(tmp_path: Path) -> None:
     earlier = read(tmp_path, lines(ahead=0), known=None, calendar=True)
     path = write(tmp_path / "load.csv", lines(rows=5, ahead=0))
