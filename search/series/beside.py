@@ -13,7 +13,7 @@ from search.series.covariates import (
     Covariates,
     usual_columns,
 )
-from search.series.filling import line
+from search.series.filling import check_known, line
 from search.series.formats import Cells
 from search.series.formats.cells import Column
 from search.series.numbers import is_missing
@@ -65,32 +65,40 @@ def truths_as_numbers(texts: Mapping[str, Sequence[str]]) -> dict[str, Sequence[
 
 @dataclass(frozen=True)
 class Ahead:
-    """Rows up to the last that has a value to forecast, and all rows of the known columns."""
+    """Rows up to the last that has a value to forecast, and all rows of the known columns.
+
+    is_filled: `[row, known]`, which values of the known columns were filled in.
+    """
 
     rows: Arranged
     known: FloatArray
+    is_filled: np.ndarray
 
 
-def split_ahead(found: Arranged, targets: int, known: int, *, fill: bool) -> Ahead:
+def split_ahead(found: Arranged, targets: int, known: Sequence[str], *, fill: bool) -> Ahead:
     """Split rows that lie ahead from those of the table.
 
     found: of one series, whose columns are the value columns, then those of the past, then the
-    known ones. targets, known: how many. fill: whether gaps in known columns are filled in on a
-    straight line. A known value behind a gap is known before it, too, so that the line tells
-    nothing that may not be known.
+    known ones. targets: how many are to be forecast. fill: whether gaps in known columns are filled
+    in on a straight line. A known value behind a gap is known before it, too, so that the line
+    tells nothing that may not be known. Of rows ahead nothing is filled in, so that what a forecast
+    lacks is asked for.
+
+    Raises FillError where most of a known column would be filled in.
     """
     if not known:
-        return Ahead(found, np.empty((len(found.labels), 0)))
+        return Ahead(found, none := np.empty((len(found.labels), 0)), none.astype(bool))
     values = found.values.copy()
-    own = values[:, 0, values.shape[2] - known :]
-    if fill:
-        for column in own.T:
-            is_known = np.isfinite(column)
-            if is_known.any():
-                inner = slice(is_known.argmax(), len(column) - is_known[::-1].argmax())
-                column[inner] = line(column[inner], is_known[inner])
     with_target = np.flatnonzero(np.isfinite(values[:, 0, :targets]).any(axis=1))
     rows = int(with_target[-1]) + 1 if len(with_target) else len(values)
+    own = values[:, 0, values.shape[2] - len(known) :]
+    was_known = np.isfinite(own)
+    if fill:
+        check_known(was_known[:rows], known)
+        for column, is_known in zip(own.T, was_known.T, strict=True):
+            first = int(is_known.argmax())
+            stop = min(rows, len(column) - int(is_known[::-1].argmax()))
+            column[first:stop] = line(column, is_known)[first:stop]
     table = replace(
         found,
         labels=found.labels[:rows],
@@ -98,7 +106,7 @@ def split_ahead(found: Arranged, targets: int, known: int, *, fill: bool) -> Ahe
         rows=found.rows[:rows],
         is_gap=found.is_gap[:rows],
     )
-    return Ahead(table, own)
+    return Ahead(table, own, np.isfinite(own) & ~was_known)
 
 
 def covariates_of(
