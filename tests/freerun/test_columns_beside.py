@@ -142,6 +142,36 @@ def test_pandas_frames_go_on_by_their_index(forecaster: freerun.ExportedForecast
     assert np.array_equal(ahead["load"], forecaster.forecast(frame(), HORIZON)["load"])
     seen, later = own.iloc[:ROWS], own[["temperature"]].iloc[ROWS:]
     assert forecaster.forecast(seen, HORIZON, future=later).equals(ahead)
+    for untimed in (later.reset_index(drop=True), later["temperature"].to_numpy()):
+        with pytest.raises(SeriesError, match="the future must have the times of its rows"):
+            forecaster.forecast(seen, HORIZON, future=untimed)
+
+
+def test_arrays_without_names_are_refused_where_columns_were_named(
+    forecaster: freerun.ExportedForecaster,
+) -> None:
+    columns = ("load", "temperature", "wind")
+    values = frame().head(ROWS).select(columns).to_numpy()
+    later = frame().tail(AHEAD)["temperature"].to_numpy()
+    for series in (values, values[:, 0], frame()["load"].head(ROWS)):
+        with pytest.raises(SeriesError, match="give a data frame with load, temperature, wind"):
+            forecaster.forecast(series, HORIZON, future=later)
+
+
+@pytest.mark.filterwarnings("ignore:the study. rows are numbered")
+def test_rows_of_frames_without_times_go_on_by_their_numbers() -> None:
+    rows = frame().select("load", "temperature")
+    model = freerun.Forecaster(
+        HORIZON,
+        trials=1,
+        workers=0,
+        space={"cell": ["ar"], "ar_order": [24], "known_columns": ["linear"]},
+        search=ONCE,
+        refit=False,
+        known=["temperature"],
+    ).fit(rows.head(ROWS))
+    later = rows.tail(AHEAD).select("temperature")
+    assert model.predict(future=later).equals(model.predict(rows))
 
 
 def test_it_learns_new_rows(forecaster: freerun.ExportedForecaster) -> None:
