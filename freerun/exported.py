@@ -8,6 +8,7 @@ from typing import Any, TypeVar, overload
 
 from freerun.frames import Rows, ahead_of, read_as_table, read_rows
 from freerun.scores import Score, score_of
+from search.errors import SeriesError
 from search.export import Export, read_export, write_export
 from search.export.bands import forecast_with_bands
 from search.names import cut
@@ -33,7 +34,9 @@ class ExportedForecaster:
 
     A series is a NumPy array or a list `[time]` or `[time, channel]`, or a series or data frame of
     pandas or polars. Of a data frame, the columns are found by the names that the study had for
-    them; the time is its column of that name, else its index.
+    them; the time is its column of that name, else its index. An array has the study's columns in
+    their order, and is refused where the study named further ones, known in advance or only in the
+    past.
     """
 
     def __init__(self, export: Export) -> None:
@@ -93,9 +96,10 @@ class ExportedForecaster:
         a data frame has the columns NAME_low_80 and NAME_high_80 behind each NAME, a series becomes
         such a frame, and an array has one more axis, `[..., quantity]`: the forecast, then low and
         high of each level, the narrowest first. future: the rows after the last one of the columns
-        that are known in advance, of the same kind as the series (an array has these columns
-        alone); None where the series itself goes on with them, without values to forecast, and
-        where no column is known in advance.
+        that are known in advance, of the same kind as the series, with times where that has times
+        (an array has these columns alone, in the order of the study's `known`); None where the
+        series itself goes on with them, without values to forecast, and where no column is known in
+        advance.
 
         Warns with ForecastWarning where there is a reason to doubt it. Raises SeriesError for a
         series that is too short, has gaps or other columns, or whose columns known in advance end
@@ -180,6 +184,11 @@ class ExportedForecaster:
         else:
             beside = () if earlier is None else (*earlier.file_known_names, *earlier.past_names)
             names = (*self.channels, *beside)
+            if beside and set(rows.value_columns) != set(names):
+                raise SeriesError(
+                    "a series with columns beside the ones that are forecast must name them, but "
+                    f"got columns without names; give a data frame with {', '.join(names)}"
+                )
             if len(rows.value_columns) == len(names) and set(rows.value_columns) != set(names):
                 rows = rows.renamed(names)
             described["columns"] = [name for name in rows.value_columns if name not in beside]
@@ -196,8 +205,14 @@ class ExportedForecaster:
         known = series.known or ()
         if not found.named and len(found.value_columns) == len(known):
             found = found.renamed(known)
-        if not rows.named:
-            # Rows of arrays have no times but their numbers, which go on.
+        if rows.named and found.is_numbered and not (rows.is_numbered or rows.has_number_times):
+            raise SeriesError(
+                "the future must have the times of its rows, as the series has, but its rows are "
+                f"only numbered; give a data frame with the column '{rows.time}', or in pandas "
+                "with the times as its index"
+            )
+        if not rows.named or (rows.is_numbered and found.is_numbered):
+            # Rows without times have but their numbers, which go on.
             found = found.counted_from(len(next(iter(rows.columns.values()))), rows.time)
         return found
 

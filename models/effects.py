@@ -2,7 +2,8 @@
 
 What a series takes from its known columns is a sum of curves, one for each column: piecewise linear
 between knots, which are the values of a column that has few of them, and quantiles of one that has
-many. A straight line is a curve of two knots. Coefficients are those of ridge regression; the
+many. A straight line is a curve of two knots, and goes on beyond them unless the column has no
+other values. Coefficients are those of ridge regression; the
 straight part of a curve is cheap in its penalty, and what bends it is dear.
 
 The errors of such a regression are correlated from row to row and from season to season, and a
@@ -184,7 +185,9 @@ class _Column:
         mean, std = float(column.mean()), float(column.std())
         if not std > 0.0:  # a spread below what numbers of that size can tell
             return cls(found[:1], mean, 1.0, is_bent=False, is_level=True)
-        if kind == "linear" or len(found) == 2:
+        if len(found) == 2:  # as a flag, which says nothing of a third value
+            return cls(found, mean, std, is_bent=False, is_level=True)
+        if kind == "linear":
             ends = np.array([mean - std, mean + std])
             return cls(ends, mean, std, is_bent=False, is_level=False)
         is_level = len(found) <= FEW_VALUES

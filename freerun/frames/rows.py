@@ -14,6 +14,7 @@ from freerun.frames.ahead import Ahead
 from freerun.frames.labels import labels_of_numbers
 from search.errors import SeriesError
 from search.series import Table, TableSeries
+from search.series.time_column import is_number
 
 if TYPE_CHECKING:
     import polars
@@ -43,6 +44,19 @@ class Rows:
     def value_columns(self) -> list[str]:
         """The names of all columns but the time."""
         return [name for name in self.columns if name != self.time]
+
+    @property
+    def is_numbered(self) -> bool:
+        """Whether the times only count the rows, from 0."""
+        if self.time is None:
+            return True
+        labels = list(self.columns[self.time])
+        return labels == labels_of_numbers(np.arange(len(labels)))
+
+    @property
+    def has_number_times(self) -> bool:
+        """Whether the times are numbers, which those of later rows may go on from."""
+        return self.time is not None and is_number(str(self.columns[self.time][0]))
 
     def renamed(self, names: Sequence[str]) -> "Rows":
         """Return the same rows with other names of the value columns, in their order."""

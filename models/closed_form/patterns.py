@@ -49,6 +49,7 @@ class PatternAndRemainder(LaggedRidge):
 
     # Without it a space is smaller; deviations from a pattern are near zero anyway.
     can_add_to_last = False
+    reads_other_channels = False
 
     remainder_order: int = setting(
         Whole(1, 4096),

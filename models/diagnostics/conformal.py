@@ -151,8 +151,13 @@ class RunErrors:
 
     @cached_property
     def _scales_apart(self) -> FloatArray:
-        """The scale of errors by the runs that are apart from each, `[run, step, channel]`."""
-        return np.stack([_scale(self._sums[:, own]) for own in self._apart])
+        """The scale of errors by the runs that are apart from each, `[run, step, channel]`.
+
+        Of a channel that these know nothing of, it is that of all runs.
+        """
+        scales = np.stack([_scale(self._sums[:, own]) for own in self._apart])
+        known = np.stack([self._sums[1, own].any(axis=(0, 1)) for own in self._apart])
+        return np.asarray(np.where(known[:, np.newaxis], scales, self._scale))
 
     def _bounds(self, of: NDArray[np.bool_], level: float) -> FloatArray:
         """The bounds of a new score of each channel, `[channel]`, by the scores of some runs."""

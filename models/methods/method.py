@@ -263,6 +263,8 @@ class Core(Method):
     can_add_to_last: ClassVar[bool] = False
     # Of several channels, it is not the same forecaster of all at once and of each by itself.
     can_mix_channels: ClassVar[bool] = True
+    # Of several channels, its forecast of one depends on the others.
+    reads_other_channels: ClassVar[bool] = True
     # Values of settings that are good on most series: a search begins near them.
     typical: ClassVar[Mapping[str, Scalar]] = MappingProxyType({})
 

@@ -89,7 +89,8 @@ PastOption = Annotated[
 CalendarOption = Annotated[
     bool,
     typer.Option(
-        "--calendar", help="Of a table: hour, weekday and month are columns known in advance."
+        "--calendar",
+        help="Of a table: hour and weekday, and month where it has a year, are known in advance.",
     ),
 ]
 

@@ -56,7 +56,7 @@ def known_warnings(export: Export, table: Table, known: FloatArray) -> Iterator[
     """Warnings about known columns beyond what was trained on, of which effects are guessed.
 
     known: `[time, known]`, of the table's rows and of those that are forecast. Raises SeriesError
-    where one is so far beyond that it must be in other units.
+    where a column of a file is so far beyond that it must be in other units.
     """
     learnt = None if export.table is None else export.table.known
     if learnt is None:
@@ -74,7 +74,8 @@ def known_warnings(export: Export, table: Table, known: FloatArray) -> Iterator[
             f"the column '{name}', known in advance, goes from {_range(own)}, beyond the {low:.6g} "
             f"to {high:.6g} that the forecaster was trained on"
         )
-        if ranges >= FOREIGN_RANGES:
+        # A calendar has no units: after November and December, January is ten ranges away.
+        if ranges >= FOREIGN_RANGES and name in table.file_known_names:
             raise SeriesError(f"{said}; check the units of the column, or {_RETRAIN}")
         yield f"{said}; its effect there is guessed"
 

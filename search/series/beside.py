@@ -9,17 +9,16 @@ import numpy as np
 from search.errors import SeriesError
 from search.series.arranging import Arranged
 from search.series.covariates import (
-    USUAL,
     CalendarColumn,
     Covariates,
-    calendar_of_labels,
+    usual_columns,
 )
-from search.series.filling import line
+from search.series.filling import check_known, line
 from search.series.formats import Cells
 from search.series.formats.cells import Column
 from search.series.numbers import is_missing
 from search.series.source import FloatArray
-from search.series.time_column import Times
+from search.series.time_column import Times, read_times
 
 _TRUTHS = {"true": "1", "false": "0"}
 
@@ -29,7 +28,7 @@ class Beside:
     """Which columns stand beside those that are forecast.
 
     known: in advance. past: only in the past. calendar: made of the times; "usual" for those of
-    `USUAL` that vary.
+    `usual_columns`.
     """
 
     known: tuple[str, ...] = ()
@@ -66,32 +65,40 @@ def truths_as_numbers(texts: Mapping[str, Sequence[str]]) -> dict[str, Sequence[
 
 @dataclass(frozen=True)
 class Ahead:
-    """Rows up to the last that has a value to forecast, and all rows of the known columns."""
+    """Rows up to the last that has a value to forecast, and all rows of the known columns.
+
+    is_filled: `[row, known]`, which values of the known columns were filled in.
+    """
 
     rows: Arranged
     known: FloatArray
+    is_filled: np.ndarray
 
 
-def split_ahead(found: Arranged, targets: int, known: int, *, fill: bool) -> Ahead:
+def split_ahead(found: Arranged, targets: int, known: Sequence[str], *, fill: bool) -> Ahead:
     """Split rows that lie ahead from those of the table.
 
     found: of one series, whose columns are the value columns, then those of the past, then the
-    known ones. targets, known: how many. fill: whether gaps in known columns are filled in on a
-    straight line. A known value behind a gap is known before it, too, so that the line tells
-    nothing that may not be known.
+    known ones. targets: how many are to be forecast. fill: whether gaps in known columns are filled
+    in on a straight line. A known value behind a gap is known before it, too, so that the line
+    tells nothing that may not be known. Of rows ahead nothing is filled in, so that what a forecast
+    lacks is asked for.
+
+    Raises FillError where most of a known column would be filled in.
     """
     if not known:
-        return Ahead(found, np.empty((len(found.labels), 0)))
+        return Ahead(found, none := np.empty((len(found.labels), 0)), none.astype(bool))
     values = found.values.copy()
-    own = values[:, 0, values.shape[2] - known :]
-    if fill:
-        for column in own.T:
-            is_known = np.isfinite(column)
-            if is_known.any():
-                inner = slice(is_known.argmax(), len(column) - is_known[::-1].argmax())
-                column[inner] = line(column[inner], is_known[inner])
     with_target = np.flatnonzero(np.isfinite(values[:, 0, :targets]).any(axis=1))
     rows = int(with_target[-1]) + 1 if len(with_target) else len(values)
+    own = values[:, 0, values.shape[2] - len(known) :]
+    was_known = np.isfinite(own)
+    if fill:
+        check_known(was_known[:rows], known)
+        for column, is_known in zip(own.T, was_known.T, strict=True):
+            first = int(is_known.argmax())
+            stop = min(rows, len(column) - int(is_known[::-1].argmax()))
+            column[first:stop] = line(column, is_known)[first:stop]
     table = replace(
         found,
         labels=found.labels[:rows],
@@ -99,7 +106,7 @@ def split_ahead(found: Arranged, targets: int, known: int, *, fill: bool) -> Ahe
         rows=found.rows[:rows],
         is_gap=found.is_gap[:rows],
     )
-    return Ahead(table, own)
+    return Ahead(table, own, np.isfinite(own) & ~was_known)
 
 
 def covariates_of(
@@ -117,13 +124,11 @@ def covariates_of(
                 'write how they are written in [series], for example time_format = "seconds"'
             )
         if calendar == "usual":
-            made = calendar_of_labels(labels, times.name, times.zone, USUAL)
-            calendar = tuple(
-                name for name, column in zip(USUAL, made.T, strict=True) if np.ptp(column) > 0
-            )
+            calendar = usual_columns(read_times(labels, times.name, times.zone))
             if not calendar:
                 raise SeriesError(
-                    f"calendar must vary from row to row, but {', '.join(USUAL)} are the same in "
-                    "all rows; leave calendar out"
+                    "calendar = true must have a column that varies from row to row, but hour and "
+                    "weekday are the same in all rows, and the month is left out of less than a "
+                    "year; leave calendar out, or name its columns"
                 )
     return Covariates(beside.known, beside.past, calendar, known, past)

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -14,6 +14,8 @@ CalendarColumn = Literal["hour", "weekday", "day", "month"]
 CALENDAR: tuple[CalendarColumn, ...] = ("hour", "weekday", "day", "month")
 # What `calendar = true` stands for, where it varies: most days of a month are like all others.
 USUAL: tuple[CalendarColumn, ...] = ("hour", "weekday", "month")
+# So long a table has each month, those of monthly rows from January to December among them.
+YEAR = timedelta(days=330)
 
 _MADE: Mapping[CalendarColumn, Callable[[datetime], float]] = {
     "hour": lambda time: time.hour + time.minute / 60 + time.second / 3600,
@@ -92,6 +94,17 @@ def calendar_values(times: Times, columns: Sequence[CalendarColumn]) -> FloatArr
     """
     values = [[_MADE[name](instant) for name in columns] for instant in times.locals]
     return np.array(values, dtype=np.float64).reshape(len(times.locals), len(columns))
+
+
+def usual_columns(times: Times) -> tuple[CalendarColumn, ...]:
+    """The columns of `USUAL` that vary, without the month where a table has less than a year."""
+    made = calendar_values(times, USUAL)
+    is_year = max(times.locals) - min(times.locals) >= YEAR
+    return tuple(
+        name
+        for name, column in zip(USUAL, made.T, strict=True)
+        if np.ptp(column) > 0 and (is_year or name != "month")
+    )
 
 
 def calendar_of_labels(

@@ -64,14 +64,14 @@ def fill(
     of the rows that it is tested on.
     """
     is_known = np.isfinite(values)
-    _check_known(is_known, names)
+    check_known(is_known, names)
     kept = _inner(is_known, names)
     inner, known = values[kept.start : kept.stop], is_known[kept.start : kept.stop]
     filled = np.column_stack([line(inner[:, c], known[:, c]) for c in range(inner.shape[1])])
     season = 0.0
     if how == "seasonal" and not known.all():
         season = _season(filled, periods)
-    runs = [replace(run, seen=_seen(run, len(filled))) for run in _runs(~known, season)]
+    runs = [replace(run, seen=_seen(run, len(filled))) for run in runs_of(~known, season)]
     if season:
         for run in runs:  # from the first on, so that each knows what is before it
             column = filled[:, run.channel]
@@ -118,7 +118,8 @@ def _level(column: FloatArray, run: Run, stop: int) -> FloatArray:
     return _seasonal(column, run, None, run.start)[: stop - run.start]
 
 
-def _check_known(is_known: np.ndarray, names: Sequence[str]) -> None:
+def check_known(is_known: np.ndarray, names: Sequence[str]) -> None:
+    """Raise FillError where at most half of a column is known; is_known: `[time, column]`."""
     shares = is_known.mean(axis=0)
     worst = int(shares.argmin())
     if shares[worst] <= 0.5:
@@ -231,7 +232,8 @@ def _trend(values: FloatArray, period: int) -> FloatArray:
     return trend
 
 
-def _runs(is_filled: np.ndarray, season: float) -> list[Run]:
+def runs_of(is_filled: np.ndarray, season: float) -> list[Run]:
+    """The runs of what was filled in, `[time, channel]`, those of the first channel first."""
     found = []
     for channel in range(is_filled.shape[1]):
         edges = np.diff(is_filled[:, channel].astype(int), prepend=0, append=0)

@@ -17,7 +17,7 @@ from search.series.beside import (
     truths_as_numbers,
     with_future,
 )
-from search.series.filling import Filled, FillError, Filling, fill
+from search.series.filling import Filled, FillError, Filling, Run, fill, runs_of
 from search.series.formats import Cells, read_cells
 from search.series.intervals import BusinessInterval
 from search.series.numbers import CellError, DecimalSign, read_numbers
@@ -120,6 +120,7 @@ class _Reader:
             if times_of is not None:
                 how = self.how
                 times = read_times(times_of.cells, how.time_format, times_of.zone, how.like)
+                self._check_later(times)
             found = arrange(numbers.values, times, ids, self.how.duplicates)
         except (CellError, TimeLabelError) as problem:
             self._refuse(problem.row, problem.rule)
@@ -127,8 +128,11 @@ class _Reader:
             self._refuse(problem.row, self._duplicate_rule(problem))
         except SeriesError as problem:
             raise SeriesError(f"{self.cells.path}: {problem}") from None
-        known, is_filled = len(self.beside.known), self.how.missing is not None
-        ahead = split_ahead(found, len(self.columns), known, fill=is_filled)
+        try:
+            is_filled = self.how.missing is not None
+            ahead = split_ahead(found, len(self.columns), self.beside.known, fill=is_filled)
+        except FillError as problem:
+            raise SeriesError(f"{self.cells.path}: {problem}") from None
         found, long = ahead.rows, None
         if self.id_column is not None:
             long = LongForm(self.id_column, found.ids, self.columns)
@@ -163,6 +167,7 @@ class _Reader:
         self._check(table)
         said = (*self.cells.notices, *numbers.notices)
         said += tuple(self._said(found, filled, times, table))
+        said += tuple(_known_said(ahead.is_filled[kept.start : kept.stop]))
         return replace(table, notices=said)
 
     def _refuse(self, row: int, rule: str) -> NoReturn:
@@ -170,6 +175,13 @@ class _Reader:
         if row < self.own_rows:  # later ones name their file themselves
             place = f"{self.cells.path}, {place}"
         raise SeriesError(f"{place}: {rule}") from None
+
+    def _check_later(self, times: Times) -> None:
+        """Later rows are none of the series' own, whatever becomes of rows of one time."""
+        rows = {instant: row for row, instant in enumerate(times.instants[: self.own_rows])}
+        for row, instant in enumerate(times.instants[self.own_rows :], self.own_rows):
+            if instant in rows:
+                raise DuplicateError(row, rows[instant], 1, 2)
 
     def _ids(self, id_column: str) -> list[str]:
         ids = [name.strip() for name in self.cells.column(id_column).cells]
@@ -320,28 +332,55 @@ class _Reader:
                 f"{filled.kept.start} rows at the start and {cut - filled.kept.start} at the end "
                 "are left out, where values are missing"
             )
-        if filled.runs:
-            said.append(_filled_said(filled, self.how.missing))
+        channels = len(table.columns)
+        own = [run for run in filled.runs if run.channel < channels]
+        past = filled.runs[len(own) :]
+        if own:
+            said.append(_filled_said(own, table.values.size, self.how.missing))
+        if past:
+            size = filled.values.size - len(filled.values) * (channels + len(self.beside.known))
+            counts = [run.stop - run.start for run in past]
+            said.append(_beside_said(counts, size, "in the past", _means(past, self.how.missing)))
         return said
 
 
-def _filled_said(filled: Filled, how: Filling | None) -> str:
-    counts = [run.stop - run.start for run in filled.runs]
-    means = "a straight line"
-    if how == "seasonal":
-        means = f"a straight line and a season of {filled.runs[0].season:g} steps"
+def _filled_said(runs: Sequence[Run], size: int, how: Filling | None) -> str:
+    """What was done with values to forecast; size: how many there are of them."""
+    counts = [run.stop - run.start for run in runs]
     count = sum(counts)
     if how == "mask":
         run = "" if count == 1 else f", at most {max(counts)} in a row"
         return (
-            f"{_of(count, filled.values.size, 'value')} masked{run}: no training and no score "
+            f"{_of(count, size, 'value')} masked{run}: no training and no score "
             "counts what is missing; where a free run reads it, a straight line stands for it"
         )
     them = "it is" if count == 1 else f"at most {max(counts)} in a row; they are"
     return (
-        f"{_of(count, filled.values.size, 'value')} filled in by {means}"
+        f"{_of(count, size, 'value')} filled in by {_means(runs, how)}"
         f"{';' if count == 1 else ','} {them} trained on and scored like the others"
     )
+
+
+def _means(runs: Sequence[Run], how: Filling | None) -> str:
+    season = f" and a season of {runs[0].season:g} steps" if how == "seasonal" else ""
+    return f"a straight line{season}"
+
+
+def _beside_said(counts: Sequence[int], size: int, known: str, means: str) -> str:
+    """What was filled in of columns beside those to forecast: neighbours each, of so many."""
+    count = sum(counts)
+    run = "" if count == 1 else f", at most {max(counts)} in a row"
+    what = f"value of columns known {known}" if size == 1 else f"values of columns known {known}"
+    is_ = "is" if count == 1 else "are"
+    return f"{count:,} of {size:,} {what} {is_} filled in by {means}{run}"
+
+
+def _known_said(is_filled: np.ndarray) -> list[str]:
+    """A line on values of known columns that were filled in, `[row, known]`, where some were."""
+    counts = [run.stop - run.start for run in runs_of(is_filled, 0.0)]
+    if not counts:
+        return []
+    return [_beside_said(counts, is_filled.size, "in advance", "a straight line")]
 
 
 def _of(number: int, total: int, noun: str) -> str:

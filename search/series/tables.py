@@ -4,7 +4,7 @@ import hashlib
 import json
 import zlib
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from typing import Any, Self
 
@@ -147,7 +147,9 @@ class Table:
         """Which columns stand beside those that are forecast, in plain lines."""
         said, own = [], self.covariates
         if own is not None and own.known_names:
-            ahead = len(own.known_values) - self.rows
+            # Rows that were cut off, and that lack a column, are none of which it is known.
+            is_known = np.isfinite(own.known_values[self.rows :]).all(axis=1)
+            ahead = int(np.logical_and.accumulate(is_known).sum()) if own.known else 0
             rows = f", and of {ahead:,} rows ahead" if ahead else ""
             said.append(f"known in advance{rows}: {', '.join(own.known_names)}")
         if own is not None and own.past:
@@ -199,8 +201,15 @@ class Table:
 
     @cached_property
     def content_hash(self) -> str:
-        """SHA-256 of names, time labels and values: equal tables in other files agree."""
-        return hashlib.sha256(self._content({})).hexdigest()
+        """SHA-256 of names, time labels and values: equal tables in other files agree.
+
+        Rows of known columns that are ahead of the table are none of it: more of them come with
+        each forecast.
+        """
+        own = self.covariates
+        if own is not None and len(own.known_values) > self.rows:
+            own = replace(own, known_values=own.known_values[: self.rows])
+        return hashlib.sha256(replace(self, covariates=own)._content({})).hexdigest()
 
     def to_bytes(self) -> bytes:
         """Return the table compressed; SeriesError above MAX_TABLE_BYTES."""

@@ -153,7 +153,9 @@ def start(
         raise UsageError(f"horizon must be at least 1 step, but got {horizon_steps}")
     series: dict[str, Any] = {"source": "table", "path": _relative(path, folder)}
     others = {key: value for key, value in said.items() if key not in ("time", "id", "columns")}
-    _checked({**series, "time": "time", "columns": ["value"], **others})
+    # Names of columns are checked with those of the others, which are not known yet.
+    keys = {key: value for key, value in others.items() if key not in ("known", "past")}
+    _checked({**series, "time": "time", "columns": ["value"], **keys})
     found_columns = columns_of(path, said.get("separator"))
     roles = roles_of(path, found_columns, columns, said)
     series |= {} if roles.time is None else {"time": roles.time}

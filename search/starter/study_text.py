@@ -19,7 +19,7 @@ _AS_READ = {
     "missing": '"interpolate", "seasonal" or "mask": what becomes of gaps',
     "known": "in advance, also of the rows that are forecast",
     "past": "known only in the past, read beside the others",
-    "calendar": "hour, weekday and month, as far as they vary",
+    "calendar": "hour and weekday, as far as they vary, and of about a year the month",
 }
 
 

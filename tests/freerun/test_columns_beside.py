@@ -3,6 +3,7 @@
 import json
 import shutil
 from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import freerun
 from search.errors import ExportError, SeriesError, UsageError
 from search.export import read_export, write_export
 from search.export.onnx import onnx_model
+from search.export.trust import known_warnings
 from tests.search.cli.conftest import freerun as shell
 from tests.search.cli.conftest import refused
 
@@ -115,6 +117,23 @@ def test_what_is_missing_is_refused_by_name(forecaster: freerun.ExportedForecast
         forecaster.forecast(frame().head(ROWS), HORIZON, future=far)
 
 
+def test_a_month_that_was_not_trained_on_is_no_other_unit(folder: Path) -> None:
+    export = read_export(folder / "export")
+    assert export.table is not None
+    assert export.table.covariates is not None
+    last = datetime(2023, 12, 31, 21)
+    times = [str(last - timedelta(hours=3 * step)) for step in range(export.table.rows)]
+    table = replace(
+        export.table,
+        times=tuple(reversed(times)),
+        covariates=replace(export.table.covariates, calendar=("month",)),
+    )
+    known = table.known_until(HORIZON)
+    assert known[[0, -1], 1].tolist() == [11, 1]
+    (said,) = known_warnings(replace(export, table=table), table, known)
+    assert "'month', known in advance, goes from 1 to 12" in said
+
+
 def test_pandas_frames_go_on_by_their_index(forecaster: freerun.ExportedForecaster) -> None:
     pandas = pytest.importorskip("pandas", reason="the extra pandas is not installed")
     plain = {name: frame()[name].to_numpy() for name in ("load", "temperature", "wind")}
@@ -123,6 +142,36 @@ def test_pandas_frames_go_on_by_their_index(forecaster: freerun.ExportedForecast
     assert np.array_equal(ahead["load"], forecaster.forecast(frame(), HORIZON)["load"])
     seen, later = own.iloc[:ROWS], own[["temperature"]].iloc[ROWS:]
     assert forecaster.forecast(seen, HORIZON, future=later).equals(ahead)
+    for untimed in (later.reset_index(drop=True), later["temperature"].to_numpy()):
+        with pytest.raises(SeriesError, match="the future must have the times of its rows"):
+            forecaster.forecast(seen, HORIZON, future=untimed)
+
+
+def test_arrays_without_names_are_refused_where_columns_were_named(
+    forecaster: freerun.ExportedForecaster,
+) -> None:
+    columns = ("load", "temperature", "wind")
+    values = frame().head(ROWS).select(columns).to_numpy()
+    later = frame().tail(AHEAD)["temperature"].to_numpy()
+    for series in (values, values[:, 0], frame()["load"].head(ROWS)):
+        with pytest.raises(SeriesError, match="give a data frame with load, temperature, wind"):
+            forecaster.forecast(series, HORIZON, future=later)
+
+
+@pytest.mark.filterwarnings("ignore:the study. rows are numbered")
+def test_rows_of_frames_without_times_go_on_by_their_numbers() -> None:
+    rows = frame().select("load", "temperature")
+    model = freerun.Forecaster(
+        HORIZON,
+        trials=1,
+        workers=0,
+        space={"cell": ["ar"], "ar_order": [24], "known_columns": ["linear"]},
+        search=ONCE,
+        refit=False,
+        known=["temperature"],
+    ).fit(rows.head(ROWS))
+    later = rows.tail(AHEAD).select("temperature")
+    assert model.predict(future=later).equals(model.predict(rows))
 
 
 def test_it_learns_new_rows(forecaster: freerun.ExportedForecaster) -> None:

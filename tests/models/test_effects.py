@@ -88,6 +88,18 @@ def test_a_curve_goes_on_straight_beyond_many_values_and_level_beyond_few() -> N
     assert FEW_VALUES >= 5
 
 
+@pytest.mark.parametrize("kind", ["linear", "curves"])
+def test_beyond_two_values_an_effect_stays_level(kind: str) -> None:
+    dice = np.random.default_rng(4)
+    month = np.repeat([11.0, 12.0], ROWS // 2)[:, np.newaxis]
+    values = (month == 12.0) + 0.1 * dice.normal(size=(ROWS, 1))
+    found = effects_of(kind, [values], [month], season=24)
+    at = curve(found, np.array([[1.0], [11.0], [12.0], [13.0]]))
+    assert at[0] == at[1]
+    assert at[2] == at[3]
+    assert at[2] - at[1] == pytest.approx(1.0, abs=0.2)
+
+
 def test_a_column_that_is_constant_adds_nothing_anywhere() -> None:
     values, known = series()
     flat = np.concatenate([known, np.full((ROWS, 1), 7.0)], axis=1)

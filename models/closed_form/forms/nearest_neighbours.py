@@ -75,6 +75,7 @@ class NearestNeighbours(
 
     levels = tuple(float(count) for count in COUNTS)
     level_name = "neighbours"
+    reads_other_channels = False
 
     window: int = setting(
         Whole(1, 4096),

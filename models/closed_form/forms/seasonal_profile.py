@@ -63,6 +63,8 @@ class SeasonalProfile(
     grid: over horizons up to two seasons, and at least 16 steps, from all starts or from 1,000.
     """
 
+    reads_other_channels = False
+
     season_steps: int = season_length(most=_longest_season)
     profile_seasons: int = setting(
         Whole(1, 1000),

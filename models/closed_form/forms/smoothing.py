@@ -76,6 +76,8 @@ class Smoothing(
     four seasons. The forecasts of the five best points are averaged.
     """
 
+    reads_other_channels = False
+
     season_steps: int = season_length(most=_longest_season)
     trend: str = choice(
         ("none", "damped"),

@@ -45,6 +45,7 @@ class Theta(
     """
 
     needs_season = True
+    reads_other_channels = False
 
     season_steps: int = season_length(most=half_of_span)
     decomposed_seasons: int = seasons_to_decompose()

@@ -48,7 +48,7 @@ class PastColumns(Method, name="past_columns", label="past columns", rank=131):
 
     A free run goes on with its own forecasts of them, as with those of the columns that are to be
     forecast; only these are scored and written. A forecaster that runs each channel by itself
-    leaves them out.
+    leaves them out, and so does a closed form that looks at one channel at a time.
     """
 
     kind = "channels"
@@ -61,7 +61,11 @@ class PastColumns(Method, name="past_columns", label="past columns", rank=131):
         shared=True,
         searched=False,
         suits=lambda series: OFF_ON if series.past_columns else None,
-        when=AllOf(Selects("cell", "can_mix_channels"), IsNot("channels", (INDEPENDENT,))),
+        when=AllOf(
+            Selects("cell", "can_mix_channels"),
+            Selects("cell", "reads_other_channels"),
+            IsNot("channels", (INDEPENDENT,)),
+        ),
         without="past columns left out",
     )
 

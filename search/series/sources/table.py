@@ -91,7 +91,7 @@ class TableSeries(Source):
         examples=[True],
         exclude_if=lambda names: names is None,
         description='Columns known in advance that are made of the times: "hour", "weekday", "day" '
-        'and "month"; true for hour, weekday and month, as far as they vary.',
+        'and "month"; true for hour, weekday and, of a year at least, month, as far as they vary.',
     )
 
     @field_validator("known", "past")

@@ -127,6 +127,19 @@ def test_thinned_steps_are_interpolated_and_runs_may_end_early() -> None:
     assert 0.6 < cut.covered(0.8) < 1.0
 
 
+@pytest.mark.parametrize("scale", [0.1, 100.0])
+def test_a_channel_that_only_runs_near_each_other_know_has_a_band(scale: float) -> None:
+    errors = scale * walks(np.random.default_rng(5), 9, channels=2)
+    places = np.concatenate([[0, 1, 2], HORIZON * np.arange(1, 7)])
+    errors[3:, :, 1] = np.nan
+    own = RunErrors(errors, STEPS, places)
+    most = np.nanmax(np.abs(errors))
+    for half in (own.half_widths(0.8, HORIZON), own.crosswise(0.8)):
+        assert np.isfinite(half).all()
+        assert half.max() < 10 * most
+    assert 0.5 < own.covered(0.8) <= 1.0
+
+
 def test_runs_near_each_other_count_less_than_all() -> None:
     errors = walks(np.random.default_rng(4), 40)
     near = RunErrors(errors, STEPS, np.arange(40))

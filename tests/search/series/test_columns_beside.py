@@ -130,6 +130,58 @@ def test_gaps_are_refused_unless_the_file_says_how_to_fill_them(
     assert [run.channel for run in table.filled] == ([1] if column == "wind" else [])
 
 
+def test_what_lacks_ahead_is_not_filled_in(tmp_path: Path) -> None:
+    made = lines(temperature={10: "", 11: "", ROWS + 4: ""})
+    table = read(tmp_path, made, missing="interpolate")
+    assert len(table.known_until(4)) == ROWS + 4
+    assert table.lines_beside() == ["known in advance, and of 4 rows ahead: temperature"]
+    assert (
+        "2 of 60 values of columns known in advance are filled in by a straight line, at most 2 in "
+        "a row" in table.notices
+    )
+    with pytest.raises(SeriesError, match=f"'temperature' .* no value at '{hour(ROWS + 4)}'"):
+        table.known_until(6)
+    with pytest.raises(SeriesError, match=r"more than half .* 'temperature' has 25 of 60"):
+        read(tmp_path, lines(temperature=dict.fromkeys(range(20, 55), "")), missing="mask")
+
+
+def test_what_the_past_lacks_is_not_said_to_be_masked(tmp_path: Path) -> None:
+    made = lines(ahead=0, wind={20: "", 21: ""})
+    beside = "2 of 60 values of columns known in the past are filled in by a straight line"
+    table = read(tmp_path, made, known=None, past=["wind"], missing="mask")
+    assert any(said.startswith(beside) for said in table.notices)
+    assert not any("masked" in said for said in table.notices)
+    made = lines(ahead=0, wind={20: "", 21: ""}, load={30: ""})
+    table = read(tmp_path, made, known=None, past=["wind"], missing="mask")
+    assert any(said.startswith(beside) for said in table.notices)
+    assert any(said.startswith("1 of 60 values is masked: ") for said in table.notices)
+
+
+def test_an_end_that_is_cut_off_is_not_known_in_advance(tmp_path: Path) -> None:
+    made = lines(ahead=0, temperature={58: "", 59: ""})
+    table = read(tmp_path, made, calendar=["hour"], missing="interpolate")
+    assert table.rows == 58
+    assert table.lines_beside() == ["known in advance: temperature, hour"]
+    made = lines(ahead=0, load={58: "", 59: ""})
+    table = read(tmp_path, made, known=None, calendar=["hour"], missing="interpolate")
+    assert table.lines_beside() == ["known in advance: hour"]
+
+
+@pytest.mark.parametrize("duplicates", ["mean", "last"])
+def test_later_rows_never_replace_those_of_the_series(tmp_path: Path, duplicates: str) -> None:
+    path = write(tmp_path / "load.csv", lines(ahead=0))
+    later = write(tmp_path / "later.csv", ["time,temperature", f"{hour(ROWS - 1)},0"])
+    with pytest.raises(SeriesError, match=r"later\.csv, line 2: later rows must come after"):
+        section(duplicates=duplicates).read_file(path, future=later)
+
+
+def test_rows_ahead_do_not_change_the_hash(tmp_path: Path) -> None:
+    table, longer = read(tmp_path, lines(ahead=0)), read(tmp_path)
+    assert longer.known_until(AHEAD).shape == (ROWS + AHEAD, 1)
+    assert longer.content_hash == table.content_hash
+    assert Table.from_bytes(longer.to_bytes()).content_hash == table.content_hash
+
+
 def test_the_calendar_is_that_of_the_times(tmp_path: Path) -> None:
     columns = ["hour", "weekday", "day", "month"]
     table = read(tmp_path, lines(ahead=0), known=None, calendar=columns)
@@ -139,6 +191,16 @@ def test_the_calendar_is_that_of_the_times(tmp_path: Path) -> None:
         assert made[step].tolist() == [time.hour, time.weekday(), time.day, time.month]
     usual = read(tmp_path, lines(ahead=0), known=None, calendar=True)
     assert usual.known_names == ("hour", "weekday")  # three days of one month
+
+
+@pytest.mark.parametrize(("days", "month"), [(300, ()), (330, ()), (331, ("month",))])
+def test_the_usual_calendar_has_the_month_of_a_year(
+    tmp_path: Path, days: int, month: tuple[str, ...]
+) -> None:
+    rows = [f"{START + timedelta(days=day)},{day % 5}" for day in range(days)]
+    path = write(tmp_path / "days.csv", ["time,load", *rows])
+    found = section(known=None, calendar=True).read_file(path)
+    assert found.known_names == ("weekday", *month)
 
 
 def test_the_usual_calendar_of_a_later_table_is_the_one_before(tmp_path: Path) -> None:

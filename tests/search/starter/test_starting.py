@@ -41,6 +41,17 @@ def made(found: Start, folder: Path) -> StudyFile:
     return read_study_file(path)
 
 
+@pytest.mark.parametrize("name", ["value", "time"])
+@pytest.mark.parametrize("key", ["known", "past"])
+def test_a_column_beside_may_have_any_name(tmp_path: Path, name: str, key: str) -> None:
+    noise = np.random.default_rng(0).normal(size=120).tolist()
+    path = write(tmp_path, {"month": [*months(120)], "sold": [*wave(120, 12)], name: noise})
+    found = start(path, tmp_path, said={"time": "month", key: [name]})
+    assert found.roles.values == ("sold",)
+    definition, _ = made(found, tmp_path)
+    assert getattr(definition.series, key) == (name,)
+
+
 def test_a_series_of_months(tmp_path: Path) -> None:
     path = write(tmp_path, {"month": [*months(120)], "sold": [*wave(120, 12)]})
     found = start(path, tmp_path)

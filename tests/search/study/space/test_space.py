@@ -103,6 +103,16 @@ def test_samples_with_segments_fit_the_training_span(seed: int) -> None:
     assert candidate.least_steps <= 400
 
 
+ONE_CHANNEL = ("decomposition", "harmonics", "nearest-neighbours", "seasonal-profile", "theta")
+
+
+@pytest.mark.parametrize("cell", ["ar", "gru", "smoothing", *ONE_CHANNEL])
+def test_columns_of_the_past_go_to_forms_that_read_channels_together(cell: str) -> None:
+    series = SeriesProperties(4000, past_columns=1, periods=(24.0,))
+    space = complete_space(read_space({"cell": cell}), 4000, series)
+    assert ("past_columns" in space) == (cell in ("ar", "gru"))
+
+
 LINEAR_CELL: dict[str, Any] = {"cell": "lru", "head_layers": 0}
 
 
