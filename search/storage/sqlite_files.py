@@ -4,7 +4,7 @@ import fcntl
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -45,6 +45,30 @@ def locked_folder(folder: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def rest_of(path: Path) -> Path | None:
+    """Return what a lost database left beside its place; SQLite would take it for a new one's."""
+    logs = (path.with_name(path.name + end) for end in ("-wal", "-journal"))
+    found = [log for log in logs if log.exists() and log.stat().st_size]
+    # It says how far a log was written, also where that is empty.
+    shared = path.with_name(path.name + "-shm")
+    return next(iter([*found, shared] if shared.exists() else found), None)
+
+
+def empty_log(path: Path) -> None:
+    """Copy the whole write-ahead log of a database into its file, which then may be renamed.
+
+    Raises StorageError where another process holds it up, and sqlite3.Error.
+    """
+    with closing(sqlite3.connect(path)) as connection:
+        busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    log = path.with_name(path.name + "-wal")
+    if busy or (log.exists() and log.stat().st_size):
+        raise StorageError(
+            f"a new database must be used by nobody else, but another process reads "
+            f"{shown_path(path)}. Stop it, and try again."
+        )
 
 
 def _mode(path: Path) -> str:
