@@ -85,7 +85,7 @@ def back_up(url: str, path: Path, told: Told, *, force: bool = False) -> BackedU
             if source:
                 with _refused_by_sqlite(engine.url, f"can't be backed up to {shown_path(path)}"):
                     sqlite_backup.copy_in_use(source, target, told)
-                held = sqlite_backup.held_by(target, copy_of=source)
+                held = sqlite_backup.held_by(target, told, copy_of=source)
             else:
                 held = postgres_backup.dump(engine, target, told)
             size = target.stat().st_size
@@ -126,7 +126,7 @@ def _restore_file(path: Path, parsed: URL, told: Told) -> tuple[Held, int]:
     _check_free(url)
     _check_unused(path)
     source = Path(os.path.realpath(path.expanduser()))
-    held = sqlite_backup.held_by(source)
+    held = sqlite_backup.held_by(source, told)
     _check_versions(path, sqlite_backup.versions_in(source))
     with ExitStack() as locked, new_file(target, 0o666) as temporary:
         made = url.set(database=str(temporary))

@@ -10,7 +10,7 @@ from search.files import shown_path
 from search.names import cut
 from search.storage.records import Held, Versions
 from search.storage.sqlite_damage import REMEDY
-from search.storage.sqlite_files import connect_file, connect_still
+from search.storage.sqlite_files import connect_file, connect_still, quick_check
 
 # Called with the bytes that are done, and with how many there are, where that is known.
 Told = Callable[[int, int | None], None]
@@ -73,16 +73,16 @@ def keep_log(path: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-def held_by(path: Path, *, copy_of: Path | None = None) -> Held:
+def held_by(path: Path, told: Told, *, copy_of: Path | None = None) -> Held:
     """Return what a file that nobody changes holds, once all of it was found to be whole.
 
-    copy_of: the database that was just copied into it, and that has its damage. Raises StorageError
-    for a damaged file, and for one without freerun's tables.
+    told: called while it is read. copy_of: the database that was just copied into it, and that has
+    its damage. Raises StorageError for a damaged file, and for one without freerun's tables.
     """
-    shown_as = shown_path(copy_of or path)
+    shown_as, size = shown_path(copy_of or path), path.stat().st_size
     try:
         with closing(connect_still(path)) as connection:
-            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            found = quick_check(connection, lambda: told(size, size))
             (tables,) = connection.execute(_TABLES).fetchone()
             if found == "ok" and tables == 2:
                 return Held(*connection.execute(_HELD).fetchone())

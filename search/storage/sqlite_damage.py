@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from search.errors import StorageError
 from search.files import reason_of, shown_path
 from search.names import cut
-from search.storage.sqlite_files import connect_file
+from search.storage.sqlite_files import connect_file, quick_check
 
 REMEDY: Final = (
     "move it away and restore a backup (`freerun restore FILE`), or name another storage"
@@ -110,7 +110,7 @@ def _is_open_here(path: Path) -> bool:
 def _check_pages(path: Path, log: Path) -> None:
     try:
         with closing(_reader(path, log)) as connection:
-            ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+            found = quick_check(connection)
     except sqlite3.DatabaseError as error:
         # Anything else is said by the opening that follows.
         if not any(words in str(error) for words in _DAMAGE):
@@ -128,7 +128,12 @@ def _reader(path: Path, log: Path) -> sqlite3.Connection:
     if not (log.exists() and log.stat().st_size):
         return connect_file(path, _LOCK_SECONDS)
     # The last connection that may write would copy the log into the damaged file when it is closed.
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=_LOCK_SECONDS, uri=True)
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro",
+        timeout=_LOCK_SECONDS,
+        uri=True,
+        check_same_thread=False,
+    )
 
 
 def _check_log(path: Path, log: Path) -> None:

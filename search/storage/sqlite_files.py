@@ -3,13 +3,16 @@
 import fcntl
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from search.errors import StorageError
 from search.files import shown_path
+
+LOOK_SECONDS = 0.1
 
 
 def connect_file(path: Path, timeout_seconds: float) -> sqlite3.Connection:
@@ -29,7 +32,32 @@ def connect_file(path: Path, timeout_seconds: float) -> sqlite3.Connection:
 
 def connect_still(path: Path) -> sqlite3.Connection:
     """Connect to a file that nobody changes, to read it, and leave nothing beside it."""
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True)
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro&immutable=1", uri=True, check_same_thread=False
+    )
+
+
+def quick_check(connection: sqlite3.Connection, look: Callable[[], None] = lambda: None) -> str:
+    """Read a whole database; return "ok", or the first damage that SQLite finds.
+
+    connection: of `connect_file` or `connect_still`. look: called now and then; an error that it
+    raises ends the check, as one does that a signal raises. Raises sqlite3.Error.
+    """
+
+    def read() -> str:
+        (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+        return str(found)
+
+    # Python handles no signal in a thread that is inside of SQLite.
+    with ThreadPoolExecutor(1) as pool:
+        reading = pool.submit(read)
+        try:
+            while not wait([reading], LOOK_SECONDS).done:
+                look()
+        except BaseException:
+            connection.interrupt()
+            raise
+        return reading.result()
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from search.errors import FreerunError, StorageError
 from search.storage.backups import back_up, restore
 from search.storage.opening import open_storage
 from search.storage.records import Artifact, FinishedTrial, Replica
+from search.storage.sqlite_backup import held_by
 from tests.search.stored import attempts, stored
 
 if TYPE_CHECKING:
@@ -387,6 +388,28 @@ def test_a_backup_of_a_damaged_storage_names_that_storage(
         back_up(sqlite_url, tmp_path / "b", quietly)
     assert "\n" not in str(failed.value)
     assert [own.name for own in tmp_path.iterdir()] == ["freerun.db"]
+
+
+def test_what_asks_to_end_is_heard_while_a_backup_is_checked(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(backup) as connection:
+        connection.execute("CREATE TABLE filling (x)")
+        connection.executemany("INSERT INTO filling VALUES (?)", [(i,) for i in range(500_000)])
+    connection.close()
+    monkeypatch.setattr("search.storage.sqlite_files.LOOK_SECONDS", 0.0)
+    before = sorted(tmp_path.iterdir())
+
+    def end(_done: int, _total: int | None) -> None:
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit, match="143"):
+        held_by(backup, end)
+    with pytest.raises(SystemExit, match="143"):
+        restore(backup, f"sqlite:///{tmp_path / 'new.db'}", end)
+    assert sorted(tmp_path.iterdir()) == before
+    monkeypatch.undo()
+    assert held_by(backup, quietly).studies == 1
 
 
 def test_a_full_disk_leaves_nothing(backup: Path, sqlite_url: str, tmp_path: Path) -> None:
