@@ -13,6 +13,8 @@ from search.contest import (
     Comparison,
     baseline_of,
     compared,
+    ensemble_members,
+    ensemble_subject,
     is_baseline,
     is_trial,
     ranked,
@@ -103,7 +105,8 @@ class Standing:
 
 
 def winner_of(study: StudyReader) -> Winner | None:
-    """Return the winner of the finals; None without one, and as long as one of them is to be done.
+    """Return the winner of the finals; None without one, and as long as one of them is to be done,
+    also the ensemble's, which is planned after the others.
 
     Who leads among those that are done may not win, and is tested in no case.
     """
@@ -112,6 +115,12 @@ def winner_of(study: StudyReader) -> Winner | None:
         return None
     finals = {own.subject: own for own in outcomes(jobs, "final")}
     has_draws = definition.series.is_generated
+    if not has_draws and not any(job.purpose == "test" for job in jobs):
+        kept = {subject: own.found for subject, own in finals.items() if own.has_weights}
+        members = ensemble_members(kept)
+        # Not planned yet. Earlier versions made none, and went on to the tests.
+        if members and all(job.subject != ensemble_subject(members) for job in jobs):
+            return None
     found = {subject: own.found for subject, own in finals.items()}
     subject = winner_among(found, has_draws=has_draws)
     if subject is None:

@@ -22,7 +22,7 @@ from search.outputs import OutputKind, check_apart, check_output
 from search.storage import postgres_backup, sqlite_backup
 from search.storage.opening import explained, make_engine, open_storage, upgrade_storage
 from search.storage.refusals import refusal
-from search.storage.sqlite_files import locked_folder
+from search.storage.sqlite_files import empty_log, locked_folder, rest_of
 from search.storage.urls import check_file, parse_url, shown
 
 if TYPE_CHECKING:
@@ -85,7 +85,7 @@ def back_up(url: str, path: Path, told: Told, *, force: bool = False) -> BackedU
             if source:
                 with _refused_by_sqlite(engine.url, f"can't be backed up to {shown_path(path)}"):
                     sqlite_backup.copy_in_use(source, target, told)
-                held = sqlite_backup.held_by(target)
+                held = sqlite_backup.held_by(target, told, copy_of=source)
             else:
                 held = postgres_backup.dump(engine, target, told)
             size = target.stat().st_size
@@ -102,6 +102,7 @@ def restore(path: Path, url: str, told: Told) -> Restored:
 
     Raises StorageError for a file that is no backup, is damaged or of the other kind of database,
     and for a storage that is not empty or can't be written: then nothing is left or changed there.
+    It says so where PostgreSQL has the tables, but failed when what workers held was given back.
     """
     began = time.monotonic()
     is_sqlite = _is_sqlite(path)
@@ -125,7 +126,7 @@ def _restore_file(path: Path, parsed: URL, told: Told) -> tuple[Held, int]:
     _check_free(url)
     _check_unused(path)
     source = Path(os.path.realpath(path.expanduser()))
-    held = sqlite_backup.held_by(source)
+    held = sqlite_backup.held_by(source, told)
     _check_versions(path, sqlite_backup.versions_in(source))
     with ExitStack() as locked, new_file(target, 0o666) as temporary:
         made = url.set(database=str(temporary))
@@ -134,6 +135,8 @@ def _restore_file(path: Path, parsed: URL, told: Told) -> tuple[Held, int]:
             sqlite_backup.copy_still(source, temporary, told)
             sqlite_backup.keep_log(temporary)
         waiting = _begin_anew(made)
+        with _refused_by_sqlite(url, f"can't be restored from {shown_path(path)}"):
+            empty_log(temporary)
         # Until the file has its name, nobody else creates one.
         locked.enter_context(locked_folder(target.parent))
         _check_free(url)
@@ -147,6 +150,7 @@ def _remove_logs(path: Path) -> None:
 
 
 def _restore_dump(path: Path, parsed: URL, told: Told) -> tuple[Held, int]:
+    path = Path(os.path.realpath(path.expanduser()))
     schema, versions = postgres_backup.check_dump(path)
     _check_versions(path, versions)
     engine = make_engine(parsed.render_as_string(hide_password=False), create=False)
@@ -161,8 +165,16 @@ def _restore_dump(path: Path, parsed: URL, told: Told) -> tuple[Held, int]:
         if relations:
             raise _not_empty(parsed, relations, "createdb NAME makes an empty database to name")
         postgres_backup.load(engine, path, schema, told)
-        waiting = _begin_anew(engine.url)
-        held = postgres_backup.held_by(engine)
+        try:
+            with explained(engine):
+                waiting = _begin_anew(engine.url)
+                held = postgres_backup.held_by(engine)
+        except StorageError as error:
+            raise StorageError(
+                f"{shown_path(path)} was copied into {shown(parsed)}, but what workers held was "
+                f"not given back, so that no worker may use it: {error} Then drop the database, or "
+                f"its schema {cut(schema)!r}, make it anew, and restore once more."
+            ) from error
     engine.dispose()
     return held, waiting
 
@@ -206,10 +218,10 @@ def _check_versions(path: Path, versions: Versions) -> None:
 def _check_free(url: URL) -> None:
     """Raise StorageError for a SQLite file that holds tables, or of which a log was left."""
     path = Path(url.database or "")
-    log = sqlite_backup.log_of(path)
-    if log is not None:
+    rest = rest_of(path)
+    if rest is not None:
         raise StorageError(
-            f"a backup must go where no database is in use, but {shown_path(log)} is there. Stop "
+            f"a backup must go where no database is in use, but {shown_path(rest)} is there. Stop "
             "what uses it, move the file away, or name another storage."
         )
     if not path.exists() or not path.stat().st_size:
@@ -254,7 +266,7 @@ def _refused_by_sqlite(url: URL, doing: str) -> Iterator[None]:
 def _is_backup(file: BinaryIO) -> bool:
     head = file.read(_LIST_BYTES)
     if head.startswith(_SQLITE_MARK):
-        return sqlite_backup.is_ours(Path(file.name))
+        return sqlite_backup.is_backup(Path(file.name))
     return head.startswith(_DUMP_MARK) and b"freerun_studies" in head
 
 

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
 
 _SERVICE = "freerun"
 _LOOK_SECONDS = 0.2
+# The version that brought transaction_timeout, which pg_restore sets before all else.
+_TIMEOUT_SINCE = 17
 _INSTALL = "Install PostgreSQL's client programs (Debian: apt-get install postgresql-client)"
 _SCHEMA_NAME = (
     "SELECT nspname FROM pg_class"
@@ -132,10 +134,12 @@ def target_of(engine: Engine) -> tuple[str | None, list[str]]:
 def load(engine: Engine, path: Path, schema: str, told: Told) -> None:
     """Restore a schema of a dump in one transaction.
 
-    Raises StorageError for a program that is missing or fails: then nothing is changed.
+    Raises StorageError for a program that is missing, too new for the server or fails: then nothing
+    is changed.
     """
+    program = _program("pg_restore")
     arguments = [
-        _program("pg_restore"),
+        program,
         "--single-transaction",
         "--exit-on-error",
         "--no-owner",
@@ -150,6 +154,7 @@ def load(engine: Engine, path: Path, schema: str, told: Told) -> None:
         engine.connect() as connection,
         _environment(_driver(connection)) as environment,
     ):
+        _check_restores(program, _driver(connection).info)
         said = _run(arguments, environment, lambda: told(0, None))
     if said is not None:
         doing = f"can't be restored from {shown_path(path)}, and is as it was"
@@ -174,6 +179,30 @@ def _program(name: str) -> str:
 
 def _check_version(program: str, info: ConnectionInfo) -> None:
     """Raise StorageError for a pg_dump of an earlier major version than the server."""
+    major, server = _major_version(program), info.server_version // 10000
+    if major is None or major < server:
+        version = f"version {major}" if major is not None else "no version that can be read"
+        raise StorageError(
+            f"pg_dump must be as new as the server, which is PostgreSQL {server}, but {program} is "
+            f"{version}. {_INSTALL} of version {server} or newer, and put their folder first in "
+            "PATH."
+        )
+
+
+def _check_restores(program: str, info: ConnectionInfo) -> None:
+    """Raise StorageError for a pg_restore that uses a setting which the server doesn't have."""
+    major, server = _major_version(program), info.server_version // 10000
+    if major is not None and server < _TIMEOUT_SINCE <= major:
+        raise StorageError(
+            f"pg_restore of version {_TIMEOUT_SINCE} or newer can't restore into an older server, "
+            f"but {program} is version {major}, and the server is PostgreSQL {server}. {_INSTALL} "
+            f"of version {server}, put their folder first in PATH, and restore a backup that they "
+            f"made; or restore into a server of version {_TIMEOUT_SINCE} or newer."
+        )
+
+
+def _major_version(program: str) -> int | None:
+    """The major version that a program of PostgreSQL says it has, None where it says none."""
     said = subprocess.run(
         [program, "--version"],
         env=_in_english(),
@@ -182,14 +211,7 @@ def _check_version(program: str, info: ConnectionInfo) -> None:
         check=False,
     ).stdout
     found = re.search(r" (\d+)[.\w]* *", said)
-    server = info.server_version // 10000
-    if found is None or int(found.group(1)) < server:
-        version = f"version {found.group(1)}" if found else "no version that can be read"
-        raise StorageError(
-            f"pg_dump must be as new as the server, which is PostgreSQL {server}, but {program} is "
-            f"{version}. {_INSTALL} of version {server} or newer, and put their folder first in "
-            "PATH."
-        )
+    return int(found.group(1)) if found else None
 
 
 def _driver(connection: Connection) -> Driver[tuple[object, ...]]:

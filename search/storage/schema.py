@@ -17,11 +17,12 @@ from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.engine import URL
 
 from search.errors import StorageError
+from search.files import shown_path
 from search.storage.database import Database
 from search.storage.optuna_log import quiet
 from search.storage.optuna_tables import newest_revision
 from search.storage.records import Upgrade
-from search.storage.sqlite_files import locked_folder
+from search.storage.sqlite_files import empty_log, locked_folder, rest_of
 from search.storage.tables import ALEMBIC_VERSION, SCHEMA_VERSION, VERSION_OF_0_1_0, metadata
 from search.storage.urls import shown
 
@@ -34,7 +35,8 @@ _ADVISORY_LOCK = 0x66726565_72756E
 def create_file(path: Path, engine_of: Callable[[URL], Engine]) -> None:
     """Make a SQLite file with the schema of this version, where there is none.
 
-    It appears as a whole: whoever is killed meanwhile leaves no part of it under its name.
+    It appears as a whole: whoever is killed meanwhile leaves no part of it under its name. Raises
+    StorageError where the log of a lost database lies beside it.
     """
     if path.exists():
         return
@@ -42,12 +44,18 @@ def create_file(path: Path, engine_of: Callable[[URL], Engine]) -> None:
     with locked_folder(path.parent):
         if path.exists():
             return
+        rest = rest_of(path)
+        if rest is not None:
+            raise StorageError(
+                f"{shown_path(path)} is missing, and what a lost database left is at "
+                f"{shown_path(rest)}. Move away the files whose names begin with {path.name}, and "
+                "restore a backup (`freerun restore FILE`) or begin anew; or put the file back."
+            )
         engine = engine_of(URL.create("sqlite+pysqlite", database=str(part)))
         try:
             _create(Database(engine, patience_seconds=0.0))
-            with engine.connect() as connection:
-                connection.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
             engine.dispose()
+            empty_log(part)
             part.rename(path)
         finally:
             engine.dispose()

@@ -7,8 +7,10 @@ from pathlib import Path
 
 from search.errors import StorageError
 from search.files import shown_path
+from search.names import cut
 from search.storage.records import Held, Versions
-from search.storage.sqlite_files import connect_file, connect_still
+from search.storage.sqlite_damage import REMEDY
+from search.storage.sqlite_files import connect_file, connect_still, quick_check
 
 # Called with the bytes that are done, and with how many there are, where that is known.
 Told = Callable[[int, int | None], None]
@@ -29,7 +31,7 @@ _HELD = (
 
 
 def copy_in_use(source: Path, target: Path, told: Told) -> None:
-    """Copy a database, as it is at one moment, into an empty file.
+    """Copy a database, as it is at one moment, into an empty file, and mark that as a backup.
 
     Raises sqlite3.Error.
     """
@@ -39,6 +41,9 @@ def copy_in_use(source: Path, target: Path, told: Told) -> None:
         # never ends while many workers write. With the write-ahead log, they don't wait for it.
         reading.execute("BEGIN")
         _copy(reading, target, told)
+    # Storages of freerun have a write-ahead log; a backup is told from them by having none.
+    with closing(sqlite3.connect(target)) as connection:
+        connection.execute("PRAGMA journal_mode=DELETE")
 
 
 def copy_still(source: Path, target: Path, told: Told) -> None:
@@ -68,15 +73,16 @@ def keep_log(path: Path) -> None:
         connection.execute("PRAGMA journal_mode=WAL")
 
 
-def held_by(path: Path) -> Held:
+def held_by(path: Path, told: Told, *, copy_of: Path | None = None) -> Held:
     """Return what a file that nobody changes holds, once all of it was found to be whole.
 
-    Raises StorageError for a damaged file, and for one without freerun's tables.
+    told: called while it is read. copy_of: the database that was just copied into it, and that has
+    its damage. Raises StorageError for a damaged file, and for one without freerun's tables.
     """
-    shown_as = shown_path(path)
+    shown_as, size = shown_path(copy_of or path), path.stat().st_size
     try:
         with closing(connect_still(path)) as connection:
-            (found,) = connection.execute("PRAGMA quick_check(1)").fetchone()
+            found = quick_check(connection, lambda: told(size, size))
             (tables,) = connection.execute(_TABLES).fetchone()
             if found == "ok" and tables == 2:
                 return Held(*connection.execute(_HELD).fetchone())
@@ -87,7 +93,9 @@ def held_by(path: Path) -> Held:
             f"{shown_as} must hold freerun's tables, but is another SQLite file; name a file that "
             "`freerun backup` wrote."
         )
-    raise StorageError(f"{shown_as} is damaged ({found}); take another copy of it.")
+    reason = cut(" ".join(found.split()), 200).removeprefix("*** in database main *** ")
+    remedy = REMEDY if copy_of else "take another copy of it"
+    raise StorageError(f"{shown_as} is damaged ({reason}). Remedy: {remedy}.")
 
 
 def versions_in(path: Path) -> Versions:
@@ -108,8 +116,11 @@ def versions_of(found: Mapping[str, str]) -> Versions:
     return Versions(int(ours) if ours is not None and ours.isdecimal() else None, optunas)
 
 
-def is_ours(path: Path) -> bool:
-    """Whether a SQLite file has freerun's tables."""
+def is_backup(path: Path) -> bool:
+    """Whether a SQLite file has freerun's tables and is no storage, which has a write-ahead log."""
+    with path.open("rb") as file:
+        if file.read(20)[18:] != b"\1\1":
+            return False
     try:
         with closing(connect_still(path)) as connection:
             (tables,) = connection.execute(_TABLES).fetchone()

@@ -5,13 +5,18 @@ database, and deletes the write-ahead log beside it; and it drops what follows t
 place of that log.
 
 The shared memory that a killed process leaves beside the log says how far the log was written. With
-it a log that ends too early is told from one that a killed process wrote in part. The layouts are
-those of https://www.sqlite.org/walformat.html and https://www.sqlite.org/fileformat2.html#walformat.
+it a log that ends too early is told from one that a killed process wrote in part. After a power cut
+the log may end earlier than that by right, and so an older shared memory is left aside.
+
+The layouts are those of https://www.sqlite.org/walformat.html and
+https://www.sqlite.org/fileformat2.html#walformat.
 """
 
+import math
 import os
 import sqlite3
 import struct
+import time
 from contextlib import closing
 from pathlib import Path
 from typing import BinaryIO, Final, NamedTuple
@@ -23,7 +28,7 @@ from numpy.typing import NDArray
 from search.errors import StorageError
 from search.files import reason_of, shown_path
 from search.names import cut
-from search.storage.sqlite_files import connect_file
+from search.storage.sqlite_files import connect_file, quick_check
 
 REMEDY: Final = (
     "move it away and restore a backup (`freerun restore FILE`), or name another storage"
@@ -105,7 +110,7 @@ def _is_open_here(path: Path) -> bool:
 def _check_pages(path: Path, log: Path) -> None:
     try:
         with closing(_reader(path, log)) as connection:
-            ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+            found = quick_check(connection)
     except sqlite3.DatabaseError as error:
         # Anything else is said by the opening that follows.
         if not any(words in str(error) for words in _DAMAGE):
@@ -123,7 +128,12 @@ def _reader(path: Path, log: Path) -> sqlite3.Connection:
     if not (log.exists() and log.stat().st_size):
         return connect_file(path, _LOCK_SECONDS)
     # The last connection that may write would copy the log into the damaged file when it is closed.
-    return sqlite3.connect(f"file:{quote(str(path))}?mode=ro", timeout=_LOCK_SECONDS, uri=True)
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=ro",
+        timeout=_LOCK_SECONDS,
+        uri=True,
+        check_same_thread=False,
+    )
 
 
 def _check_log(path: Path, log: Path) -> None:
@@ -133,7 +143,10 @@ def _check_log(path: Path, log: Path) -> None:
         with log.open("rb") as file:
             header = file.read(_WAL_HEADER_BYTES)
             is_begun = len(header) == _WAL_HEADER_BYTES
-            frames = _whole_frames(file, header, index) if index and is_begun else 0
+            frames = 0
+            # Reading it takes a second for each 100 MB.
+            if index and is_begun and index.frames > index.copied:
+                frames = _whole_frames(file, header, index)
     except FileNotFoundError:
         header, is_begun, frames = b"", False, 0
     if index is None:
@@ -166,9 +179,12 @@ def _size_and_time(path: Path) -> tuple[int, int] | None:
 
 
 def _read_index(shared: Path) -> _Index | None:
-    """Read the shared memory; None where there is none, or where it was being written."""
+    """Read the shared memory; None where there is none, where it was being written, and where it
+    is older than the machine's last start: what it counts may never have reached the disk."""
     try:
         with shared.open("rb") as file:
+            if os.fstat(file.fileno()).st_mtime < _started():
+                return None
             head = file.read(_INDEX_HEAD_BYTES)
     except FileNotFoundError:
         return None
@@ -178,6 +194,14 @@ def _read_index(shared: Path) -> _Index | None:
     (frames,) = struct.unpack_from("=I", one, 16)
     (copied,) = struct.unpack_from("=I", head, 2 * _INDEX_COPY_BYTES)
     return _Index(frames, copied, one[32:40])
+
+
+def _started() -> float:
+    """When this machine was started, in seconds since 1970; minus infinity where nothing tells."""
+    try:
+        return time.time() - float(Path("/proc/uptime").read_text().split()[0])
+    except (OSError, ValueError, IndexError):
+        return -math.inf
 
 
 def _is_log_header(header: bytes) -> bool:

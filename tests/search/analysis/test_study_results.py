@@ -5,7 +5,9 @@ from typing import TYPE_CHECKING
 
 from search.analysis.study_results import StudyResults, outcomes, winner_of
 from search.analysis.trials import Trial
+from search.contest import ensemble_members, ensemble_subject
 from search.records import TrialRecord
+from tests.search.invented import YEARS, years_table
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent
@@ -55,6 +57,31 @@ def test_without_a_final_nobody_has_won(invent: Invent) -> None:
     assert winner_of(study.store) is None
     study.store.plan_final_jobs("final", [study.store.trial(0)._trial_id])
     assert winner_of(study.store) is None
+
+
+def test_nobody_has_won_a_table_before_its_ensemble_is_done(invent: Invent) -> None:
+    study = invent(("complete", 0.3), ("complete", 0.5), raw=YEARS, table=years_table())
+    study.add_final("final", {0: 0.3, 1: 0.31})
+    assert winner_of(study.store) is None
+    finals = outcomes(study.store.final_jobs(), "final")
+    members = ensemble_members({own.subject: own.found for own in finals})
+    study.store.plan_final_jobs("final", [ensemble_subject(members)])
+    assert winner_of(study.store) is None
+    worker = study.store.register_worker(host="here", pid=2, machine={})
+    job = study.store.claim_final_job(worker)
+    assert job is not None
+    study.store.fail_final_job(worker, job.job_id, "no memory")
+    winner = winner_of(study.store)
+    assert winner is not None
+    assert winner.subject == finals[0].subject
+
+
+def test_a_table_that_was_tested_without_an_ensemble_keeps_its_winner(
+    finished_table: Invented,
+) -> None:
+    winner = winner_of(finished_table.store)
+    assert winner is not None
+    assert winner.tested is not None
 
 
 def test_trials_are_read_as_far_as_a_report_needs_them(invent: Invent) -> None:

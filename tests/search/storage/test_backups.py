@@ -21,6 +21,7 @@ from search.errors import FreerunError, StorageError
 from search.storage.backups import back_up, restore
 from search.storage.opening import open_storage
 from search.storage.records import Artifact, FinishedTrial, Replica
+from search.storage.sqlite_backup import held_by
 from tests.search.stored import attempts, stored
 
 if TYPE_CHECKING:
@@ -329,7 +330,13 @@ def test_a_file_is_restored_only_where_nothing_is(backup: Path, tmp_path: Path) 
     log.write_bytes(b"of a lost database")
     with pytest.raises(StorageError, match=r"new\.db-wal is there.* move the file away"):
         restore(backup, url, quietly)
-    log.unlink()
+    log.rename(tmp_path / "new.db-shm")
+    with pytest.raises(StorageError, match=r"new\.db-shm is there.* move the file away"):
+        restore(backup, url, quietly)
+    (tmp_path / "new.db-shm").write_bytes(b"")
+    with pytest.raises(StorageError, match=r"new\.db-shm is there.* move the file away"):
+        restore(backup, url, quietly)
+    (tmp_path / "new.db-shm").unlink()
     target.touch()
     restore(backup, url, quietly)
     holds = target.read_bytes()
@@ -353,9 +360,56 @@ def test_a_backup_replaces_nothing_but_a_backup_that_nobody_uses(
         back_up(sqlite_url, foreign, quietly, force=True)
     with pytest.raises(FreerunError, match="must be another file than"):
         back_up(sqlite_url, Path(sqlite_url.removeprefix("sqlite:///")), quietly, force=True)
+    live = tmp_path / "live.db"
+    restore(backup, f"sqlite:///{live}", quietly)
+    content = live.read_bytes()
+    with pytest.raises(FreerunError, match="is another file"):
+        back_up(sqlite_url, live, quietly, force=True)
+    assert live.read_bytes() == content
     add_log(backup)
     with pytest.raises(StorageError, match="a file that nobody uses"):
         back_up(sqlite_url, backup, quietly, force=True)
+
+
+def test_a_backup_of_a_damaged_storage_names_that_storage(
+    sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with open_storage(sqlite_url, create=False) as storage:
+        storage.create_study("sine", definition="{}" * 9000, definition_hash="abc")
+    path = Path(sqlite_url.removeprefix("sqlite:///"))
+    with path.open("r+b") as file:
+        file.seek(8 * 4096)
+        file.write(b"\xa5" * 4096)
+    # As for files that are too large to be read whole at each opening.
+    monkeypatch.setattr("search.storage.sqlite_damage.CHECKED_BYTES", 0)
+    with pytest.raises(
+        StorageError, match=r"^\S+freerun\.db is damaged \(.*restore FILE"
+    ) as failed:
+        back_up(sqlite_url, tmp_path / "b", quietly)
+    assert "\n" not in str(failed.value)
+    assert [own.name for own in tmp_path.iterdir()] == ["freerun.db"]
+
+
+def test_what_asks_to_end_is_heard_while_a_backup_is_checked(
+    backup: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with sqlite3.connect(backup) as connection:
+        connection.execute("CREATE TABLE filling (x)")
+        connection.executemany("INSERT INTO filling VALUES (?)", [(i,) for i in range(500_000)])
+    connection.close()
+    monkeypatch.setattr("search.storage.sqlite_files.LOOK_SECONDS", 0.0)
+    before = sorted(tmp_path.iterdir())
+
+    def end(_done: int, _total: int | None) -> None:
+        raise SystemExit(143)
+
+    with pytest.raises(SystemExit, match="143"):
+        held_by(backup, end)
+    with pytest.raises(SystemExit, match="143"):
+        restore(backup, f"sqlite:///{tmp_path / 'new.db'}", end)
+    assert sorted(tmp_path.iterdir()) == before
+    monkeypatch.undo()
+    assert held_by(backup, quietly).studies == 1
 
 
 def test_a_full_disk_leaves_nothing(backup: Path, sqlite_url: str, tmp_path: Path) -> None:

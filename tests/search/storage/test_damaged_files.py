@@ -120,6 +120,24 @@ def test_a_damaged_log_without_its_index_is_refused_by_its_header(killed: Path) 
     assert "is damaged" in message_of(killed)
 
 
+@pytest.mark.parametrize("ends", [["-wal", "-shm"], ["-wal"], ["-shm"]])
+def test_no_new_storage_takes_the_log_of_a_lost_one_for_its_own(
+    killed: Path, ends: list[str]
+) -> None:
+    for own in set(killed.parent.iterdir()) - {killed.with_name(killed.name + end) for end in ends}:
+        own.unlink()
+    message = message_of(killed)
+    assert f"what a lost database left is at {killed}{ends[0]}" in message
+
+
+def test_a_log_that_a_power_cut_shortened_is_read_as_far_as_it_goes(killed: Path) -> None:
+    """As after a start: the shared memory, of before it, counts more than reached the disk."""
+    os.truncate(log_of(killed), log_of(killed).stat().st_size - PAGE_BYTES)
+    os.utime(killed.with_name(killed.name + "-shm"), (0, 0))
+    with open_storage(f"sqlite:///{killed}", create=False) as storage:
+        assert [study.name for study in storage.studies()] == ["sine"]
+
+
 def test_a_log_is_not_lost_beside_an_empty_file(killed: Path) -> None:
     os.truncate(killed, 0)
     assert "must not be an empty file" in message_of(killed)

@@ -110,6 +110,55 @@ def test_a_pg_dump_older_than_the_server_is_refused(
     assert not (tmp_path / "b").exists()
 
 
+def test_a_pg_restore_too_new_for_the_server_is_refused(
+    backup: Path,
+    postgres: PostgresServer,
+    empty_postgres_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    ((version,),) = stored(empty_postgres_url, "SHOW server_version_num")
+    if int(version) >= 170_000:
+        pytest.skip("this server knows what newer programs set")
+    real = postgres.programs() / "pg_restore"
+    script = (
+        f'case "$1" in --version) echo "pg_restore (PostgreSQL) 17.2";; *) exec {real} "$@";; esac'
+    )
+    program(tmp_path / "bin", "pg_restore", script, monkeypatch)
+    with pytest.raises(
+        StorageError, match=r"is version 17, and the server is PostgreSQL 1\d\. Ins"
+    ):
+        restore(backup, empty_postgres_url, quietly)
+    assert stored(empty_postgres_url, TABLES) == [(0,)]
+
+
+def test_a_restore_that_is_cut_off_behind_pg_restore_says_what_to_do(
+    backup: Path,
+    postgres: PostgresServer,
+    empty_postgres_url: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """pg_restore is followed by a statement after which freerun's tables can't be read."""
+    name = empty_postgres_url.partition("?")[0].rpartition("/")[2]
+    change = "ALTER TABLE freerun_workers RENAME TO gone"
+    script = f"""
+    {postgres.programs()}/pg_restore "$@" || exit $?
+    [ "$1" != --single-transaction ] || {postgres.programs()}/psql -c '{change}' service=freerun
+    """
+    program(tmp_path / "bin", "pg_restore", script, monkeypatch)
+    with pytest.raises(
+        StorageError, match=r"was copied into .* drop the database, or its schema '"
+    ):
+        restore(backup, empty_postgres_url, quietly)
+    postgres.execute("DROP SCHEMA public CASCADE", name)
+    postgres.execute("CREATE SCHEMA public", name)
+    monkeypatch.setenv("PATH", f"{postgres.programs()}:{os.environ['PATH']}")
+    monkeypatch.chdir(backup.parent)
+    monkeypatch.setenv("HOME", str(backup.parent))
+    assert restore(Path("~/backup"), empty_postgres_url, quietly).studies == 1
+
+
 def test_a_missing_program_is_named(
     backup: Path, postgres_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
