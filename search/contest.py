@@ -25,8 +25,9 @@ _BASELINE, _ENSEMBLE = "baseline ", "ensemble "
 
 # A mean difference counts that is so many of its standard errors from zero.
 LEAST_T = 1.0
-# An ensemble is chosen from what has at most so many times the least error.
-MOST_RATIO = 1.5
+# An ensemble is chosen from what has at most so many times the least error; where these are few,
+# the first ones count that have at most more times.
+MOST_RATIO, LEAST_MEMBERS, FAR_RATIO = 1.5, 6, 4.0
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
 # Neighbouring units are taken to share at most so much of their noise.
@@ -168,8 +169,12 @@ def ensemble_members(finals: Mapping[Subject, CandidateRecord]) -> list[Subject]
     order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
     if not order:
         return []
-    most = MOST_RATIO * finals[order[0]].deciding_score
-    kept = [subject for subject in order if finals[subject].deciding_score <= most]
+    least = finals[order[0]].deciding_score
+    near, far = (
+        sum(finals[subject].deciding_score <= ratio * least for subject in order)
+        for ratio in (MOST_RATIO, FAR_RATIO)
+    )
+    kept = order[: max(near, min(far, LEAST_MEMBERS))]
     return kept if len(kept) > 1 else []
 
 

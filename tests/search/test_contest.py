@@ -193,7 +193,11 @@ def test_records_without_units_are_compared_by_replicas() -> None:
 def test_members_are_the_best_first_and_nothing_that_is_far_worse() -> None:
     finals: dict[Subject, FinalRecord] = {n: final([0.1 + 0.01 * n] * 2) for n in range(9)}
     finals |= {SSA: final([0.09] * 2), MEAN: final([1.0] * 2), ENSEMBLE: final([0.01] * 2)}
-    assert ensemble_members(finals) == [SSA, 0, 1, 2, 3]
+    assert ensemble_members(finals) == [SSA, 0, 1, 2, 3, 4]
+    near = {n: final([0.1 + 0.001 * n] * 2) for n in range(9)} | {SSA: final([0.2] * 2)}
+    assert ensemble_members(near) == [*range(9)]
+    few: dict[Subject, FinalRecord] = {n: final([0.1 * 3**n] * 2) for n in range(3)}
+    assert ensemble_members(few) == [0, 1]
     assert ensemble_members({1: final([0.1] * 2), MEAN: final([1.0] * 2)}) == []
     assert ensemble_members({}) == []
 
