@@ -68,9 +68,12 @@ class EstimatedGradient:
         # Zero before the first step that is put out, where errors have no weight.
         outputs = torch.zeros_like(targets.transpose(0, 1), memory_format=torch.contiguous_format)
         self._run(FORWARD, given._replace(outputs=outputs.numpy()))
-        grads = objective.gradient(outputs.transpose(0, 1).unsqueeze(2), targets, step)
-        d_outputs = array(grads.squeeze(2).transpose(0, 1), 4)
-        self._run(BACKWARD, given._replace(d_outputs=d_outputs))
+        # As in `FusedGradient`, the kernel takes squared errors for all members.
+        beside = objective.gradient_beside_errors(
+            outputs.transpose(0, 1).unsqueeze(2), targets, step
+        )
+        d_outputs = array(beside.squeeze(2).transpose(0, 1), 4)
+        self._run(ERRORS + BACKWARD, given._replace(d_outputs=d_outputs))
 
     def _run(self, tasks: int, given: Given) -> None:
         run(tasks, self.memory, self.layout.record, given)

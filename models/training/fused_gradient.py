@@ -97,8 +97,11 @@ class FusedGradient:
         given = given._replace(outputs=outputs.numpy())
         self._run(FORWARD, given)
         by_branch = outputs.transpose(0, 1).unflatten(2, (self.branches, self.batch))
-        grads = objective.gradient(by_branch, targets, step).flatten(2, 3).transpose(0, 1)
-        self._run(BACKWARD, given._replace(d_outputs=array(grads, 4)))
+        # Squared errors are taken by the kernel, also beside other losses: a member's numbers must
+        # not depend on what others are trained with.
+        beside = objective.gradient_beside_errors(by_branch, targets, step)
+        d_outputs = array(beside.flatten(2, 3).transpose(0, 1), 4)
+        self._run(ERRORS + BACKWARD, given._replace(d_outputs=d_outputs))
 
     def _run(self, tasks: int, given: Given) -> None:
         own = self.layout

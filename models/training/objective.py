@@ -75,6 +75,20 @@ class Objective:
         The match of professor forcing, which is no loss of forecasts, is left out.
         """
         grads = (outputs - targets.unsqueeze(2)).mul_(self.error_weights(step))
+        self._add_further(grads, outputs, targets, step)
+        return grads
+
+    def gradient_beside_errors(
+        self, outputs: Tensor, targets: TimeMemberBatchChannel, step: int
+    ) -> Tensor:
+        """The same of the losses beside squared errors; zero for a member without any."""
+        grads = torch.zeros_like(outputs)
+        self._add_further(grads, outputs, targets, step)
+        return grads
+
+    def _add_further(
+        self, grads: Tensor, outputs: Tensor, targets: TimeMemberBatchChannel, step: int
+    ) -> None:
         rollout = slice(self.shape.warm_up, self.shape.steps)
         run, free = outputs[rollout], grads[rollout]
         further = self.further_gradient(run[:, :, 0], targets[rollout], step)
@@ -84,7 +98,6 @@ class Objective:
             growth = self.growth_gradient(run[:, :, 0], run[:, :, 1], step)
             free[:, :, 0] -= growth
             free[:, :, 1] += growth
-        return grads
 
     def terms(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
         """What `error_weights` follow from, `[member]`.

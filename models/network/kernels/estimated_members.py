@@ -23,17 +23,25 @@ PARTS = (compiled, estimated_backward, estimated_forward, products, vectors, wal
 
 
 @part
-def _copy(work, s, array, writes):
-    """Copy gradients `[time, subsequence, channel]` to the outputs' place, or outputs out of it."""
-    channels, wide, outputs, batch = s.channels, s.wide, s.at_outputs, s.batch
+def _write(work, s, outputs):
+    """Copy the outputs to an array `[time, subsequence, channel]`."""
+    channels, wide = s.channels, s.wide
     for time in range(s.one_step_from, s.steps):
         for channel in range(channels):
-            at = outputs + (time * channels + channel) * wide
-            for b in range(batch):
-                if writes:
-                    array[time, b, channel] = work[at + b]
-                else:
-                    work[at + b] = array[time, b, channel]
+            at = s.at_outputs + (time * channels + channel) * wide
+            for b in range(s.batch):
+                outputs[time, b, channel] = work[at + b]
+
+
+@part
+def _add(work, s, gradients):
+    """Add gradients `[time, subsequence, channel]` to those in the outputs' place."""
+    channels, wide = s.channels, s.wide
+    for time in range(s.one_step_from, s.steps):
+        for channel in range(channels):
+            at = s.at_outputs + (time * channels + channel) * wide
+            for b in range(s.batch):
+                work[at + b] += gradients[time, b, channel]
 
 
 def _entry(sources):
@@ -44,7 +52,7 @@ def _entry(sources):
         """Do the tasks for each member.
 
         memory: `[member, number]`, or one row that all use in turn. record: of an
-        `EstimatedLayout`.
+        `EstimatedLayout`. d_outputs of `given` are added to the gradients of squared errors.
         """
         sources  # noqa: B018
         s = record[0]
@@ -60,11 +68,11 @@ def _entry(sources):
                 read(work, member, s, weights, given.input_noise, given.displaced[0])
                 forward(work, member, s, weights, given.output_noise)
                 if given.outputs.size > 0:
-                    _copy(work, s, given.outputs[member], True)
+                    _write(work, s, given.outputs[member])
             if tasks & ERRORS:
                 errors(work, member, s, given.terms[member], given.label_noise)
-            elif tasks & BACKWARD:
-                _copy(work, s, given.d_outputs[member], False)
+                if given.d_outputs.size > 0:
+                    _add(work, s, given.d_outputs[member])
             if tasks & BACKWARD:
                 backward(work, s, weights, given.grads[member])
 

@@ -20,9 +20,10 @@ class Given(NamedTuple):
     factors: what it is multiplied by. Behind its last step, that is repeated.
     input_noise, label_noise, feedback_noise, output_noise: `[member, time, batch, channel]`, whole
     segments. shares: of the truth in what free runs read, `[member, rollout position, batch, 1]`.
-    masks, state_noise: `[step, layer, member, row, unit]`. outputs, d_outputs: forecasts and their
-    gradients, `[member, time, row, channel]`. terms: of each member's loss, its horizon, the steps
-    before it, and the share of one-step errors, `[member, 3]`, see `Objective.error_weights`.
+    masks, state_noise: `[step, layer, member, row, unit]`. outputs, d_outputs: forecasts, and the
+    gradients of their losses beside squared errors, `[member, time, row, channel]`. terms: of each
+    member's loss, its horizon, the steps before it, and the share of one-step errors, `[member,
+    3]`, see `Objective.error_weights`.
     passes: whether gradients flow through what is fed back, `[member, rollout position, 1, 1]`.
     cuts: what the gradient of free runs' states is multiplied by before each step, `[member, step,
     1, 1]`. match: see `Objective.match_weights`, `[member, position, branch, 1]`. stream: states to

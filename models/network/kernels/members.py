@@ -127,6 +127,18 @@ def _fold(work, s, at, array, rows, writes):
 
 
 @part
+def _add_folded(work, s, at, array, rows):
+    """Add a member's values by time to segments by position."""
+    segment, channels = s.segment, s.channels
+    for time in range(0, s.positions * segment, segment):
+        for row in range(rows):
+            for i in range(segment):
+                for channel in range(channels):
+                    work[at] += array[time + i, row, channel]
+                    at += 1
+
+
+@part
 def _gather(work, s, b, series, start, is_backwards, factor):
     """Cut the truth of a subsequence out of its series."""
     last, channels, segment, width = s.true_steps - 1, s.channels, s.segment, s.width
@@ -273,7 +285,7 @@ def _entry(sources):
         """Do the tasks for each member.
 
         memory: `[member, number]`, or one row that all use in turn. unroll, matrices, steps, runs:
-        those of a `Layout`.
+        those of a `Layout`. d_outputs of `given` are added to the gradients of squared errors.
         """
         sources  # noqa: B018
         s, batch = unroll[0], unroll[0].batch
@@ -314,8 +326,8 @@ def _entry(sources):
                     _fold(work, s, s.at_label_noise, given.label_noise[member], batch, False)
                     add(work, s.at_truth, s.at_label_noise, s.positions * batch * s.width)
                 _errors(work, s, given.terms[member])
-            elif tasks & BACKWARD:
-                _fold(work, s, s.at_d_outputs, given.d_outputs[member], s.rows, False)
+                if given.d_outputs.size > 0:
+                    _add_folded(work, s, s.at_d_outputs, given.d_outputs[member], s.rows)
             if tasks & BACKWARD:
                 _copy(work, s.at_passes, given.passes[member])
                 _copy(work, s.at_cuts, given.cuts[member])

@@ -22,10 +22,12 @@ def noise(steps: int, seed: int) -> FloatArray:
 @settings(deadline=None, max_examples=40)
 @given(st.floats(0.02, 1.0), st.integers(300, 3000), st.integers(0, 999))
 def test_the_share_of_white_noise_is_estimated(share: float, steps: int, seed: int) -> None:
+    """The mean of five estimates: one of 300 steps is off by a quarter now and then."""
     smooth = waves(steps)
-    values = smooth + share * smooth.std() * noise(steps, seed)
-    assert noise_share(values) == pytest.approx(share / np.hypot(1.0, share), rel=0.3)
-    assert not is_noise_free(values)
+    noisy = [smooth + share * smooth.std() * noise(steps, 5 * seed + i) for i in range(5)]
+    found = np.mean([noise_share(values) for values in noisy])
+    assert found == pytest.approx(share / np.hypot(1.0, share), rel=0.2)
+    assert not any(is_noise_free(values) for values in noisy)
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6))

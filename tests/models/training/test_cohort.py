@@ -227,6 +227,29 @@ def test_company_order_and_dropped_members_change_nothing(
     check_equal(numbers(shuffled, wanted, kept), alone, "after others were dropped")
 
 
+@pytest.mark.parametrize("loss", ["amplitude_weight", "velocity_weight", "spectral_weight"])
+@pytest.mark.parametrize(
+    "architecture",
+    [
+        *({"cell": cell, "context": "state"} for cell in ("rnn", "gru", "lstm", "cornn", "lru")),
+        {"cell": "gru", "context": "window"},
+        LEAST_SQUARES,
+    ],
+    ids=["rnn", "gru", "lstm", "cornn", "lru", "gru-window", "least-squares"],
+)
+def test_a_loss_of_another_changes_nothing(
+    make_candidate: Callable[..., TrainedNetwork], architecture: dict[str, Any], loss: str
+) -> None:
+    sizes = {"units": 3, "batch_size": 3, "context_steps": 9, "rollout_steps": 6}
+    chosen = [
+        {"teacher_weight": 0.3, "label_noise_std": 0.1, "learning_rate": 0.01, loss: weight}
+        for weight in (0.0, 1.0)
+    ]
+    members = members_of(make_candidate, architecture | sizes, chosen)
+    for wanted in members:
+        check_equal(numbers(members, wanted), numbers([wanted], wanted), "beside another loss")
+
+
 # Large enough for torch to share the work of a kernel among threads, with odd ends of blocks.
 WIDE: dict[str, Any] = {"units": 33, "batch_size": 16, "context_steps": 2, "training_steps": 2}
 NORMS: dict[str, Any] = {
