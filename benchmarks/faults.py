@@ -29,11 +29,15 @@ FEW_DESCRIPTORS = 20
 
 
 @contextmanager
-def small_disk(mebibytes: int) -> Iterator[Path]:
-    """Mount a disk in memory, which can be filled. Raises UsageError without the right to."""
+def small_disk(mebibytes: int, owner: int = 0) -> Iterator[Path]:
+    """Mount a disk in memory, which can be filled. Raises UsageError without the right to.
+
+    owner: the user whose it is; others may look into it.
+    """
     folder = Path(mkdtemp(prefix="freerun-disk-"))
     # As root, a server runs as a user of its own.
-    size = f"size={mebibytes}m,mode=0755"
+    folder.chmod(0o755)
+    size = f"size={mebibytes}m,uid={owner},mode=0755"
     command = ["mount", "-t", "tmpfs", "-o", size, "tmpfs", str(folder)]
     if subprocess.run(command, capture_output=True, check=False).returncode:
         folder.rmdir()
@@ -46,17 +50,23 @@ def small_disk(mebibytes: int) -> Iterator[Path]:
         folder.rmdir()
 
 
-@contextmanager
-def filled(folder: Path) -> Iterator[None]:
-    """Leave no space on a disk for a while."""
+def fill(folder: Path) -> Path:
+    """Use up all space of a disk; returns the file that does."""
     filler = folder / "filler"
     with filler.open("wb", buffering=0) as file:
-        for size in (2**20, 2**12):
+        for size in (2**16, 2**12):
             try:
                 while file.write(b"\0" * size):
                     pass
             except OSError:
                 continue
+    return filler
+
+
+@contextmanager
+def filled(folder: Path) -> Iterator[None]:
+    """Leave no space on a disk for a while."""
+    filler = fill(folder)
     try:
         yield
     finally:

@@ -7,8 +7,6 @@ import os
 import resource
 import shutil
 import signal
-import subprocess
-import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
@@ -17,7 +15,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from search.errors import StorageError
+from benchmarks import faults
+from benchmarks.faults import fill
+from search.errors import StorageError, UsageError
 from search.storage.opening import open_storage
 from search.storage.records import Artifact, Beat, FinishedTrial
 
@@ -32,34 +32,12 @@ ARTIFACT = Artifact("picture.png", os.urandom(200_000))
 @contextmanager
 def small_disk(mebibytes: int, owner: int = 0) -> Iterator[Path]:
     """Mount a disk of a size, which its owner may use."""
-    # Not below pytest's folder, which no other user may enter.
-    folder = Path(tempfile.mkdtemp(prefix="freerun-disk-"))
-    folder.chmod(0o755)
-    size = f"size={mebibytes}m,uid={owner},mode=0700"
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", size, "tmpfs", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        folder.rmdir()
-        pytest.skip("a small disk can't be mounted here; that takes root")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-        folder.rmdir()
-
-
-def fill(folder: Path) -> Path:
-    """Use up all space of a disk; returns the file that does."""
-    filler = folder / "filler"
-    with filler.open("wb", buffering=0) as file:
-        for size in (2**16, 2**12):
-            try:
-                while file.write(b"\0" * size):
-                    pass
-            except OSError:
-                continue
-    return filler
+    with ExitStack() as mounted:
+        try:
+            disk = mounted.enter_context(faults.small_disk(mebibytes, owner))
+        except UsageError:
+            pytest.skip("a small disk can't be mounted here; that takes root")
+        yield disk
 
 
 def finished(trial_id: int) -> FinishedTrial:
