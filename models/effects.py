@@ -3,8 +3,8 @@
 What a series takes from its known columns is a sum of curves, one for each column: piecewise linear
 between knots, which are the values of a column that has few of them, and quantiles of one that has
 many. A straight line is a curve of two knots, and goes on beyond them unless the column has no
-other values. Coefficients are those of ridge regression; the
-straight part of a curve is cheap in its penalty, and what bends it is dear.
+other values. Coefficients are those of ridge regression; the straight part of a curve is cheap in
+its penalty, and what bends it is dear.
 
 The errors of such a regression are correlated from row to row and from season to season, and a
 known column often has the season of the series itself: least squares would then take that season
