@@ -135,5 +135,6 @@ def _idle(
             yield free_since, min(at, ended)
         held += change
         free_since = at
-    if held == 0 and free_since < ended:
+    # Both may be the same: SQLite's clock counts milliseconds.
+    if held == 0 and free_since <= ended:
         yield free_since, ended
