@@ -60,7 +60,7 @@ DAMAGED_COPIES = 60
 @dataclass(frozen=True)
 class Plan:
     """trials: of the study. workers: beside those of the two runs. every: seconds between two
-    kills of a worker; still: for which the database answers nobody; full: for which its disk is."""
+    kills of a worker, on average; still: for which the database answers nobody; full: for which its disk is."""
 
     trials: int
     workers: int
@@ -108,7 +108,8 @@ class Soak:
         self.happened = Happened()
         self.runs: set[int] = set()
         self.workers: set[int] = set()
-        self.killed = monotonic()
+        self.next_kill = 0.0
+        self._wait_with_kills()
         # Whether a worker ended because nothing was left, since the last stop.
         self.ended_well = False
         self.of_search = sorted(
@@ -141,7 +142,7 @@ class Soak:
                 sys.stderr.write(f"{progress.used} trials, {progress.jobs_done} jobs: {fault}\n")
                 self.happened.faults[fault] += 1
                 self._do(fault)
-            elif not progress.in_final and monotonic() - self.killed > self.plan.every:
+            elif not progress.in_final and monotonic() > self.next_kill:
                 self._do("kill a worker")
                 self.happened.faults["kill a worker"] += 1
         for pid in (*self.runs, *self.workers):
@@ -219,7 +220,11 @@ class Soak:
             os.kill(victim, signal.SIGKILL)
             os.waitpid(victim, 0)
             processes.remove(victim)
-        self.killed = monotonic()
+        self._wait_with_kills()
+
+    def _wait_with_kills(self) -> None:
+        # At even times, a kill could come whenever a dead worker's trial has just been taken again.
+        self.next_kill = monotonic() + self.chance.uniform(0.5, 1.5) * self.plan.every
 
     def _stop(self) -> None:
         self._end_of(faults.start_freerun(["stop", STUDY], self.folder, self.url, self.log))
