@@ -60,7 +60,8 @@ DAMAGED_COPIES = 60
 @dataclass(frozen=True)
 class Plan:
     """trials: of the study. workers: beside those of the two runs. every: seconds between two
-    kills of a worker, on average; still: for which the database answers nobody; full: for which its disk is."""
+    kills of a worker, on average; still: for which the database answers nobody; full: for which
+    its disk is."""
 
     trials: int
     workers: int
