@@ -1,6 +1,7 @@
 """Which trials the final trains again."""
 
 from collections.abc import Callable
+from copy import deepcopy
 
 import pytest
 
@@ -14,12 +15,10 @@ from tests.search.running.conftest import TINY
 
 @pytest.fixture
 def definition() -> StudyDefinition:
-    sections = {
-        "search": {"finalists": 3},
-        "space": {"cell": "rnn", "hidden_units": [4, 8, 16]},
-    }
-    changed = {name: {**TINY[name], **own} for name, own in sections.items()}  # type: ignore[dict-item]
-    return StudyDefinition.model_validate({**TINY, **changed})
+    plain = deepcopy(TINY)
+    plain["search"] |= {"finalists": 3}  # type: ignore[operator]
+    plain["space"] |= {"cell": "rnn", "hidden_units": [4, 8, 16]}  # type: ignore[operator]
+    return StudyDefinition.model_validate(plain)
 
 
 def test_an_architecture_near_the_best_comes_before_further_trials_of_the_same(
