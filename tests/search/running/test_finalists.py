@@ -27,9 +27,10 @@ def test_an_architecture_near_the_best_comes_before_further_trials_of_the_same(
     store, proposer = create(sqlite_url), Proposer(definition, sampler_seed=0)
     worker = store.register_worker(host="here", pid=1, machine={})
     scores = {(4, 0.01): 1.0, (4, 0.02): 1.1, (4, 0.03): 1.2, (8, 0.01): 1.5, (16, 0.01): 10.5}
+    others = proposer.completed({}).params
     of_trials = {}
     for (units, rate), score in scores.items():
-        asked = proposer.completed({"hidden_units": units, "learning_rate": rate})
+        asked = proposer.completed({**others, "hidden_units": units, "learning_rate": rate})
         (trial,) = store.claim_new(worker, [asked])
         store.finish(worker, [FinishedTrial(trial.trial_id, "complete", score)])
         of_trials[trial.trial_id] = units, rate
