@@ -1,5 +1,6 @@
 """The final: the best candidates trained again, the winner chosen and tested, as jobs to share."""
 
+import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple, Protocol
@@ -39,6 +40,9 @@ Train = Callable[[Candidate, Sequence[View]], tuple[Checkpoint, CandidateResult]
 
 # A family is in the final for its own sake where its score is at most so many times the best one.
 NEAR_BEST = 2.0
+# And an architecture: on noise, the median of four draws errs by a factor of two, and the best of
+# hundreds by more.
+NEAR_ARCHITECTURE = 10.0
 # On a table, the best of so many families are finalists if need be, for the ensemble.
 MOST_FAMILIES = 16
 # Where the search was limited in time, what follows the first few finalists may take this share of
@@ -63,11 +67,16 @@ class FurtherJobs(Protocol):
     """Jobs that follow the winner's test, of a kind that only some studies have."""
 
     def plan(
-        self, definition: StudyDefinition, trials: Sequence[CompleteTrial], winner: int
+        self,
+        definition: StudyDefinition,
+        trials: Sequence[CompleteTrial],
+        winner: int,
+        losses: Callable[[Sequence[int]], Mapping[int, float]],
     ) -> Iterable[tuple[str, Sequence[int]]]:
         """Return the purposes of the jobs, each with the ids of its trials.
 
-        trials: the complete ones, the best first; winner: id of the best one in the final.
+        trials: the complete ones, the best first; winner: id of the best one in the final; losses:
+        returns the training losses of trials by their ids.
         """
 
     def run(
@@ -239,8 +248,17 @@ class Final:
         best = next(filter(is_trial, ranked(self._finals())), None)
         if self.further is None or not isinstance(best, int):
             return []
-        wanted = self.further.plan(self.definition, complete_trials(self.store), best)
+        trials = complete_trials(self.store)
+        wanted = self.further.plan(self.definition, trials, best, self._training_losses)
         return [job for purpose, ids in wanted for job in self.store.plan_final_jobs(purpose, ids)]
+
+    def _training_losses(self, ids: Sequence[int]) -> dict[int, float]:
+        """Medians over replicas; infinite where no loss is known."""
+        losses = {
+            trial._trial_id: TrialRecord.from_attributes(trial.user_attrs).training_loss
+            for trial in self.store.frozen_trials(ids)
+        }
+        return {key: math.inf if loss is None else loss for key, loss in losses.items()}
 
     def _finals(self) -> dict[Subject, FinalRecord]:
         return {
@@ -272,13 +290,17 @@ def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
     """Return the ids of the best complete trials with distinct candidates.
 
     The best of each family comes first, as far as its score is near the best one: what differs errs
-    differently, so that their mean is better than any. The next best candidates follow. On a table,
-    where an ensemble is made, families may be more than `finalists` says, and what takes too long
-    is left out.
+    differently, so that their mean is better than any. The best of each further architecture
+    follows, since the few replicas of a search tell architectures apart less well than those of the
+    final, and most trials are of one. The next best candidates come last. On a table, where an
+    ensemble is made, families may be more than `finalists` says, and what takes too long is left
+    out.
     """
     space = definition.full_space()
-    first: dict[Hashable, int] = {}
+    families: dict[Hashable, int] = {}
+    of_architectures: list[int] = []
     others: list[int] = []
+    seen: set[Hashable] = set()
     candidates: set[Candidate] = set()
     best: float | None = None
     for trial in complete_trials(study):
@@ -287,16 +309,23 @@ def finalists(study: StudyReader, definition: StudyDefinition) -> list[int]:
             continue
         candidates.add(candidate)
         best = trial.value if best is None else best
-        is_near = trial.value <= NEAR_BEST * best
-        if is_near and candidate.family() not in first:
-            first[candidate.family()] = trial.trial_id
+        family, architecture = candidate.family(), candidate.cohort_key()
+        if family not in families and trial.value <= NEAR_BEST * best:
+            families[family] = trial.trial_id
+            seen.add(architecture)
+        elif architecture not in seen and trial.value <= NEAR_ARCHITECTURE * best:
+            seen.add(architecture)
+            of_architectures.append(trial.trial_id)
         else:
             others.append(trial.trial_id)
+    of_families, others = list(families.values()), [*of_architectures, *others]
     most = definition.search.finalists
     if definition.series.is_generated:
-        return [*first.values(), *others][:most]
-    families = list(first.values())[: max(most, MOST_FAMILIES)]
-    return _affordable([*families, *others[: max(most - len(families), 0)]], study, definition)
+        return [*of_families, *others][:most]
+    of_families = of_families[: max(most, MOST_FAMILIES)]
+    return _affordable(
+        [*of_families, *others[: max(most - len(of_families), 0)]], study, definition
+    )
 
 
 def _affordable(ids: list[int], study: StudyReader, definition: StudyDefinition) -> list[int]:

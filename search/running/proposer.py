@@ -39,7 +39,7 @@ ATTEMPTS = 20
 RANDOM_EVERY = 5
 # And so often, the architecture is the best one's but for one or two choices. Cohorts of the best
 # architecture fill what the sampler has seen of good ones, and it then offers no other.
-VARIED_EVERY = 3
+VARIED_EVERY = 2
 # Until a family's sampler models what it has seen, every second cohort begins near the values that
 # are typical of its core, each of which is kept with this probability.
 TYPICAL_EVERY, TYPICAL_SHARE = 2, 0.75

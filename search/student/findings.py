@@ -1,5 +1,6 @@
 """What studies of presets found: numbers by preset, the limit, and the results of their jobs."""
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -13,8 +14,8 @@ from search.plotting.artifacts import ROLLOUT
 from search.series import SineSeries
 from search.student.jobs import ABLATION, DIAGNOSIS, REPLAY, WITHOUT, Diagnosis, Replay, Without
 from search.study.limit import ContextLimit, Limit, sine_limit
+from search.study.presets import BASELINE_NAME, Preset
 from search.study.presets import BY_NAME as PRESETS
-from search.study.presets import Preset
 from search.study.space import Space
 from search.study.space.ablation import components, taken_along
 from search.study.space.contexts import context_range
@@ -108,8 +109,9 @@ class Attempt:
 class StudyFindings:
     """What one study of presets found.
 
-    limit: None where none is known. short_limit: the same over the horizon of the search. replay:
-    the series of phase 0, None where it was not replayed.
+    limit: None where none is known. short_limit: the same over the horizon of the search. trained:
+    the diagnosis of the `baseline` with the least training loss among those that were diagnosed.
+    replay: the series of phase 0, None where it was not replayed.
     """
 
     results: StudyResults
@@ -117,6 +119,7 @@ class StudyFindings:
     limit: Limit | None
     short_limit: Limit | None
     effects: tuple[ComponentEffect, ...]
+    trained: Diagnosis | None
     replay: Replay | None
 
     @property
@@ -177,8 +180,19 @@ def study_findings(results: StudyResults) -> StudyFindings | None:
             texts,
             WITHOUT,
         ),
+        trained=_best_trained(results, texts),
         replay=None if replay is None else Replay.from_json(replay),
     )
+
+
+def _best_trained(results: StudyResults, texts: Mapping[tuple[str, int], str]) -> Diagnosis | None:
+    found = [
+        (math.inf if trial.record.training_loss is None else trial.record.training_loss, text)
+        for trial in results.complete
+        if trial.preset == BASELINE_NAME
+        and (text := texts.get((DIAGNOSIS, trial.trial_id))) is not None
+    ]
+    return Diagnosis.from_json(min(found)[1]) if found else None
 
 
 def _attempt(

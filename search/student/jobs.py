@@ -1,13 +1,14 @@
 """The jobs that explain a study of presets once its winner is tested, shared like the final's.
 
-DIAGNOSIS       the best trial of each preset: one-step forecasts, sensitivity to a displaced value,
-                and how its networks do on draws that they were not trained on
-REPLAY          the report's own series, whose phase is 0, by the best trial of `baseline`
+DIAGNOSIS       the best trial of each preset, and the trial of `baseline` with the least training
+                loss: one-step forecasts, sensitivity to a displaced value, and how its networks do
+                on draws that they were not trained on
+REPLAY          the report's own series, whose phase is 0, by the `baseline` of the least loss
 WITHOUT + name  the winner without one of its components, on the draws of its final
 ABLATION + name the best trials of some presets without one of theirs, on the draws of a diagnosis
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from pydantic import Field
@@ -78,7 +79,11 @@ class ExplainingJobs:
     """The jobs as a worker plans and does them, see `search.running.final.FurtherJobs`."""
 
     def plan(
-        self, definition: StudyDefinition, trials: Sequence[CompleteTrial], winner: int
+        self,
+        definition: StudyDefinition,
+        trials: Sequence[CompleteTrial],
+        winner: int,
+        losses: Callable[[Sequence[int]], Mapping[int, float]],
     ) -> Iterator[tuple[str, Sequence[int]]]:
         """Yield the purposes with the ids of their trials; none for a study without presets."""
         if not definition.presets:
@@ -90,8 +95,20 @@ class ExplainingJobs:
             if PRESET in trial.params and preset not in best and _is_candidate(space, trial):
                 best[preset] = trial
         yield DIAGNOSIS, [trial.trial_id for trial in best.values()]
-        if BASELINE_NAME in best and definition.series.source == "sine":
-            yield REPLAY, [best[BASELINE_NAME].trial_id]
+        if BASELINE_NAME in best:
+            # The best free run of an attempt may be that of a network which hardly learned
+            # anything, and whose constant happens to lie well.
+            of_baseline = losses(
+                [
+                    trial.trial_id
+                    for trial in trials
+                    if trial.params.get(PRESET) == BASELINE_NAME and _is_candidate(space, trial)
+                ]
+            )
+            trained = min(of_baseline, key=lambda trial_id: (of_baseline[trial_id], trial_id))
+            yield DIAGNOSIS, [trained]
+            if definition.series.source == "sine":
+                yield REPLAY, [trained]
         (won,) = (trial for trial in trials if trial.trial_id == winner)
         for name in without_each(space, won.params):
             yield WITHOUT + name, [winner]

@@ -97,14 +97,14 @@ def limits(found: StudyFindings) -> Plot | None:
 
 def one_step(found: StudyFindings) -> Plot | None:
     """The baseline's one-step forecasts beside its free run, and persistence both ways."""
-    baseline = found.attempt(BASELINE_NAME)
-    if baseline is None or baseline.diagnosis is None or baseline.one_step is None:
+    trained = found.trained
+    if trained is None or trained.one_step is None:
         return None
-    free_run, persistence = baseline.diagnosis.result.curve, baseline.diagnosis.persistence
-    horizon, nmse = len(persistence), baseline.one_step.nmse
-    last_value = np.full(horizon, baseline.one_step.persistence)
+    free_run, persistence = trained.result.curve, trained.persistence
+    horizon, nmse = len(persistence), trained.one_step.nmse
+    last_value = np.full(horizon, trained.one_step.persistence)
     lines = [
-        error_line("free run of the best baseline", free_run, "free-run"),
+        error_line("free run of the best-trained baseline", free_run, "free-run"),
         error_line(
             "persistence: the last value for ever",
             persistence,
@@ -126,7 +126,7 @@ def one_step(found: StudyFindings) -> Plot | None:
             "step; the other two read it for the last time before step 1."
         ),
         alternative=f"One-step NMSE {shown_score(nmse)}, free run "
-        f"{shown_score(baseline.diagnosis.result.score)} over {horizon} steps.",
+        f"{shown_score(trained.result.score)} over {horizon} steps.",
         figure=chart(error_drawing(lines, against), height=380),
     )
 

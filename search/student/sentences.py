@@ -110,13 +110,14 @@ def _transfers(windows: Sequence[Attempt], samples: int, limit: float) -> list[s
 
 def why_one_step_looks_good(found: StudyFindings) -> list[str]:
     """The one-step forecast against persistence and the free run, of the report's first network."""
-    baseline = found.attempt(BASELINE_NAME)
-    if baseline is None or baseline.diagnosis is None or baseline.one_step is None:
+    trained = found.trained
+    if trained is None or trained.one_step is None:
         return []
-    one_step, result = baseline.one_step, baseline.diagnosis.result
+    one_step, result = trained.one_step, trained.result
     return [
-        f"The free run of the best {BASELINE_NAME} scores {shown_score(result.score)}. Over the "
-        f"same steps its one-step forecasts from true values score {shown_score(one_step.nmse)}, "
+        f"The free run of the {BASELINE_NAME} with the least training loss scores "
+        f"{shown_score(result.score)}. Over the same steps its one-step forecasts from true values "
+        f"score {shown_score(one_step.nmse)}, "
         f"and repeating the last true value scores {shown_score(one_step.persistence)}. The wave "
         "moves so little in one step that a forecast which only smooths its noisy inputs looks "
         "like the wave. The one-step loss asks for no more, and it does not measure what happens "
@@ -255,7 +256,7 @@ def replayed(found: StudyFindings) -> list[str]:
     result = found.replay.result
     return [
         "With the phase fixed at 0 a network can learn the answer by heart, so this is shown but "
-        "not ranked. The best baseline was trained on it, "
+        "not ranked. The baseline with the least training loss was trained on it, "
         f"{counted(len(result.replica_scores), 'network')} each with its own noise. The figures "
         f"show the median network; the median score of the free runs is "
         f"{shown_score(result.score)}, the verdict “{result.verdict}”."

@@ -5,6 +5,7 @@ Orvieto et al. (2023), "Resurrecting recurrent neural networks for long sequence
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 from models.methods import Ablation, Choices, Stage, Whole, choice, flag, setting
 from models.network.cells.cell import BackwardStep, Cell, Layer
@@ -36,6 +37,15 @@ class LRU(
     is_linear = True
     runs_on_state = True
     unit_name = "complex mode"
+    # Modes that turn on the spot from where the whole warm-up says that they are.
+    typical = MappingProxyType(
+        {
+            "context": "state",
+            "autonomous": True,
+            "state_estimate": "least-squares",
+            "initial_phases": "spectrum",
+        }
+    )
 
     modes: int = setting(
         Whole(1, 2048),

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from html import unescape
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
@@ -124,11 +123,37 @@ def test_every_preset_is_diagnosed_and_the_baseline_replayed(noisy: StudyResults
     assert {job.state for job in jobs} == {"done"}
     each_component = ("without ", "ablation ")
     assert sum(job.purpose == "final" for job in jobs if job.trial_id is not None) == 2
-    others = [job.purpose for job in jobs if job.purpose not in ("final", "test")]
-    assert Counter(purpose for purpose in others if not purpose.startswith(each_component)) == {
-        "anatomy": 4,
-        "replay": 1,
+    best: dict[str, int] = {}
+    for trial in noisy.complete:  # the best first
+        best.setdefault(str(trial.preset), trial.trial_id)
+    trained = min(
+        (trial for trial in noisy.complete if trial.preset == "baseline"),
+        key=lambda trial: trial.record.training_loss or math.inf,
+    )
+    others = [job for job in jobs if job.purpose not in ("final", "test")]
+    assert {
+        (job.purpose, job.trial_id) for job in others if not job.purpose.startswith(each_component)
+    } == {
+        *((DIAGNOSIS, trial_id) for trial_id in (*best.values(), trained.trial_id)),
+        (REPLAY, trained.trial_id),
     }
+
+
+def test_the_best_trained_baseline_says_why_one_step_looks_good(
+    noisy: StudyResults, found: StudyFindings
+) -> None:
+    losses = {
+        trial.trial_id: trial.record.training_loss or math.inf
+        for trial in noisy.complete
+        if trial.preset == "baseline"
+    }
+    (job,) = (
+        job
+        for job in noisy.study.final_jobs()
+        if job.purpose == DIAGNOSIS and job.trial_id == min(losses, key=lambda key: losses[key])
+    )
+    assert found.trained is not None
+    assert found.trained.to_json() == Diagnosis.from_json(job.result or "").to_json()
 
 
 def test_each_component_of_the_best_finalist_is_left_out(noisy: StudyResults) -> None:
@@ -280,6 +305,10 @@ def test_a_trial_of_another_program_is_never_explained(noisy: StudyResults) -> N
     assert best is not None
     assert isinstance(best.subject, int)
     foreign = [CompleteTrial(-1, {PRESET: name, "rate": 0.1}, 0.5) for name in PRESETS]
-    expected = dict(ExplainingJobs().plan(definition, own, best.subject))
-    found = dict(ExplainingJobs().plan(definition, [*foreign, *own], best.subject))
+
+    def losses(ids: Sequence[int]) -> dict[int, float]:
+        return dict.fromkeys(ids, 0.5)
+
+    expected = list(ExplainingJobs().plan(definition, own, best.subject, losses))
+    found = list(ExplainingJobs().plan(definition, [*foreign, *own], best.subject, losses))
     assert found == expected

@@ -4,7 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from models.methods import Scalar, smallest
+from models.methods import Choices, Scalar, smallest
+from models.methods.registry import method_named
+from models.network.cells.cell import Cell
 from models.network.options.context import Window
 from models.training.losses.squared_error import ProfessorForcing, SquaredError
 from models.training.options.noise import Noise
@@ -209,3 +211,12 @@ def test_the_multi_step_loss_is_over_the_free_run_alone() -> None:
     error = network[SquaredError]
     assert (network.rollout_steps, error.teacher_weight) == (16, 0.0)
     assert error.curriculum_fraction == 0.0
+
+
+@pytest.mark.parametrize("name", ["report", "report-clean"])
+def test_the_studies_of_the_report_train_networks_alone(name: str) -> None:
+    definition = read_study_file(STUDIES / f"{name}.toml").definition
+    cells = definition.full_space().domains["cell"]
+    assert isinstance(cells, Choices)
+    cores = [method_named("cell", str(cell)) for cell in cells.values]
+    assert all(core is not None and issubclass(core, Cell) for core in cores)
