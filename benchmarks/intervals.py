@@ -29,7 +29,8 @@ from benchmarks.ordinary_study import run_study
 from benchmarks.real_series import Series, read_folder, read_values, study_sections
 from models.baselines.naive import Persistence, SeasonalNaive
 from search.errors import FreerunError, UsageError
-from search.export import Export, export_of
+from search.export import Export
+from search.export.of_study import export_of
 from search.storage.opening import open_storage
 from search.storage.study_store import StudyReader
 

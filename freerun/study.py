@@ -203,7 +203,7 @@ class Study:
     ) -> ExportedForecaster:
         """Return what `export` writes, without a folder."""
         from freerun.exported import ExportedForecaster
-        from search.export import export_of
+        from search.export.of_study import export_of
 
         return ExportedForecaster(export_of(self._store, trial, baseline))
 

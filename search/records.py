@@ -12,7 +12,7 @@ import platform
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
-from typing import Annotated, Any, Self
+from typing import Annotated, Any, Literal, Self, TypeAlias
 
 import numpy as np
 from pydantic import (
@@ -55,6 +55,7 @@ OwnAveraging = Annotated[Averaging, Field(exclude_if=lambda averaging: averaging
 # NMSE by the name of a channel; none where there is one channel, as in records of version 0.1.0.
 ChannelScores = Annotated[Mapping[str, float], Field(exclude_if=lambda scores: not scores)]
 
+FinalPurpose: TypeAlias = Literal["final", "test"]
 # Errors by the name of a channel where channels have units of their own; none elsewhere, and in
 # records of earlier versions.
 ChannelErrors = Annotated[Mapping[str, Errors], Field(exclude_if=lambda errors: not errors)]

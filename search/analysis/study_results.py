@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Self, TypeAlias
+from typing import TYPE_CHECKING, Self
 
 from models.baselines.baseline import baselines
 from search.analysis.trials import Trial, best_first
@@ -21,7 +21,7 @@ from search.contest import (
     winner_among,
 )
 from search.errors import UsageError
-from search.records import BaselineRecord, FinalRecord
+from search.records import BaselineRecord, FinalPurpose, FinalRecord
 from search.series import Table
 from search.storage.records import Budget, Counts, FinalJob, Subject, WorkerStatus
 from search.study.definition import StudyDefinition
@@ -35,8 +35,6 @@ if TYPE_CHECKING:
     from models.ensemble.ensemble_checkpoint import AnyCandidate
     from search.series import FloatArray
     from search.storage.study_store import StudyReader
-
-FinalPurpose: TypeAlias = Literal["final", "test"]
 
 # What a report reads of the record of a trial that is not complete.
 _ATTRIBUTES = ("verdict", "worker", "message")

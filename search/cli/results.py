@@ -75,7 +75,7 @@ def export(
     Example: freerun export sine --baseline ridge-ar -o ridge-ar
     """
     with storage_at(storage) as opened:
-        from search.export import export_of
+        from search.export.of_study import export_of
 
         exported = export_of(opened.study(name), trial, baseline)
         _write(exported, output, as_onnx)

@@ -266,8 +266,8 @@ def _check_shares(workers: int, cpus: float, gpus: float) -> None:
 def _results(opened: Storage, store: StudyStore, folder: Path) -> dict[str, Any]:
     """Write report and export, and say what was found."""
     from search.analysis.status import run_summary
-    from search.export import export_study
     from search.export.intervals import held_by_level
+    from search.export.of_study import export_study
     from search.files import make_folder
     from search.report.page import write_report
     from search.student.section import report_sections

@@ -1,6 +1,6 @@
 """The export of a candidate: a folder with all that a retraining needs, and its networks."""
 
-from search.export.content import Claim, Export, export_of
-from search.export.folder import export_study, read_export, write_export
+from search.export.content import Claim, Export
+from search.export.folder import read_export, write_export
 
-__all__ = ["Claim", "Export", "export_of", "export_study", "read_export", "write_export"]
+__all__ = ["Claim", "Export", "read_export", "write_export"]

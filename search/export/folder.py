@@ -21,7 +21,7 @@ from models.ensemble.ensemble_checkpoint import AnyCandidate
 from models.training.trained_network import TrainedNetwork
 from search.analysis.wording import ERRORS_RULE, short_baseline_name, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
-from search.export.content import Claim, Export, Manifest, export_of, first_fault
+from search.export.content import Claim, Export, Manifest, first_fault
 from search.export.intervals import Intervals
 from search.export.trust import networks_of
 from search.files import EXPORT_PART, read_file, shown_path, template, write_folder
@@ -45,7 +45,7 @@ from search.study.definition import StudyDefinition
 from search.study.study_file import named_plugins, problems
 
 if TYPE_CHECKING:
-    from search.storage.study_store import StudyReader
+    pass
 
 _REQUIRED = (CANDIDATE, STUDY, README)
 
@@ -73,18 +73,6 @@ class _CandidateFile(BaseModel):
     seed: int
     purpose: Purpose | None
     replicas: int | None
-
-
-def export_study(
-    study: StudyReader, out: Path, *, trial: int | None = None, baseline: str | None = None
-) -> Export:
-    """Write the export of a study's winner, a trial or a baseline to a folder; return what it is.
-
-    An older export in that folder is replaced. Raises what `export_of` and `write_export` raise.
-    """
-    export = export_of(study, trial, baseline)
-    write_export(export, out)
-    return export
 
 
 def write_export(export: Export, out: Path, *, onnx: bytes | None = None) -> None:

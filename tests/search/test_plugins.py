@@ -233,7 +233,7 @@ with open_storage("sqlite:///x.db", create=True) as storage:
 VERSIONS = """
 import json
 
-from search.export import export_of
+from search.export.of_study import export_of
 from search.storage.opening import open_storage
 
 with open_storage("sqlite:///x.db", create=False) as storage:

@@ -17,8 +17,9 @@ from models.ensemble import Ensemble
 from search.analysis.study_results import winner_of
 from search.errors import ExportError, UnknownTrialError, UsageError
 from search.evaluation import initialisation_seed
-from search.export import Export, export_of, export_study, read_export, write_export
+from search.export import Export, read_export, write_export
 from search.export.content import Beside
+from search.export.of_study import export_of, export_study
 from search.study.definition import StudyDefinition
 from search.study.space import Space
 

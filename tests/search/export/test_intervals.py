@@ -11,9 +11,10 @@ import pytest
 
 from search.errors import ExportError, UsageError
 from search.evaluation.held_out import HeldOutRuns
-from search.export import Export, export_study, read_export, write_export
+from search.export import Export, read_export, write_export
 from search.export.bands import Band, BandedForecast, forecast_with_bands
 from search.export.intervals import STANDARD_LEVELS, Intervals
+from search.export.of_study import export_study
 from search.export.picture import write_picture
 from search.series import Table, read_table
 from search.series.tables import LongForm

@@ -23,7 +23,8 @@ from models.training.trained_network import TrainedNetwork
 from models.units import Units
 from search.errors import ExportError, UsageError
 from search.evaluation.ensembles import run_any
-from search.export import export_of, read_export, write_export
+from search.export import read_export, write_export
+from search.export.of_study import export_of
 from search.series import FloatArray
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from search.errors import UsageError
-from search.export import export_of
+from search.export.of_study import export_of
 from search.export.onnx import onnx_model
 
 if TYPE_CHECKING:

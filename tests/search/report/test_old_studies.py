@@ -10,7 +10,8 @@ import pytest
 from search.analysis.status import run_summary
 from search.analysis.study_results import StudyResults
 from search.dashboard.study_pages import study_figures
-from search.export import export_of, read_export
+from search.export import read_export
+from search.export.of_study import export_of
 from search.report.page import write_report
 from search.storage.opening import open_storage, upgrade_storage
 from search.storage.studies import Storage

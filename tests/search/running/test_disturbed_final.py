@@ -9,7 +9,7 @@ import pytest
 
 from search.analysis.study_results import winner_of
 from search.errors import UsageError
-from search.export.content import export_of
+from search.export.of_study import export_of
 from search.records import FinalRecord
 from search.running.worker import Worker
 from search.storage.opening import open_storage
