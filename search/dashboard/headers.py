@@ -22,6 +22,12 @@ _OF_ALL = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# Of what the server answers by itself, before or instead of the application.
+OF_ERRORS = (
+    *_OF_ALL.items(),
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", f"{_POLICY}; {_POLICY_OF_ALL}"),
+)
 # A year. Not for subdomains, on which others may serve what they like.
 _HTTPS_ONLY = "max-age=31536000"
 _OF_FILES = ("content-length", "last-modified", "etag", "accept-ranges")
