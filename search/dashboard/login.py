@@ -15,7 +15,8 @@ from search.files import template
 
 _PACKAGE = "search.dashboard"
 _HOME = "/dashboard"
-_MOST_FORM_BYTES = 4096
+# The page that was asked for is a field; its address may be as long as headers are.
+_MOST_FORM_BYTES = 64 * 2**10
 _LOGOUT_PATH = "/logout"
 _PAGE_HEADERS = (("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),)
 _COOKIE = "freerun-dashboard"
