@@ -116,9 +116,15 @@ def _is_there(look: Callable[[int], object], number: str) -> bool:
     return True
 
 
+def _is_place(text: str) -> bool:
+    """Whether a text is the number of a trial."""
+    return text.isascii() and text.isdecimal() and len(text) < len(str(_LARGEST_ID))
+
+
 def _unreadable(environ: Environ) -> Refused | None:
-    after = parse_qs(environ.get("QUERY_STRING", "")).get("after", ["0"])[0]
-    if not (after.isascii() and after.isdecimal() and len(after) < len(str(_LARGEST_ID))):
+    # optuna-dashboard reads the last of several, also an empty one.
+    query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
+    if not all(_is_place(after) for after in query.get("after", ())):
         return HTTPStatus.BAD_REQUEST, "after must be the number of a trial"
     if method(environ) not in ("POST", "PUT", "DELETE") or not path(environ).startswith("/api/"):
         return None

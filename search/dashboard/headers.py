@@ -9,8 +9,15 @@ from search.dashboard.layers import App, Body, Environ, Headers, Start, method, 
 _ARTIFACT = re.compile(r"/artifacts/.+")
 # Browsers show these types; any other type is downloaded.
 _SHOWN_TYPES = ("image/png", "image/jpeg", "text/csv")
+# Of the others, these keep their type; scripts do not, which the policy of the page lets run.
+_MEDIA = re.compile(r"(?:image|audio|video)/[\w.+-]+", re.ASCII)
+_UNKNOWN_TYPE = "application/octet-stream"
 _ARTIFACT_POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
-_OF_ARTIFACTS = ("content-security-policy", "x-content-type-options", "content-disposition")
+# optuna-dashboard lets any site read artifacts.
+_OF_ARTIFACTS = (
+    *("content-security-policy", "x-content-type-options", "content-disposition"),
+    *("content-type", "access-control-allow-origin"),
+)
 
 _POLICY = "default-src 'none'"
 # Those of optuna-dashboard's page say where scripts come from, but nothing of these.
@@ -22,6 +29,12 @@ _OF_ALL = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
+# Of what the server answers by itself, before or instead of the application.
+OF_ERRORS = (
+    *_OF_ALL.items(),
+    ("Cache-Control", "no-store"),
+    ("Content-Security-Policy", f"{_POLICY}; {_POLICY_OF_ALL}"),
+)
 # A year. Not for subdomains, on which others may serve what they like.
 _HTTPS_ONLY = "max-age=31536000"
 _OF_FILES = ("content-length", "last-modified", "etag", "accept-ranges")
@@ -100,10 +113,14 @@ def _with_headers(app: App, change: Callable[[Headers], Headers]) -> App:
 
 
 def _artifact_headers(headers: Headers) -> Headers:
+    own = {name.lower(): value for name, value in headers}
+    kind = own.get("content-type", "").partition(";")[0].strip().lower()
+    is_shown = kind in _SHOWN_TYPES
     kept = [(name, value) for name, value in headers if name.lower() not in _OF_ARTIFACTS]
-    types = [value for name, value in headers if name.lower() == "content-type"]
-    is_shown = bool(types) and types[0].partition(";")[0].strip().lower() in _SHOWN_TYPES
-    ours = [("Content-Security-Policy", _ARTIFACT_POLICY)]
+    ours = [
+        ("Content-Type", kind if is_shown or _MEDIA.fullmatch(kind) else _UNKNOWN_TYPE),
+        ("Content-Security-Policy", _ARTIFACT_POLICY),
+    ]
     return kept + ours + ([] if is_shown else [("Content-Disposition", "attachment")])
 
 

@@ -152,6 +152,17 @@ def unknown_host(environ: Environ, names: Collection[str], *, any_address: bool)
     return HTTPStatus.BAD_REQUEST, reason
 
 
+def odd_path(environ: Environ) -> Refused | None:
+    """Refuse a path that the dashboard would take for another one than the layers before it do.
+
+    It leaves out bytes that are no UTF-8 and a newline at the end, and takes digits of any script.
+    """
+    where = str(environ.get("PATH_INFO", ""))
+    if where.isascii() and where.isprintable():
+        return None
+    return HTTPStatus.BAD_REQUEST, "a path must be of printable ASCII, as those of all pages are"
+
+
 def is_wildcard(host: str) -> bool:
     """Whether a host stands for all addresses of this machine."""
     address = _address(host)

@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from http import HTTPStatus
-from http.cookies import CookieError, SimpleCookie
 from threading import BoundedSemaphore
 from urllib.parse import parse_qs, quote
 
@@ -16,7 +15,8 @@ from search.files import template
 
 _PACKAGE = "search.dashboard"
 _HOME = "/dashboard"
-_MOST_FORM_BYTES = 4096
+# The page that was asked for is a field; its address may be as long as headers are.
+_MOST_FORM_BYTES = 64 * 2**10
 _LOGOUT_PATH = "/logout"
 _PAGE_HEADERS = (("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'"),)
 _COOKIE = "freerun-dashboard"
@@ -157,10 +157,13 @@ def _token(environ: Environ) -> str:
 
 
 def _cookies(header: str) -> dict[str, str]:
-    try:
-        return {name: morsel.value for name, morsel in SimpleCookie(header).items()}
-    except CookieError:
-        return {}
+    """The values by name.
+
+    Not by http.cookies: it needs seconds for some headers, and takes no cookie from one that holds
+    a cookie of another program which it does not like.
+    """
+    pairs = (part.partition("=") for part in header.split(";"))
+    return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def _is_https(environ: Environ) -> bool:

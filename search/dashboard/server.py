@@ -4,6 +4,7 @@ waitress closes connections that say nothing. It waits for ever for requests tha
 and for readers that stop reading, and refuses everybody while it has as many connections as it may.
 """
 
+import re
 import resource
 import socket
 import time
@@ -13,9 +14,11 @@ from typing import Any, cast
 
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.parser import HTTPRequestParser
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
+from waitress.task import ErrorTask
 
+from search.dashboard.headers import OF_ERRORS
 from search.dashboard.layers import App
 
 # A page asks for the study, its artifacts and its plots at the same time.
@@ -28,6 +31,8 @@ MOST_HEADER_BYTES = 16 * 2**10
 # A login's form, or what the page asks to be changed; artifacts are uploaded by who is logged in.
 MOST_BODY_BYTES, MOST_FILE_BYTES = 64 * 2**10, 16 * 2**20
 
+# waitress also takes addresses of proxies, and needs seconds for some of them.
+_FIRST_LINE = re.compile(rb"[^ ]+ /[^ ]*(?: HTTP/[0-9]\.[0-9])?")
 _LOOK_SECONDS = 5
 _ACCEPTED_AT_ONCE = 64
 # Databases, artifacts and long answers need some, too.
@@ -52,17 +57,31 @@ class _Bounds(Adjustments):
 
 class _Request(HTTPRequestParser):
     def parse_header(self, header_plus: bytes) -> None:
-        super().parse_header(header_plus)
+        if not _FIRST_LINE.fullmatch(header_plus.partition(b"\r\n")[0].rstrip()):
+            raise ParsingError("the first line must be a method, a path and a version")
+        try:
+            super().parse_header(header_plus)
+        except ValueError as error:  # of more digits than Python takes for a number
+            raise ParsingError("the length is no number") from error
         is_long = self.chunked or self.content_length >= MOST_BODY_BYTES
         bounds = self.adj
         if is_long and isinstance(bounds, _Bounds):
             self.adj = bounds.of(self.headers.get("COOKIE", ""))
 
 
+class _OwnAnswer(ErrorTask):
+    """What the server answers to what is no request, and where the application fails."""
+
+    def execute(self) -> None:
+        self.response_headers = [*self.response_headers, *OF_ERRORS]
+        super().execute()
+
+
 class _Channel(HTTPChannel):
     """A connection that knows since when it is being waited for."""
 
     parser_class = _Request
+    error_task_class = _OwnAnswer
     _began = 0.0
 
     def readable(self) -> bool:

@@ -56,7 +56,7 @@ def dashboard_app(
     app = layers.guarded(app, partial(layers.forbidden_change, writable=writable))
     app = Login(app, key, sessions or Sessions())
     app = layers.with_health(app)
-    app = layers.compressed(app)
+    app = layers.guarded(layers.compressed(app), layers.odd_path)
     known = partial(layers.unknown_host, names=names, any_address=any_address)
     app = layers.with_known_methods(layers.guarded(app, known))
     return headers.with_security_headers(app)

@@ -198,6 +198,8 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
         ("GET", f"/api/studies/{'9' * 5000}/plot/slice", b"", 404),
         ("GET", "/api/studies/1/plot/contour", b"", 403),
         ("GET", "/api/studies/1?after=x", b"", 400),
+        ("GET", "/api/studies/1?after=", b"", 400),
+        ("GET", "/api/studies/1?after=0&after=x", b"", 400),
         ("POST", "/api/studies/1/rename", b"[1]", 400),
         ("POST", "/api/studies", b'{"study_name": "x", "directions": [1]}', 400),
         ("POST", "/api/trials/99/tell", b'{"state": "Complete", "values": [1]}', 404),
@@ -266,7 +268,10 @@ def test_a_change_of_the_own_page_is_made_when_writable(invent: Invent, storage:
 
 @pytest.mark.parametrize(
     ("filename", "is_shown"),
-    [("a.png", True), ("a.csv", True), ("a.svg", False), ("a.html", False), ("a.bin", False)],
+    [
+        *(("a.png", True), ("a.csv", True), ("a.svg", False), ("a.html", False)),
+        *(("a.bin", False), ("a.js", False), ("a.xml", False), ("a.mp4", False)),
+    ],
 )
 def test_an_artifact_cannot_run_script(
     invent: Invent, storage: Storage, tmp_path: Path, filename: str, is_shown: bool
@@ -288,6 +293,29 @@ def test_an_artifact_cannot_run_script(
     assert "script" not in policy
     assert answer.headers["x-content-type-options"] == "nosniff"
     assert ("content-disposition" not in answer.headers) == is_shown
+    kind = answer.headers["content-type"]
+    assert kind.partition("/")[0] in ("image", "video") or kind in (
+        "text/csv; charset=utf-8",
+        "application/octet-stream",
+    )
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_an_artifact_has_one_type(invent: Invent, storage: Storage, tmp_path: Path) -> None:
+    import optuna
+
+    invent(("complete", 0.3))
+    path = tmp_path / "a"
+    path.write_text("<script>alert(1)</script>")
+    study = optuna.load_study(study_name="waves", storage=storage.optuna)
+    artifact = upload_artifact(
+        study_or_trial=study,
+        file_path=str(path),
+        artifact_store=storage.artifacts,
+        mimetype="image/png;, text/html",
+    )
+    answer = entered(storage).get(f"/artifacts/{study._study_id}/{artifact}")
+    assert answer.headers["content-type"] == "image/png"
 
 
 def test_plots_of_too_many_trials_are_refused_and_others_drawn() -> None:
@@ -342,7 +370,13 @@ def test_no_other_site_may_frame_the_page(finished: Invented, finished_storage: 
 
 def test_a_long_form_is_no_login(storage: Storage, ada: Credentials) -> None:
     client = Client(dashboard_app(storage, ada))
-    assert client.post("/login", b"user=ada&password=" + b"x" * 10_000).status == 401
+    assert client.post("/login", form("ada", "lovelace", "/" + "x" * 70_000)).status == 401
+
+
+def test_a_login_leads_to_a_long_address_too(storage: Storage, ada: Credentials) -> None:
+    wanted = "/dashboard/studies/1/trials?" + "&".join(f"numbers={n}" for n in range(1000))
+    answer = Client(dashboard_app(storage, ada)).post("/login", form("ada", "lovelace", wanted))
+    assert (answer.status, answer.headers["location"]) == (303, wanted)
 
 
 def test_the_link_is_not_guessable() -> None:

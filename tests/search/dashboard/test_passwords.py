@@ -9,7 +9,10 @@ from search.errors import UsageError
 
 @pytest.mark.parametrize(
     "password",
-    ["", "eleven char", "a" + " " * 20 + "b", "é" * 11, "x" * (MOST_CHARACTERS + 1)],
+    [
+        *("", "eleven char", "a" + " " * 20 + "b", "é" * 11, "x" * (MOST_CHARACTERS + 1)),
+        "countess of" + " " * MOST_CHARACTERS + "lovelace",
+    ],
 )
 def test_a_short_or_endless_password_is_refused(password: str) -> None:
     with pytest.raises(UsageError, match="must have 12 to 128 characters"):

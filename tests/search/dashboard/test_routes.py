@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from dataclasses import replace
 from typing import TYPE_CHECKING
 from urllib.error import HTTPError
@@ -177,3 +178,34 @@ def test_the_first_of_two_equal_parameters_counts(finished_storage: Storage) -> 
     assert client.post("/login", b"user=eve&user=ada&password=lovelace").status == 401
     answer = client.post("/login", b"user=ada&password=lovelace&user=eve&password=x")
     assert answer.status == 303
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        *("flag", "a[0]=1", 'settings={"a": 1}', "path=/x", "expires=", "$Version=1", "=", ""),
+        *("=" * 16_000 + '"', '"' + "\\" * 16_000 + '"'),
+    ],
+)
+def test_cookies_of_other_programs_change_nothing(finished_storage: Storage, other: str) -> None:
+    client = entered(finished_storage, writable=False)
+    own = client.cookie
+    for client.cookie in (f"{other}; {own}", f"{own}; {other}", f"a={other}; {own}"):
+        began = time.thread_time()
+        assert client.get("/api/meta").status == 200
+        assert time.thread_time() - began < 1
+
+
+@pytest.mark.parametrize(
+    "target",
+    [
+        *("/artifacts/1/abc\n", "/arti\xfffacts/1/abc", "/csv/1\n", "/a\xffpi/studies"),
+        *("/api/studies/\xd9\xa1/plot/contour", "/dashboard/\0", "/\x7f"),
+    ],
+)
+def test_a_path_that_two_layers_read_differently_is_refused(
+    finished_storage: Storage, target: str
+) -> None:
+    client = entered(finished_storage, writable=True)
+    for method in ("GET", *CHANGES):
+        assert client.ask(method, target, b"{}", {"Origin": f"http://{HOST}"}).status == 400

@@ -110,3 +110,49 @@ def test_who_waits_for_an_answer_is_not_cut_off(serve: Serve) -> None:
         go_on.set()
         turn(server, lambda: not channels(server)[0].requests)
         assert waiting.recv(12) == b"HTTP/1.1 200"
+
+
+def answered(server: BoundedServer, content: bytes) -> bytes:
+    """All that comes back, where the server closes the connection then."""
+    with closing(client(server, b"")) as connection:
+        connection.sendall(content)
+        turn(server, lambda: not channels(server))
+        with connection.makefile("rb") as received:
+            return received.read()
+
+
+@pytest.mark.parametrize(
+    ("line", "status"),
+    [
+        (b"GET a://%s x" % (b"1" * 16_000), 400),
+        (b"GET http://[ HTTP/1.1", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: %s" % (b"9" * 5000), 400),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: odd", 501),
+    ],
+)
+def test_what_is_no_request_is_refused_at_once_and_says_what_browsers_may_do(
+    serve: Serve, line: bytes, status: int
+) -> None:
+    server, began = serve(plain), time.process_time()
+    said = answered(server, line + b"\r\n\r\n")
+    assert time.process_time() - began < 1
+    assert said.split(b" ")[1] == str(status).encode()
+    for header in (
+        b"Content-Type: text/plain; charset=utf-8",
+        b"Content-Security-Policy: default-src 'none'; ",
+        b"X-Content-Type-Options: nosniff",
+        b"X-Frame-Options: DENY",
+        b"Cache-Control: no-store",
+    ):
+        assert header in said
+
+
+def test_an_error_is_a_500_without_its_reason(serve: Serve) -> None:
+    def broken(_environ: Environ, _start: Start) -> Body:
+        raise RuntimeError("a secret")
+
+    said = answered(serve(broken), b"GET / HTTP/1.1\r\n\r\n")
+    assert said.startswith(b"HTTP/1.1 500 ")
+    assert b"X-Content-Type-Options: nosniff" in said
+    assert b"secret" not in said
+    assert b"Traceback" not in said
