@@ -349,6 +349,17 @@ def _beside(target: Path) -> Path:
     return target.with_name(f".{uuid.uuid4().hex}.part")
 
 
+def at_home(path: Path) -> Path:
+    """A path with the home that a ~ at its beginning stands for; UsageError where there is none."""
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise UsageError(
+            f"a ~ at the beginning of a path must stand for the home of a user, but "
+            f"{shown_path(path)} names none that is known; write the path in full"
+        ) from None
+
+
 def shown_path(path: Path) -> str:
     """A path as messages show it: start and end of a long one."""
     text = str(path)

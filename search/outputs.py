@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from search.errors import ExportError, UsageError
+from search.files import at_home
 
 # Where the mark of a kind stands, and what a study file or the header of a table has at most.
 _HEAD_BYTES = 2**16
@@ -120,7 +121,7 @@ def _parquet_columns(file: BinaryIO) -> list[str]:
 
 def check_results(folder: Path) -> None:
     """Raise UsageError or ExportError where report and export can't be written to a folder."""
-    target = folder.expanduser()
+    target = at_home(folder)
     above = next(path for path in (target, *target.absolute().parents) if os.path.lexists(path))
     if not above.is_dir():
         raise UsageError(f"{folder} must be a folder, but {above} is a file; name another one")
@@ -134,7 +135,7 @@ def check_results(folder: Path) -> None:
 
 def check_export(folder: Path) -> None:
     """Raise ExportError for a path at which there is anything but an export or an empty folder."""
-    target = folder.expanduser()
+    target = at_home(folder)
     if not os.path.lexists(target):
         return
     if not target.is_dir():
@@ -166,7 +167,7 @@ def check_output(
     user agreed to replace a file of a kind that needs it. Any other file that is there stays.
     """
     check_apart(path, inputs)
-    target = path.expanduser()
+    target = at_home(path)
     if not os.path.lexists(target):
         return
     if not target.is_file():
@@ -194,11 +195,11 @@ def check_output(
 def check_apart(path: Path, inputs: Iterable[Path]) -> None:
     """Raise UsageError where a file or folder to write is one that the command reads, or in one."""
     for source in inputs:
-        if _is_same(path.expanduser(), source.expanduser()):
+        if _is_same(at_home(path), at_home(source)):
             raise UsageError(
                 f"{path} must be another file than {source}, which is read; name another one"
             )
-        if source.expanduser().is_dir() and _is_below(path.expanduser(), source.expanduser()):
+        if at_home(source).is_dir() and _is_below(at_home(path), at_home(source)):
             raise UsageError(f"{path} must be outside of {source}, which is read; name another one")
 
 

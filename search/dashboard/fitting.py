@@ -126,7 +126,11 @@ def _unreadable(environ: Environ) -> Refused | None:
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     if not all(_is_place(after) for after in query.get("after", ())):
         return HTTPStatus.BAD_REQUEST, "after must be the number of a trial"
-    if method(environ) not in ("POST", "PUT", "DELETE") or not path(environ).startswith("/api/"):
+    if method(environ) not in ("POST", "PUT", "DELETE"):
+        # No page sends one, and optuna-dashboard would read it.
+        environ["CONTENT_LENGTH"], environ["wsgi.input"] = "0", io.BytesIO()
+        return None
+    if not path(environ).startswith("/api/"):
         return None
     content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(content)
@@ -139,9 +143,9 @@ def _unreadable(environ: Environ) -> Refused | None:
     kind = str(environ.get("CONTENT_TYPE", "")).partition(";")[0].strip().lower()
     if not isinstance(body, dict) or (content and kind != "application/json"):
         return HTTPStatus.BAD_REQUEST, "a body must be an object, sent as application/json"
+    environ["CONTENT_TYPE"] = "application/json"  # optuna-dashboard takes it for none with a space
     if not content:  # its pages send none where nothing has to be said
-        environ["CONTENT_TYPE"], environ["CONTENT_LENGTH"] = "application/json", "2"
-        environ["wsgi.input"] = io.BytesIO(b"{}")
+        environ["CONTENT_LENGTH"], environ["wsgi.input"] = "2", io.BytesIO(b"{}")
     wrong = [key for key, value in body.items() if key in _KEYS and not _KEYS[key](value)]
     if wrong:
         return HTTPStatus.BAD_REQUEST, f"{wrong[0]} has a value of another kind"

@@ -16,7 +16,7 @@ from search.series.covariates import Covariates, calendar_of_labels
 from search.series.filling import Run, blanked
 from search.series.intervals import Interval
 from search.series.source import FloatArray
-from search.series.time_column import read_interval, read_times
+from search.series.time_column import TimeLabelError, read_interval, read_times
 
 MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the study's database
 
@@ -109,8 +109,11 @@ class Table:
 
     @cached_property
     def interval(self) -> Interval:
-        """The step of the time column."""
-        return read_interval(self.times, self.time_format, self.zone)
+        """The step of the time column; SeriesError where the times of a stored table are none."""
+        try:
+            return read_interval(self.times, self.time_format, self.zone)
+        except TimeLabelError as error:
+            raise SeriesError(f"the table's times can't be read: {error}") from error
 
     @property
     def known_names(self) -> tuple[str, ...]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 
+from search.names import cut
 from search.series.intervals import (
     Interval,
     Spacing,
@@ -195,7 +196,7 @@ def _dates(
         try:
             found.append(written.read(label))
         except ValueError as error:
-            raise TimeLabelError(row, f"the time '{label}' {error}") from None
+            raise TimeLabelError(row, f"the time '{cut(label)}' {error}") from None
     local = [own.local for own in found]
     offsets = [own.offset for own in found if own.offset is not None]
     if len(offsets) < len(found):
@@ -213,7 +214,7 @@ def _iso(labels: Sequence[str], written: IsoFormat, zone: str | None) -> Times:
         if own is None or not own.like(written):
             raise TimeLabelError(
                 row,
-                f"the time '{label}' is not written like the first, '{labels[0]}'; "
+                f"the time '{cut(label)}' is not written like the first, '{cut(labels[0])}'; "
                 "write all times in one format",
             )
     return _dates(labels, written, zone)
@@ -224,7 +225,8 @@ def _decimals(labels: Sequence[str]) -> list[Decimal]:
         if not is_number(label):
             raise TimeLabelError(
                 row,
-                f"the time '{label}' is no number, but the first time is ('{labels[0]}'); "
+                f"the time '{cut(label)}' is no number, but the first time is "
+                f"('{cut(labels[0])}'); "
                 "write all times in one format",
             )
     return [Decimal(label.strip()) for label in labels]  # exact, unlike a float

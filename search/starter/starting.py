@@ -13,6 +13,7 @@ from pydantic import BaseModel, ValidationError
 from models.diagnostics.properties import properties_of
 from models.methods import counted
 from search.errors import SeriesError, StudyFileError, UsageError
+from search.files import at_home
 from search.series import Table, TableSeries
 from search.series.intervals import ClockInterval
 from search.series.source import Series
@@ -266,7 +267,7 @@ def _whole(number: float) -> int | float:
 
 def _relative(path: Path, folder: Path) -> str:
     """The path of a table as a study file in a folder names it."""
-    found = os.path.relpath(path.expanduser().resolve(), folder.expanduser().resolve())
+    found = os.path.relpath(at_home(path).resolve(), at_home(folder).resolve())
     try:
         found.encode()
     except UnicodeEncodeError:

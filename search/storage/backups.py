@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from search.errors import StorageError
-from search.files import BACKUP_FILE, new_file, read_head, shown_path
+from search.files import BACKUP_FILE, at_home, new_file, read_head, shown_path
 from search.names import cut
 from search.outputs import OutputKind, check_apart, check_output
 from search.storage import postgres_backup, sqlite_backup
@@ -125,7 +125,7 @@ def _restore_file(path: Path, parsed: URL, told: Told) -> tuple[Held, int]:
     check_apart(target, [path])
     _check_free(url)
     _check_unused(path)
-    source = Path(os.path.realpath(path.expanduser()))
+    source = Path(os.path.realpath(at_home(path)))
     held = sqlite_backup.held_by(source, told)
     _check_versions(path, sqlite_backup.versions_in(source))
     with ExitStack() as locked, new_file(target, 0o666) as temporary:
@@ -150,7 +150,7 @@ def _remove_logs(path: Path) -> None:
 
 
 def _restore_dump(path: Path, parsed: URL, told: Told) -> tuple[Held, int]:
-    path = Path(os.path.realpath(path.expanduser()))
+    path = Path(os.path.realpath(at_home(path)))
     schema, versions = postgres_backup.check_dump(path)
     _check_versions(path, versions)
     engine = make_engine(parsed.render_as_string(hide_password=False), create=False)
@@ -189,7 +189,7 @@ def _begin_anew(url: URL) -> int:
 
 def _is_sqlite(path: Path) -> bool:
     """Whether a backup is of SQLite; raises StorageError for what is no backup of either kind."""
-    head = read_head(path.expanduser(), BACKUP_FILE, len(_SQLITE_MARK))
+    head = read_head(at_home(path), BACKUP_FILE, len(_SQLITE_MARK))
     if head == _SQLITE_MARK or head.startswith(_DUMP_MARK):
         return head == _SQLITE_MARK
     raise StorageError(
@@ -242,7 +242,7 @@ def _not_empty(url: URL, tables: Sequence[str], remedy: str) -> StorageError:
 
 def _check_unused(path: Path) -> None:
     """Raise StorageError for a SQLite file that somebody writes to, or wrote to when it died."""
-    log = sqlite_backup.log_of(Path(os.path.realpath(path.expanduser())))
+    log = sqlite_backup.log_of(Path(os.path.realpath(at_home(path))))
     if log is not None:
         raise StorageError(
             f"a backup must be a file that nobody uses, but {shown_path(log)} is beside "

@@ -138,7 +138,8 @@ def _check_server(parsed: URL, url: str) -> None:
     parts = (parsed.username, parsed.password, parsed.host, parsed.database)
     if not all(is_text(part) for part in parts if part):
         raise StorageError(f"a storage's URL must be text without null bytes: {redact(url)!r}.")
-    if "@" in (parsed.host or ""):
+    # In the host or behind a question mark, the rest of a password would count as what it is not.
+    if url.count("@") > 1:
         raise StorageError(
             f"a storage's URL must have one @, before the host, but got {redact(url)!r}. Write %40 "
             "for an @ in a user's name or a password."

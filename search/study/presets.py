@@ -255,6 +255,10 @@ def read_stored_quotas(raw: Mapping[str, Any]) -> dict[str, PresetQuota]:
     for name, plain in raw.items():
         if not isinstance(plain, Mapping) or plain.keys() != {"trials", "fixed"}:
             raise SettingError(name, f"must have trials and fixed, but got {shown(plain)}")
+        if not isinstance(plain["fixed"], Mapping):
+            raise SettingError(
+                f"{name}.fixed", f"must hold parameters, but got {shown(plain['fixed'])}"
+            )
         fixed = {}
         for key, value in plain["fixed"].items():
             parameter = parameter_named(key)

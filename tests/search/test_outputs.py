@@ -148,3 +148,13 @@ def test_all_results_of_a_run_are_checked(tmp_path: Path) -> None:
     (export / "manifest.json").write_text("{}")
     with pytest.raises(ExportError, match=r"but also mine.txt"):
         check_results(tmp_path)
+
+
+def test_a_home_that_is_not_known_is_refused(tmp_path: Path) -> None:
+    path = Path("~nobody-known/report.html")
+    with pytest.raises(UsageError, match="names none that is known; write the path in full"):
+        check_output(path, REPORT)
+    with pytest.raises(UsageError, match="names none that is known"):
+        check_results(path)
+    with pytest.raises(UsageError, match="names none that is known"):
+        check_apart(tmp_path / "x", [path])

@@ -219,6 +219,25 @@ def test_what_does_not_fit_is_the_requests_fault(
     assert answer.status == status, answer.content
 
 
+@pytest.mark.parametrize(
+    ("method", "target", "kind", "status"),
+    [
+        ("GET", "/api/studies", "application/x-www-form-urlencoded", 200),
+        ("GET", "/api/studies", "multipart/form-data; boundary=x", 200),
+        ("GET", "/api/studies", "application/json ;x", 200),
+        ("POST", "/api/studies", "application/json ;x", 201),
+    ],
+)
+def test_a_body_is_read_as_what_it_is_or_not_at_all(
+    invent: Invent, storage: Storage, method: str, target: str, kind: str, status: int
+) -> None:
+    invent(("complete", 0.3))
+    client = entered(storage, writable=True)
+    body = b'{"study_name": "new", "directions": ["minimize"]}'
+    headers = {"Content-Type": kind, "Origin": f"http://{HOST}"}
+    assert client.ask(method, target, body, headers).status == status
+
+
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_a_change_is_refused_when_read_only(invent: Invent, storage: Storage, method: str) -> None:
     study = invent(("complete", 0.3))

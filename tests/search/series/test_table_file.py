@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
 
@@ -153,3 +154,14 @@ def test_any_text_is_a_table_or_a_series_error(write: Write, rows: str) -> None:
         return
     assert np.isfinite(table.values).all()
     assert table.rows >= 2
+
+
+def test_times_of_a_stored_table_that_are_none_are_named(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("year,spots\n1900,1\n1901,2\n1902,3\n")
+    damaged = replace(
+        read_table(path, "year", ("spots",)), times=("1900", "19" + "x" * 5000, "1902")
+    )
+    with pytest.raises(SeriesError, match="the table's times can't be read") as refusal:
+        _ = damaged.interval
+    assert len(str(refusal.value)) < 1000

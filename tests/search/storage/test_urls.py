@@ -57,6 +57,7 @@ def test_no_password_survives_redaction(password: str) -> None:
         ("", "a storage is a URL"),
         ("ann:pw@host/db", "a storage is a URL"),
         ("postgresql://ann:a@pw@host/db", "Write %40 for an @"),
+        ("postgresql://ann:a@pw?@127.0.0.1:1/db", "Write %40 for an @"),
         ("postgresql://ann@host/db?foo=pw", "those of libpq, but"),
         ("postgresql://ann@host/db?ssl_mode=pw", "Did you mean 'sslmode'?"),
         ("postgresql://ann@host/db?autocommit=pw", "those of libpq"),

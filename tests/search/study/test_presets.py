@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from models.methods import Choices, Scalar, smallest
+from models.methods import Choices, Scalar, SettingError, smallest
 from models.methods.registry import method_named
 from models.network.cells.cell import Cell
 from models.network.options.context import Window
@@ -19,6 +19,7 @@ from search.study.presets import (
     REPORT_STD,
     VARIED,
     open_names,
+    read_stored_quotas,
     within,
 )
 from search.study.space import PRESET, Parameter, check_complete, parameter_named, parameters
@@ -220,3 +221,9 @@ def test_the_studies_of_the_report_train_networks_alone(name: str) -> None:
     assert isinstance(cells, Choices)
     cores = [method_named("cell", str(cell)) for cell in cells.values]
     assert all(core is not None and issubclass(core, Cell) for core in cores)
+
+
+@pytest.mark.parametrize("plain", [3, {}, {"trials": 1}, {"trials": 1, "fixed": "cell"}])
+def test_a_damaged_stored_preset_is_named(plain: object) -> None:
+    with pytest.raises(SettingError, match="must h"):
+        read_stored_quotas({"baseline": plain})
