@@ -158,8 +158,7 @@ def check_table(checkpoint: AnyCheckpoint, table: Table, trained_on: Table | Non
     if len(table.columns) != checkpoint.channels:
         raise SeriesError(
             f"the table must have {counted(checkpoint.channels, 'value column')}, as the exported "
-            f"networks were trained on, but {len(table.columns)} are named: "
-            f"{', '.join(table.columns)}"
+            f"networks were trained on, but has {len(table.columns)}: {', '.join(table.columns)}"
         )
     if trained_on is not None:
         _check_beside(table, trained_on)

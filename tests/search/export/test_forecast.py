@@ -103,7 +103,7 @@ def test_a_table_too_short_to_warm_up_on_is_refused(sine_export: Export) -> None
 
 
 def test_another_number_of_columns_is_refused(sine_export: Export) -> None:
-    with pytest.raises(SeriesError, match=r"must have 1 value column.*2 are named: a, b"):
+    with pytest.raises(SeriesError, match=r"must have 1 value column, .* but has 2: a, b"):
         forecast(sine_export, table(columns=("a", "b")), 1)
 
 
