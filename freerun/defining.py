@@ -100,7 +100,7 @@ def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
         columns=asked.columns or (),
         said=said,
     )
-    for notice in found.table.notices:
+    for notice in (*found.table.notices, *found.roles.notes):
         # At the caller of `Study`.
         warnings.warn(f"{named}: {notice}", SeriesWarning, stacklevel=5)
     return read_study(_changed(found.sections, asked), path.parent, named)

@@ -11,6 +11,7 @@ from freerun.scores import Score, score_of
 from search.errors import SeriesError
 from search.export import Export, read_export, write_export
 from search.export.bands import forecast_with_bands
+from search.export.reading import of_its_study
 from search.names import cut
 from search.series import Table, TableSeries
 
@@ -197,7 +198,8 @@ class ExportedForecaster:
         later = None if future is None else self._future(future, rows, own)
         # Columns of the calendar are those that were trained on.
         has_calendar = earlier is not None and earlier.covariates is not None
-        return read_as_table(rows, own, earlier if has_calendar else None, later)
+        with of_its_study():
+            return read_as_table(rows, own, earlier if has_calendar else None, later)
 
     def _future(self, future: Any, rows: Rows, series: TableSeries) -> Rows:
         """Later rows of the columns that are known in advance."""

@@ -17,9 +17,10 @@ class Score:
 
     nmse: mean squared error over the variance. purpose: "search", "final" (validation, trained
     anew) or "test" (rows that no choice has seen). horizon_steps: of each free run. scored_against:
-    "signal" or "observations". verdict: what the free runs do, such as "tracks". errors: "mae",
-    "rmse" and "mase" in the units of the series; empty where they were not recorded. Columns in
-    units of their own have no common "mae" and "rmse": channel_errors has those of each, by name.
+    "signal" or "observations". verdict: what the free runs do, such as "tracks". errors: "mae" and
+    "rmse" in the units of the series, and "mase", which is relative to forecasts that repeat the
+    value of a season before; empty where they were not recorded. Columns in units of their own have
+    no common "mae" and "rmse": channel_errors has those of each, by name.
     """
 
     nmse: float

@@ -52,7 +52,7 @@ def divisor(definition: StudyDefinition, purpose: Literal["final", "test"]) -> s
 def plain_finding(
     standing: Standing, winning_baseline: str | None, *, is_generated: bool
 ) -> str | None:
-    """That nothing is known to be better than a baseline, a sentence; None where something is.
+    """That nothing clearly better than a baseline was found, a sentence; None where it was.
 
     winning_baseline: the winner's name where it is a baseline. is_generated: the series is; its
     study asks what a kind of forecaster can do, so that nothing is said.
@@ -62,4 +62,4 @@ def plain_finding(
     if baseline is None or is_generated or not (standing.is_baseline or beats_none):
         return None
     name = short_baseline_name(baseline)
-    return f"No forecaster is known to be better than the baseline {name} on this series."
+    return f"This study found no forecaster that is clearly better than the baseline {name}."

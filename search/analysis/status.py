@@ -10,13 +10,14 @@ from typing import Any
 from models.diagnostics.errors import Errors
 from search.analysis.evidence import divisor, free_runs, plain_finding
 from search.analysis.study_results import baselines_of, outcomes, winner_of
-from search.analysis.wording import shown_minutes
+from search.analysis.wording import counted, shown_minutes
 from search.contest import baseline_of
 from search.records import FinalRecord
 from search.series import Table
 from search.storage.records import Counts, StudySummary, Tally
 from search.storage.study_store import StudyReader
 from search.study.study_file import read_stored_definition
+from search.study.task_data import season_steps
 
 # The rate is that of the last minutes.
 RATE_MINUTES = 5.0
@@ -139,14 +140,14 @@ def status_lines(summary: Mapping[str, Any]) -> list[str]:
     lines += _verdict_lines(summary["verdicts"])
     lines += [_worker_line(worker) for worker in summary["workers"]]
     leases = summary["leases"]
-    held = f"{leases['trials']:,} trials, {leases['final_jobs']} final jobs"
+    held = f"{counted(leases['trials'], 'trial')}, {counted(leases['final_jobs'], 'final job')}"
     kept = f"a lease outlives its worker's last heartbeat by {leases['seconds']:.0f} s"
     lines.append(f"  leases    {held} ({kept})")
     if summary["final"]:
         states = ", ".join(f"{count} {state}" for state, count in sorted(summary["final"].items()))
         lines.append(f"  final     {states}")
     lines += [
-        f"  failed    {failure['trials']:,} trials: {_one_line(failure['message'])}"
+        f"  failed    {counted(failure['trials'], 'trial')}: {_one_line(failure['message'])}"
         for failure in summary["failures"]
     ]
     lines += [
@@ -247,11 +248,13 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "final": None,
         "test": None,
         "baselines": {},
+        "mase_season_steps": None,
     }
     if winner is None:
         return summary
     jobs, final, test = study.final_jobs(), winner.final.found, winner.tested
     standing, definition = winner.standing, read_stored_definition(study.definition)
+    summary["mase_season_steps"] = season_steps(definition)
     data = study.data()
     table = None if data is None else Table.from_bytes(data)
     summary["winner"] = {
@@ -330,7 +333,7 @@ def _verdict_lines(verdicts: Mapping[str, int]) -> list[str]:
 
 
 def _worker_line(worker: Mapping[str, Any]) -> str:
-    holds = f"{worker['trials']} trials" if not worker["final_jobs"] else "a final job"
+    holds = counted(worker["trials"], "trial") if not worker["final_jobs"] else "a final job"
     return (
         f"  worker    {worker['worker']} on {worker['host']} (pid {worker['pid']}), last heartbeat "
         f"{worker['beat_age_seconds']:.0f} s ago, {holds}"

@@ -27,13 +27,25 @@ def shown_errors(errors: Errors | None) -> str:
     return ", ".join(f"{n} {shown_score(e)}" for n, e in known.items() if e is not None)
 
 
-# What these errors are.
-ERRORS_RULE = (
-    "MAE and RMSE are the mean absolute and the root mean squared error in the units of the "
-    "series, medians over draws or trainings; MASE is the absolute error over that of seasonal "
-    "naive forecasts of one step within the training span, or of the last value where no season "
-    "is known."
-)
+def mase_rule(season_steps: int) -> str:
+    """What MASE is, without a full stop; season_steps: see `View`."""
+    repeated = f"the value of {season_steps:,} steps before"
+    if season_steps == 1:
+        repeated = "the value before, since no season is known"
+    return (
+        "MASE is the absolute error over that of forecasts within the training span that repeat "
+        f"{repeated}"
+    )
+
+
+def errors_rule(season_steps: int) -> str:
+    """What MAE, RMSE and MASE are; season_steps: see `View`."""
+    return (
+        "MAE and RMSE are the mean absolute and the root mean squared error in the units of the "
+        f"series, medians over draws or trainings. {mase_rule(season_steps)}."
+    )
+
+
 UNITS_RULE = (
     "Of columns in units of their own, MAE and RMSE are shown by column, and no mean of them."
 )
@@ -102,8 +114,9 @@ def scale_of(scored_against: ScoreAgainst) -> str:
             "variance: 1 is about the error of a constant at its mean."
         )
     return (
-        "NMSE is the mean squared error against the observations over the variance of the training "
-        "span: what the mean scores shows how much a later span varies beside it."
+        "NMSE is the mean squared error against the observations over the variance of rows that "
+        "are trained on. The mean as a baseline need not score 1: its score shows how much the "
+        "scored rows vary compared with these."
     )
 
 
@@ -209,7 +222,7 @@ def shown_properties(found: SeriesProperties) -> list[tuple[str, str]]:
         steps = " and ".join(f"{period:.4g}" for period in found.periods)
         seen = found.train_steps / found.periods[0]
         period = f"{steps} steps" + (f", of which {seen:.2g} are seen" if found.is_wave else "")
-    level = f"{LEVEL:.0%}"
+    level = f"{100 * LEVEL:.0f} %"
     symmetry = {
         "Upside down": (found.is_sign_symmetric, "skewness of values"),
         "Backwards in time": (found.is_reversible, "skewness of increments"),

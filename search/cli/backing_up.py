@@ -65,7 +65,7 @@ def restore(
 
 def _what(studies: int, trials: int) -> str:
     plural = "study" if studies == 1 else "studies"
-    return f"{studies:,} {plural}, {trials:,} trials"
+    return f"{studies:,} {plural}, {trials:,} trial{'' if trials == 1 else 's'}"
 
 
 @contextmanager

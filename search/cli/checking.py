@@ -175,6 +175,7 @@ def _beside(table: Table | None) -> dict[str, list[str]]:
 
 
 def _print(definition: StudyDefinition, table: Table | None, found: Estimate) -> None:
+    from models.methods import counted
     from models.network.options.segments import suited_segments
     from search.analysis.wording import shown_properties
 
@@ -203,8 +204,11 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
             typer.echo(f"           {name.lower()}: {said}")
         choices = suited_segments(definition.properties).to_plain()
         typer.echo(f"           segments to try: segment_steps = {choices}")
-    minutes = "" if search.minutes is None else f" or {search.minutes:g} minutes"
-    typer.echo(f"  budget   {search.trials} trials{minutes}, each on {search.replicas} replicas")
+    minutes = "" if search.minutes is None else f" and {search.minutes:g} minutes"
+    typer.echo(
+        f"  budget   at most {counted(search.trials, 'trial')}{minutes}, with "
+        f"{counted(search.replicas, 'replica')} of each trial"
+    )
     if definition.presets:
         typer.echo("  presets, with their trials")
         _print_presets(_presets_of(definition))
@@ -212,14 +216,23 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
     for name, domain in definition.space.items():
         typer.echo(f"    {name:22} {domain.to_plain()}")
     typer.echo(
-        f"  here     about {found.seconds_per_trial:.1f} s per trial and core, so about "
-        f"{found.minutes:.0f} minutes with {found.workers} workers, then the final"
+        f"  here     about {found.seconds_per_trial:.1f} s per trial and core; the search takes "
+        f"{_shown_minutes(found.minutes)} with {counted(found.workers, 'worker')}, then comes the "
+        "final"
     )
+
+
+def _shown_minutes(minutes: float) -> str:
+    from models.methods import counted
+
+    if minutes < 1.0:
+        return "less than a minute"
+    return f"about {counted(round(minutes), 'minute')}"
 
 
 def _notices(table: Table) -> list[str]:
     """What was found in the table's file, with its times first."""
-    times = f"{table.time_column} {table.times[0]} to {table.times[-1]}, by {table.interval}"
+    times = f"{table.time_column} {table.times[0]} to {table.times[-1]}, a step of {table.interval}"
     return [times, *table.notices]
 
 
@@ -297,10 +310,12 @@ class Attainable:
         views = [data.view("search", replica) for replica in range(study.search.replicas)]
         found_scores = baseline_results(baseline_candidates(data), views)
         scores = {name: result.score for name, result in found_scores.items()}
-        reason = (
-            f"No limit is known for a {series.source}: it is computed from the equation that "
-            "makes a series, and nobody knows this one's."
-        )
+        reason = f"No limit is known for {series.source}: freerun computes that of a noisy sine."
+        if not series.is_generated:
+            reason = (
+                "No limit is known for a table: it is computed from the equation that makes a "
+                "series, and nobody knows this one's."
+            )
         return cls(study, None, scores, reason)
 
     def to_plain(self) -> dict[str, Any]:

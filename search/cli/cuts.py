@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +12,10 @@ if TYPE_CHECKING:
     from search.study.definition import StudyDefinition
     from search.study.masking import Masked
 
-# So many cuts are shown one by one, with so many of their pieces.
-_SHOWN, _PIECES = 16, 4
+# So many cuts are shown one by one.
+_SHOWN = 16
+# Without masked values, a block leaves so many pieces at most.
+_MOST_PIECES = 2
 
 
 def plain_spans(definition: StudyDefinition, table: Table | None) -> dict[str, Any] | None:
@@ -70,15 +72,17 @@ def masked_lines(definition: StudyDefinition, table: Table | None) -> Iterator[s
     """What masked values leave to train on and to score, in a line; none where none are masked."""
     found = _masked(definition, table)
     if found is not None:
+        from models.methods import counted
+
         (validated, in_validation), (tested, in_test) = found.validation, found.test
         yield (
-            f"masked      {found.values:,} of {found.total:,} values; to score are left "
-            f"{validated:,} of {in_validation:,} in validation and {tested:,} of {in_test:,} in "
-            "the test"
+            f"masked      {found.values:,} of {found.total:,} values, which leaves "
+            f"{validated:,} of {in_validation:,} to score in validation and {tested:,} of "
+            f"{in_test:,} in the test"
         )
         yield (
-            f"            every training has {found.gapless_steps:,} rows without a gap at least, "
-            "which candidates have to fit in"
+            f"            every training has at least {counted(found.gapless_steps, 'row')} "
+            "without a gap; a candidate must fit into so many"
         )
 
 
@@ -124,18 +128,25 @@ def cut_lines(definition: StudyDefinition, table: Table | None) -> Iterator[str]
         f"{search.final_replicas} in the final; the score is the {task.averaging} over them"
     )
     for number, cut in enumerate(cuts[:_SHOWN], start=1):
-        pieces = cut.pieces
-        more = f" and in {len(pieces) - _PIECES} more pieces" if len(pieces) > _PIECES else ""
-        trained = " and ".join(
-            f"{piece.start + 1} to {piece.stop} "
-            f"({table.times[piece.start]} to {table.times[piece.stop - 1]})"
-            for piece in pieces[:_PIECES]
-        )
-        trained += more
-        starts = ", ".join(f"{start + 1} ({table.times[start]})" for start in cut.starts)
-        yield f"  {number}: trains on rows {trained}; free runs from row {starts}"
+        starts = ", ".join(f"{start + 1:,} ({table.times[start]})" for start in cut.starts)
+        yield f"  {number}: trains on {_trained(cut.pieces, table)}; free runs from row {starts}"
     if len(cuts) > _SHOWN:
         yield f"  ... and {len(cuts) - _SHOWN} more"
+
+
+def _trained(pieces: Sequence[range], table: Table) -> str:
+    """Which rows a cut trains on; where masked values leave many pieces, how much is in them."""
+    from models.methods import counted
+
+    if len(pieces) <= _MOST_PIECES:
+        shown = [_shown_rows(piece, table).removeprefix("rows ") for piece in pieces]
+        return f"rows {' and '.join(shown)}"
+    rows, longest = sum(map(len, pieces)), max(map(len, pieces))
+    whole = range(pieces[0].start, pieces[-1].stop)
+    return (
+        f"{rows:,} of {_shown_rows(whole, table)}, in {len(pieces):,} pieces without a gap, the "
+        f"longest of {counted(longest, 'row')}"
+    )
 
 
 def _plain_rows(span: range, table: Table) -> dict[str, Any]:

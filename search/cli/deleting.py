@@ -19,10 +19,13 @@ def delete(
 
     Example: freerun delete sine --yes
     """
+    from models.methods.values import counted
+
     with storage_at(storage) as opened:
         store = opened.study(name)
         counts, jobs = store.counts(), store.final_jobs()
-        what = f"{counts.total:,} trials ({counts.complete:,} complete) and {len(jobs)} final jobs"
+        trials, finals = counted(counts.total, "trial"), counted(len(jobs), "final job")
+        what = f"{trials} ({counts.complete:,} complete) and {finals}"
         if not yes:
             _ask(f"Delete study '{name}' in {opened.shown_url} with {what}, for good?", as_json)
         opened.delete_study(name)

@@ -30,7 +30,8 @@ def forecast(
         typer.Option(
             "--future",
             metavar="FILE",
-            help="Later rows of the columns known in advance, where --series does not have them.",
+            help="Later rows of the columns that are known in advance, where the file of --series "
+            "does not have them.",
         ),
     ] = None,
     levels: Annotated[
@@ -38,7 +39,7 @@ def forecast(
         typer.Option(
             "--levels",
             metavar="PERCENT...",
-            help="Add prediction intervals that are to hold so many percent of values.",
+            help="Add prediction intervals, each to hold that many percent of the values.",
         ),
     ] = None,
     more_levels: Annotated[
@@ -66,8 +67,8 @@ def forecast(
 ) -> None:
     """Warm up on a table's last rows, free-run, and write the forecast as CSV or Parquet.
 
-    Of columns that are known in advance, the rows of FILE behind its last value hold what is known
-    of the rows that are forecast.
+    Columns that are known in advance go on behind the last value, in the same file or in that of
+    --future.
 
     Example: freerun forecast results/sunspots/export --series studies/sunspots.csv --horizon 22
     -o forecast.csv --levels 80 95 --picture forecast.png

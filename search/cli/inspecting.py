@@ -92,12 +92,14 @@ def stop(name: NameArgument, storage: StorageOption = None, as_json: JsonOption 
 
     Example: freerun stop sine
     """
+    from models.methods.values import counted
+
     with storage_at(storage) as opened:
         store = opened.study(name)
         store.request_stop()
         alive = sum(worker.alive for worker in store.workers())
     plain = {"study": name, "stop_requested": True, "workers": alive}
-    said = f"{name}: asked {alive} workers to end; resume with: freerun run {name}"
+    said = f"{name}: asked {counted(alive, 'worker')} to end; resume with: freerun run {name}"
     print_result(plain, as_json, said)
 
 
@@ -106,11 +108,13 @@ def sweep(name: NameArgument, storage: StorageOption = None, as_json: JsonOption
 
     Example: freerun sweep sine
     """
+    from models.methods.values import counted
+
     with storage_at(storage) as opened:
         swept = opened.study(name).sweep()
     back, failed = len(swept.given_back), len(swept.failed)
     plain = {"given_back": back, "failed": failed, "final_jobs": len(swept.final_jobs)}
-    said = f"{name}: {back} trials given back, {failed} failed"
+    said = f"{name}: {counted(back, 'trial')} given back, {failed} failed"
     print_result({"study": name, **plain}, as_json, said)
 
 
@@ -150,7 +154,7 @@ def dashboard(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port to listen on; 0 for a free one.")] = 8080,
     writable: Annotated[
-        bool, typer.Option("--writable", help="Allow changes: notes, artifacts, deleted studies.")
+        bool, typer.Option("--writable", help="Allow changes: write notes, add artifacts, delete.")
     ] = False,
     login_file: Annotated[
         Path | None,

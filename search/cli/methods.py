@@ -105,7 +105,10 @@ def _print_source(name: str, source: type[Source]) -> None:
     for key, field in source.model_fields.items():
         if key != "source":
             bounds = [f"{word} {schemas[key][k]:g}" for k, word in _BOUNDS if k in schemas[key]]
-            given = "Required." if field.is_required() else f"Default: {shown(field.default)}."
+            # Where there is no default, the description says what is done without the key.
+            given = "" if field.default is None else f"Default: {shown(field.default)}."
+            if field.is_required():
+                given = "Required."
             must = f"Must be {' and '.join(bounds)}." if bounds else ""
             _print_row(key, f"{field.description or ''} {must} {given}")
 

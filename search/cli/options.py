@@ -33,7 +33,7 @@ StorageOption = Annotated[
         metavar="URL",
         help=(
             "SQLAlchemy URL of the storage; else FREERUN_STORAGE, else sqlite:///freerun.db. "
-            "A password belongs into FREERUN_STORAGE or the Postgres password file."
+            "A password belongs in FREERUN_STORAGE or the Postgres password file."
         ),
     ),
 ]

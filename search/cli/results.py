@@ -97,7 +97,7 @@ def retrain(
         Path | None, typer.Option("--series", metavar="FILE", help="Train on this table instead.")
     ] = None,
     hold_out: Annotated[
-        int, typer.Option(help="With --series: last rows to keep out of training and score.")
+        int, typer.Option(help="With --series: last rows that are scored, not trained on.")
     ] = 0,
     as_onnx: OnnxOption = False,
     device: DeviceOption = "cpu",
@@ -200,12 +200,14 @@ def read_series(exported: Export, path: Path, future: Path | None = None) -> Tab
 
     future: a file with later rows of the columns that are known in advance.
     """
+    from search.export.reading import of_its_study
     from search.series import TableSeries, read_table
     from search.series.formats import read_cells
 
     series = exported.definition.series
     if isinstance(series, TableSeries):
-        table = series.read_file(path, exported.table, future)
+        with of_its_study():
+            table = series.read_file(path, exported.table, future)
         for notice in table.notices:
             typer.echo(f"freerun: {path}: {notice}", err=True)
         return table
@@ -220,7 +222,8 @@ def read_series(exported: Export, path: Path, future: Path | None = None) -> Tab
             f"{path} must have two columns, time and value, since the exported study generated its "
             f"series and names none, but its header has {len(header)}; leave the others out"
         )
-    return read_table(path, header[0], header[1:])
+    with of_its_study():
+        return read_table(path, header[0], header[1:])
 
 
 def _differences(exported: Export) -> list[str]:

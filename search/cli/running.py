@@ -53,7 +53,7 @@ def run(
         str,
         typer.Argument(
             metavar="STUDY",
-            help="A study file, a table (CSV, Parquet), or the name of a stored study.",
+            help="A study file, a table (CSV, Parquet, a workbook), or a stored study's name.",
         ),
     ],
     horizon: HorizonOption = None,
@@ -74,7 +74,11 @@ def run(
         int | None, typer.Option(help="Limit of trials over all resumes; else the study file's.")
     ] = None,
     minutes: Annotated[
-        float | None, typer.Option(help="Limit of running minutes over all resumes.")
+        float | None,
+        typer.Option(
+            help="Limit of the search's minutes over all resumes; else the study file's (2.5 for a "
+            "table). The final comes after them."
+        ),
     ] = None,
     workers: Annotated[
         int | None,
@@ -95,7 +99,7 @@ def run(
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Create or resume a study: search, final, test, report and export. Of a table, forecast it.
+    """Create or resume a study: search, final, test, report and export; a table is also forecast.
 
     Example: freerun run studies/sunspots.csv --horizon 22 --minutes 1
     """
@@ -166,7 +170,7 @@ def _needs_a_table(study: str, said: Iterable[str]) -> str:
     options = ["--horizon", "--column", *map(option_of, said)]
     return (
         f"{', '.join(options[:-1])} and {options[-1]} must go with a table, but {study} is none; a "
-        "study file says horizon_steps in [task], and in [series] columns and how the table is read"
+        "study file has horizon_steps in [task], and how its table is read in [series]"
     )
 
 
@@ -178,7 +182,7 @@ def work(
     parent: Annotated[int | None, typer.Option("--parent", hidden=True)] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Work on a stored study as one more worker, here or on any machine; ends with the budget.
+    """Work on a stored study as one more worker, on any machine, until its budget is spent.
 
     Example: FREERUN_STORAGE=postgresql://user@host/db freerun work sine
     """
@@ -221,7 +225,7 @@ def launch(
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Work on a stored study with workers on a Ray cluster; ends with the budget.
+    """Work on a stored study with workers on a Ray cluster, until its budget is spent.
 
     Example: freerun launch sine --workers 16 --address ray-head:6379
     """
@@ -312,7 +316,7 @@ def _said(name: str, trials: dict[str, int]) -> str:
 
 
 def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
-    from search.analysis.wording import short_baseline_name
+    from search.analysis.wording import mase_rule, short_baseline_name
 
     trials, final, test = summary["trials"], summary["final"], summary["test"]
     counts = f"{_said(summary['study'], trials)}, {trials['failed']} failed trials"
@@ -339,6 +343,8 @@ def _summary_lines(summary: dict[str, Any]) -> Iterator[str]:
             shown = "not tested" if baseline["test"] is None else f"{baseline['test']:.4g}"
             label = short_baseline_name(name)
             yield f"  baseline {label}: {shown}{_shown_errors(baseline['errors']['test'])}"
+    if final is not None and (final["errors"] or {}).get("mase") is not None:
+        yield f"  {mase_rule(summary['mase_season_steps'])}"
     yield f"report: {summary['report']}"
     if folder := summary["export"]:
         yield f"export: {folder}   (freerun retrain {folder} -o retrained)"

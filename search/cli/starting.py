@@ -42,7 +42,7 @@ HorizonOption = Annotated[
     typer.Option(
         "--horizon",
         metavar="N",
-        help="Of a table: steps to forecast; else two periods, one, or a tenth of the rows.",
+        help="Of a table: steps to forecast; else two periods, one period, or a tenth of the rows.",
     ),
 ]
 ColumnOption = Annotated[
@@ -50,13 +50,16 @@ ColumnOption = Annotated[
     typer.Option(
         "--column",
         metavar="NAME",
-        help="Of a table: a column to forecast; repeat it for several. Else all with numbers.",
+        help="Of a table: a column to forecast; repeat it for several. Else all columns of "
+        "numbers.",
     ),
 ]
 
 
 def init(
-    table: Annotated[Path, typer.Argument(metavar="FILE", help="A table: CSV or Parquet.")],
+    table: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A table: CSV, Parquet or a workbook.")
+    ],
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="The study file to write; else NAME.toml here."),
@@ -82,7 +85,7 @@ def init(
 ) -> None:
     """Look at a table, say what it holds, and write a study file for it.
 
-    Options from --time to --calendar count instead of what would be found.
+    Options from --time to --calendar replace what would be found.
 
     Example: freerun init studies/sunspots.csv --horizon 33 -o sunspots.toml
     """
@@ -174,14 +177,15 @@ class TableRun:
         if own.study_file.exists() and own._is_changed():
             raise UsageError(
                 f"{own.study_file} is there and says something else than is made of {table} now: "
-                "the table, the horizon or the file changed; run it as it is: freerun run "
+                "the table, an option or the file changed; run it as it is: freerun run "
                 f"{_quoted(own.study_file)}, or start a new study with --fork NEW_NAME"
             )
         shown = own.start.table
         # Before minutes are spent.
-        times = shown.continue_time(own.start.task.horizon_steps)
-        if shown.known_names:
-            shown.known_until(own.start.task.horizon_steps)
+        with naming_options():
+            times = shown.continue_time(own.start.task.horizon_steps)
+            if shown.known_names:
+                shown.known_until(own.start.task.horizon_steps)
         first = times if shown.long is None else [i for i in shown.long.ids for _ in times]
         kind = forecast_kind(shown.header, first)
         for path in (own.series_picture, own.forecast_picture):

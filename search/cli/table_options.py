@@ -38,8 +38,8 @@ MissingOption = Annotated[
     typer.Option(
         "--missing",
         metavar="HOW",
-        help="Of a table: how gaps are filled in, interpolate (where there are some) or seasonal; "
-        "or mask, to count them in no training and no score.",
+        help="Of a table: how missing values and gaps are filled in, interpolate (the default) or "
+        "seasonal; or mask, so that no training and no score counts them.",
     ),
 ]
 DuplicatesOption = Annotated[
@@ -47,19 +47,24 @@ DuplicatesOption = Annotated[
     typer.Option(
         "--duplicates",
         metavar="HOW",
-        help="Of a table: what becomes of rows of one time, mean or last; else they are refused.",
+        help="Of a table: what is taken of several rows of one time, mean or last; else they are "
+        "refused.",
     ),
 ]
 SeparatorOption = Annotated[
     str | None,
     typer.Option(
-        "--separator", metavar="SIGN", help="Of a table: between its cells; else it is found."
+        "--separator",
+        metavar="SIGN",
+        help="Of a table: the sign between its cells; else it is found.",
     ),
 ]
 DecimalOption = Annotated[
     str | None,
     typer.Option(
-        "--decimal", metavar="SIGN", help="Of a table: before decimals; else it is found."
+        "--decimal",
+        metavar="SIGN",
+        help="Of a table: the sign before decimals, . or ,; else it is found.",
     ),
 ]
 PeriodOption = Annotated[
@@ -67,7 +72,7 @@ PeriodOption = Annotated[
     typer.Option(
         "--period",
         metavar="STEPS",
-        help="Of a table: its period; repeat it for several. Else it is looked for.",
+        help="Of a table: its period in steps; repeat it for several. Else it is looked for.",
     ),
 ]
 KnownOption = Annotated[
@@ -75,7 +80,8 @@ KnownOption = Annotated[
     typer.Option(
         "--known",
         metavar="NAME",
-        help="Of a table: a column known in advance, also of what is forecast; repeat it.",
+        help="Of a table: a column that is known in advance, such as a weather forecast; repeat it "
+        "for several.",
     ),
 ]
 PastOption = Annotated[
@@ -83,14 +89,16 @@ PastOption = Annotated[
     typer.Option(
         "--past",
         metavar="NAME",
-        help="Of a table: a column known only in the past, read beside the others; repeat it.",
+        help="Of a table: a column that is known only in the past, read beside the others; repeat "
+        "it for several.",
     ),
 ]
 CalendarOption = Annotated[
     bool,
     typer.Option(
         "--calendar",
-        help="Of a table: hour and weekday, and month where it has a year, are known in advance.",
+        help="Of a table: take the hour, the weekday and, from about a year on, the month as "
+        "columns that are known in advance.",
     ),
 ]
 
@@ -98,12 +106,31 @@ CalendarOption = Annotated[
 _ADVICE = {
     "leave out time in [series]": "give --no-time",
     "leave out time,": "give --no-time,",
-    "write its period in [series]": "name it with --period",
+    "write the period in [series]": "name it with --period",
+    "write a shorter period in [series]": "name a shorter one with --period",
     "name its separator in [series], as separator": "name its separator with --separator",
     "that tells them apart as id": "that tells them apart with --id",
     "say in [series] how missing values are filled": "say with --missing how values are filled in",
     "write time": "name it with --time",
     "leave the key out where there is none": "leave the option out where there is none",
+    "calendar must be made of dates": "--calendar must be made of dates",
+    "calendar = true must have": "--calendar must have",
+    "; leave calendar out, or name its columns": "; leave --calendar out",
+    "leave calendar out": "leave --calendar out",
+    "known must name columns that vary": "--known must name columns that vary",
+    "past must name columns that vary": "--past must name columns that vary",
+    # There, spans follow the horizon, and a forecast is of the table's own rows.
+    "leave it out of known, or lengthen train_steps": "leave it out of --known, or take a shorter "
+    "--horizon, which leaves more rows for training",
+    "leave it out of past, or lengthen train_steps": "leave it out of --past, or take a shorter "
+    "--horizon, which leaves more rows for training",
+    "lengthen train_steps, or": "take a shorter --horizon, which leaves more rows for training, or",
+    "take fewer columns or ids, start points or replicas": "take fewer columns with --column, or "
+    "fewer ids",
+    "name fewer in known, or shorten train_steps": "name fewer with --known",
+    ", or take fewer start_points": "",
+    ", or give them in a file of their own with --future (in Python: future=...)": "",
+    "or forecast fewer steps": "or take a shorter --horizon",
 }
 _KEYS = "time_format|time|id|missing|duplicates|separator|decimal|period|known|past|calendar"
 
@@ -140,7 +167,7 @@ def table_keys(
     keys |= {"past": list(past)} if past else {}
     keys |= {"calendar": True} if calendar else {}
     if period:
-        steps = [int(own) if own.is_integer() else own for own in period]
+        steps = [int(own) if own.is_integer() else own for own in sorted(set(period))]
         keys["period"] = steps[0] if len(steps) == 1 else steps
     return keys
 

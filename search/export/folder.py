@@ -19,7 +19,7 @@ from models.closed_form.closed_form import FittedForm
 from models.ensemble import Ensemble, any_from_plain, any_to_plain
 from models.ensemble.ensemble_checkpoint import AnyCandidate
 from models.training.trained_network import TrainedNetwork
-from search.analysis.wording import ERRORS_RULE, short_baseline_name, shown_errors, shown_score
+from search.analysis.wording import errors_rule, short_baseline_name, shown_errors, shown_score
 from search.errors import ExportError, SeriesError
 from search.export.content import Claim, Export, Manifest, first_fault
 from search.export.intervals import Intervals
@@ -43,6 +43,7 @@ from search.series import Purpose, Table, TableSeries
 from search.storage.records import ParamValue
 from search.study.definition import StudyDefinition
 from search.study.study_file import named_plugins, problems
+from search.study.task_data import season_steps
 
 if TYPE_CHECKING:
     pass
@@ -124,7 +125,7 @@ def _files(export: Export, folder_name: str, onnx: bytes | None) -> dict[str, by
         where={"final": "validation", "test": "the test"},
         shown_score=shown_score,
         shown_errors=shown_errors,
-        errors_rule=ERRORS_RULE,
+        errors_rule=errors_rule(season_steps(export.definition)),
     )
     files = {CANDIDATE: _json(described), STUDY: _json(export.definition), README: readme.encode()}
     if export.table is not None:

@@ -8,10 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from models.ensemble.ensemble_checkpoint import AnyCheckpoint
+from models.methods import counted
 from search.errors import SeriesError, UsageError
 from search.evaluation.ensembles import run_any
 from search.export import Export
 from search.export.trust import (
+    filled_warning,
     growth_warning,
     horizon_warning,
     known_warnings,
@@ -58,6 +60,8 @@ def forecast(
         for warning in known_warnings(export, table, known):
             warn(warning)
     if warning := reading_warning(export, table):
+        warn(warning)
+    if warning := filled_warning(export, table):
         warn(warning)
     if warning := horizon_warning(export, horizon_steps):
         warn(warning)
@@ -153,8 +157,8 @@ def check_table(checkpoint: AnyCheckpoint, table: Table, trained_on: Table | Non
             )
     if len(table.columns) != checkpoint.channels:
         raise SeriesError(
-            f"the table must have {checkpoint.channels} value column(s), as the exported networks "
-            f"were trained on, but {len(table.columns)} are named: {', '.join(table.columns)}"
+            f"the table must have {counted(checkpoint.channels, 'value column')}, as the exported "
+            f"networks were trained on, but has {len(table.columns)}: {', '.join(table.columns)}"
         )
     if trained_on is not None:
         _check_beside(table, trained_on)

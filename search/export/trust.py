@@ -26,6 +26,8 @@ AWAY_RANGES = 10.0
 # A known column that goes beyond what was trained on by so many of its ranges is said to, and
 # refused by so many.
 BEYOND_RANGES, FOREIGN_RANGES = 0.5, 10.0
+# From such a share of what a forecast reads on, values that were filled in are said to be many.
+FILLED_SHARE = 0.25
 _RETRAIN = "train on this table: freerun retrain DIR --series FILE (in Python refitted(series))"
 
 
@@ -50,6 +52,21 @@ def reading_warning(export: Export, table: Table) -> str | None:
             f"units of the column, or {_RETRAIN}"
         )
     return f"{said}; check the units of the column, or retrain on this table"
+
+
+def filled_warning(export: Export, table: Table) -> str | None:
+    """A warning where much of what a forecast is made from was filled in; None where little was."""
+    assert export.checkpoint is not None
+    steps = export.checkpoint.shown_steps
+    first, total = table.rows - steps, steps * table.all_values.shape[1]
+    filled = sum(max(0, run.stop - max(run.start, first)) for run in table.filled)
+    if not filled or filled < FILLED_SHARE * total:
+        return None
+    return (
+        f"the forecast is made from the last {counted(steps, 'row')}, of whose {total:,} values "
+        f"{filled:,} ({100 * filled / total:.0f} %) are missing and were filled in; give them, or "
+        "look at the forecast before you use it"
+    )
 
 
 def known_warnings(export: Export, table: Table, known: FloatArray) -> Iterator[str]:

@@ -4,10 +4,12 @@ from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
+from matplotlib.patches import Patch
 
 from models.methods import counted
 from search.plotting.drawing import COLOURS, Line, Role, visible
@@ -27,8 +29,6 @@ _MOST_PERIODS, _SHOWN_ROWS = 30, 60
 _SHADE = 0.16
 # The last rows have a panel of their own where they are at most so many of all.
 _OWN_SHARE = 0.8
-# A span of so many of the rows has room for its name.
-_NAMED_SHARE = 0.03
 
 
 class _Row(NamedTuple):
@@ -40,7 +40,12 @@ class _Row(NamedTuple):
 
 
 def spans_png(definition: StudyDefinition, table: Table) -> bytes:
-    """Draw a table's series on the spans of a study, 900 pixels wide.
+    """Draw a table's series on the spans of a study as a PNG, 900 pixels wide."""
+    return png_of(FigureCanvasAgg(spans_figure(definition, table)))
+
+
+def spans_figure(definition: StudyDefinition, table: Table) -> Figure:
+    """Draw a table's series on the spans of a study, which the legend names.
 
     Below the whole of a single series are its last rows, with a mark at each period. Of several,
     the first few have a panel each.
@@ -78,15 +83,12 @@ def spans_png(definition: StudyDefinition, table: Table) -> bytes:
                 own.axvline(place, color=COLOURS["neutral"].light, linewidth=0.8, linestyle=":")
         own.set_xlim(panel.rows.start - 0.5, panel.rows.stop - 0.5)
         label_times(own, table.times, table.interval, panel.rows, _WIDTH * (_RIGHT - _LEFT))
-    for role, name, span in _shades(data):
-        if len(span) >= _NAMED_SHARE * table.rows:
-            _name_span(axes[0], name, span, role, is_last=span.stop == table.rows)
     marks = Line2D([], [], marker="^", linestyle="", color=COLOURS["truth"].light, markersize=5)
     marks.set_label("starts of free runs in the search")
     rest = _left_out(table.columns[len(shown) :])
     title = f"{definition.name}: {counted(table.rows, 'row')}, horizon {task.horizon_steps:,}"
-    _finish(picture, title, [marks], rest)
-    return png_of(FigureCanvasAgg(picture))
+    _finish(picture, title, [*_named_spans(data), marks], rest)
+    return picture
 
 
 def _shades(data: TaskData) -> Iterator[tuple[Role, str, range]]:
@@ -103,18 +105,13 @@ def _shade(axes: Axes, span: range, rows: range, role: Role) -> None:
         axes.axvspan(first - 0.5, end - 0.5, color=COLOURS[role].light, alpha=_SHADE, linewidth=0)
 
 
-def _name_span(axes: Axes, name: str, span: range, role: Role, *, is_last: bool) -> None:
-    """Write a span's name above its middle, or above its end where the panel ends."""
-    axes.text(
-        span.stop - 0.5 if is_last else (span.start + span.stop - 1) / 2,
-        1.02,
-        name,
-        transform=axes.get_xaxis_transform(),
-        color=COLOURS[role].light,
-        ha="right" if is_last else "center",
-        va="bottom",
-        fontsize=9,
-    )
+def _named_spans(data: TaskData) -> list[Patch]:
+    """What the shades are, for the legend: a span of a few rows would have no room for its name."""
+    return [
+        Patch(facecolor=(COLOURS[role].light, _SHADE), edgecolor=COLOURS[role].light, label=name)
+        for role, name, span in _shades(data)
+        if span
+    ]
 
 
 def _draw(axes: Axes, values: FloatArray, rows: range, role: Role, width: float = 1.1) -> None:
@@ -141,7 +138,7 @@ def _panels(titles: Sequence[str], *, is_single: bool) -> tuple[Figure, list[Axe
     return picture, axes
 
 
-def _finish(picture: Figure, title: str, handles: Sequence[Line2D], note: str) -> None:
+def _finish(picture: Figure, title: str, handles: Sequence[Artist], note: str) -> None:
     height = float(picture.get_figheight())
     picture.subplots_adjust(
         left=_LEFT, right=_RIGHT, top=1 - 0.8 / height, bottom=0.42 / height, hspace=0.36

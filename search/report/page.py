@@ -20,11 +20,11 @@ from search.analysis.score_table import Row, ScoreGroup, score_group, search_bas
 from search.analysis.study_results import Outcome, StudyResults, baselines_of
 from search.analysis.trials import Trial
 from search.analysis.wording import (
-    ERRORS_RULE,
     SCORE_RULES,
     UNITS_RULE,
     commands,
     counted,
+    errors_rule,
     scale_of,
     shown_channels,
     shown_minutes,
@@ -41,6 +41,7 @@ from search.report import figures
 from search.report.answer import Answer, study_answer
 from search.report.figures import Picture, Plot, VerdictRow
 from search.storage.studies import Storage
+from search.study.task_data import season_steps
 
 _SHOWN_TRIALS = 10
 
@@ -150,7 +151,7 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         channels=channel_table(results, baselines),
         score_rule=SCORE_RULES[results.definition.task.validation],
         winner_rule=winner_rule(has_draws=results.definition.series.is_generated),
-        scale=f"{_scale(results)} {ERRORS_RULE}",
+        scale=f"{_scale(results)} {errors_rule(season_steps(results.definition))}",
         groups=_groups(results, baselines),
         errors=figures.error_plot(results, baselines),
         importances=figures.importances_plot(found),

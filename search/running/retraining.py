@@ -94,7 +94,7 @@ def retrain_on(
     if hold_out and np.isnan(table.observed[train_steps:]).all(axis=0).any():
         raise SeriesError(
             f"the {hold_out} rows that are held out must have a value of each column to score, but "
-            'of one all are masked; hold out more, or write missing = "interpolate" in [series]'
+            "of one all are masked; hold out more, or fill in the gaps of the file"
         )
     # No row that is trained on or read was filled in by those that are held out.
     starts = (train_steps,) if hold_out else ()
@@ -140,8 +140,8 @@ def check_gapless(candidate: AnyCandidate, pieces: Sequence[range]) -> None:
     if longest < candidate.least_steps:
         raise SeriesError(
             f"this candidate needs at least {candidate.least_steps} training rows without a gap, "
-            f'but missing = "mask" leaves at most {longest}; write missing = "interpolate" in '
-            "[series], or give a table with shorter gaps"
+            f'but missing = "mask" leaves at most {longest}; give a table with shorter gaps, or '
+            "with the gaps filled in"
         )
 
 

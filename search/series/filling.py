@@ -157,17 +157,17 @@ def _season(lines: FloatArray, periods: Sequence[float] | None) -> float:
     """The longest period that fits into the rows twice."""
     if periods is None:
         found = seasons_of(lines)
-        example = f"; its rows look like period = {max(found):g}" if found else ""
+        example = f"; the rows look like period = {max(found):g}" if found else ""
         raise FillError(
             'missing = "seasonal" must know the season, but no period is given; write the period '
-            f'in [series], or missing = "interpolate"{example}'
+            f'in [series], or take missing = "interpolate"{example}'
         )
     fitting = [period for period in periods if 2 * period <= len(lines)]
     if not fitting:
         raise FillError(
             'missing = "seasonal" must have a season that fits into the rows twice, but got '
             f"{min(periods, default=0):g} steps and {len(lines)} rows; write a shorter period in "
-            '[series], or missing = "interpolate"'
+            '[series], or take missing = "interpolate"'
         )
     return float(max(fitting))
 

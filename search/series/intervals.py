@@ -11,6 +11,7 @@ from statistics import median_low
 from typing import TypeVar
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from models.methods.values import counted
 from search.errors import SeriesError
 from search.series.time_format import TimeFormat
 
@@ -20,6 +21,14 @@ Step = TypeVar("Step", Decimal, timedelta, int)
 StepKey = tuple[str, Decimal | timedelta | int]
 
 _DAY = timedelta(days=1)
+_UNITS = {
+    timedelta(days=1): "day",
+    timedelta(hours=1): "hour",
+    timedelta(minutes=1): "minute",
+    timedelta(seconds=1): "second",
+}
+# Days may be more; 100,000 seconds tell nobody anything. Longer numbers are rounded.
+_MOST_COUNTED, _MOST_DIGITS = 120, 12
 # Monday of a week, from which business days are counted.
 _MONDAY = datetime(1900, 1, 1)
 
@@ -46,7 +55,8 @@ class NumberInterval:
     width: int
 
     def __str__(self) -> str:
-        return f"{self.step.normalize():f}"
+        text = f"{self.step.normalize():f}"
+        return text if len(text) <= _MOST_DIGITS else f"{float(self.step):.6g}"
 
     @property
     def key(self) -> StepKey:
@@ -145,7 +155,7 @@ class ClockInterval(DateInterval):
     step: timedelta
 
     def __str__(self) -> str:
-        return str(self.step)
+        return _duration(self.step)
 
     @property
     def key(self) -> StepKey:
@@ -169,7 +179,7 @@ class MonthInterval(DateInterval):
         count, unit = (
             (self.months // 12, "year") if self.months % 12 == 0 else (self.months, "month")
         )
-        return f"{count} {unit}{'s' if count > 1 else ''}"
+        return counted(count, unit)
 
     @property
     def key(self) -> StepKey:
@@ -190,8 +200,8 @@ class BusinessInterval(DateInterval):
     def __str__(self) -> str:
         days, rest = divmod(self.step, _DAY)
         if rest:
-            return f"{self.step} of business days"
-        return f"{days} business day{'s' if days > 1 else ''}"
+            return f"{_duration(self.step)} of business days"
+        return counted(days, "business day")
 
     @property
     def key(self) -> StepKey:
@@ -201,7 +211,7 @@ class BusinessInterval(DateInterval):
         return _from_business(_business_time(self.last) + self.step * steps)
 
 
-# By `str` the step: "1", "3 months" or "1 day, 0:00:00".
+# By `str` the step: "1", "3 months" or "30 minutes".
 Interval = NumberInterval | DateInterval
 
 
@@ -263,7 +273,7 @@ def space_dates(instants: Sequence[datetime], zone: Zone) -> Spacing:
     months = [_month_number(b) - _month_number(a) for a, b in itertools.pairwise(instants)]
     if min(months) > 0 and _share_day_and_clock(instants, day):
         usual_months = median_low(months)
-        positions = _positions(months, usual_months, 0, " month(s)")
+        positions = _positions(months, usual_months, 0)
         return Spacing(MonthInterval(instants[-1], zone, usual_months, day), positions)
     business = _business_spacing(instants, zone)
     steps = [later - earlier for earlier, later in itertools.pairwise(instants)]
@@ -279,14 +289,30 @@ def space_dates(instants: Sequence[datetime], zone: Zone) -> Spacing:
     return business if business is not None and business.gaps < clock.gaps else clock
 
 
-def _positions(steps: Sequence[Step], usual: Step, nothing: Step, unit: str = "") -> list[int]:
+def _duration(step: timedelta) -> str:
+    """A duration in the largest unit of which it is a whole number."""
+    for unit, name in _UNITS.items():
+        count, rest = divmod(step, unit)
+        if not rest and (name == "day" or abs(count) <= _MOST_COUNTED):
+            return counted(count, name)
+    return str(step)
+
+
+def _shown_step(step: Decimal | timedelta | int) -> str:
+    """A step in words; one that is whole counts months."""
+    if isinstance(step, timedelta):
+        return _duration(step)
+    return counted(step, "month") if isinstance(step, int) else str(step)
+
+
+def _positions(steps: Sequence[Step], usual: Step, nothing: Step) -> list[int]:
     """Where each row is, in usual steps behind the first."""
     counts = [0]
     for row, step in enumerate(steps, start=1):
         # A clock that is set back repeats an hour.
         count, rest = (0, step) if usual <= nothing else divmod(step, usual)
         if rest != nothing or count < 1:
-            raise UnevenError(row, f"{step}{unit}", f"{usual}{unit}")
+            raise UnevenError(row, _shown_step(step), _shown_step(usual))
         counts.append(counts[-1] + int(count))
     return counts
 

@@ -2,7 +2,7 @@
 
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -38,6 +38,7 @@ _WITH_UNIT = re.compile(
     rf"(?P<number>[+-]?[0-9.,]*[0-9](?:[0-9.,{_BLANKS}]*[0-9])?)[{_BLANKS}]?"
     rf"(?P<after>[{_SIGNS}%‰]|°[CFK]?|[^\W\d_]{{1,5}}[²³]?(?:/[^\W\d_]{{1,5}}[²³]?)?)?"
 )
+_TRUTHS = frozenset({"true", "false", "yes", "no"})
 _ONE_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 
 
@@ -65,11 +66,13 @@ def read_numbers(
     columns: Mapping[str, Sequence[str]],
     decimal: DecimalSign | None = None,
     separator: str | None = None,
+    truths: Collection[str] = (),
 ) -> Numbers:
     """Read the cells of some columns, all with one decimal sign and one way to write thousands.
 
     columns: cells by the name of the column. decimal: the sign, None to find it from all cells.
-    separator: of the file, which no bare number contains.
+    separator: of the file, which no bare number contains. truths: columns that might have held true
+    and false instead, for messages.
     Raises CellError for the first cell that is no finite number, and where the decimal sign can't
     be told.
     """
@@ -77,7 +80,7 @@ def read_numbers(
     if decimal is None and separator in (None, ",") and all(map(_all_plain, texts.values())):
         decimal = "."
     sign = decimal or _found_sign(texts)
-    values = [_column(name, cells, sign) for name, cells in texts.items()]
+    values = [_column(name, cells, sign, name in truths) for name, cells in texts.items()]
     return Numbers(np.column_stack(values), tuple(_said(texts, sign)))
 
 
@@ -126,19 +129,20 @@ def _found_sign(texts: Mapping[str, Sequence[str]]) -> DecimalSign:
         for row, cell in enumerate(column)
         if cell == signed[0]
     )
-    other = "," if "." in signed[0] else "."
+    own: DecimalSign = "." if "." in signed[0] else ","
+    other = "," if own == "." else "."
     is_alone = len(signed) == sum(cell not in _NO_VALUE for cell in cells)
     if "." in signed[0] and is_alone:
         return "."  # by far the more usual one, and equal but for the unit
     raise CellError(
         row,
-        f"in the column '{name}' the sign '{signed[0].strip('+-0123456789')}' of "
-        f"'{signed[0]}' may stand before decimals or between thousands, and no cell tells which; "
-        f'write decimal = "." or decimal = "," in [series], here "{other}" for thousands',
+        f"in the column '{name}' the sign '{own}' of '{signed[0]}' may stand before decimals or "
+        f'between thousands, and no cell tells which; write decimal = "{own}" in [series] where it '
+        f'stands before decimals, decimal = "{other}" where it stands between thousands',
     )
 
 
-def _column(name: str, cells: Sequence[str], sign: DecimalSign) -> FloatArray:
+def _column(name: str, cells: Sequence[str], sign: DecimalSign, may_be_truths: bool) -> FloatArray:
     other = "," if sign == "." else "."
     dropped = str.maketrans("", "", other + _BLANKS)
     values = np.empty(len(cells))
@@ -149,23 +153,35 @@ def _column(name: str, cells: Sequence[str], sign: DecimalSign) -> FloatArray:
         text = cell
         if not _PLAIN.fullmatch(cell) or sign == ",":
             if not _GROUPED[sign].fullmatch(cell):
-                raise CellError(row, _no_number(name, cell, sign))
+                raise CellError(row, _no_number(name, cells, cell, sign, may_be_truths))
             text = cell.translate(dropped).replace(",", ".")
         values[row] = float(text)
         if not math.isfinite(values[row]):
-            raise CellError(row, _no_number(name, cell, sign))
+            raise CellError(row, _no_number(name, cells, cell, sign, may_be_truths))
     return values
 
 
-def _no_number(name: str, cell: str, sign: DecimalSign) -> str:
-    said = f"the column '{name}' must hold finite numbers, but has '{cell}'"
+def _no_number(
+    name: str, cells: Sequence[str], cell: str, sign: DecimalSign, may_be_truths: bool
+) -> str:
+    """What is wrong with a cell of a column, and what would be right."""
+    must = "finite numbers, or true and false alone" if may_be_truths else "finite numbers"
+    said = f"the column '{name}' must hold {must}, but has '{cell}'"
     if (unit := unit_of(cell)) is not None:
         return f"{said}; write numbers without a unit: remove '{unit}'"
     other: DecimalSign = "," if sign == "." else "."
     if _GROUPED[other].fullmatch(cell):
         return (
             f"{said}, while most cells have the decimal sign '{sign}'; write all with one sign, or "
-            f'if it is "{other}", decimal = "{other}" in [series]'
+            f'write decimal = "{other}" in [series] if that is the sign'
+        )
+    if cell.lower() in _TRUTHS:
+        return f"{said}; write 1 and 0"
+    filled = [own for own in cells if own not in _NO_VALUE]
+    if 2 * sum(map(is_amount, filled)) < len(filled):
+        return (
+            f"{said}; text is not read: leave the column out, or give each of its kinds a column "
+            "of 1 and 0"
         )
     return (
         f"{said}; correct it, or leave it empty and say in [series] how missing values are filled"

@@ -115,7 +115,9 @@ class _Reader:
                 f"{self.cells.path}: a table must have at least 2 rows of data, but has {rows}"
             )
         try:
-            numbers = read_numbers(texts, self.how.decimal, self.cells.separator)
+            numbers = read_numbers(
+                texts, self.how.decimal, self.cells.separator, self.beside.columns
+            )
             times = None
             if times_of is not None:
                 how = self.how
@@ -325,13 +327,12 @@ class _Reader:
             said.append("times are business days: weekends are no gaps")
         if found.merged:
             what = "their mean" if self.how.duplicates == "mean" else "the last of them"
-            said.append(f"rows with an equal time are made one, {what}: {found.merged} fewer")
+            rows = counted(found.merged, "row")
+            has = "has" if found.merged == 1 else "have"
+            said.append(f"{rows} {has} the time of another one; of rows of one time, {what} counts")
         cut = len(found.labels) - len(filled.kept)
         if cut:
-            said.append(
-                f"{filled.kept.start} rows at the start and {cut - filled.kept.start} at the end "
-                "are left out, where values are missing"
-            )
+            said.append(_cut_said(filled.kept.start, cut - filled.kept.start))
         channels = len(table.columns)
         own = [run for run in filled.runs if run.channel < channels]
         past = filled.runs[len(own) :]
@@ -342,6 +343,14 @@ class _Reader:
             counts = [run.stop - run.start for run in past]
             said.append(_beside_said(counts, size, "in the past", _means(past, self.how.missing)))
         return said
+
+
+def _cut_said(first: int, last: int) -> str:
+    """That rows are left out at the start, at the end, or both; not both are zero."""
+    ends = [(first, "start"), (last, "end")]
+    rows = " and ".join(f"{counted(number, 'row')} at the {end}" for number, end in ends if number)
+    is_, them = ("is", "its") if first + last == 1 else ("are", "their")
+    return f"{rows} {is_} left out, since some of {them} values are missing"
 
 
 def _filled_said(runs: Sequence[Run], size: int, how: Filling | None) -> str:

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from models.methods.values import counted
 from search.errors import SeriesError
 from search.files import expand, read_json
 from search.series.covariates import Covariates, calendar_of_labels
@@ -153,7 +154,7 @@ class Table:
             # Rows that were cut off, and that lack a column, are none of which it is known.
             is_known = np.isfinite(own.known_values[self.rows :]).all(axis=1)
             ahead = int(np.logical_and.accumulate(is_known).sum()) if own.known else 0
-            rows = f", and of {ahead:,} rows ahead" if ahead else ""
+            rows = f", also for {counted(ahead, 'row')} ahead" if ahead else ""
             said.append(f"known in advance{rows}: {', '.join(own.known_names)}")
         if own is not None and own.past:
             said.append(f"known only in the past: {', '.join(own.past)}")

@@ -33,6 +33,13 @@ _SHOWN_CELLS = 20
 _TRUTHS = {"true", "false", "yes", "no"}
 # A column of dates is one whose cells but a few can be read: so many are looked for.
 _MOST_UNREADABLE = 5
+_NOT_ASKED = "was not asked for"
+_ROLES = {
+    "time": "the time",
+    "id": "the id",
+    "known": "known in advance",
+    "past": "known only in the past",
+}
 # Of several series, more rows than such a share have a time that was there before.
 _FEW_AGAIN = 0.1
 
@@ -42,13 +49,14 @@ class Roles:
     """The columns of a table by their roles; id: of a long table, else None.
 
     time: None where no column can be the time, and rows are numbered. left_out: other columns, each
-    with the reason.
+    with the reason. notes: what else a user may want to know of the columns.
     """
 
     time: str | None
     values: tuple[str, ...]
     id: str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
 
 def columns_of(path: Path, separator: str | None = None) -> dict[str, Sequence[str]]:
@@ -97,16 +105,23 @@ def roles_of(
                 f"{path} has no column '{lacking}' to be in {key}.{nearest(lacking, columns)} It "
                 f"has: {', '.join(columns)}"
             )
-    taken = (time, id_column, *beside["known"], *beside["past"])
+    taken = {name: key for key, names in beside.items() for name in names}
+    taken |= {name: key for key, name in (("time", time), ("id", id_column)) if name is not None}
     others = {name: cells for name, cells in columns.items() if name not in taken}
     if beside["known"]:
         # Rows behind the last value are ahead of the table.
         others = {name: _without_tail(cells) for name, cells in others.items()}
     if wanted:
-        left_out = {name: "was not asked for" for name in others if name not in wanted}
+        left_out = {name: _NOT_ASKED for name in others if name not in wanted}
     else:
         reasons = {name: _reason_against(name, cells) for name, cells in others.items()}
         left_out = {name: reason for name, reason in reasons.items() if reason is not None}
+    notes: dict[str, str] = {}
+    if time is None and "time" not in said:
+        unasked = {name: cells for name, cells in others.items() if name not in wanted}
+        notes = _counters(unasked, left_out)
+    if not wanted and len(notes) < len(others) - len(left_out):
+        left_out |= dict.fromkeys(notes, "may be the time")
     values = [name for name in others if name not in left_out]
     if not values and not wanted:
         # With cells that are no numbers: the reader of tables says where, and what to do.
@@ -114,21 +129,37 @@ def roles_of(
             name for name, cells in others.items() if 0 < _not_numbers(cells) < len(cells) / 2
         ]
         left_out = {name: reason for name, reason in left_out.items() if name not in values}
+    _check_wanted(path, wanted, others, taken)
+    if not values:
+        why = [f"'{name}' {reason}" for name, reason in left_out.items()]
+        why += [f"'{name}' is {_ROLES[key]}" for name, key in taken.items() if key in beside]
+        raise SeriesError(
+            f"{path} must have a column of numbers to forecast"
+            + (f" beside the time '{time}'" if time is not None else "")
+            + ", but has none"
+            + (f": {'; '.join(why)}" if why else "")
+        )
+    return Roles(time, tuple(values), id_column, left_out, tuple(notes.values()))
+
+
+def _check_wanted(
+    path: Path, wanted: Sequence[str], others: Columns, taken: Mapping[str, str]
+) -> None:
+    """Raise SeriesError where a column that is to be forecast is none, or has another role.
+
+    others: columns without one. taken: the roles of all others.
+    """
     for name in wanted:
-        if name not in others:
-            what = "is no column" if name not in columns else "is not a value column"
+        if name in taken:
             raise SeriesError(
-                f"columns must be value columns of {path}, but '{name}' {what}; there are "
+                f"a column to forecast must have no other role, but '{name}' is "
+                f"{_ROLES[taken[name]]}, too; name it once"
+            )
+        if name not in others:
+            raise SeriesError(
+                f"columns must be value columns of {path}, but '{name}' is no column; there are "
                 f"{', '.join(others)}"
             )
-    if not values:
-        raise SeriesError(
-            f"{path} must have a column of numbers"
-            + (f" beside the time '{time}'" if time is not None else "")
-            + ", but has none: "
-            + "; ".join(f"'{name}' {reason}" for name, reason in left_out.items())
-        )
-    return Roles(time, tuple(values), id_column, left_out)
 
 
 def _time_of(path: Path, columns: Columns, time_format: str | None) -> str | None:
@@ -264,14 +295,44 @@ def _reason_against(name: str, cells: Sequence[str]) -> str | None:
     odd = [cell for cell in others if not is_missing(cell)]
     if odd:
         of, got = counted(len(odd), "cell"), odd[0][:_SHOWN_CELLS]
-        return f"has {of} that no number is in, such as '{got}'; ask for it by name to see where"
+        return f"has {of} without a number, such as '{got}'; name it as a column to see where"
     there = {cell for cell in stripped if not is_missing(cell)}
     if len(there) == 1:
         return f"is constant ({there.pop()[:_SHOWN_CELLS]})"
     # An index that was saved with the table.
-    whole = [cell for cell in stripped if re.fullmatch(r"[0-9]{1,15}", cell)]
-    if len(whole) == len(stripped) and not name.strip().lower().startswith("value"):
-        numbers = [int(cell) for cell in whole]
-        if all(later == earlier + 1 for earlier, later in pairwise(numbers)):
-            return "counts the rows"
+    numbers = [] if name.strip().lower().startswith("value") else _whole(stripped)
+    if numbers and all(later == earlier + 1 for earlier, later in pairwise(numbers)):
+        return "counts the rows"
     return None
+
+
+def _whole(cells: Sequence[str]) -> list[int]:
+    """Cells as whole numbers; none where some are no such numbers."""
+    whole = [cell for cell in cells if re.fullmatch(r"[0-9]{1,15}", cell)]
+    return list(map(int, whole)) if len(whole) == len(cells) else []
+
+
+def _lacking(numbers: Sequence[int]) -> int:
+    """How many are missing where numbers count rows by one, in any order; 0 where they do not.
+
+    Some are missing where rows were dropped; most steps are one all the same.
+    """
+    steps = [later - earlier for earlier, later in pairwise(sorted(numbers))]
+    is_counter = steps and min(steps) > 0 and 2 * sum(own == 1 for own in steps) > len(steps)
+    return sum(steps) - len(steps) if is_counter else 0
+
+
+def _counters(columns: Columns, left_out: Mapping[str, str]) -> dict[str, str]:
+    """Columns that may be times with gaps, of rows that are numbered: what is to be said of each.
+
+    left_out: see `Roles`; those that were only not asked for may be times, too.
+    """
+    notes = {}
+    for name, cells in columns.items():
+        lacking = _lacking(_whole([cell.strip() for cell in cells]))
+        if lacking and left_out.get(name, _NOT_ASKED) == _NOT_ASKED:
+            notes[name] = (
+                f"'{name}' counts the rows, with {counted(lacking, 'number')} missing, but the "
+                "rows are numbered without a gap; name it as the time if it is one"
+            )
+    return notes

@@ -3,7 +3,6 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -15,7 +14,6 @@ from models.methods import counted
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.files import at_home
 from search.series import Table, TableSeries
-from search.series.intervals import ClockInterval
 from search.series.source import Series
 from search.starter.calendar import on_the_calendar
 from search.starter.columns import Roles, columns_of, roles_of
@@ -32,12 +30,6 @@ MINUTES = 2.5
 # The minutes end the search, not the trials.
 TRIALS = 2000
 _NAMED, _UNNAMED = 8, "a column without a name"
-_UNITS = {
-    timedelta(days=1): "day",
-    timedelta(hours=1): "hour",
-    timedelta(minutes=1): "minute",
-    timedelta(seconds=1): "second",
-}
 
 
 class _Section(BaseModel):
@@ -77,12 +69,11 @@ class Start:
         """What was found, in a few plain lines."""
         table, roles = self.table, self.roles
         lines = [f"{self.path}: {self._size()}"]
-        step = step_in_words(table)
         if roles.time is None:
             lines.append("  time      none: the rows are numbered")
         else:
             span = f"{table.times[0]} to {table.times[-1]}"
-            lines.append(f"  time      {roles.time}: {span}, a step of {step}")
+            lines.append(f"  time      {roles.time}: {span}, a step of {table.interval}")
         if table.long is not None:
             lines.append(f"  series    by {roles.id}: {_listed(table.long.ids)}")
         ranges = [
@@ -121,7 +112,7 @@ class Start:
             "time": roles.time,
             "first_time": table.times[0],
             "last_time": table.times[-1],
-            "step": step_in_words(table),
+            "step": str(table.interval),
             "id": roles.id,
             "ids": None if table.long is None else list(table.long.ids),
             "columns": list(roles.values),
@@ -180,7 +171,10 @@ def start(
     name = study_name(path) if name is None else name
     sections: dict[str, Any] = {"name": name, "seed": 0, "series": series, "task": task}
     sections["search"] = dict[str, Any](minutes=MINUTES, trials=TRIALS, **search)
-    definition = StudyDefinition.model_validate(sections)
+    try:
+        definition = StudyDefinition.model_validate(sections)
+    except ValidationError as error:
+        raise StudyFileError("\n".join(problems(error))) from error
     found = TaskData(definition, table).properties()
     training = table.values[: definition.task.train_steps]
     periods = found.periods if found.has_season else ()
@@ -199,7 +193,7 @@ def start(
         definition.task,
         periods,
         reason,
-        (*table.notices, *oddity_lines(table)),
+        (*table.notices, *roles.notes, *oddity_lines(table)),
         said,
     )
 
@@ -232,20 +226,10 @@ def _checked(series: Mapping[str, Any]) -> TableSeries:
     return section
 
 
-def step_in_words(table: Table) -> str:
-    """The step of the time column: "1 month", "7 days", "0:30:00", "1"."""
-    interval = table.interval
-    if isinstance(interval, ClockInterval):
-        for unit, name in _UNITS.items():
-            if interval.step % unit == timedelta(0):
-                return counted(interval.step // unit, name)
-    return str(interval)
-
-
 def periods_in_words(periods: Sequence[float]) -> str:
     """The seasons that were found, in steps."""
     if not periods:
-        return "none found in the training span; name it in the study file if you know one"
+        return "none found in the training span; name it with --period if you know one"
     return " and ".join(f"{period:.4g}" for period in periods) + " steps"
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
 
-from search.starter.starting import Start, step_in_words
+from search.starter.starting import Start
 
 _COLUMN = 40
 _COMMENT = 90
@@ -17,9 +17,9 @@ _AS_READ = {
     "decimal": "the sign before decimals",
     "duplicates": "what becomes of rows of one time",
     "missing": '"interpolate", "seasonal" or "mask": what becomes of gaps',
-    "known": "in advance, also of the rows that are forecast",
+    "known": "known in advance, also for the rows that are forecast",
     "past": "known only in the past, read beside the others",
-    "calendar": "hour and weekday, as far as they vary, and of about a year the month",
+    "calendar": "hour and weekday, as far as they vary, and from about a year on the month",
 }
 
 
@@ -42,7 +42,7 @@ def _lines(start: Start, file_name: str) -> Iterator[str]:
     yield _pair("source", "table")
     yield _pair("path", series["path"], "relative to this file")
     if "time" in series:
-        yield _pair("time", series["time"], f"a step of {step_in_words(start.table)}")
+        yield _pair("time", series["time"], f"a step of {start.table.interval}")
     if "id" in series:
         yield _pair("id", series["id"], "tells the series apart")
     yield _pair("columns", series["columns"])
@@ -60,18 +60,19 @@ def _lines(start: Start, file_name: str) -> Iterator[str]:
         return f"{times[span.start]} to {times[span.stop - 1]}"
 
     yield _pair("horizon_steps", task.horizon_steps, "how far a forecast has to go")
-    yield _pair("train_steps", task.train_steps, f"{rows(spans.training)} at least")
-    yield _pair("validation_steps", task.validation_steps, f"{rows(spans.validation)}: free runs")
-    yield _pair("start_points", task.start_points, "of them each time, at different rows")
+    yield _pair("train_steps", task.train_steps, f"at least {rows(spans.training)}")
+    validated = f"{rows(spans.validation)}, where candidates run freely"
+    yield _pair("validation_steps", task.validation_steps, validated)
+    yield _pair("start_points", task.start_points, "free runs of each training, from other rows")
     yield _pair("validation", task.validation, "a training sees all rows before its free runs")
     tested = f"{rows(spans.test)}: once, by the winner"
     yield _pair("test_horizon_steps", task.test_horizon_steps, tested)
     yield from ("", "[search]")
     said = {
-        "minutes": "the final comes after them",
+        "minutes": "of the search; the final comes after them",
         "trials": "at most",
         "replicas": "trainings of each candidate",
-        "final_replicas": "of each of the best ones in the final",
+        "final_replicas": "trainings of each of the best ones in the final",
     }
     for key, value in search.items():
         yield _pair(key, value, said[key])

@@ -172,8 +172,8 @@ def _check_room(task: Task, replicas: int, context_steps: int) -> None:
             raise StudyFileError(
                 f"[task] validation_steps must be at least {least} with validation = "
                 f'"{task.validation}", '
-                f"since {replicas} replicas with {task.start_points} free run(s) of horizon_steps "
-                f"= {task.horizon_steps} each need a start of their own, but got "
+                f"since {replicas} replicas with {counted(task.start_points, 'free run')} of "
+                f"horizon_steps = {task.horizon_steps} each need a start of their own, but got "
                 f"{task.validation_steps}; lengthen it, or take fewer [search] replicas and "
                 "final_replicas"
             )

@@ -249,7 +249,7 @@ def test_a_study_file_is_made_of_options(folder: Path, tmp_path: Path) -> None:
     assert plain["known"] == ["temperature", "hour", "weekday"]
     assert plain["past"] == ["wind"]
     shown = shell(tmp_path, "check", "load.toml").out
-    assert f"known in advance, and of {AHEAD} rows ahead: temperature, hour, weekday" in shown
+    assert f"known in advance, also for {AHEAD} rows ahead: temperature, hour, weekday" in shown
     (tmp_path / "load.toml").unlink()
     refused(tmp_path, ["init", "load.csv", "--known", "temprature"], "Did you mean 'temperature'")
     refused(tmp_path, ["init", "load.csv", "--no-time", "--calendar"], "--no-time", "--calendar")

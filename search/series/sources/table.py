@@ -54,19 +54,20 @@ class TableSeries(Source):
     missing: Filling | None = Field(
         default=None,
         examples=["interpolate"],
-        description="How gaps and missing values are filled in: on a straight line, or with the "
-        "season on one; or that they are masked, and count in no training and no score; else they "
-        "are refused.",
+        description="How gaps and missing values are filled in: on a straight line (interpolate), "
+        "or with the season on one (seasonal); or that they are masked (mask), and count in no "
+        "training and no score; else they are refused.",
     )
     duplicates: Literal["mean", "last"] | None = Field(
         default=None,
         examples=["mean"],
-        description="What becomes of several rows of one time; else they are refused.",
+        description="What is taken of several rows of one time, mean or last; else they are "
+        "refused.",
     )
     separator: str | None = Field(
         default=None,
         examples=[";"],
-        description="Between the cells of a text file; else found from the file.",
+        description="The sign between the cells of a text file; else found from the file.",
     )
     decimal: Literal[".", ","] | None = Field(
         default=None,
@@ -78,7 +79,7 @@ class TableSeries(Source):
         default=None,
         examples=[["temperature", "holiday"]],
         exclude_if=lambda names: names is None,
-        description="Columns that are known in advance, also of the rows that are forecast.",
+        description="Columns that are known in advance, also for the rows that are forecast.",
     )
     past: ColumnNames | None = Field(
         default=None,
@@ -91,7 +92,7 @@ class TableSeries(Source):
         examples=[True],
         exclude_if=lambda names: names is None,
         description='Columns known in advance that are made of the times: "hour", "weekday", "day" '
-        'and "month"; true for hour, weekday and, of a year at least, month, as far as they vary.',
+        'and "month"; true for hour, weekday and, from a year on, month, as far as they vary.',
     )
 
     @field_validator("known", "past")

@@ -6,7 +6,7 @@ from search.analysis.evidence import plain_finding, shown_runs
 from search.analysis.study_results import Standing
 from search.analysis.wording import beaten
 
-_FOUND = "No forecaster is known to be better than the baseline ridge AR on this series."
+_FOUND = "This study found no forecaster that is clearly better than the baseline ridge AR."
 
 
 @pytest.mark.parametrize(

@@ -35,7 +35,7 @@ def test_a_running_study_shows_rate_workers_leases_and_failures(invent: Invent) 
         "trials/min",
         "best      trial 0",
         "last heartbeat",
-        "1 trials: it broke",
+        "1 trial: it broke",
         "leases",
     ):
         assert words in text

@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 from PIL import Image
 
+from search.cli.table_options import as_options, table_keys
 from search.study.study_file import read_study_file
 from tests.search.cli.conftest import STUDIES, freerun, refused
 
@@ -213,6 +214,53 @@ def test_what_helps_a_table_is_an_option(
     assert made.code == 0, made.err
     series = read_study_file(tmp_path / f"{name}.toml").definition.series
     assert {key: getattr(series, key) for key in keys} == keys
+
+
+def test_what_a_study_file_would_say_of_columns_beside_is_said_of_options() -> None:
+    for message, words in (
+        (
+            "calendar = true must have a column that varies; leave calendar out, or name its "
+            "columns",
+            "--calendar must have a column that varies; leave --calendar out",
+        ),
+        (
+            "calendar must be made of dates; leave calendar out, or write how they are written in "
+            '[series], for example time_format = "seconds"',
+            "--calendar must be made of dates; leave --calendar out, or write how they are "
+            "written, for example --time-format seconds",
+        ),
+        (
+            'missing = "seasonal" must know the season; write the period in [series], or take '
+            'missing = "interpolate"; the rows look like period = 7',
+            "--missing seasonal must know the season; name it with --period, or take --missing "
+            "interpolate; the rows look like --period 7",
+        ),
+        (
+            'write decimal = "," in [series] where it stands before decimals',
+            "give --decimal , where it stands before decimals",
+        ),
+    ):
+        assert as_options(message) == words
+    keys = table_keys(time=None, no_time=False, period=[168.0, 24.0, 24.0])
+    assert keys == {"period": [24, 168]}
+
+
+def test_messages_name_no_option_that_the_command_lacks(tmp_path: Path) -> None:
+    rows = [f"{row},{row % 5 + row / 50},{int(row % 3 == 0)}" for row in range(80)]
+    (tmp_path / "load.csv").write_text("t,load,open\n" + "\n".join(rows) + "\n")
+    known = ["--column", "load", "--known", "open", "--horizon", 8]
+    message = refused(tmp_path, ["run", "load.csv", *known], "'open' is known in advance").err
+    assert "--future" not in message
+    assert "--horizon" in message
+    rows = [f"{row},{row % 5 + row / 50},{int(row > 70)}" for row in range(80)]
+    (tmp_path / "load.csv").write_text("t,load,open\n" + "\n".join(rows) + "\n")
+    for command in ("init", "run"):
+        message = refused(tmp_path, [command, "load.csv", *known], "vary in the training").err
+        assert "train_steps" not in message
+        assert "leave it out of --known, or take a shorter --horizon" in message
+    both = ["init", "load.csv", "--column", "load", "--known", "load"]
+    refused(tmp_path, both, "'load' is known in advance, too; name it once")
+    refused(tmp_path, ["run", "load.csv", "--fork", "two words"], "name must be a file name")
 
 
 def test_messages_name_the_option(tmp_path: Path) -> None:

@@ -71,8 +71,17 @@ def test_a_table_has_no_known_limit_but_baselines(tmp_path: Path) -> None:
     assert found["against"] == "observations"
     shown = freerun(tmp_path, "limit", STUDIES / "sunspots.toml")
     assert shown.code == 0
-    assert "No limit is known" in shown.out
+    assert "nobody knows this one's" in " ".join(shown.out.split())
     assert f"persistence  {found['baselines']['persistence']:.4g}" in shown.out
+
+
+def test_another_equation_has_no_limit_that_is_computed(tmp_path: Path) -> None:
+    ended = freerun(tmp_path, "limit", STUDIES / "mackey_glass.toml", "--json")
+    assert ended.code == 0, ended.err
+    assert ended.json["reason"] == (
+        "No limit is known for mackey_glass: freerun computes that of a noisy sine."
+    )
+    assert ended.json["baselines"]
 
 
 @pytest.mark.parametrize(

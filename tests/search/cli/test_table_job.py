@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from search.analysis.wording import mase_rule
 from tests.search.cli.conftest import freerun, refused, table_study_file
 
 Study = tuple[Path, dict[str, Any]]
@@ -52,8 +53,18 @@ def test_errors_are_told_in_the_units_of_the_series(table_study: Study) -> None:
     assert f"MAE {winner['errors']['mae']:.4g}, RMSE" in shown
     manifest = json.loads((folder / found["export"] / "manifest.json").read_text())
     assert manifest["test"]["errors"] == winner["errors"]
-    assert "MASE is the absolute error" in (folder / found["export"] / "README.md").read_text()
-    assert ">MASE</th>" in (folder / found["report"]).read_text()
+    rule = mase_rule(found["mase_season_steps"])
+    readme = (folder / found["export"] / "README.md").read_text()
+    assert rule in " ".join(readme.split())
+    report = (folder / found["report"]).read_text()
+    assert ">MASE</th>" in report
+    assert rule in report
+    assert rule in freerun(folder, "run", found["study"]).out
+
+
+def test_mase_is_said_to_be_relative_to_the_season() -> None:
+    assert mase_rule(12).endswith("repeat the value of 12 steps before")
+    assert mase_rule(1).endswith("repeat the value before, since no season is known")
 
 
 def test_values_in_other_units_are_told(table_study: Study, tmp_path: Path) -> None:
@@ -114,6 +125,10 @@ def test_exports_and_options_that_are_refused(table_study: Study, tmp_path: Path
     refused(tmp_path, [*forecast, 0], "0")
     refused(tmp_path, [*forecast, -4], "-4")
     refused(tmp_path, [*forecast, 5, "--device", "cpu"], "--device must go with --update")
+    lines = series.read_text().splitlines()
+    (tmp_path / "gap.csv").write_text("\n".join([*lines[:50], *lines[51:]]) + "\n")
+    gap = ["forecast", good, "--series", "gap.csv", "-o", "f.csv", "--horizon", 5]
+    refused(tmp_path, gap, "1 of 120 rows is missing", "an export has the [series] of its study")
     retrain = ["retrain", good, "--series", series, "-o", "out", "--hold-out"]
     refused(tmp_path, [*retrain, -1], "--hold-out", "-1")
     refused(tmp_path, [*retrain, 119], "119")
@@ -126,7 +141,7 @@ def test_what_was_found_in_a_table_is_told(tmp_path: Path) -> None:
     told = freerun(tmp_path, "check", study, "--json").json["notices"]
     assert told == ["cells are separated by semicolons", "numbers have a decimal comma"]
     shown = freerun(tmp_path, "check", study).out
-    assert "year 1700 to 1819, by 1\n" in shown
+    assert "year 1700 to 1819, a step of 1\n" in shown
     assert "numbers have a decimal comma\n" in shown
 
 

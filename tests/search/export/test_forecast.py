@@ -18,6 +18,7 @@ from search.export.forecast import forecast, write_forecast
 from search.export.trust import measured_steps
 from search.outputs import check_output, forecast_kind
 from search.series import Table, read_cells, read_table
+from search.series.filling import Run
 from search.series.tables import LongForm
 
 
@@ -102,7 +103,7 @@ def test_a_table_too_short_to_warm_up_on_is_refused(sine_export: Export) -> None
 
 
 def test_another_number_of_columns_is_refused(sine_export: Export) -> None:
-    with pytest.raises(SeriesError, match=r"must have 1 value column.*2 are named: a, b"):
+    with pytest.raises(SeriesError, match=r"must have 1 value column, .* but has 2: a, b"):
         forecast(sine_export, table(columns=("a", "b")), 1)
 
 
@@ -122,6 +123,19 @@ def test_values_beyond_the_training_span_are_named(sine_export: Export) -> None:
     assert len(warnings) == 1
     assert "standard deviations away" in warnings[0]
     assert "from -2" in warnings[0]
+
+
+def test_a_context_that_is_mostly_filled_in_is_told(sine_export: Export) -> None:
+    context = context_of(sine_export)
+    assert context == 20
+    rows = table().rows
+    for first, stop, is_told in ((60, 84, False), (60, 85, True), (80, 99, True)):
+        filled = replace(table(), filled=(Run(0, first, stop),), is_masked=True)
+        warnings: list[str] = []
+        forecast(sine_export, filled, 5, warnings.append)
+        count = stop - max(first, rows - context)
+        told = [f"{count} ({100 * count / context:.0f} %) are missing" in said for said in warnings]
+        assert told == [True] * is_told
 
 
 def test_steps_that_nothing_was_measured_over_are_said_to_be(table_export: Export) -> None:
@@ -227,7 +241,7 @@ def days(rows: int, step: str) -> Table:
 def test_rows_of_another_step_are_refused(table_export: Export) -> None:
     months = replace(table_export, table=days(100, "months"))
     assert forecast(months, days(60, "months"), 1).times == ("2006-01",)
-    with pytest.raises(SeriesError, match=r"that was trained on.* 1:00:00 apart.*1 month, from"):
+    with pytest.raises(SeriesError, match=r"that was trained on.* 1 hour apart.*1 month, from"):
         forecast(months, days(60, "hours"), 1)
 
 

@@ -126,7 +126,7 @@ def test_masked_rows_are_left_out_of_a_training_anew_and_of_an_update(candidate:
 
 def test_masked_values_that_leave_too_little_are_told() -> None:
     with pytest.raises(
-        SeriesError, match=r"at least 20 .* without a gap, but .* at most 15; write"
+        SeriesError, match=r"at least 20 .* without a gap, but .* at most 15; give a table with"
     ):
         retrain_on(FORM, gappy(120, list(range(14, 115, 15))), 0, 1, 1)
     values = np.hstack([table(121).values, table(121).values])

@@ -134,7 +134,7 @@ def test_what_lacks_ahead_is_not_filled_in(tmp_path: Path) -> None:
     made = lines(temperature={10: "", 11: "", ROWS + 4: ""})
     table = read(tmp_path, made, missing="interpolate")
     assert len(table.known_until(4)) == ROWS + 4
-    assert table.lines_beside() == ["known in advance, and of 4 rows ahead: temperature"]
+    assert table.lines_beside() == ["known in advance, also for 4 rows ahead: temperature"]
     assert (
         "2 of 60 values of columns known in advance are filled in by a straight line, at most 2 in "
         "a row" in table.notices
@@ -267,7 +267,10 @@ def test_names_that_can_not_be(keys: dict[str, Any], rule: str) -> None:
     [
         ({"known": ["temprature"]}, "no column 'temprature'. Did you mean 'temperature'"),
         ({"past": ["rain"]}, "no column 'rain'"),
-        ({"known": ["text"]}, "the column 'text' must hold finite numbers"),
+        (
+            {"known": ["text"]},
+            "the column 'text' must hold finite numbers, or true and false alone, but has 'warm'",
+        ),
     ],
 )
 def test_columns_that_a_file_does_not_have(tmp_path: Path, keys: dict[str, Any], rule: str) -> None:

@@ -98,7 +98,7 @@ def test_what_can_not_be_filled_in_is_refused() -> None:
     straight = with_gaps(np.arange(50.0), slice(20, 25))
     with pytest.raises(FillError, match=r"no period is given; write the period in \[series\]"):
         fill(straight, ["x"], "seasonal", None)
-    with pytest.raises(FillError, match="its rows look like period = 12"):
+    with pytest.raises(FillError, match="the rows look like period = 12"):
         fill(with_gaps(SEASONAL, slice(100, 130)), ["x"], "seasonal", None)
     with pytest.raises(FillError, match="fits into the rows twice"):
         fill(straight, ["x"], "seasonal", (26.0,))

@@ -53,13 +53,21 @@ def test_columns_have_one_decimal_sign_which_one_of_them_may_tell() -> None:
 @pytest.mark.parametrize(
     ("cells", "row", "words"),
     [
-        (["1", "1,000", "2,000"], 1, r"write decimal = .\.. or decimal = .,. in \[series\]"),
+        (
+            ["1", "1,000", "2,000"],
+            1,
+            r"the sign ',' of '1,000' .* write decimal = .,. in \[series\] where it stands before "
+            r"decimals, decimal = .\.. where it stands between thousands",
+        ),
         (["1", "1.000", "20"], 1, "may stand before decimals or between thousands"),
         (["1.5", "2.5", "1,5"], 2, r"while most cells have the decimal sign '\.'"),
         (["1", "12,34,5"], 1, "must hold finite numbers, but has '12,34,5'"),
         (["1", "Infinity"], 1, "'Infinity'"),
         (["1", "0x10"], 1, "'0x10'"),
         (["1", "12 %"], 1, "write numbers without a unit"),
+        (["1", "2", "True"], 2, "has 'True'; write 1 and 0"),
+        (["1", "2", "x"], 2, "has 'x'; correct it, or leave it empty"),
+        (["red", "blue", "1"], 0, "has 'red'; text is not read: .* a column of 1 and 0"),
     ],
 )
 def test_what_is_no_number_is_named(cells: list[str], row: int, words: str) -> None:

@@ -255,7 +255,7 @@ REFUSED = [
             [[(1, 2, 4)[t % 3] if t not in (5, 6) else 2] for t in range(30)], ["30"]),
     Refused("a gap", sampled(["2024-01-01", "2024-01-02", "2024-01-04", "2024-01-05"]),
             r"line 4: times must have equal steps.*'2024-01-02' to '2024-01-04' there are 2, where "
-            r"most steps are 1 day, 0:00:00: 1 of 5 rows is missing; write missing",
+            r"most steps are 1 day: 1 of 5 rows is missing; write missing",
             {"missing": "interpolate"}, column(1, 2, 3, 4, 1), ["2024-01-06"]),
     Refused("a gap that a season fills in", lines(
             *(f"{t},{(1, 2, 4)[t % 3]}" for t in range(30) if t not in (5, 22, 23, 24, 25))),

@@ -80,8 +80,43 @@ def test_columns_that_are_asked_for_win() -> None:
     assert roles_of(PATH, table, ["n", "b"]).values == ("n", "b")
     with pytest.raises(SeriesError, match="'c' is no column; there are a, n, b"):
         roles_of(PATH, table, ["c"])
-    with pytest.raises(SeriesError, match="'day' is not a value column"):
+    with pytest.raises(SeriesError, match="'day' is the time, too; name it once"):
         roles_of(PATH, table, ["day"])
+    with pytest.raises(SeriesError, match="no other role, but 'b' is known in advance, too"):
+        roles_of(PATH, table, ["a", "b"], {"known": ["b"]})
+    with pytest.raises(SeriesError, match="'n' is known only in the past, too"):
+        roles_of(PATH, table, ["n"], {"past": ["n"]})
+
+
+def test_all_columns_of_numbers_may_not_be_known() -> None:
+    with pytest.raises(SeriesError, match="but has none: 'y' is known in advance"):
+        roles_of(PATH, {"day": DAYS, "y": VARIED}, (), {"known": ["y"]})
+
+
+def test_a_counter_with_gaps_is_told() -> None:
+    """What is left of an index after rows were dropped: nothing tells whether it is the time."""
+    dropped = [str(row) for row in range(30) if row not in (4, 20)]
+    found = roles_of(PATH, {"index": dropped, "y": VARIED})
+    assert (found.time, found.values) == (None, ("y",))
+    assert found.left_out == {"index": "may be the time"}
+    assert found.notes == (
+        "'index' counts the rows, with 2 numbers missing, but the rows are numbered without a gap; "
+        "name it as the time if it is one",
+    )
+    assert roles_of(PATH, {"index": dropped, "y": VARIED}, (), {"time": None}).notes == ()
+    assert roles_of(PATH, {"index": dropped, "y": VARIED}, (), {"time": "index"}).notes == ()
+    backwards = roles_of(PATH, {"year": dropped[::-1], "y": VARIED})
+    assert backwards.left_out == {"year": "may be the time"}
+    asked = roles_of(PATH, {"index": dropped, "y": VARIED}, ["y"])
+    assert (asked.values, asked.notes) == (("y",), found.notes)
+    # The only column may be what is counted, and so may a column beside a time.
+    alone = roles_of(PATH, {"visitors": dropped})
+    assert (alone.values, len(alone.notes)) == (("visitors",), 1)
+    dated = roles_of(PATH, {"day": DAYS, "visitors": dropped})
+    assert (dated.values, dated.notes) == (("visitors",), ())
+    # A sum that grows by different amounts counts nothing.
+    total = [str(row * (row + 1) // 2) for row in range(1, 29)]
+    assert roles_of(PATH, {"total": total, "y": VARIED}).values == ("total", "y")
 
 
 @pytest.mark.parametrize(
@@ -105,7 +140,10 @@ def test_what_is_no_number_is_shown_with_what_to_remove(cells: list[str], reason
 @pytest.mark.parametrize(
     ("columns", "words"),
     [
-        ({"day": DAYS, "why": ["x"] * 28}, "must have a column of numbers .* 'why' is text"),
+        (
+            {"day": DAYS, "why": ["x"] * 28},
+            "must have a column of numbers to forecast beside the time 'day', .* 'why' is text",
+        ),
         (
             {"day": DAYS * 4, "a": list("nnss") * 28, "b": list("opop") * 28, "y": VARIED * 4},
             "one column that tells its series apart, but none of a, b does alone",

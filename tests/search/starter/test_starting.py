@@ -14,7 +14,7 @@ from search.starter.calendar import calendar_periods, on_the_calendar
 from search.starter.names import is_table, study_name
 from search.starter.oddities import oddity_lines
 from search.starter.spans import default_horizon
-from search.starter.starting import Start, start, step_in_words
+from search.starter.starting import Start, start
 from search.starter.study_text import study_text
 from search.study.study_file import StudyFile, read_study_file
 
@@ -176,7 +176,7 @@ def hourly(values: list[float]) -> Table:
 def test_a_period_next_to_a_day_is_a_day_where_the_series_repeats_as_well() -> None:
     days, tides = hourly(wave(600, 24)), hourly(wave(600, 24.84))
     assert calendar_periods(days.interval) == [24, 168, 8760]
-    assert step_in_words(days) == "1 hour"
+    assert str(days.interval) == "1 hour"
     assert on_the_calendar([23.0, 48.0], days.values, days.interval) == (24.0,)
     assert on_the_calendar([24.0, 168.0], days.values, days.interval) == (24.0, 168.0)
     # Weather that moves from day to day makes other multiples of a day look a little better.

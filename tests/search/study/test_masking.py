@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from search.cli.cuts import cut_lines, masked_lines
 from search.errors import StudyFileError
 from search.series import FloatArray, Purpose, Table
 from search.series.filling import fill
@@ -81,6 +82,18 @@ def test_pieces_hold_every_known_row_once_and_no_masked_one(gaps: set[int], how:
             )
             for start in view.starts:
                 assert not np.isnan(view.truth[start : start + view.horizon_steps]).all()
+
+
+def test_many_pieces_are_summed_up() -> None:
+    gaps = [slice(row, row + 1) for row in range(4, 80, 10)]
+    own, table = definition(validation="rolling"), masked(wave(*gaps))
+    first = list(cut_lines(own, table))[1]
+    assert first.startswith("  1: trains on 54 of rows 11 to 70 (10 to 69), in 7 pieces")
+    assert "7 pieces without a gap, the longest of 9 rows; free runs from row 71 (70)" in first
+    said = " ".join(masked_lines(own, table))
+    assert "8 of 120 values, which leaves 39 of 40 to score in validation" in said
+    (only,) = (line for line in cut_lines(own, masked(wave(slice(14, 15)))) if "  1:" in line)
+    assert "trains on rows 11 to 14 (10 to 13) and 16 to 70 (15 to 69); free runs" in only
 
 
 def test_a_row_of_which_one_channel_is_masked_is_in_no_piece() -> None:
