@@ -3,16 +3,58 @@
 import inspect
 from collections.abc import Callable, Sequence
 from hashlib import sha256
+from itertools import count
 from types import ModuleType
 from typing import Any
 
-from numba import njit
+from numba import _dynfunc, njit
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import Compiler
+from numba.core.cpu import CPUContext
+
+
+class _PartLibrary(JITCodeLibrary):  # type: ignore[misc]
+    """A part's code, as it is linked into the function that Python calls."""
+
+    def _optimize_final_module(self) -> None:
+        pass
+
+    def _finalize_final_module(self) -> None:
+        self._finalized = True
+
+
+class _PartContext(CPUContext):  # type: ignore[misc]
+    """Knows a part by a function without an address, since only what calls it has one."""
+
+    def get_executable(self, library: Any, fndesc: Any, env: Any) -> Any:
+        module, name = fndesc.lookup_module(), fndesc.qualname
+        return _dynfunc.make_function(module, name, "", 0, env, (library,))
+
+
+class _PartCompiler(Compiler):  # type: ignore[misc]
+    """Leaves a part to be optimised once, with the function that Python calls.
+
+    numba by itself optimises and translates each part with all that it calls, and once more with
+    each of its callers.
+    """
+
+    def __init__(self, typingctx: Any, targetctx: Any, *others: Any) -> None:
+        super().__init__(typingctx, targetctx, *others)
+        self.state.targetctx.__class__ = _PartContext
+        self.state.library = _PartLibrary(targetctx.codegen(), f"part{next(_numbers)}")
+
+
+_numbers = count()
 
 # For functions that only compiled code calls: without wrappers for Python, and without counting
 # references to arrays, which all are held by the caller.
-_INNER = {"error_model": "numpy", "_nrt": False} | dict.fromkeys(
-    ("no_cpython_wrapper", "no_cfunc_wrapper"), True
-)
+_INNER: dict[str, Any] = {
+    "error_model": "numpy",
+    "_nrt": False,
+    "no_cpython_wrapper": True,
+    "no_cfunc_wrapper": True,
+    "pipeline_class": _PartCompiler,
+}
 part = njit(**_INNER)
 # For small ones that are put in the place of each of their calls.
 inlined = njit(**_INNER, forceinline=True)
