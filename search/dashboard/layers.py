@@ -75,7 +75,9 @@ def is_same_origin(environ: Environ) -> bool:
     if site:
         return site == "same-origin"
     scheme, _, host = header(environ, "Origin").lower().partition("://")
-    return scheme in ("http", "https") and bool(host) and host == header(environ, "Host").lower()
+    # A proxy that was not named may speak HTTPS where the request came by HTTP, not the reverse.
+    schemes = ("https",) if environ.get("wsgi.url_scheme") == "https" else ("http", "https")
+    return scheme in schemes and bool(host) and host == header(environ, "Host").lower()
 
 
 def answer(

@@ -12,7 +12,7 @@ import pytest
 from optuna.artifacts import upload_artifact
 
 from search.dashboard.credentials import Credentials, credentials_of
-from search.dashboard.layers import costly_plot, guarded
+from search.dashboard.layers import costly_plot, guarded, is_same_origin
 from search.dashboard.serving import dashboard_app
 from search.dashboard.sessions import OneTimeLink
 from search.dashboard.throttle import ADDRESS_SECONDS, PER_ADDRESS
@@ -270,6 +270,22 @@ def test_a_forged_change_is_refused_when_writable(
     target = f"/api/studies/{study.store.study_id}"
     assert client.ask("DELETE", target, b"{}", headers).status == 403
     assert [found.name for found in storage.studies()] == ["waves"]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "origin", "is_own"),
+    [
+        ("http", f"http://{HOST}", True),
+        ("http", f"https://{HOST}", True),
+        ("https", f"https://{HOST}", True),
+        ("https", f"http://{HOST}", False),
+    ],
+)
+def test_a_page_that_came_by_http_is_no_page_of_an_https_dashboard(
+    scheme: str, origin: str, *, is_own: bool
+) -> None:
+    environ = {"wsgi.url_scheme": scheme, "HTTP_HOST": HOST, "HTTP_ORIGIN": origin}
+    assert is_same_origin(environ) is is_own
 
 
 def test_a_change_of_the_own_page_is_made_when_writable(invent: Invent, storage: Storage) -> None:
