@@ -12,7 +12,7 @@ from models.methods.method import Core
 from search.running.proposer import Proposer, cohort_key, next_preset
 from search.storage.records import Quota, ScoredTrial
 from search.study.definition import StudyDefinition
-from search.study.space import Space
+from search.study.space import Space, parameter_named
 
 
 def wide(presets: Mapping[str, int] | None = None, **search: object) -> StudyDefinition:
@@ -55,7 +55,7 @@ def test_equal_seeds_propose_equally_and_others_do_not() -> None:
     assert [p.params for p in one] != [p.params for p in other]
 
 
-def test_every_third_architecture_is_near_the_best_one() -> None:
+def test_every_second_architecture_is_near_the_best_one() -> None:
     definition = wide()
     proposer, space = Proposer(definition, sampler_seed=5), definition.full_space()
     best, *_ = proposer.propose(at_most=1, family="lru")
@@ -71,8 +71,8 @@ def test_every_third_architecture_is_near_the_best_one() -> None:
         proposer.forget()
         shared = [n for n in space.cohort_names if n in best.params and n in proposal.params]
         differing.append(sum(best.params[n] != proposal.params[n] for n in shared))
-    # The second proposal is the first of these; of 24, those in the third places but two at random.
-    varied = [d for turn, d in enumerate(differing, 2) if turn % 3 == 0 and turn % 5 != 0]
+    # The second proposal is the first of these; of 24, every second one but two at random.
+    varied = [d for turn, d in enumerate(differing, 2) if turn % 2 == 0 and turn % 5 != 0]
     assert all(1 <= count <= 2 for count in varied)
     assert max(differing) > 2
 
@@ -158,6 +158,7 @@ def test_what_is_typical_of_a_core_is_a_value_of_its_settings() -> None:
     cores = [method for method in methods() if issubclass(method, Core) and method.typical]
     assert cores
     for core in cores:
-        values = {own.name: own.values for own in core.settings}
         for name, value in core.typical.items():
-            assert values[name].check(name, value) == value
+            parameter = parameter_named(name)
+            assert parameter is not None, name
+            assert parameter.values.check(name, value) == value
