@@ -265,7 +265,8 @@ class Core(Method):
     can_mix_channels: ClassVar[bool] = True
     # Of several channels, its forecast of one depends on the others.
     reads_other_channels: ClassVar[bool] = True
-    # Values of settings that are good on most series: a search begins near them.
+    # Values of settings, its own or of options beside it, that are good on most series: a search
+    # begins near them.
     typical: ClassVar[Mapping[str, Scalar]] = MappingProxyType({})
 
     def __init_subclass__(cls, **keywords: Any) -> None:
