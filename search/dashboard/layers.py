@@ -125,6 +125,20 @@ def with_known_methods(app: App) -> App:
     return known
 
 
+def with_empty_heads(app: App) -> App:
+    """Headers alone to HEAD: what followed them would be taken for the next answer."""
+
+    def emptied(environ: Environ, start: Start) -> Body:
+        body = app(environ, start)
+        if method(environ) != "HEAD":
+            return body
+        if (close := getattr(body, "close", None)) is not None:
+            close()
+        return []
+
+    return emptied
+
+
 def guarded(app: App, refused: Callable[[Environ], Refused | None]) -> App:
     """The application behind a guard, which returns what it refuses."""
 

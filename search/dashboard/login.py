@@ -160,10 +160,11 @@ def _cookies(header: str) -> dict[str, str]:
     """The values by name.
 
     Not by http.cookies: it needs seconds for some headers, and takes no cookie from one that holds
-    a cookie of another program which it does not like.
+    a cookie of another program which it does not like. Blanks are those of HTTP alone: browsers
+    let any site of the domain set a name that begins with another one, such as \\xa0__Host-.
     """
     pairs = (part.partition("=") for part in header.split(";"))
-    return {name.strip(): value.strip() for name, _, value in pairs}
+    return {name.strip(" \t"): value.strip(" \t") for name, _, value in pairs}
 
 
 def _is_https(environ: Environ) -> bool:

@@ -31,8 +31,11 @@ MOST_HEADER_BYTES = 16 * 2**10
 # A login's form, or what the page asks to be changed; artifacts are uploaded by who is logged in.
 MOST_BODY_BYTES, MOST_FILE_BYTES = 64 * 2**10, 16 * 2**20
 
-# waitress also takes addresses of proxies, and needs seconds for some of them.
-_FIRST_LINE = re.compile(rb"[^ ]+ /[^ ]*(?: HTTP/[0-9]\.[0-9])?")
+# waitress also takes addresses of proxies, and needs seconds for some of them. It leaves out tabs,
+# after which a path could begin with the name of a host.
+_FIRST_LINE = re.compile(rb"[!-~]+ /[!-~]*(?: HTTP/1\.[01])?")
+# It needs a second for 16 KiB of blanks before a header's value, which may go on in the next lines.
+_MANY_BLANKS = re.compile(rb":[ \t]{100}|\r\n[ \t]")
 _LOOK_SECONDS = 5
 _ACCEPTED_AT_ONCE = 64
 # Databases, artifacts and long answers need some, too.
@@ -56,13 +59,27 @@ class _Bounds(Adjustments):
 
 
 class _Request(HTTPRequestParser):
+    def received(self, data: bytes) -> int:
+        consumed: int = super().received(data)
+        if self.completed:
+            # waitress would ask for a body that does not come, and take the next request for it.
+            self.expect_continue = False
+        return consumed
+
     def parse_header(self, header_plus: bytes) -> None:
         if not _FIRST_LINE.fullmatch(header_plus.partition(b"\r\n")[0].rstrip()):
             raise ParsingError("the first line must be a method, a path and a version")
+        if _MANY_BLANKS.search(header_plus):
+            raise ParsingError("a header must be one line, without many blanks before its value")
         try:
             super().parse_header(header_plus)
         except ValueError as error:  # of more digits than Python takes for a number
             raise ParsingError("the length is no number") from error
+        # Who else reads the connection, such as a proxy, could see another end of the request.
+        if "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError("only a request of HTTP/1.1 may come in chunks")
+        if self.chunked and "CONTENT_LENGTH" in self.headers:
+            raise ParsingError("a request that comes in chunks must not state a length")
         is_long = self.chunked or self.content_length >= MOST_BODY_BYTES
         bounds = self.adj
         if is_long and isinstance(bounds, _Bounds):

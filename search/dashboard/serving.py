@@ -59,7 +59,7 @@ def dashboard_app(
     app = layers.guarded(layers.compressed(app), layers.odd_path)
     known = partial(layers.unknown_host, names=names, any_address=any_address)
     app = layers.with_known_methods(layers.guarded(app, known))
-    return headers.with_security_headers(app)
+    return headers.with_security_headers(layers.with_empty_heads(app))
 
 
 def serve_dashboard(
@@ -103,8 +103,9 @@ def serve_dashboard(
             may_upload=lambda cookies: writable and has_session(cookies, sessions),
             proxy=proxy,
         )
-        # Under load it would say so for each request.
-        logging.getLogger("waitress.queue").setLevel(logging.ERROR)
+        # It would say so for each request under load, and of each header of a proxy that it can't
+        # read, with what the visitor sent.
+        logging.getLogger("waitress").setLevel(logging.ERROR)
         server.run()  # returns when _Ended came and its threads have ended
     return came[0]
 

@@ -61,7 +61,7 @@ class StudyPages:
         self._known: dict[int, _Pages] = {}
 
     def __call__(self, environ: Environ, start: Start) -> Body:
-        if layers.method(environ) == "GET":
+        if layers.method(environ) in ("GET", "HEAD"):
             if found := _STUDY.fullmatch(layers.path(environ)):
                 return self._study(environ, start, int(found[1]))
             if found := _IMPORTANCES.fullmatch(layers.path(environ)):

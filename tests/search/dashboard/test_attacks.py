@@ -176,7 +176,7 @@ def test_the_page_has_a_button_that_logs_out(guarded: Served) -> None:
 
 def test_a_cookie_is_secure_behind_the_proxy_that_was_named(guarded: Served) -> None:
     headers = {
-        "Origin": guarded.url,
+        "Origin": guarded.url.replace("http:", "https:"),
         "X-Forwarded-Proto": "https",
         "X-Forwarded-For": "192.0.2.7",
     }
@@ -202,7 +202,8 @@ def test_a_cookie_is_secure_behind_the_proxy_that_was_named(guarded: Served) -> 
 
 def test_tries_are_counted_by_the_address_that_the_proxy_states(guarded: Served) -> None:
     def statuses(sender: str, visitor: str) -> list[int]:
-        headers = {"Origin": guarded.url, "X-Forwarded-For": visitor, "X-Forwarded-Proto": "https"}
+        origin = guarded.url.replace("http:", "https:")
+        headers = {"Origin": origin, "X-Forwarded-For": visitor, "X-Forwarded-Proto": "https"}
         form = b"user=eve&password=x"
         return [
             asked(guarded.port, "POST", "/login", headers, form, sender)[0]

@@ -151,6 +151,35 @@ def test_no_path_leads_out_of_the_static_files(
         assert b'<div id="dashboard">' in answer.content
 
 
+@pytest.mark.parametrize("target", ["/health", "/login", "/api/studies", "/none", "/dashboard"])
+def test_a_head_has_no_body(finished: Invented, finished_storage: Storage, target: str) -> None:
+    app = dashboard_app(finished_storage, OneTimeLink(lambda _: None))
+    for client in (Client(app), entered(finished_storage, writable=False)):
+        answer = client.ask("HEAD", target, b"", {"Accept": "text/html"})
+        assert answer.status in (200, 303, 401, 404)
+        assert answer.content == b""
+
+
+def test_a_head_costs_no_more_than_a_get(finished: Invented, finished_storage: Storage) -> None:
+    client = entered(finished_storage, writable=False)
+    target = f"/api/studies/{finished.store.study_id}"
+    lengths = [client.ask(m, target, b"", {}).headers["content-length"] for m in ("GET", "HEAD")]
+    assert lengths[0] == lengths[1]
+
+
+@pytest.mark.parametrize("blank", ["\xa0", "\x85", "\x1f", "\x0b"])
+def test_a_cookie_that_browsers_take_for_another_one_is_no_session(
+    finished_storage: Storage, blank: str
+) -> None:
+    client = entered(finished_storage, writable=False)
+    own = client.cookie
+    name, _, token = own.partition("=")
+    for client.cookie in (f"{blank}{own}", f"{name}{blank}={token}"):
+        assert client.get("/api/meta").status == 401
+    client.cookie = f"{own}; {blank}{name}=other"
+    assert client.get("/api/meta").status == 200
+
+
 def test_no_answer_names_a_version(finished_storage: Storage) -> None:
     with serving(finished_storage) as served:
         for target in ("/login", "/health", "/none"):

@@ -126,6 +126,13 @@ def answered(server: BoundedServer, content: bytes) -> bytes:
     [
         (b"GET a://%s x" % (b"1" * 16_000), 400),
         (b"GET http://[ HTTP/1.1", 400),
+        (b"GET /\t/host/path HTTP/1.1", 400),
+        (b"GET / HTTP/2.0", 400),
+        (b"GET / HTTP/1.1\r\nX:" + b" " * 16_000 + b"y", 400),
+        (b"GET / HTTP/1.1\r\nX:" + (b" " * 99 + b"\r\n") * 150 + b" y", 400),
+        (b"GET / HTTP/1.0\r\nConnection: keep-alive\r\nTransfer-Encoding: chunked", 400),
+        (b"GET / HTTP/1.1\r\nTransfer-Encoding: chunked\r\nContent-Length: 4", 400),
+        (b"GET / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: x", 400),
         (b"GET / HTTP/1.1\r\nContent-Length: %s" % (b"9" * 5000), 400),
         (b"GET / HTTP/1.1\r\nTransfer-Encoding: odd", 501),
     ],
@@ -145,6 +152,11 @@ def test_what_is_no_request_is_refused_at_once_and_says_what_browsers_may_do(
         b"Cache-Control: no-store",
     ):
         assert header in said
+
+
+def test_who_expects_to_be_asked_for_no_body_is_answered(serve: Serve) -> None:
+    request = b"GET / HTTP/1.1\r\nConnection: close\r\nExpect: 100-continue\r\n\r\n"
+    assert answered(serve(plain), request).startswith(b"HTTP/1.1 200 ")
 
 
 def test_an_error_is_a_500_without_its_reason(serve: Serve) -> None:
