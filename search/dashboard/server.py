@@ -75,12 +75,12 @@ class _Request(HTTPRequestParser):
             super().parse_header(header_plus)
         except ValueError as error:  # of more digits than Python takes for a number
             raise ParsingError("the length is no number") from error
-        # Who else reads the connection, such as a proxy, could see another end of the request.
-        if "TRANSFER_ENCODING" in self.headers:
-            raise ParsingError("only a request of HTTP/1.1 may come in chunks")
-        if self.chunked and "CONTENT_LENGTH" in self.headers:
-            raise ParsingError("a request that comes in chunks must not state a length")
-        is_long = self.chunked or self.content_length >= MOST_BODY_BYTES
+        # Who else reads the connection, such as a proxy, could see another end of the last chunk.
+        if self.chunked or "TRANSFER_ENCODING" in self.headers:
+            raise ParsingError(
+                "a request must state its length, as browsers do, and have no chunks"
+            )
+        is_long = self.content_length >= MOST_BODY_BYTES
         bounds = self.adj
         if is_long and isinstance(bounds, _Bounds):
             self.adj = bounds.of(self.headers.get("COOKIE", ""))
