@@ -9,7 +9,9 @@ import resource
 import socket
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from heapq import nsmallest
+from ipaddress import ip_address
 from typing import Any, cast
 
 from waitress.adjustments import Adjustments
@@ -58,6 +60,16 @@ class _Bounds(Adjustments):
         return self.of_files if self.may_upload(cookies) else self
 
 
+def _ends_in_address(forwarded: str) -> bool:
+    """Whether the last hop is an address; waitress fails at some of the others."""
+    hop = forwarded.rpartition(",")[2].strip(' \t"')
+    for text in (hop, hop.rpartition(":")[0]):
+        with suppress(ValueError):
+            ip_address(text.removeprefix("[").removesuffix("]"))
+            return True
+    return False
+
+
 class _Request(HTTPRequestParser):
     def received(self, data: bytes) -> int:
         consumed: int = super().received(data)
@@ -80,6 +92,9 @@ class _Request(HTTPRequestParser):
             raise ParsingError(
                 "a request must state its length, as browsers do, and have no chunks"
             )
+        forwarded = self.headers.get("X_FORWARDED_FOR")
+        if self.adj.trusted_proxy and forwarded is not None and not _ends_in_address(forwarded):
+            raise ParsingError("X-Forwarded-For must end in an address, with or without a port")
         is_long = self.content_length >= MOST_BODY_BYTES
         bounds = self.adj
         if is_long and isinstance(bounds, _Bounds):

@@ -216,6 +216,21 @@ def test_tries_are_counted_by_the_address_that_the_proxy_states(guarded: Served)
     assert statuses("127.0.0.4", "192.0.2.11")[0] == 429
 
 
+@pytest.mark.parametrize(
+    ("hops", "status"),
+    [
+        *(
+            (hops, 401)
+            for hops in ("192.0.2.7", "x, 192.0.2.7:80", "2001:db8::1", "[2001:db8::]:8")
+        ),
+        *((hops, 400) for hops in (":.", "192.0.2.7, :.a", "", "nobody", "[]")),
+    ],
+)
+def test_the_proxy_has_to_state_an_address(guarded: Served, hops: str, status: int) -> None:
+    headers = {"X-Forwarded-For": hops, "X-Forwarded-Proto": "https"}
+    assert asked(guarded.port, "GET", "/login", headers, address=PROXY)[0] == status
+
+
 def test_headers_and_bodies_of_strangers_are_bounded(guarded: Served) -> None:
     port, head = guarded.port, b"POST /login HTTP/1.1\r\nHost: 127.0.0.1\r\n"
     long = b"GET / HTTP/1.1\r\nX: " + b"x" * MOST_HEADER_BYTES + b"\r\n\r\n"
