@@ -117,9 +117,9 @@ def why_one_step_looks_good(found: StudyFindings) -> list[str]:
     return [
         f"The free run of the {BASELINE_NAME} with the least training loss scores "
         f"{shown_score(result.score)}. Over the same steps its one-step forecasts from true values "
-        f"score {shown_score(one_step.nmse)}, "
-        f"and repeating the last true value scores {shown_score(one_step.persistence)}. The wave "
-        "moves so little in one step that a forecast which only smooths its noisy inputs looks "
+        f"score {shown_score(one_step.nmse)}, and repeating the last true value scores "
+        f"{shown_score(one_step.persistence)}. The wave moves so little in one step that a "
+        "forecast which only smooths its noisy inputs looks "
         "like the wave. The one-step loss asks for no more, and it does not measure what happens "
         "when a forecast is read again."
     ]
