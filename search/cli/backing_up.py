@@ -64,8 +64,10 @@ def restore(
 
 
 def _what(studies: int, trials: int) -> str:
+    from models.methods.values import counted
+
     plural = "study" if studies == 1 else "studies"
-    return f"{studies:,} {plural}, {trials:,} trial{'' if trials == 1 else 's'}"
+    return f"{studies:,} {plural}, {counted(trials, 'trial')}"
 
 
 @contextmanager

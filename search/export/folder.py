@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -44,9 +44,6 @@ from search.storage.records import ParamValue
 from search.study.definition import StudyDefinition
 from search.study.study_file import named_plugins, problems
 from search.study.task_data import season_steps
-
-if TYPE_CHECKING:
-    pass
 
 _REQUIRED = (CANDIDATE, STUDY, README)
 

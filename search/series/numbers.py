@@ -38,7 +38,8 @@ _WITH_UNIT = re.compile(
     rf"(?P<number>[+-]?[0-9.,]*[0-9](?:[0-9.,{_BLANKS}]*[0-9])?)[{_BLANKS}]?"
     rf"(?P<after>[{_SIGNS}%‰]|°[CFK]?|[^\W\d_]{{1,5}}[²³]?(?:/[^\W\d_]{{1,5}}[²³]?)?)?"
 )
-_TRUTHS = frozenset({"true", "false", "yes", "no"})
+# Words for 1 and 0, which are no numbers themselves.
+TRUTHS = frozenset({"true", "false", "yes", "no"})
 _ONE_GROUP = re.compile(r"[+-]?[1-9][0-9]{0,2}[.,][0-9]{3}")
 
 
@@ -175,7 +176,7 @@ def _no_number(
             f"{said}, while most cells have the decimal sign '{sign}'; write all with one sign, or "
             f'write decimal = "{other}" in [series] if that is the sign'
         )
-    if cell.lower() in _TRUTHS:
+    if cell.lower() in TRUTHS:
         return f"{said}; write 1 and 0"
     filled = [own for own in cells if own not in _NO_VALUE]
     if 2 * sum(map(is_amount, filled)) < len(filled):

@@ -12,7 +12,7 @@ from typing import Any
 from models.methods import counted, nearest
 from search.errors import SeriesError
 from search.series import read_cells
-from search.series.numbers import is_missing, unit_of
+from search.series.numbers import TRUTHS, is_missing, unit_of
 from search.series.time_column import TimeLabelError, Times, read_times
 
 Columns = Mapping[str, Sequence[str]]
@@ -30,7 +30,6 @@ _WORDS = re.compile(r"[\W\d_]+|(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z]
 # Numbers as people write them, which the reader of tables then reads or refuses.
 _NUMBER = re.compile(r"[+-]?[0-9.,'’ \u00a0\u202f]*[0-9][0-9.,'’ \u00a0\u202f]*([eE][+-]?[0-9]+)?")
 _SHOWN_CELLS = 20
-_TRUTHS = {"true", "false", "yes", "no"}
 # A column of dates is one whose cells but a few can be read: so many are looked for.
 _MOST_UNREADABLE = 5
 _NOT_ASKED = "was not asked for"
@@ -277,7 +276,7 @@ def _text_in_words(cells: Sequence[str]) -> str:
     """What a column of these cells holds, which are no numbers, and how they become some."""
     filled = [cell for cell in cells if cell]
     shown = f"('{filled[0][:_SHOWN_CELLS]}')"
-    if {cell.lower() for cell in filled} <= _TRUTHS:
+    if {cell.lower() for cell in filled} <= TRUTHS:
         return f"is true or false {shown}: write 1 and 0"
     units = Counter(unit_of(cell) for cell in filled)
     unit, count = units.most_common(1)[0]
