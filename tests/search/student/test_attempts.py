@@ -139,19 +139,17 @@ def test_every_preset_is_diagnosed_and_the_baseline_replayed(noisy: StudyResults
     }
 
 
-def test_the_best_trained_baseline_says_why_one_step_looks_good(
-    noisy: StudyResults, found: StudyFindings
-) -> None:
-    losses = {
-        trial.trial_id: trial.record.training_loss or math.inf
-        for trial in noisy.complete
-        if trial.preset == "baseline"
-    }
+def test_the_best_trained_baseline_says_why_one_step_looks_good(clean: StudyResults) -> None:
+    baselines = [trial for trial in clean.complete if trial.preset == "baseline"]
+    trained = min(baselines, key=lambda trial: trial.record.training_loss or math.inf)
+    assert trained.trial_id != baselines[0].trial_id  # not the one with the best free run
     (job,) = (
         job
-        for job in noisy.study.final_jobs()
-        if job.purpose == DIAGNOSIS and job.trial_id == min(losses, key=lambda key: losses[key])
+        for job in clean.study.final_jobs()
+        if job.purpose == DIAGNOSIS and job.trial_id == trained.trial_id
     )
+    found = study_findings(clean)
+    assert found is not None
     assert found.trained is not None
     assert found.trained.to_json() == Diagnosis.from_json(job.result or "").to_json()
 
