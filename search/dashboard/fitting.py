@@ -126,11 +126,7 @@ def _unreadable(environ: Environ) -> Refused | None:
     query = parse_qs(environ.get("QUERY_STRING", ""), keep_blank_values=True)
     if not all(_is_place(after) for after in query.get("after", ())):
         return HTTPStatus.BAD_REQUEST, "after must be the number of a trial"
-    if method(environ) not in ("POST", "PUT", "DELETE"):
-        # No page sends one, and optuna-dashboard would read it.
-        environ["CONTENT_LENGTH"], environ["wsgi.input"] = "0", io.BytesIO()
-        return None
-    if not path(environ).startswith("/api/"):
+    if method(environ) not in ("POST", "PUT", "DELETE") or not path(environ).startswith("/api/"):
         return None
     content = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
     environ["wsgi.input"] = io.BytesIO(content)

@@ -49,7 +49,7 @@ class Client:
             "PATH_INFO": path,
             "QUERY_STRING": query,
             "CONTENT_LENGTH": str(len(content)),
-            "CONTENT_TYPE": "application/json",
+            "CONTENT_TYPE": headers.get("Content-Type", "application/json"),
             "SERVER_NAME": "127.0.0.1",
             "SERVER_PORT": "8080",
             "SERVER_PROTOCOL": "HTTP/1.1",

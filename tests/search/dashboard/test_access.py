@@ -187,6 +187,9 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
         credentials_of(tmp_path / "missing", {})
 
 
+NEW = b'{"study_name": "new", "directions": ["minimize"]}'
+
+
 @pytest.mark.parametrize(
     ("method", "target", "content", "status"),
     [
@@ -206,7 +209,7 @@ def test_credentials_come_from_a_file_or_the_environment(ada: Credentials, tmp_p
         ("POST", "/api/trials/1/user-attrs", b'{"user_attrs": {"a": 1}}', 409),
         ("POST", "/api/studies", b'{"study_name": "' + b"x" * 600 + b'"}', 400),
         ("POST", "/api/studies", b"[" * 100_000, 400),
-        ("POST", "/api/studies", b'{"study_name": "new", "directions": ["minimize"]}', 201),
+        ("POST", "/api/studies", NEW, 201),
         ("PUT", "/api/studies/99/note", b'{"version": 1, "body": "a"}', 404),
     ],
 )
@@ -220,20 +223,25 @@ def test_what_does_not_fit_is_the_requests_fault(
 
 
 @pytest.mark.parametrize(
-    ("method", "target", "kind", "status"),
+    ("method", "target", "kind", "body", "status"),
     [
-        ("GET", "/api/studies", "application/x-www-form-urlencoded", 200),
-        ("GET", "/api/studies", "multipart/form-data; boundary=x", 200),
-        ("GET", "/api/studies", "application/json ;x", 200),
-        ("POST", "/api/studies", "application/json ;x", 201),
+        ("GET", "/api/studies/1", "application/x-www-form-urlencoded", b"after=x", 200),
+        ("GET", "/api/studies/1", "application/json ;x", b"[", 200),
+        ("POST", "/api/studies", "application/json ;x", NEW, 201),
+        ("POST", "/api/studies", "text/plain", NEW, 400),
     ],
 )
 def test_a_body_is_read_as_what_it_is_or_not_at_all(
-    invent: Invent, storage: Storage, method: str, target: str, kind: str, status: int
+    invent: Invent,
+    storage: Storage,
+    method: str,
+    target: str,
+    kind: str,
+    body: bytes,
+    status: int,
 ) -> None:
-    invent(("complete", 0.3))
+    assert invent(("complete", 0.3)).store.study_id == 1
     client = entered(storage, writable=True)
-    body = b'{"study_name": "new", "directions": ["minimize"]}'
     headers = {"Content-Type": kind, "Origin": f"http://{HOST}"}
     assert client.ask(method, target, body, headers).status == status
 
