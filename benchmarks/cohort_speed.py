@@ -22,6 +22,7 @@ from time import process_time
 import torch
 from torch import Generator, Tensor, nn
 
+from benchmarks.command import count
 from models.candidate import candidate_of
 from models.cohort import Member
 from models.network.walk import free_run
@@ -225,13 +226,6 @@ def cohort_sizes(name: str, storage: str | None) -> list[int]:
     if not sizes:
         raise FreerunError(f"study {name} has no finished trial yet; run it first")
     return sizes
-
-
-def count(text: str) -> int:
-    """A whole number of at least 1."""
-    if not text.isascii() or not text.isdigit() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number of at least 1, but got {text!r}")
-    return int(text)
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:

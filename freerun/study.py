@@ -131,9 +131,10 @@ class Study:
 
         trials, minutes: limits over all runs of this study, both of which hold; else those of the
         definition, which for a table or a frame are 2.5 minutes of search. workers: processes; else
-        one for each CPU. They are processes of their own, so this may be called in a notebook and
-        at the top of a script. With 0 this process does all the work: for tiny studies, which end
-        before a worker has started. device: of torch. progress: whether to show it.
+        one for each CPU, or one for a GPU. They are processes of their own, so this may be called
+        in a notebook and at the top of a script. With 0 this process does all the work: for tiny
+        studies, which end before a worker has started. device: of torch. progress: whether to show
+        it.
 
         Ctrl-C, or "interrupt" in a notebook, stops the workers and raises KeyboardInterrupt; what
         is finished is kept, and another call goes on. Returns the study. Raises UsageError for a
@@ -150,7 +151,7 @@ class Study:
         is_file = not self._is_named_only
         set_budget(self._store, self._definition, trials, minutes, is_file=is_file)
         if workers is None:
-            workers = self._definition.search.workers or default_workers()
+            workers = self._definition.search.workers or default_workers(device)
         with shown_progress(self.name, quiet=not progress) as show:
             if workers == 0:
                 run_here(self._store, device, show)

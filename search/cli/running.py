@@ -83,8 +83,8 @@ def run(
     workers: Annotated[
         int | None,
         typer.Option(
-            help="Local worker processes; else the study file's, else one per CPU. "
-            "0 creates the study and ends."
+            help="Local worker processes; else the study file's, else one per CPU, or one for a "
+            "GPU. 0 creates the study and ends."
         ),
     ] = None,
     storage: StorageOption = None,
@@ -140,7 +140,9 @@ def run(
 
         store, definition = resuming.create_or_resume(opened, study, file)
         resuming.set_budget(store, definition, trials, minutes, is_file=file is not None)
-        count = (definition.search.workers or default_workers()) if workers is None else workers
+        count = workers
+        if count is None:
+            count = definition.search.workers or default_workers(device)
         if count == 0:
             typer.echo(f"study {store.name!r} is in {opened.shown_url}", err=True)
             if as_json:

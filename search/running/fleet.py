@@ -188,8 +188,10 @@ def last_words(errors: IO[bytes], lines: int = 15) -> str:
     return "\n".join(errors.read().decode(errors="replace").splitlines()[-lines:])
 
 
-def default_workers() -> int:
-    """One worker for each CPU that this process may use."""
+def default_workers(device: str = "cpu") -> int:
+    """One worker for each CPU that this process may use; on another device, one that feeds it."""
+    if device != "cpu":
+        return 1
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

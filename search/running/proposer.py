@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 
 # Memory that the unroll of one cohort may take; beyond it, fewer candidates train together.
 COHORT_BYTES = 512 * 2**20
+# A step of a GPU takes about as long for a few networks as for hundreds: there, cohorts are larger.
+DEVICE_MEMBERS, DEVICE_COHORT_BYTES = 512, 4 * 2**30
 # A cohort may be expected to take this share of the time that is left, so that a short study sees
 # many cheap structures instead of one dear one; so often another structure is asked for.
 TIME_SHARE = 1 / 12
@@ -58,10 +60,15 @@ class Proposer:
     """Proposes cohorts: of a family the sampler chooses an architecture, then what goes with it.
 
     Each family has its own view of the study's finished trials, see `search.running.families`.
+    device: a torch device to which the size of cohorts is fitted.
     """
 
-    def __init__(self, definition: StudyDefinition, sampler_seed: int) -> None:
+    def __init__(self, definition: StudyDefinition, sampler_seed: int, device: str = "cpu") -> None:
         self.search = definition.search
+        self.cohort_members, self.cohort_bytes = self.search.cohort_members, COHORT_BYTES
+        if device != "cpu":
+            self.cohort_members = max(self.cohort_members, DEVICE_MEMBERS)
+            self.cohort_bytes = DEVICE_COHORT_BYTES
         self.space = definition.full_space()
         self.families = Families(self.space)
         seeds = np.random.SeedSequence(sampler_seed).generate_state(len(self.families.all))
@@ -270,10 +277,10 @@ class Proposer:
     def _most_members(self, candidate: Candidate) -> int:
         """About how many networks may train with a candidate, as the study and memory allow."""
         per_member = member_bytes(candidate, self.channels) + self.channels_bytes
-        in_memory = max(1, COHORT_BYTES // per_member)
+        in_memory = max(1, self.cohort_bytes // per_member)
         if isinstance(candidate, FittedForm):
             in_memory = min(in_memory, MOST_FITTED * self._members(candidate))
-        return min(self.search.cohort_members, in_memory)
+        return min(self.cohort_members, in_memory)
 
 
 def cohort_key(candidate: Candidate, preset: str | None = None) -> str:

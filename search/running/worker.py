@@ -94,7 +94,8 @@ class Worker:
         self.worker_id, self.origin = register_here(self.store, self.device, plugins)
         try:
             seeds = np.random.SeedSequence([self.definition.seed, self.worker_id])
-            self.proposer = Proposer(self.definition, int(seeds.generate_state(1)[0]))
+            seed = int(seeds.generate_state(1)[0])
+            self.proposer = Proposer(self.definition, seed, self.device)
             replicas = range(self.definition.search.replicas)
             self.views = [self.data.view("search", replica) for replica in replicas]
             self.search()
@@ -195,8 +196,7 @@ class Worker:
 
     def _claim_waiting(self) -> list[Claimed]:
         """Trials that were given back, no more than a cohort may have."""
-        most = self.definition.search.cohort_members
-        found = self.store.claim_waiting(self.worker_id, most)
+        found = self.store.claim_waiting(self.worker_id, self.proposer.cohort_members)
         waiting = [Claimed(trial, self.space.resolve(trial.params)) for trial in found]
         size = self.proposer.cohort_size([claimed.candidate for claimed in waiting])
         if size < len(waiting):

@@ -152,13 +152,13 @@ class Search(Section):
     """How the space is searched, and what may be spent on it.
 
     trials: complete, pruned and finally failed ones, over all resumes; with presets, the sum of
-    their quotas. minutes: summed running time. workers: processes here; None for one per CPU.
-    replicas: training runs of a candidate. sampler: what proposes candidates: "tpe" models which
-    settings are good, "variation" varies the best candidates. rungs: points of report per trial,
-    the last one at the end of training. cohort_members: about how many networks train as one at
-    most. finalists: candidates of the final, each trained `final_replicas` times. test_draws: fresh
-    draws for the winner's test. artifact_kib_per_trial, artifact_mib: bounds on pictures and
-    tables, per trial and for the whole study.
+    their quotas. minutes: summed running time. workers: processes here; None for one per CPU, or
+    one for a GPU. replicas: training runs of a candidate. sampler: what proposes candidates: "tpe"
+    models which settings are good, "variation" varies the best candidates. rungs: points of report
+    per trial, the last one at the end of training. cohort_members: about how many networks train as
+    one at most; on a GPU it is at least 512. finalists: candidates of the final, each trained
+    `final_replicas` times. test_draws: fresh draws for the winner's test. artifact_kib_per_trial,
+    artifact_mib: bounds on pictures and tables, per trial and for the whole study.
     """
 
     trials: int = Field(default=200, ge=1, le=1_000_000)

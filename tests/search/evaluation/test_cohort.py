@@ -26,6 +26,7 @@ from search.evaluation import (
 )
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
+from tests.models.other_device import OTHER, other_device
 
 TRAINING: Mapping[str, Scalar] = {
     "layers": 1,
@@ -121,6 +122,23 @@ def test_a_score_is_the_same_alone_and_in_any_cohort(
             assert same(rung.results[i], rung_alone.results[0])
     backwards = rungs(three[::-1], views)
     assert same(together[-1].results[0], backwards[-1].results[2])
+
+
+@pytest.mark.parametrize("settings", [GRU, LRU, AR, ESN], ids=["gru", "lru", "ar", "esn"])
+def test_another_device_has_the_same_scores_and_networks(
+    settings: Mapping[str, Scalar], views: list[View]
+) -> None:
+    def scored(device: str) -> tuple[list[CandidateResult], torch.Tensor]:
+        cohort = Cohort(candidates(settings), views, study_seed=3, purpose="search", device=device)
+        (last,) = (rung for rung in cohort if rung is not None)
+        return [last.results[i] for i in range(3)], cohort.checkpoint(1).weights
+
+    with other_device():
+        results, weights = scored(OTHER)
+    expected, expected_weights = scored("cpu")
+    torch.testing.assert_close(weights, expected_weights, rtol=1e-3, atol=1e-3)
+    for own, here in zip(results, expected, strict=True):
+        assert own.replica_scores == pytest.approx(here.replica_scores, rel=1e-2)
 
 
 def test_dropping_others_changes_nothing_for_those_that_go_on(views: list[View]) -> None:

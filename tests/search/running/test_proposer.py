@@ -44,6 +44,16 @@ def test_a_proposal_is_one_cohort_of_about_the_asked_size() -> None:
     assert sorted(sizes)[len(sizes) // 2] >= 16
 
 
+def test_cohorts_on_a_gpu_have_hundreds_of_networks() -> None:
+    definition = wide(cohort_members=64)
+    networks = []
+    for device in ("cpu", "cuda"):
+        proposed = Proposer(definition, sampler_seed=2, device=device).propose(None, family="gru")
+        networks.append(sum(4 * proposal.candidate.restarts for proposal in proposed))
+    assert networks[0] < 64 + 4 * 8
+    assert 512 <= networks[1] < 512 + 4 * 8
+
+
 def test_never_more_than_the_budget_has_left() -> None:
     proposer = Proposer(wide(), sampler_seed=1)
     assert len(proposer.propose(at_most=2)) <= 2
