@@ -30,7 +30,7 @@ class There(Tensor):
     """A tensor on the other device; `held` has its numbers, on the CPU."""
 
     held: Tensor
-    __torch_function__ = torch._C._disabled_torch_function_impl
+    __torch_function__ = torch._C._disabled_torch_function_impl  # type: ignore[assignment]
 
     @staticmethod
     def __new__(cls, held: Tensor) -> "There":
@@ -47,7 +47,7 @@ class There(Tensor):
         return own
 
     @classmethod
-    def __torch_dispatch__(
+    def __torch_dispatch__(  # type: ignore[override]
         cls, func: Any, types: Any, args: Sequence[Any] = (), kwargs: Any = None
     ) -> Any:
         return _run(func, args, kwargs or {})
@@ -101,7 +101,7 @@ class _Literals(TorchFunctionMode):
 @contextmanager
 def other_device() -> Iterator[None]:
     """Let `OTHER` be a device that computes."""
-    with _Literals(), _Operations():
+    with _Literals(), _Operations():  # type: ignore[no-untyped-call]
         yield
 
 
