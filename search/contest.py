@@ -2,16 +2,19 @@
 
 The rule, see docs/decisions/0019. On a table, the best searched candidate wins where it beats the
 best baseline by more than the noise of the comparison; else the best baseline wins. Where there is
-an ensemble, that takes the place of the best candidate unless the candidate beats it by more than
-the noise: the best of many candidates on the same few rows is flattered by that choice, and the
+an ensemble, that takes the place of the best candidate unless the candidate beats it by twice the
+noise: the best of many candidates on the same few rows is flattered by that choice, and the
 ensemble, scored on rows that its weights have not seen, is not. For the same reason it need not be
 better than the best of several baselines by more than the noise, but only better. Of a generated
 series, which is there to find out what a candidate can do, the best candidate wins.
+
+A test is made of the winner alone, so that what was tested stays the winner of a study that ended
+under another rule.
 """
 
 import hashlib
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -25,6 +28,8 @@ _BASELINE, _ENSEMBLE = "baseline ", "ensemble "
 
 # A mean difference counts that is so many of its standard errors from zero.
 LEAST_T = 1.0
+# Against an ensemble. The greatest of a dozen differences that mean nothing is 1.6 in the mean.
+LEAST_T_OF_THE_BEST = 2.0
 # An ensemble is chosen from what has at most so many times the least error; where these are few,
 # the first ones count that have at most more times.
 MOST_RATIO, LEAST_MEMBERS, FAR_RATIO = 1.5, 6, 4.0
@@ -95,7 +100,11 @@ class Comparison:
     @property
     def is_better(self) -> bool:
         """Whether the first one is better by more than the noise of the comparison."""
-        return self.log_ratio < 0.0 and self.t <= -LEAST_T
+        return self.beats_by(LEAST_T)
+
+    def beats_by(self, least_t: float) -> bool:
+        """Whether the first one is better by at least so many standard errors."""
+        return self.log_ratio < 0.0 and self.t <= -least_t
 
     @property
     def ratio(self) -> float:
@@ -133,8 +142,19 @@ def compared(one: FinalRecord, other: FinalRecord, *, has_draws: bool) -> Compar
     return Comparison(mean, mean / std * math.sqrt(effective))
 
 
-def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> Subject | None:
-    """The winner of the finals that are done, see the rule above; None without one."""
+def winner_among(
+    finals: Mapping[Subject, FinalRecord], *, has_draws: bool, tested: Sequence[Subject] = ()
+) -> Subject | None:
+    """The winner of the finals that are done, see the rule above; None without one.
+
+    tested: the subjects that a test was planned of, in their order.
+    """
+    chosen = _chosen(finals, has_draws=has_draws)
+    decided = [own for own in tested if own in finals and not is_baseline(own)]
+    return decided[-1] if decided and chosen not in decided else chosen
+
+
+def _chosen(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> Subject | None:
     order = ranked(finals)
     trial, baseline = next(filter(is_trial, order), None), best_baseline(finals)
     if has_draws:
@@ -148,7 +168,8 @@ def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> S
             return next(least) < next(least)
         if order.index(one) > order.index(other):
             return False
-        return compared(finals[one], finals[other], has_draws=False).is_better
+        least_t = LEAST_T_OF_THE_BEST if is_ensemble(other) else LEAST_T
+        return compared(finals[one], finals[other], has_draws=False).beats_by(least_t)
 
     ensemble = next(filter(is_ensemble, order), None)
     contender = trial if beats(trial, ensemble) else ensemble

@@ -120,7 +120,8 @@ def winner_of(study: StudyReader) -> Winner | None:
         if members and all(job.subject != ensemble_subject(members) for job in jobs):
             return None
     found = {subject: own.found for subject, own in finals.items()}
-    subject = winner_among(found, has_draws=has_draws)
+    planned = [job.subject for job in jobs if job.purpose == "test"]
+    subject = winner_among(found, has_draws=has_draws, tested=planned)
     if subject is None:
         return None
     tests = outcomes(jobs, "test")

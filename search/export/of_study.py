@@ -154,7 +154,8 @@ def _beside(subject: Subject, done: Sequence[Outcome]) -> Iterator[Beside]:
 def _widening(jobs: Sequence[FinalJob], subject: Subject, *, has_draws: bool) -> float:
     """How much wider the winner's intervals are for its having been chosen; 1 for all others."""
     finals = {own.subject: own.found for own in outcomes(jobs, "final")}
-    if winner_among(finals, has_draws=has_draws) != subject:
+    tested = [job.subject for job in jobs if job.purpose == "test"]
+    if winner_among(finals, has_draws=has_draws, tested=tested) != subject:
         return 1.0
     return widening_of(finals, subject, has_draws=has_draws)
 

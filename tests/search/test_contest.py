@@ -112,6 +112,38 @@ def test_an_ensemble_wins_unless_a_trial_beats_it_by_more_than_the_noise() -> No
     assert winner_among({ENSEMBLE: noisy(0.2, 2)}, has_draws=False) == ENSEMBLE
 
 
+def test_a_trial_beats_an_ensemble_by_twice_the_noise_and_a_baseline_by_once() -> None:
+    """The best of many is flattered: some difference of one standard error is always found."""
+    parts = np.array([-1.0, 1.0] * 4)
+    for t, winner in ((-1.5, ENSEMBLE), (-2.5, 1)):
+        # Neighbours are unlike each other, so that the standard error is that of eight parts.
+        spread = parts * abs(1.0 / t) * np.sqrt(7.0)
+        finals: dict[Subject, FinalRecord] = {
+            1: final((0.1 * np.exp(0.1 * (spread - 1.0))).tolist(), averaging="geometric mean"),
+            ENSEMBLE: final([0.1] * 8, averaging="geometric mean"),
+        }
+        found = compared(finals[1], finals[ENSEMBLE], has_draws=False)
+        assert found.t == pytest.approx(t)
+        assert winner_among(finals, has_draws=False) == winner
+        of_baseline: dict[Subject, FinalRecord] = {1: finals[1], SSA: finals[ENSEMBLE]}
+        assert winner_among(of_baseline, has_draws=False) == 1
+
+
+def test_what_was_tested_stays_the_winner_whatever_another_rule_says() -> None:
+    finals: dict[Subject, FinalRecord] = {
+        1: noisy(0.11, 0),
+        2: noisy(0.12, 1),
+        SSA: noisy(0.5, 1),
+        ENSEMBLE: noisy(0.1, 0),
+    }
+    assert winner_among(finals, has_draws=False) == ENSEMBLE
+    assert winner_among(finals, has_draws=False, tested=[1, SSA]) == 1
+    # A study that went on: what the rule says now is tested, too, or the last one counts.
+    assert winner_among(finals, has_draws=False, tested=[1, SSA, ENSEMBLE]) == ENSEMBLE
+    assert winner_among(finals, has_draws=False, tested=[1, SSA, 2]) == 2
+    assert winner_among(finals, has_draws=False, tested=[SSA]) == ENSEMBLE
+
+
 def test_an_ensemble_needs_only_the_lower_score_to_win_against_a_baseline() -> None:
     finals: dict[Subject, FinalRecord] = {
         1: noisy(0.9, 0),
