@@ -58,6 +58,7 @@ def test_settings_are_read_set_and_shown() -> None:
         "known": None,
         "past": None,
         "calendar": False,
+        "columns": None,
     }
     assert made.set_params(horizon=5, seed=1).get_params()["horizon"] == 5
     assert repr(made).startswith("Forecaster(horizon=5, minutes=2.0")
