@@ -36,6 +36,7 @@ NETWORK: dict[str, Scalar] = {
     "schedule": "cosine",
 }
 CURVES: dict[str, Scalar] = {"known_columns": "curves"}
+LAGGED: dict[str, Scalar] = {**CURVES, "known_lags": "spans"}
 DEFINITION = StudyDefinition.model_validate(
     {
         "name": "beside",
@@ -112,10 +113,11 @@ def truth_of(view: View) -> FloatArray:
 
 
 @pytest.mark.parametrize("settings", [FORM, NETWORK])
+@pytest.mark.parametrize("columns", [CURVES, LAGGED])
 def test_no_later_row_but_that_of_a_known_column_changes_a_forecast(
-    settings: dict[str, Scalar],
+    settings: dict[str, Scalar], columns: dict[str, Scalar]
 ) -> None:
-    settings = {**settings, **CURVES, "past_columns": True}
+    settings = {**settings, **columns, "past_columns": True}
     checkpoint, view, _ = trained(settings)
     before = member_runs([checkpoint], [view])[0]
     first, own = view.starts[0], TABLE.covariates
@@ -146,10 +148,9 @@ def test_what_filled_in_a_column_of_the_past_is_not_seen_before_its_time() -> No
 
 
 def test_candidates_of_all_kinds_are_what_they_are_alone() -> None:
-    candidates: list[Candidate] = [
-        candidate_of({**FORM, "ar_order": 8, "known_columns": kind})
-        for kind in ("none", "linear", "curves")
-    ]
+    kinds: list[dict[str, Scalar]] = [{}, {"known_columns": "linear"}, CURVES, LAGGED]
+    kinds.append({"known_columns": "linear", "known_lags": "steps"})
+    candidates: list[Candidate] = [candidate_of({**FORM, "ar_order": 8, **kind}) for kind in kinds]
     views = [view_of(TABLE)]
 
     def scores(some: list[Candidate]) -> list[float]:
@@ -160,11 +161,33 @@ def test_candidates_of_all_kinds_are_what_they_are_alone() -> None:
 
     together = scores(candidates)
     assert together == [scores([own])[0] for own in candidates]
-    assert len(set(together)) == 3
+    assert len(set(together)) == len(kinds)
+    cohort = Cohort(candidates, views, study_seed=0, purpose="search")
+    assert list(cohort)
+    for place, own in enumerate(candidates):
+        alone = Cohort([own], views, study_seed=0, purpose="search")
+        assert list(alone)
+        assert save(cohort.checkpoint(place)) == save(alone.checkpoint())
 
 
-def test_a_checkpoint_holds_all_that_a_free_run_needs() -> None:
-    checkpoint, view, _ = trained({**FORM, **CURVES, "past_columns": True})
+def test_a_later_effect_of_a_known_column_is_forecast() -> None:
+    own = table(1)
+    assert own.covariates is not None
+    warm = np.maximum(own.covariates.known_values[:, 0] - 16.0, 0.0)
+    load = own.values + 2.0 * sum(np.roll(warm, lag) for lag in (2, 3))[:, np.newaxis]
+    late = replace(own, values=load)
+    scores = [trained({**FORM, **columns}, late)[2] for columns in (CURVES, LAGGED)]
+    assert 3.0 * scores[1] < scores[0]
+
+
+def test_lags_without_a_regression_are_refused() -> None:
+    with pytest.raises(ValueError, match='known_lags must be "none" without a regression'):
+        candidate_of({**FORM, "known_lags": "steps"})
+
+
+@pytest.mark.parametrize("columns", [CURVES, LAGGED])
+def test_a_checkpoint_holds_all_that_a_free_run_needs(columns: dict[str, Scalar]) -> None:
+    checkpoint, view, _ = trained({**FORM, **columns, "past_columns": True})
     content = save(checkpoint)
     again = load(content)
     assert save(again) == content
@@ -178,16 +201,22 @@ def test_a_checkpoint_holds_all_that_a_free_run_needs() -> None:
     falling = replace(again, effects=replace(effects, knots=-effects.knots))
     with pytest.raises(CheckpointError, match="must rise"):
         load(save(falling))
+    assert (effects.reads is not None) == (columns is LAGGED)
+    if effects.reads is not None:
+        of = replace(effects.reads, of=effects.reads.of + 0)
+        of.of[0, 0, 0] = 1
+        with pytest.raises(CheckpointError, match="must name known columns and rows before"):
+            load(save(replace(again, effects=replace(effects, reads=of))))
 
 
 def test_members_of_an_ensemble_read_what_is_theirs() -> None:
-    kinds = [FORM, {**FORM, **CURVES}, {**FORM, "ar_order": 8, "past_columns": True}]
+    kinds = [FORM, {**FORM, **LAGGED}, {**FORM, "ar_order": 8, "past_columns": True}]
     members = [trained(kind)[0] for kind in kinds]
     view = view_of(TABLE)
     ensemble = load_any(save_any(EnsembleCheckpoint(tuple(members), (0.5, 0.3, 0.2))))
-    shown, start = ensemble.shown_steps, view.starts[0]
-    values = view.all_values[np.newaxis, start - shown : start]
-    known = view.known_rows(shown, HORIZON, [start])
+    start = view.starts[0]
+    values = view.all_values[np.newaxis, :start]
+    known = view.known_rows(start, HORIZON, [start])
     whole = run_any(ensemble, values, HORIZON, known)
     assert whole.shape == (1, 1, HORIZON, 1)
     alone = [member_runs([own], [view])[0][0, 0] for own in members]
@@ -198,8 +227,11 @@ def test_members_of_an_ensemble_read_what_is_theirs() -> None:
 
 
 @pytest.mark.parametrize("settings", [FORM, NETWORK])
-def test_networks_are_looked_into_as_without(settings: dict[str, Scalar]) -> None:
-    checkpoint, view, _ = trained({**settings, **CURVES, "past_columns": True})
+@pytest.mark.parametrize("columns", [CURVES, LAGGED])
+def test_networks_are_looked_into_as_without(
+    settings: dict[str, Scalar], columns: dict[str, Scalar]
+) -> None:
+    checkpoint, view, _ = trained({**settings, **columns, "past_columns": True})
     start = view.starts[0]
     ahead = one_step_forecasts(checkpoint, [view], [start])
     truth = view.values[start : start + ahead.shape[1]]
