@@ -240,7 +240,7 @@ def test_lags_reach_into_the_rows_before(tmp_path: Path) -> None:
         horizon=HORIZON,
         name="late",
         series={"known": ["temperature"], "period": 24},
-        space={**AR, "known_columns": ["linear"], "known_lags": ["steps"]},
+        space={**AR, "known_columns": ["curves"], "known_lags": ["steps"]},
         columns=["load"],
         search=ONCE,
         storage=f"sqlite:///{tmp_path / 'freerun.db'}",
