@@ -175,6 +175,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     def _known_names(self) -> list[str]:
         """The columns of X in that frame: as they are called, but for names that are taken."""
         taken = {_ROW, *self._value_names()}
+        assert self._beside is not None
         names = [str(name) for name in self._beside.columns]
         return [f"X {name}" if name in taken else name for name in names]
 

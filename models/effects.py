@@ -47,7 +47,8 @@ class Groups:
         """The channels of a group, of so many."""
         forecast, past = (total - self.past) // self.count, self.past // self.count
         first, behind = group * forecast, total - self.past + group * past
-        return np.r_[first : first + forecast, behind : behind + past]
+        own = [np.arange(first, first + forecast), np.arange(behind, behind + past)]
+        return np.concatenate(own)
 
 
 @dataclass(frozen=True, eq=False)

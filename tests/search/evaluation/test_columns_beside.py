@@ -174,7 +174,7 @@ def test_a_later_effect_of_a_known_column_is_forecast() -> None:
     own = table(1)
     assert own.covariates is not None
     warm = np.maximum(own.covariates.known_values[:, 0] - 16.0, 0.0)
-    load = own.values + 2.0 * sum(np.roll(warm, lag) for lag in (2, 3))[:, np.newaxis]
+    load = own.values + 2.0 * (np.roll(warm, 2) + np.roll(warm, 3))[:, np.newaxis]
     late = replace(own, values=load)
     scores = [trained({**FORM, **columns}, late)[2] for columns in (CURVES, LAGGED)]
     assert 3.0 * scores[1] < scores[0]
