@@ -80,12 +80,6 @@ class KnownLags(
         without="known columns of the same row alone",
     )
 
-    def check(self, others: MethodSet) -> None:
-        if self.known_lags != "none" and not has_regression(others):
-            raise ValueError(
-                f'known_lags must be "none" without a regression on known columns, but got {others}'
-            )
-
     def phrase(self) -> str:
         return {"steps": "lags of them", "spans": "means of their last rows"}[self.known_lags]
 

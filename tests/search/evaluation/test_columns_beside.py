@@ -180,11 +180,6 @@ def test_a_later_effect_of_a_known_column_is_forecast() -> None:
     assert 3.0 * scores[1] < scores[0]
 
 
-def test_lags_without_a_regression_are_refused() -> None:
-    with pytest.raises(ValueError, match='known_lags must be "none" without a regression'):
-        candidate_of({**FORM, "known_lags": "steps"})
-
-
 @pytest.mark.parametrize("columns", [CURVES, LAGGED])
 def test_a_checkpoint_holds_all_that_a_free_run_needs(columns: dict[str, Scalar]) -> None:
     checkpoint, view, _ = trained({**FORM, **columns, "past_columns": True})
