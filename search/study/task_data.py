@@ -11,7 +11,7 @@ from models.diagnostics.noise import is_noise_free
 from models.diagnostics.properties import properties_of
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
 from models.effects import MOST_KNOTS, lags_of
-from models.methods import Choices
+from models.methods import Choices, counted
 from models.methods.series_properties import SeriesProperties
 from models.regression import MOST_LAGGED_KNOTS
 from search.errors import SeriesError, StudyFileError, UsageError
@@ -169,7 +169,10 @@ class TaskData:
             _check_draws(definition)
         else:
             _check_rows(definition.task, table.rows)
-            check_memory(definition, len(table.columns) + table.past_count)
+            read = len(table.columns) + table.past_count
+            # Shared by all channels, they are few.
+            known = len(table.known_columns) if table.known_groups > 1 else 0
+            check_memory(definition, read, known)
             _check_known(definition, len(table.known_names))
             purposes: tuple[Purpose, ...] = ("search", "final")
             for purpose in purposes:
@@ -458,13 +461,17 @@ def training_variance(values: FloatArray, names: Sequence[str] = ()) -> FloatArr
     )
 
 
-def check_memory(definition: StudyDefinition, channels: int) -> None:
-    """Raise StudyFileError where the free runs of one candidate would take too much memory."""
-    found = definition.search.replicas * channels_bytes(definition.task, channels)
+def check_memory(definition: StudyDefinition, channels: int, known: int) -> None:
+    """Raise StudyFileError where the free runs of one candidate would take too much memory.
+
+    known: columns known in advance that the series of a long table have for themselves.
+    """
+    found = definition.search.replicas * channels_bytes(definition.task, channels + known)
     if found > MOST_BYTES:
         task, replicas = definition.task, definition.search.replicas
+        beside = f" and {counted(known, 'column')} known in advance" if known else ""
         raise StudyFileError(
-            f"[series] the {channels} channels of the table, with start_points = "
+            f"[series] the {channels} channels of the table{beside}, with start_points = "
             f"{task.start_points} of horizon_steps = {task.horizon_steps} on {replicas} replicas, "
             f"must take at most {MOST_BYTES / 2**30:g} GiB for a candidate, but would take about "
             f"{found / 2**30:.1f}; take fewer columns or ids, start points or replicas"
