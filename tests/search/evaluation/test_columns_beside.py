@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.candidate import Candidate, candidate_of
-from models.checkpoint import Checkpoint, CheckpointError, load, save
+from models.checkpoint import Checkpoint, CheckpointError, load, of_parts, parts_of, save
 from models.ensemble import EnsembleCheckpoint, load_any, save_any
 from models.methods import Scalar
 from search.evaluation import Cohort
@@ -17,6 +17,7 @@ from search.running.training import train
 from search.series import FloatArray, Table
 from search.series.covariates import Covariates
 from search.series.filling import Run
+from search.series.tables import LongForm
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
 
@@ -202,6 +203,63 @@ def test_a_checkpoint_holds_all_that_a_free_run_needs(columns: dict[str, Scalar]
         of.of[0, 0, 0] = 1
         with pytest.raises(CheckpointError, match="must name known columns and rows before"):
             load(save(replace(again, effects=replace(effects, reads=of))))
+
+
+def two_series() -> Table:
+    """A long table of two series, each with a temperature and a wind of its own."""
+    own = [table(seed) for seed in (3, 4)]
+    beside = [each.covariates for each in own if each.covariates is not None]
+    covariates = replace(
+        beside[0],
+        known_values=np.hstack([each.known_values for each in beside]),
+        past_values=np.hstack([each.past_values for each in beside]),
+        series=2,
+    )
+    return replace(
+        own[0],
+        columns=("a", "b"),
+        values=np.hstack([each.values for each in own]),
+        long=LongForm("house", ("a", "b"), ("load",)),
+        covariates=covariates,
+    )
+
+
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("columns", [CURVES, LAGGED])
+def test_a_series_of_a_long_table_follows_its_own_columns_alone(
+    columns: dict[str, Scalar], past: bool
+) -> None:
+    own = two_series()
+    assert own.covariates is not None
+    settings = {**FORM, "ar_order": 24, **columns, "past_columns": past}
+    checkpoint, view, score = trained(settings, own)
+    assert 5.0 * score < trained({**FORM, "ar_order": 24}, own)[2]
+    before, start = run_of(checkpoint, view), view.starts[0]
+    known = own.covariates.known_values.copy()
+    known[start:, 1] += 5.0
+    warmer = view_of(replace(own, covariates=replace(own.covariates, known_values=known)))
+    after = run_of(checkpoint, warmer)
+    assert np.array_equal(after[..., 0], before[..., 0])
+    assert (after[..., 1] != before[..., 1]).any()
+
+
+def run_of(checkpoint: Checkpoint, view: View) -> FloatArray:
+    """The free run from the first start, `[step, channel]`."""
+    return member_runs([checkpoint], [view])[0][0, 0]
+
+
+def test_a_checkpoint_of_several_series_says_how_many() -> None:
+    checkpoint, view, _ = trained({**FORM, "ar_order": 24, **LAGGED}, two_series())
+    again = load(save(checkpoint))
+    assert save(again) == save(checkpoint)
+    assert np.array_equal(run_of(again, view), run_of(checkpoint, view))
+    described, tensors = parts_of(checkpoint)
+    assert described["known_groups"] == 2
+    for groups in (0, 3, "2"):
+        with pytest.raises(CheckpointError, match="known_groups must share out 2 known columns"):
+            of_parts({**described, "known_groups": groups}, tensors)
+    with pytest.raises(CheckpointError, match="known_curves must be at least its known columns"):
+        of_parts({**described, "known_curves": 1}, tensors)
 
 
 def test_members_of_an_ensemble_read_what_is_theirs() -> None:
