@@ -245,7 +245,8 @@ def test_a_series_of_a_long_table_follows_its_own_columns_alone(
 
 def run_of(checkpoint: Checkpoint, view: View) -> FloatArray:
     """The free run from the first start, `[step, channel]`."""
-    return member_runs([checkpoint], [view])[0][0, 0]
+    run: FloatArray = member_runs([checkpoint], [view])[0][0, 0]
+    return run
 
 
 def test_a_checkpoint_of_several_series_says_how_many() -> None:
