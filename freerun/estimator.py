@@ -28,9 +28,9 @@ class Forecaster:
     what is searched, as in [space] of a study file; None for the default space. search: further
     keys of [search] of a study file, such as `{"final_replicas": 4}`. seed: of all draws and
     initialisations. refit: whether the winner is trained once more, on all rows, before it
-    forecasts. progress: whether to show it. known, past, calendar: of the columns of a data frame
-    those that are known in advance, and only in the past, and columns of the calendar, as in
-    [series] of a study file.
+    forecasts. progress: whether to show it. columns: of a data frame those that are forecast, where
+    they are not found by themselves. known, past, calendar: of its columns those that are known in
+    advance, and only in the past, and columns of the calendar, as in [series] of a study file.
 
     After `fit`: forecaster_, the `ExportedForecaster`; best_, the `Best` of the study;
     n_features_in_, the number of channels.
@@ -51,6 +51,7 @@ class Forecaster:
         known: Sequence[str] | None = None,
         past: Sequence[str] | None = None,
         calendar: bool | Sequence[str] = False,
+        columns: str | Sequence[str] | None = None,
     ) -> None:
         self.horizon = horizon
         self.minutes = minutes
@@ -64,6 +65,7 @@ class Forecaster:
         self.known = known
         self.past = past
         self.calendar = calendar
+        self.columns = columns
 
     def fit(self, X: Any, y: None = None) -> Self:
         """Search on a series, and keep the winner. Returns itself.
@@ -98,6 +100,7 @@ class Forecaster:
                 horizon=self.horizon,
                 name=_STUDY,
                 search=search,
+                columns=self.columns,
                 series=self._beside(),
                 space=self.space,
                 seed=self.seed,

@@ -185,10 +185,13 @@ class ExportedForecaster:
         else:
             beside = () if earlier is None else (*earlier.file_known_names, *earlier.past_names)
             names = (*self.channels, *beside)
-            if beside and set(rows.value_columns) != set(names):
+            is_long = earlier is not None and earlier.long is not None
+            if beside and (is_long or set(rows.value_columns) != set(names)):
+                assert earlier is not None
+                wanted = (*earlier.header, *beside) if is_long else names
                 raise SeriesError(
                     "a series with columns beside the ones that are forecast must name them, but "
-                    f"got columns without names; give a data frame with {', '.join(names)}"
+                    f"got columns without names; give a data frame with {', '.join(wanted)}"
                 )
             if len(rows.value_columns) == len(names) and set(rows.value_columns) != set(names):
                 rows = rows.renamed(names)

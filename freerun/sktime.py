@@ -14,17 +14,24 @@ from sktime.datatypes import update_data
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
 from freerun.estimator import Forecaster
+from search.errors import SeriesError, UsageError
 from search.series import FloatArray
 
 # A series holds so many of the horizons that candidates are scored on, unless one is named.
 _LEAST_HORIZONS = 5
+# The name of the row numbers of a series with columns of X.
+_ROW = "row"
 
 
 class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     """Searches for a forecaster when it is fitted, and forecasts with the winner.
 
-    All columns of y are forecast together. X is not used. A horizon may be any number of steps
-    ahead, also beyond what the search scored.
+    All columns of y are forecast together. The columns of X are known in advance: numbers, or true
+    and false. Candidates take their effects into account, if the search finds that these help, so
+    `fit` and `update` need the rows of y, and `predict` all rows up to the furthest step, also
+    those of steps between the ones that are asked for. Rows that X had in `fit` or `update` need
+    not be given again. A horizon may be any number of steps ahead, also beyond what the search
+    scored.
 
     horizon: steps that candidates are scored on; None for the furthest of the horizon that `fit` is
     given, a fifth of the rows at most, or 1. minutes, trials, workers, space, search, seed, refit:
@@ -45,7 +52,9 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         "authors": "freerun contributors",
         "maintainers": "freerun contributors",
         "capability:multivariate": True,
-        "capability:exogenous": False,
+        "capability:exogenous": True,
+        "capability:categorical_in_X": False,
+        "capability:non_contiguous_X": False,
         "capability:insample": False,
         "capability:pred_int": True,
         "capability:pred_int:insample": False,
@@ -85,6 +94,8 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         furthest = 1 if fh is None else max(1, *map(int, fh.to_relative(self.cutoff)))
         # A short series has no room to score more; free runs go as far as they are asked to.
         furthest = min(furthest, max(1, len(y) // _LEAST_HORIZONS))
+        self._seen, self._beside = y, None if X is None or not X.shape[1] else X
+        has_known = self._beside is not None
         found = Forecaster(
             horizon=furthest if self.horizon is None else self.horizon,
             minutes=self.minutes,
@@ -94,20 +105,27 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
             search=self.search,
             seed=self.seed,
             refit=self.refit,
-        ).fit(_values(y))
+            columns=self._value_names() if has_known else None,
+            known=self._known_names() if has_known else None,
+        ).fit(self._series())
         self.forecaster_, self.best_ = found.forecaster_, found.best_
-        self._seen = y
         return self
 
     def _update(self, y: Any, X: Any = None, update_params: bool = True) -> FreerunForecaster:
-        self._seen = update_data(self._seen, y)
+        before = self._seen, self._beside
+        self._seen, self._beside = update_data(self._seen, y), self._beside_with(X)
+        try:
+            series = self._series()
+        except SeriesError:  # which leaves the forecaster as it was
+            self._seen, self._beside = before
+            raise
         if update_params:
-            self.forecaster_ = self.forecaster_.updated(_values(self._seen))
+            self.forecaster_ = self.forecaster_.updated(series)
         return self
 
     def _predict(self, fh: ForecastingHorizon, X: Any) -> Any:
         return pandas.DataFrame(
-            self._ahead(fh, ())[:, :, 0],
+            self._ahead(fh, (), X)[:, :, 0],
             index=fh.to_absolute_index(self.cutoff),
             columns=self._seen.columns,
         )
@@ -115,7 +133,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     def _predict_interval(self, fh: ForecastingHorizon, X: Any, coverage: Sequence[float]) -> Any:
         # sktime asks for the median as an interval that covers nothing.
         levels = sorted({round(100 * share, 9) for share in coverage if share > 0})
-        ahead = self._ahead(fh, levels)
+        ahead = self._ahead(fh, levels, X)
         names = self._get_varnames()
         edges: dict[tuple[Any, float, str], FloatArray] = {}
         for channel, name in enumerate(names):
@@ -128,13 +146,76 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         columns = pandas.MultiIndex.from_tuples(edges)
         return pandas.DataFrame(np.column_stack(list(edges.values())), index, columns)
 
-    def _ahead(self, fh: ForecastingHorizon, levels: Sequence[float]) -> FloatArray:
+    def _ahead(self, fh: ForecastingHorizon, levels: Sequence[float], X: Any) -> FloatArray:
         """Forecasts at the steps of a horizon, `[step, channel, quantity]`."""
         steps = np.asarray(fh.to_relative(self.cutoff), dtype=int)
-        ahead = self.forecaster_.forecast(_values(self._seen), int(steps.max()), levels)
-        by_quantity: FloatArray = ahead if levels else ahead[:, :, np.newaxis]
+        furthest = int(steps.max())
+        future = None
+        if (beside := self._beside_with(X)) is not None:
+            every = ForecastingHorizon(range(1, furthest + 1), is_relative=True, freq=fh.freq)
+            index = every.to_absolute_index(self.cutoff)
+            future = self._known_at(beside, index, first=len(self._seen))
+        ahead = self.forecaster_.forecast(self._series(), furthest, levels, future=future)
+        by_quantity: FloatArray = np.asarray(ahead).reshape(furthest, self._seen.shape[1], -1)
         asked: FloatArray = by_quantity[steps - 1]
         return asked
+
+    def _series(self) -> Any:
+        """The rows so far: values `[time, channel]`, or a frame of them and the columns of X."""
+        values: FloatArray = self._seen.to_numpy(dtype=np.float64)
+        if self._beside is None:
+            return values
+        known = self._known_at(self._beside, self._seen.index, first=0)
+        return pandas.DataFrame(values, known.index, self._value_names()).join(known)
+
+    def _value_names(self) -> list[str]:
+        """The columns of y in a frame with those of X."""
+        return [f"y {number}" for number in range(1, self._seen.shape[1] + 1)]
+
+    def _known_names(self) -> list[str]:
+        """The columns of X in that frame: as they are called, but for names that are taken."""
+        taken = {_ROW, *self._value_names()}
+        assert self._beside is not None
+        names = [str(name) for name in self._beside.columns]
+        return [f"X {name}" if name in taken else name for name in names]
+
+    def _beside_with(self, X: Any) -> Any:
+        """The rows of X so far and further ones, None where the forecaster has no X.
+
+        Raises UsageError for columns that `fit` did not have, SeriesError where some lack.
+        """
+        if self._beside is None:
+            if X is not None and X.shape[1]:
+                raise UsageError(
+                    "X must be given to fit as well, but only later rows of it are; fit with X"
+                )
+            return None
+        columns = self._beside.columns
+        if X is None:
+            return self._beside
+        if lacking := [str(name) for name in columns if name not in X.columns]:
+            raise SeriesError(
+                f"X must have the columns that it had in fit, but lacks '{lacking[0]}'; it has "
+                f"{', '.join(map(str, X.columns)) or 'none'}"
+            )
+        return update_data(self._beside, X[columns])[columns]
+
+    def _known_at(self, beside: Any, index: Any, first: int) -> Any:
+        """Rows of X as columns known in advance, numbered from `first` on.
+
+        Raises SeriesError with the column and the time of the first value that lacks.
+        """
+        rows = beside.reindex(index)
+        missing = np.argwhere(rows.isna().to_numpy())
+        if len(missing):
+            row, column = missing[0]
+            raise SeriesError(
+                f"X is known in advance, so that a forecast needs it in all rows of y and up to "
+                f"the furthest step, but its column '{rows.columns[column]}' has no value at "
+                f"'{index[row]}'; give X with that row"
+            )
+        numbers = pandas.RangeIndex(first, first + len(rows), name=_ROW)
+        return pandas.DataFrame(rows.to_numpy(dtype=np.float64), numbers, self._known_names())
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:
@@ -142,9 +223,3 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         once = {"replicas": 1, "finalists": 1, "final_replicas": 1}
         tiny = {"trials": 1, "workers": 0, "space": {"cell": ["ar"]}, "search": once}
         return [tiny, {**tiny, "horizon": 2, "seed": 1, "refit": False}]
-
-
-def _values(y: Any) -> FloatArray:
-    """The values `[time, channel]` of a data frame."""
-    values: FloatArray = y.to_numpy(dtype=np.float64)
-    return values

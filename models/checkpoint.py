@@ -19,7 +19,7 @@ from safetensors.torch import save as save_tensors
 from torch import Tensor
 
 from models.candidate import AnyForecaster, forecaster_of
-from models.effects import MOST_KNOTS, Effects
+from models.effects import MOST_KNOTS, Effects, Groups, Reads
 from models.methods.registry import check_names
 from models.network.architecture import Architecture
 from models.network.options.covariates import has_regression, reads_past
@@ -67,6 +67,11 @@ class Checkpoint:
     def known(self) -> int:
         """How many known columns are read."""
         return 0 if self.effects is None else self.effects.columns
+
+    @property
+    def known_before(self) -> int:
+        """How many rows before those of the values lags of known columns are read from."""
+        return 0 if self.effects is None else self.effects.rows_before
 
     @property
     def shown_steps(self) -> int:
@@ -141,6 +146,10 @@ def parts_of(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Tensor]]
     # Without such columns, a file is as earlier versions write it.
     described |= {"known": checkpoint.known} if checkpoint.known else {}
     described |= {"past": checkpoint.past} if checkpoint.past else {}
+    if (effects := checkpoint.effects) is not None:
+        described |= {} if effects.reads is None else {"known_curves": effects.knots.shape[1]}
+        groups = effects.groups.count
+        described |= {} if groups == 1 else {"known_groups": groups}
     return described, tensors
 
 
@@ -160,8 +169,10 @@ def of_parts(
     of_units: dict[str, tuple[int, ...]] = {"shift": (read,), "scale": (read,)}
     if has_power(architecture):
         of_units["power"] = (read,)
+    curves, groups = _curves_and_groups(description, known, channels, past)
     if known:
-        of_units |= _effect_shapes(known, read)
+        has_reads = "known_curves" in description
+        of_units |= _effect_shapes(curves, read // groups.count, has_reads=has_reads)
     expected |= of_units
     if missing := sorted(expected.keys() - tensors.keys()):
         raise CheckpointError(f"the checkpoint must hold {missing[0]!r}, but does not")
@@ -177,20 +188,23 @@ def of_parts(
         if not (tensors[name].isfinite().all() and (name != "scale" or tensors[name].gt(0).all())):
             raise CheckpointError(f"{name} of the checkpoint must be finite, a scale above 0")
     power = tensors["power"] if has_power(architecture) else None
-    effects = _effects(tensors) if known else None
+    effects = _effects(tensors, known, groups) if known else None
     shift, scale = tensors["shift"], tensors["scale"]
     return Checkpoint(architecture, channels, weights, shift, scale, power, effects, past)
 
 
-_KNOTS, _VALUES, _LEVEL = "known.knots", "known.values", "known.level"
+_KNOTS, _VALUES, _LEVEL, _READS = "known.knots", "known.values", "known.level", "known.reads"
+# Rows that a lag may reach back to, far beyond what is made.
+_MOST_ROWS_BEFORE = 1_000_000
 
 
-def _effect_shapes(known: int, channels: int) -> dict[str, tuple[int, ...]]:
-    return {
-        _KNOTS: (known, MOST_KNOTS),
-        _VALUES: (known, MOST_KNOTS, channels),
-        _LEVEL: (known,),
+def _effect_shapes(curves: int, channels: int, *, has_reads: bool) -> dict[str, tuple[int, ...]]:
+    shapes: dict[str, tuple[int, ...]] = {
+        _KNOTS: (curves, MOST_KNOTS),
+        _VALUES: (curves, MOST_KNOTS, channels),
+        _LEVEL: (curves,),
     }
+    return {**shapes, _READS: (curves, 3)} if has_reads else shapes
 
 
 def _effect_tensors(effects: Effects | None) -> dict[str, Tensor]:
@@ -198,14 +212,44 @@ def _effect_tensors(effects: Effects | None) -> dict[str, Tensor]:
     if effects is None:
         return {}
     named = {_KNOTS: effects.knots, _VALUES: effects.values, _LEVEL: effects.is_level}
+    named |= {} if effects.reads is None else {_READS: effects.reads.of}
     return {name: torch.tensor(numbers, dtype=torch.float64) for name, numbers in named.items()}
 
 
-def _effects(tensors: Mapping[str, Tensor]) -> Effects:
+def _effects(tensors: Mapping[str, Tensor], known: int, groups: Groups) -> Effects:
     knots, values, level = (tensors[name].numpy() for name in (_KNOTS, _VALUES, _LEVEL))
     if (np.diff(knots, axis=2) < 0).any():
         raise CheckpointError(f"{_KNOTS} of the checkpoint must rise, but do not")
-    return Effects(knots, values, level > 0.5)
+    reads = None
+    if _READS in tensors:
+        found = tensors[_READS].numpy()
+        of = found.clip(0, _MOST_ROWS_BEFORE).astype(np.int64)
+        if (of != found).any() or (of[..., 0] >= known).any():
+            raise CheckpointError(
+                f"{_READS} of the checkpoint must name known columns and rows before, but do not"
+            )
+        reads = Reads(known, of)
+    return Effects(knots, values, level > 0.5, reads, groups)
+
+
+def _curves_and_groups(
+    description: Mapping[str, Any], known: int, channels: int, past: int
+) -> tuple[int, Groups]:
+    """How many curves known columns have, and which channels these act on."""
+    curves, groups = (
+        description.get(f"known_{key}", n) for key, n in (("curves", known), ("groups", 1))
+    )
+    if type(curves) is not int or curves < known:
+        raise CheckpointError(
+            f"the checkpoint's known_curves must be at least its known columns, {known}, but got "
+            f"{curves}"
+        )
+    if type(groups) is not int or groups < 1 or any(n % groups for n in (known, channels, past)):
+        raise CheckpointError(
+            f"the checkpoint's known_groups must share out {known} known columns, {channels} "
+            f"channels and {past} columns of the past evenly, but got {groups}"
+        )
+    return curves, Groups(groups, past)
 
 
 def _columns(description: Mapping[str, Any], key: str, *, is_needed: bool) -> int:

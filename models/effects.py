@@ -1,236 +1,257 @@
-"""Effects of columns that are known in advance: a regression with errors that are correlated.
+"""Effects of columns that are known in advance: curves that a regression found.
 
 What a series takes from its known columns is a sum of curves, one for each column: piecewise linear
 between knots, which are the values of a column that has few of them, and quantiles of one that has
 many. A straight line is a curve of two knots, and goes on beyond them unless the column has no
-other values. Coefficients are those of ridge regression; the straight part of a curve is cheap in
-its penalty, and what bends it is dear.
+other values.
 
-The errors of such a regression are correlated from row to row and from season to season, and a
-known column often has the season of the series itself: least squares would then take that season
-for an effect. So both sides are filtered by (1 - a B^season) (1 - b B), whose factors are estimated
-from the residuals in turn with the coefficients (Cochrane & Orcutt 1949; Pankratz 1991,
-"Forecasting with dynamic regression models", chapter 4). Of a series with a strong season a is near
-1, and changes from season to season are compared; of independent errors both are near 0. The
-penalty is the one of the least filtered error on blocks of rows that are held out in turn, no
-effect at all among the choices.
+An effect may come later than its cause. Lagged columns then have curves of their own: a known
+column some rows earlier, or its mean over a span of rows. Spans that double in length, the farther
+they lie, make a distributed lag that is a step function (Ghysels, Sinko & Valkanov 2007, "MIDAS
+regressions", section 2.2): few coefficients reach far back, and the nearest rows have the finest
+ones. Rows before the first one of a table are unknown: the first row stands for them, and none that
+would need them is learnt from.
 """
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
 
-from models.tensors import one_thread, torch
-
 FloatArray = NDArray[np.float64]
 
-# Knots of a curve at most. A column of so few values has a level for each, also beyond them.
-MOST_KNOTS, FEW_VALUES = 24, 12
-# Rows for each knot, of a column of many values.
-ROWS_PER_KNOT = 25
-# How often filter and coefficients are estimated in turn, and the blocks that are held out.
-ROUNDS, BLOCKS = 3, 5
-# Penalties in units of the mean square of a filtered feature, the strongest first.
-PENALTIES = tuple(10.0**exponent for exponent in range(2, -7, -1))
-# Filtered rows without which there is nothing to tell effects from.
-LEAST_ROWS = 8
-# Estimates that are kept: each cohort of a study asks for the same few, of each replica's span.
-MOST_FOUND = 64
-_found: dict[bytes, Effects] = {}
+# Knots of a curve at most.
+MOST_KNOTS = 24
+# Steps of the lags "steps", and what spans reach at least and at most.
+LAG_STEPS, LEAST_REACH, MOST_REACH = 3, 8, 255
+# Seasons that spans reach.
+REACHED_SEASONS = 2
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Channels that have known columns of their own, such as those of each id of a long table.
+
+    count: of groups. Known columns are as many for each, those of the first one first; and so are
+    the channels that are forecast, and behind them `past` others.
+    """
+
+    count: int = 1
+    past: int = 0
+
+    def channels(self, group: int, total: int) -> NDArray[np.intp]:
+        """The channels of a group, of so many."""
+        forecast, past = (total - self.past) // self.count, self.past // self.count
+        first, behind = group * forecast, total - self.past + group * past
+        own = [np.arange(first, first + forecast), np.arange(behind, behind + past)]
+        return np.concatenate(own)
+
+
+@dataclass(frozen=True, eq=False)
+class Reads:
+    """What each curve reads.
+
+    known: how many known columns there are. of: `[member, curve, 3]`: a known column, how many rows
+    earlier, and the mean of how many rows that end there; of nothing is what fills up the curves of
+    a member to those of another one.
+    """
+
+    known: int
+    of: NDArray[np.int64]
+
+    @classmethod
+    def plain(cls, members: int, known: int) -> Self:
+        """The known columns as they are."""
+        own = np.stack([np.arange(known), np.zeros(known, int), np.ones(known, int)], axis=1)
+        return cls(known, np.broadcast_to(own, (members, known, 3)).copy())
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether they are the known columns as they are."""
+        plain = Reads.plain(len(self.of), self.known).of
+        return self.of.shape == plain.shape and bool((self.of == plain).all())
+
+    @property
+    def rows_before(self) -> int:
+        """How many rows before its own the farthest one reads."""
+        return int((self.of[..., 1] + self.of[..., 2] - 1).max(initial=0))
 
 
 @dataclass(frozen=True, eq=False)
 class Effects:
     """The curves of several members.
 
-    knots: `[member, known, knot]`, rising; a column of fewer knots repeats the last one. values:
-    `[member, known, knot, channel]`, of the curve at its knots, with the mean zero over the
-    training span. is_level: `[member, known]`, whether a curve stays level beyond its knots instead
-    of going on straight.
+    knots: `[member, curve, knot]`, rising; a curve of fewer knots repeats the last one. values:
+    `[member, curve, knot, channel]`, of the curve at its knots, with the mean zero over the
+    training span. is_level: `[member, curve]`, whether a curve stays level beyond its knots instead
+    of going on straight. reads: None where curve and known column are the same. groups: where there
+    are several, curves have values for the channels of the group of their known column.
     """
 
     knots: FloatArray
     values: FloatArray
     is_level: NDArray[np.bool_]
+    reads: Reads | None = None
+    groups: Groups = field(default_factory=Groups)
 
     @property
     def columns(self) -> int:
-        """How many known columns are read."""
-        return int(self.knots.shape[1])
+        """How many known columns there are."""
+        return int(self.knots.shape[1]) if self.reads is None else self.reads.known
+
+    @property
+    def rows_before(self) -> int:
+        """How many rows before those of a series its known columns are read from."""
+        return 0 if self.reads is None else self.reads.rows_before
 
     @classmethod
-    def none(cls, members: int, columns: int, channels: int) -> Self:
+    def none(cls, members: int, curves: int, channels: int, groups: Groups | None = None) -> Self:
         """Effects that are zero everywhere."""
+        groups = groups or Groups()
         return cls(
-            np.zeros((members, columns, MOST_KNOTS)),
-            np.zeros((members, columns, MOST_KNOTS, channels)),
-            np.ones((members, columns), dtype=bool),
+            np.zeros((members, curves, MOST_KNOTS)),
+            np.zeros((members, curves, MOST_KNOTS, channels // groups.count)),
+            np.ones((members, curves), dtype=bool),
+            groups=groups,
         )
 
     @classmethod
     def joined(cls, own: Sequence[Self]) -> Self:
         """Those of several members after one another."""
+        filled: Sequence[Effects] = own
+        if any(each.reads is not None for each in own):
+            most = max(each.knots.shape[1] for each in own)
+            filled = [each._filled_up(most) for each in own]
+        reads = [each.reads.of for each in filled if each.reads is not None]
         return cls(
-            np.concatenate([each.knots for each in own]),
-            np.concatenate([each.values for each in own]),
-            np.concatenate([each.is_level for each in own]),
+            np.concatenate([each.knots for each in filled]),
+            np.concatenate([each.values for each in filled]),
+            np.concatenate([each.is_level for each in filled]),
+            Reads(own[0].columns, np.concatenate(reads)) if reads else None,
+            own[0].groups,
         )
 
     def rows(self, members: Sequence[int]) -> Effects:
         """Those of some members."""
         chosen = list(members)
-        return Effects(self.knots[chosen], self.values[chosen], self.is_level[chosen])
+        found = replace(
+            self,
+            knots=self.knots[chosen],
+            values=self.values[chosen],
+            is_level=self.is_level[chosen],
+        )
+        if self.reads is None:
+            return found
+        # What filled up their curves to those of others says nothing of them.
+        of = self.reads.of[chosen]
+        curves = max(self.reads.known, int((of[..., 2] > 0).sum(axis=1).max(initial=0)))
+        reads = Reads(self.reads.known, of[:, :curves])
+        return replace(
+            found,
+            knots=found.knots[:, :curves],
+            values=found.values[:, :curves],
+            is_level=found.is_level[:, :curves],
+            reads=None if reads.is_plain else reads,
+        )
 
-    def at(self, known: FloatArray) -> FloatArray:
+    def at(self, known: FloatArray, rows: int | None = None) -> FloatArray:
         """What known values `[member, batch, time, known]` add, `[member, batch, time, channel]`.
 
-        known: with 1 for member where all members read the same.
+        known: with 1 for member where all members read the same. rows: of how many of them, the
+        last ones, None for all; those before are read by lags, and the first one stands for all
+        that lack.
         """
-        members = len(self.knots)
-        added = np.zeros((members, *known.shape[1:3], self.values.shape[3]))
+        members, time = len(self.knots), known.shape[2]
+        rows = time if rows is None else rows
+        channels = self.values.shape[3] * self.groups.count
+        added = np.zeros((members, known.shape[1], rows, channels))
         for member in range(members):
-            rows = known[member if len(known) > 1 else 0]
-            for column in range(self.columns):
-                added[member] += self._curve(member, column, rows[..., column])
+            shown = known[member if len(known) > 1 else 0]
+            for curve in range(self.knots.shape[1]):
+                column, lag, span = self._read(member, curve)
+                if not span:
+                    continue
+                own = self._curve(member, curve, lagged(shown[..., column], rows, lag, span))
+                if self.groups.count == 1:
+                    added[member] += own
+                else:
+                    group = column // (self.columns // self.groups.count)
+                    added[member][..., self.groups.channels(group, channels)] += own
         return added
 
-    def _curve(self, member: int, column: int, x: FloatArray) -> FloatArray:
-        knots = _distinct(self.knots[member, column])
-        values = self.values[member, column]
+    def _read(self, member: int, curve: int) -> tuple[int, int, int]:
+        """The known column of a curve, how many rows earlier, and over how many."""
+        if self.reads is None:
+            return curve, 0, 1
+        column, lag, span = self.reads.of[member, curve].tolist()
+        return column, lag, span
+
+    def _filled_up(self, curves: int) -> Effects:
+        """The same effects with so many curves, of which further ones read nothing."""
+        reads = self.reads or Reads.plain(len(self.knots), self.columns)
+        more = curves - self.knots.shape[1]
+
+        return replace(
+            self,
+            knots=np.pad(self.knots, [(0, 0), (0, more), (0, 0)]),
+            values=np.pad(self.values, [(0, 0), (0, more), (0, 0), (0, 0)]),
+            is_level=np.pad(self.is_level, [(0, 0), (0, more)]),
+            reads=replace(reads, of=np.pad(reads.of, [(0, 0), (0, more), (0, 0)])),
+        )
+
+    def _curve(self, member: int, curve: int, x: FloatArray) -> FloatArray:
+        knots = _distinct(self.knots[member, curve])
+        values = self.values[member, curve]
         if len(knots) == 1:
             return np.zeros((*x.shape, values.shape[1]))
-        first, share = _place(x, knots, is_level=bool(self.is_level[member, column]))
+        first, share = place_between(x, knots, is_level=bool(self.is_level[member, curve]))
         share = share[..., np.newaxis]
-        curve: FloatArray = (1.0 - share) * values[first] + share * values[first + 1]
-        return curve
-
-
-def effects_of(
-    kind: str, pieces: Sequence[FloatArray], known: Sequence[FloatArray], season: int
-) -> Effects:
-    """The effects of one member, estimated on its training span.
-
-    kind: "linear" or "curves". pieces: stretches `[time, channel]` of the series. known: the rows
-    `[time, known]` of the same stretches. season: in steps, 1 or less for none.
-    """
-    key = _key(kind, pieces, known, season)
-    found = _found.get(key)
-    if found is None:
-        found = _estimated(kind, pieces, known, season)
-        while len(_found) >= MOST_FOUND:
-            _found.pop(next(iter(_found)), None)
-        _found[key] = found
-    return found
-
-
-def _key(
-    kind: str, pieces: Sequence[FloatArray], known: Sequence[FloatArray], season: int
-) -> bytes:
-    digest = hashlib.sha256(f"{kind} {season}".encode())
-    for own in (*pieces, *known):
-        digest.update(str(own.shape).encode())
-        digest.update(np.ascontiguousarray(own).tobytes())
-    return digest.digest()
-
-
-def _estimated(
-    kind: str, pieces: Sequence[FloatArray], known: Sequence[FloatArray], season: int
-) -> Effects:
-    rows = np.concatenate(known)
-    columns = [_Column.of(kind, column) for column in rows.T]
-    features = [
-        np.concatenate([column.features(own[:, k]) for k, column in enumerate(columns)], axis=1)
-        for own in known
-    ]
-    channels = pieces[0].shape[1]
-    found = Effects.none(1, len(columns), channels)
-    found.is_level[0] = [column.is_level for column in columns]
-    if not features[0].shape[1]:
+        found: FloatArray = (1.0 - share) * values[first] + share * values[first + 1]
         return found
-    coefficients = np.stack(
-        [_coefficients(features, [own[:, c] for own in pieces], season) for c in range(channels)],
-        axis=1,
-    )
-    begin = 0
-    for place, column in enumerate(columns):
-        own = coefficients[begin : begin + column.width]
-        begin += column.width
-        values = column.curve(own, rows[:, place])
-        found.knots[0, place] = _filled_up(column.knots)
-        found.values[0, place] = _filled_up(values)
+
+
+def lags_of(lags: str, season: int) -> list[tuple[int, int]]:
+    """What is read of a known column: how many rows earlier, and the mean of how many rows.
+
+    lags: "none" for its own row alone. "steps" for LAG_STEPS rows before that as well, and the row
+    a season before. "spans" for means over the rows before: of 1, of the 2 before that, of 4, of 8,
+    and so on until they reach REACHED_SEASONS. season: in steps, 1 or less for none.
+    """
+    if lags == "none":
+        return [(0, 1)]
+    if lags == "steps":
+        steps = [*range(LAG_STEPS + 1), *([season] if season > LAG_STEPS else [])]
+        return [(lag, 1) for lag in steps if lag + 1 <= MOST_REACH]
+    found, reach = [(0, 1)], min(max(LEAST_REACH, REACHED_SEASONS * season), MOST_REACH)
+    while sum(found[-1]) <= reach:
+        lag, span = found[-1]
+        found.append((lag + span, 2 * span if lag else 1))
     return found
 
 
-@dataclass(frozen=True, eq=False)
-class _Column:
-    """A known column as features: one for a straight line, and one for each knot that bends it."""
-
-    knots: FloatArray
-    mean: float
-    std: float
-    is_bent: bool
-    is_level: bool
-
-    @classmethod
-    def of(cls, kind: str, column: FloatArray) -> Self:
-        found = np.unique(column)
-        if len(found) == 1:
-            return cls(found, float(found[0]), 1.0, is_bent=False, is_level=True)
-        mean, std = float(column.mean()), float(column.std())
-        if not std > 0.0:  # a spread below what numbers of that size can tell
-            return cls(found[:1], mean, 1.0, is_bent=False, is_level=True)
-        if len(found) == 2:  # as a flag, which says nothing of a third value
-            return cls(found, mean, std, is_bent=False, is_level=True)
-        if kind == "linear":
-            ends = np.array([mean - std, mean + std])
-            return cls(ends, mean, std, is_bent=False, is_level=False)
-        is_level = len(found) <= FEW_VALUES
-        if len(found) > FEW_VALUES:
-            count = int(np.clip(len(column) // ROWS_PER_KNOT, 2, MOST_KNOTS))
-            if len(found) > count:
-                found = np.unique(np.quantile(column, np.linspace(0.0, 1.0, count)))
-        return cls(found, mean, std, is_bent=len(found) > 2, is_level=is_level)
-
-    @property
-    def width(self) -> int:
-        """How many features it is."""
-        return 0 if len(self.knots) == 1 else 1 + len(self.knots) * self.is_bent
-
-    def features(self, column: FloatArray) -> FloatArray:
-        """Features `[time, feature]` of values `[time]`."""
-        if not self.width:
-            return np.zeros((len(column), 0))
-        straight = ((column - self.mean) / self.std)[:, np.newaxis]
-        if not self.is_bent:
-            return straight
-        first, share = _place(column, self.knots, is_level=self.is_level)
-        hats, rows = np.zeros((len(column), len(self.knots))), np.arange(len(column))
-        hats[rows, first] = 1.0 - share
-        hats[rows, first + 1] = share
-        return np.concatenate([straight, hats], axis=1)
-
-    def curve(self, coefficients: FloatArray, column: FloatArray) -> FloatArray:
-        """The curve at the knots `[knot, channel]`, with the mean zero over a column `[time]`."""
-        if not self.width:
-            return np.zeros((1, coefficients.shape[1]))
-        values = (self.knots - self.mean)[:, np.newaxis] / self.std * coefficients[:1]
-        if not self.is_bent:
-            return values
-        values = values + coefficients[1:]
-        first, share = _place(column, self.knots, is_level=self.is_level)
-        weights = np.bincount(first, 1.0 - share, len(self.knots))
-        weights += np.bincount(first + 1, share, len(self.knots))
-        centred: FloatArray = values - (weights[:, np.newaxis] * values).sum(axis=0) / len(column)
-        return centred
+def rows_before(lags: str, season: int) -> int:
+    """How many rows before its own the farthest of some lags reads; see `lags_of`."""
+    return max(lag + span - 1 for lag, span in lags_of(lags, season))
 
 
-def _place(
+def lagged(column: FloatArray, rows: int, lag: int, span: int) -> FloatArray:
+    """The last rows of a column `[..., time]` some rows earlier, or means over a span that ends
+    there; its first row stands for those before it."""
+    time = column.shape[-1]
+    if lag == 0 and span == 1:
+        return column[..., time - rows :]
+    places = np.arange(time - rows, time) - lag
+    total: FloatArray = column[..., np.maximum(places - (span - 1), 0)]
+    for back in range(span - 2, -1, -1):  # in one order, so that a mean is the same in any stretch
+        total = total + column[..., np.maximum(places - back, 0)]
+    return total / span
+
+
+def place_between(
     x: FloatArray, knots: FloatArray, *, is_level: bool
 ) -> tuple[NDArray[np.intp], FloatArray]:
     """The knot before each value, and which share of the way to the next one it is.
@@ -246,85 +267,3 @@ def _place(
 
 def _distinct(knots: FloatArray) -> FloatArray:
     return knots[: 1 + int((np.diff(knots) > 0).sum())]
-
-
-def _filled_up(numbers: FloatArray) -> FloatArray:
-    """Numbers by knot, the last repeated up to MOST_KNOTS."""
-    pad = [(0, MOST_KNOTS - len(numbers)), *[(0, 0)] * (numbers.ndim - 1)]
-    return np.pad(numbers, pad, "edge")
-
-
-def _coefficients(
-    features: Sequence[FloatArray], pieces: Sequence[FloatArray], season: int
-) -> FloatArray:
-    """The coefficients `[feature]` of one channel, whose pieces are `[time]`."""
-    coefficients = np.zeros(features[0].shape[1])
-    for _ in range(ROUNDS):
-        with one_thread():
-            rests = [
-                own - (torch.from_numpy(of) @ torch.from_numpy(coefficients)).numpy()
-                for own, of in zip(pieces, features, strict=True)
-            ]
-        filters = _filters(rests, season)
-        targets = np.concatenate([_filtered(own, filters) for own in pieces])
-        if len(targets) < LEAST_ROWS:
-            break
-        rows = np.concatenate([_filtered(own, filters) for own in features])
-        coefficients = _ridge(rows - rows.mean(axis=0), targets - targets.mean())
-    return coefficients
-
-
-def _filters(rests: Sequence[FloatArray], season: int) -> list[tuple[int, float]]:
-    """Lags and factors by which residuals are filtered, one after the other."""
-    mean = np.concatenate(rests).mean()
-    left, found = [own - mean for own in rests], []
-    for lag in [season, 1] if season > 1 else [1]:
-        rows = sum(max(0, len(own) - lag) for own in left)
-        if rows < max(LEAST_ROWS, lag):
-            continue  # it would take more rows than it leaves
-        products = squares = 0.0
-        for own in left:
-            products += float((own[lag:] * own[:-lag]).sum())
-            squares += float((own[:-lag] ** 2).sum())
-        factor = float(np.clip(products / squares, -1.0, 1.0)) if squares > 0.0 else 0.0
-        found.append((lag, factor))
-        left = [own[lag:] - factor * own[:-lag] for own in left]
-    return found
-
-
-def _filtered(piece: FloatArray, filters: Sequence[tuple[int, float]]) -> FloatArray:
-    """A piece `[time, ...]`, less what its rows some steps before have of it."""
-    for lag, factor in filters:
-        piece = piece[lag:] - factor * piece[:-lag]
-    return piece
-
-
-def _ridge(rows: FloatArray, targets: FloatArray) -> FloatArray:
-    """Coefficients of the penalty of the least error on blocks that are held out in turn."""
-    with one_thread():
-        features, values = torch.from_numpy(rows), torch.from_numpy(targets)
-        blocks = list(zip(features.tensor_split(BLOCKS), values.tensor_split(BLOCKS), strict=True))
-        grams = torch.stack([own.T @ own for own, _ in blocks])
-        products = torch.stack([own.T @ of for own, of in blocks])
-        unit = grams.sum(0).diagonal().mean()
-        if not unit > 0.0:
-            return np.zeros(rows.shape[1])
-        levels = unit * torch.tensor(PENALTIES, dtype=torch.float64)
-        errors = torch.zeros(1 + len(levels), dtype=torch.float64)
-        errors[0] = values.square().sum()  # of no effect at all
-        for (own, of), gram, product in zip(blocks, grams, products, strict=True):
-            solved = _solved(grams.sum(0) - gram, products.sum(0) - product, levels)
-            errors[1:] += (own @ solved - of.unsqueeze(1)).square().sum(0)
-        best = int(errors.argmin())
-        if best == 0:
-            return np.zeros(rows.shape[1])
-        found: FloatArray = _solved(grams.sum(0), products.sum(0), levels)[:, best - 1].numpy()
-        return found
-
-
-def _solved(gram: torch.Tensor, products: torch.Tensor, levels: torch.Tensor) -> torch.Tensor:
-    """Solutions `[feature, level]` of the normal equations at all penalties."""
-    values, vectors = torch.linalg.eigh(gram)
-    damped = (vectors.T @ products).unsqueeze(1) / (values.clamp(min=0.0).unsqueeze(1) + levels)
-    solutions: torch.Tensor = vectors @ damped
-    return solutions

@@ -9,11 +9,12 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
-from models.effects import Effects, effects_of
+from models.effects import Effects, Groups
 from models.methods import MethodSet
-from models.network.options.covariates import regression_of
+from models.network.options.covariates import lags_of_known, regression_of
 from models.network.options.shape import Scaling
 from models.network.options.transforms import PowerTransform, SeasonalDifference
+from models.regression import effects_of
 
 FloatArray = NDArray[np.float64]
 
@@ -36,7 +37,9 @@ class Units:
     shift, scale: `[member, channel]`. power: `[member, channel]`, 1 for values as they are; None
     where no member has another. season: in steps, 0 for no difference; seasons: how many. effects:
     of known columns; None where no member has any, else `known` has to be given to all that reads
-    or writes: rows `[member, batch, time, known]`, with 1 for member where all read the same.
+    or writes: rows `[member, batch, time, known]`, with 1 for member where all read the same. The
+    first of them may be `known_before` or more rows before the values, or fewer at the beginning of
+    a series.
     """
 
     shift: FloatArray
@@ -51,6 +54,11 @@ class Units:
         """How many values before a context are read as well."""
         return self.season * self.seasons
 
+    @property
+    def known_before(self) -> int:
+        """How many rows before the values lags of known columns are read from."""
+        return 0 if self.effects is None else self.effects.rows_before
+
     @classmethod
     def of(
         cls,
@@ -60,17 +68,19 @@ class Units:
         *,
         season: int = 1,
         past: int = 0,
+        groups: int = 1,
     ) -> Self:
         """The units of one member, from its training span.
 
         pieces: stretches `[time, channel]` of the series. known: the known columns `[time, known]`
-        of the same stretches, needed for a regression on them alone. season: in steps, by which
-        that compares rows. past: how many of the channels, the last ones, are columns that are not
-        forecast, and keep their values as they are. With an offset, values are standard deviations
-        from the mean; without one the series keeps its own zero, and its root mean square is the
-        unit. A zero that is beyond FAR_FROM_ZERO means nothing to a series, and its numbers would
-        drown what varies: then it is as with an offset. Raises ValueError where a power needs
-        values above zero.
+        of the same stretches, behind rows before them for lags, needed for a regression on them
+        alone. season: in steps, by which that compares rows. past: how many of the channels, the
+        last ones, are columns that are not forecast, and keep their values as they are. groups: of
+        channels that have known columns of their own, see `Groups`. With an offset, values are
+        standard deviations from the mean; without one the series keeps its own zero, and its root
+        mean square is the unit. A zero that is beyond FAR_FROM_ZERO means nothing to a series, and
+        its numbers would drown what varies: then it is as with an offset. Raises ValueError where a
+        power needs values above zero.
         """
         power, difference = _power_of(methods, np.concatenate(pieces), past), difference_of(methods)
         raw = cls(np.zeros((1, 1)), np.ones((1, 1)), power, *difference)
@@ -79,7 +89,8 @@ class Units:
         if kind != "none":
             assert known is not None
             raised = [raw._raised(piece[None, None])[0, 0] for piece in pieces]
-            effects = effects_of(kind, raised, known, season)
+            lags = lags_of_known(methods)
+            effects = effects_of(kind, raised, known, season, lags, Groups(groups, past))
             raw, rows = replace(raw, effects=effects), [own[None, None] for own in known]
         changed = np.concatenate(
             [
@@ -108,9 +119,10 @@ class Units:
         columns = max(0 if u.effects is None else u.effects.columns for u in own)
         if columns:
             channels = shift.shape[1]
+            groups = next(u.effects.groups for u in own if u.effects is not None)
             effects = Effects.joined(
                 [
-                    Effects.none(len(u.shift), columns, channels)
+                    Effects.none(len(u.shift), columns, channels, groups)
                     if u.effects is None
                     else u.effects
                     for u in own
@@ -134,7 +146,7 @@ class Units:
     def read(self, values: FloatArray, known: FloatArray | None = None) -> FloatArray:
         """Values as a forecaster reads them, without the first `lag` ones.
 
-        known: of the rows of the values.
+        known: of the rows of the values, and of those before them for lags.
         """
         scaled = (self._changes(values, known) - _each(self.shift)) / _each(self.scale)
         # A value below zero has no power; it counts as one that is far below all others.
@@ -146,10 +158,11 @@ class Units:
         """A forecaster's free run in the units of the series; not finite where that has none.
 
         shown: values before it, at least `lag` of them, in the units of the series. known: of the
-        rows that are shown, and of those of the run after them.
+        rows that are shown, of those of the run after them, and of those before them for lags.
         """
         changes = forecast * _each(self.scale) + _each(self.shift)
-        added = None if self.effects is None else self._added(known)
+        rows = shown.shape[2] + forecast.shape[2]
+        added = None if self.effects is None else self._added(known, rows)
         # Of what is infinite, the rest of the run is no number.
         with np.errstate(invalid="ignore"):
             if self.lag:
@@ -180,10 +193,12 @@ class Units:
     ) -> FloatArray:
         """One-step forecasts of `truth`, which follows `shown`, in the units of the series.
 
-        known: of the rows that are shown, and of those of the truth after them.
+        known: of the rows that are shown, of those of the truth after them, and of those before
+        them for lags.
         """
         changes = forecasts * _each(self.scale) + _each(self.shift)
-        added, first = None if self.effects is None else self._added(known), shown.shape[2]
+        first, rows = shown.shape[2], shown.shape[2] + truth.shape[2]
+        added = None if self.effects is None else self._added(known, rows)
         if self.lag:
             raised = self._raised(np.concatenate([shown, truth], axis=2))
             if added is not None:
@@ -193,16 +208,16 @@ class Units:
             changes = changes + added[:, :, first:]
         return self._lowered(changes)
 
-    def _added(self, known: FloatArray | None) -> FloatArray:
+    def _added(self, known: FloatArray | None, rows: int) -> FloatArray:
         assert self.effects is not None
         assert known is not None
-        return self.effects.at(known)
+        return self.effects.at(known, rows)
 
     def _changes(self, values: FloatArray, known: FloatArray | None) -> FloatArray:
         """Values to a power less known effects, or their changes; neither shifted nor scaled."""
         raised = self._raised(values)
         if self.effects is not None:
-            raised = raised - self._added(known)
+            raised = raised - self._added(known, values.shape[-2])
         if not self.lag:
             return raised
         return raised[..., self.lag :, :] - self._before(raised, self.lag, raised.shape[-2])
@@ -246,7 +261,7 @@ def difference_of(methods: MethodSet) -> tuple[int, int]:
 def units_key(methods: MethodSet) -> tuple[object, ...]:
     """What units depend on: candidates with equal keys have equal units on equal data."""
     transforms = methods.find(PowerTransform), difference_of(methods), methods[Scaling].offset
-    return *transforms, regression_of(methods)
+    return *transforms, regression_of(methods), lags_of_known(methods)
 
 
 def _power_of(methods: MethodSet, values: FloatArray, past: int) -> FloatArray | None:

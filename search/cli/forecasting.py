@@ -30,8 +30,8 @@ def forecast(
         typer.Option(
             "--future",
             metavar="FILE",
-            help="Later rows of the columns that are known in advance, where the file of --series "
-            "does not have them.",
+            help="Later rows of the columns that are known in advance, of a long table with their "
+            "ids, where the file of --series does not have them.",
         ),
     ] = None,
     levels: Annotated[

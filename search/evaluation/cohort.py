@@ -18,7 +18,8 @@ from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
 from models.cohort import Member
-from models.network.options.covariates import has_regression, reads_past
+from models.effects import rows_before
+from models.network.options.covariates import has_regression, lags_of_known, reads_past
 from models.network.options.transforms import has_power, lag_of
 from models.tensors import in_company
 from models.units import Units, units_key
@@ -300,8 +301,9 @@ class Cohort:
         contexts = np.stack([v.contexts(shown, with_past=self.reads_past) for v in views])
         before = known = None
         if units.effects is not None:
-            known = np.stack([v.known_rows(shown, v.horizon_steps) for v in views])
-            before = known[:, :, :shown]
+            read = shown + units.known_before
+            known = np.stack([v.known_rows(read, v.horizon_steps) for v in views])
+            before = known[:, :, :read]
         forecast = free_run(
             self.training.forecaster,
             self.training.scored_weights[rows],
@@ -333,8 +335,11 @@ def _units_of(kind: Candidate, view: View) -> Units:
     """The units of a kind of candidate on the training span of a view."""
     pieces = view.stretches(with_past=reads_past(kind))
     past = pieces[0].shape[1] - view.values.shape[1]
-    known = view.known_stretches if has_regression(kind) else None
-    return Units.of(kind, pieces, known, season=view.season_steps, past=past)
+    known, season = None, view.season_steps
+    if has_regression(kind):
+        known = view.known_stretches(rows_before(lags_of_known(kind), season))
+    groups = view.known_groups
+    return Units.of(kind, pieces, known, season=season, past=past, groups=groups)
 
 
 def _pieces_read(units: Units, view: View, with_past: bool) -> list[FloatArray]:
@@ -342,7 +347,8 @@ def _pieces_read(units: Units, view: View, with_past: bool) -> list[FloatArray]:
     pieces = view.stretches(with_past=with_past)
     rows: Sequence[FloatArray | None] = [None] * len(pieces)
     if units.effects is not None:
-        rows = [known[np.newaxis, np.newaxis] for known in view.known_stretches]
+        known_rows = view.known_stretches(units.known_before)
+        rows = [known[np.newaxis, np.newaxis] for known in known_rows]
     return [
         units.read(piece[np.newaxis, np.newaxis], known)[0, 0]
         for piece, known in zip(pieces, rows, strict=True)

@@ -82,8 +82,8 @@ def run_networks(
     known only in the past, which may stand behind the channels, the networks' forecasts are not
     returned, and networks that do not read them get none. truth: `[member, batch, step, channel]`;
     where given it is read in place of the forecasts, so that each is a one-step forecast. known:
-    known columns `[member, batch, time + step, known]` of the contexts and of the steps after them;
-    only networks with a regression on them look at it.
+    known columns `[member, batch, time + step, known]` of the contexts and of the steps after them,
+    behind rows before them for lags; only networks with a regression on them look at it.
 
     A forecast that leaves all bounds is not finite. Raises OverflowError where scaled contexts are
     no finite numbers in the networks' precision.
@@ -100,7 +100,10 @@ def run_networks(
     beside = None if truth is None else own(truth)[..., :of_each]
     given = shown if beside is None else np.concatenate([shown, beside], axis=2)
     seen = None if known is None or units.effects is None else own(known)
-    of_given = None if seen is None else seen[:, :, : given.shape[2]]
+    of_given = None
+    if seen is not None:
+        before = seen.shape[2] - shown.shape[2] - steps
+        of_given = seen[:, :, : before + given.shape[2]]
     read = torch.from_numpy(units.read(given, of_given)).to(forecaster.dtype)
     if not torch.isfinite(read).all():
         raise OverflowError("values are too large for the scale of the networks")
@@ -161,7 +164,7 @@ def one_step_forecasts(
     known = None
     if views[0].known is not None:
         rows = [
-            view.known_rows(context_steps, steps, [start])
+            view.known_rows(context_steps + checkpoint.known_before, steps, [start])
             for view, start in zip(views, starts, strict=True)
         ]
         known = np.stack(rows)
@@ -209,7 +212,8 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
     read = np.stack([v.contexts(steps, v.starts[:1], with_past=past) for v in views])
     known = None
     if checkpoint.effects is not None:
-        known = np.stack([v.known_rows(steps, 0, v.starts[:1]) for v in views])
+        before = steps + checkpoint.known_before
+        known = np.stack([v.known_rows(before, 0, v.starts[:1]) for v in views])
     contexts = checkpoint.units.read(read, known)
     rows = in_company(range(len(views)))
     shown = torch.tensor(contexts[rows], dtype=torch.float32)

@@ -122,13 +122,14 @@ def run_any(
 
     values: `[start, time, channel]`, as many before each start as are read, or more; behind the
     channels may stand columns that are known only in the past. known: known columns `[start, time +
-    step, known]` of the values and of the steps after them. Returns `[network, start, step,
-    channel]`.
+    step, known]` of the values and of the steps after them; of what lags read before the first row
+    the first row stands. Returns `[network, start, step, channel]`.
     """
     if isinstance(checkpoint, Checkpoint):
         checkpoint = distinct(checkpoint)
         first = values.shape[1] - checkpoint.shown_steps
-        rows = None if known is None else known[np.newaxis, :, first:]
+        before = max(0, first - checkpoint.known_before)
+        rows = None if known is None else known[np.newaxis, :, before:]
         return run_networks(checkpoint, values[np.newaxis, :, first:], steps, known=rows)
     runs = [run_any(member, values, steps, known) for member in checkpoint.members]
     most = max(map(len, runs))
@@ -147,7 +148,8 @@ def run_on(checkpoint: Checkpoint, views: Sequence[View]) -> FloatArray:
     contexts = np.stack([view.contexts(shown, with_past=checkpoint.past > 0) for view in views])
     known = None
     if checkpoint.effects is not None:
-        known = np.stack([view.known_rows(shown, steps) for view in views])
+        read = shown + checkpoint.known_before
+        known = np.stack([view.known_rows(read, steps) for view in views])
     return run_networks(checkpoint, contexts, steps, known=known)
 
 

@@ -239,7 +239,7 @@ def _check_columns_beside(export: Export) -> None:
     if export.checkpoint is None:
         return
     table = export.table
-    known, past = (0, 0) if table is None else (len(table.known_names), len(table.past_names))
+    known, past = (0, 0) if table is None else (len(table.known_columns), table.past_count)
     for own in networks_of(export.checkpoint):
         if own.known not in (0, known) or own.past not in (0, past):
             raise ExportError(

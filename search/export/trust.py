@@ -80,7 +80,7 @@ def known_warnings(export: Export, table: Table, known: FloatArray) -> Iterator[
         return
     assert export.checkpoint is not None
     read = known[table.rows - export.checkpoint.shown_steps :]
-    for name, own, before in zip(table.known_names, read.T, learnt.T, strict=True):
+    for column, own, before in zip(table.known_columns, read.T, learnt.T, strict=True):
         low, high = before.min(), before.max()
         beyond = max(low - own.min(), own.max() - high)
         # What was constant says nothing of its units.
@@ -88,11 +88,11 @@ def known_warnings(export: Export, table: Table, known: FloatArray) -> Iterator[
         if ranges < BEYOND_RANGES:
             continue
         said = (
-            f"the column '{name}', known in advance, goes from {_range(own)}, beyond the {low:.6g} "
+            f"{column}, known in advance, goes from {_range(own)}, beyond the {low:.6g} "
             f"to {high:.6g} that the forecaster was trained on"
         )
         # A calendar has no units: after November and December, January is ten ranges away.
-        if ranges >= FOREIGN_RANGES and name in table.file_known_names:
+        if ranges >= FOREIGN_RANGES and not column.is_made:
             raise SeriesError(f"{said}; check the units of the column, or {_RETRAIN}")
         yield f"{said}; its effect there is guessed"
 
@@ -185,7 +185,8 @@ def _furthest(networks: Checkpoint, table: Table) -> float:
     known = None
     if networks.effects is not None:
         assert table.known is not None
-        known = table.known[np.newaxis, np.newaxis, first:]
+        before = max(0, first - networks.known_before)
+        known = table.known[np.newaxis, np.newaxis, before:]
     with np.errstate(over="ignore"):
         read = np.abs(networks.units.read(context[np.newaxis, np.newaxis], known))
     return float(read.max())

@@ -114,6 +114,7 @@ def retrain_on(
         filled=table.filled,
         known=table.known,
         past=None if table.past is None else seen[:, channels:],
+        known_groups=table.known_groups,
     )
     views = [view] * replicas
     if hold_out:

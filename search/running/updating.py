@@ -145,7 +145,8 @@ def _trained_on(
         known = None
         if networks.effects is not None:
             assert table.known is not None
-            known = table.known[rows][np.newaxis, np.newaxis]
+            first = max(0, piece.start - networks.known_before)
+            known = table.known[first : piece.stop][np.newaxis, np.newaxis]
         parts.append(networks.units.read(values[rows][np.newaxis, np.newaxis], known)[:, 0])
     read, lengths = np.concatenate(parts, axis=1), [part.shape[1] for part in parts]
     members = [

@@ -41,12 +41,15 @@ class Beside:
         return (*self.past, *self.known)
 
 
-def with_future(cells: Cells, future: Cells, time: str | None, known: Sequence[str]) -> Cells:
-    """The rows of a file, and behind them those of another one with known columns alone."""
+def with_future(cells: Cells, future: Cells, names: Sequence[str]) -> Cells:
+    """The rows of a file, and behind them those of another one.
+
+    names: of the columns that the other one has: time, id, and columns known in advance.
+    """
     columns = []
     for own in cells.columns:
         more: Sequence[str] = [""] * len(future.places)
-        if own.name == time or own.name in known:
+        if own.name in names:
             more = future.column(own.name).cells
         columns.append(Column(own.name, [*own.cells, *more], own.zone))
     places = [*cells.places, *(f"{future.path}, {place}" for place in future.places)]
@@ -63,11 +66,19 @@ def truths_as_numbers(texts: Mapping[str, Sequence[str]]) -> dict[str, Sequence[
     return found
 
 
+def of_each(ids: Sequence[str], columns: Sequence[str]) -> tuple[str, ...]:
+    """The names of columns of each series, those of the first one first; of one as they are."""
+    if len(ids) == 1:
+        return tuple(columns)
+    return tuple(f"{name} {column}" for name in ids for column in columns)
+
+
 @dataclass(frozen=True)
 class Ahead:
     """Rows up to the last that has a value to forecast, and all rows of the known columns.
 
-    is_filled: `[row, known]`, which values of the known columns were filled in.
+    known: `[row, known]`, of the first series first. is_filled: `[row, known]`, which values of the
+    known columns were filled in.
     """
 
     rows: Arranged
@@ -78,27 +89,29 @@ class Ahead:
 def split_ahead(found: Arranged, targets: int, known: Sequence[str], *, fill: bool) -> Ahead:
     """Split rows that lie ahead from those of the table.
 
-    found: of one series, whose columns are the value columns, then those of the past, then the
-    known ones. targets: how many are to be forecast. fill: whether gaps in known columns are filled
-    in on a straight line. A known value behind a gap is known before it, too, so that the line
-    tells nothing that may not be known. Of rows ahead nothing is filled in, so that what a forecast
-    lacks is asked for.
+    found: whose columns are the value columns, then those of the past, then the known ones.
+    targets: how many are to be forecast. fill: whether gaps in known columns are filled in on a
+    straight line. A known value behind a gap is known before it, too, so that the line tells
+    nothing that may not be known. Of rows ahead nothing is filled in, so that what a forecast lacks
+    is asked for.
 
     Raises FillError where most of a known column would be filled in.
     """
     if not known:
         return Ahead(found, none := np.empty((len(found.labels), 0)), none.astype(bool))
     values = found.values.copy()
-    with_target = np.flatnonzero(np.isfinite(values[:, 0, :targets]).any(axis=1))
+    with_target = np.flatnonzero(np.isfinite(values[:, :, :targets]).any(axis=(1, 2)))
     rows = int(with_target[-1]) + 1 if len(with_target) else len(values)
-    own = values[:, 0, values.shape[2] - len(known) :]
+    first = values.shape[2] - len(known)
+    own = values[:, :, first:].reshape(len(values), -1)
     was_known = np.isfinite(own)
     if fill:
-        check_known(was_known[:rows], known)
+        check_known(was_known[:rows], of_each(found.ids, known))
         for column, is_known in zip(own.T, was_known.T, strict=True):
-            first = int(is_known.argmax())
+            start = int(is_known.argmax())
             stop = min(rows, len(column) - int(is_known[::-1].argmax()))
-            column[first:stop] = line(column, is_known)[first:stop]
+            column[start:stop] = line(column, is_known)[start:stop]
+        values[:, :, first:] = own.reshape(len(values), len(found.ids), -1)
     table = replace(
         found,
         labels=found.labels[:rows],
@@ -110,11 +123,17 @@ def split_ahead(found: Arranged, targets: int, known: Sequence[str], *, fill: bo
 
 
 def covariates_of(
-    beside: Beside, times: Times | None, labels: Sequence[str], known: FloatArray, past: FloatArray
+    beside: Beside,
+    times: Times | None,
+    labels: Sequence[str],
+    known: FloatArray,
+    past: FloatArray,
+    series: int = 1,
 ) -> Covariates:
     """The columns beside of a table with the times `labels`; SeriesError for no real calendar.
 
-    known: `[row, known]`, of its rows and of those ahead. past: `[row, past]`.
+    known: `[row, known]`, of its rows and of those ahead. past: `[row, past]`. series: how many
+    there are, each with such columns of its own.
     """
     calendar = beside.calendar
     if calendar:
@@ -131,4 +150,6 @@ def covariates_of(
                     "weekday are the same in all rows, and the month is left out of less than a "
                     "year; leave calendar out, or name its columns"
                 )
-    return Covariates(beside.known, beside.past, calendar, known, past)
+    # A calendar alone is that of all series.
+    own = series if beside.columns else 1
+    return Covariates(beside.known, beside.past, calendar, known, past, own)

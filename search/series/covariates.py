@@ -32,7 +32,8 @@ class Covariates:
     known: names of columns known in advance that the file holds; calendar: of those that are made
     from the times. past: names of columns known only in the past. known_values: `[row, known]`,
     first of the rows of the table, then of rows that are ahead of it, NaN where a file lacks one of
-    these. past_values: `[row, past]`.
+    these. past_values: `[row, past]`. series: how many there are in a long table; each has the
+    columns of the file for itself, those of the first one first.
     """
 
     known: tuple[str, ...]
@@ -40,10 +41,11 @@ class Covariates:
     calendar: tuple[CalendarColumn, ...]
     known_values: FloatArray
     past_values: FloatArray
+    series: int = 1
 
     def __post_init__(self) -> None:
-        assert self.known_values.shape[1] == len(self.known)
-        assert self.past_values.shape[1] == len(self.past)
+        assert self.known_values.shape[1] == self.series * len(self.known)
+        assert self.past_values.shape[1] == self.series * len(self.past)
         for name in ("known_values", "past_values"):
             values = np.array(getattr(self, name), dtype=np.float64, order="C")
             values.setflags(write=False)
@@ -54,14 +56,30 @@ class Covariates:
         """The names of all columns known in advance, those of the calendar last."""
         return (*self.known, *self.calendar)
 
+    @property
+    def groups(self) -> int:
+        """How many groups of channels have known columns of their own."""
+        return self.series if self.known else 1
+
+    def known_with(self, made: FloatArray, rows: int) -> FloatArray:
+        """The first rows of the known columns with those of the calendar, `[row, known]`.
+
+        made: of the calendar, `[row, calendar]`. Where series have known columns of their own, each
+        has those of the calendar behind them.
+        """
+        own = self.known_values[:rows].reshape(rows, self.groups, len(self.known))
+        every = np.broadcast_to(made[:, np.newaxis], (rows, self.groups, made.shape[1]))
+        return np.concatenate([own, every], axis=2).reshape(rows, -1)
+
     def to_plain(self) -> dict[str, Any]:
         """The names as JSON values, and how many rows of known columns there are."""
-        return {
+        plain = {
             "known": self.known,
             "past": self.past,
             "calendar": self.calendar,
             "known_rows": len(self.known_values),
         }
+        return plain if self.series == 1 else {**plain, "series": self.series}
 
     def to_bytes(self) -> bytes:
         """The numbers."""
@@ -77,13 +95,14 @@ class Covariates:
         known, past, calendar = (tuple(plain[key]) for key in ("known", "past", "calendar"))
         if not set(calendar) <= set(CALENDAR):
             raise ValueError(f"the columns of its calendar must be of {CALENDAR}, not {calendar}")
-        split = plain["known_rows"] * len(known)
-        known_values = numbers[:split].reshape(plain["known_rows"], len(known))
-        past_values = numbers[split:].reshape(rows, len(past))
+        series = plain.get("series", 1)
+        split = plain["known_rows"] * series * len(known)
+        known_values = numbers[:split].reshape(plain["known_rows"], series * len(known))
+        past_values = numbers[split:].reshape(rows, series * len(past))
         is_finite = np.isfinite(known_values[:rows]).all() and np.isfinite(past_values).all()
         if len(known_values) < rows or not is_finite:
             raise ValueError("its columns beside the others must have a number in each row")
-        return cls(known, past, calendar, known_values, past_values)
+        return cls(known, past, calendar, known_values, past_values, series)
 
 
 def calendar_values(times: Times, columns: Sequence[CalendarColumn]) -> FloatArray:

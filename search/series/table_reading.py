@@ -13,6 +13,7 @@ from search.series.arranging import Arranged, DuplicateError, Duplicates, arrang
 from search.series.beside import (
     Beside,
     covariates_of,
+    of_each,
     split_ahead,
     truths_as_numbers,
     with_future,
@@ -21,6 +22,7 @@ from search.series.filling import Filled, FillError, Filling, Run, fill, runs_of
 from search.series.formats import Cells, read_cells
 from search.series.intervals import BusinessInterval
 from search.series.numbers import CellError, DecimalSign, read_numbers
+from search.series.source import FloatArray
 from search.series.tables import LongForm, Table
 from search.series.time_column import TimeLabelError, Times, read_times
 
@@ -80,8 +82,8 @@ def read_table(
     cells = read_cells(path, wanted, how.separator)
     rows = len(cells.places)
     if future is not None:
-        own = [name for name in (time, *beside.known) if name is not None]
-        cells = with_future(cells, read_cells(future, own, how.separator), time, beside.known)
+        own = [name for name in (time, id_column, *beside.known) if name is not None]
+        cells = with_future(cells, read_cells(future, own, how.separator), own)
     return _Reader(cells, time, tuple(columns), id_column, how, beside, rows).table()
 
 
@@ -122,7 +124,7 @@ class _Reader:
             if times_of is not None:
                 how = self.how
                 times = read_times(times_of.cells, how.time_format, times_of.zone, how.like)
-                self._check_later(times)
+                self._check_later(times, ids)
             found = arrange(numbers.values, times, ids, self.how.duplicates)
         except (CellError, TimeLabelError) as problem:
             self._refuse(problem.row, problem.rule)
@@ -139,7 +141,8 @@ class _Reader:
         if self.id_column is not None:
             long = LongForm(self.id_column, found.ids, self.columns)
         names = self.columns if long is None else long.channels
-        filled = self._filled(found, texts, (*names, *self.beside.columns))
+        past, known = (of_each(found.ids, own) for own in (self.beside.past, self.beside.known))
+        filled = self._filled(found, texts, (*names, *past, *known))
         kept, labels, channels = filled.kept, found.labels, len(names)
         covariates = None
         if self.beside != Beside():
@@ -149,7 +152,8 @@ class _Reader:
                     times,
                     labels[kept.start : kept.stop],
                     ahead.known[kept.start :],
-                    filled.values[:, channels : channels + len(self.beside.past)],
+                    filled.values[:, channels : channels + len(past)],
+                    len(found.ids),
                 )
             except SeriesError as problem:
                 raise SeriesError(f"{self.cells.path}: {problem}") from None
@@ -168,7 +172,7 @@ class _Reader:
         )
         self._check(table)
         said = (*self.cells.notices, *numbers.notices)
-        said += tuple(self._said(found, filled, times, table))
+        said += tuple(self._said(found, filled, times, table, len(known)))
         said += tuple(_known_said(ahead.is_filled[kept.start : kept.stop]))
         return replace(table, notices=said)
 
@@ -178,17 +182,26 @@ class _Reader:
             place = f"{self.cells.path}, {place}"
         raise SeriesError(f"{place}: {rule}") from None
 
-    def _check_later(self, times: Times) -> None:
+    def _check_later(self, times: Times, ids: Sequence[str] | None) -> None:
         """Later rows are none of the series' own, whatever becomes of rows of one time."""
-        rows = {instant: row for row, instant in enumerate(times.instants[: self.own_rows])}
-        for row, instant in enumerate(times.instants[self.own_rows :], self.own_rows):
-            if instant in rows:
-                raise DuplicateError(row, rows[instant], 1, 2)
+        own = list(zip(ids or [""] * len(times.instants), times.instants, strict=True))
+        rows = {place: row for row, place in enumerate(own[: self.own_rows])}
+        for row, place in enumerate(own[self.own_rows :], self.own_rows):
+            if place in rows:
+                raise DuplicateError(row, rows[place], 1, 2)
 
     def _ids(self, id_column: str) -> list[str]:
         ids = [name.strip() for name in self.cells.column(id_column).cells]
         if "" in ids:
             self._refuse(ids.index(""), "the id is empty; fill it in")
+        own = set(ids[: self.own_rows])
+        for row, name in enumerate(ids[self.own_rows :], self.own_rows):
+            if name not in own:
+                self._refuse(
+                    row,
+                    f"later rows must be of series of {self.cells.path}, but the {id_column} "
+                    f"'{name}' is none of them; leave its rows out",
+                )
         return ids
 
     def _duplicate_rule(self, problem: DuplicateError) -> str:
@@ -246,7 +259,7 @@ class _Reader:
     def _filled(
         self, found: Arranged, texts: dict[str, Sequence[str]], names: Sequence[str]
     ) -> Filled:
-        values = found.values.reshape(len(found.labels), -1)
+        values = self._side_by_side(found.values)
         if np.isfinite(values).all():
             return Filled(values, range(len(values)), ())
         if self.how.missing is None:
@@ -255,6 +268,12 @@ class _Reader:
             return fill(values, names, self.how.missing, self.how.periods)
         except FillError as problem:
             raise SeriesError(f"{self.cells.path}: {problem}") from None
+
+    def _side_by_side(self, values: FloatArray) -> FloatArray:
+        """Values `[step, id, column]` as `[step, channel]`: to forecast, of the past, and known."""
+        ends = [len(self.columns), len(self.columns) + len(self.beside.past)]
+        blocks = np.split(values, ends, axis=2)
+        return np.concatenate([own.reshape(len(values), -1) for own in blocks], axis=1)
 
     def _refuse_missing(self, found: Arranged, texts: dict[str, Sequence[str]]) -> NoReturn:
         """Name the first value that is missing: of a cell, of all rows of a time, or of an id."""
@@ -313,7 +332,7 @@ class _Reader:
             )
 
     def _said(
-        self, found: Arranged, filled: Filled, times: Times | None, table: Table
+        self, found: Arranged, filled: Filled, times: Times | None, table: Table, known: int
     ) -> list[str]:
         said = []
         if found.unsorted is not None:
@@ -339,7 +358,7 @@ class _Reader:
         if own:
             said.append(_filled_said(own, table.values.size, self.how.missing))
         if past:
-            size = filled.values.size - len(filled.values) * (channels + len(self.beside.known))
+            size = filled.values.size - len(filled.values) * (channels + known)
             counts = [run.stop - run.start for run in past]
             said.append(_beside_said(counts, size, "in the past", _means(past, self.how.missing)))
         return said

@@ -6,7 +6,7 @@ import zlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 
@@ -23,8 +23,8 @@ MAX_TABLE_BYTES = 16 * 2**20  # compressed; what every worker fetches from the s
 
 MAX_EXPANDED_BYTES = 256 * 2**20  # what each of them then holds in memory
 
-# Tables without covariates are as earlier versions write them.
-_FORMAT, _WITH_COVARIATES = 1, 2
+# Tables without covariates, or with those of one series, are as earlier versions write them.
+_FORMAT, _WITH_COVARIATES, _WITH_OWN_COVARIATES = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -50,6 +50,21 @@ class LongForm:
     def from_plain(cls, plain: Mapping[str, Any]) -> Self:
         """Rebuild what `to_plain` gave."""
         return cls(plain["id"], tuple(plain["ids"]), tuple(plain["columns"]))
+
+
+class KnownColumn(NamedTuple):
+    """A column known in advance.
+
+    name: in the file, or of the calendar. id: of the series of a long table that it belongs to,
+    None where it is that of all. is_made: from the times.
+    """
+
+    name: str
+    id: str | None
+    is_made: bool
+
+    def __str__(self) -> str:
+        return f"the column '{self.name}'" + ("" if self.id is None else f" of '{self.id}'")
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,9 +142,29 @@ class Table:
         return () if self.covariates is None else self.covariates.known
 
     @property
+    def known_groups(self) -> int:
+        """How many groups of channels have known columns of their own: the ids of a long table."""
+        return 1 if self.covariates is None else self.covariates.groups
+
+    @property
+    def known_columns(self) -> tuple[KnownColumn, ...]:
+        """What the known columns are, those that each id has for itself included, `[known]`."""
+        own = self.covariates
+        if own is None:
+            return ()
+        ids = self.long.ids if self.long is not None and own.groups > 1 else (None,)
+        names = [*((name, False) for name in own.known), *((name, True) for name in own.calendar)]
+        return tuple(KnownColumn(name, own_id, made) for own_id in ids for name, made in names)
+
+    @property
     def past_names(self) -> tuple[str, ...]:
         """The names of the columns that are known only in the past."""
         return () if self.covariates is None else self.covariates.past
+
+    @property
+    def past_count(self) -> int:
+        """How many columns of the past there are, those that each id has for itself included."""
+        return 0 if self.covariates is None else self.covariates.past_values.shape[1]
 
     @property
     def past(self) -> FloatArray | None:
@@ -173,9 +208,12 @@ class Table:
         given = np.pad(given, ((0, short), (0, 0)), constant_values=np.nan)
         lacking = np.argwhere(np.isnan(given))
         if len(lacking):
-            row, column = lacking[0]
+            row, column = map(int, lacking[0])
+            at = column // len(own.known) if own.groups > 1 else None
+            of = None if at is None or self.long is None else self.long.ids[at]
+            name = KnownColumn(own.known[column % len(own.known)], of, is_made=False)
             raise SeriesError(
-                f"the column '{own.known[column]}' is known in advance, so that a forecast of "
+                f"{name} is known in advance, so that a forecast of "
                 f"{steps} steps needs it up to '{ahead[-1]}', but it has no value at "
                 f"'{ahead[row - self.rows]}'; add rows with it to the file, without values in "
                 f"{', '.join(self._value_columns)}, or give them in a file of their own with "
@@ -185,7 +223,7 @@ class Table:
             return given
         labels = [*self.times, *ahead]
         made = calendar_of_labels(labels, self.time_format, self.zone, own.calendar)
-        return np.concatenate([given, made], axis=1)
+        return replace(own, known_values=given).known_with(made, len(given))
 
     @property
     def _value_columns(self) -> tuple[str, ...]:
@@ -240,7 +278,7 @@ class Table:
             content = expand(compressed, MAX_EXPANDED_BYTES)
             end = content.find(b"\n")
             header = read_json(content[:end])
-            if header["format"] in (_FORMAT, _WITH_COVARIATES):
+            if header["format"] in (_FORMAT, _WITH_COVARIATES, _WITH_OWN_COVARIATES):
                 return cls._of_parts(header, content, end + 1)
         except (ValueError, KeyError, TypeError) as error:
             raise SeriesError(
@@ -248,7 +286,7 @@ class Table:
             ) from error
         raise SeriesError(
             f"the stored table has format {header['format']}, but this version of freerun reads "
-            f"formats up to {_WITH_COVARIATES}; update freerun"
+            f"formats up to {_WITH_OWN_COVARIATES}; update freerun"
         )
 
     def _reading(self) -> dict[str, Any]:
@@ -277,6 +315,8 @@ class Table:
             count = len(times) * len(columns)
             values = numbers[:count]
             covariates = Covariates.of_parts(header["covariates"], len(times), numbers[count:])
+            if covariates.series not in (1, 0 if long is None else len(long.ids)):
+                raise ValueError("its columns beside the others must be those of its ids")
         if not np.isfinite(values).all():
             raise ValueError("its numbers must be finite")
         return cls(
@@ -304,7 +344,8 @@ class Table:
             header["long"] = self.long.to_plain()
         numbers = self.values.astype("<f8").tobytes()
         if self.covariates is not None:
-            header["format"] = _WITH_COVARIATES
+            is_shared = self.covariates.series == 1
+            header["format"] = _WITH_COVARIATES if is_shared else _WITH_OWN_COVARIATES
             header["covariates"] = self.covariates.to_plain()
             numbers += self.covariates.to_bytes()
         return json.dumps(header).encode() + b"\n" + numbers

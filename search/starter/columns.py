@@ -109,7 +109,9 @@ def roles_of(
     others = {name: cells for name, cells in columns.items() if name not in taken}
     if beside["known"]:
         # Rows behind the last value are ahead of the table.
-        others = {name: _without_tail(cells) for name, cells in others.items()}
+        rows = len(next(iter(columns.values()), ()))
+        ids = [""] * rows if id_column is None else columns[id_column]
+        others = {name: _without_tail(cells, ids) for name, cells in others.items()}
     if wanted:
         left_out = {name: _NOT_ASKED for name in others if name not in wanted}
     else:
@@ -260,12 +262,11 @@ def _id_of(path: Path, columns: Columns, time: str, wanted: Sequence[str]) -> st
     return None
 
 
-def _without_tail(cells: Sequence[str]) -> Sequence[str]:
-    """The cells of a column up to its last one with a value."""
-    rows = len(cells)
-    while rows and is_missing(cells[rows - 1]):
-        rows -= 1
-    return cells[:rows] or cells
+def _without_tail(cells: Sequence[str], ids: Sequence[str]) -> Sequence[str]:
+    """The cells of a column up to the last one with a value, of each id."""
+    last = {own: row for row, own in enumerate(ids) if not is_missing(cells[row])}
+    kept = [cells[row] for row, own in enumerate(ids) if row <= last.get(own, -1)]
+    return kept or cells
 
 
 def _not_numbers(cells: Sequence[str]) -> int:

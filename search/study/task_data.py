@@ -10,8 +10,10 @@ import numpy as np
 from models.diagnostics.noise import is_noise_free
 from models.diagnostics.properties import properties_of
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
-from models.effects import MOST_KNOTS
+from models.effects import MOST_KNOTS, lags_of
+from models.methods import Choices, counted
 from models.methods.series_properties import SeriesProperties
+from models.regression import MOST_LAGGED_KNOTS
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
 from search.series.filling import Run, blanked, without_foresight
@@ -53,6 +55,7 @@ class View:
     that were not observed, but filled in, see `Table`. Of those that are masked, truth is NaN.
     known: columns known in advance, `[time, known]`, which do not end where the others do. past:
     columns known only in the past, `[time, past]`, as observed. Both are None without any.
+    known_groups: how many groups of channels have known columns of their own, see `Groups`.
     """
 
     values: FloatArray
@@ -70,6 +73,7 @@ class View:
     filled: tuple[Run, ...] = ()
     known: FloatArray | None = None
     past: FloatArray | None = None
+    known_groups: int = 1
 
     @cached_property
     def all_values(self) -> FloatArray:
@@ -81,11 +85,13 @@ class View:
         own = self.all_values if with_past else self.values
         return [own[piece.start : piece.stop] for piece in self.pieces]
 
-    @property
-    def known_stretches(self) -> list[FloatArray]:
-        """The columns known in advance of the same rows, `[time, known]` each."""
+    def known_stretches(self, before: int = 0) -> list[FloatArray]:
+        """The columns known in advance of the same rows, `[time, known]` each.
+
+        before: how many rows before each stretch come with it, as far as there are so many.
+        """
         assert self.known is not None
-        return [self.known[piece.start : piece.stop] for piece in self.pieces]
+        return [self.known[max(0, own.start - before) : own.stop] for own in self.pieces]
 
     def contexts(
         self, steps: int, starts: Sequence[int] | None = None, *, with_past: bool = False
@@ -104,12 +110,12 @@ class View:
         """The columns known in advance around each start, `[start, time, known]`.
 
         before, after: how many rows. Rows behind the last one, whose forecasts nothing is compared
-        with, are as that one.
+        with, are as that one, and rows before the first one, which lags alone may read, as that.
         """
         assert self.known is not None
         last = len(self.known) - 1
         rows = [np.arange(s - before, s + after) for s in starts or self.starts]
-        taken: FloatArray = self.known[np.minimum(np.stack(rows), last)]
+        taken: FloatArray = self.known[np.clip(np.stack(rows), 0, last)]
         return taken
 
     def starting_at(self, starts: tuple[int, ...]) -> "View":
@@ -163,8 +169,11 @@ class TaskData:
             _check_draws(definition)
         else:
             _check_rows(definition.task, table.rows)
-            check_memory(definition, len(table.columns) + len(table.past_names))
-            _check_known(definition.task, len(table.known_names))
+            read = len(table.columns) + table.past_count
+            # Shared by all channels, they are few.
+            known = len(table.known_columns) if table.known_groups > 1 else 0
+            check_memory(definition, read, known)
+            _check_known(definition, len(table.known_names))
             purposes: tuple[Purpose, ...] = ("search", "final")
             for purpose in purposes:
                 for cut in self.cuts(purpose):
@@ -200,7 +209,7 @@ class TaskData:
         is_smooth = self._table is not None and not self._is_masked
         known, past = 0, 0
         if self._table is not None and self._table.covariates is not None:
-            known, past = len(self._table.known_names), len(self._table.past_names)
+            known, past = len(self._table.known_columns), self._table.past_count
         return replace(
             found,
             known_columns=known,
@@ -236,21 +245,26 @@ class TaskData:
             return
         rows = sorted({row for cut in self.cuts("search") for p in cut.pieces for row in p})
         assert isinstance(series, TableSeries)
-        for key, names, values in (
-            ("known", own.known, own.known_values),
-            ("past", own.past, own.past_values),
-            ("calendar", () if series.calendar is True else own.calendar, None),
+        for key, names, values, count in (
+            ("known", own.known, own.known_values, own.series),
+            ("past", own.past, own.past_values, own.series),
+            ("calendar", () if series.calendar is True else own.calendar, None, own.groups),
         ):
             columns = table.known if values is None else values
             if not names or columns is None:
                 continue
-            seen = columns[rows][:, columns.shape[1] - len(names) :]
-            is_constant = np.ptp(seen, axis=0) == 0
+            # Of each series, the last ones of its columns.
+            seen = columns[rows].reshape(len(rows), count, -1)[:, :, -len(names) :]
+            # A column that is constant in some series alone tells of the others.
+            is_constant = (np.ptp(seen, axis=0) == 0).all(axis=0)
             if is_constant.any():
                 worst = int(is_constant.argmax())
+                first = seen[0, :, worst]
+                is_one = first.min() == first.max()
+                of_each = f"{first[0]:g}" if is_one else "the same number of each series"
                 raise SeriesError(
                     f"{key} must name columns that vary in the training span, but "
-                    f"'{names[worst]}' is {seen[0, worst]:g} in all of its {len(rows)} rows, so "
+                    f"'{names[worst]}' is {of_each} in all of its {len(rows)} rows, so "
                     f"that nothing can be learnt from it; leave it out of {key}, or lengthen "
                     "train_steps"
                 )
@@ -371,6 +385,7 @@ class TaskData:
             filled=filled,
             known=self._table.known,
             past=past,
+            known_groups=self._table.known_groups,
         )
 
     def _test_cut(self, table: Table) -> Cut:
@@ -446,23 +461,33 @@ def training_variance(values: FloatArray, names: Sequence[str] = ()) -> FloatArr
     )
 
 
-def check_memory(definition: StudyDefinition, channels: int) -> None:
-    """Raise StudyFileError where the free runs of one candidate would take too much memory."""
-    found = definition.search.replicas * channels_bytes(definition.task, channels)
+def check_memory(definition: StudyDefinition, channels: int, known: int) -> None:
+    """Raise StudyFileError where the free runs of one candidate would take too much memory.
+
+    known: columns known in advance that the series of a long table have for themselves.
+    """
+    found = definition.search.replicas * channels_bytes(definition.task, channels + known)
     if found > MOST_BYTES:
         task, replicas = definition.task, definition.search.replicas
+        beside = f" and {counted(known, 'column')} known in advance" if known else ""
         raise StudyFileError(
-            f"[series] the {channels} channels of the table, with start_points = "
+            f"[series] the {channels} channels of the table{beside}, with start_points = "
             f"{task.start_points} of horizon_steps = {task.horizon_steps} on {replicas} replicas, "
             f"must take at most {MOST_BYTES / 2**30:g} GiB for a candidate, but would take about "
             f"{found / 2**30:.1f}; take fewer columns or ids, start points or replicas"
         )
 
 
-def _check_known(task: Task, known: int) -> None:
+def _check_known(definition: StudyDefinition, known: int) -> None:
     """Raise StudyFileError where a regression on the known columns would take too much memory."""
+    task, kinds = definition.task, definition.space.get("known_lags")
+    lags = [
+        len(lags_of(str(kind), season_steps(definition))) - 1
+        for kind in (kinds.values if isinstance(kinds, Choices) else ("none",))
+    ]
     # Features of a column, filtered and not.
-    found = 3 * 8 * task.train_steps * known * (1 + MOST_KNOTS)
+    features = 1 + MOST_KNOTS + max(lags) * (1 + MOST_LAGGED_KNOTS)
+    found = 3 * 8 * task.train_steps * known * features
     if found > MOST_BYTES:
         raise StudyFileError(
             f"[series] the {known} columns known in advance must take at most "

@@ -26,7 +26,8 @@ BESIDE: dict[str, Any] = {
     "calendar": ["hour"],
     "period": 24,
 }
-SPACE = {"cell": ["ar"], "ar_order": [24], "known_columns": ["curves"], "past_columns": [True]}
+AR: dict[str, Any] = {"cell": ["ar"], "ar_order": [24], "known_lags": ["none"]}
+SPACE = {**AR, "known_columns": ["curves"], "past_columns": [True]}
 ONCE = {"replicas": 1, "finalists": 1, "final_replicas": 1}
 
 
@@ -165,13 +166,96 @@ def test_rows_of_frames_without_times_go_on_by_their_numbers() -> None:
         HORIZON,
         trials=1,
         workers=0,
-        space={"cell": ["ar"], "ar_order": [24], "known_columns": ["linear"]},
+        space={**AR, "known_columns": ["linear"]},
         search=ONCE,
         refit=False,
         known=["temperature"],
     ).fit(rows.head(ROWS))
     later = rows.tail(AHEAD).select("temperature")
     assert model.predict(future=later).equals(model.predict(rows))
+
+
+def stores() -> polars.DataFrame:
+    """Sales of two stores whose prices are their own, and act on them in opposite ways."""
+    dice, steps = np.random.default_rng(2), np.arange(ROWS + AHEAD)
+    own = frame().select("time")
+    parts = []
+    for name, effect in (("north", -4.0), ("south", 3.0)):
+        price = dice.integers(0, 4, len(steps)).astype(float)
+        sales = 50 + 5 * np.sin(2 * np.pi * steps / 24) + effect * price
+        sales += 0.2 * dice.normal(size=len(steps))
+        is_row = polars.Series(steps < ROWS)
+        part = own.with_columns(
+            polars.lit(name).alias("store"),
+            polars.Series("sales", sales),
+            polars.Series("price", price),
+        )
+        parts.append(part.with_columns(polars.when(is_row).then("sales").alias("sales")))
+    return polars.concat(parts)
+
+
+def test_each_store_has_the_prices_that_are_its_own(tmp_path: Path) -> None:
+    study = freerun.Study(
+        stores(),
+        horizon=HORIZON,
+        name="stores",
+        series={"known": ["price"], "id": "store", "period": 24},
+        space={**AR, "known_columns": ["linear"]},
+        search=ONCE,
+        storage=f"sqlite:///{tmp_path / 'freerun.db'}",
+    )
+    study.run(trials=1, workers=0, progress=False)
+    forecaster = study.export(tmp_path / "export")
+    score = forecaster.score
+    assert score is not None
+    assert score.nmse < 0.02
+    ahead = forecaster.forecast(stores(), HORIZON)
+    assert ahead.columns == ["store", "time", "sales"]
+    is_ahead = polars.col("sales").is_null()
+    seen = stores().filter(~is_ahead)
+    later = stores().filter(is_ahead).drop("sales")
+    again = freerun.load(tmp_path / "export").forecast(seen, HORIZON, future=later)
+    assert again.equals(ahead)
+    dearer = later.with_columns(
+        polars.when(polars.col("store") == "north")
+        .then(polars.col("price") + 1.0)
+        .otherwise("price")
+        .alias("price")
+    )
+    moved = forecaster.forecast(seen, HORIZON, future=dearer)
+    change = (moved["sales"] - ahead["sales"]).to_numpy()
+    assert change[:HORIZON] == pytest.approx(-4.0, abs=0.2)
+    assert np.array_equal(change[HORIZON:], np.zeros(HORIZON))
+    with pytest.raises(SeriesError, match=r"the column 'price' of 'south' .* no value at "):
+        forecaster.forecast(seen, HORIZON, future=later.filter(polars.col("store") == "north"))
+    for learnt in (forecaster.updated(seen), forecaster.refitted(seen)):
+        assert np.isfinite(learnt.forecast(stores(), HORIZON)["sales"].to_numpy()).all()
+
+
+def test_lags_reach_into_the_rows_before(tmp_path: Path) -> None:
+    rows = frame().with_columns(polars.col("load") + 2.0 * polars.col("temperature").shift(2))
+    rows = rows[2:]
+    study = freerun.Study(
+        rows,
+        horizon=HORIZON,
+        name="late",
+        series={"known": ["temperature"], "period": 24},
+        space={**AR, "known_columns": ["curves"], "known_lags": ["steps"]},
+        columns=["load"],
+        search=ONCE,
+        storage=f"sqlite:///{tmp_path / 'freerun.db'}",
+    )
+    study.run(trials=1, workers=0, progress=False)
+    forecaster = study.export(tmp_path / "export")
+    ahead = freerun.load(tmp_path / "export").forecast(rows, HORIZON)
+    # The effect of the first steps is that of rows of the table.
+    at = ROWS - 3
+    warm = polars.when(polars.int_range(polars.len()) == at).then(3.0).otherwise(0.0)
+    other = forecaster.forecast(rows.with_columns(polars.col("temperature") + warm), HORIZON)
+    change = (other["load"] - ahead["load"]).to_numpy()
+    assert change[1] == pytest.approx(6.0, abs=1.0)
+    for learnt in (forecaster.updated(rows), forecaster.refitted(rows)):
+        assert np.isfinite(learnt.forecast(rows, HORIZON)["load"].to_numpy()).all()
 
 
 def test_it_learns_new_rows(forecaster: freerun.ExportedForecaster) -> None:
@@ -188,7 +272,7 @@ def test_arrays_have_the_columns_in_the_order_of_the_export() -> None:
         HORIZON,
         trials=1,
         workers=0,
-        space={"cell": ["ar"], "ar_order": [24], "known_columns": ["curves"]},
+        space={**AR, "known_columns": ["curves"]},
         search=ONCE,
         refit=False,
         known=["value_1"],

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import polars
 import pytest
 
 import freerun
@@ -43,6 +44,14 @@ def test_without_a_refit_it_keeps_what_the_study_exports() -> None:
     assert kept.forecaster_.test is not None
 
 
+@pytest.mark.parametrize("columns", ["b", ["b"]])
+def test_it_forecasts_the_columns_that_it_is_told(columns: Any) -> None:
+    frame = polars.DataFrame({"row": np.arange(90), "a": wave()[::-1], "b": wave()})
+    made = freerun.Forecaster(HORIZON, refit=False, columns=columns, **TINY).fit(frame)
+    assert made.n_features_in_ == 1
+    assert made.predict().columns == ["row", "b"]
+
+
 def test_settings_are_read_set_and_shown() -> None:
     made = freerun.Forecaster(horizon=3, minutes=2.0)
     assert made.get_params() == {
@@ -58,6 +67,7 @@ def test_settings_are_read_set_and_shown() -> None:
         "known": None,
         "past": None,
         "calendar": False,
+        "columns": None,
     }
     assert made.set_params(horizon=5, seed=1).get_params()["horizon"] == 5
     assert repr(made).startswith("Forecaster(horizon=5, minutes=2.0")

@@ -12,6 +12,7 @@ from sktime.forecasting.base import ForecastingHorizon
 from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
 
 from freerun.sktime import FreerunForecaster
+from search.errors import SeriesError, UsageError
 
 # sktime and what it imports warn of their own future.
 pytestmark = pytest.mark.filterwarnings("default")
@@ -39,3 +40,68 @@ def test_it_forecasts_the_steps_that_are_asked_for() -> None:
         later = forecaster.predict(fh=[1, 2])
         assert list(later.index) == list(index[[84, 85]])
         assert np.abs(later - series[later.index]).max() < 0.5
+
+
+def with_exogenous() -> tuple[pandas.DataFrame, pandas.DataFrame]:
+    """Two waves that follow a price in opposite ways, and the price beside a flag."""
+    index = pandas.date_range("2024-01-01", periods=120, freq="D")
+    dice = np.random.default_rng(3)
+    price = dice.integers(0, 5, len(index))
+    wave = np.sin(2 * np.pi * np.arange(len(index)) / 12)
+    y = pandas.DataFrame({"a": wave + 2.0 * price, "row": 3.0 * wave - price}, index)
+    # A column of y has the name of one of X, and one is true or false.
+    return y, pandas.DataFrame({"a": price, "sale": dice.random(len(index)) < 0.5}, index)
+
+
+@pytest.fixture(scope="module")
+def told() -> FreerunForecaster:
+    y, exogenous = with_exogenous()
+    forecaster = FreerunForecaster(
+        trials=1,
+        workers=0,
+        space={
+            **{"cell": ["ar"], "ar_order": [12]},
+            **{"known_columns": ["linear"], "known_lags": ["none"]},
+        },
+        horizon=6,
+    )
+    forecaster.fit(y[:100], X=exogenous[:100])
+    return forecaster
+
+
+def test_it_follows_exogenous_columns(told: FreerunForecaster) -> None:
+    y, exogenous = with_exogenous()
+    ahead = told.predict(fh=[1, 3, 6], X=exogenous[100:106])
+    assert list(ahead.index) == list(y.index[[100, 102, 105]])
+    assert list(ahead.columns) == ["a", "row"]
+    assert np.abs(ahead - y.loc[ahead.index]).to_numpy().max() < 0.3
+    bands = told.predict_interval(fh=[1, 3, 6], X=exogenous[100:106], coverage=0.8)
+    assert bands.shape == (3, 4)
+    # More rows, and rows from before, change nothing.
+    again = told.predict(fh=[1, 3, 6], X=exogenous[90:])
+    assert again.equals(ahead)
+
+
+def test_it_says_what_exogenous_columns_lack(told: FreerunForecaster) -> None:
+    y, exogenous = with_exogenous()
+    with pytest.raises(SeriesError, match="its column 'a' has no value at '2024-04-10"):
+        told.predict(fh=[1, 3])
+    with pytest.raises(SeriesError, match="its column 'a' has no value at '2024-04-11"):
+        told.predict(fh=[1, 3], X=exogenous.iloc[[100, 102]])
+    with pytest.raises(SeriesError, match=r"must have the columns that it had in fit, .* 'sale'"):
+        told.predict(fh=[1], X=exogenous[["a"]][100:])
+    plain = FreerunForecaster(trials=1, workers=0, space={"cell": ["ar"]}).fit(y[:100])
+    with pytest.raises(UsageError, match="X must be given to fit as well"):
+        plain.predict(fh=[1], X=exogenous[100:])
+
+
+@pytest.mark.parametrize("update_params", [False, True])
+def test_it_goes_on_with_exogenous_columns(told: FreerunForecaster, update_params: bool) -> None:
+    y, exogenous = with_exogenous()
+    forecaster = told.clone().fit(y[:100], X=exogenous[:100])
+    with pytest.raises(SeriesError, match="its column 'a' has no value at '2024-04-10"):
+        forecaster.update(y[100:110], update_params=update_params)
+    forecaster.update(y[100:110], X=exogenous[100:110], update_params=update_params)
+    ahead = forecaster.predict(fh=[1, 2], X=exogenous[110:112])
+    assert list(ahead.index) == list(y.index[110:112])
+    assert np.abs(ahead - y.loc[ahead.index]).to_numpy().max() < 0.3

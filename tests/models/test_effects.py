@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from models.candidate import candidate_of
-from models.effects import FEW_VALUES, MOST_KNOTS, Effects, effects_of
+from models.effects import MOST_KNOTS, MOST_REACH, Effects, Groups, lags_of, rows_before
+from models.regression import FEW_VALUES, effects_of
 from models.units import Units
 
 FloatArray = NDArray[np.float64]
@@ -145,10 +146,11 @@ def test_any_short_span_has_finite_effects_with_the_mean_zero(
     lag=st.sampled_from([0, 7]),
     offset=st.booleans(),
     kind=st.sampled_from(["linear", "curves"]),
+    lags=st.sampled_from(["none", "steps", "spans"]),
 )
 @settings(max_examples=40, deadline=None)
 def test_units_write_what_they_read(
-    seed: int, power: str, lag: int, offset: bool, kind: str
+    seed: int, power: str, lag: int, offset: bool, kind: str, lags: str
 ) -> None:
     dice = np.random.default_rng(seed)
     known = dice.normal(size=(80, 2))
@@ -158,6 +160,7 @@ def test_units_write_what_they_read(
             "cell": "ar",
             "ar_order": 4,
             "known_columns": kind,
+            "known_lags": lags,
             "power_transform": power,
             "seasonal_lag": lag,
             "offset": offset,
@@ -187,3 +190,128 @@ def test_members_with_and_without_effects_stand_beside_each_other() -> None:
     read = joined.read(np.stack([values, values])[:, np.newaxis], rows)
     assert np.array_equal(read[0], own[0].read(values[np.newaxis, np.newaxis], rows)[0])
     assert np.array_equal(read[1], own[1].read(values[np.newaxis, np.newaxis])[0])
+
+
+def weather(rows: int = ROWS, seed: int = 5) -> FloatArray:
+    """A temperature that wanders, `[time]`."""
+    dice, found = np.random.default_rng(seed), np.zeros(rows)
+    for t in range(1, rows):
+        found[t] = 0.8 * found[t - 1] + dice.normal()
+    return 15.0 + 5.0 * found
+
+
+def followed(values: FloatArray, known: FloatArray, lags: str, season: int) -> float:
+    """The share of a series' variance that effects leave, behind the rows that lack lags."""
+    found = effects_of("curves", [values], [known], season, lags)
+    rest = values[:, 0] - curve(found, known)
+    behind = rest[rows_before(lags, season) :]
+    return float(behind.var() / values.var())
+
+
+def test_what_comes_a_few_rows_later_is_found_by_lags() -> None:
+    temperature, dice = weather(), np.random.default_rng(6)
+    values = bent(np.roll(temperature, 2)) + 0.5 * np.roll(temperature, 24)
+    values = (values + 0.1 * dice.normal(size=ROWS))[24:, np.newaxis]
+    known = temperature[24:, np.newaxis]
+    left = {lags: followed(values, known, lags, 24) for lags in ("none", "steps")}
+    assert left["none"] > 0.3
+    assert left["steps"] < 0.02
+
+
+def test_what_comes_of_the_mean_of_many_rows_is_found_by_spans() -> None:
+    temperature, dice = weather(), np.random.default_rng(7)
+    mean = np.convolve(temperature, np.full(32, 1 / 32), "valid")
+    values = (mean + 0.02 * dice.normal(size=len(mean)))[:, np.newaxis]
+    known = temperature[31:, np.newaxis]
+    left = {lags: followed(values, known, lags, 24) for lags in ("none", "steps", "spans")}
+    assert min(left["none"], left["steps"]) > 0.5
+    assert left["spans"] < 0.05
+
+
+@given(lags=st.sampled_from(["none", "steps", "spans"]), season=st.integers(1, 10_000))
+def test_lags_reach_back_without_a_gap_or_an_overlap(lags: str, season: int) -> None:
+    read = lags_of(lags, season)
+    rows = [row for lag, span in read for row in range(lag, lag + span)]
+    assert read[0] == (0, 1)
+    assert len(set(rows)) == len(rows)
+    assert max(rows) == rows_before(lags, season) <= MOST_REACH
+    if lags == "spans":
+        assert rows == list(range(len(rows)))
+        assert max(rows) >= min(2 * season, MOST_REACH - 1)
+
+
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    lags=st.sampled_from(["none", "steps", "spans"]),
+    first=st.integers(70, 90),
+    rows=st.integers(1, 20),
+)
+@settings(max_examples=30, deadline=None)
+def test_an_effect_is_the_same_in_whatever_stretch_it_is_read(
+    seed: int, lags: str, first: int, rows: int
+) -> None:
+    dice = np.random.default_rng(seed)
+    known, values = dice.normal(size=(120, 2)), dice.normal(size=(120, 1))
+    found = effects_of("curves", [values], [known], 24, lags)
+    whole = found.at(known[np.newaxis, np.newaxis])
+    stretch = known[np.newaxis, np.newaxis, first - found.rows_before : first + rows]
+    assert np.array_equal(found.at(stretch, rows), whole[:, :, first : first + rows])
+
+
+@pytest.mark.parametrize("lags", ["steps", "spans"])
+def test_rows_without_all_their_lags_teach_nothing(lags: str) -> None:
+    values, known = series(8)
+    before = rows_before(lags, 24)
+    other = values.copy()
+    other[:before] += 1000.0
+    found, again = (effects_of("curves", [own], [known], 24, lags) for own in (values, other))
+    assert np.array_equal(found.values, again.values)
+    # Rows before a stretch are known, so that none of its own is left out.
+    cut = effects_of("curves", [values[before:]], [known], 24, lags)
+    assert np.array_equal(cut.values, found.values)
+    assert not np.array_equal(
+        effects_of("curves", [values[before:]], [known[before:]], 24, lags).values, found.values
+    )
+
+
+def test_a_short_span_has_no_lags_that_it_has_no_room_for() -> None:
+    dice = np.random.default_rng(9)
+    known, values = dice.normal(size=(40, 1)), dice.normal(size=(40, 1))
+    found = effects_of("linear", [values], [known], 24, "steps")
+    assert found.rows_before == 3
+    assert effects_of("linear", [values[:3]], [known[:3]], 24, "steps").rows_before == 0
+    assert effects_of("linear", [values[25:]], [known], 24, "steps").rows_before == 24
+
+
+@pytest.mark.parametrize("lags", ["none", "spans"])
+@pytest.mark.parametrize("past", [0, 1])
+def test_each_group_has_the_effects_that_it_has_alone(lags: str, past: int) -> None:
+    own = [series(seed) for seed in (10, 11, 12)]
+    both = [np.concatenate([values, 2.0 * values], axis=1) for values, _ in own]
+    channels = np.concatenate(
+        [each[:, :1] for each in both] + [each[:, 1:] for each in both], axis=1
+    )
+    if not past:
+        channels = np.concatenate(both, axis=1)
+    known = np.concatenate([columns for _, columns in own], axis=1)
+    found = effects_of("curves", [channels], [known], 24, lags, Groups(3, 3 * past))
+    assert found.columns == 6
+    added = found.at(known[np.newaxis, np.newaxis])[0, 0]
+    for group, (values, (_, columns)) in enumerate(zip(both, own, strict=True)):
+        alone = effects_of("curves", [values], [columns], 24, lags)
+        at = [group, 3 + group] if past else [2 * group, 2 * group + 1]
+        assert np.array_equal(added[:, at], alone.at(columns[np.newaxis, np.newaxis])[0, 0])
+
+
+def test_members_with_other_lags_are_what_they_are_alone() -> None:
+    values, known = series(13)
+    own = [effects_of("curves", [values], [known], 24, lags) for lags in ("none", "spans", "steps")]
+    own.insert(1, Effects.none(1, 2, 1))
+    joined = Effects.joined(own)
+    rows = known[np.newaxis, np.newaxis]
+    assert np.array_equal(joined.at(rows), np.concatenate([each.at(rows) for each in own]))
+    for place, each in enumerate(own):
+        again = joined.rows([place])
+        assert (again.reads is None) == (each.reads is None)
+        assert again.knots.shape == each.knots.shape
+        assert np.array_equal(again.at(rows), each.at(rows))

@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from models.methods import Choices, Method, MethodSet, Selects, Stage, choice, flag
-from models.methods.condition import AllOf, IsNot
+from models.methods.condition import AllOf, Is, IsNot
 from models.methods.values import OFF_ON
 from models.network.options.channels import INDEPENDENT
 
+if TYPE_CHECKING:
+    from models.methods.series_properties import SeriesProperties
+
 REGRESSIONS = ("none", "linear", "curves")
+LAGS = ("none", "steps", "spans")
+# A regression on lags of more known values than these takes longer than most trainings.
+MOST_LAGGED_VALUES = 200_000
 
 
 class KnownColumns(
@@ -41,6 +49,39 @@ class KnownColumns(
         return {"linear": "lines of known columns", "curves": "curves of known columns"}[
             self.known_columns
         ]
+
+
+class KnownLags(
+    Method,
+    name="known_lags",
+    label="lags of known columns",
+    source="Ghysels, Sinko & Valkanov (2007)",
+    rank=125,
+):
+    """Effects that known columns have later, such as the temperature of the last days.
+
+    The regression on known columns then also reads them at earlier rows, with curves of their own.
+    "steps" are the three rows before and the row a season before. "spans" are means over the rows
+    before, of 1, of the 2 before that, of 4, of 8 and so on, until they reach two seasons, or 15
+    rows where there is no season, and 255 at most. What a training span is too short for is left
+    out.
+    """
+
+    kind = "transform"
+    stage = Stage.UNITS
+    shapes_forecast = True
+
+    known_lags: str = choice(
+        LAGS,
+        "At which earlier rows the regression reads the columns that are known in advance, too.",
+        searched=False,
+        suits=lambda series: _lags(series),
+        when=Is("known_columns", REGRESSIONS[1:]),
+        without="known columns of the same row alone",
+    )
+
+    def phrase(self) -> str:
+        return {"steps": "lags of them", "spans": "means of their last rows"}[self.known_lags]
 
 
 class PastColumns(Method, name="past_columns", label="past columns", rank=131):
@@ -79,9 +120,20 @@ class PastColumns(Method, name="past_columns", label="past columns", rank=131):
         return "past columns beside"
 
 
+def _lags(series: SeriesProperties) -> Choices | None:
+    """Of known columns that are not too long for it."""
+    values = series.train_steps * series.known_columns
+    return Choices(LAGS) if 0 < values <= MOST_LAGGED_VALUES else None
+
+
 def regression_of(methods: MethodSet) -> str:
     """The kind of regression on known columns, one of `REGRESSIONS`."""
     return methods[KnownColumns].known_columns
+
+
+def lags_of_known(methods: MethodSet) -> str:
+    """At which earlier rows known columns are read as well, one of `LAGS`."""
+    return methods[KnownLags].known_lags
 
 
 def has_regression(methods: MethodSet) -> bool:

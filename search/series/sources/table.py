@@ -79,7 +79,8 @@ class TableSeries(Source):
         default=None,
         examples=[["temperature", "holiday"]],
         exclude_if=lambda names: names is None,
-        description="Columns that are known in advance, also for the rows that are forecast.",
+        description="Columns that are known in advance, also for the rows that are forecast; of a "
+        "long table, each series has its own values of them.",
     )
     past: ColumnNames | None = Field(
         default=None,
@@ -191,13 +192,6 @@ class TableSeries(Source):
                         f"{taken[name]}, too; name it once",
                     )
                 taken[name] = f"in {key}"
-            if getattr(self, key) is not None and self.id is not None:
-                raise SettingError(
-                    key,
-                    "must be left out where the table has several series, one below the other, but "
-                    f"id is {shown(self.id)}; give each series a column of its own, or the rows of "
-                    "one of them",
-                )
 
     @property
     def channels(self) -> tuple[str, ...]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from models.candidate import Candidate, candidate_of
-from models.checkpoint import Checkpoint, CheckpointError, load, save
+from models.checkpoint import Checkpoint, CheckpointError, load, of_parts, parts_of, save
 from models.ensemble import EnsembleCheckpoint, load_any, save_any
 from models.methods import Scalar
 from search.evaluation import Cohort
@@ -17,6 +17,7 @@ from search.running.training import train
 from search.series import FloatArray, Table
 from search.series.covariates import Covariates
 from search.series.filling import Run
+from search.series.tables import LongForm
 from search.study.definition import StudyDefinition
 from search.study.task_data import TaskData, View
 
@@ -36,6 +37,7 @@ NETWORK: dict[str, Scalar] = {
     "schedule": "cosine",
 }
 CURVES: dict[str, Scalar] = {"known_columns": "curves"}
+LAGGED: dict[str, Scalar] = {**CURVES, "known_lags": "spans"}
 DEFINITION = StudyDefinition.model_validate(
     {
         "name": "beside",
@@ -112,10 +114,11 @@ def truth_of(view: View) -> FloatArray:
 
 
 @pytest.mark.parametrize("settings", [FORM, NETWORK])
+@pytest.mark.parametrize("columns", [CURVES, LAGGED])
 def test_no_later_row_but_that_of_a_known_column_changes_a_forecast(
-    settings: dict[str, Scalar],
+    settings: dict[str, Scalar], columns: dict[str, Scalar]
 ) -> None:
-    settings = {**settings, **CURVES, "past_columns": True}
+    settings = {**settings, **columns, "past_columns": True}
     checkpoint, view, _ = trained(settings)
     before = member_runs([checkpoint], [view])[0]
     first, own = view.starts[0], TABLE.covariates
@@ -146,10 +149,9 @@ def test_what_filled_in_a_column_of_the_past_is_not_seen_before_its_time() -> No
 
 
 def test_candidates_of_all_kinds_are_what_they_are_alone() -> None:
-    candidates: list[Candidate] = [
-        candidate_of({**FORM, "ar_order": 8, "known_columns": kind})
-        for kind in ("none", "linear", "curves")
-    ]
+    kinds: list[dict[str, Scalar]] = [{}, {"known_columns": "linear"}, CURVES, LAGGED]
+    kinds.append({"known_columns": "linear", "known_lags": "steps"})
+    candidates: list[Candidate] = [candidate_of({**FORM, "ar_order": 8, **kind}) for kind in kinds]
     views = [view_of(TABLE)]
 
     def scores(some: list[Candidate]) -> list[float]:
@@ -160,11 +162,28 @@ def test_candidates_of_all_kinds_are_what_they_are_alone() -> None:
 
     together = scores(candidates)
     assert together == [scores([own])[0] for own in candidates]
-    assert len(set(together)) == 3
+    assert len(set(together)) == len(kinds)
+    cohort = Cohort(candidates, views, study_seed=0, purpose="search")
+    assert list(cohort)
+    for place, own in enumerate(candidates):
+        alone = Cohort([own], views, study_seed=0, purpose="search")
+        assert list(alone)
+        assert save(cohort.checkpoint(place)) == save(alone.checkpoint())
 
 
-def test_a_checkpoint_holds_all_that_a_free_run_needs() -> None:
-    checkpoint, view, _ = trained({**FORM, **CURVES, "past_columns": True})
+def test_a_later_effect_of_a_known_column_is_forecast() -> None:
+    own = table(1)
+    assert own.covariates is not None
+    warm = np.maximum(own.covariates.known_values[:, 0] - 16.0, 0.0)
+    load = own.values + 2.0 * (np.roll(warm, 2) + np.roll(warm, 3))[:, np.newaxis]
+    late = replace(own, values=load)
+    scores = [trained({**FORM, **columns}, late)[2] for columns in (CURVES, LAGGED)]
+    assert 3.0 * scores[1] < scores[0]
+
+
+@pytest.mark.parametrize("columns", [CURVES, LAGGED])
+def test_a_checkpoint_holds_all_that_a_free_run_needs(columns: dict[str, Scalar]) -> None:
+    checkpoint, view, _ = trained({**FORM, **columns, "past_columns": True})
     content = save(checkpoint)
     again = load(content)
     assert save(again) == content
@@ -178,16 +197,80 @@ def test_a_checkpoint_holds_all_that_a_free_run_needs() -> None:
     falling = replace(again, effects=replace(effects, knots=-effects.knots))
     with pytest.raises(CheckpointError, match="must rise"):
         load(save(falling))
+    assert (effects.reads is not None) == (columns is LAGGED)
+    if effects.reads is not None:
+        of = replace(effects.reads, of=effects.reads.of + 0)
+        of.of[0, 0, 0] = 1
+        with pytest.raises(CheckpointError, match="must name known columns and rows before"):
+            load(save(replace(again, effects=replace(effects, reads=of))))
+
+
+def two_series() -> Table:
+    """A long table of two series, each with a temperature and a wind of its own."""
+    own = [table(seed) for seed in (3, 4)]
+    beside = [each.covariates for each in own if each.covariates is not None]
+    covariates = replace(
+        beside[0],
+        known_values=np.hstack([each.known_values for each in beside]),
+        past_values=np.hstack([each.past_values for each in beside]),
+        series=2,
+    )
+    return replace(
+        own[0],
+        columns=("a", "b"),
+        values=np.hstack([each.values for each in own]),
+        long=LongForm("house", ("a", "b"), ("load",)),
+        covariates=covariates,
+    )
+
+
+@pytest.mark.parametrize("past", [False, True])
+@pytest.mark.parametrize("columns", [CURVES, LAGGED])
+def test_a_series_of_a_long_table_follows_its_own_columns_alone(
+    columns: dict[str, Scalar], past: bool
+) -> None:
+    own = two_series()
+    assert own.covariates is not None
+    settings = {**FORM, "ar_order": 24, **columns, "past_columns": past}
+    checkpoint, view, score = trained(settings, own)
+    assert 5.0 * score < trained({**FORM, "ar_order": 24}, own)[2]
+    before, start = run_of(checkpoint, view), view.starts[0]
+    known = own.covariates.known_values.copy()
+    known[start:, 1] += 5.0
+    warmer = view_of(replace(own, covariates=replace(own.covariates, known_values=known)))
+    after = run_of(checkpoint, warmer)
+    assert np.array_equal(after[..., 0], before[..., 0])
+    assert (after[..., 1] != before[..., 1]).any()
+
+
+def run_of(checkpoint: Checkpoint, view: View) -> FloatArray:
+    """The free run from the first start, `[step, channel]`."""
+    run: FloatArray = member_runs([checkpoint], [view])[0][0, 0]
+    return run
+
+
+def test_a_checkpoint_of_several_series_says_how_many() -> None:
+    checkpoint, view, _ = trained({**FORM, "ar_order": 24, **LAGGED}, two_series())
+    again = load(save(checkpoint))
+    assert save(again) == save(checkpoint)
+    assert np.array_equal(run_of(again, view), run_of(checkpoint, view))
+    described, tensors = parts_of(checkpoint)
+    assert described["known_groups"] == 2
+    for groups in (0, 3, "2"):
+        with pytest.raises(CheckpointError, match="known_groups must share out 2 known columns"):
+            of_parts({**described, "known_groups": groups}, tensors)
+    with pytest.raises(CheckpointError, match="known_curves must be at least its known columns"):
+        of_parts({**described, "known_curves": 1}, tensors)
 
 
 def test_members_of_an_ensemble_read_what_is_theirs() -> None:
-    kinds = [FORM, {**FORM, **CURVES}, {**FORM, "ar_order": 8, "past_columns": True}]
+    kinds = [FORM, {**FORM, **LAGGED}, {**FORM, "ar_order": 8, "past_columns": True}]
     members = [trained(kind)[0] for kind in kinds]
     view = view_of(TABLE)
     ensemble = load_any(save_any(EnsembleCheckpoint(tuple(members), (0.5, 0.3, 0.2))))
-    shown, start = ensemble.shown_steps, view.starts[0]
-    values = view.all_values[np.newaxis, start - shown : start]
-    known = view.known_rows(shown, HORIZON, [start])
+    start = view.starts[0]
+    values = view.all_values[np.newaxis, :start]
+    known = view.known_rows(start, HORIZON, [start])
     whole = run_any(ensemble, values, HORIZON, known)
     assert whole.shape == (1, 1, HORIZON, 1)
     alone = [member_runs([own], [view])[0][0, 0] for own in members]
@@ -198,8 +281,11 @@ def test_members_of_an_ensemble_read_what_is_theirs() -> None:
 
 
 @pytest.mark.parametrize("settings", [FORM, NETWORK])
-def test_networks_are_looked_into_as_without(settings: dict[str, Scalar]) -> None:
-    checkpoint, view, _ = trained({**settings, **CURVES, "past_columns": True})
+@pytest.mark.parametrize("columns", [CURVES, LAGGED])
+def test_networks_are_looked_into_as_without(
+    settings: dict[str, Scalar], columns: dict[str, Scalar]
+) -> None:
+    checkpoint, view, _ = trained({**settings, **columns, "past_columns": True})
     start = view.starts[0]
     ahead = one_step_forecasts(checkpoint, [view], [start])
     truth = view.values[start : start + ahead.shape[1]]

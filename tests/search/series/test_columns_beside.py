@@ -218,6 +218,94 @@ def test_a_calendar_stands_beside_the_ids_of_a_long_table(tmp_path: Path) -> Non
     assert table.known_until(2).shape == (32, 1)
 
 
+LONG = "time,store,sales,price,visits"
+
+
+def long_lines(ahead: int = AHEAD, lacking: tuple[str, int] | None = None) -> list[str]:
+    """Sales and visits of two stores, each with prices of its own; store a has no row `lacking`."""
+    made = [LONG]
+    for n, name in enumerate("ab"):
+        for step in range(ROWS + ahead):
+            sales, visits = (step % (7 + n), step % 5 + 10 * n) if step < ROWS else ("", "")
+            price = "" if lacking == (name, step) else step % 3 + 100 * n
+            made.append(f"{hour(step)},{name},{sales},{price},{visits}")
+    return made
+
+
+def read_long(folder: Path, made: list[str] | None = None, **keys: Any) -> Table:
+    own = {"id": "store", "columns": ["sales"], "known": ["price"], **keys}
+    return read(folder, made or long_lines(), **own)
+
+
+def test_each_series_of_a_long_table_has_columns_of_its_own(tmp_path: Path) -> None:
+    table = read_long(tmp_path, past=["visits"], calendar=["hour"])
+    assert table.columns == ("a", "b")
+    assert (table.rows, table.known_names, table.known_groups) == (ROWS, ("price", "hour"), 2)
+    steps = np.arange(ROWS + AHEAD)
+    hours = steps % 24
+    expected = np.stack([steps % 3, hours, steps % 3 + 100, hours], axis=1)
+    assert np.array_equal(table.known_until(AHEAD), expected)
+    assert table.past is not None
+    past = np.stack([steps % 5, steps % 5 + 10], axis=1)
+    assert np.array_equal(table.past, past[:ROWS])
+    assert table.all_values.shape == (ROWS, 4)
+    assert f"known in advance, also for {AHEAD} rows ahead: price, hour" in table.lines_beside()
+    again = Table.from_bytes(table.to_bytes())
+    assert again.content_hash == table.content_hash
+    assert np.array_equal(again.known_until(AHEAD), expected)
+    shuffled = np.random.default_rng(0).permutation(long_lines()[1:]).tolist()
+    assert read_long(tmp_path, [LONG, *shuffled], past=["visits"], calendar=["hour"]).known_until(
+        AHEAD
+    ).tolist() == (expected.tolist())
+
+
+def test_what_a_series_lacks_is_refused_by_its_id_and_time(tmp_path: Path) -> None:
+    table = read_long(tmp_path, long_lines(lacking=("b", ROWS + 4)))
+    assert len(table.known_until(4)) == ROWS + 4
+    said = f"the column 'price' of 'b' is known in advance, .* no value at '{hour(ROWS + 4)}'"
+    with pytest.raises(SeriesError, match=said):
+        table.known_until(5)
+    made = long_lines(lacking=("b", 20))
+    with pytest.raises(SeriesError, match=r"the column 'price' must hold .* missing = "):
+        read_long(tmp_path, made)
+    filled = read_long(tmp_path, made, missing="interpolate").known_until(0)
+    assert filled[20].tolist() == [2, 100.5]  # between 101 and 100
+    assert np.array_equal(np.delete(filled, 20, 0), np.delete(table.known_until(0), 20, 0))
+
+
+def test_later_rows_of_a_long_table_have_its_ids(tmp_path: Path) -> None:
+    later = ["store,time,price"]
+    later += [
+        f"{name},{hour(step)},{step % 3 + 100 * n}"
+        for step in range(ROWS, ROWS + AHEAD)
+        for n, name in enumerate("ab")
+    ]
+    whole = read_long(tmp_path)
+    path = write(tmp_path / "short.csv", long_lines(ahead=0))
+    own = section(id="store", columns=["sales"], known=["price"])
+    table = own.read_file(path, future=write(tmp_path / "later.csv", later))
+    assert np.array_equal(table.known_until(AHEAD), whole.known_until(AHEAD))
+    strange = write(tmp_path / "strange.csv", [*later, f"c,{hour(ROWS)},1"])
+    rule = r"strange\.csv, line 26: later rows must be of series of .*the store 'c' is none of them"
+    with pytest.raises(SeriesError, match=rule):
+        own.read_file(path, future=strange)
+    again = write(tmp_path / "again.csv", [*later, f"b,{hour(ROWS - 1)},1"])
+    with pytest.raises(SeriesError, match=r"again\.csv, line 26: later rows must come after"):
+        own.read_file(path, future=again)
+    short = write(tmp_path / "one.csv", [line for line in later if not line.startswith("b")])
+    said = f"the column 'price' of 'b' .* no value at '{hour(ROWS)}'"
+    with pytest.raises(SeriesError, match=said):
+        own.read_file(path, future=short).known_until(1)
+
+
+def test_a_table_of_one_id_is_as_one_series(tmp_path: Path) -> None:
+    made = [line for line in long_lines() if ",b," not in line]
+    table = read_long(tmp_path, made, past=["visits"])
+    assert (table.known_groups, table.columns) == (1, ("a",))
+    with pytest.raises(SeriesError, match="the column 'price' is known in advance"):
+        table.known_until(AHEAD + 1)
+
+
 def test_bytes_hold_all_of_it(tmp_path: Path) -> None:
     table = read(tmp_path, known=["temperature", "holiday"], past=["wind"], calendar=["hour"])
     again = Table.from_bytes(table.to_bytes())
@@ -248,7 +336,7 @@ def test_a_table_without_them_is_kept_as_it_was(tmp_path: Path) -> None:
         ),
         ({"known": ["time"]}, 'known .* "time" is the time'),
         ({"past": ["temperature"]}, 'past .* "temperature" is in known'),
-        ({"id": "store"}, "known must be left out where the table has several series"),
+        ({"id": "temperature"}, 'known .* "temperature" is the id'),
         ({"calendar": ["year"]}, "calendar must be true, or a list of hour, weekday, day, month"),
         ({"calendar": "hours"}, "calendar must be true, or a list"),
         ({"calendar": []}, "calendar must name at least one"),
@@ -317,20 +405,47 @@ def test_what_is_constant_in_the_training_span_is_refused(tmp_path: Path) -> Non
             read_study_file(file)
 
 
+def test_a_column_that_is_constant_in_some_series_alone_tells_of_the_others(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "load.toml"
+    own = STUDY.replace('columns = ["load"]', 'columns = ["sales"]\nid = "store"')
+    file.write_text(own.format(series='known = ["price"]', space=""))
+    made = [LONG] + [
+        f"{hour(step)},{name},{step % 7},{9 if name == 'a' else step % 3},0"
+        for name in "ab"
+        for step in range(ROWS)
+    ]
+    write(tmp_path / "load.csv", made)
+    assert "known_columns" in read_study_file(file).definition.space
+    flat = [LONG] + [
+        f"{hour(step)},{name},{step % 7},{n},0"
+        for n, name in enumerate("ab")
+        for step in range(ROWS)
+    ]
+    write(tmp_path / "load.csv", flat)
+    with pytest.raises(SeriesError, match="'price' is the same number of each series in all of"):
+        read_study_file(file)
+
+
 def test_a_space_names_only_what_the_series_has(tmp_path: Path) -> None:
     write(tmp_path / "load.csv", lines(ahead=0))
     file = tmp_path / "load.toml"
     file.write_text(STUDY.format(series='known = ["temperature"]\npast = ["wind"]', space=""))
     space = read_study_file(file).definition.space
     assert space["known_columns"].to_plain() == ["none", "linear", "curves"]
+    assert space["known_lags"].to_plain() == ["none", "steps", "spans"]
     assert space["past_columns"].to_plain() == [False, True]
     file.write_text(STUDY.format(series="", space='known_columns = ["curves"]'))
     with pytest.raises(Exception, match='known_columns must be "none" for a series without'):
+        read_study_file(file)
+    file.write_text(STUDY.format(series="", space='known_lags = ["steps"]'))
+    with pytest.raises(Exception, match="known_lags is sampled where known_columns is"):
         read_study_file(file)
     file.write_text(STUDY.format(series="", space="past_columns = [true]"))
     with pytest.raises(Exception, match="past_columns must be false for a series without"):
         read_study_file(file)
     file.write_text(STUDY.format(series="", space=""))
     plain = read_study_file(file).definition
-    assert not {"known_columns", "past_columns"} & plain.space.keys()
+    assert not {"known_columns", "known_lags", "past_columns"} & plain.space.keys()
     assert "known_columns" not in plain.model_dump_json()

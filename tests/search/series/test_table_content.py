@@ -97,6 +97,6 @@ def test_damaged_bytes_are_refused(damaged: bytes) -> None:
 
 
 def test_bytes_of_a_newer_format_are_refused_with_the_remedy() -> None:
-    newer = zlib.compress(json.dumps({"format": 3}).encode() + b"\n")
-    with pytest.raises(SeriesError, match=r"format 3.*update freerun"):
+    newer = zlib.compress(json.dumps({"format": 4}).encode() + b"\n")
+    with pytest.raises(SeriesError, match=r"format 4.*update freerun"):
         Table.from_bytes(newer)

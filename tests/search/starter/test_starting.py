@@ -52,6 +52,24 @@ def test_a_column_beside_may_have_any_name(tmp_path: Path, name: str, key: str) 
     assert getattr(definition.series, key) == (name,)
 
 
+def test_rows_ahead_of_each_series_are_none_of_its_values(tmp_path: Path) -> None:
+    """Of prices that go on for longer than the sales, in a table with the ids below each other."""
+    rows, ahead = 48, 60
+    sold = [*wave(rows, 12), *[None] * ahead]
+    price = np.random.default_rng(0).integers(1, 9, 2 * (rows + ahead)).tolist()
+    columns = {
+        "shop": ["a"] * (rows + ahead) + ["b"] * (rows + ahead),
+        "month": [*months(rows + ahead)] * 2,
+        "sold": [*sold, *sold],
+        "price": price,
+    }
+    found = start(write(tmp_path, columns), tmp_path, said={"known": ["price"]})
+    assert (found.roles.id, found.roles.values) == ("shop", ("sold",))
+    assert found.table.rows == rows
+    assert found.table.known_until(ahead)[:, 1].tolist() == price[rows + ahead :]
+    assert f"known in advance, also for {ahead} rows ahead: price" in "\n".join(found.lines())
+
+
 def test_a_series_of_months(tmp_path: Path) -> None:
     path = write(tmp_path, {"month": [*months(120)], "sold": [*wave(120, 12)]})
     found = start(path, tmp_path)
