@@ -21,7 +21,7 @@ from models.training.options.augmentation import SignAugmentation
 from models.training.trained_network import TrainedNetwork
 from models.units import Units
 from search.errors import UsageError
-from search.evaluation.cohort import RACE_FRACTIONS
+from search.evaluation.part import RACE_FRACTIONS
 from search.series import FloatArray
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Generator, Tensor
@@ -150,6 +150,33 @@ class Trainer(PerMember):
         self.count = len(members)
         self._bind()
 
+    def part(self, members: Sequence[int]) -> Self:
+        """The training of the members at these positions by itself, as far as it has come.
+
+        It may go on, or rest, and join again. Raises ValueError where nothing would be in it.
+        """
+        part = super().part(in_company(members))
+        part.count = len(members)
+        part._bind()
+        return part
+
+    def join(self, other: Self) -> None:
+        """Go on with the members of another part of one training, behind one's own.
+
+        Raises ValueError where one of them has come further than the other.
+        """
+        if other.steps_done != self.steps_done:
+            raise ValueError(
+                f"both parts must have done as many steps, but one has done {self.steps_done}, the "
+                f"other {other.steps_done}"
+            )
+        # Without the twins of single members.
+        for own in (self, other):
+            PerMember.keep(own, range(own.count))
+        super().join(other)
+        self.count += other.count
+        self._bind()
+
     @torch.no_grad()
     def loss(self) -> Tensor:
         """The training loss `[member]`, without noise, over evenly spaced parts of the span.
@@ -178,6 +205,11 @@ class Trainer(PerMember):
     def scored_weights(self) -> MemberParameter:
         """What is scored and exported: the weights, or their averages where members have some."""
         return self.averages.of(self.weights)
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether members train one after the other, by kernels, so that company saves little."""
+        return not isinstance(self.gradient, LinearGradient | UnrolledGradient)
 
     @property
     def total_steps(self) -> int:
