@@ -78,7 +78,8 @@ class Part:
 
     def join(self, other: "Part") -> None:
         """Go on with the networks of another part as well, which has come as far."""
-        assert isinstance(self.training, Trainer) and isinstance(other.training, Trainer)
+        assert isinstance(self.training, Trainer)
+        assert isinstance(other.training, Trainer)
         self.training.join(other.training)
         self.runs += other.runs
 
