@@ -164,11 +164,11 @@ class Search(Section):
     their quotas. minutes: summed running time. workers: processes here; None for one per CPU.
     replicas: training runs of a candidate. sampler: what proposes candidates: "tpe" models which
     settings are good, "variation" varies the best candidates. rungs: points of report per trial,
-    the last one at the end of training. first_replicas: the replicas of a network, the first ones,
-    that train from the start and are scored at the first rung; the others follow where it goes on.
-    cohort_members: about how many networks train as one at
-    most. finalists: candidates of the final, each trained `final_replicas` times. test_draws: fresh
-    draws for the winner's test. artifact_kib_per_trial, artifact_mib: bounds on pictures and
+    the last one at the end of training. first_replicas: how many replicas of a network train from
+    the start, and are scored at the first rung; the others follow where it goes on.
+    cohort_members: about how many networks train as one at most. finalists: candidates of the
+    final, each trained `final_replicas` times. test_draws: fresh draws for the winner's test.
+    artifact_kib_per_trial, artifact_mib: bounds on pictures and
     tables, per trial and for the whole study.
     """
 
