@@ -168,8 +168,8 @@ class Search(Section):
     the start, and are scored at the first rung; the others follow where it goes on.
     cohort_members: about how many networks train as one at most. finalists: candidates of the
     final, each trained `final_replicas` times. test_draws: fresh draws for the winner's test.
-    artifact_kib_per_trial, artifact_mib: bounds on pictures and
-    tables, per trial and for the whole study.
+    artifact_kib_per_trial, artifact_mib: bounds on pictures and tables, per trial and for the
+    whole study.
     """
 
     trials: int = Field(default=200, ge=1, le=1_000_000)
