@@ -16,9 +16,8 @@ from models.closed_form.closed_form import FittedForm
 from models.methods import Choices, Scalar, shown
 from models.methods.method import Core
 from models.methods.registry import method_named
-from models.training.trained_network import TrainedNetwork
 from search.errors import UsageError
-from search.running.cost import Cost, trains_apart
+from search.running.cost import Cost
 from search.running.families import Families
 from search.running.sampler_view import STARTUP_FITTED, STARTUP_TRIALS, Load, SamplerView
 from search.storage.records import Proposal, Quota, ScoredTrial
@@ -266,23 +265,12 @@ class Proposer:
         return len(candidates)
 
     def _members(self, candidate: Candidate) -> int:
-        """The networks of a candidate that train from the start.
-
-        Replicas follow as others are pruned: where twice as many train, half of the candidates do.
-        """
-        return self._replicas(candidate) * candidate.restarts
-
-    def _replicas(self, candidate: Candidate) -> int:
-        if isinstance(candidate, TrainedNetwork) and trains_apart(candidate):
-            return self.search.rung_replicas[0]
-        return self.search.replicas
+        return self.search.replicas * candidate.restarts
 
     def _most_members(self, candidate: Candidate) -> int:
         """About how many networks may train with a candidate, as the study and memory allow."""
         per_member = member_bytes(candidate, self.channels) + self.channels_bytes
-        # Room for all replicas, if nothing is pruned.
-        per_member *= self.search.replicas / self._replicas(candidate)
-        in_memory = max(1, int(COHORT_BYTES // per_member))
+        in_memory = max(1, COHORT_BYTES // per_member)
         if isinstance(candidate, FittedForm):
             in_memory = min(in_memory, MOST_FITTED * self._members(candidate))
         return min(self.search.cohort_members, in_memory)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from models.methods import methods
 from models.methods.method import Core
-from search.running.cost import trains_apart
 from search.running.proposer import Proposer, cohort_key, next_preset
 from search.storage.records import Quota, ScoredTrial
 from search.study.definition import StudyDefinition
@@ -39,9 +38,7 @@ def test_a_proposal_is_one_cohort_of_about_the_asked_size() -> None:
         candidates = [space.resolve(proposal.params) for proposal in proposals]
         assert {cohort_key(c) for c in candidates} == {p.cohort_key for p in proposals}
         assert len({p.cohort_key for p in proposals}) == 1
-        # Of networks by kernels, two of four replicas train from the start.
-        replicas = 2 if trains_apart(candidates[0]) else 4
-        sizes.append(sum(replicas * candidate.restarts for candidate in candidates))
+        sizes.append(sum(4 * candidate.restarts for candidate in candidates))
     # The last candidate may exceed the size by its restarts; memory may keep a cohort below.
     assert max(sizes) < 64 + 4 * 8
     assert sorted(sizes)[len(sizes) // 2] >= 16
