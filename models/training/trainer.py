@@ -113,6 +113,8 @@ class Trainer(PerMember):
         self._bind()
 
     def __iter__(self) -> Iterator[int]:
+        if not self.is_bound:
+            self._bind()
         while self.steps_done < self.total_steps:
             self.grads.zero_()
             self._adapt()
@@ -148,7 +150,8 @@ class Trainer(PerMember):
         """
         super().keep(in_company(members))
         self.count = len(members)
-        self._bind()
+        if self.is_bound:
+            self._bind()
 
     def part(self, members: Sequence[int]) -> Self:
         """The training of the members at these positions by itself, as far as it has come.
@@ -156,14 +159,13 @@ class Trainer(PerMember):
         It may go on, or rest, and join again. Raises ValueError where nothing would be in it.
         """
         part = super().part(in_company(members))
-        part.count = len(members)
-        part._bind()
+        part.count, part.is_bound = len(members), False
         return part
 
     def join(self, other: Self) -> None:
         """Go on with the members of another part of one training, behind one's own.
 
-        Raises ValueError where one of them has come further than the other.
+        The other one is used up. Raises ValueError where one of them has come further.
         """
         if other.steps_done != self.steps_done:
             raise ValueError(
@@ -273,7 +275,8 @@ class Trainer(PerMember):
         return trained
 
     def _bind(self) -> None:
-        """Make what the present members train with."""
+        """Make what the present members train with; a part that rests does without."""
+        self.is_bound = True
         candidates = [m.candidate for m in self.members]
         candidate, forecaster, device = self.candidate, self.forecaster, self.device
         shape, channels = self.subsequences.shape, forecaster.channels
