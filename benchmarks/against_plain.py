@@ -69,6 +69,11 @@ class Half:
         return 60 * len(self.finished) / self.minutes
 
     @property
+    def trials_per_core_hour(self) -> float:
+        """Of processor time, which other programs on the machine take little from."""
+        return 3600 * len(self.finished) / self.core_seconds
+
+    @property
     def steps_per_core_second(self) -> float:
         return self.steps / self.core_seconds
 
@@ -223,6 +228,8 @@ def report(plain: Half, own: Half) -> str:
 
     lines.append(line("finished trials", len(plain.finished), len(own.finished)))
     lines.append(line("trials per hour", plain.trials_per_hour, own.trials_per_hour))
+    by_core = plain.trials_per_core_hour, own.trials_per_core_hour
+    lines.append(line("trials per core hour", *by_core))
     rates = plain.steps_per_core_second, own.steps_per_core_second
     lines.append(line("optimiser steps per core s", *rates))
     lines += ["", "best score by minute"]
@@ -272,6 +279,7 @@ def plain_of(half: Half) -> Mapping[str, object]:
         "name": half.name,
         "trials": len(half.finished),
         **rates,
+        "trials_per_core_hour": half.trials_per_core_hour,
         "steps_per_core_second": half.steps_per_core_second,
         "core_seconds": half.core_seconds,
         "best": [{"minute": at, "score": score} for at, score in half.best],

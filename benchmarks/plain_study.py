@@ -187,7 +187,8 @@ class Objective:
 
     def __call__(self, trial: optuna.Trial) -> float:
         candidate = checked(self.space.resolve(self.space.suggest(trial)))
-        rungs, replicas, value = self.definition.search.rung_fractions, [], inf
+        rungs, value = self.definition.search.rung_fractions, inf
+        replicas: list[list[Training]] = []
         for fraction, count in zip(rungs, self.counts, strict=True):
             for view in self.views[len(replicas) : count]:
                 seeds = self.seeds.integers(2**31, size=candidate.restarts).tolist()
