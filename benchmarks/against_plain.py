@@ -5,6 +5,8 @@
 Both draw their candidates from the space of benchmarks/against_plain.toml, train each on the same
 replicas with the same restarts, optimiser steps and rungs, prune by successive halving, and score
 the same free runs (benchmarks/plain_study.py). Each half has so many minutes, its start included.
+In freerun's half replicas follow from rung to rung (`first_replicas`); in the other all train from
+the start, as one would write it, or follow as well with --follow.
 Run it twice where no machine code of freerun's kernels is on disk yet: the first run compiles it.
 """
 
@@ -67,6 +69,11 @@ class Half:
         return 60 * len(self.finished) / self.minutes
 
     @property
+    def trials_per_core_hour(self) -> float:
+        """Of processor time, which other programs on the machine take little from."""
+        return 3600 * len(self.finished) / self.core_seconds
+
+    @property
     def steps_per_core_second(self) -> float:
         return self.steps / self.core_seconds
 
@@ -93,12 +100,17 @@ class Until:
             sleep(min(LOOK_SECONDS, left))
 
 
-def run_plain(file: StudyFile, path: Path, storage: str, until: Until) -> None:
-    """Two processes that each run one trial after the other, until their time is over."""
+def run_plain(
+    file: StudyFile, path: Path, storage: str, until: Until, *, follows: bool = False
+) -> None:
+    """Two processes that each run one trial after the other, until their time is over.
+
+    follows: whether replicas follow from rung to rung.
+    """
     context = multiprocessing.get_context("spawn")
     create(storage, file.definition.name)
     workers = [
-        context.Process(target=_work_plain, args=(str(path), storage, seed))
+        context.Process(target=_work_plain, args=(str(path), storage, seed, follows))
         for seed in range(WORKERS)
     ]
     for worker in workers:
@@ -111,8 +123,8 @@ def run_plain(file: StudyFile, path: Path, storage: str, until: Until) -> None:
             worker.join()
 
 
-def _work_plain(path: str, storage: str, seed: int) -> None:
-    work(read_study_file(Path(path)), storage, seed)
+def _work_plain(path: str, storage: str, seed: int, follows: bool) -> None:
+    work(read_study_file(Path(path)), storage, seed, follows=follows)
 
 
 def run_freerun(path: Path, storage: str, until: Until) -> None:
@@ -143,16 +155,22 @@ def _finished_trials(storage: str) -> int:
 
 
 def measure(
-    name: str, file: StudyFile, storage: str, until: Until, run: Callable[[], None]
+    name: str,
+    file: StudyFile,
+    storage: str,
+    until: Until,
+    run: Callable[[], None],
+    *,
+    follows: bool,
 ) -> Half:
-    """Run one way, and read its trials as Optuna has them."""
+    """Run one way, and read its trials as Optuna has them; follows: see `half_of`."""
     with _core_seconds() as spent:
         began, clock = datetime.now(), monotonic()
         run()
         minutes = min(until.minutes, (monotonic() - clock) / 60)
     study = optuna.load_study(study_name=file.definition.name, storage=storage)
     trials = study.get_trials(deepcopy=False, states=FINISHED)
-    return half_of(name, file, trials, began, minutes, spent[0])
+    return half_of(name, file, trials, began, minutes, spent[0], follows=follows)
 
 
 def half_of(
@@ -162,10 +180,16 @@ def half_of(
     began: datetime,
     minutes: float,
     core_seconds: float,
+    *,
+    follows: bool,
 ) -> Half:
-    """What a half reached by the trials that finished in its time."""
-    definition, space = file.definition, file.definition.full_space()
-    rungs = definition.search.rung_fractions
+    """What a half reached by the trials that finished in its time.
+
+    follows: whether its replicas follow from rung to rung; else all train from the start.
+    """
+    search, space = file.definition.search, file.definition.full_space()
+    counts = search.rung_replicas if follows else (search.replicas,) * search.rungs
+    reached = tuple(zip(search.rung_fractions, counts, strict=True))
     last = began + timedelta(minutes=minutes)
     steps = 0
     finished: list[float] = []
@@ -175,9 +199,9 @@ def half_of(
         assert trial.datetime_complete is not None
         at = (trial.datetime_complete - began).total_seconds() / 60
         finished.append(at)
-        share = rungs[len(trial.intermediate_values) - 1] if trial.intermediate_values else 1.0
+        share, replicas = reached[len(trial.intermediate_values) - 1]
         candidate = checked(space.resolve(trial.params))
-        steps += network_steps(candidate, definition.search.replicas, share)
+        steps += network_steps(candidate, replicas, share)
         score = trial.value if trial.state == TrialState.COMPLETE else None
         if score is not None and (not best or score < best[-1][1]):
             best.append((at, score))
@@ -204,6 +228,8 @@ def report(plain: Half, own: Half) -> str:
 
     lines.append(line("finished trials", len(plain.finished), len(own.finished)))
     lines.append(line("trials per hour", plain.trials_per_hour, own.trials_per_hour))
+    by_core = plain.trials_per_core_hour, own.trials_per_core_hour
+    lines.append(line("trials per core hour", *by_core))
     rates = plain.steps_per_core_second, own.steps_per_core_second
     lines.append(line("optimiser steps per core s", *rates))
     lines += ["", "best score by minute"]
@@ -253,6 +279,7 @@ def plain_of(half: Half) -> Mapping[str, object]:
         "name": half.name,
         "trials": len(half.finished),
         **rates,
+        "trials_per_core_hour": half.trials_per_core_hour,
         "steps_per_core_second": half.steps_per_core_second,
         "core_seconds": half.core_seconds,
         "best": [{"minute": at, "score": score} for at, score in half.best],
@@ -269,6 +296,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         "--trials", type=count, default=0, help="end a half before, once so many have finished"
     )
     parser.add_argument("--study", type=Path, default=STUDY, help="a study file")
+    parser.add_argument(
+        "--follow", action="store_true", help="in the plain half, too, replicas follow"
+    )
     parser.add_argument("--picture", type=Path, metavar="FILE.png")
     parser.add_argument("--json", action="store_true", help="one JSON object instead of a table")
     options = parser.parse_args(arguments)
@@ -280,11 +310,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name in ("torch.nn", "freerun"):
             storage = f"sqlite:///{folder}/{name}.db"
+            follows = options.follow or name == "freerun"
             if name == "freerun":
                 run = partial(run_freerun, path, storage, until)
             else:
-                run = partial(run_plain, file, path, storage, until)
-            halves.append(measure(name, file, storage, until, run))
+                run = partial(run_plain, file, path, storage, until, follows=follows)
+            halves.append(measure(name, file, storage, until, run, follows=follows))
     if options.picture is not None:
         write_file(options.picture, picture(*halves))
     if options.json:

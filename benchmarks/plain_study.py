@@ -21,7 +21,7 @@ from models.training.options.augmentation import SignAugmentation
 from models.training.trained_network import TrainedNetwork
 from models.units import Units
 from search.errors import UsageError
-from search.evaluation.cohort import RACE_FRACTIONS
+from search.evaluation.part import RACE_FRACTIONS
 from search.series import FloatArray
 from search.study.definition import StudyDefinition
 from search.study.study_file import StudyFile
@@ -170,41 +170,55 @@ class Training:
 
 
 class Objective:
-    """What a trial does: its restarts on each replica, which race, and a report at each rung."""
+    """What a trial does: its restarts on each replica, which race, and a report at each rung.
 
-    def __init__(self, file: StudyFile, seed: int) -> None:
+    follows: whether replicas follow from rung to rung, as freerun's do; else all train from the
+    start.
+    """
+
+    def __init__(self, file: StudyFile, seed: int, *, follows: bool = False) -> None:
         self.definition: StudyDefinition = file.definition
         self.space = self.definition.full_space()
         data = TaskData(self.definition, file.table)
-        self.views = [data.view("search", r) for r in range(self.definition.search.replicas)]
+        search = self.definition.search
+        self.views = [data.view("search", r) for r in range(search.replicas)]
+        self.counts = search.rung_replicas if follows else (search.replicas,) * search.rungs
         self.seeds = np.random.default_rng(seed)
 
     def __call__(self, trial: optuna.Trial) -> float:
         candidate = checked(self.space.resolve(self.space.suggest(trial)))
-        steps, rungs = candidate.optimiser.training_steps, self.definition.search.rung_fractions
-        running = [
-            [Training(candidate, view, int(self.seeds.integers(2**31))) for _ in range(restarts)]
-            for view, restarts in ((view, candidate.restarts) for view in self.views)
-        ]
-        value = inf
-        for fraction in sorted({*rungs, *RACE_FRACTIONS}):
-            for rivals in running:
-                for training in rivals:
-                    training.advance(max(1, round(fraction * steps)))
-                if fraction in RACE_FRACTIONS and len(rivals) > 1:
-                    rivals.sort(key=Training.loss)
-                    del rivals[(len(rivals) + 1) // 2 :]
-            if fraction in rungs:
-                value = self._score(running)
-                trial.report(value, resource(fraction, rungs))
-                if fraction < 1.0 and trial.should_prune():
-                    raise optuna.TrialPruned
+        rungs, value = self.definition.search.rung_fractions, inf
+        replicas: list[list[Training]] = []
+        for fraction, count in zip(rungs, self.counts, strict=True):
+            for view in self.views[len(replicas) : count]:
+                seeds = self.seeds.integers(2**31, size=candidate.restarts).tolist()
+                replicas.append([Training(candidate, view, seed) for seed in seeds])
+            for rivals in replicas:
+                race_to(fraction, rivals)
+            value = self._score(replicas)
+            trial.report(value, resource(fraction, rungs))
+            if fraction < 1.0 and trial.should_prune():
+                raise optuna.TrialPruned
         return value
 
     @staticmethod
     def _score(running: Sequence[Sequence[Training]]) -> float:
         best = [min(own, key=Training.loss) if len(own) > 1 else own[0] for own in running]
         return float(np.median([training.score() for training in best]))
+
+
+def race_to(fraction: float, rivals: list[Training]) -> None:
+    """Train the restarts of a replica up to a share of training; some stop on the way."""
+    steps = rivals[0].candidate.optimiser.training_steps
+    for share in sorted({*(race for race in RACE_FRACTIONS if race < fraction), fraction}):
+        until = max(1, round(share * steps))
+        if rivals[0].steps_done >= until:
+            continue
+        for training in rivals:
+            training.advance(until)
+        if share in RACE_FRACTIONS and len(rivals) > 1:
+            rivals.sort(key=Training.loss)
+            del rivals[(len(rivals) + 1) // 2 :]
 
 
 def resource(fraction: float, rungs: Sequence[float]) -> int:
@@ -230,8 +244,18 @@ def create(storage: str, name: str) -> None:
     optuna.create_study(storage=opened, study_name=name)
 
 
-def work(file: StudyFile, storage: str, seed: int, trials: int | None = None) -> None:
-    """Run trials in this process, on one thread, until it is ended or has run so many."""
+def work(
+    file: StudyFile,
+    storage: str,
+    seed: int,
+    trials: int | None = None,
+    *,
+    follows: bool = False,
+) -> None:
+    """Run trials in this process, on one thread, until it is ended or has run so many.
+
+    follows: see `Objective`.
+    """
     torch.set_num_threads(1)
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     waiting = {"connect_args": {"timeout": 60}}
@@ -242,4 +266,4 @@ def work(file: StudyFile, storage: str, seed: int, trials: int | None = None) ->
         # Rungs at halves of each other's training, as freerun's.
         pruner=optuna.pruners.SuccessiveHalvingPruner(min_resource=1, reduction_factor=2),
     )
-    study.optimize(Objective(file, seed), n_trials=trials)
+    study.optimize(Objective(file, seed, follows=follows), n_trials=trials)

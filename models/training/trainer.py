@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Self
 
 import torch
 from torch import Generator, Tensor
@@ -113,6 +113,8 @@ class Trainer(PerMember):
         self._bind()
 
     def __iter__(self) -> Iterator[int]:
+        if not self.is_bound:
+            self._bind()
         while self.steps_done < self.total_steps:
             self.grads.zero_()
             self._adapt()
@@ -148,6 +150,33 @@ class Trainer(PerMember):
         """
         super().keep(in_company(members))
         self.count = len(members)
+        if self.is_bound:
+            self._bind()
+
+    def part(self, members: Sequence[int]) -> Self:
+        """The training of the members at these positions by itself, as far as it has come.
+
+        It may go on, or rest, and join again. Raises ValueError where nothing would be in it.
+        """
+        part = super().part(in_company(members))
+        part.count, part.is_bound = len(members), False
+        return part
+
+    def join(self, other: Self) -> None:
+        """Go on with the members of another part of one training, behind one's own.
+
+        The other one is used up. Raises ValueError where one of them has come further.
+        """
+        if other.steps_done != self.steps_done:
+            raise ValueError(
+                f"both parts must have done as many steps, but one has done {self.steps_done}, the "
+                f"other {other.steps_done}"
+            )
+        # Without the twins of single members.
+        for own in (self, other):
+            PerMember.keep(own, range(own.count))
+        super().join(other)
+        self.count += other.count
         self._bind()
 
     @torch.no_grad()
@@ -178,6 +207,11 @@ class Trainer(PerMember):
     def scored_weights(self) -> MemberParameter:
         """What is scored and exported: the weights, or their averages where members have some."""
         return self.averages.of(self.weights)
+
+    @property
+    def is_apart(self) -> bool:
+        """Whether members train one after the other, by kernels, so that company saves little."""
+        return not isinstance(self.gradient, LinearGradient | UnrolledGradient)
 
     @property
     def total_steps(self) -> int:
@@ -241,7 +275,8 @@ class Trainer(PerMember):
         return trained
 
     def _bind(self) -> None:
-        """Make what the present members train with."""
+        """Make what the present members train with; a part that rests does without."""
+        self.is_bound = True
         candidates = [m.candidate for m in self.members]
         candidate, forecaster, device = self.candidate, self.forecaster, self.device
         shape, channels = self.subsequences.shape, forecaster.channels

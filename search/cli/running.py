@@ -198,13 +198,15 @@ def work(
         store = opened.study(name)
         import torch
 
-        from search.analysis.status import trial_counts
         from search.cli.working import worker_of
         from search.running.fleet import parent_is_gone
 
         torch.set_num_threads(1)
         worker = worker_of(store, lambda: stopped() or parent_is_gone(parent), device)
         worker.run()
+        # Imported here, since no first trial should wait for it.
+        from search.analysis.status import trial_counts
+
         trials = trial_counts(store.counts())
     if as_json or not quiet:
         plain = {"study": name, "worker": worker.worker_id, "trials": trials}

@@ -2,11 +2,9 @@
 
 import hashlib
 import json
-import math
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
-from itertools import compress
+from dataclasses import replace
 from time import perf_counter
 from typing import NamedTuple
 
@@ -22,19 +20,14 @@ from models.effects import rows_before
 from models.network.options.covariates import has_regression, lags_of_known, reads_past
 from models.network.options.transforms import has_power, lag_of
 from models.tensors import in_company
+from models.training.trainer import Trainer
 from models.units import Units, units_key
 from models.version_1 import seed_key
+from search.evaluation.part import Part, Run
 from search.evaluation.results import CandidateResult, ReplicaResult, replica_result
 from search.evaluation.twins import draws_numbers, first_equals
 from search.series import FloatArray, Purpose
 from search.study.task_data import View
-
-# Restarts race: at these shares of training, the worse half of those still running is stopped, so
-# that eight cost about as much as two and a half.
-RACE_FRACTIONS = (1 / 8, 1 / 4, 1 / 2)
-# Training losses are noted at these shares of training, and wherever they are known anyway. A look
-# costs about 0.6 of an optimiser step, so the first one a quarter of a percent of all.
-NOTED_FRACTIONS = (1 / 32, *RACE_FRACTIONS)
 
 
 class Rung(NamedTuple):
@@ -48,21 +41,17 @@ class Rung(NamedTuple):
     results: dict[int, CandidateResult]
 
 
-@dataclass(frozen=True)
-class _Run:
-    """Which network a member of the cohort is."""
-
-    candidate: int
-    replica: int
-    restart: int
-
-
 class Cohort:
     """Trains (or fits) candidates of one cohort key, each on all views, scored at rungs.
 
     Iterating yields None after each optimiser step and a `Rung` where one is due; in between,
     candidates may be dropped by their position. Replica r of every candidate sees `views[r]`. All
     views have equally many start points and steps of the horizon.
+
+    rung_replicas: how many replicas a score at each rung is of, the first ones; they never become
+    fewer, and are all at the last rung. None for all at each. Where company makes networks no
+    cheaper, the others are trained once their candidate has passed the rung before, up to where it
+    stands; elsewhere from the start. Their numbers are the same.
 
     What is fitted in closed form has one step. Where it draws no random numbers, it is fitted once
     to views that are equal, and their replicas are equal, too. Where replicas leave out blocks,
@@ -79,6 +68,7 @@ class Cohort:
         study_seed: int,
         purpose: Purpose,
         rung_fractions: Sequence[float] = (1.0,),
+        rung_replicas: Sequence[int] | None = None,
         device: str = "cpu",
     ) -> None:
         self.candidates = list(candidates)
@@ -94,8 +84,8 @@ class Cohort:
         pieces = [_pieces_read(units, view, self.reads_past) for units, view in own]
         lengths = [[len(piece) for piece in span if len(piece)] for span in pieces]
         self.twins = first_equals(self.views)
-        self.runs = [
-            _Run(c, replica, restart)
+        runs = [
+            Run(c, replica, restart)
             for c, candidate in enumerate(self.candidates)
             for replica in sorted(set(self._fitted_replicas(candidate)))
             for restart in range(candidate.restarts)
@@ -103,8 +93,9 @@ class Cohort:
         self.is_fitted = isinstance(self.candidates[0], FittedForm)
         self.is_by_replica = self.is_fitted and self.views[0].averaging == "geometric mean"
         if self.is_by_replica:
-            self.runs.sort(key=lambda run: run.replica)
-        self.rung_replicas = [max(1, round(share * len(self.views))) for share in rung_fractions]
+            runs.sort(key=lambda run: run.replica)
+        self.fitted_replicas = [max(1, round(share * len(self.views))) for share in rung_fractions]
+        self.rung_replicas = list(rung_replicas or [len(self.views)] * len(rung_fractions))
         # Of each (candidate, replica) that is scored for good.
         self.scored: dict[tuple[int, int], ReplicaResult] = {}
         members = [
@@ -115,74 +106,107 @@ class Cohort:
                     study_seed, purpose, self.candidates[run.candidate], run.replica, run.restart
                 ),
             )
-            for run in self.runs
+            for run in runs
         ]
         values = _filled_up([np.concatenate(span) for span in pieces])
         if device == "cpu":
-            self._check_memory(values.shape[-1])
+            self._check_memory(runs, values.shape[-1])
         targets = self.views[0].values.shape[1]
-        self.training = learner_of(members, torch.from_numpy(values), device, lengths, targets)
-        steps = self.training.total_steps
+        training = learner_of(members, torch.from_numpy(values), device, lengths, targets)
+        steps = training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
-        self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
-        self.noted_steps = {max(1, round(share * steps)) for share in NOTED_FRACTIONS}
         # Of each (candidate, replica), the least training loss by the steps done.
         self.loss_curves: dict[tuple[int, int], dict[int, float]] = {
-            (run.candidate, run.replica): {} for run in self.runs
+            (run.candidate, run.replica): {} for run in runs
         }
+        # All that trains; replicas that are not wanted yet, as they are before training; and those
+        # that catch up.
+        self.awake = Part(runs, training, self.loss_curves)
+        self.asleep: Part | None = None
+        self.waking: Part | None = None
+        if self.rung_replicas and isinstance(training, Trainer) and training.is_apart:
+            self.asleep = self.awake.split(self.rung_replicas[0])
         self.seconds = [0.0] * len(self.candidates)
 
-    def _check_memory(self, channels: int) -> None:
+    def _check_memory(self, runs: Sequence[Run], channels: int) -> None:
         """Raise MemoryError, before anything is made, for what can't fit into this machine."""
-        needed = sum(member_bytes(self.candidates[run.candidate], channels) for run in self.runs)
+        needed = sum(member_bytes(self.candidates[run.candidate], channels) for run in runs)
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if needed > there:
             raise MemoryError(
                 f"the training must fit into the memory of this machine, {there / 2**30:.1f} GiB, "
-                f"but {len(self.runs)} networks need about {needed / 2**30:.3g} GiB; take smaller "
+                f"but {len(runs)} networks need about {needed / 2**30:.3g} GiB; take smaller "
                 "ones, shorter rollouts or batches, or fewer replicas"
             )
 
     def __iter__(self) -> Iterator[Rung | None]:
-        clock = perf_counter()
-        for step in self.training:
-            if step in self.race_steps and self._has_restarts():
-                self._race()
-            elif step in self.noted_steps and step not in self.rung_steps:
-                self._losses()
-            clock = self._charge(clock)
+        for step in self._advance(self.awake):
             yield None
-            clock = perf_counter()
             due = self._due(step)
-            if due is not None:
-                rung, replicas = due
-                results = self._score(replicas)
-                self._charge(clock)
-                yield Rung(rung, step == self.rung_steps[-1], results)
+            if due is None:
+                continue
             clock = perf_counter()
+            rung, replicas = due
+            results = self._score(replicas)
+            self._charge(self.awake, clock)
+            is_last = step == self.rung_steps[-1]
+            yield Rung(rung, is_last, results)
+            if not is_last:
+                yield from self._wake(self.rung_replicas[rung], step)
+
+    def _advance(self, part: Part) -> Iterator[int]:
+        """Train a part on and yield after each step, its time charged to its candidates."""
+        clock = perf_counter()
+        for step in part.advance(self.rung_steps, are_scored=part is self.awake):
+            self._charge(part, clock)
+            yield step
+            clock = perf_counter()
+
+    def _wake(self, replicas: int, until: int) -> Iterator[None]:
+        """Train replicas that have waited, up to so many, as far as the others have come."""
+        if self.asleep is None or all(run.replica >= replicas for run in self.asleep.runs):
+            return
+        self.waking, self.asleep = self.asleep, self.asleep.split(replicas)
+        for step in self._advance(self.waking):
+            yield None
+            if step == until:
+                break
+        self.awake.join(self.waking)
+        self.waking = None
 
     def _due(self, step: int) -> tuple[int, int] | None:
         """The rung that is due after a step, and how many replicas it scores; None for none."""
         if step in self.rung_steps:
-            return sum(due <= step for due in self.rung_steps), len(self.views)
+            rung = sum(due <= step for due in self.rung_steps)
+            return rung, self.rung_replicas[rung - 1]
         if not self.is_by_replica:
             return None
         assert isinstance(self.training, Fitting)
         fitted = zip(self.runs, self.training.fitted, strict=True)
         done = min((run.replica for run, is_done in fitted if not is_done), default=0)
         known = max((replica for _, replica in self.scored), default=-1) + 1
-        rung, before = (sum(due <= n for due in self.rung_replicas) for n in (done, known))
+        rung, before = (sum(due <= n for due in self.fitted_replicas) for n in (done, known))
         return (rung, done) if rung > before else None
 
     def drop(self, candidates: Sequence[int]) -> None:
         """Stop training the candidates at these positions; at least one must go on."""
         gone = set(candidates)
-        kept = [i for i, run in enumerate(self.runs) if run.candidate not in gone]
-        self._keep(kept)
+        for part in filter(None, (self.awake, self.waking, self.asleep)):
+            part.keep([i for i, run in enumerate(part.runs) if run.candidate not in gone])
+
+    @property
+    def runs(self) -> list[Run]:
+        """Which networks train, as far as others have come."""
+        return self.awake.runs
+
+    @property
+    def training(self) -> Trainer | Fitting:
+        """The training of `runs`."""
+        return self.awake.training
 
     def checkpoint(self, candidate: int = 0) -> Checkpoint:
         """The network of each replica of a candidate, the restart with the least training loss."""
-        chosen, _ = self._choose(len(self.views))
+        chosen, _ = self.awake.choose(len(self.views))
         replicas = self._fitted_replicas(self.candidates[candidate])
         rows = [chosen[candidate, replica] for replica in replicas]
         units = self.units.rows([self._series(self.runs[i]) for i in rows])
@@ -202,71 +226,19 @@ class Cohort:
         """Of each replica, the one whose network it has: its own, but for equal fits."""
         return [*range(len(self.views))] if draws_numbers(candidate) else self.twins
 
-    def _series(self, run: _Run) -> int:
+    def _series(self, run: Run) -> int:
         """The row of the units, and of the training data in them, that a network sees."""
         kind = self.kinds[units_key(self.candidates[run.candidate])]
         return kind * len(self.views) + run.replica
 
-    def _has_restarts(self) -> bool:
-        return len({(run.candidate, run.replica) for run in self.runs}) < len(self.runs)
-
-    def _race(self) -> None:
-        """Stop the worse half of each replica's restarts, by training loss."""
-        restarts: dict[tuple[int, int], list[int]] = {}
-        for i, run in enumerate(self.runs):
-            restarts.setdefault((run.candidate, run.replica), []).append(i)
-        losses = self._losses()
-        kept: list[int] = []
-        for rivals in restarts.values():
-            # Ties go to the restart with the lower number.
-            best = sorted(rivals, key=lambda i: (losses[i], self.runs[i].restart))
-            kept += best[: (len(best) + 1) // 2]
-        self._keep(sorted(kept))
-
-    def _keep(self, kept: Sequence[int]) -> None:
-        if len(kept) < len(self.runs):
-            self.runs = [self.runs[i] for i in kept]
-            self.training.keep(kept)
-
-    def _losses(self) -> list[float]:
-        """The training loss of every member; what is no number is worse than any.
-
-        The least of each candidate and replica is noted.
-        """
-        losses: list[float] = torch.nan_to_num(self.training.loss(), nan=torch.inf).tolist()
-        # What is fitted has its loss from its only step, at which other members may be yet.
-        is_known, step = [True] * len(losses), self.training.steps_done
-        if isinstance(self.training, Fitting):
-            is_known, step = self.training.fitted, self.training.total_steps
-        for run, loss in compress(zip(self.runs, losses, strict=True), is_known):
-            curve = self.loss_curves[run.candidate, run.replica]
-            curve[step] = min(loss, curve.get(step, math.inf))
-        return losses
-
-    def _charge(self, since: float) -> float:
-        """Share the time since a moment among the running candidates, by their networks."""
+    def _charge(self, part: Part, since: float) -> None:
+        """Share the time since a moment among the candidates of a part, by their networks."""
         now = perf_counter()
-        for run in self.runs:
-            self.seconds[run.candidate] += (now - since) / len(self.runs)
-        return now
-
-    def _choose(self, replicas: int) -> tuple[dict[tuple[int, int], int], list[float]]:
-        """The member kept of each (candidate, replica), and the training loss of every member.
-
-        replicas: how many of them are done, the first ones.
-        """
-        losses = self._losses()
-        chosen: dict[tuple[int, int], int] = {}
-        for i, run in enumerate(self.runs):
-            if run.replica >= replicas:
-                continue
-            best = chosen.get((run.candidate, run.replica))
-            if best is None or losses[i] < losses[best]:
-                chosen[run.candidate, run.replica] = i
-        return chosen, losses
+        for run in part.runs:
+            self.seconds[run.candidate] += (now - since) / len(part.runs)
 
     def _score(self, replicas_done: int) -> dict[int, CandidateResult]:
-        chosen, losses = self._choose(replicas_done)
+        chosen, losses = self.awake.choose(replicas_done)
         new = {key: i for key, i in chosen.items() if key not in self.scored}
         forecasts = self._forecast(list(new.values()))
         found = {
@@ -314,7 +286,7 @@ class Cohort:
         targets = self.views[0].values.shape[1]
         return {i: values[row, ..., :targets] for row, i in enumerate(members)}
 
-    def _replica(self, run: _Run, training_loss: float, forecast: FloatArray) -> ReplicaResult:
+    def _replica(self, run: Run, training_loss: float, forecast: FloatArray) -> ReplicaResult:
         return replica_result(
             run.replica,
             self.views[run.replica],

@@ -77,17 +77,38 @@ class Cost:
         # A restart less after each round of the race: more of them cost less than their number.
         networks = self.search.replicas * sum((1 + c.restarts) / 2 for c in cohort)
         calls, per_network = step_work(first)
+        share, passes = 1.0, 1.0
+        if self.search.pruner == "halving":
+            counts = self.search.rung_replicas
+            if not trains_apart(first):
+                counts = (self.search.replicas,) * len(counts)
+            share, passes = trained_share(self.search, counts), made_passes(self.search, counts)
         # The calls end with the last member only.
-        work = calls + trained_share(self.search) * networks * per_network
+        work = passes * calls + share * networks * per_network
         return first.optimiser.training_steps * work
 
 
-def trained_share(search: Search) -> float:
-    """What a cohort's members train in the mean, as a share of the full training."""
-    if search.pruner != "halving":
-        return 1.0
-    parts = [after - before for before, after in pairwise((0.0, *search.rung_fractions))]
+def trains_apart(candidate: TrainedNetwork) -> bool:
+    """Whether kernels train it, so that replicas may follow later (`Trainer.is_apart`)."""
+    has = has_estimate_kernel if candidate.is_linear else has_kernel
+    return has(candidate.architecture)
+
+
+def trained_share(search: Search, counts: Sequence[int]) -> float:
+    """What a cohort's members train in the mean, as a share of the full training of all.
+
+    counts: replicas that train up to each rung.
+    """
+    reached = zip(search.rung_fractions, counts, strict=True)
+    trained = [share * count / search.replicas for share, count in reached]
+    parts = [after - before for before, after in pairwise((0.0, *trained))]
     return sum(part * KEPT_SHARE**rung for rung, part in enumerate(parts))
+
+
+def made_passes(search: Search, counts: Sequence[int]) -> float:
+    """How often a cohort goes through training: once, and again as far as replicas follow."""
+    followed = zip(search.rung_fractions, pairwise(counts), strict=False)
+    return 1.0 + sum(share for share, (before, after) in followed if after > before)
 
 
 def step_work(candidate: TrainedNetwork) -> tuple[float, float]:

@@ -113,6 +113,7 @@ class Worker:
             study_seed=self.definition.seed,
             purpose="search",
             rung_fractions=self.definition.search.rung_fractions,
+            rung_replicas=self.definition.search.rung_replicas,
             device=self.device,
         )
 

@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from alembic import command
-from alembic.config import Config
-from alembic.script import ScriptDirectory
 from optuna.storages import RDBStorage
 from sqlalchemy import Connection, Engine, insert, inspect, select
 from sqlalchemy.engine import URL
@@ -99,6 +96,11 @@ def upgrade(database: Database, *, dry_run: bool = False, migrations: Path = MIG
     One process upgrades at a time; the others find nothing to do. A step that fails leaves the
     database as it was. Raises StorageError where there are no tables of ours, or newer ones.
     """
+    # Imported here: a tenth of a second, for which no worker should wait.
+    from alembic import command
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
     config = Config()
     config.set_main_option("script_location", str(migrations).replace("%", "%%"))
     scripts = ScriptDirectory.from_config(config)

@@ -5,6 +5,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
+from math import ceil
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -48,6 +49,8 @@ AVERAGING: Mapping[Validation, Averaging] = {
 
 _MAX_STEPS = 1_000_000
 _FILE_NAME = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,99}")
+# Replicas of a network at its first rung, where a study file says nothing of them.
+FIRST_REPLICAS = 2
 # What may be raised on a resume: it decides how far a study goes, not what it is.
 _SPENT = frozenset({"trials", "minutes", "workers"})
 
@@ -148,6 +151,12 @@ def _section(raw: object, name: str) -> Mapping[str, Any]:
     return raw
 
 
+def _first_replicas(earlier: Mapping[str, Any]) -> int:
+    """All where nothing is pruned."""
+    replicas: int = earlier["replicas"]
+    return replicas if earlier["pruner"] == "none" else min(replicas, FIRST_REPLICAS)
+
+
 class Search(Section):
     """How the space is searched, and what may be spent on it.
 
@@ -155,10 +164,12 @@ class Search(Section):
     their quotas. minutes: summed running time. workers: processes here; None for one per CPU, or
     one for a GPU. replicas: training runs of a candidate. sampler: what proposes candidates: "tpe"
     models which settings are good, "variation" varies the best candidates. rungs: points of report
-    per trial, the last one at the end of training. cohort_members: about how many networks train as
-    one at most; on a GPU it is at least 512. finalists: candidates of the final, each trained
-    `final_replicas` times. test_draws: fresh draws for the winner's test. artifact_kib_per_trial,
-    artifact_mib: bounds on pictures and tables, per trial and for the whole study.
+    per trial, the last one at the end of training. first_replicas: how many replicas of a network
+    train from the start, and are scored at the first rung; the others follow where it goes on.
+    cohort_members: about how many networks train as one at most; on a GPU it is at least 512.
+    finalists: candidates of the final, each trained `final_replicas` times. test_draws: fresh draws
+    for the winner's test. artifact_kib_per_trial, artifact_mib: bounds on pictures and tables, per
+    trial and for the whole study.
     """
 
     trials: int = Field(default=200, ge=1, le=1_000_000)
@@ -168,6 +179,7 @@ class Search(Section):
     sampler: Literal["tpe", "random", "variation"] = "tpe"
     pruner: Literal["halving", "none"] = "halving"
     rungs: int = Field(default=4, ge=1, le=10)
+    first_replicas: int = Field(default_factory=_first_replicas, ge=1, le=1000, examples=[2])
     cohort_members: int = Field(default=32, ge=1, le=4096)
     finalists: int = Field(default=8, ge=1, le=1000)
     final_replicas: int = Field(default=16, ge=1, le=1000)
@@ -179,6 +191,31 @@ class Search(Section):
     def rung_fractions(self) -> tuple[float, ...]:
         """Shares of training after which a trial reports: 1/8, 1/4, 1/2, 1 for four rungs."""
         return tuple(0.5 ** (self.rungs - rung) for rung in range(1, self.rungs + 1))
+
+    @property
+    def rung_replicas(self) -> tuple[int, ...]:
+        """Replicas of a network that are scored at each rung: as large a share as of training.
+
+        At least `first_replicas`: 2, 2, 4, 8 of 8 with four rungs.
+        """
+        shares = (ceil(share * self.replicas) for share in self.rung_fractions)
+        return tuple(max(self.first_replicas, count) for count in shares)
+
+    @model_validator(mode="after")
+    def _check_first_replicas(self) -> Self:
+        if self.first_replicas > self.replicas:
+            raise SettingError(
+                "first_replicas",
+                f"must be at most replicas = {self.replicas}, but got {self.first_replicas}; "
+                "take fewer, or leave the key out",
+            )
+        if self.pruner == "none" and self.first_replicas < self.replicas:
+            raise SettingError(
+                "first_replicas",
+                f'must be left out with pruner = "none", which trains all {self.replicas} replicas '
+                f"of every trial, but got {self.first_replicas}; remove the key",
+            )
+        return self
 
 
 # Defaults of a table without noise, by section. Blocks inside the span tell more of deterministic
@@ -280,9 +317,14 @@ class StudyDefinition(Section):
     @field_validator("search", mode="before")
     @classmethod
     def _sum_quotas(cls, raw: object, info: ValidationInfo) -> object:
-        """With presets, set trials to the sum of the quotas; refuse another number."""
+        """With presets, set trials to the sum of the quotas; refuse another number.
+
+        A stored study that says nothing of its first replicas trained all of them.
+        """
         if isinstance(raw, Search):
             raw = raw.model_dump(exclude_unset=True)
+        if info.mode == "json" and isinstance(raw, Mapping) and "replicas" in raw:
+            raw = {"first_replicas": raw["replicas"], **raw}
         presets = info.data.get("presets")
         if not presets or not isinstance(raw, Mapping):
             return raw
@@ -388,6 +430,8 @@ class StudyDefinition(Section):
             del plain["task"]["validation"]
         if self.series.is_generated or self.task.unused_rows == "between":
             del plain["task"]["unused_rows"]
+        if self.search.first_replicas == self.search.replicas:
+            del plain["search"]["first_replicas"]
         # Columns beside those that are forecast are left out by themselves where there are none.
         later = ("period", "id", "time_format", "missing", "duplicates", "separator", "decimal")
         for key in later:
@@ -403,7 +447,7 @@ class StudyDefinition(Section):
         """Return this definition of a study file as that of a stored study that it goes on with.
 
         What neither file named is searched as the study began, whatever the defaults of this
-        version are; so are the rows that its spans leave over.
+        version are; so are the rows that its spans leave over, and the first replicas.
         """
         named = {*(self.named or ()), *(stored.named or ())}
         own = {name: domain for name, domain in self.space.items() if name in named}
@@ -421,6 +465,8 @@ class StudyDefinition(Section):
             }
             if section == "task" and "unused_rows" not in mine.model_fields_set:
                 values["unused_rows"] = stored.task.unused_rows
+            if section == "search" and "first_replicas" not in mine.model_fields_set:
+                values["first_replicas"] = stored.search.first_replicas
             update[section] = mine.model_copy(update=values)
         return self.model_copy(update=update)
 

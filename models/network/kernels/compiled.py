@@ -2,15 +2,18 @@
 
 import inspect
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from itertools import count
 from types import ModuleType
 from typing import Any
 
 from numba import _dynfunc, njit
+from numba.core.caching import FunctionCache
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import Compiler
 from numba.core.cpu import CPUContext
+from numba.core.runtime import rtsys
 
 
 class _PartLibrary(JITCodeLibrary):  # type: ignore[misc]
@@ -46,6 +49,22 @@ class _PartCompiler(Compiler):  # type: ignore[misc]
 
 _numbers = count()
 
+
+class _Cache(FunctionCache):  # type: ignore[misc]
+    """Reads machine code without what only a compiler needs.
+
+    numba by itself first loads how each function of Python and NumPy is translated, which takes
+    longer than all the rest of a kernel's start. Where code has to be compiled, the compiler loads
+    that itself.
+    """
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        rtsys.initialize(target_context)
+        with self._guard_against_spurious_io_errors():
+            return self._load_overload(sig, target_context)
+        return None
+
+
 # For functions that only compiled code calls: without wrappers for Python, and without counting
 # references to arrays, which all are held by the caller.
 _INNER: dict[str, Any] = {
@@ -68,10 +87,11 @@ def entry(function: Callable[..., None]) -> Any:
     process compiles.
     """
     choices: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
-    try:
-        return njit(**choices, cache=True)(function)
-    except RuntimeError:  # "cannot cache function: no locator available"
-        return njit(**choices)(function)
+    compiled = njit(**choices)(function)
+    # "cannot cache function: no locator available", where no folder can be written.
+    with suppress(RuntimeError):
+        compiled._cache = _Cache(function)
+    return compiled
 
 
 def digest_of(modules: Sequence[ModuleType], *constants: float) -> str:

@@ -1,6 +1,7 @@
 """AdamW for a population: every member has its own rate, decay, clipping and schedule."""
 
 from collections.abc import Sequence
+from math import isfinite
 
 from models.methods import Ablation, Method, MethodSet, Stage, choice, setting
 from models.methods.condition import TRAINED
@@ -65,10 +66,9 @@ class AdamW(PerMember):
     """
 
     by_member = (
-        "learning_rate",
-        "weight_decay",
+        "rates",
+        "decay",
         "clip_norm",
-        "is_cosine",
         "trained",
         "first_moment",
         "second_moment",
@@ -81,30 +81,32 @@ class AdamW(PerMember):
             return torch.tensor(values, dtype=weights.dtype, device=weights.device).unsqueeze(1)
 
         own = [candidate[Optimiser] for candidate in candidates]
-        self.learning_rate = column([o.learning_rate for o in own])
-        self.weight_decay = column([o.weight_decay for o in own])
+        steps = own[0].training_steps
+        # A zero-based cosine: the first step has the full rate, the step after the last none.
+        angles = torch.tensor([torch.pi * step / steps for step in range(steps)])
+        cosine = (0.5 * (1.0 + torch.cos(angles))).to(weights)
+        is_cosine = torch.tensor([o.schedule == "cosine" for o in own], device=weights.device)
+        shares = torch.where(is_cosine.unsqueeze(1), cosine, torch.ones_like(cosine))
+        # Of each step, `[member, step]`.
+        self.rates = column([o.learning_rate for o in own]) * shares
         self.clip_norm = column([o.clip_norm for o in own])
-        self.is_cosine = column([float(o.schedule == "cosine") for o in own])
-        self.training_steps = own[0].training_steps
         self.trained = trained
+        self.decay = column([o.weight_decay for o in own]) * trained
         self.first_moment = torch.zeros_like(weights)
         self.second_moment = torch.zeros_like(weights)
         self.steps_done = 0
 
     def step(self, weights: MemberParameter, grads: MemberParameter) -> None:
         """One update of the weights in place; `grads` `[member, parameter]` is overwritten."""
-        # A zero-based cosine: the first step has the full rate, the step after the last none.
-        angle = torch.tensor(torch.pi * self.steps_done / self.training_steps)
-        cosine = 0.5 * (1.0 + torch.cos(angle))
-        rate = self.learning_rate * torch.lerp(
-            torch.ones_like(self.is_cosine), cosine.to(self.is_cosine), self.is_cosine
-        )
+        rate = self.rates[:, self.steps_done].unsqueeze(1)
         self.steps_done += 1
         grads.mul_(self.trained)
         norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
-        diverged = torch.nonzero(~torch.isfinite(norm[:, 0])).squeeze(1)
-        # Hardly ever is there one, and to copy none of them takes a tenth of the time.
-        updated = (weights, self.first_moment, self.second_moment) if len(diverged) else ()
+        # Hardly ever is one not finite, and to copy none of them takes a tenth of the time.
+        updated: tuple[Tensor, ...] = ()
+        if not isfinite(norm.sum().item()):
+            diverged = torch.nonzero(~torch.isfinite(norm[:, 0])).squeeze(1)
+            updated = weights, self.first_moment, self.second_moment
         before = [values[diverged] for values in updated]
         grads.mul_(torch.clamp(self.clip_norm / (norm + 1e-6), max=1.0))
 
@@ -114,7 +116,7 @@ class AdamW(PerMember):
         bias2 = 1.0 - BETA2**self.steps_done
         scale = torch.div(self.second_moment, bias2, out=grads).sqrt_().add_(EPSILON)
         direction = torch.div(self.first_moment, scale, out=grads)
-        weights.mul_(1.0 - rate * self.weight_decay * self.trained)
+        weights.mul_(1.0 - rate * self.decay)
         weights.addcmul_(direction, rate / bias1, value=-1.0)
         for values, kept in zip(updated, before, strict=True):
             values[diverged] = kept

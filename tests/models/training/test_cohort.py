@@ -227,6 +227,50 @@ def test_company_order_and_dropped_members_change_nothing(
     check_equal(numbers(shuffled, wanted, kept), alone, "after others were dropped")
 
 
+@settings(deadline=None, max_examples=30)
+@given(
+    architecture=architectures,
+    chosen=st.lists(strategies, min_size=2, max_size=6),
+    data=st.data(),
+)
+def test_members_that_follow_the_others_are_the_same(
+    make_candidate: Callable[..., TrainedNetwork],
+    architecture: dict[str, Any],
+    chosen: list[dict[str, Any]],
+    data: st.DataObject,
+) -> None:
+    """Some rest before training, catch up with the others, and go on together with them."""
+    members = members_of(make_candidate, architecture, chosen)
+    order = data.draw(st.permutations(range(len(members))), label="order")
+    first = data.draw(st.integers(1, len(members) - 1), label="first")
+    until = data.draw(st.integers(1, STEPS), label="until")
+    training = Trainer(members, values(), "cpu")
+    late = training.part(order[first:])
+    training.keep(order[:first])
+    for step in training:
+        if step == until:
+            assert next(done for done in late if done == until)
+            training.join(late)
+    assert training.count == len(members)
+    losses = training.loss()
+    for row, place in enumerate(order):
+        alone = numbers([members[place]], members[place])
+        assert torch.equal(training.weights[row], alone["weights"])
+        assert torch.equal(losses[row], alone["loss"])
+
+
+def test_parts_join_where_they_have_come_as_far(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    members = members_of(make_candidate, {"cell": "gru"}, [{}, {}])
+    training = Trainer(members, values(), "cpu")
+    late = training.part([1])
+    training.keep([0])
+    next(iter(training))
+    with pytest.raises(ValueError, match="as many steps, but one has done 1, the other 0"):
+        training.join(late)
+
+
 @pytest.mark.parametrize("loss", ["amplitude_weight", "velocity_weight", "spectral_weight"])
 @pytest.mark.parametrize(
     "architecture",

@@ -156,6 +156,73 @@ def test_more_rungs_do_not_change_the_last_score(views: list[View]) -> None:
     assert same(one[-1].results[2], four[-1].results[2])
 
 
+@pytest.mark.parametrize("settings", [GRU, LRU], ids=["follow", "train from the start"])
+@pytest.mark.parametrize("counts", [(1, 1, 2, 4), (2, 2, 2, 4), (1, 3, 4, 4)])
+def test_replicas_that_are_scored_later_have_the_scores_of_those_that_are_scored_at_once(
+    settings: Mapping[str, Scalar], counts: Sequence[int], data: TaskData
+) -> None:
+    views, three = [data.view("search", replica) for replica in range(4)], candidates(settings)
+    fractions = (0.125, 0.25, 0.5, 1.0)
+    full = rungs(three, views, fractions)
+    cohort = Cohort(
+        three,
+        views,
+        study_seed=3,
+        purpose="search",
+        rung_fractions=fractions,
+        rung_replicas=counts,
+    )
+    running = {0, 1, 2}
+    for rung in filter(None, cohort):
+        before, count = full[rung.rung - 1].results, counts[rung.rung - 1]
+        assert set(rung.results) == running
+        for candidate, result in rung.results.items():
+            known = before[candidate].replicas[:count]
+            assert result.replica_scores == before[candidate].replica_scores[:count]
+            assert [r.restart for r in result.replicas] == [r.restart for r in known]
+            assert [r.loss_curve for r in result.replicas] == [r.loss_curve for r in known]
+        if rung.rung == 2:
+            cohort.drop([1])
+            running.remove(1)
+    last, expected = cohort.checkpoint(2), Cohort(three, views, study_seed=3, purpose="search")
+    list(expected)
+    assert torch.equal(last.weights, expected.checkpoint(2).weights)
+
+
+def test_replicas_of_what_is_dropped_never_train(views: list[View]) -> None:
+    cohort = Cohort(
+        candidates(GRU),
+        views,
+        study_seed=3,
+        purpose="search",
+        rung_fractions=(0.5, 1.0),
+        rung_replicas=(1, 2),
+    )
+    for rung in filter(None, cohort):
+        if not rung.is_last:
+            cohort.drop([0, 2])
+    trained = {key for key, curve in cohort.loss_curves.items() if curve}
+    assert trained == {(0, 0), (1, 0), (2, 0), (1, 1)}
+
+
+def test_what_is_dropped_while_replicas_catch_up_is_gone(views: list[View]) -> None:
+    cohort = Cohort(
+        candidates(GRU),
+        views,
+        study_seed=3,
+        purpose="search",
+        rung_fractions=(0.5, 1.0),
+        rung_replicas=(1, 2),
+    )
+    found: list[Rung] = []
+    for rung in cohort:
+        if rung is None and len(found) == 1 and cohort.waking is not None:
+            cohort.drop([0, 2])
+        found += [rung] if rung is not None else []
+    assert [set(rung.results) for rung in found] == [{0, 1, 2}, {1}]
+    assert same(found[-1].results[1], rungs(candidates(GRU), views)[-1].results[1])
+
+
 @pytest.mark.parametrize("settings", [AR, ESN], ids=["ar", "esn"])
 def test_what_is_fitted_reports_once_at_the_last_rung(
     settings: Mapping[str, Scalar], views: list[View]

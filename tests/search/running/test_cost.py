@@ -144,6 +144,19 @@ def test_the_rate_is_learned_from_cohorts() -> None:
     assert cost.seconds([GRU]) == pytest.approx(3 * before)
 
 
+def test_replicas_that_follow_later_make_a_pruned_study_cheaper() -> None:
+    search = wide().search.model_copy(update={"replicas": 8, "first_replicas": 8})
+    follow, unpruned = (
+        search.model_copy(update=update)
+        for update in ({"first_replicas": 1}, {"pruner": "none", "first_replicas": 8})
+    )
+    seconds = [Cost(own, 600).seconds([GRU] * 100) for own in (follow, search, unpruned)]
+    assert seconds == sorted(set(seconds))
+    # Where company is what makes networks cheap, all replicas train from the start.
+    orthogonal = [candidate_of({**SETTINGS, "cell": "orthogonal"})] * 100
+    assert Cost(follow, 600).seconds(orthogonal) == Cost(search, 600).seconds(orthogonal)
+
+
 def test_company_is_cheaper_than_cohorts_apart() -> None:
     cost = Cost(wide().search, 600)
     assert cost.seconds([GRU]) < cost.seconds([GRU] * 8) < 8 * cost.seconds([GRU])

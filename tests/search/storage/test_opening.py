@@ -11,6 +11,7 @@ from sqlalchemy import create_engine, inspect, text
 
 from search.errors import StorageError
 from search.storage.opening import open_storage
+from search.storage.optuna_tables import newest_revision, revision_by_alembic
 from search.storage.tables import SCHEMA_VERSION
 
 if TYPE_CHECKING:
@@ -201,3 +202,9 @@ def test_the_names_of_our_tables_start_with_freerun(database_url: str) -> None:
     engine.dispose()
     theirs = set(optuna.storages._rdb.models.BaseModel.metadata.tables) | {"alembic_version"}
     assert {name.partition("_")[0] for name in names - theirs} == {"freerun"}
+
+
+def test_the_newest_revision_of_optunas_tables_is_the_one_that_alembic_finds() -> None:
+    newest = newest_revision()
+    assert newest is not None
+    assert newest == revision_by_alembic()

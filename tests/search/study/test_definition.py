@@ -304,6 +304,56 @@ def test_a_stored_study_keeps_where_its_unused_rows_are() -> None:
     assert stored_before_unused_rows(define()).identity() == define().identity()
 
 
+def stored_before_first_replicas(definition: StudyDefinition) -> StudyDefinition:
+    """A definition as an earlier version stored it, read again."""
+    plain = json.loads(definition.model_dump_json())
+    del plain["search"]["first_replicas"]
+    return StudyDefinition.model_validate_json(json.dumps(plain))
+
+
+def test_a_stored_study_goes_on_with_all_replicas_from_the_first_rung() -> None:
+    of_file = define(search={"replicas": 8})
+    stored = stored_before_first_replicas(of_file)
+    assert stored.search.rung_replicas == (8, 8, 8, 8)
+    assert "first_replicas" not in stored.identity()["search"]
+    # The file that it was made from goes on with it; one that says otherwise does not.
+    assert differing_keys(stored, of_file.continuing(stored)) == []
+    named = define(search={"replicas": 8, "first_replicas": 4})
+    assert differing_keys(stored, named.continuing(stored)) == ["search.first_replicas"]
+    spelt_out = define(search={"replicas": 8, "first_replicas": 8})
+    assert spelt_out.identity() == stored.identity()
+
+
+@pytest.mark.parametrize(
+    ("search", "expected"),
+    [
+        ({"replicas": 8, "first_replicas": 1}, (1, 2, 4, 8)),
+        ({"replicas": 8, "first_replicas": 3}, (3, 3, 4, 8)),
+        ({"replicas": 4, "first_replicas": 1}, (1, 1, 2, 4)),
+        ({"replicas": 5, "first_replicas": 1, "rungs": 2}, (3, 5)),
+        ({"replicas": 1}, (1, 1, 1, 1)),
+        ({"replicas": 8, "rungs": 1}, (8,)),
+        ({"replicas": 8, "pruner": "none"}, (8, 8, 8, 8)),
+    ],
+)
+def test_as_large_a_share_of_replicas_is_scored_as_of_training_is_done(
+    search: dict[str, Any], expected: tuple[int, ...]
+) -> None:
+    assert define(search=search).search.rung_replicas == expected
+
+
+@pytest.mark.parametrize(
+    ("search", "rule"),
+    [
+        ({"replicas": 2, "first_replicas": 3}, "must be at most replicas = 2, but got 3"),
+        ({"pruner": "none", "first_replicas": 3}, 'must be left out with pruner = "none"'),
+    ],
+)
+def test_first_replicas_that_make_no_sense_are_refused(search: dict[str, Any], rule: str) -> None:
+    with pytest.raises(ValidationError, match=f"first_replicas {rule}"):
+        define(search=search)
+
+
 def test_a_generated_series_has_no_rows_to_leave_over() -> None:
     with pytest.raises(ValidationError, match="must be left out for a generated series"):
         define(task={"unused_rows": "between"})
