@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -18,7 +18,8 @@ from models.closed_form.closed_form import (
     level_of,
 )
 from models.closed_form.hankel import hankel_products, less_level
-from models.methods import Choices, FloatRange, Real, Stage, setting
+from models.methods import Ablation, Choices, FloatRange, Is, MethodSet, Real, Stage, flag, setting
+from models.network.options.channels import INDEPENDENT, TIED, are_independent
 from models.tensors import one_thread, torch
 
 if TYPE_CHECKING:
@@ -59,6 +60,10 @@ class Direct(Lagged):
 
     Squared coefficients weigh the more the older the value is that they belong to: what is near
     tells more, and a long window then does not fit noise.
+
+    Tied channels have coefficients of their own, each of which is drawn to those that all channels
+    would share, and none reads another. What they have in common is learnt from all, what differs
+    from their own rows (Evgeniou & Pontil 2004, "Regularized multi-task learning").
     """
 
     levels: ClassVar[Sequence[float]] = (1e-4, 1e-3, 1e-2, 1e-1, 1.0)
@@ -74,6 +79,29 @@ class Direct(Lagged):
         neutral=0.1,
         stage=Stage.REGULARISATION,
     )
+    is_tied: bool = flag(
+        "Whether each channel has coefficients of its own, drawn to those that all would share.",
+        name=TIED,
+        shared=True,
+        searched=False,
+        suits=lambda series: Choices((False, True)) if series.channels > 1 else None,
+        without=Ablation("coefficients that all share", {TIED: False, "channels": INDEPENDENT}),
+    )
+    tie: float = setting(
+        Real(0, 1e6),
+        FloatRange(0.1, 10.0, log=True),
+        "The weight of squared differences of a channel's coefficients from the shared ones.",
+        name="channel_tie",
+        neutral=1.0,
+        when=Is(TIED, (True,)),
+        stage=Stage.REGULARISATION,
+    )
+
+    def check(self, others: MethodSet) -> None:
+        if self.is_tied and are_independent(others):
+            raise ValueError(
+                f"{TIED} must be false where channels share all coefficients, but got {others}"
+            )
 
     @property
     def given_level(self) -> float:
@@ -84,7 +112,14 @@ class Direct(Lagged):
 
     def factorised(self, channels: int) -> int:
         # The products of a window and what follows it, though few features may be made of them.
-        return (self.context_steps + self.steps_at_once) * channels
+        return (self.context_steps + self.steps_at_once) * (1 if self.is_tied else channels)
+
+    def features(self, channels: int) -> int:
+        return self.features_of(1 if self.is_tied else channels)
+
+    def features_of(self, channels: int) -> int:
+        """Features that are made of a window of so many channels that are read together."""
+        return self.lags * channels
 
     def penalties(self, channels: int) -> FloatArray:
         """The weights of squared coefficients `[feature]`, at least 1."""
@@ -106,6 +141,13 @@ class Direct(Lagged):
     def factorise(
         self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
     ) -> Solutions:
+        channels = pieces[0].shape[1]
+        if not self.is_tied:
+            return self._problem(pieces, candidate)
+        by_channel = [[piece[:, c : c + 1] for piece in pieces] for c in range(channels)]
+        return Tied([self._problem(own, candidate) for own in by_channel], self.tie)
+
+    def _problem(self, pieces: Sequence[FloatArray], candidate: FittedForm) -> Damped:
         channels, ahead = pieces[0].shape[1], self.steps_at_once
         stretches = candidate.stretches(pieces)
         products, windows = hankel_products(stretches, self.context_steps + ahead)
@@ -120,6 +162,9 @@ class Direct(Lagged):
         return Damped(own, with_targets, self.rows(windows), self.penalties(channels))
 
     def fit_products(self, channels: int, train_steps: int, directions: int) -> float:
+        if self.is_tied:
+            alone = replace(self, is_tied=False).fit_products(1, train_steps, directions)
+            return (channels + 1) * alone
         width = (self.context_steps + self.steps_at_once) * channels
         features = self.features(channels)
         solving = features**2 * (features / 3 + self.outputs(channels))
@@ -128,6 +173,7 @@ class Direct(Lagged):
     def phrase(self) -> str:
         words = [f"{self.steps_at_once} steps at once"]
         words += [f"less its {self.context_level}"] if self.context_level != "none" else []
+        words += [f"tied channels {self.tie:.2g}"] if self.is_tied else []
         return ", ".join([*words, super().phrase()])
 
 
@@ -145,11 +191,54 @@ class Damped:
 
     def at(self, level: float) -> FloatArray:
         """Coefficients `[feature, output]` of a strength."""
+        return self.near(None, level)
+
+    def near(self, shared: FloatArray | None, tie: float) -> FloatArray:
+        """The same, but with what weighs as a squared difference from `shared`; None for zeros."""
+        weights = self.rows * tie * self.penalties
         diagonal = np.diag(self.own)
         least = max(LEAST_STRENGTH * float(diagonal.mean()), np.finfo(np.float64).tiny)
-        damped = self.own + np.diag(self.rows * level * self.penalties + least)
+        damped, targets = self.own + np.diag(weights + least), self.with_targets
+        if shared is not None:
+            targets = targets + (weights + least)[:, np.newaxis] * shared
         with one_thread():
             factor = torch.linalg.cholesky(torch.from_numpy(damped))
-            solved = torch.cholesky_solve(torch.from_numpy(self.with_targets.copy()), factor)
+            solved = torch.cholesky_solve(torch.from_numpy(targets.copy()), factor)
         coefficients: FloatArray = solved.numpy()
         return coefficients
+
+
+@dataclass(frozen=True, eq=False)
+class Tied:
+    """Coefficients of each channel that are near those of all.
+
+    problems: of the channels, each by itself, with equal penalties. tie: how much the squared
+    differences from the shared coefficients weigh beside a channel's mean squared error, each as
+    the square of the coefficient weighs in the shared problem.
+    """
+
+    problems: Sequence[Damped]
+    tie: float
+
+    def at(self, level: float) -> FloatArray:
+        """Coefficients `[feature, step * channel]`; level: the strength of the shared ones."""
+        of_all = Damped(
+            own=sum_of([problem.own for problem in self.problems]),
+            with_targets=sum_of([problem.with_targets for problem in self.problems]),
+            rows=sum(problem.rows for problem in self.problems),
+            penalties=self.problems[0].penalties,
+        )
+        shared = of_all.at(level)
+        if len(self.problems) == 1:
+            return shared
+        own = [problem.near(shared, self.tie) for problem in self.problems]
+        by_step: FloatArray = np.stack(own, axis=2)
+        return by_step.reshape(len(shared), -1)
+
+
+def sum_of(arrays: Sequence[FloatArray]) -> FloatArray:
+    """The sum of arrays of equal shapes, in their order."""
+    total = arrays[0].copy()
+    for own in arrays[1:]:
+        total += own
+    return total

@@ -30,7 +30,9 @@ class DirectRidge(
     """
 
     needs_season = True
-    typical = MappingProxyType({"direct_fading": 24.0, "direct_ridge": 0.01})
+    typical = MappingProxyType(
+        {"direct_fading": 24.0, "direct_ridge": 0.01, "tied_channels": True, "channel_tie": 1.0}
+    )
 
     window: int = setting(
         Whole(1, 4096),
@@ -60,6 +62,20 @@ class DirectRidge(
 
     def outputs(self, channels: int) -> int:
         return self.ahead * channels
+
+    def expand(self, values: FloatArray, channels: int, constant: float) -> FloatArray:
+        """The values; of tied channels `[row, channel, lag]`."""
+        if not self.is_tied:
+            return values
+        return np.ascontiguousarray(values.reshape(len(values), -1, channels).transpose(0, 2, 1))
+
+    def ahead_of(self, features: FloatArray, by_output: FloatArray) -> FloatArray:
+        if not self.is_tied:
+            return super().ahead_of(features, by_output)
+        rows, channels, lags = features.shape
+        by_step = by_output.reshape(rows, -1, channels, lags)
+        run: FloatArray = np.vecdot(features[:, np.newaxis], by_step)
+        return run.reshape(rows, -1)
 
     def penalties(self, channels: int) -> FloatArray:
         ages = np.repeat(np.arange(self.window)[::-1], channels)

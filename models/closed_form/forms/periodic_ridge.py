@@ -50,7 +50,11 @@ class PeriodicRidge(
 
     needs_season = True
     typical = MappingProxyType(
-        {"seasons_fading": 1.0, "direct_ridge": 0.1, "season_means": True, "context_level": "last"}
+        {
+            **{"seasons_fading": 1.0, "direct_ridge": 0.1},
+            **{"season_means": True, "context_level": "last"},
+            **{"tied_channels": True, "channel_tie": 1.0},
+        }
     )
 
     season_steps: int = setting(
@@ -99,7 +103,7 @@ class PeriodicRidge(
     def outputs(self, channels: int) -> int:
         return self.ahead * channels
 
-    def features(self, channels: int) -> int:
+    def features_of(self, channels: int) -> int:
         return self.seasons * channels * (2 if self.means else 1)
 
     def rows(self, windows: int) -> int:
@@ -125,9 +129,15 @@ class PeriodicRidge(
         return own, np.concatenate([same[:known, known:], mixed[:known, known:]])
 
     def expand(self, values: FloatArray, channels: int, constant: float) -> FloatArray:
-        """Features `[row, place, feature]`."""
+        """Features `[row, place, feature]`; of tied channels `[row, place, channel, feature]`."""
         rows = len(values)
         seasons = values.reshape(rows, self.seasons, self.season_steps, channels)
+        if self.is_tied:
+            apart = seasons.transpose(0, 2, 3, 1)
+            if self.means:
+                of_seasons = apart.mean(axis=1, keepdims=True)
+                apart = np.concatenate([apart, np.broadcast_to(of_seasons, apart.shape)], axis=3)
+            return np.ascontiguousarray(apart)
         own = np.moveaxis(seasons, 2, 1).reshape(rows, self.season_steps, -1)
         if not self.means:
             return np.ascontiguousarray(own)
@@ -135,10 +145,15 @@ class PeriodicRidge(
         return np.concatenate([own, np.broadcast_to(means, own.shape)], axis=2)
 
     def ahead_of(self, features: FloatArray, by_output: FloatArray) -> FloatArray:
-        rows, places, _ = features.shape
-        run: FloatArray = np.vecdot(features[:, :, np.newaxis], by_output[:, np.newaxis])
-        by_season = np.moveaxis(run.reshape(rows, places, self.ahead, -1), 2, 1)
-        return by_season.reshape(rows, -1)
+        rows, places = features.shape[:2]
+        run: FloatArray
+        if self.is_tied:
+            by_season = by_output.reshape(rows, 1, self.ahead, *features.shape[2:])
+            run = np.vecdot(features[:, :, np.newaxis], by_season)
+        else:
+            run = np.vecdot(features[:, :, np.newaxis], by_output[:, np.newaxis])
+        in_order = np.moveaxis(run.reshape(rows, places, self.ahead, -1), 2, 1)
+        return in_order.reshape(rows, -1)
 
     def size(self) -> str:
         words = f"{self.seasons} seasons of {self.season_steps}"
