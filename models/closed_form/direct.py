@@ -42,6 +42,17 @@ def suited_windows(series: SeriesProperties) -> Choices:
     return Choices(own or STEPS)
 
 
+def lag_fading() -> Any:
+    """The setting of how fast coefficients of older values are drawn to zero, lag by lag."""
+    return fading("direct_fading", "(1 + age / this)^2, in steps", Choices((0.0, 6.0, 24.0, 96.0)))
+
+
+def lag_penalties(lags: int, channels: int, fading_steps: float) -> FloatArray:
+    """The weights of squared coefficients `[lag * channel]`, the oldest first; see `lag_fading`."""
+    ages = np.repeat(np.arange(lags)[::-1], channels)
+    return np.asarray((1.0 + ages / fading_steps) ** 2 if fading_steps else np.ones(len(ages)))
+
+
 def fading(name: str, growth: str, default: Choices) -> Any:
     """The setting of how fast coefficients of older values are drawn to zero; see `setting`."""
     return setting(
@@ -121,6 +132,20 @@ class Direct(Lagged):
         """Features that are made of a window of so many channels that are read together."""
         return self.lags * channels
 
+    def expand(self, values: FloatArray, channels: int, constant: float) -> FloatArray:
+        """The values; of tied channels `[row, channel, lag]`."""
+        if not self.is_tied:
+            return values
+        return np.ascontiguousarray(values.reshape(len(values), -1, channels).transpose(0, 2, 1))
+
+    def ahead_of(self, features: FloatArray, by_output: FloatArray) -> FloatArray:
+        if not self.is_tied:
+            return super().ahead_of(features, by_output)
+        rows, channels, lags = features.shape
+        by_step = by_output.reshape(rows, -1, channels, lags)
+        run: FloatArray = np.vecdot(features[:, np.newaxis], by_step)
+        return run.reshape(rows, -1)
+
     def penalties(self, channels: int) -> FloatArray:
         """The weights of squared coefficients `[feature]`, at least 1."""
         raise NotImplementedError
@@ -141,13 +166,20 @@ class Direct(Lagged):
     def factorise(
         self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
     ) -> Solutions:
-        channels = pieces[0].shape[1]
-        if not self.is_tied:
-            return self._problem(pieces, candidate)
-        by_channel = [[piece[:, c : c + 1] for piece in pieces] for c in range(channels)]
-        return Tied([self._problem(own, candidate) for own in by_channel], self.tie)
+        apart = self.apart(pieces)
+        problems = [self.problem(*self.products(own, candidate), own[0].shape[1]) for own in apart]
+        return Tied(problems, self.tie) if self.is_tied else problems[0]
 
-    def _problem(self, pieces: Sequence[FloatArray], candidate: FittedForm) -> Damped:
+    def apart(self, pieces: Sequence[FloatArray]) -> list[Sequence[FloatArray]]:
+        """The pieces of all channels together, or, where they are tied, of each one."""
+        if not self.is_tied:
+            return [pieces]
+        return [[piece[:, c : c + 1] for piece in pieces] for c in range(pieces[0].shape[1])]
+
+    def products(
+        self, pieces: Sequence[FloatArray], candidate: FittedForm
+    ) -> tuple[FloatArray, int]:
+        """The products of windows and what follows them, less their levels, and their number."""
         channels, ahead = pieces[0].shape[1], self.steps_at_once
         stretches = candidate.stretches(pieces)
         products, windows = hankel_products(stretches, self.context_steps + ahead)
@@ -158,6 +190,10 @@ class Direct(Lagged):
             else:
                 weights[self.context_steps - 1] = 1.0
             products = less_level(products, weights, channels)
+        return products, windows
+
+    def problem(self, products: FloatArray, windows: int, channels: int) -> Damped:
+        """The problem that the products of so many windows of some channels make."""
         own, with_targets = self.products_of_features(products, channels)
         return Damped(own, with_targets, self.rows(windows), self.penalties(channels))
 
@@ -222,22 +258,44 @@ class Tied:
 
     def at(self, level: float) -> FloatArray:
         """Coefficients `[feature, step * channel]`; level: the strength of the shared ones."""
-        of_all = Damped(
-            own=sum_of([problem.own for problem in self.problems]),
-            with_targets=sum_of([problem.with_targets for problem in self.problems]),
-            rows=sum(problem.rows for problem in self.problems),
-            penalties=self.problems[0].penalties,
-        )
-        shared = of_all.at(level)
-        if len(self.problems) == 1:
-            return shared
-        own = [problem.near(shared, self.tie) for problem in self.problems]
-        by_step: FloatArray = np.stack(own, axis=2)
-        return by_step.reshape(len(shared), -1)
+        return side_by_side(tied(self.problems, level, self.tie))
 
 
-def sum_of(arrays: Sequence[FloatArray]) -> FloatArray:
-    """The sum of arrays of equal shapes, in their order."""
+def tied(
+    problems: Sequence[Damped],
+    level: float,
+    tie: float,
+    near: Sequence[FloatArray] | None = None,
+) -> list[FloatArray]:
+    """Coefficients `[feature, output]` of each problem, drawn to what all would add to `near`.
+
+    level: the strength that draws what all would add to zero. near: `[feature, output]` of each
+    problem; None for zeros. Of one problem, it is what is added.
+    """
+    targets = [own.with_targets for own in problems]
+    if near is not None:
+        targets = [y - own.own @ base for y, own, base in zip(targets, problems, near, strict=True)]
+    of_all = Damped(
+        own=_sum([problem.own for problem in problems]),
+        with_targets=_sum(targets),
+        rows=sum(problem.rows for problem in problems),
+        penalties=problems[0].penalties,
+    )
+    added = of_all.at(level)
+    bases = [added] * len(problems) if near is None else [base + added for base in near]
+    if len(problems) == 1:
+        return bases
+    return [own.near(base, tie) for own, base in zip(problems, bases, strict=True)]
+
+
+def side_by_side(by_channel: Sequence[FloatArray]) -> FloatArray:
+    """Coefficients `[feature, step]` of channels as `[feature, step * channel]`."""
+    together: FloatArray = np.stack(by_channel, axis=2)
+    return together.reshape(len(together), -1)
+
+
+def _sum(arrays: Sequence[FloatArray]) -> FloatArray:
+    """In the order of the arrays."""
     total = arrays[0].copy()
     for own in arrays[1:]:
         total += own

@@ -2,10 +2,14 @@
 
 from types import MappingProxyType
 
-import numpy as np
-
 from models.closed_form.closed_form import FloatArray, half_of_span, quarter_of_span
-from models.closed_form.direct import MOST_AHEAD, Direct, fading, suited_windows
+from models.closed_form.direct import (
+    MOST_AHEAD,
+    Direct,
+    lag_fading,
+    lag_penalties,
+    suited_windows,
+)
 from models.methods import Choices, Whole, setting
 from models.methods.series_properties import SeriesProperties
 
@@ -52,9 +56,7 @@ class DirectRidge(
         shared=True,
         most=quarter_of_span,
     )
-    age: float = fading(
-        "direct_fading", "(1 + age / this)^2, in steps", Choices((0.0, 6.0, 24.0, 96.0))
-    )
+    age: float = lag_fading()
 
     @property
     def context_steps(self) -> int:
@@ -63,23 +65,8 @@ class DirectRidge(
     def outputs(self, channels: int) -> int:
         return self.ahead * channels
 
-    def expand(self, values: FloatArray, channels: int, constant: float) -> FloatArray:
-        """The values; of tied channels `[row, channel, lag]`."""
-        if not self.is_tied:
-            return values
-        return np.ascontiguousarray(values.reshape(len(values), -1, channels).transpose(0, 2, 1))
-
-    def ahead_of(self, features: FloatArray, by_output: FloatArray) -> FloatArray:
-        if not self.is_tied:
-            return super().ahead_of(features, by_output)
-        rows, channels, lags = features.shape
-        by_step = by_output.reshape(rows, -1, channels, lags)
-        run: FloatArray = np.vecdot(features[:, np.newaxis], by_step)
-        return run.reshape(rows, -1)
-
     def penalties(self, channels: int) -> FloatArray:
-        ages = np.repeat(np.arange(self.window)[::-1], channels)
-        return np.asarray((1.0 + ages / self.age) ** 2 if self.age else np.ones(len(ages)))
+        return lag_penalties(self.window, channels, self.age)
 
     def products_of_features(
         self, products: FloatArray, channels: int

@@ -20,6 +20,7 @@ FloatArray = NDArray[np.float64]
 
 DIRECT = {"cell": "direct-ridge", "direct_window": 12, "direct_steps": 5}
 PERIODIC = {"cell": "periodic-ridge", "periodic_steps": 4, "seasons_read": 3, "seasons_ahead": 2}
+NESTED = {**PERIODIC, "cell": "nested-ridge", "season_means": True, "remainder_ridge": 0.2}
 
 
 def fitted_form(settings: dict[str, Any], **more: Any) -> FittedForm:
@@ -101,6 +102,40 @@ def near(x: FloatArray, y: FloatArray, penalties: FloatArray, shared: FloatArray
     return np.asarray(np.linalg.solve(x.T @ x / len(x) + tie, x.T @ y / len(x) + tie @ shared))
 
 
+@pytest.mark.parametrize("means", [False, True])
+@pytest.mark.parametrize("channels", [1, 2])
+def test_a_nested_ridge_is_one_across_seasons_and_one_of_what_it_leaves(
+    means: bool, channels: int
+) -> None:
+    series = walk(80, channels)
+    known = {"context_level": "last", "season_means": means, "seasons_fading": 2.0}
+    seasonal = fitted_form(PERIODIC, **known)
+    coefficients = coefficients_of(seasonal, series)[None]
+    x, y = windows(series, 12, 8, "last")
+    # Less its level, a window ends at 0.
+    runs = [seasonal.form.run({}, coefficients, own[None], 8)[0] for own in x]
+    rows, left = x.reshape(len(x), -1), (y - np.stack(runs)).reshape(len(x), -1)
+    penalties = (1 + np.repeat(np.arange(12)[::-1], channels) / 6) ** 2
+    damped = rows.T @ rows / len(rows) + np.diag(0.2 * penalties)
+    added = np.linalg.solve(damped, rows.T @ left / len(rows))
+    nested = fitted_form({**NESTED, **known}, direct_fading=6.0)
+    context = x[7:8]
+    expected = runs[7] + (rows[7] @ added).reshape(8, channels)
+    run = nested.form.run({}, coefficients_of(nested, series)[None], context, 8)[0]
+    np.testing.assert_allclose(run, expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("tie", [{}, {"tied_channels": True, "channel_tie": 1e6}])
+def test_a_strong_remainder_ridge_leaves_what_is_across_seasons(tie: dict[str, Any]) -> None:
+    series = walk(90, 2)
+    known = {"context_level": "mean", "season_means": True, "seasons_fading": 2.0, **tie}
+    nested = fitted_form({**NESTED, **known}, remainder_ridge=1e6)
+    run = continued(nested, series, 14)
+    np.testing.assert_allclose(
+        run, continued(fitted_form(PERIODIC, **known), series, 14), atol=1e-3
+    )
+
+
 @pytest.mark.parametrize("level", ["none", "mean", "last"])
 def test_tied_channels_have_coefficients_near_those_of_all(level: str) -> None:
     series = walk(70, 3)
@@ -116,7 +151,7 @@ def test_tied_channels_have_coefficients_near_those_of_all(level: str) -> None:
     np.testing.assert_allclose(coefficients.reshape(12, 5, 3), np.stack(expected, 2), atol=1e-6)
 
 
-@pytest.mark.parametrize("settings", [DIRECT, {**PERIODIC, "season_means": True}])
+@pytest.mark.parametrize("settings", [DIRECT, {**PERIODIC, "season_means": True}, NESTED])
 @pytest.mark.parametrize("level", ["none", "last"])
 def test_tied_channels_are_forecast_each_by_its_own(settings: dict[str, Any], level: str) -> None:
     """What one channel has learnt is what the form of that channel alone runs with."""
@@ -149,7 +184,7 @@ def test_a_tie_goes_from_least_squares_to_shared_coefficients(
         np.testing.assert_allclose(by_channel[:, :, c], expected, atol=atol)
 
 
-@pytest.mark.parametrize("settings", [DIRECT, PERIODIC])
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
 def test_one_tied_channel_is_what_it_is_without_a_tie(settings: dict[str, Any]) -> None:
     series = walk(90)
     tied = coefficients_of(fitted_form(settings, tied_channels=True), series)
@@ -184,7 +219,7 @@ def test_a_trial_of_tied_channels_says_nothing_else_of_them() -> None:
     assert "each channel by itself" not in candidate.description()
 
 
-@pytest.mark.parametrize("settings", [DIRECT, PERIODIC])
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
 def test_a_season_goes_on_whatever_the_level(settings: dict[str, Any]) -> None:
     t = np.arange(120)
     series = (np.sin(2 * np.pi * t / 4 + 0.3) + 1e3)[:, None]
@@ -193,14 +228,14 @@ def test_a_season_goes_on_whatever_the_level(settings: dict[str, Any]) -> None:
     np.testing.assert_allclose(run, series[100:], atol=1e-3)
 
 
-@pytest.mark.parametrize("settings", [DIRECT, PERIODIC])
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
 def test_constant_values_are_continued(settings: dict[str, Any]) -> None:
     candidate = fitted_form(settings, context_level="mean")
     run = continued(candidate, np.full((40, 1), 3.0), 20)
     np.testing.assert_allclose(run, 3.0)
 
 
-@pytest.mark.parametrize("settings", [DIRECT, {**PERIODIC, "season_means": True}])
+@pytest.mark.parametrize("settings", [DIRECT, {**PERIODIC, "season_means": True}, NESTED])
 @pytest.mark.parametrize("level", ["mean", "last"])
 @pytest.mark.parametrize(("channels", "is_tied"), [(1, False), (2, False), (2, True)])
 @pytest.mark.parametrize("place", [0, 37, 79])
@@ -241,10 +276,10 @@ def test_a_horizon_too_long_to_be_solved_at_once_is_forecast_in_parts() -> None:
 def test_without_a_season_neither_is_in_the_default_space() -> None:
     cells = complete_space({}, 1000, SeriesProperties(1000, horizon_steps=50))["cell"]
     assert isinstance(cells, Choices)
-    assert not {"direct-ridge", "periodic-ridge"} & set(cells.values)
+    assert not {"direct-ridge", "periodic-ridge", "nested-ridge"} & set(cells.values)
 
 
-@pytest.mark.parametrize("settings", [DIRECT, PERIODIC])
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
 def test_many_channels_are_not_read_at_once(settings: dict[str, Any]) -> None:
     """The products of a window grow with the square of the channels, unless these are tied."""
     form = fitted_form(settings).form
