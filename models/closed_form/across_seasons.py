@@ -79,9 +79,6 @@ class AcrossSeasons(Direct):
     def steps_at_once(self) -> int:
         return self.ahead * self.season_steps
 
-    def outputs(self, channels: int) -> int:
-        return self.ahead * channels
-
     def rows(self, windows: int) -> int:
         return windows * self.season_steps
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
@@ -195,7 +195,15 @@ class Direct(Lagged):
     def problem(self, products: FloatArray, windows: int, channels: int) -> Damped:
         """The problem that the products of so many windows of some channels make."""
         own, with_targets = self.products_of_features(products, channels)
-        return Damped(own, with_targets, self.rows(windows), self.penalties(channels))
+        known = self.context_steps * channels
+        squares = float(np.trace(products[known:, known:]))
+        return Damped(own, with_targets, squares, self.rows(windows), self.penalties(channels))
+
+    def training_error(
+        self, problem: Solutions, level: float, coefficients: FloatArray
+    ) -> float | None:
+        assert isinstance(problem, WithError)
+        return problem.error(coefficients)
 
     def fit_products(self, channels: int, train_steps: int, directions: int) -> float:
         if self.is_tied:
@@ -213,15 +221,26 @@ class Direct(Lagged):
         return ", ".join([*words, super().phrase()])
 
 
+@runtime_checkable
+class WithError(Solutions, Protocol):
+    """A factorised problem that knows the error over what is fitted."""
+
+    def error(self, coefficients: FloatArray) -> float:
+        """The mean squared error of some coefficients `[feature, output]`."""
+        ...
+
+
 @dataclass(frozen=True, eq=False)
 class Damped:
     """min over w of mean |y - F w|^2 + strength sum_i penalty_i |w_i|^2, by normal equations.
 
-    own: F' F. with_targets: F' y. rows: of F. penalties: `[feature]`.
+    own: F' F. with_targets: F' y. squares: the sum of those of all targets y. rows: of F.
+    penalties: `[feature]`.
     """
 
     own: FloatArray
     with_targets: FloatArray
+    squares: float
     rows: int
     penalties: FloatArray
 
@@ -243,6 +262,12 @@ class Damped:
         coefficients: FloatArray = solved.numpy()
         return coefficients
 
+    def error(self, coefficients: FloatArray) -> float:
+        """The mean squared error over all rows and outputs of some coefficients."""
+        with one_thread():
+            explained = np.vdot(2.0 * self.with_targets - self.own @ coefficients, coefficients)
+        return max(self.squares - float(explained), 0.0) / (self.rows * coefficients.shape[1])
+
 
 @dataclass(frozen=True, eq=False)
 class Tied:
@@ -259,6 +284,16 @@ class Tied:
     def at(self, level: float) -> FloatArray:
         """Coefficients `[feature, step * channel]`; level: the strength of the shared ones."""
         return side_by_side(tied(self.problems, level, self.tie))
+
+    def error(self, coefficients: FloatArray) -> float:
+        return mean_error(self.problems, coefficients)
+
+
+def mean_error(problems: Sequence[Damped], coefficients: FloatArray) -> float:
+    """The mean squared error of coefficients `[feature, step * channel]` over all channels."""
+    by_channel = coefficients.reshape(len(coefficients), -1, len(problems))
+    errors = [own.error(by_channel[:, :, place]) for place, own in enumerate(problems)]
+    return float(np.mean(errors))
 
 
 def tied(
@@ -278,6 +313,7 @@ def tied(
     of_all = Damped(
         own=_sum([problem.own for problem in problems]),
         with_targets=_sum(targets),
+        squares=sum(problem.squares for problem in problems),
         rows=sum(problem.rows for problem in problems),
         penalties=problems[0].penalties,
     )

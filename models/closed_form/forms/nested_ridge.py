@@ -10,7 +10,14 @@ import numpy as np
 
 from models.closed_form.across_seasons import AcrossSeasons
 from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, Solutions
-from models.closed_form.direct import Damped, lag_fading, lag_penalties, side_by_side, tied
+from models.closed_form.direct import (
+    Damped,
+    lag_fading,
+    lag_penalties,
+    mean_error,
+    side_by_side,
+    tied,
+)
 from models.methods import FloatRange, Real, Stage, setting
 
 
@@ -48,6 +55,9 @@ class NestedRidge(
     )
     lag_age: float = lag_fading()
 
+    def outputs(self, channels: int) -> int:
+        return self.steps_at_once * channels
+
     def factorise(
         self, pieces: Sequence[FloatArray], candidate: FittedForm, fixed: Fixed
     ) -> Solutions:
@@ -58,7 +68,13 @@ class NestedRidge(
             across.append(self.problem(products, windows, channels))
             penalties = lag_penalties(self.context_steps, channels, self.lag_age)
             within.append(
-                Damped(products[:known, :known], products[:known, known:], windows, penalties)
+                Damped(
+                    own=products[:known, :known],
+                    with_targets=products[:known, known:],
+                    squares=across[-1].squares,
+                    rows=windows,
+                    penalties=penalties,
+                )
             )
         return _Nested(across, within, self.remainder, self.tie, self._lag_by_lag)
 
@@ -100,3 +116,6 @@ class _Nested:
         seasonal = [self.lag_by_lag(own) for own in tied(self.across, level, self.tie)]
         found = tied(self.within, self.remainder, self.tie, near=seasonal)
         return found[0] if len(found) == 1 else side_by_side(found)
+
+    def error(self, coefficients: FloatArray) -> float:
+        return mean_error(self.within, coefficients)

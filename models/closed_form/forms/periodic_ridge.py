@@ -32,6 +32,9 @@ class PeriodicRidge(
         }
     )
 
+    def outputs(self, channels: int) -> int:
+        return self.ahead * channels
+
     def features_of(self, channels: int) -> int:
         return self.seasons * channels * (2 if self.means else 1)
 

@@ -6,11 +6,14 @@ from typing import Any
 import numpy as np
 import optuna
 import pytest
+import torch
 from numpy.typing import NDArray
 from optuna.samplers import RandomSampler
 
 from models.candidate import candidate_of
 from models.closed_form.closed_form import FittedForm
+from models.closed_form.fitting import Fitting
+from models.cohort import Member
 from models.methods import Choices, Domain, largest
 from models.methods.series_properties import SeriesProperties
 from search.study.space import Space, complete_space, read_space
@@ -217,6 +220,25 @@ def test_a_trial_of_tied_channels_says_nothing_else_of_them() -> None:
     candidate = space.resolve(params)
     assert f"tied channels {params['channel_tie']:.2g}" in candidate.description()
     assert "each channel by itself" not in candidate.description()
+
+
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
+@pytest.mark.parametrize("level", ["none", "mean"])
+@pytest.mark.parametrize("is_tied", [False, True])
+def test_the_loss_is_the_error_of_forecasts_of_the_training_rows(
+    settings: dict[str, Any], level: str, is_tied: bool
+) -> None:
+    """No part of the span is held out for it: the fit is made once."""
+    series = walk(90, 2)
+    candidate = fitted_form(settings, context_level=level, tied_channels=is_tied)
+    fitting = Fitting([Member(candidate, 0, seed=0)], torch.from_numpy(series)[None])
+    list(fitting)
+    ahead = candidate.form.steps_at_once
+    starts = range(12, len(series) - ahead + 1)
+    contexts = torch.from_numpy(np.stack([series[start - 12 : start] for start in starts]))
+    runs = fitting.forecaster.free_run(fitting.scored_weights, contexts[None], ahead)[0].numpy()
+    truth = np.stack([series[start : start + ahead] for start in starts])
+    assert fitting.loss().item() == pytest.approx(np.mean((runs - truth) ** 2), rel=1e-6)
 
 
 @pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
