@@ -266,7 +266,8 @@ class Damped:
         """The mean squared error over all rows and outputs of some coefficients."""
         with one_thread():
             explained = np.vdot(2.0 * self.with_targets - self.own @ coefficients, coefficients)
-        return max(self.squares - float(explained), 0.0) / (self.rows * coefficients.shape[1])
+        left = max(self.squares - float(explained), 0.0)
+        return float(left / (self.rows * coefficients.shape[1]))
 
 
 @dataclass(frozen=True, eq=False)

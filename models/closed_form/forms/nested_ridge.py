@@ -80,18 +80,13 @@ class NestedRidge(
 
     def _lag_by_lag(self, across: FloatArray) -> FloatArray:
         """The coefficients of a regression across seasons as those of all lags and steps."""
-        by_season = across.reshape(-1, self.seasons, *self._ends(across))
-        places = self.season_steps
-        coefficients = np.einsum("scak,pq->spcaqk", by_season[0], np.eye(places))
+        places, channels = self.season_steps, across.shape[1] // self.ahead
+        by_season = across.reshape(-1, self.seasons, channels, self.ahead, channels)
+        coefficients: FloatArray = np.einsum("scak,pq->spcaqk", by_season[0], np.eye(places))
         if self.means:
             same = np.full((places, places), 1.0 / places)
             coefficients += np.einsum("scak,pq->spcaqk", by_season[1], same)
-        rows = self.context_steps * by_season.shape[2]
-        return coefficients.reshape(rows, -1)
-
-    def _ends(self, across: FloatArray) -> tuple[int, int, int]:
-        channels = across.shape[1] // self.ahead
-        return channels, self.ahead, channels
+        return coefficients.reshape(self.context_steps * channels, -1)
 
     def phrase(self) -> str:
         return f"{super().phrase()}, of the remainder {self.remainder:.2g}"

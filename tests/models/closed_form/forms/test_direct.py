@@ -143,9 +143,9 @@ def test_a_strong_remainder_ridge_leaves_what_is_across_seasons(tie: dict[str, A
 def test_tied_channels_have_coefficients_near_those_of_all(level: str) -> None:
     series = walk(70, 3)
     x, y = windows(series, 12, 5, level)
-    pooled = [np.concatenate(list(values.transpose(2, 0, 1))) for values in (x, y)]
+    rows, targets = (np.concatenate(list(values.transpose(2, 0, 1))) for values in (x, y))
     penalties = (1 + np.arange(12)[::-1] / 6) ** 2
-    shared = solved(*pooled, penalties)
+    shared = solved(rows, targets, penalties)
     expected = [near(x[:, :, c], y[:, :, c], penalties, shared) for c in range(3)]
     candidate = fitted_form(
         DIRECT, context_level=level, direct_fading=6.0, tied_channels=True, channel_tie=0.3
