@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
@@ -18,8 +18,8 @@ from models.closed_form.closed_form import (
     level_of,
 )
 from models.closed_form.hankel import hankel_products, less_level
-from models.methods import Ablation, Choices, FloatRange, Is, MethodSet, Real, Stage, flag, setting
-from models.network.options.channels import INDEPENDENT, TIED, are_independent
+from models.methods import Choices, FloatRange, Is, MethodSet, Real, Scalar, Stage, flag, setting
+from models.network.options.channels import TIED, are_independent
 from models.tensors import one_thread, torch
 
 if TYPE_CHECKING:
@@ -31,6 +31,11 @@ SEASONS, STEPS = (7, 14, 30, 42), (64, 128, 256, 512)
 MOST_CONTEXT, MOST_AHEAD = 1024, 1024
 # What the products of a window take that are made from those of the one before, in multiply-adds.
 SHIFTED = 8
+# A long window holds changes over a season as well, and few series look the same backwards.
+TYPICAL: Mapping[str, Scalar] = {
+    **{"time_reversal": False, "seasonal_lag": 0},
+    **{TIED: True, "channel_tie": 1.0},
+}
 # Added to the diagonal as a share of its mean, so that rounding can't make it indefinite.
 LEAST_STRENGTH = 1e-9
 
@@ -96,7 +101,7 @@ class Direct(Lagged):
         shared=True,
         searched=False,
         suits=lambda series: Choices((False, True)) if series.channels > 1 else None,
-        without=Ablation("coefficients that all share", {TIED: False, "channels": INDEPENDENT}),
+        without="coefficients that all channels share",
     )
     tie: float = setting(
         Real(0, 1e6),

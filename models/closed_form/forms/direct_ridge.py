@@ -5,6 +5,7 @@ from types import MappingProxyType
 from models.closed_form.closed_form import FloatArray, half_of_span, quarter_of_span
 from models.closed_form.direct import (
     MOST_AHEAD,
+    TYPICAL,
     Direct,
     lag_fading,
     lag_penalties,
@@ -34,9 +35,7 @@ class DirectRidge(
     """
 
     needs_season = True
-    typical = MappingProxyType(
-        {"direct_fading": 24.0, "direct_ridge": 0.01, "tied_channels": True, "channel_tie": 1.0}
-    )
+    typical = MappingProxyType({**TYPICAL, "direct_fading": 24.0, "direct_ridge": 0.01})
 
     window: int = setting(
         Whole(1, 4096),

@@ -11,6 +11,7 @@ import numpy as np
 from models.closed_form.across_seasons import AcrossSeasons
 from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, Solutions
 from models.closed_form.direct import (
+    TYPICAL,
     Damped,
     lag_fading,
     lag_penalties,
@@ -39,9 +40,9 @@ class NestedRidge(
 
     typical = MappingProxyType(
         {
+            **TYPICAL,
             **{"seasons_fading": 1.0, "direct_ridge": 0.5, "season_means": True},
-            **{"remainder_ridge": 0.5, "direct_fading": 24.0},
-            **{"tied_channels": True, "channel_tie": 2.0},
+            **{"context_level": "last", "remainder_ridge": 0.5, "direct_fading": 24.0},
         }
     )
 

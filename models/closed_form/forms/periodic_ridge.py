@@ -6,6 +6,7 @@ import numpy as np
 
 from models.closed_form.across_seasons import AcrossSeasons
 from models.closed_form.closed_form import FloatArray
+from models.closed_form.direct import TYPICAL
 
 
 class PeriodicRidge(
@@ -26,9 +27,9 @@ class PeriodicRidge(
 
     typical = MappingProxyType(
         {
+            **TYPICAL,
             **{"seasons_fading": 1.0, "direct_ridge": 0.1},
             **{"season_means": True, "context_level": "last"},
-            **{"tied_channels": True, "channel_tie": 1.0},
         }
     )
 

@@ -17,6 +17,7 @@ from models.cohort import Member
 from models.methods import Choices, Domain, largest
 from models.methods.series_properties import SeriesProperties
 from search.study.space import Space, complete_space, read_space
+from search.study.space.ablation import without_each
 from tests.models.closed_form.forms.free_runs import check_company, coefficients_of, continued, walk
 
 FloatArray = NDArray[np.float64]
@@ -220,6 +221,8 @@ def test_a_trial_of_tied_channels_says_nothing_else_of_them() -> None:
     candidate = space.resolve(params)
     assert f"tied channels {params['channel_tie']:.2g}" in candidate.description()
     assert "each channel by itself" not in candidate.description()
+    plain = without_each(space, params)["tied channels"]
+    assert "each channel by itself" in plain.description()
 
 
 @pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
