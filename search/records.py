@@ -247,7 +247,7 @@ class FinalRecord(CandidateRecord, Origin):
 
     unit_errors: tuple[tuple[Loss, ...], ...] = ()
     candidate: Mapping[str, Any] | None = None
-    level_share: float | None = None
+    level_share: Annotated[float | None, Field(exclude_if=lambda share: share is None)] = None
     baselines: Mapping[str, BaselineRecord] = {}
 
 
