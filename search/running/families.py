@@ -70,14 +70,9 @@ class Families:
             params = space.presets.get(name, {"cell": name or next(iter(cells), "")})
             core = str(params.get("cell", ""))
             method = method_named("cell", core)
-            self.all[name] = Family(
-                name,
-                core,
-                is_trained=TRAINED.holds(params),
-                has_typical=method is not None
-                and issubclass(method, Core)
-                and bool(method.typical),
-            )
+            is_known = method is not None and issubclass(method, Core) and bool(method.typical)
+            is_trained = TRAINED.holds(params)
+            self.all[name] = Family(name, core, is_trained=is_trained, has_typical=is_known)
         self._by_key: dict[str, str | None] = {}
 
     def of(self, trial: ScoredTrial) -> str | None:
