@@ -11,7 +11,9 @@ from typing import Any
 
 import numpy as np
 
+from models.ensemble.ensemble_checkpoint import AnyCandidate
 from search.analysis.study_results import StudyResults, baselines_of
+from search.contest import is_baseline
 from search.errors import FreerunError, UserError
 from search.series import FloatArray
 from search.storage.opening import open_storage
@@ -24,16 +26,28 @@ MESSAGE_WORDS = 60
 
 
 @dataclass(frozen=True, eq=False)
+class Baseline:
+    """A baseline of a study. nmse: of validation."""
+
+    name: str
+    nmse: float
+    candidate: AnyCandidate
+
+
+@dataclass(frozen=True, eq=False)
 class Tested:
     """The winner of a study's final on the test.
 
-    what: the winner in words. nmse: of its test; baselines: of theirs, by name. Squared errors are
-    divided by the variance of all rows before the test. forecast: `[time]`, the first free run over
-    the test, of the first column.
+    what: the winner in words. nmse: of its test; validated: of its validation; baselines: of the
+    tests of the baselines, by name. Squared errors are divided by the variance of all rows before
+    the test. best_baseline: the one of the least error in validation. forecast: `[time]`, the first
+    free run over the test, of the first column.
     """
 
     what: str
     nmse: float
+    validated: float
+    best_baseline: Baseline
     baselines: Mapping[str, float]
     forecast: FloatArray
 
@@ -97,7 +111,12 @@ def winner_on_test(results: StudyResults) -> Tested | None:
     winner = results.winner
     if winner is None or winner.tested is None:
         return None
+    best = next(final for final in results.finals if is_baseline(final.subject))
     return Tested(
+        validated=winner.final.found.score,
+        best_baseline=Baseline(
+            results.name_of(best.subject), best.found.score, results.candidate_of(best)
+        ),
         what=f"{winner.name}: {results.candidate_of(winner.final).description()}",
         nmse=winner.tested.score,
         forecast=np.asarray(winner.tested.example.forecast, dtype=np.float64),

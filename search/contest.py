@@ -5,7 +5,8 @@ best baseline by more than the noise of the comparison; else the best baseline w
 an ensemble, that takes the place of the best candidate unless the candidate beats it by twice the
 noise: the best of many candidates on the same few rows is flattered by that choice, and the
 ensemble, scored on rows that its weights have not seen, is not. For the same reason it need not be
-better than the best of several baselines by more than the noise, but only better. Of a generated
+better than the best of several baselines by more than the noise, but only better. Where the rows
+before the test end at a new level, only what goes with the level takes part (0131). Of a generated
 series, which is there to find out what a candidate can do, the best candidate wins.
 
 A test is made of the winner alone, so that what was tested stays the winner of a study that ended
@@ -33,6 +34,8 @@ LEAST_T_OF_THE_BEST = 2.0
 # An ensemble is chosen from what has at most so many times the least error; where these are few,
 # the first ones count that have at most more times.
 MOST_RATIO, LEAST_MEMBERS, FAR_RATIO = 1.5, 6, 4.0
+# Where the series has a new level, of a contest are those that go with so much of its shift.
+LEAST_LEVEL_SHARE = 0.9
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
 # Neighbouring units are taken to share at most so much of their noise.
@@ -155,6 +158,7 @@ def winner_among(
 
 
 def _chosen(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> Subject | None:
+    finals = contenders(finals)
     order = ranked(finals)
     trial, baseline = next(filter(is_trial, order), None), best_baseline(finals)
     if has_draws:
@@ -176,17 +180,38 @@ def _chosen(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> Subjec
     return contender if beats(contender, baseline) else baseline
 
 
+def contenders(finals: Mapping[Subject, FinalRecord]) -> Mapping[Subject, FinalRecord]:
+    """The finals whose subjects may win, and be members of an ensemble.
+
+    Where the rows before the test end at a level that they did not have before, it is asked of
+    finals how much of a shift their free runs go along with. What goes to a level that it has
+    learnt can't be judged by validation, which lies among the levels that were learnt; it counts
+    only where nothing else is there.
+    """
+    following = {
+        subject: final
+        for subject, final in finals.items()
+        if final.level_share is None or final.level_share >= LEAST_LEVEL_SHARE
+    }
+    return following if any(map(_is_single, following)) else finals
+
+
+def _is_single(subject: Subject) -> bool:
+    return not is_ensemble(subject)
+
+
 def best_baseline(finals: Mapping[Subject, CandidateRecord]) -> Subject | None:
     """The best of the baselines among some finals, None without any."""
     return next(filter(is_baseline, ranked(finals)), None)
 
 
-def ensemble_members(finals: Mapping[Subject, CandidateRecord]) -> list[Subject]:
+def ensemble_members(finals: Mapping[Subject, FinalRecord]) -> list[Subject]:
     """The subjects that an ensemble is chosen from, the best first; none where there are no two.
 
     They are the finalists, baselines included, whose errors are not far above the least one: what
     diverges is never among them, and what is much worse only takes weight from the others.
     """
+    finals = contenders(finals)
     order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
     if not order:
         return []

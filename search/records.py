@@ -240,12 +240,14 @@ class FinalRecord(CandidateRecord, Origin):
     unit_errors: `[replica][unit]`, NMSE of each part of the free runs by which candidates are
     compared, None of one whose values are all masked; empty where an earlier version did not keep
     them. candidate: a baseline or an ensemble as JSON values; None for a trial, which has its
-    parameters. baselines: by name, on the same draws, where an earlier version kept them here; now
-    they have jobs of their own.
+    parameters. level_share: how much of a shift of the values before them free runs go along with,
+    see `search.evaluation.level_share`; None where nobody asked. baselines: by name, on the same
+    draws, where an earlier version kept them here; now they have jobs of their own.
     """
 
     unit_errors: tuple[tuple[Loss, ...], ...] = ()
     candidate: Mapping[str, Any] | None = None
+    level_share: Annotated[float | None, Field(exclude_if=lambda share: share is None)] = None
     baselines: Mapping[str, BaselineRecord] = {}
 
 

@@ -34,6 +34,7 @@ MOST_FACTORISED, ENLARGED = 2000, 1.1
 STRENGTH_RANGE = FloatRange(1e-14, 1.0, log=True)
 NOISE_FREE_RANGE = FloatRange(1e-12, 1e-4, log=True)
 REGULARISATIONS = ("given", "held-out")
+LEVELS_TAKEN = ("none", "mean", "last")
 STRENGTHS = tuple(10.0**exponent for exponent in range(-14, 1))
 
 
@@ -281,10 +282,12 @@ class Lagged(ClosedForm):
 def level_choice() -> Any:
     """The setting of what is taken off the last values, which closed forms share."""
     return choice(
-        ("none", "mean", "last"),
+        LEVELS_TAKEN,
         "What is taken off the context, and added to the forecast: its mean, or its last value.",
         name="context_level",
         shared=True,
+        # What is learnt at other levels holds at a new one if it goes with the level.
+        suits=lambda series: Choices(LEVELS_TAKEN[series.has_new_level :]),
         without="nothing taken off",
     )
 

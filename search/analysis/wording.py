@@ -227,10 +227,12 @@ def shown_properties(found: SeriesProperties) -> list[tuple[str, str]]:
         "Upside down": (found.is_sign_symmetric, "skewness of values"),
         "Backwards in time": (found.is_reversible, "skewness of increments"),
     }
+    new_level = "a new one: the rows before the test end outside all levels that they had before"
     smooth = "none: the values follow a smooth curve, to less than 1 % of their standard deviation"
     return [
         ("Period", period),
         *([("Noise", smooth)] if found.is_noise_free else []),
+        *([("Level", new_level)] if found.has_new_level else []),
         *(
             (name, f"{'may look' if may else 'does not look'} the same ({test}, level {level})")
             for name, (may, test) in symmetry.items()

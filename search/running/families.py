@@ -13,6 +13,8 @@ from typing import Any
 
 from models.methods import Choices
 from models.methods.condition import TRAINED
+from models.methods.method import Core
+from models.methods.registry import method_named
 from search.storage.records import ScoredTrial
 from search.study.space import PRESET, Space
 
@@ -33,7 +35,8 @@ class Family:
     seconds: by this worker. trials: finished ones of all workers. turns: how often this worker
     chose it. best: the least score of its complete trials. core: the cell or closed form that all
     of it have, "" where it is searched. is_trained: whether training takes optimiser steps, rather
-    than one fit. is_exhausted: whether all of its candidates seem to be tried.
+    than one fit. is_exhausted: whether all of its candidates seem to be tried. has_typical: whether
+    values are known with which its core is good on most series.
     """
 
     name: str
@@ -44,6 +47,7 @@ class Family:
     turns: int = 0
     best: float = math.inf
     is_exhausted: bool = False
+    has_typical: bool = False
 
 
 class Families:
@@ -65,7 +69,10 @@ class Families:
         for name in names or [""]:
             params = space.presets.get(name, {"cell": name or next(iter(cells), "")})
             core = str(params.get("cell", ""))
-            self.all[name] = Family(name, core, is_trained=TRAINED.holds(params))
+            method = method_named("cell", core)
+            is_known = method is not None and issubclass(method, Core) and bool(method.typical)
+            is_trained = TRAINED.holds(params)
+            self.all[name] = Family(name, core, is_trained=is_trained, has_typical=is_known)
         self._by_key: dict[str, str | None] = {}
 
     def of(self, trial: ScoredTrial) -> str | None:
@@ -100,6 +107,8 @@ class Families:
     def next(self, trials_left: int | None, seconds_left: float | None) -> str:
         """The family that has had the least for what it is worth; of equals what is fitted first.
 
+        Of what is fitted, and of what is trained, what has typical values comes first: a study that
+        is too short to try each family has then tried those that are good on most series.
         Had is the share that it took of what the study may spend: of its trials, of its time, or
         of both, as far as they are limited. Its worth follows its best score, squared: a family
         that is three times worse than the best one gets a ninth, once it has some trials. Beyond
@@ -118,8 +127,9 @@ class Families:
                 had += family.trials / max(trials, 1)
             return had / _weight(family, least) * max(1.0, family.trials / ENOUGH_TRIALS)
 
-        def place(family: Family) -> tuple[bool, float, int, bool]:
-            return family.is_exhausted, price(family), family.turns, family.is_trained
+        def place(family: Family) -> tuple[bool, float, int, bool, bool]:
+            order = family.is_trained, not family.has_typical
+            return family.is_exhausted, price(family), family.turns, *order
 
         chosen = min(families, key=place)
         chosen.turns += 1

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, NamedTuple, Protocol
 
 from optuna.trial import TrialState
@@ -26,6 +26,7 @@ from search.contest import (
 from search.errors import FreerunError
 from search.evaluation import CandidateResult, baseline_candidates
 from search.evaluation.ensembles import Member, best_ensemble
+from search.evaluation.level_share import level_share
 from search.records import FinalRecord, Origin, TrialRecord
 from search.running.finishing import TRAINING_ERRORS, error_message
 from search.running.training import baseline_views, final_record, job_views, train, train_any
@@ -170,7 +171,14 @@ class Final:
             tick,
         )
         plain = None if is_trial(subject) else any_to_plain(candidate)
-        return final_record(result, plain), save_any(networks)
+        share = None
+        if wanted == "final" and isinstance(networks, Checkpoint) and self._has_new_level:
+            share = level_share(networks, job_views(self.definition, self.data, wanted)[0])
+        return final_record(result, plain, level_share=share), save_any(networks)
+
+    @cached_property
+    def _has_new_level(self) -> bool:
+        return self.data.properties().has_new_level
 
     def _further(self, job: FinalJob, tick: Callable[[], None]) -> Origin:
         assert self.further is not None, job.purpose

@@ -43,7 +43,7 @@ RANDOM_EVERY = 5
 # architecture fill what the sampler has seen of good ones, and it then offers no other.
 VARIED_EVERY = 2
 # Until a family's sampler models what it has seen, every second cohort begins near the values that
-# are typical of its core, each of which is kept with this probability.
+# are typical of its core, each of which is kept with this probability; the first has all of them.
 TYPICAL_EVERY, TYPICAL_SHARE = 2, 0.75
 # Candidates of one cohort that are fitted: company makes them no cheaper.
 MOST_FITTED = 3
@@ -203,7 +203,10 @@ class Proposer:
         return varied
 
     def _typical(self, family: str) -> dict[str, Scalar]:
-        """Some of the values that are typical of a family's core, as far as the space has them."""
+        """Some of the values that are typical of a family's core, as far as the space has them.
+
+        All of them for the first cohort.
+        """
         core = method_named("cell", self.families.all[family].core)
         if core is None or not issubclass(core, Core):
             return {}
@@ -212,7 +215,7 @@ class Proposer:
             for name, value in core.typical.items()
             if name in self.space.domains
             and self.space.domains[name].contains(value)
-            and self.generator.random() < TYPICAL_SHARE
+            and (self.generator.random() < TYPICAL_SHARE or self.proposed[family] == 1)
         }
 
     def _ask(self, view: SamplerView) -> tuple[Trial, dict[str, Scalar], Candidate]:

@@ -226,8 +226,8 @@ NOISE_FREE: Mapping[str, Mapping[str, Any]] = {
     "search": {"sampler": "variation"},
 }
 
-# Properties that only a series with columns beside those that are forecast has.
-_BESIDE = frozenset({"known_columns", "past_columns"})
+# Properties that few tables have.
+_RARE = frozenset({"known_columns", "past_columns", "has_new_level"})
 
 # What a definition holds beside the keys of a study file.
 RECORDED = ("plugins", "named", "properties")
@@ -357,10 +357,10 @@ class StudyDefinition(Section):
 
     @field_serializer("properties", mode="wrap")
     def _plain_properties(self, found: Any, plain: SerializerFunctionWrapHandler) -> Any:
-        """Without columns beside those that are forecast, as earlier versions have them."""
+        """Without what few tables have, as earlier versions have them."""
         made = plain(found)
         if isinstance(made, dict):
-            made = {key: value for key, value in made.items() if key not in _BESIDE or value}
+            made = {key: value for key, value in made.items() if key not in _RARE or value}
         return made
 
     @field_serializer("space")

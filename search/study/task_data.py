@@ -7,6 +7,7 @@ from functools import cached_property
 
 import numpy as np
 
+from models.diagnostics.levels import has_new_level
 from models.diagnostics.noise import is_noise_free
 from models.diagnostics.properties import properties_of
 from models.diagnostics.scores import ERROR_HORIZONS, Averaging, PerChannel
@@ -210,7 +211,7 @@ class TaskData:
         known, past = 0, 0
         if self._table is not None and self._table.covariates is not None:
             known, past = len(self._table.known_columns), self._table.past_count
-        return replace(
+        found = replace(
             found,
             known_columns=known,
             past_columns=past,
@@ -218,6 +219,19 @@ class TaskData:
             horizon_steps=task.horizon_steps,
             gapless_steps=None if self.masked is None else self.masked.gapless_steps,
         )
+        return replace(found, has_new_level=self._has_new_level(found))
+
+    def _has_new_level(self, found: SeriesProperties) -> bool:
+        """Whether a table's rows before the test end at a level that they did not have before.
+
+        A wave, and what follows a curve, is at levels of its own all the time.
+        """
+        if self._table is None or found.is_wave or found.is_noise_free:
+            return False
+        end, table = self.spans.validation.stop, self._table
+        rows = without_foresight(table.all_values[:end], table.filled, [end])[self.spans.first :]
+        least = max(self._definition.task.test_horizon_steps, *map(round, found.periods), 1)
+        return has_new_level(_apart(rows, len(table.columns))[0], least)
 
     @cached_property
     def masked(self) -> Masked | None:

@@ -172,3 +172,6 @@ def test_a_small_search_is_scored_beside_seasonal_naive(
     assert row["trials"] > 0
     assert row["published"] == {}
     assert 0.0 < row["winner"] < row["seasonal_naive"]
+    assert row["winner"] < 1.5 * row["baseline"]
+    assert row["baseline_name"].startswith(("autoregression", "ridge AR"))
+    assert 0.0 < row["validated"] < 1.5 * row["baseline_validated"]

@@ -25,6 +25,7 @@ CLOSED_FORMS: dict[str, dict[str, Any]] = {
     "theta": {"season_steps": 4, "decomposed_seasons": 3},
     "direct-ridge": {"direct_window": 9, "direct_steps": 4, "context_level": "mean"},
     "periodic-ridge": {"seasons_read": 3, "season_means": True, "seasons_fading": 1.0},
+    "nested-ridge": {"seasons_read": 3, "season_means": True, "remainder_ridge": 0.1},
     "nearest-neighbours": {"neighbours": 3, "neighbour_steps": 2},
     "esn": {"units": 8, "fan_in": 2, "ridge": 1e-3, "spectral_radius": 0.5},
 }

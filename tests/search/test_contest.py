@@ -144,6 +144,25 @@ def test_what_was_tested_stays_the_winner_whatever_another_rule_says() -> None:
     assert winner_among(finals, has_draws=False, tested=[SSA]) == ENSEMBLE
 
 
+def test_what_goes_back_to_a_level_that_it_has_learnt_takes_no_part() -> None:
+    """Where that is asked, a better score does not count, unless nothing else is there."""
+    followed = {1: noisy(0.5, 0), 2: noisy(0.55, 1), SSA: noisy(0.6, 2)}
+    back = {3: noisy(0.1, 3), MEAN: noisy(0.1, 4)}
+    finals: dict[Subject, FinalRecord] = {
+        subject: own.model_copy(update={"level_share": share})
+        for group, share in ((followed, 1.0), (back, 0.5))
+        for subject, own in group.items()
+    }
+    assert ensemble_members(finals) == [1, 2, SSA]
+    assert winner_among(finals, has_draws=False) == 1
+    assert winner_among({**finals, ENSEMBLE: noisy(0.4, 5)}, has_draws=False) == ENSEMBLE
+    alone = {subject: finals[subject] for subject in (3, MEAN)}
+    assert winner_among(alone, has_draws=False) == MEAN
+    assert set(ensemble_members(alone)) == {3, MEAN}
+    unasked: dict[Subject, FinalRecord] = {**followed, **back}
+    assert winner_among(unasked, has_draws=False) in back
+
+
 def test_an_ensemble_needs_only_the_lower_score_to_win_against_a_baseline() -> None:
     finals: dict[Subject, FinalRecord] = {
         1: noisy(0.9, 0),

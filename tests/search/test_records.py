@@ -89,6 +89,12 @@ def test_a_final_has_the_keys_of_version_0_1_0_and_those_of_comparisons() -> Non
     }
 
 
+def test_what_was_not_asked_of_a_level_is_not_written() -> None:
+    asked = final(0.2, 0.4).model_copy(update={"level_share": 0.25})
+    assert FinalRecord.from_json(asked.to_json()).level_share == 0.25
+    assert FinalRecord.from_json(final(0.2, 0.4).to_json()).level_share is None
+
+
 def test_errors_come_back_and_may_be_missing() -> None:
     errors = Errors(mae=1.5, rmse=2.0, mase=None)
     written = final(0.1, 0.2).model_copy(update={"errors": errors})

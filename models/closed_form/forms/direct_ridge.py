@@ -2,10 +2,15 @@
 
 from types import MappingProxyType
 
-import numpy as np
-
 from models.closed_form.closed_form import FloatArray, half_of_span, quarter_of_span
-from models.closed_form.direct import MOST_AHEAD, Direct, fading, suited_windows
+from models.closed_form.direct import (
+    MOST_AHEAD,
+    TYPICAL,
+    Direct,
+    lag_fading,
+    lag_penalties,
+    suited_windows,
+)
 from models.methods import Choices, Whole, setting
 from models.methods.series_properties import SeriesProperties
 
@@ -30,7 +35,7 @@ class DirectRidge(
     """
 
     needs_season = True
-    typical = MappingProxyType({"direct_fading": 24.0, "direct_ridge": 0.01})
+    typical = MappingProxyType({**TYPICAL, "direct_fading": 24.0, "direct_ridge": 0.01})
 
     window: int = setting(
         Whole(1, 4096),
@@ -50,9 +55,7 @@ class DirectRidge(
         shared=True,
         most=quarter_of_span,
     )
-    age: float = fading(
-        "direct_fading", "(1 + age / this)^2, in steps", Choices((0.0, 6.0, 24.0, 96.0))
-    )
+    age: float = lag_fading()
 
     @property
     def context_steps(self) -> int:
@@ -62,8 +65,7 @@ class DirectRidge(
         return self.ahead * channels
 
     def penalties(self, channels: int) -> FloatArray:
-        ages = np.repeat(np.arange(self.window)[::-1], channels)
-        return np.asarray((1.0 + ages / self.age) ** 2 if self.age else np.ones(len(ages)))
+        return lag_penalties(self.window, channels, self.age)
 
     def products_of_features(
         self, products: FloatArray, channels: int

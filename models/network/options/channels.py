@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from models.methods import Choices, Method, MethodSet, Selects, Stage, choice
+from models.methods import AllOf, Choices, IsNot, Method, MethodSet, Selects, Stage, choice
 from models.tensors import MemberBatchTimeChannel, Tensor, torch
 
 if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties
 
 MIXING, INDEPENDENT = "mixing", "independent"
+# The setting of closed forms whose channels are read together, and have coefficients of their own.
+TIED = "tied_channels"
 # Up to so many channels the default space has both; beyond, the channels alone.
 MOST_MIXED = 8
 
@@ -49,7 +51,8 @@ class Channels(
         shared=True,
         searched=False,
         suits=_suited,
-        when=Selects("cell", "can_mix_channels"),
+        # Those of tied channels are neither joint nor shared.
+        when=AllOf(Selects("cell", "can_mix_channels"), IsNot(TIED, (True,))),
         without="all channels at once",
     )
 

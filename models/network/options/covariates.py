@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from models.methods import Choices, Method, MethodSet, Selects, Stage, choice, flag
 from models.methods.condition import AllOf, Is, IsNot
 from models.methods.values import OFF_ON
-from models.network.options.channels import INDEPENDENT
+from models.network.options.channels import INDEPENDENT, TIED
 
 if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties
@@ -89,7 +89,8 @@ class PastColumns(Method, name="past_columns", label="past columns", rank=131):
 
     A free run goes on with its own forecasts of them, as with those of the columns that are to be
     forecast; only these are scored and written. A forecaster that runs each channel by itself
-    leaves them out, and so does a closed form that looks at one channel at a time.
+    leaves them out, and so does a closed form that looks at one channel at a time, or has tied
+    channels.
     """
 
     kind = "channels"
@@ -106,6 +107,7 @@ class PastColumns(Method, name="past_columns", label="past columns", rank=131):
             Selects("cell", "can_mix_channels"),
             Selects("cell", "reads_other_channels"),
             IsNot("channels", (INDEPENDENT,)),
+            IsNot(TIED, (True,)),
         ),
         without="past columns left out",
     )

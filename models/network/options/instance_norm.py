@@ -58,8 +58,13 @@ class InstanceNorm(
 
 
 def _has_level(series: SeriesProperties) -> Choices | None:
-    """Of values above zero, whose level may drift, but of those that follow a curve."""
+    """Of values above zero, whose level may drift, but of those that follow a curve.
+
+    Always, where the level is a new one.
+    """
     is_curve = series.is_wave or series.is_noise_free
+    if series.has_new_level and not is_curve:
+        return Choices((True,))
     return Choices((False, True)) if series.is_positive and not is_curve else None
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from models.candidate import Candidate
 from models.methods import MethodSet, Scalar
-from models.network.options.channels import Channels
+from models.network.options.channels import INDEPENDENT, TIED, Channels
 from models.network.options.context import Context
 from search.errors import UsageError
 from search.study.space.parameter import parameters
@@ -56,6 +56,9 @@ def without_each(space: Space, params: Mapping[str, Scalar | None]) -> dict[str,
     channels = whole.find(Channels)
     if channels is not None:
         known.setdefault(CHANNELS, channels.channels)
+    if known.get(TIED):
+        # Without ties, all of them at once may be too large.
+        known[CHANNELS] = INDEPENDENT
     found: dict[str, Candidate] = {}
     for component in components().values():
         try:

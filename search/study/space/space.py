@@ -22,7 +22,7 @@ from models.methods import (
     shown,
 )
 from models.methods.registry import method_named
-from models.network.options.channels import INDEPENDENT, Channels
+from models.network.options.channels import INDEPENDENT, TIED, Channels
 from models.network.options.covariates import KnownColumns, PastColumns
 from models.network.options.segments import Segments
 from models.network.options.transforms import PowerTransform, SeasonalDifference, longest_lag
@@ -103,7 +103,8 @@ class Space:
         """
         known = {**self.fixed(params), **params}
         domain = self.domains.get(CHANNELS)
-        if domain is not None and domain.contains(INDEPENDENT) and "cell" in known:
+        is_free = domain is not None and domain.contains(INDEPENDENT) and not known.get(TIED)
+        if is_free and "cell" in known:
             known.setdefault(CHANNELS, INDEPENDENT)
         return resolve_params(known)
 

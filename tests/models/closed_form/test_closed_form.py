@@ -104,6 +104,7 @@ def test_a_checkpoint_keeps_every_bit(make_candidate: Callable[..., FittedForm],
         ("theta", ("season_steps", "decomposed_seasons")),
         ("direct-ridge", ("direct_window", "direct_steps")),
         ("periodic-ridge", ("periodic_steps", "seasons_read", "seasons_ahead")),
+        ("nested-ridge", ("periodic_steps", "seasons_read", "seasons_ahead")),
     ],
 )
 def test_the_level_does_not_split_cohorts_but_the_shape_does(

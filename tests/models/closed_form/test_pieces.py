@@ -24,6 +24,7 @@ SHAPES: dict[str, dict[str, Any]] = {
     "theta": {"season_steps": 4, "decomposed_seasons": 3},
     "direct-ridge": {"direct_window": 9, "direct_steps": 4, "context_level": "mean"},
     "periodic-ridge": {"seasons_read": 3, "season_means": True, "seasons_fading": 1.0},
+    "nested-ridge": {"seasons_read": 3, "season_means": True, "remainder_ridge": 0.1},
 }
 FIXED: dict[str, Any] = {"ridge": 1e-3, "ssa_rank": 2, "bias_scaling": 0.2, "leak_rate": 0.6}
 

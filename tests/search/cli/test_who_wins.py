@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from models.ensemble import Ensemble
+from models.ensemble import Ensemble, any_from_plain
 from search.analysis.study_results import outcomes
-from search.contest import is_ensemble, is_trial
+from search.contest import LEAST_LEVEL_SHARE, baseline_subject, is_ensemble, is_trial
 from search.export import read_export
 from search.storage.opening import open_storage
 from tests.search.cli.conftest import Finished, freerun, refused
@@ -71,6 +71,9 @@ def values_of(winner: str) -> np.ndarray[Any, np.dtype[np.float64]]:
     generator, steps = np.random.default_rng(0), 400
     if winner == "baseline":
         return SEASON[np.arange(steps) % 12] + 0.05 * generator.normal(size=steps)
+    if winner == "at a new level":
+        noise = 0.5 * generator.normal(size=steps)
+        return SEASON[np.arange(steps) % 12] + noise + 6.0 * (np.arange(steps) >= 310)
     # Henon's map, which two delays of degree 2 continue.
     values, before = [0.1], 0.1
     for _ in range(steps - 1):
@@ -190,3 +193,25 @@ def test_an_ensemble_that_is_better_than_each_of_its_members_wins(tmp_path: Path
     assert shown["winner"]["name"] == "the ensemble"
     report = (tmp_path / "out/report.html").read_text()
     assert "The ensemble beats every baseline" in report
+
+
+def test_at_a_new_level_what_goes_back_to_an_old_one_has_no_part(tmp_path: Path) -> None:
+    plain = 'segment_steps = 1\nseasonal_lag = 0\npower_transform = "none"\nresidual = false\n'
+    space = f'cell = "ar"\nar_order = [12, 24]\ncontext_level = ["none", "mean"]\n{plain}'
+    found = run_study(tmp_path, "at a new level", space)
+    with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}", create=False) as storage:
+        finals = outcomes(storage.study("who").final_jobs(), "final")
+    shares = {own.subject: own.found.level_share for own in finals}
+    assert shares[baseline_subject("mean")] == 0.0
+    assert shares[baseline_subject("persistence")] == pytest.approx(1.0)
+    (ensemble,) = (own for own in finals if is_ensemble(own.subject))
+    assert ensemble.found.candidate is not None
+    made = any_from_plain(ensemble.found.candidate)
+    assert isinstance(made, Ensemble)
+    # In a new database, ids are numbers of trials, counted from 1.
+    ids = [int(name.removeprefix("trial ")) + 1 for name in made.names if "trial " in name]
+    members = [*ids, *(baseline_subject(name) for name in made.names if "trial " not in name)]
+    assert all((shares[member] or 0.0) >= LEAST_LEVEL_SHARE for member in members)
+    winner = next(own for own in finals if own.found.score == found["final"]["score"])
+    assert winner.found.level_share is None or winner.found.level_share >= LEAST_LEVEL_SHARE
+    assert "a new one" in (tmp_path / "out/report.html").read_text()

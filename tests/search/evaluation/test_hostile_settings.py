@@ -43,6 +43,7 @@ EXTREME: dict[str, dict[str, Any]] = {
     "orthogonal": {"reflections": 1},
     "shplrnn": {"expanded_units": 1},
     "periodic-ridge": {"periodic_steps": 15},
+    "nested-ridge": {"periodic_steps": 15},
 }
 CELLS = all_cells()
 TRAINED_CELLS = [cell for cell in CELLS if TRAINED.holds({"cell": cell})]

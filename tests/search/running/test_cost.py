@@ -66,6 +66,7 @@ NO_SIZES = {
     *("profile_seasons", "profile_average", "level_steps", "profile_drift"),
     *("decomposed_seasons", "second_season_steps", "harmonic_steps", "harmonic_count"),
     *("harmonic_trend", "neighbour_window", "neighbour_steps", "season_means"),
+    "tied_channels",
 }
 # They go over the span as often, and as fast, whatever their settings are.
 WITHOUT_SIZES = {"smoothing", "seasonal-profile", "nearest-neighbours", "theta"}
@@ -184,11 +185,12 @@ def test_a_cohort_is_affordable_where_there_is_little_time() -> None:
 def test_without_time_the_cheapest_of_several_is_proposed() -> None:
     definition = wide()
     proposer, space = Proposer(definition, sampler_seed=0), Space(definition.space)
-    hurried = proposer.propose(None, seconds_left=1e-9)
+    hurried = proposer.propose(None, seconds_left=1e-9, family="gru")
     proposer.forget()
     assert len(hurried) == 1
     seconds = proposer.cost.seconds([space.resolve(hurried[0].params)])
     unhurried = [
-        proposer.cost.seconds([space.resolve(proposer.propose(None)[0].params)]) for _ in range(10)
+        proposer.cost.seconds([space.resolve(proposer.propose(None, family="gru")[0].params)])
+        for _ in range(10)
     ]
     assert seconds < sorted(unhurried)[len(unhurried) // 2]

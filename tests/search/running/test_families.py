@@ -35,6 +35,12 @@ def test_what_is_fitted_comes_first_and_each_has_its_turn() -> None:
     assert sorted(first) == sorted(CELLS)
 
 
+def test_what_is_known_to_be_good_on_most_series_comes_before_its_like() -> None:
+    own = families(["gru", "lru", "ar", "direct-ridge", "ssa"])
+    first = [own.next(trials_left=None, seconds_left=60.0) for _ in range(5)]
+    assert first == ["direct-ridge", "ar", "ssa", "lru", "gru"]
+
+
 @settings(deadline=None, max_examples=50)
 @given(seconds=seconds_of_cohorts)
 def test_equally_good_families_have_equal_time(seconds: list[float]) -> None:

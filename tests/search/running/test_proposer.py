@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.methods import methods
+from models.methods import method_named, methods
 from models.methods.method import Core
 from search.running.proposer import Proposer, cohort_key, next_preset
 from search.storage.records import Quota, ScoredTrial
@@ -162,6 +162,27 @@ def test_a_family_begins_near_what_is_typical_of_its_core() -> None:
     near = [fading for turn, fading in enumerate(fadings, 1) if turn % 2 and turn % 5]
     assert sum(fading == 24.0 for fading in near) >= len(near) / 2
     assert len(set(fadings)) == 4
+
+
+@pytest.mark.parametrize("cell", ["direct-ridge", "nested-ridge", "lru"])
+@pytest.mark.parametrize("seed", range(3))
+def test_the_first_cohort_of_a_family_begins_with_all_that_is_typical(cell: str, seed: int) -> None:
+    definition = StudyDefinition.model_validate(
+        {
+            "name": "typical",
+            "series": {"source": "sine", "period": 24},
+            "task": {"train_steps": 900, "horizon_steps": 48},
+            "space": {"cell": [cell, "ar"]},
+        }
+    )
+    proposer = Proposer(definition, sampler_seed=seed)
+    proposal, *_ = proposer.propose(at_most=1, family=cell)
+    core = method_named("cell", cell)
+    assert core is not None
+    assert issubclass(core, Core)
+    sampled = core.typical.keys() & proposal.params.keys()
+    assert len(sampled) > 1
+    assert all(proposal.params[name] == core.typical[name] for name in sampled)
 
 
 def test_what_is_typical_of_a_core_is_a_value_of_its_settings() -> None:

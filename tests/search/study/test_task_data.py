@@ -6,11 +6,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from models.methods import Choices
 from models.methods.series_properties import SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, Purpose, Table
 from search.series.filling import Run
 from search.study.definition import StudyDefinition
+from search.study.space import complete_space
 from search.study.task_data import TaskData, View, season_steps, training_variance
 
 TASK = {"train_steps": 60, "horizon_steps": 20, "validation_steps": 26, "test_horizon_steps": 14}
@@ -34,6 +36,19 @@ def table(values: FloatArray | None = None, **task: Any) -> TaskData:
     times = tuple(str(row) for row in range(len(values)))
     rows = Table("t", times, ("x",), values[:, np.newaxis])
     return TaskData(table_definition(**task), rows)
+
+
+def test_a_new_level_is_that_of_the_rows_before_the_test() -> None:
+    values = np.random.default_rng(0).standard_normal(400)
+    spans = {"train_steps": 300, "validation_steps": 60, "test_steps": 40}
+    spans |= {"horizon_steps": 20, "test_horizon_steps": 20}
+    for first, is_new in ((360, False), (330, True), (310, True)):
+        raised = values.copy()
+        raised[first:] += 3.0
+        found = table(raised, **spans).properties()
+        assert found.has_new_level == is_new
+        context = complete_space({}, 300, found)["context_level"]
+        assert context == Choices(("none", "mean", "last")[is_new:])
 
 
 def test_a_search_view_ends_with_the_validation_span() -> None:

@@ -54,7 +54,7 @@ def test_training_has_no_part_in_a_space_of_closed_forms() -> None:
     opened: dict[str, Any] = {
         **{"segment_steps": [1, 4], "sign_augmentation": False},
         **{"power_transform": "none", "seasonal_lag": 0, "channels": "independent"},
-        **{"known_columns": "none", "past_columns": False},
+        **{"known_columns": "none", "past_columns": False, "tied_channels": True},
     }
     space = space_of(cell=FORMS, **opened)
     assert set(space) == {p.name for p in parameters() if p.when.can_hold(space)}

@@ -97,7 +97,7 @@ def test_segments_and_rollouts_that_can_not_fit_are_refused() -> None:
 def test_samples_with_segments_fit_the_training_span(seed: int) -> None:
     wanted = {**EVERYTHING, "segment_steps": Choices((1, 7, 60)), "warm_up_steps": Choices((20,))}
     wanted["seasonal_lag"] = Choices((0, 3))
-    series = SeriesProperties(400, known_columns=1, past_columns=1)
+    series = SeriesProperties(400, periods=(12.0,), known_columns=1, past_columns=1)
     space = complete_space(wanted, 400, series)
     candidate = Space(space).resolve(sample(seed, space))
     assert candidate.least_steps <= 400
