@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.effects import Effects, effects_of
 from models.methods import MethodSet
-from models.network.options.covariates import regression_of
+from models.network.options.covariates import has_known_inputs, regression_of
 from models.network.options.shape import Scaling
 from models.network.options.transforms import PowerTransform, SeasonalDifference
 
@@ -37,6 +37,7 @@ class Units:
     where no member has another. season: in steps, 0 for no difference; seasons: how many. effects:
     of known columns; None where no member has any, else `known` has to be given to all that reads
     or writes: rows `[member, batch, time, known]`, with 1 for member where all read the same.
+    known_shift, known_scale: of known columns that are inputs, `[member, known]`; None without.
     """
 
     shift: FloatArray
@@ -45,6 +46,13 @@ class Units:
     season: int = 0
     seasons: int = 1
     effects: Effects | None = None
+    known_shift: FloatArray | None = None
+    known_scale: FloatArray | None = None
+
+    @property
+    def reads_known(self) -> bool:
+        """Whether known columns are read, by a regression or as inputs."""
+        return self.effects is not None or self.known_shift is not None
 
     @property
     def lag(self) -> int:
@@ -64,7 +72,7 @@ class Units:
         """The units of one member, from its training span.
 
         pieces: stretches `[time, channel]` of the series. known: the known columns `[time, known]`
-        of the same stretches, needed for a regression on them alone. season: in steps, by which
+        of the same stretches, needed where they are read alone. season: in steps, by which
         that compares rows. past: how many of the channels, the last ones, are columns that are not
         forecast, and keep their values as they are. With an offset, values are standard deviations
         from the mean; without one the series keeps its own zero, and its root mean square is the
@@ -87,17 +95,24 @@ class Units:
                 for piece, own in zip(pieces, rows, strict=True)
             ]
         )
+        inputs: tuple[FloatArray, ...] = ()
+        if has_known_inputs(methods):
+            assert known is not None
+            columns = np.concatenate(known)
+            is_constant = np.ptp(columns, axis=0) == 0
+            std = np.where(is_constant, 1.0, columns.std(axis=0))
+            inputs = columns.mean(axis=0)[None], std[None]
         mean, std = changed.mean(axis=0), changed.std(axis=0)
         if methods[Scaling].offset:
-            return cls(mean[None], _above_zero(std)[None], power, *difference, effects)
+            return cls(mean[None], _above_zero(std)[None], power, *difference, effects, *inputs)
         is_far = np.abs(mean) > FAR_FROM_ZERO * std
         shift = np.where(is_far & (std > 0), mean, 0.0)
         root = np.where(shift == 0.0, np.sqrt(mean**2 + std**2), std)
-        return cls(shift[None], _above_zero(root)[None], power, *difference, effects)
+        return cls(shift[None], _above_zero(root)[None], power, *difference, effects, *inputs)
 
     @classmethod
     def joined(cls, own: Sequence[Self]) -> Self:
-        """The units of several members, of one difference."""
+        """The units of several members, of one difference; all have known inputs, or none."""
         powers = None
         if any(units.power is not None for units in own):
             powers = np.concatenate(
@@ -116,15 +131,25 @@ class Units:
                     for u in own
                 ]
             )
-        return cls(shift, scale, powers, own[0].season, own[0].seasons, effects)
+        inputs: tuple[FloatArray, ...] = ()
+        if own[0].known_shift is not None:
+            inputs = tuple(
+                np.concatenate([getattr(u, n) for u in own]) for n in ("known_shift", "known_scale")
+            )
+        return cls(shift, scale, powers, own[0].season, own[0].seasons, effects, *inputs)
 
     def rows(self, members: Sequence[int]) -> Units:
         """The units of some members."""
         chosen = list(members)
         power = None if self.power is None else self.power[chosen]
         effects = None if self.effects is None else self.effects.rows(chosen)
+        known_shift, known_scale = (
+            None if own is None else own[chosen] for own in (self.known_shift, self.known_scale)
+        )
         return replace(
             self,
+            known_shift=known_shift,
+            known_scale=known_scale,
             shift=self.shift[chosen],
             scale=self.scale[chosen],
             power=power,
@@ -139,6 +164,17 @@ class Units:
         scaled = (self._changes(values, known) - _each(self.shift)) / _each(self.scale)
         # A value below zero has no power; it counts as one that is far below all others.
         return scaled if self.power is None else np.where(np.isnan(scaled), -NO_POWER_STD, scaled)
+
+    def exogenous(self, known: FloatArray | None) -> FloatArray | None:
+        """Known columns as inputs of networks, without the first `lag` rows; None without any.
+
+        known: `[member, batch, time, known]`.
+        """
+        if self.known_shift is None or self.known_scale is None:
+            return None
+        assert known is not None
+        scaled: FloatArray = (known - _each(self.known_shift)) / _each(self.known_scale)
+        return scaled[:, :, self.lag :]
 
     def written(
         self, forecast: FloatArray, shown: FloatArray, known: FloatArray | None = None

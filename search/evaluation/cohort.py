@@ -18,7 +18,12 @@ from models.checkpoint import Checkpoint
 from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
 from models.cohort import Member
-from models.network.options.covariates import has_regression, reads_past
+from models.network.options.covariates import (
+    has_known_inputs,
+    has_regression,
+    reads_known,
+    reads_past,
+)
 from models.network.options.transforms import has_power, lag_of
 from models.tensors import in_company
 from models.units import Units, units_key
@@ -120,7 +125,13 @@ class Cohort:
         if device == "cpu":
             self._check_memory(values.shape[-1])
         targets = self.views[0].values.shape[1]
-        self.training = learner_of(members, torch.from_numpy(values), device, lengths, targets)
+        exogenous = None
+        if has_known_inputs(self.candidates[0]):
+            spans = [_inputs_read(units, view) for units, view in own]
+            exogenous = torch.from_numpy(_filled_up(spans))
+        self.training = learner_of(
+            members, torch.from_numpy(values), device, lengths, targets, exogenous
+        )
         steps = self.training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
         self.race_steps = {max(1, round(share * steps)) for share in RACE_FRACTIONS}
@@ -186,6 +197,10 @@ class Cohort:
         rows = [chosen[candidate, replica] for replica in replicas]
         units = self.units.rows([self._series(self.runs[i]) for i in rows])
         architecture = self.candidates[candidate].architecture
+        known_shift, known_scale = (
+            None if own is None else torch.tensor(own)
+            for own in (units.known_shift, units.known_scale)
+        )
         return Checkpoint(
             architecture=architecture,
             channels=self.views[0].values.shape[1],
@@ -195,6 +210,8 @@ class Cohort:
             power=torch.tensor(units.power) if has_power(architecture) else None,
             effects=units.effects if has_regression(architecture) else None,
             past=units.shift.shape[1] - self.views[0].values.shape[1],
+            known_shift=known_shift,
+            known_scale=known_scale,
         )
 
     def _fitted_replicas(self, candidate: Candidate) -> list[int]:
@@ -299,14 +316,16 @@ class Cohort:
         views = [self.views[self.runs[i].replica] for i in rows]
         contexts = np.stack([v.contexts(shown, with_past=self.reads_past) for v in views])
         before = known = None
-        if units.effects is not None:
+        if units.reads_known:
             known = np.stack([v.known_rows(shown, v.horizon_steps) for v in views])
             before = known[:, :, :shown]
+        exogenous = units.exogenous(known)
         forecast = free_run(
             self.training.forecaster,
             self.training.scored_weights[rows],
             torch.from_numpy(units.read(contexts, before)),
             self.views[0].horizon_steps,
+            exogenous=None if exogenous is None else torch.from_numpy(exogenous),
         )
         values = units.written(forecast.cpu().double().numpy(), contexts, known)
         targets = self.views[0].values.shape[1]
@@ -333,7 +352,7 @@ def _units_of(kind: Candidate, view: View) -> Units:
     """The units of a kind of candidate on the training span of a view."""
     pieces = view.stretches(with_past=reads_past(kind))
     past = pieces[0].shape[1] - view.values.shape[1]
-    known = view.known_stretches if has_regression(kind) else None
+    known = view.known_stretches if reads_known(kind) else None
     return Units.of(kind, pieces, known, season=view.season_steps, past=past)
 
 
@@ -347,6 +366,12 @@ def _pieces_read(units: Units, view: View, with_past: bool) -> list[FloatArray]:
         units.read(piece[np.newaxis, np.newaxis], known)[0, 0]
         for piece, known in zip(pieces, rows, strict=True)
     ]
+
+
+def _inputs_read(units: Units, view: View) -> FloatArray:
+    """The known columns `[time, column]` of a training span as inputs, of the same rows."""
+    of_pieces = [units.exogenous(own[np.newaxis, np.newaxis]) for own in view.known_stretches]
+    return np.concatenate([own[0, 0] for own in of_pieces if own is not None])
 
 
 def _filled_up(spans: Sequence[FloatArray]) -> FloatArray:

@@ -23,7 +23,7 @@ from models.methods import (
 )
 from models.methods.registry import method_named
 from models.network.options.channels import INDEPENDENT, Channels
-from models.network.options.covariates import KnownColumns, PastColumns
+from models.network.options.covariates import KnownColumns, KnownInputs, PastColumns
 from models.network.options.segments import Segments
 from models.network.options.transforms import PowerTransform, SeasonalDifference, longest_lag
 from models.training.losses.squared_error import Rollout
@@ -265,6 +265,7 @@ def _check_beside(named: Mapping[str, Domain], series: SeriesProperties | None) 
         return
     for method, count, key in (
         (KnownColumns, series.known_columns, "known or calendar"),
+        (KnownInputs, series.known_columns, "known or calendar"),
         (PastColumns, series.past_columns, "past"),
     ):
         own = method.settings[0]

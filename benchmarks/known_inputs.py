@@ -1,0 +1,150 @@
+"""A known column whose effect depends on the state: a search with it as an input, and without.
+
+    python benchmarks/known_inputs.py --trials 80 --picture docs/pictures/known-inputs.png
+
+The series has a season of 24 rows, whose amplitude a switch triples; when it is on is known in
+advance. What the switch adds to a row is nothing in the mean, so that a regression on it gains
+nothing. One study searches with `known_inputs = [false]`, one with the default space, both as many
+trials. Prints a Markdown table of the test NMSE of the winners and of the best trials of networks
+that read the switch and of all others, and draws the forecasts of both winners of the rows after
+the table.
+"""
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from io import BytesIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import polars
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
+
+import freerun
+from benchmarks.command import count, end_with_messages
+from search.files import write_file
+from search.plotting.drawing import COLOURS
+
+ROWS, HORIZON, PERIOD, NOISE_STD = 2000, 96, 24, 0.1
+FloatArray = NDArray[np.float64]
+
+
+@dataclass(frozen=True, eq=False)
+class Searched:
+    """What a study found: its winner, scores in NMSE, and the winner's forecast `[step]`."""
+
+    name: str
+    winner: str
+    validation: float
+    test: float
+    forecast: FloatArray
+
+
+def rows(seed: int) -> polars.DataFrame:
+    """The series `load`, the horizon after the table included, and the switch `promotion`."""
+    dice = np.random.default_rng(seed)
+    total, row = ROWS + HORIZON, 0
+    is_on = np.zeros(total)
+    while row < total:
+        length = int(dice.integers(6, 40))
+        is_on[row : row + length] = dice.integers(0, 2)
+        row += length
+    season = np.sin(2 * np.pi * np.arange(total) / PERIOD)
+    load = 10.0 + (1.0 + 2.0 * is_on) * season + NOISE_STD * dice.normal(size=total)
+    start = polars.datetime(2024, 1, 1)
+    times = polars.datetime_range(start, start.dt.offset_by(f"{total - 1}h"), "1h", eager=True)
+    return polars.DataFrame({"time": times, "load": load, "promotion": is_on})
+
+
+def search(
+    name: str, own: polars.DataFrame, space: Mapping[str, Any], trials: int, folder: Path
+) -> Searched:
+    """Run a study, test its winner, and let it forecast the rows after the table."""
+    study = freerun.Study(
+        own.head(ROWS),
+        horizon=HORIZON,
+        name=name,
+        series={"known": ["promotion"], "period": PERIOD},
+        space=space,
+        storage=f"sqlite:///{folder / 'freerun.db'}",
+    )
+    study.run(trials=trials, progress=False)
+    study.export(folder / name)
+    forecaster = freerun.load(folder / name)
+    later = own.tail(HORIZON).select("time", "promotion")
+    ahead = forecaster.forecast(own.head(ROWS), HORIZON, future=later)["load"].to_numpy()
+    score, test = forecaster.score, forecaster.test
+    assert score is not None
+    assert test is not None
+    return Searched(name, repr(forecaster), score.nmse, test.nmse, ahead)
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--trials", type=count, default=80, help="of each study")
+    parser.add_argument("--seed", type=int, default=0, help="of the series")
+    parser.add_argument("--picture", type=Path, help="a PNG of both forecasts")
+    chosen = parser.parse_args(arguments)
+    own = rows(chosen.seed)
+    with end_with_messages(), TemporaryDirectory() as folder:
+        found = [
+            search(name, own, space, chosen.trials, Path(folder))
+            for name, space in (("without", {"known_inputs": [False]}), ("with", {}))
+        ]
+        truth = own["load"].to_numpy()
+        print("| known_inputs | validation | test | rows after the table | winner |")
+        print("|---|---|---|---|---|")
+        for each in found:
+            after = np.mean((each.forecast - truth[ROWS:]) ** 2) / truth[:ROWS].var()
+            print(
+                f"| {each.name} | {each.validation:.4f} | {each.test:.4f} | {after:.4f} "
+                f"| {each.winner} |"
+            )
+        floor = NOISE_STD**2 / truth[:ROWS].var()
+        sys.stderr.write(f"the noise alone: {floor:.4f}\n")
+        if chosen.picture:
+            write_file(chosen.picture, picture(own, found))
+
+
+def picture(own: polars.DataFrame, found: Sequence[Searched]) -> bytes:
+    """Both forecasts on the rows after the table, and when the switch is on, as a PNG."""
+    figure = Figure(figsize=(9.0, 4.6), dpi=120, layout="constrained")
+    panels = figure.subplots(len(found), 1, sharex=True, sharey=True)
+    first, steps = ROWS - HORIZON // 2, np.arange(ROWS, ROWS + HORIZON)
+    shown = np.arange(first, ROWS + HORIZON)
+    load, is_on = (own[name].to_numpy()[first:] for name in ("load", "promotion"))
+    for axes, each in zip(panels, found, strict=True):
+        axes.fill_between(
+            shown,
+            0,
+            1,
+            where=is_on > 0,
+            transform=axes.get_xaxis_transform(),
+            step="mid",
+            color=COLOURS["neutral"].light,
+            alpha=0.2,
+            linewidth=0,
+            label="promotion",
+        )
+        axes.plot(shown, load, color=COLOURS["truth"].light, linewidth=1.0, label="load")
+        axes.plot(steps, each.forecast, color=COLOURS["free-run"].light, label="free run")
+        axes.axvline(ROWS - 0.5, color=COLOURS["neutral"].light, linewidth=0.8)
+        axes.set_title(f"{each.name} known_inputs: test NMSE {each.test:.3g}", loc="left")
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0].legend(frameon=False, ncols=3, loc="upper right")
+    panels[-1].set(xlabel="row", xlim=(first, ROWS + HORIZON))
+    content = BytesIO()
+    FigureCanvasAgg(figure)
+    figure.savefig(content, format="png")
+    return content.getvalue()
+
+
+if __name__ == "__main__":
+    main()
