@@ -205,9 +205,10 @@ def of_parts(
             raise CheckpointError(f"{name} of the checkpoint must be finite, a scale above 0")
     power = tensors["power"] if has_power(architecture) else None
     effects = _effects(tensors) if has_regression(architecture) else None
+    shift, scale = tensors["shift"], tensors["scale"]
     of_inputs = [tensors[name] for name in _INPUTS] if inputs else []
-    own = (tensors["shift"], tensors["scale"], power, effects, past, *of_inputs)
-    return Checkpoint(architecture, channels, weights, *own)
+    own = (shift, scale, power, effects, past)
+    return Checkpoint(architecture, channels, weights, *own, *of_inputs)
 
 
 # How known columns that are inputs are standardised.

@@ -174,7 +174,7 @@ def reference_step(training: Trainer, member: int) -> tuple[Weights, Tensor]:
             network.is_fresh = False
     pushforward = min(candidate[Pushforward].pushforward_steps, segments - 1)
     detached = candidate[DataAsDemonstrator].data_as_demonstrator
-    beside = {"exogenous": drawn.exogenous}
+    beside: dict[str, Any] = {"exogenous": drawn.exogenous}
     own: dict[str, Any] = {
         **beside,
         "feedback_noise": drawn.noise["feedback"],

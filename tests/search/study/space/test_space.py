@@ -114,13 +114,14 @@ def test_columns_of_the_past_go_to_forms_that_read_channels_together(cell: str) 
 
 
 def test_known_columns_are_inputs_by_default_unless_they_take_too_much_memory() -> None:
-    def offered(**known: int) -> bool:
-        return "known_inputs" in complete_space({}, 4000, SeriesProperties(4000, **known))
+    def offered(known: int, channels: int = 1) -> bool:
+        series = SeriesProperties(4000, channels=channels, known_columns=known, past_columns=1)
+        return "known_inputs" in complete_space({}, 4000, series)
 
-    assert offered(known_columns=3)
-    assert offered(known_columns=3, channels=1000)
-    assert not offered(known_columns=3, channels=2000)
-    assert not offered(past_columns=3)
+    assert offered(known=3)
+    assert offered(known=3, channels=1000)
+    assert not offered(known=3, channels=2000)
+    assert not offered(known=0)
     forms = complete_space(
         read_space({"cell": "ar"}), 4000, SeriesProperties(4000, (), known_columns=1)
     )
