@@ -14,7 +14,6 @@ import argparse
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from io import BytesIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -29,6 +28,7 @@ from benchmarks.command import count, end_with_messages
 from search.export import read_export
 from search.files import write_file
 from search.plotting.drawing import COLOURS
+from search.plotting.raster import png_of
 
 ROWS, HORIZON, PERIOD, NOISE_STD = 2000, 96, 24, 0.1
 CELLS = ("gru", "lstm")
@@ -141,10 +141,7 @@ def picture(own: polars.DataFrame, found: Sequence[Searched]) -> bytes:
         axes.spines[["top", "right"]].set_visible(False)
     figure.legend(*panels[0].get_legend_handles_labels(), ncols=3, loc="outside upper right")
     panels[-1].set(xlabel="row", xlim=(first, ROWS + HORIZON))
-    content = BytesIO()
-    FigureCanvasAgg(figure)
-    figure.savefig(content, format="png")
-    return content.getvalue()
+    return png_of(FigureCanvasAgg(figure))
 
 
 if __name__ == "__main__":
