@@ -17,6 +17,7 @@ from models.methods.registry import check_names, configure
 from models.network.architecture import Architecture
 from models.network.options.channels import (
     are_independent,
+    beside_each,
     end_to_end,
     side_by_side,
     together,
@@ -73,10 +74,11 @@ def from_plain(plain: Mapping[str, Any]) -> Candidate:
     return candidate_of(settings)
 
 
-def forecaster_of(architecture: Architecture, channels: int) -> AnyForecaster:
+def forecaster_of(architecture: Architecture, channels: int, exogenous: int = 0) -> AnyForecaster:
     """The forecaster of an architecture; the type and shape of its numbers, and no numbers.
 
-    channels: of the series. A forecaster of independent channels has one.
+    channels: of the series. A forecaster of independent channels has one. exogenous: known columns
+    that are inputs of a network.
     """
     from models.closed_form.fitting import FormForecaster
     from models.network.forecaster import Forecaster
@@ -86,7 +88,7 @@ def forecaster_of(architecture: Architecture, channels: int) -> AnyForecaster:
         channels = 1
     if isinstance(core, ClosedForm):
         return FormForecaster(core, channels)
-    return Forecaster(architecture, channels)
+    return Forecaster(architecture, channels, exogenous)
 
 
 def learner_of(
@@ -95,13 +97,16 @@ def learner_of(
     device: str,
     pieces: Sequence[Sequence[int]] | None = None,
     targets: int | None = None,
+    exogenous: Tensor | None = None,
 ) -> Trainer | Fitting:
     """The training or the fitting of a cohort on `values` `[series, time, channel]` in float64.
 
     pieces: the lengths of the stretches without a gap that each series consists of, in the order of
     time; None where each is one. Channels that are independent are further such stretches. targets:
-    how many channels, the first ones, are to be forecast; None for all. Raises ValueError where the
-    members can't form a cohort or the span is too short for them.
+    how many channels, the first ones, are to be forecast; None for all. exogenous: the known
+    columns of the same rows, `[series, time, column]`, for networks that have such inputs, and None
+    for all others. Raises ValueError where the members can't form a cohort or the span is too short
+    for them.
     """
     from models.closed_form.fitting import Fitting
     from models.training.trainer import Trainer
@@ -109,10 +114,13 @@ def learner_of(
     joined = 1
     if members and are_independent(members[0].candidate):
         joined = values.shape[-1]
+        if exogenous is not None:
+            exogenous = beside_each(exogenous, pieces, joined)
         values, pieces = end_to_end(values, pieces)
     if members and isinstance(members[0].candidate, FittedForm):
         return Fitting(members, values, pieces, joined, targets)  # type: ignore[arg-type]
-    return Trainer(members, values.float(), device, pieces)  # type: ignore[arg-type]
+    beside = None if exogenous is None else exogenous.float()
+    return Trainer(members, values.float(), device, pieces, beside)  # type: ignore[arg-type]
 
 
 def free_run(
@@ -121,18 +129,19 @@ def free_run(
     context: MemberBatchTimeChannel,
     steps: int,
     truth: MemberBatchTimeChannel | None = None,
+    exogenous: MemberBatchTimeChannel | None = None,
 ) -> MemberBatchTimeChannel:
     """Free runs of `steps` values after `context`, of a network or of a closed form.
 
-    For shapes, units and `truth` see `models.network.walk.free_run`. A forecaster of one channel
-    runs each channel of a context by itself. No value is cut off: what reaches RUN_BOUND, or is no
-    number, is infinite.
+    For shapes, units, `truth` and `exogenous` see `models.network.walk.free_run`. A forecaster of
+    one channel runs each channel of a context by itself. No value is cut off: what reaches
+    RUN_BOUND, or is no number, is infinite.
     """
     from models.closed_form.fitting import FormForecaster
     from models.network import walk
 
     if forecaster.channels == 1 and context.shape[3] > 1:
-        return _run_of_each(forecaster, weights, context, steps, truth)
+        return _run_of_each(forecaster, weights, context, steps, truth, exogenous)
     if isinstance(forecaster, FormForecaster):
         if truth is None:
             run = forecaster.free_run(weights, context, steps)
@@ -140,9 +149,11 @@ def free_run(
             run = forecaster.one_step(weights, context, truth)
         clipped(run, RUN_BOUND)
     else:
-        read = None if truth is None else truth.to(weights)
+        read, beside = (None if own is None else own.to(weights) for own in (truth, exogenous))
         known = context.to(weights)
-        run = walk.free_run(forecaster, weights, known, steps, truth=read, bound=RUN_BOUND)
+        run = walk.free_run(
+            forecaster, weights, known, steps, truth=read, bound=RUN_BOUND, exogenous=beside
+        )
     return run.masked_fill_(run >= RUN_BOUND, torch.inf).masked_fill_(run <= -RUN_BOUND, -torch.inf)
 
 
@@ -152,6 +163,7 @@ def _run_of_each(
     context: MemberBatchTimeChannel,
     steps: int,
     truth: MemberBatchTimeChannel | None,
+    exogenous: MemberBatchTimeChannel | None,
 ) -> MemberBatchTimeChannel:
     """The free runs of all channels, each by itself, so many side by side as memory allows."""
     channels, at_once = context.shape[3], max(1, RUNS_AT_ONCE // context.shape[1])
@@ -159,8 +171,10 @@ def _run_of_each(
     for first in range(0, channels, at_once):
         some = slice(first, min(first + at_once, channels))
         beside = None if truth is None else side_by_side(truth[..., some])
-        own = free_run(forecaster, weights, side_by_side(context[..., some]), steps, beside)
-        runs.append(together(own, some.stop - some.start))
+        count = some.stop - some.start
+        known = None if exogenous is None else exogenous.repeat_interleave(count, dim=1)
+        own = free_run(forecaster, weights, side_by_side(context[..., some]), steps, beside, known)
+        runs.append(together(own, count))
     return torch.cat(runs, dim=3)
 
 

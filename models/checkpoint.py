@@ -22,7 +22,12 @@ from models.candidate import AnyForecaster, forecaster_of
 from models.effects import MOST_KNOTS, Effects, Groups, Reads
 from models.methods.registry import check_names
 from models.network.architecture import Architecture
-from models.network.options.covariates import has_regression, reads_past
+from models.network.options.covariates import (
+    has_known_inputs,
+    has_regression,
+    reads_known,
+    reads_past,
+)
 from models.network.options.transforms import has_power
 from models.tensors import MemberParameter
 from models.units import Units, difference_of
@@ -47,6 +52,8 @@ class Checkpoint:
     precision. shift, scale, and power where the architecture has one: float64 `[member, channel]`,
     see `Units`. effects: of known columns, where the architecture has a regression on them. past:
     columns that are read as further channels behind the others, of which no forecast is asked for.
+    known_shift, known_scale: of known columns that are inputs, float64 `[member, known]`; None
+    without.
     """
 
     architecture: Architecture
@@ -57,15 +64,20 @@ class Checkpoint:
     power: Tensor | None = None
     effects: Effects | None = None
     past: int = 0
+    known_shift: Tensor | None = None
+    known_scale: Tensor | None = None
 
     @property
     def forecaster(self) -> AnyForecaster:
         """The network or closed form, for all channels that it reads, without numbers in it."""
-        return forecaster_of(self.architecture, self.channels + self.past)
+        inputs = 0 if self.known_shift is None else self.known_shift.shape[1]
+        return forecaster_of(self.architecture, self.channels + self.past, inputs)
 
     @property
     def known(self) -> int:
         """How many known columns are read."""
+        if self.known_shift is not None:
+            return self.known_shift.shape[1]
         return 0 if self.effects is None else self.effects.columns
 
     @property
@@ -88,6 +100,8 @@ class Checkpoint:
             scale=self.scale[own],
             power=None if self.power is None else self.power[own],
             effects=None if self.effects is None else self.effects.rows([number]),
+            known_shift=None if self.known_shift is None else self.known_shift[own],
+            known_scale=None if self.known_scale is None else self.known_scale[own],
         )
 
     @property
@@ -95,7 +109,11 @@ class Checkpoint:
         """The units in which each member reads and forecasts."""
         power = None if self.power is None else self.power.double().numpy()
         shift, scale = self.shift.double().numpy(), self.scale.double().numpy()
-        return Units(shift, scale, power, *difference_of(self.architecture), self.effects)
+        inputs = (
+            None if own is None else own.double().numpy()
+            for own in (self.known_shift, self.known_scale)
+        )
+        return Units(shift, scale, power, *difference_of(self.architecture), self.effects, *inputs)
 
     @property
     def is_of_equals(self) -> bool:
@@ -103,6 +121,8 @@ class Checkpoint:
         parts = [self.weights, self.shift, self.scale]
         parts += [] if self.power is None else [self.power]
         parts += list(_effect_tensors(self.effects).values())
+        parts += [] if self.known_shift is None else [self.known_shift]
+        parts += [] if self.known_scale is None else [self.known_scale]
         return all(bool((part == part[:1]).all()) for part in parts)
 
 
@@ -141,6 +161,10 @@ def parts_of(checkpoint: Checkpoint) -> tuple[dict[str, Any], dict[str, Tensor]]
         _check_shape(name, tensor, (members, checkpoint.channels + checkpoint.past))
         tensors[name] = tensor.double()
     tensors |= _effect_tensors(checkpoint.effects)
+    for name, own in zip(_INPUTS, (checkpoint.known_shift, checkpoint.known_scale), strict=True):
+        if own is not None:
+            _check_shape(name, own, (members, checkpoint.known))
+            tensors[name] = own.double()
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
     described = {"settings": checkpoint.architecture.values(), "channels": checkpoint.channels}
     # Without such columns, a file is as earlier versions write it.
@@ -160,9 +184,10 @@ def of_parts(
     architecture, channels = _architecture(description, version), description.get("channels")
     if type(channels) is not int or channels < 1:
         raise CheckpointError(f"the checkpoint's channels must be at least 1, but got {channels}")
-    known = _columns(description, "known", is_needed=has_regression(architecture))
+    known = _columns(description, "known", is_needed=reads_known(architecture))
     past = _columns(description, "past", is_needed=reads_past(architecture))
-    forecaster, read = forecaster_of(architecture, channels + past), channels + past
+    inputs, read = known if has_known_inputs(architecture) else 0, channels + past
+    forecaster = forecaster_of(architecture, read, inputs)
     layout = forecaster.layout()
     expected: dict[str, tuple[int, ...]]
     expected = {_PARAMETER + name: shape for name, shape in layout.shapes.items()}
@@ -170,9 +195,10 @@ def of_parts(
     if has_power(architecture):
         of_units["power"] = (read,)
     curves, groups = _curves_and_groups(description, known, channels, past)
-    if known:
+    if has_regression(architecture):
         has_reads = "known_curves" in description
         of_units |= _effect_shapes(curves, read // groups.count, has_reads=has_reads)
+    of_units |= dict.fromkeys(_INPUTS if inputs else (), (known,))
     expected |= of_units
     if missing := sorted(expected.keys() - tensors.keys()):
         raise CheckpointError(f"the checkpoint must hold {missing[0]!r}, but does not")
@@ -185,14 +211,19 @@ def of_parts(
         view.copy_(tensors[_PARAMETER + name])
     for name in of_units:
         _check_numbers(name, tensors[name], torch.float64)
-        if not (tensors[name].isfinite().all() and (name != "scale" or tensors[name].gt(0).all())):
+        is_scale = name in ("scale", _INPUTS[1])
+        if not (tensors[name].isfinite().all() and (not is_scale or tensors[name].gt(0).all())):
             raise CheckpointError(f"{name} of the checkpoint must be finite, a scale above 0")
     power = tensors["power"] if has_power(architecture) else None
-    effects = _effects(tensors, known, groups) if known else None
+    effects = _effects(tensors, known, groups) if has_regression(architecture) else None
     shift, scale = tensors["shift"], tensors["scale"]
-    return Checkpoint(architecture, channels, weights, shift, scale, power, effects, past)
+    of_inputs = [tensors[name] for name in _INPUTS] if inputs else []
+    own = (shift, scale, power, effects, past)
+    return Checkpoint(architecture, channels, weights, *own, *of_inputs)
 
 
+# How known columns that are inputs are standardised.
+_INPUTS = ("known.shift", "known.scale")
 _KNOTS, _VALUES, _LEVEL, _READS = "known.knots", "known.values", "known.level", "known.reads"
 # Rows that a lag may reach back to, far beyond what is made.
 _MOST_ROWS_BEFORE = 1_000_000

@@ -9,7 +9,7 @@ from typing import Generic, TypeVar
 from models.methods import MethodSet
 from models.network.architecture import Architecture
 from models.network.options.channels import Channels
-from models.network.options.covariates import KnownColumns, reads_past
+from models.network.options.covariates import KnownColumns, has_known_inputs, reads_past
 from models.network.options.learning import Restarts
 from models.network.options.transforms import PowerTransform, SeasonalDifference
 from models.tensors import Tensor
@@ -43,7 +43,7 @@ class BaseCandidate(MethodSet):
         difference = self.find(SeasonalDifference)
         season = 0 if difference is None else difference.season
         core, channels = self.architecture.core.name, self.find(Channels)
-        columns = self.find(KnownColumns), reads_past(self)
+        columns = self.find(KnownColumns), has_known_inputs(self), reads_past(self)
         return core, is_segmented, self.find(PowerTransform), season, channels, columns
 
     def cohort_key(self) -> Hashable:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.effects import Effects, Groups
 from models.methods import MethodSet
-from models.network.options.covariates import lags_of_known, regression_of
+from models.network.options.covariates import has_known_inputs, lags_of_known, regression_of
 from models.network.options.shape import Scaling
 from models.network.options.transforms import PowerTransform, SeasonalDifference
 from models.regression import effects_of
@@ -40,6 +40,7 @@ class Units:
     or writes: rows `[member, batch, time, known]`, with 1 for member where all read the same. The
     first of them may be `known_before` or more rows before the values, or fewer at the beginning of
     a series.
+    known_shift, known_scale: of known columns that are inputs, `[member, known]`; None without.
     """
 
     shift: FloatArray
@@ -48,6 +49,13 @@ class Units:
     season: int = 0
     seasons: int = 1
     effects: Effects | None = None
+    known_shift: FloatArray | None = None
+    known_scale: FloatArray | None = None
+
+    @property
+    def reads_known(self) -> bool:
+        """Whether known columns are read, by a regression or as inputs."""
+        return self.effects is not None or self.known_shift is not None
 
     @property
     def lag(self) -> int:
@@ -73,7 +81,7 @@ class Units:
         """The units of one member, from its training span.
 
         pieces: stretches `[time, channel]` of the series. known: the known columns `[time, known]`
-        of the same stretches, behind rows before them for lags, needed for a regression on them
+        of the same stretches, behind rows before them for lags, needed where they are read
         alone. season: in steps, by which that compares rows. past: how many of the channels, the
         last ones, are columns that are not forecast, and keep their values as they are. groups: of
         channels that have known columns of their own, see `Groups`. With an offset, values are
@@ -98,17 +106,26 @@ class Units:
                 for piece, own in zip(pieces, rows, strict=True)
             ]
         )
+        inputs: tuple[FloatArray, ...] = ()
+        if has_known_inputs(methods):
+            assert known is not None
+            columns = np.concatenate(
+                [own[len(own) - len(piece) :] for own, piece in zip(known, pieces, strict=True)]
+            )
+            is_constant = np.ptp(columns, axis=0) == 0
+            std = np.where(is_constant, 1.0, columns.std(axis=0))
+            inputs = columns.mean(axis=0)[None], std[None]
         mean, std = changed.mean(axis=0), changed.std(axis=0)
         if methods[Scaling].offset:
-            return cls(mean[None], _above_zero(std)[None], power, *difference, effects)
+            return cls(mean[None], _above_zero(std)[None], power, *difference, effects, *inputs)
         is_far = np.abs(mean) > FAR_FROM_ZERO * std
         shift = np.where(is_far & (std > 0), mean, 0.0)
         root = np.where(shift == 0.0, np.sqrt(mean**2 + std**2), std)
-        return cls(shift[None], _above_zero(root)[None], power, *difference, effects)
+        return cls(shift[None], _above_zero(root)[None], power, *difference, effects, *inputs)
 
     @classmethod
     def joined(cls, own: Sequence[Self]) -> Self:
-        """The units of several members, of one difference."""
+        """The units of several members, of one difference; all have known inputs, or none."""
         powers = None
         if any(units.power is not None for units in own):
             powers = np.concatenate(
@@ -128,15 +145,25 @@ class Units:
                     for u in own
                 ]
             )
-        return cls(shift, scale, powers, own[0].season, own[0].seasons, effects)
+        inputs: tuple[FloatArray, ...] = ()
+        if own[0].known_shift is not None:
+            inputs = tuple(
+                np.concatenate([getattr(u, n) for u in own]) for n in ("known_shift", "known_scale")
+            )
+        return cls(shift, scale, powers, own[0].season, own[0].seasons, effects, *inputs)
 
     def rows(self, members: Sequence[int]) -> Units:
         """The units of some members."""
         chosen = list(members)
         power = None if self.power is None else self.power[chosen]
         effects = None if self.effects is None else self.effects.rows(chosen)
+        known_shift, known_scale = (
+            None if own is None else own[chosen] for own in (self.known_shift, self.known_scale)
+        )
         return replace(
             self,
+            known_shift=known_shift,
+            known_scale=known_scale,
             shift=self.shift[chosen],
             scale=self.scale[chosen],
             power=power,
@@ -151,6 +178,19 @@ class Units:
         scaled = (self._changes(values, known) - _each(self.shift)) / _each(self.scale)
         # A value below zero has no power; it counts as one that is far below all others.
         return scaled if self.power is None else np.where(np.isnan(scaled), -NO_POWER_STD, scaled)
+
+    def exogenous(self, known: FloatArray | None, rows: int) -> FloatArray | None:
+        """Known columns as inputs of networks, without the first `lag` rows; None without any.
+
+        known: `[member, batch, time, known]`, behind rows before them for lags; rows: how many are
+        those of the values and of a run after them, the last ones.
+        """
+        if self.known_shift is None or self.known_scale is None:
+            return None
+        assert known is not None
+        own = known[:, :, known.shape[2] - rows + self.lag :]
+        scaled: FloatArray = (own - _each(self.known_shift)) / _each(self.known_scale)
+        return scaled
 
     def written(
         self, forecast: FloatArray, shown: FloatArray, known: FloatArray | None = None

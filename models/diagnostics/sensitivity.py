@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from models.network.forecaster import Forecaster
-from models.network.options.segments import fold, padded
+from models.network.options.segments import fold, padded, rows_ahead
 from models.network.plan import plan
 from models.network.unroll import Unroll
 from models.network.walk import Walk
@@ -26,11 +26,15 @@ from models.tensors import (
 
 @torch.no_grad()
 def sensitivity(
-    forecaster: Forecaster, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
+    forecaster: Forecaster,
+    weights: MemberParameter,
+    context: MemberBatchTimeChannel,
+    steps: int,
+    exogenous: MemberBatchTimeChannel | None = None,
 ) -> Tensor:
     """Norms `[member, lag]` of d(last forecast) / d(forecast lag + 1 before it), for all lags.
 
-    context: `[member, batch, time, channel]` as `free_run` reads it; steps: of the free run. A
+    context, exogenous: as `free_run` reads them; steps: of the free run. A
     forecast is a segment of `segment_steps` values, a single one where that is 1, and there is a
     lag less than there are forecasts in the run. The norm is Frobenius' over channels, its root
     mean square over the batch and over the values of the last forecast. Beyond the clip a forecast
@@ -54,6 +58,8 @@ def sensitivity(
     values = torch.zeros(warm_up + forecasts, members, batch, width, device=context.device)
     values[:warm_up] = fold(context.permute(2, 0, 1, 3), segment)
     unroll = Unroll(forecaster, weights, torch.zeros_like(weights), slots=len(order), batch=batch)
+    if exogenous is not None:
+        unroll.exogenous = rows_ahead(exogenous.permute(2, 0, 1, 3), segment, len(values) * segment)
     walk = Walk(unroll, order, values, torch.zeros_like(values))
 
     def feed_back(position: int, output: MemberBatchChannel) -> None:

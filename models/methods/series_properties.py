@@ -23,7 +23,8 @@ class SeriesProperties:
     far as known. gapless_steps: of a table with masked values the longest stretch of rows without
     one that every training has; None where the task alone says it. known_columns, past_columns: how
     many columns there are beside those that are forecast, which are known in advance, and only in
-    the past. has_new_level: whether a table ends, before its test, at a level that it did not have
+    the past; known_by_series: whether the series of a long table have known columns of their own.
+    has_new_level: whether a table ends, before its test, at a level that it did not have
     before, see `models.diagnostics.levels`.
     """
 
@@ -37,6 +38,7 @@ class SeriesProperties:
     horizon_steps: int | None = None
     gapless_steps: int | None = None
     known_columns: int = 0
+    known_by_series: bool = False
     past_columns: int = 0
     has_new_level: bool = False
 

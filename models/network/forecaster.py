@@ -24,12 +24,16 @@ class Forecaster:
     added. A read-in layer may stand before the cell. Parallel decoding has an embedding for each
     segment that is decoded from one state, which the cell reads in the place of a segment.
 
+    exogenous: known columns that are read beside the values, those of the rows that a step is about
+    to forecast; see `KnownInputs`.
+
     Among the parameters are some that are not trained: `FIXED` begins their names. So a checkpoint
     holds all that a free run needs.
     """
 
     architecture: Architecture
     channels: int = 1
+    exogenous: int = 0
 
     dtype: ClassVar[torch.dtype] = torch.float32
 
@@ -39,8 +43,13 @@ class Forecaster:
 
     @property
     def width(self) -> int:
-        """Numbers that one step reads and forecasts: those of a segment, of all channels."""
+        """Numbers that one step forecasts: those of a segment, of all channels."""
         return self.architecture.segment_steps * self.channels
+
+    @property
+    def read_width(self) -> int:
+        """Numbers that are read of a segment: its values, and behind them the known columns."""
+        return self.architecture.segment_steps * (self.channels + self.exogenous)
 
     @property
     def output_bias(self) -> str:
@@ -52,9 +61,9 @@ class Forecaster:
         """Numbers that each recurrent layer reads, bottom first."""
         units = self.cell.output_units
         if self.cell.reads_whole_window:
-            bottom = self.architecture.context_steps * self.channels
+            bottom = self.architecture.context_steps * (self.channels + self.exogenous)
         else:
-            bottom = self.width if self.architecture.read_in == "none" else units
+            bottom = self.read_width if self.architecture.read_in == "none" else units
         return [bottom] + [units] * (self.architecture.layers - 1)
 
     @property
@@ -77,7 +86,7 @@ class Forecaster:
             del shapes["cell.0.input"]
             shapes["state.log_ridge"] = (1, 1)
         if self.architecture.read_in != "none":
-            for name, shape in Dense.shapes(self.width, self.layer_inputs[0]).items():
+            for name, shape in Dense.shapes(self.read_width, self.layer_inputs[0]).items():
                 shapes[f"read_in.{name}"] = shape
         if self.architecture.parallel_segments is not None:
             shapes[EMBEDDING] = (self.architecture.parallel_segments, self.layer_inputs[0])
@@ -106,7 +115,7 @@ class Forecaster:
             del named["cell.0.input"]
             named["state.log_ridge"] = torch.full((1, 1), INITIAL_LOG_RIDGE)
         if self.architecture.read_in != "none":
-            read_in = Dense.initialise(self.width, self.layer_inputs[0], generator)
+            read_in = Dense.initialise(self.read_width, self.layer_inputs[0], generator)
             named |= {f"read_in.{name}": value for name, value in read_in.items()}
         if self.architecture.parallel_segments is not None:
             # Standard normal, as in the authors' code.

@@ -61,6 +61,9 @@ class Unroll:
         self.increment_std = weight_views.get(INCREMENT_STD)
         self.instance_level = architecture.instance_level
         self.instance: InstanceScale | None = None
+        # What is read beside the values of a position, `[position, member, batch, number]`, see
+        # `rows_ahead`; whoever walks over time puts it here.
+        self.exogenous: TimeMemberBatchChannel | None = None
         self.channels, self.width = forecaster.channels, forecaster.width
         self.members, self.batch, self.slots = weights.shape[0], batch, slots
         stored = under(weight_views, FIXED)
@@ -95,7 +98,7 @@ class Unroll:
         layer_inputs = forecaster.layer_inputs
         self.inputs = torch.empty(slots, *size[:2], layer_inputs[0], device=device)
         # What is read, in the network's units; a read-in makes the cell's input from it.
-        read = (slots, *size[:2], self.width)
+        read = (slots, *size[:2], forecaster.read_width)
         self.reads = self.inputs if self.read_in is None else torch.empty(read, device=device)
         self.grad_output = torch.empty(*size[:2], self.width, device=device)
         # The value at which the network reads zero, as an autonomous one does in its free run.
@@ -161,7 +164,7 @@ class Unroll:
             out.copy_(hidden)
         else:
             slot_read = slot if step.embeds is None else step.follows
-            newest = self.reads[slot_read][..., -self.channels :].unsqueeze(2)
+            newest = self._values(step, self.reads[slot_read])[..., -self.channels :].unsqueeze(2)
             change, forecast = self._by_value(hidden), self._by_value(out)
             if self.increment_std is None:
                 torch.add(change, newest, out=forecast)
@@ -181,11 +184,18 @@ class Unroll:
         if step.embeds is not None:
             assert self.embedding is not None
             return below.copy_(self.embedding[:, step.embeds].unsqueeze(1))
-        read = self.reads[slot].copy_(step.read(values))
+        read = self.reads[slot]
+        own = self._values(step, read).copy_(step.read(values))
+        if self.exogenous is not None:
+            read[..., own.shape[2] :] = step.read(self.exogenous)
         if self.instance is not None:
-            by_value = self._by_value(read).permute(2, 0, 1, 3)
+            by_value = self._by_value(own).permute(2, 0, 1, 3)
             by_value.copy_(self.instance.normalised(by_value))
         return below if self.read_in is None else below.copy_(self.read_in.forward(slot, read))
+
+    def _values(self, step: Step, read: MemberBatchChannel) -> MemberBatchChannel:
+        """A view of the values among what a step reads, without known columns."""
+        return read[..., : step.count * self.width]
 
     def _by_value(self, segment: Tensor) -> Tensor:
         """A view `[member, batch, value, channel]` of the numbers of a segment."""
@@ -278,6 +288,7 @@ class Unroll:
             self.held_last.zero_()
         if not wants_input:
             return None
+        grad_read = self._values(step, grad_read)
         if self.residual and grad_last is not None:
             grad_read[..., -self.channels :].add_(grad_last)
         if self.instance is not None:

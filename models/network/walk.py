@@ -10,7 +10,7 @@ from models.network.forecaster import Forecaster
 from models.network.kernels.covered import covers, covers_estimate
 from models.network.linear import EstimatedRun
 from models.network.options.instance_norm import InstanceScale
-from models.network.options.segments import fold, padded, unfold
+from models.network.options.segments import fold, padded, rows_ahead, unfold
 from models.network.plan import Step, plan
 from models.network.unroll import Unroll
 from models.tensors import (
@@ -99,6 +99,7 @@ def free_run(
     truth: MemberBatchTimeChannel | None = None,
     displacement: float = 0.0,
     bound: float = CLIP_STD,
+    exogenous: MemberBatchTimeChannel | None = None,
 ) -> MemberBatchTimeChannel:
     """Forecast `steps` values after `context`, each from the forecaster's own earlier ones.
 
@@ -109,10 +110,18 @@ def free_run(
     state only). With `truth`, shaped like the result, its values are read in place of the
     forecasts: teacher forcing over the same steps. Of a network with segments, a one-step forecast
     is that of the next segment. `displacement` is added to the context's last value, once an
-    instance norm has its units.
+    instance norm has its units. `exogenous` `[member, batch, warm-up time + steps, column]` are the
+    known columns of the context and of the steps after it, standardised; a forecaster that has such
+    inputs needs them.
     """
     architecture, warm_up = forecaster.architecture, context.shape[2]
     first = warm_up if one_step_from is None else one_step_from
+    wanted = (warm_up + steps, forecaster.exogenous) if forecaster.exogenous else None
+    if (None if exogenous is None else (*exogenous.shape[2:],)) != wanted:
+        raise ValueError(
+            f"the known columns of the context and of {steps} steps after it must have the shape "
+            f"{wanted}, but got {None if exogenous is None else exogenous.shape}"
+        )
     known = context
     if displacement != 0.0:
         known = context.clone()
@@ -141,8 +150,12 @@ def free_run(
         from models.network.kernels.free_run import fused_free_run
 
         given = (forecaster, weights, context, steps, first)
-        return fused_free_run(*given, truth=truth, displacement=displacement, bound=bound)
-    return unrolled_free_run(forecaster, weights, context, known, steps, first, truth, bound)
+        return fused_free_run(
+            *given, truth=truth, displacement=displacement, bound=bound, exogenous=exogenous
+        )
+    return unrolled_free_run(
+        forecaster, weights, context, known, steps, first, truth, bound, exogenous
+    )
 
 
 @torch.no_grad()
@@ -155,6 +168,7 @@ def unrolled_free_run(
     first: int,
     truth: MemberBatchTimeChannel | None = None,
     bound: float = CLIP_STD,
+    exogenous: MemberBatchTimeChannel | None = None,
 ) -> MemberBatchTimeChannel:
     """What `free_run` returns, step by step by torch.
 
@@ -174,6 +188,8 @@ def unrolled_free_run(
     outputs = torch.zeros_like(values)
     slots = 1 if architecture.parallel_segments is None else len(walked)
     unroll = Unroll(forecaster, weights, slots=slots, batch=batch)
+    if exogenous is not None:
+        unroll.exogenous = rows_ahead(exogenous.permute(2, 0, 1, 3), segment, len(read))
     unroll.begin()
     unroll.adapt(context.permute(2, 0, 1, 3))
     warmed_up = warm_up // segment

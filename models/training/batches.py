@@ -7,6 +7,7 @@ import torch
 from torch import Generator, Tensor
 
 from models.network.options.learning import TimeReversal
+from models.network.options.segments import fold
 from models.tensors import MemberTimeChannel, PerMember, TimeMemberBatchChannel
 from models.training.cohort_forcing import CohortForcing
 from models.training.options.augmentation import Factors
@@ -74,13 +75,14 @@ class Subsequences(PerMember):
             turn = torch.arange(size[0] * size[1]).view(size) % 2 == 1
             self.backwards = turn & is_reversible
 
-    def positions(self, step: int) -> Tensor:
+    def positions(self, step: int, ahead: int = 0) -> Tensor:
         """Positions in the span of the values of a step's subsequences, `[member, batch, time]`.
 
         In whole segments: where the rollout cuts the last one, the last position is repeated.
+        ahead: how many steps later the positions are that are asked for; the last one is repeated.
         """
         last = self.shape.steps - 1
-        order = torch.arange(self.shape.whole_steps).clamp(max=last)
+        order = (torch.arange(self.shape.whole_steps) + ahead).clamp(max=last)
         backwards = self.backwards[:, step].unsqueeze(2)
         return self.starts[:, step].unsqueeze(2) + torch.where(backwards, last - order, order)
 
@@ -112,7 +114,8 @@ class Batch:
     reads: the true values with the noise of the input. targets: the same with the noise of the
     labels. feedback_noise, output_noise: None where no member has any. fresh: `[member, batch]`,
     whether a subsequence starts from a state of zero. forced: the truth's share in what free runs
-    read, `[rollout time, member, batch, 1]`, None where all members run freely.
+    read, `[rollout time, member, batch, 1]`, None where all members run freely. exogenous: known
+    columns by the position that is read beside them, see `rows_ahead`; None without such inputs.
     """
 
     reads: TimeMemberBatchChannel
@@ -121,20 +124,25 @@ class Batch:
     output_noise: TimeMemberBatchChannel | None
     fresh: Tensor
     forced: Tensor | None = None
+    exogenous: TimeMemberBatchChannel | None = None
 
 
 class Batches:
-    """Cuts subsequences out of each member's series `[member, time, channel]`, and adds noise."""
+    """Cuts subsequences out of each member's series `[member, time, channel]`, and adds noise.
+
+    exogenous: known columns of the same positions, `[member, time, column]`, perhaps none.
+    """
 
     def __init__(
         self,
         candidates: Sequence[TrainedNetwork],
         values: MemberTimeChannel,
+        exogenous: MemberTimeChannel,
         subsequences: Subsequences,
         factors: Factors,
         forcing: CohortForcing,
     ) -> None:
-        self.values, self.subsequences = values, subsequences
+        self.values, self.exogenous, self.subsequences = values, exogenous, subsequences
         self.factors, self.forcing = factors, forcing
         members, _, channels = values.shape
         steps, batch = subsequences.shape.whole_steps, candidates[0].optimiser.batch_size
@@ -187,7 +195,12 @@ class Batches:
             self.targets.add_(by_time["label"])
         fresh = chance.fresh.to(device)
         noises = by_time["feedback"], by_time["output"]
-        return Batch(self.reads, self.targets, *noises, fresh, chance.forced)
+        exogenous = None
+        if self.exogenous.shape[2]:
+            segment = self.subsequences.shape.segment
+            rows = self.subsequences.positions(step, segment).to(device)
+            exogenous = fold(self.exogenous[member, rows].permute(2, 0, 1, 3), segment)
+        return Batch(self.reads, self.targets, *noises, fresh, chance.forced, exogenous)
 
     def draw(self, step: int, generators: Sequence[Generator]) -> Batch:
         """The batch of an optimiser step, its noise from each member's own generator."""

@@ -80,7 +80,11 @@ class CohortForcing(PerMember):
 
 
 def growth_of_errors(
-    forecaster: Forecaster, weights: MemberParameter, context: MemberBatchTimeChannel, steps: int
+    forecaster: Forecaster,
+    weights: MemberParameter,
+    context: MemberBatchTimeChannel,
+    steps: int,
+    exogenous: MemberBatchTimeChannel | None = None,
 ) -> Tensor:
     """The factor by which an error grows with each forecast that is fed back, `[member]`.
 
@@ -89,13 +93,14 @@ def growth_of_errors(
     is (E_late / E_early)^(1 / forecasts), as the halves' middles lie half of the run apart. A
     forecast is a segment, of a single value where it has one step. The factor is infinite where a
     run reaches the clip, beyond which all differences end, and one for less than two steps; of
-    several runs of a member, the largest counts.
+    several runs of a member, the largest counts. exogenous: see `free_run`.
     """
     members = len(weights)
     if steps < 2:
         return torch.ones(members, device=weights.device)
-    run = free_run(forecaster, weights, context, steps)
-    other = free_run(forecaster, weights, context, steps, displacement=DISPLACEMENT)
+    given = (forecaster, weights, context, steps)
+    run = free_run(*given, exogenous=exogenous)
+    other = free_run(*given, displacement=DISPLACEMENT, exogenous=exogenous)
     squares = (other - run).square().flatten(2)  # [member, batch, number]
     half = steps // 2 * run.shape[3]
     energies = [squares[:, :, :half], squares[:, :, half:]]

@@ -68,6 +68,7 @@ class FusedGradient:
             series=array(batches.values, 3),
             sources=np.repeat(member[:, np.newaxis], self.batch, axis=1),
             factors=np.ones((len(weights), self.batch), dtype=np.float32),
+            exogenous=array(batches.exogenous, 3),
             masks=array(masks, 5),
             state_noise=array(state_noise, 5),
             terms=self.terms.numpy(),
@@ -145,6 +146,7 @@ def _lengths(batches: Batches) -> dict[str, int]:
         "warm_up": shape.warm_up // shape.segment,
         "positions": shape.whole_steps // shape.segment,
         "true_steps": shape.steps,
+        "known_steps": shape.steps,
         "one_step_from": shape.one_step_from,
         **{f"has_{n}_noise": int(d.is_used) for n, d in zip(noises, batches.noises, strict=True)},
     }

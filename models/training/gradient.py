@@ -85,6 +85,8 @@ class UnrolledGradient:
     def add(self, batch: Batch, objective: Objective, step: int) -> None:
         """Add the gradient of the batch of optimiser step `step`."""
         self._by_branch(self.reads).copy_(fold(batch.reads, self.segment).unsqueeze(2))
+        if batch.exogenous is not None:
+            self.unroll.exogenous = batch.exogenous.repeat(1, 1, self.branches, 1)
         self._forward(batch)
         outputs = self._by_branch(unfold(self.outputs, self.segment))
         grads = objective.gradient(outputs, batch.targets, step)

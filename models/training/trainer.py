@@ -10,6 +10,7 @@ from torch import Generator, Tensor
 from models.cohort import Member, checked_cohort, checked_pieces
 from models.network.forecaster import Forecaster
 from models.network.kernels.covered import covers, covers_estimate
+from models.network.options.covariates import has_known_inputs
 from models.network.options.segments import fold
 from models.network.options.shape import Scaling
 from models.network.parameters import FIXED, INCREMENT_STD, under
@@ -49,6 +50,8 @@ class Trainer(PerMember):
     `values` `[series, time, channel]` are training spans, scaled, and `pieces` the lengths of the
     stretches without a gap that each consists of, in the order of time; None for one each. What is
     learnt from lies within a piece; a cell that looks at the span before training sees the longest.
+    `exogenous` are the known columns of the same rows, `[series, time, column]`, standardised; None
+    for a cohort without such inputs.
     Iterating yields the number of optimiser steps done after each step; between two of them,
     members may be dropped with `keep`.
 
@@ -59,6 +62,7 @@ class Trainer(PerMember):
         "members",
         "generators",
         "values",
+        "exogenous",
         "weights",
         "subsequences",
         "places",
@@ -75,9 +79,16 @@ class Trainer(PerMember):
         values: Tensor,
         device: str = "cpu",
         pieces: Sequence[Sequence[int]] | None = None,
+        exogenous: Tensor | None = None,
     ) -> None:
         self.candidate = candidate = checked_cohort(members, TrainedNetwork)
-        self.forecaster = Forecaster(candidate.architecture, channels=values.shape[-1])
+        beside = values[..., :0] if exogenous is None else exogenous
+        if bool(beside.shape[-1]) != has_known_inputs(candidate):
+            raise ValueError(
+                "networks with known_inputs need known columns, and others none, but got "
+                f"{beside.shape[-1]} columns for {candidate}"
+            )
+        self.forecaster = Forecaster(candidate.architecture, values.shape[-1], beside.shape[-1])
         self.free_run_shape = SubsequenceShape.of_free_run(candidate)
         self.pieces = checked_pieces(values, pieces)
         longest = min(max(self.pieces[member.series]) for member in members)
@@ -92,7 +103,9 @@ class Trainer(PerMember):
         self.count = len(members)
         self.members = [members[i] for i in in_company(range(len(members)))]
         self.data = values
-        self.values: MemberTimeChannel = values[[m.series for m in self.members]].to(self.device)
+        series = [member.series for member in self.members]
+        self.values: MemberTimeChannel = values[series].to(self.device)
+        self.exogenous: MemberTimeChannel = beside[series].to(self.device)
         self.generators = [Generator().manual_seed(m.seed) for m in self.members]
         self.weights: MemberParameter = torch.stack(
             [self._initialise(m, g) for m, g in zip(self.members, self.generators, strict=True)]
@@ -189,14 +202,15 @@ class Trainer(PerMember):
         whose hidden values are small would win. Of averaged weights, where those are scored.
         """
         shape, weights = self.free_run_shape, self.scored_weights
-        parts = self._spread(range(len(self.members)), LOSS_SUBSEQUENCES)
+        parts, exogenous = self._spread(range(len(self.members)), LOSS_SUBSEQUENCES)
         given = (self.forecaster, weights, parts[:, :, : shape.warm_up], shape.rollout)
-        forecast = free_run(*given, one_step_from=shape.one_step_from)
+        forecast = free_run(*given, one_step_from=shape.one_step_from, exogenous=exogenous)
         by_step = _squares(forecast, parts[:, :, shape.one_step_from :])
         free = by_step[:, shape.warm_up - shape.one_step_from :].contiguous().mean(1)
         if self.objective.is_over_rollout:
             truth = parts[:, :, shape.warm_up :]
-            teacher = _squares(free_run(*given, truth=truth), truth).mean(1)
+            run = free_run(*given, truth=truth, exogenous=exogenous)
+            teacher = _squares(run, truth).mean(1)
         else:
             ahead = shape.warm_up + shape.segment - shape.one_step_from
             teacher = by_step[:, :ahead].contiguous().mean(1)
@@ -230,11 +244,17 @@ class Trainer(PerMember):
         fixed = [prod(s) for name, s in layout.shapes.items() if name.startswith(FIXED)]
         return layout.count - sum(fixed)
 
-    def _spread(self, rows: Sequence[int], count: int) -> MemberBatchTimeChannel:
-        """At most `count` parts as long as a scored free run, evenly spread over some spans."""
+    def _spread(
+        self, rows: Sequence[int], count: int
+    ) -> tuple[MemberBatchTimeChannel, MemberBatchTimeChannel | None]:
+        """At most `count` parts as long as a scored free run, evenly spread over some spans.
+
+        And their known columns, None without such inputs.
+        """
         steps, member = self.free_run_shape.steps, torch.tensor(rows)
         positions = self.places.spread(count)[member].unsqueeze(2) + torch.arange(steps)
-        return self.values[member.view(-1, 1, 1), positions]
+        at = member.view(-1, 1, 1), positions
+        return self.values[at], self.exogenous[at] if self.forecaster.exogenous else None
 
     def _initialise(self, member: Member[TrainedNetwork], generator: Generator) -> Tensor:
         candidate, forecaster = member.candidate, self.forecaster
@@ -282,7 +302,12 @@ class Trainer(PerMember):
         shape, channels = self.subsequences.shape, forecaster.channels
         self.grads = torch.zeros_like(self.weights)
         self.batches = Batches(
-            candidates, self.values, self.subsequences, self.factors, self.forcing
+            candidates,
+            self.values,
+            self.exogenous,
+            self.subsequences,
+            self.factors,
+            self.forcing,
         )
         self.objective = Objective(candidates, shape, channels, self.forcing, device)
         slots, layers = len(training_plan(candidate)), candidate.architecture.layers
@@ -346,8 +371,9 @@ class Trainer(PerMember):
         if not adapting:
             return
         rows, shape = in_company(adapting), self.free_run_shape
-        contexts = self._spread(rows, GROWTH_SUBSEQUENCES)[:, :, : shape.warm_up]
-        factors = growth_of_errors(self.forecaster, self.weights[rows], contexts, shape.rollout)
+        parts, exogenous = self._spread(rows, GROWTH_SUBSEQUENCES)
+        given = (self.forecaster, self.weights[rows], parts[:, :, : shape.warm_up], shape.rollout)
+        factors = growth_of_errors(*given, exogenous)
         self.forcing.observe(dict(zip(adapting, factors.tolist(), strict=False)), self.steps_done)
 
 

@@ -17,7 +17,13 @@ from models.closed_form.closed_form import FittedForm
 from models.closed_form.fitting import Fitting
 from models.cohort import Member
 from models.effects import rows_before
-from models.network.options.covariates import has_regression, lags_of_known, reads_past
+from models.network.options.covariates import (
+    has_known_inputs,
+    has_regression,
+    lags_of_known,
+    reads_known,
+    reads_past,
+)
 from models.network.options.transforms import has_power, lag_of
 from models.tensors import in_company
 from models.training.trainer import Trainer
@@ -112,7 +118,13 @@ class Cohort:
         if device == "cpu":
             self._check_memory(runs, values.shape[-1])
         targets = self.views[0].values.shape[1]
-        training = learner_of(members, torch.from_numpy(values), device, lengths, targets)
+        exogenous = None
+        if has_known_inputs(self.candidates[0]):
+            spans = [_inputs_read(units, view) for units, view in own]
+            exogenous = torch.from_numpy(_filled_up(spans))
+        training = learner_of(
+            members, torch.from_numpy(values), device, lengths, targets, exogenous
+        )
         steps = training.total_steps
         self.rung_steps = [max(1, round(fraction * steps)) for fraction in rung_fractions]
         # Of each (candidate, replica), the least training loss by the steps done.
@@ -211,6 +223,10 @@ class Cohort:
         rows = [chosen[candidate, replica] for replica in replicas]
         units = self.units.rows([self._series(self.runs[i]) for i in rows])
         architecture = self.candidates[candidate].architecture
+        known_shift, known_scale = (
+            None if own is None else torch.tensor(own)
+            for own in (units.known_shift, units.known_scale)
+        )
         return Checkpoint(
             architecture=architecture,
             channels=self.views[0].values.shape[1],
@@ -220,6 +236,8 @@ class Cohort:
             power=torch.tensor(units.power) if has_power(architecture) else None,
             effects=units.effects if has_regression(architecture) else None,
             past=units.shift.shape[1] - self.views[0].values.shape[1],
+            known_shift=known_shift,
+            known_scale=known_scale,
         )
 
     def _fitted_replicas(self, candidate: Candidate) -> list[int]:
@@ -272,15 +290,17 @@ class Cohort:
         views = [self.views[self.runs[i].replica] for i in rows]
         contexts = np.stack([v.contexts(shown, with_past=self.reads_past) for v in views])
         before = known = None
-        if units.effects is not None:
+        if units.reads_known:
             read = shown + units.known_before
             known = np.stack([v.known_rows(read, v.horizon_steps) for v in views])
             before = known[:, :, :read]
+        exogenous = units.exogenous(known, shown + self.views[0].horizon_steps)
         forecast = free_run(
             self.training.forecaster,
             self.training.scored_weights[rows],
             torch.from_numpy(units.read(contexts, before)),
             self.views[0].horizon_steps,
+            exogenous=None if exogenous is None else torch.from_numpy(exogenous),
         )
         values = units.written(forecast.cpu().double().numpy(), contexts, known)
         targets = self.views[0].values.shape[1]
@@ -308,7 +328,7 @@ def _units_of(kind: Candidate, view: View) -> Units:
     pieces = view.stretches(with_past=reads_past(kind))
     past = pieces[0].shape[1] - view.values.shape[1]
     known, season = None, view.season_steps
-    if has_regression(kind):
+    if reads_known(kind):
         known = view.known_stretches(rows_before(lags_of_known(kind), season))
     groups = view.known_groups
     return Units.of(kind, pieces, known, season=season, past=past, groups=groups)
@@ -325,6 +345,14 @@ def _pieces_read(units: Units, view: View, with_past: bool) -> list[FloatArray]:
         units.read(piece[np.newaxis, np.newaxis], known)[0, 0]
         for piece, known in zip(pieces, rows, strict=True)
     ]
+
+
+def _inputs_read(units: Units, view: View) -> FloatArray:
+    """The known columns `[time, column]` of a training span as inputs, of the same rows."""
+    of_pieces = [
+        units.exogenous(own[np.newaxis, np.newaxis], len(own)) for own in view.known_stretches()
+    ]
+    return np.concatenate([own[0, 0] for own in of_pieces if own is not None])
 
 
 def _filled_up(spans: Sequence[FloatArray]) -> FloatArray:

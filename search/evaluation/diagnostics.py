@@ -83,10 +83,10 @@ def run_networks(
     returned, and networks that do not read them get none. truth: `[member, batch, step, channel]`;
     where given it is read in place of the forecasts, so that each is a one-step forecast. known:
     known columns `[member, batch, time + step, known]` of the contexts and of the steps after them,
-    behind rows before them for lags; only networks with a regression on them look at it.
+    behind rows before them for lags; networks that read none do not look at it.
 
-    A forecast that leaves all bounds is not finite. Raises OverflowError where scaled contexts are
-    no finite numbers in the networks' precision.
+    A forecast that leaves all bounds is not finite. Raises OverflowError where scaled contexts, or
+    known columns, are no finite numbers in the networks' precision.
     """
     forecaster, channels = checkpoint.forecaster, checkpoint.channels
     members = len(checkpoint.weights)
@@ -99,13 +99,15 @@ def run_networks(
     shown = own(contexts)[..., :of_each]
     beside = None if truth is None else own(truth)[..., :of_each]
     given = shown if beside is None else np.concatenate([shown, beside], axis=2)
-    seen = None if known is None or units.effects is None else own(known)
+    seen = None if known is None or not units.reads_known else own(known)
     of_given = None
     if seen is not None:
         before = seen.shape[2] - shown.shape[2] - steps
         of_given = seen[:, :, : before + given.shape[2]]
     read = torch.from_numpy(units.read(given, of_given)).to(forecaster.dtype)
-    if not torch.isfinite(read).all():
+    inputs = units.exogenous(seen, shown.shape[2] + steps)
+    exogenous = None if inputs is None else torch.from_numpy(inputs).to(forecaster.dtype)
+    if not all(torch.isfinite(part).all() for part in (read, exogenous) if part is not None):
         raise OverflowError("values are too large for the scale of the networks")
     context_steps = shown.shape[2] - units.lag
     forecast = free_run(
@@ -114,6 +116,7 @@ def run_networks(
         read[:, :, :context_steps],
         steps,
         truth=None if beside is None else read[:, :, context_steps:],
+        exogenous=exogenous,
     )
     run = forecast.double().numpy()
     values = (
@@ -210,20 +213,22 @@ def sensitivity(checkpoint: Checkpoint, views: Sequence[View]) -> Sensitivity | 
     steps = checkpoint.architecture.shown_steps
     past = checkpoint.past > 0
     read = np.stack([v.contexts(steps, v.starts[:1], with_past=past) for v in views])
-    known = None
-    if checkpoint.effects is not None:
-        before = steps + checkpoint.known_before
-        known = np.stack([v.known_rows(before, 0, v.starts[:1]) for v in views])
-    contexts = checkpoint.units.read(read, known)
+    known, horizon, units = None, views[0].horizon_steps, checkpoint.units
+    before = steps + checkpoint.known_before
+    if units.reads_known:
+        known = np.stack([v.known_rows(before, horizon, v.starts[:1]) for v in views])
+    contexts = units.read(read, None if known is None else known[:, :, :before])
     rows = in_company(range(len(views)))
     shown = torch.tensor(contexts[rows], dtype=torch.float32)
+    inputs = units.exogenous(known, steps + horizon)
+    exogenous = None if inputs is None else torch.tensor(inputs[rows], dtype=torch.float32)
     forecaster = checkpoint.forecaster
     assert isinstance(forecaster, Forecaster)
-    if forecaster.channels < shown.shape[3]:
+    if forecaster.channels < (channels := shown.shape[3]):
         shown = side_by_side(shown)
-    norms = sensitivity_of(
-        forecaster, checkpoint.weights[rows], shown, views[0].horizon_steps
-    ).numpy()
+        if exogenous is not None:
+            exogenous = exogenous.repeat_interleave(channels, dim=1)
+    norms = sensitivity_of(forecaster, checkpoint.weights[rows], shown, horizon, exogenous).numpy()
     lags = _kept_lags(norms.shape[1])
     medians = np.median(norms, axis=0)[np.array(lags) - 1]
     return Sensitivity(lags=tuple(segment * lag for lag in lags), norms=tuple(medians.tolist()))

@@ -147,7 +147,7 @@ def run_on(checkpoint: Checkpoint, views: Sequence[View]) -> FloatArray:
     shown, steps = checkpoint.shown_steps, views[0].horizon_steps
     contexts = np.stack([view.contexts(shown, with_past=checkpoint.past > 0) for view in views])
     known = None
-    if checkpoint.effects is not None:
+    if checkpoint.known:
         read = shown + checkpoint.known_before
         known = np.stack([view.known_rows(read, steps) for view in views])
     return run_networks(checkpoint, contexts, steps, known=known)

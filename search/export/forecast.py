@@ -55,7 +55,7 @@ def forecast(
     if export.table is not None and (warning := step_warning(export.table, table)):
         warn(warning)
     known = None
-    if any(own.effects is not None for own in networks_of(checkpoint)):
+    if any(own.known for own in networks_of(checkpoint)):
         known = table.known_until(horizon_steps)
         for warning in known_warnings(export, table, known):
             warn(warning)

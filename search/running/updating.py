@@ -137,23 +137,28 @@ def _trained_on(
         pieces = without_masked(pieces, known_rows(table))
         check_gapless(candidate, pieces)
     values = table.all_values if networks.past else table.values
-    parts = []
+    parts, inputs = [], []
     for piece in pieces:
         if len(piece) <= networks.units.lag:
             continue
         rows = slice(piece.start, piece.stop)
         known = None
-        if networks.effects is not None:
+        if networks.known:
             assert table.known is not None
             first = max(0, piece.start - networks.known_before)
             known = table.known[first : piece.stop][np.newaxis, np.newaxis]
         parts.append(networks.units.read(values[rows][np.newaxis, np.newaxis], known)[:, 0])
+        read_beside = networks.units.exogenous(known, len(piece))
+        inputs += [] if read_beside is None else [read_beside[:, 0]]
     read, lengths = np.concatenate(parts, axis=1), [part.shape[1] for part in parts]
     members = [
         Member[Candidate](slower, row, initialisation_seed(study_seed, "final", candidate, row, 0))
         for row in range(len(read))
     ]
-    trainer = learner_of(members, torch.from_numpy(read), device, [lengths] * len(read))
+    exogenous = torch.from_numpy(np.concatenate(inputs, axis=1)) if inputs else None
+    trainer = learner_of(
+        *(members, torch.from_numpy(read), device, [lengths] * len(read)), exogenous=exogenous
+    )
     assert isinstance(trainer, Trainer)
     trainer.go_on(networks.weights, steps)
     for _ in trainer:

@@ -227,7 +227,7 @@ NOISE_FREE: Mapping[str, Mapping[str, Any]] = {
 }
 
 # Properties that few tables have.
-_RARE = frozenset({"known_columns", "past_columns", "has_new_level"})
+_RARE = frozenset({"known_columns", "known_by_series", "past_columns", "has_new_level"})
 
 # What a definition holds beside the keys of a study file.
 RECORDED = ("plugins", "named", "properties")

@@ -208,12 +208,14 @@ class TaskData:
         found = properties_of(spans, period)
         # On the straight lines that stand for masked values no curve is smooth.
         is_smooth = self._table is not None and not self._is_masked
-        known, past = 0, 0
+        known, past, has_groups = 0, 0, False
         if self._table is not None and self._table.covariates is not None:
             known, past = len(self._table.known_columns), self._table.past_count
+            has_groups = self._table.known_groups > 1
         found = replace(
             found,
             known_columns=known,
+            known_by_series=has_groups,
             past_columns=past,
             is_noise_free=is_smooth and all(map(is_noise_free, spans)),
             horizon_steps=task.horizon_steps,

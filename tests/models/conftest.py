@@ -38,6 +38,7 @@ LATER: dict[str, Any] = {
     "decoding": "recurrent",
     "parallel_segments": 1,
     "context_level": "none",
+    "known_inputs": False,
     "instance_level": "mean",
     "kernel_delays": 3,
     "kernel_stride": 2,

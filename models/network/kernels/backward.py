@@ -146,7 +146,7 @@ def _input_backward(work, s, matrices, layer, kept, d_x, columns):
 @part
 def _read_backward(work, s, matrices, step, leads_on):
     """Go back to what a step read, and from there to the forecast that was fed back."""
-    kept, wide = kept_of(s, 0, step), s.wide
+    kept, wide = kept_of(s, 0, step), s.read_wide
     if s.read_in > 0:
         p = s.bottom_stride
         place = step[KEEPS] * s.rows * p
@@ -169,7 +169,7 @@ def _read_backward(work, s, matrices, step, leads_on):
 @part
 def _fed_back_backward(work, s, step):
     """Add the gradient of what a step read to that of the forecast that was fed back."""
-    later, channels, width, wide = step[READS] - s.warm_up, s.channels, s.width, s.wide
+    later, channels, width, wide = step[READS] - s.warm_up, s.channels, s.width, s.read_wide
     passes, last, batch = work[s.at_passes + later], s.width - s.channels, s.batch
     is_residual, has_norm = s.residual and step[EMITS] >= 0, s.instance_norm
     has_shares, shares = s.has_shares, s.at_shares + later * s.batch
@@ -223,7 +223,7 @@ def _matrix_gradients(work, s, matrices, steps, runs):
                 *(kept_of(s, layer, step), rows, s.rows * step[RESETS]),
             )
         if s.read_in > 0:
-            read, width = s.at_values + step[READS] * s.rows * s.width, s.width
+            read, width = s.at_values + step[READS] * s.rows * s.read_width, s.read_width
             dx, q = s.at_dx + step[KEEPS] * s.rows * s.bottom_stride, s.bottom_stride
             add_outer(work, read, width, width, dx, q, q, rows, matrices[read_in, AT] + shift, q)
             add_rows(work, dx, q, q, rows, matrices[read_in + 1, AT] + shift)

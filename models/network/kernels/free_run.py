@@ -24,6 +24,7 @@ def fused_free_run(
     truth: MemberBatchTimeChannel | None,
     displacement: float,
     bound: float,
+    exogenous: MemberBatchTimeChannel | None = None,
 ) -> MemberBatchTimeChannel:
     """What `free_run` returns, for architectures that kernels cover; first: its `one_step_from`."""
     members, batch, warm_up, channels = context.shape
@@ -35,6 +36,7 @@ def fused_free_run(
     given = nothing()._replace(
         weights=array(weights, 2),
         series=array(known.flatten(0, 1), 3),
+        exogenous=array(None if exogenous is None else exogenous.flatten(0, 1), 3),
         sources=rows,
         starts=np.zeros_like(rows),
         backwards=np.zeros_like(rows),
@@ -64,5 +66,6 @@ def _layout(
         warm_up=warm_up // segment,
         positions=(warm_up + padded(steps, segment)) // segment,
         true_steps=warm_up if is_free else warm_up + steps,
+        known_steps=warm_up + steps,
         one_step_from=first,
     )

@@ -17,7 +17,8 @@ class Given(NamedTuple):
     weights, grads: parameters and their gradients, `[member, parameter]`.
     series: the truth, `[series, time, channel]`; sources, starts: which series a subsequence is of,
     and its lowest position there, `[member, batch]`; backwards: one where it is read from its end;
-    factors: what it is multiplied by. Behind its last step, that is repeated.
+    factors: what it is multiplied by. Behind its last step, that is repeated. exogenous: known
+    columns of the same positions, `[series, time, column]`.
     input_noise, label_noise, feedback_noise, output_noise: `[member, time, batch, channel]`, whole
     segments. shares: of the truth in what free runs read, `[member, rollout position, batch, 1]`.
     masks, state_noise: `[step, layer, member, row, unit]`. outputs, d_outputs: forecasts, and the
@@ -40,6 +41,7 @@ class Given(NamedTuple):
     starts: IntArray
     backwards: IntArray
     factors: FloatArray
+    exogenous: FloatArray
     input_noise: FloatArray
     label_noise: FloatArray
     feedback_noise: FloatArray
@@ -63,7 +65,7 @@ def nothing() -> Given:
     """Empty arrays."""
     axes = dict.fromkeys(Given._fields, 4)
     axes |= dict.fromkeys(("weights", "grads", "terms", "factors"), 2)
-    axes |= {"series": 3, "masks": 5, "state_noise": 5, "displaced": 1, "bound": 1}
+    axes |= {"series": 3, "exogenous": 3, "masks": 5, "state_noise": 5, "displaced": 1, "bound": 1}
     arrays: dict[str, Any] = {name: array(None, number) for name, number in axes.items()}
     for name in ("sources", "starts", "backwards", "fresh"):
         arrays[name] = np.empty((0, 0), dtype=np.int64)

@@ -53,8 +53,11 @@ SIZES = (
     "bottom_stride",  # from one row of them to the next
     "segment",  # values of a segment
     "channels",
-    "width",  # numbers of a segment
+    "width",  # numbers of a segment that is forecast
     "wide",  # the same with padding
+    "exogenous",  # known columns
+    "read_width",  # numbers of a segment that is read, known columns behind the values
+    "read_wide",  # the same with padding
     "batch",  # subsequences
     "branches",
     "rows",  # subsequences of all branches
@@ -71,6 +74,7 @@ SIZES = (
     "keeps",  # whether all steps are kept for a backward pass
     "clips",  # whether forecasts are clipped where they are made, not only where they are read
     "true_steps",  # of a subsequence; behind them its last segment is filled up
+    "known_steps",  # of its known columns
     "one_step_from",  # the first step that is forecast
     "is_over_rollout",  # whether one-step errors are those of the rollout
     "has_input_noise",
@@ -87,7 +91,7 @@ SIZES = (
 PLACES = (
     "truth",  # of one branch, `[position, ...]`
     "input_noise",  # likewise
-    "values",  # what is read, in the network's units, `[position, ...]`
+    "values",  # what is read, in the network's units, `[position, ...]`; known columns are behind
     "outputs",  # forecasts in the series' units, `[position, ...]`
     "d_outputs",  # their gradient
     "x",  # what a read-in gives, `[slot, ...]`
@@ -190,6 +194,9 @@ def _sizes(forecaster: Forecaster) -> dict[str, int]:
         "channels": forecaster.channels,
         "width": forecaster.width,
         "wide": padded(forecaster.width),
+        "exogenous": forecaster.exogenous,
+        "read_width": forecaster.read_width,
+        "read_wide": padded(forecaster.read_width),
         "branches": 1,
         "read_in": READ_INS.index(architecture.read_in),
         "increments": forecaster.layout().offsets.get(INCREMENT_STD, -1),
@@ -256,14 +263,14 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
     is_lstm, is_training = s["cell"] == cells.LSTM, s["keeps"]
     one_branch = s["positions"] * s["batch"] * s["width"]
     state, rollout = s["rows"] * s["padded"], s["positions"] - s["warm_up"]
-    values, states = one_branch * s["branches"], s["layers"] * (s["slots"] + 1) * state
+    outputs, states = one_branch * s["branches"], s["layers"] * (s["slots"] + 1) * state
     read_in = s["slots"] * s["rows"] * s["bottom_stride"] if s["read_in"] else 0
     emissions, step_layers = s["emissions"], steps * s["layers"]
-    heads, widest = s["head_layers"] * emissions * state, max(s["padded"], s["wide"])
+    heads, widest = s["head_layers"] * emissions * state, max(s["padded"], s["read_wide"])
     room = {
         "truth": one_branch,
-        "values": values,
-        "outputs": values,
+        "values": s["positions"] * s["rows"] * s["read_width"],
+        "outputs": outputs,
         "x": read_in,
         "h": states,
         "c": states if is_lstm else 0,
@@ -281,7 +288,7 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
     }
     room |= (
         {
-            "d_outputs": values,
+            "d_outputs": outputs,
             "dx": read_in,
             "d_head": heads,
             "d_forecast": emissions * s["rows"] * s["wide"],

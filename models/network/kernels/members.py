@@ -157,7 +157,7 @@ def _gather(work, s, b, series, start, is_backwards, factor):
 def _read(work, s, displaced):
     """Put the values that are read into the network's units, once for each branch."""
     numbers, branches, rows = s.batch * s.width, s.branches, s.rows
-    values = s.at_truth
+    values, width, read_width = s.at_truth, s.width, s.read_width
     if s.has_input_noise:
         values = s.at_input_noise
         add(work, values, s.at_truth, s.positions * numbers)
@@ -166,13 +166,14 @@ def _read(work, s, displaced):
     to = s.at_values
     for of in range(values, values + s.positions * numbers, numbers):
         for _ in range(branches):
-            for i in range(numbers):
-                work[to + i] = work[of + i]
-            to += numbers
+            for row in range(of, of + numbers, width):
+                for i in range(width):
+                    work[to + i] = work[row + i]
+                to += read_width
     for branch in range(branches):
         if displaced[branch] != 0:
             for row in range(branch * s.batch, (branch + 1) * s.batch):
-                last = s.at_values + ((s.warm_up - 1) * rows + row + 1) * s.width
+                last = s.at_values + ((s.warm_up - 1) * rows + row) * read_width + width
                 for i in range(last - s.channels, last):
                     work[i] += displaced[branch]
     if s.instance_norm:
@@ -183,6 +184,23 @@ def _read(work, s, displaced):
                     for own in range(row, row + channels):
                         work[to] = (work[to] - work[level + own]) / work[std + own]
                         to += 1
+                to += read_width - width
+
+
+@part
+def _read_known(work, s, b, exogenous, start, is_backwards):
+    """Put the known columns of a subsequence beside what is read: those of the next segment."""
+    last, segment, columns, width = s.known_steps - 1, s.segment, s.exogenous, s.read_width
+    first, step = (start + s.true_steps - 1, -1) if is_backwards else (start, 1)
+    for time in range(0, s.positions * segment, segment):
+        for branch in range(s.branches):
+            row = (time // segment * s.branches + branch) * s.batch + b
+            to = s.at_values + row * width + s.width
+            for order in range(time + segment, time + 2 * segment):
+                place = first + step * min(order, last)
+                for column in range(columns):
+                    work[to] = exogenous[place, column]
+                    to += 1
 
 
 @part
@@ -313,6 +331,12 @@ def _entry(sources):
                         given.factors[member, b],
                     )
                 _read(work, s, given.displaced)
+                if s.exogenous > 0:
+                    for b in range(batch):
+                        _read_known(
+                            *(work, s, b, given.exogenous[given.sources[member, b]]),
+                            *(given.starts[member, b], given.backwards[member, b]),
+                        )
                 work[s.at_bound] = given.bound[0]
                 if s.has_stream:
                     _resume(work, member, s, steps[0, BEFORE], given.stream, given.fresh)

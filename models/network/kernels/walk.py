@@ -43,7 +43,7 @@ def x_of(s, layer, step):
         return s.at_h + ((layer - 1) * (s.slots + 1) + step[AFTER]) * state, s.padded, s.units
     if s.read_in > 0:
         return s.at_x + step[KEEPS] * s.rows * s.bottom_stride, s.bottom_stride, s.bottom
-    return s.at_values + step[READS] * s.rows * s.width, s.width, s.bottom
+    return s.at_values + step[READS] * s.rows * s.read_width, s.read_width, s.bottom
 
 
 @part
@@ -132,8 +132,8 @@ def forward(work, s, matrices, steps):
 @part
 def _read_in_forward(work, s, matrices, step):
     first = s.layers * LAYER_MATRICES + 2 * (s.head_layers + 1)
-    read = s.at_values + step[READS] * s.rows * s.width
-    (x, p, _), width = x_of(s, 0, step), s.width
+    read = s.at_values + step[READS] * s.rows * s.read_width
+    (x, p, _), width = x_of(s, 0, step), s.read_width
     weight, bias = matrices[first, AT], matrices[first + 1, AT]
     multiply(work, read, width, width, weight, p, p, bias, 0, x, p, s.rows)
     if s.read_in == RELU:
@@ -191,11 +191,11 @@ def _emit(work, s, matrices, index, step):
 def _out(work, s, step):
     """From the head's last sums to the forecast, in the units of the series."""
     # Sizes are read once: numbers that are written could be theirs, as far as a compiler knows.
-    width, channels, wide, rows = s.width, s.channels, s.wide, s.rows
+    width, channels, wide, rows, read_width = s.width, s.channels, s.wide, s.rows, s.read_width
     is_residual, is_scaled, has_norm = s.residual, s.increments >= 0, s.instance_norm
     stds, level, std = s.at_increment_stds, s.at_level, s.at_std
     raw, out = s.at_raw, s.at_outputs + step[EMITS] * rows * width
-    newest = s.at_values + step[READS] * rows * width + width - channels
+    newest = s.at_values + step[READS] * rows * read_width + width - channels
     for row in range(rows):
         for channel in range(channels):
             own = row * channels + channel
@@ -210,7 +210,7 @@ def _out(work, s, step):
                 work[out + v] = forecast
         raw += wide
         out += width
-        newest += width
+        newest += read_width
 
 
 @part
@@ -227,28 +227,30 @@ def _add_noise(work, s, position):
 def _feed_back(work, s, step):
     """Put what the free runs read at the position of a forecast in the truth's place."""
     position, channels, width, batch = step[EMITS], s.channels, s.width, s.batch
+    read_width = s.read_width
     has_noise, has_norm, has_shares = s.has_feedback_noise, s.instance_norm, s.has_shares
-    first = position * s.rows * width
-    reads, outputs = s.at_values + first, s.at_outputs + first
+    reads = s.at_values + position * s.rows * read_width
+    outputs = s.at_outputs + position * s.rows * width
     noise = s.at_feedback_noise + position * batch * width
     level, std = s.at_level, s.at_std
     shares, bound = s.at_shares + (position - s.warm_up) * batch, work[s.at_bound]
     if s.is_autonomous:
-        for i in range(reads, reads + s.own * width):
-            work[i] = 0
+        for row in range(reads, reads + s.own * read_width, read_width):
+            for i in range(row, row + width):
+                work[i] = 0
         return
     for row in range(s.own):
         in_batch = row % batch
         for channel in range(channels):
             own = row * channels + channel
             for v in range(channel, width, channels):
-                i = row * width + v
-                value = clipped(work[outputs + i], bound)
+                to = reads + row * read_width + v
+                value = clipped(work[outputs + row * width + v], bound)
                 if has_noise:
                     value += work[noise + in_batch * width + v]
                 if has_norm:
                     value = (value - work[level + own]) / work[std + own]
                 if has_shares:
                     share = work[shares + in_batch]
-                    value = share * work[reads + i] + (1 - share) * value
-                work[reads + i] = value
+                    value = share * work[to] + (1 - share) * value
+                work[to] = value

@@ -76,6 +76,17 @@ def together(runs: MemberBatchTimeChannel, channels: int) -> MemberBatchTimeChan
     return by_run.transpose(2, 3)
 
 
+def beside_each(exogenous: Tensor, pieces: Sequence[Sequence[int]] | None, channels: int) -> Tensor:
+    """Known columns `[series, time, column]` beside channels that `end_to_end` has in a row."""
+    series, steps, _ = exogenous.shape
+    own = [[steps]] * series if pieces is None else pieces
+    rows = []
+    for each, known in zip(own, exogenous, strict=True):
+        parts = known[: sum(each)], known[sum(each) :]
+        rows.append(torch.cat([part.repeat(channels, 1) for part in parts]))
+    return torch.stack(rows)
+
+
 def end_to_end(
     values: Tensor, pieces: Sequence[Sequence[int]] | None
 ) -> tuple[Tensor, list[list[int]]]:

@@ -1,13 +1,15 @@
-"""What is made of the columns beside those that are forecast: of known ones, and of past ones."""
+"""What is made of columns beside those that are forecast: a regression, inputs, channels."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from models.methods import Choices, Method, MethodSet, Selects, Stage, choice, flag
-from models.methods.condition import AllOf, Is, IsNot
+from models.methods.condition import FEEDS_BACK_EACH, READS, TRAINED, AllOf, Is, IsNot
 from models.methods.values import OFF_ON
 from models.network.options.channels import INDEPENDENT, TIED
+from models.network.options.context import WarmedUpState
+from models.network.options.segments import Segments
 
 if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties
@@ -16,6 +18,16 @@ REGRESSIONS = ("none", "linear", "curves")
 LAGS = ("none", "steps", "spans")
 # A regression on lags of more known values than these takes longer than most trainings.
 MOST_LAGGED_VALUES = 200_000
+# Up to so many numbers of known columns in a training span, those of each channel counted, the
+# default space has them as inputs: each network keeps a copy, of 64 MiB at most.
+MOST_INPUTS = 2**24
+
+
+def _suited_inputs(series: SeriesProperties) -> Choices | None:
+    if series.known_by_series:  # which of them are its own, a network could not tell
+        return None
+    numbers = series.train_steps * series.known_columns * series.channels
+    return OFF_ON if 0 < numbers <= MOST_INPUTS else None
 
 
 class KnownColumns(
@@ -84,6 +96,53 @@ class KnownLags(
         return {"steps": "lags of them", "spans": "means of their last rows"}[self.known_lags]
 
 
+class KnownInputs(
+    Method,
+    name="known_inputs",
+    label="known columns as inputs",
+    source="Leontaritis & Billings (1985); Salinas et al. (2020)",
+    rank=127,
+):
+    """The columns that are known in advance as further inputs of a trained network.
+
+    At every step over time the network reads, beside the values of a segment, the known columns of
+    the rows of the next one, which it is about to forecast. Their effect may so depend on the state
+    and on each other. In a free run the future rows are given: they are neither fed back nor
+    forecast. Each column is standardised by the training span; powers, differences and instance
+    norms are of the values alone, and so are noise and the factors of augmentations. A subsequence
+    that is read backwards has its known columns backwards, too.
+    """
+
+    kind = "channels"
+    stage = Stage.UNITS
+    applies = TRAINED
+    shapes_forecast = True
+
+    known_inputs: bool = flag(
+        "Whether a network also reads the known columns of the rows that it is about to forecast.",
+        shared=True,
+        searched=False,
+        suits=_suited_inputs,
+        loops=True,
+        # A state by least squares, and parallel decoding, read nothing where rows are forecast.
+        when=AllOf(READS, FEEDS_BACK_EACH),
+        without="known columns are no inputs",
+    )
+
+    def check(self, others: MethodSet) -> None:
+        if not self.known_inputs:
+            return
+        state = others.find(WarmedUpState)
+        if others[Segments].is_parallel or (state and state.state_estimate == "least-squares"):
+            raise ValueError(
+                "known_inputs must be false with parallel decoding and with state_estimate "
+                f'"least-squares", which read nothing where rows are forecast, but got {others}'
+            )
+
+    def phrase(self) -> str:
+        return "known columns as inputs"
+
+
 class PastColumns(Method, name="past_columns", label="past columns", rank=131):
     """Columns that are known only in the past, as further channels that are read and forecast.
 
@@ -139,8 +198,18 @@ def lags_of_known(methods: MethodSet) -> str:
 
 
 def has_regression(methods: MethodSet) -> bool:
-    """Whether known columns are read."""
+    """Whether there is a regression on known columns."""
     return regression_of(methods) != "none"
+
+
+def has_known_inputs(methods: MethodSet) -> bool:
+    """Whether known columns are inputs of a network."""
+    return methods[KnownInputs].known_inputs
+
+
+def reads_known(methods: MethodSet) -> bool:
+    """Whether known columns are read at all."""
+    return has_regression(methods) or has_known_inputs(methods)
 
 
 def reads_past(methods: MethodSet) -> bool:

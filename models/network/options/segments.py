@@ -24,7 +24,7 @@ from models.methods import (
 from models.methods.condition import READS, RECURRENT, TRAINED
 from models.methods.method import Core
 from models.network.options.context import WarmedUpState
-from models.tensors import Tensor
+from models.tensors import Tensor, TimeMemberBatchChannel, torch
 
 if TYPE_CHECKING:
     from models.methods.series_properties import SeriesProperties
@@ -186,6 +186,18 @@ def unfold(segments: Tensor, segment: int) -> Tensor:
         return segments
     values: Tensor = segments.unflatten(-1, (segment, -1)).movedim(-2, 1).flatten(0, 1)
     return values
+
+
+def rows_ahead(
+    exogenous: TimeMemberBatchChannel, segment: int, steps: int
+) -> TimeMemberBatchChannel:
+    """Known columns by the position that is read beside them: those of the next segment's rows.
+
+    exogenous: `[time, member, batch, column]` from the first position of the warm-up on; behind its
+    last row, that is repeated. steps: values of all positions, whole segments.
+    """
+    rows = (torch.arange(steps, device=exogenous.device) + segment).clamp(max=len(exogenous) - 1)
+    return fold(exogenous[rows], segment)
 
 
 def padded(steps: int, segment: int) -> int:

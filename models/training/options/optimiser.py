@@ -103,11 +103,11 @@ class AdamW(PerMember):
         grads.mul_(self.trained)
         norm = torch.linalg.vector_norm(grads, dim=1, keepdim=True)
         # Hardly ever is one not finite, and to copy none of them takes a tenth of the time.
-        updated: tuple[Tensor, ...] = ()
+        diverged: Tensor | None = None
         if not isfinite(norm.sum().item()):
             diverged = torch.nonzero(~torch.isfinite(norm[:, 0])).squeeze(1)
-            updated = weights, self.first_moment, self.second_moment
-        before = [values[diverged] for values in updated]
+        updated = (weights, self.first_moment, self.second_moment)
+        before = [] if diverged is None else [values[diverged] for values in updated]
         grads.mul_(torch.clamp(self.clip_norm / (norm + 1e-6), max=1.0))
 
         self.first_moment.lerp_(grads, 1.0 - BETA1)
@@ -118,5 +118,6 @@ class AdamW(PerMember):
         direction = torch.div(self.first_moment, scale, out=grads)
         weights.mul_(1.0 - rate * self.decay)
         weights.addcmul_(direction, rate / bias1, value=-1.0)
-        for values, kept in zip(updated, before, strict=True):
-            values[diverged] = kept
+        if diverged is not None:
+            for values, kept in zip(updated, before, strict=True):
+                values[diverged] = kept

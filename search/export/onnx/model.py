@@ -71,7 +71,7 @@ def _networks(export: Export) -> Checkpoint:
             f"`freerun methods` lists them), but {export.named} is {described}; name a trial of "
             "a network with --trial, or narrow cell in [space] to such cells"
         )
-    if checkpoint.effects is not None or checkpoint.past:
+    if checkpoint.known or checkpoint.past:
         described = export.candidate.description()
         raise UsageError(
             "ONNX is written of a network that reads the columns that it forecasts alone, but "

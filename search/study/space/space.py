@@ -23,7 +23,7 @@ from models.methods import (
 )
 from models.methods.registry import method_named
 from models.network.options.channels import INDEPENDENT, TIED, Channels
-from models.network.options.covariates import KnownColumns, PastColumns
+from models.network.options.covariates import KnownColumns, KnownInputs, PastColumns
 from models.network.options.segments import Segments
 from models.network.options.transforms import PowerTransform, SeasonalDifference, longest_lag
 from models.training.losses.squared_error import Rollout
@@ -266,6 +266,7 @@ def _check_beside(named: Mapping[str, Domain], series: SeriesProperties | None) 
         return
     for method, count, key in (
         (KnownColumns, series.known_columns, "known or calendar"),
+        (KnownInputs, series.known_columns, "known or calendar"),
         (PastColumns, series.past_columns, "past"),
     ):
         own = method.settings[0]
@@ -276,6 +277,13 @@ def _check_beside(named: Mapping[str, Domain], series: SeriesProperties | None) 
                 f"must be {shown(own.neutral)} for a series without such columns, but got "
                 f"{shown(domain.to_plain())}; remove the key, or name columns in [series] as {key}",
             )
+    inputs = KnownInputs.settings[0]
+    if series.known_by_series and inputs.name in named and named[inputs.name].contains(True):
+        raise SettingError(
+            inputs.name,
+            "must be false for a long table whose series have known columns of their own, which of "
+            "them are its own a network could not tell; remove the key",
+        )
 
 
 def _core_selector() -> Parameter:

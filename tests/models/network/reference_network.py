@@ -68,11 +68,15 @@ class Network:
         self.states = [torch.zeros(self.batch, width).double() for _ in layers]
         self.is_fresh = True
 
-    def __call__(self, value: Tensor) -> Tensor:
-        """Read a segment `[batch, number]`, or a window of them, and forecast the next one."""
+    def __call__(self, value: Tensor, beside: Tensor | None = None) -> Tensor:
+        """Read a segment `[batch, number]`, or a window of them, and forecast the next one.
+
+        beside: known columns that are read beside the values.
+        """
+        read = value if beside is None else torch.cat([value, beside], dim=1)
         if self.architecture.read_in == "none":
-            return self.step(value, value)
-        x = value @ self.weights["read_in.weight"] + self.weights["read_in.bias"]
+            return self.step(read, value)
+        x = read @ self.weights["read_in.weight"] + self.weights["read_in.bias"]
         return self.step(torch.relu(x) if self.architecture.read_in == "relu" else x, value)
 
     def decode(self, number: int, newest: Tensor) -> Tensor:
@@ -147,12 +151,13 @@ def run_network(
     truth: Tensor | None = None,
     forced: Forced | None = None,
     displacement: float = 0.0,
+    exogenous: Tensor | None = None,
 ) -> Found:
     """Free run after a context `[time, batch, channel]`; with the truth, teacher forcing.
 
     Noise and truth `[time, batch, channel]` are over warm-up and rollout, in whole segments. The
     displacement is that of the last value read before the rollout; units are those of the context
-    as it was.
+    as it was. exogenous: known columns `[time, batch, column]` of context and rollout.
     """
     architecture, segment = network.architecture, network.architecture.segment_steps
 
@@ -171,6 +176,13 @@ def run_network(
     on_output, on_feedback = (
         None if noise is None else folded(noise) for noise in (output_noise, feedback_noise)
     )
+
+    def ahead(positions: range) -> Tensor | None:
+        """The known columns of the segments behind some positions."""
+        if exogenous is None:
+            return None
+        rows = [s for p in positions for s in range((p + 1) * segment, (p + 2) * segment)]
+        return torch.cat([exogenous[min(row, len(exogenous) - 1)] for row in rows], dim=1)
 
     def scaled(values: list[Tensor]) -> Tensor:
         return torch.cat([(value - mean) / std for value in values], dim=1)
@@ -215,13 +227,18 @@ def run_network(
             network.states = list(states)
         return found
     for position in range(1, warm_up + rollout):
-        window = known[max(position - warm_up, 0) : position]
+        first = max(position - warm_up, 0)
+        window = known[first:position]
         if architecture.has_state:
             if forced is not None and position == warm_up + forced.pushforward > warm_up:
                 network.states = [state.detach() for state in network.states]
-            emit(position, network(scaled(window[-1:])))
+            emit(position, network(scaled(window[-1:]), ahead(range(position - 1, position))))
         elif position >= warm_up:
             network.forget()
-            reads = [window] if architecture.cell.name == "mlp" else [[x] for x in window]
-            emit(position, [network(scaled(values)) for values in reads][-1])
+            count = len(window) if architecture.cell.name == "mlp" else 1
+            reads = [
+                network(scaled(window[i : i + count]), ahead(range(first + i, first + i + count)))
+                for i in range(0, len(window), count)
+            ]
+            emit(position, reads[-1])
     return found

@@ -54,10 +54,16 @@ class RecordingAdamW(AdamW):
         super().step(weights, grads)
 
 
-def training_of(candidates: list[TrainedNetwork], channels: int = 1) -> Trainer:
-    """A training of members with series and seeds of their own, whose gradients are recorded."""
-    values = torch.randn(MEMBERS, SPAN, channels, generator=Generator().manual_seed(3))
-    training = Trainer([Member(c, i, seed=i + 5) for i, c in enumerate(candidates)], values)
+def training_of(candidates: list[TrainedNetwork], channels: int = 1, columns: int = 0) -> Trainer:
+    """A training of members with series and seeds of their own, whose gradients are recorded.
+
+    columns: known ones that are inputs.
+    """
+    generator = Generator().manual_seed(3)
+    values = torch.randn(MEMBERS, SPAN, channels, generator=generator)
+    exogenous = torch.randn(MEMBERS, SPAN, columns, generator=generator) if columns else None
+    members = [Member(c, i, seed=i + 5) for i, c in enumerate(candidates)]
+    training = Trainer(members, values, exogenous=exogenous)
     trained = training.optimiser.trained
     training.optimiser = RecordingAdamW(candidates, training.weights, trained)
     return training
@@ -82,6 +88,7 @@ class Drawn:
     """What chance gives a member for its next step: float64 `[time, batch, channel]`.
 
     masks, state_noise: `[slot, layer, batch, unit]`. shares: of the truth, `[rollout, batch, 1]`.
+    exogenous: known columns, None without any.
     """
 
     values: Tensor
@@ -89,20 +96,26 @@ class Drawn:
     shares: Tensor
     masks: Tensor | None
     state_noise: Tensor | None
+    exogenous: Tensor | None
 
 
 def drawn_for(training: Trainer, member: int, slots: int) -> Drawn:
     """The member's values and noise, from a copy of its generator."""
     candidate, step = training.members[member].candidate, training.steps_done
     subsequences, batch_size = training.subsequences, candidate.optimiser.batch_size
-    values = []
-    for batch in range(batch_size):
-        start = int(subsequences.starts[member, step, batch])
-        part = training.values[member, start : start + subsequences.shape.steps]
-        part = part.flip(0) if subsequences.backwards[member, step, batch] else part
-        missing = subsequences.shape.whole_steps - len(part)
-        values.append(torch.cat([part, part[-1:].expand(missing, -1)]))
-    truth = torch.stack(values, dim=1).double()
+
+    def cut(series: Tensor) -> Tensor:
+        values = []
+        for batch in range(batch_size):
+            start = int(subsequences.starts[member, step, batch])
+            part = series[member, start : start + subsequences.shape.steps]
+            part = part.flip(0) if subsequences.backwards[member, step, batch] else part
+            missing = subsequences.shape.whole_steps - len(part)
+            values.append(torch.cat([part, part[-1:].expand(missing, -1)]))
+        return torch.stack(values, dim=1).double()
+
+    truth = cut(training.values)
+    exogenous = cut(training.exogenous) if training.forecaster.exogenous else None
     factor = training.factors.of_step(step)
     if factor is not None:
         truth = truth * factor[member].double()
@@ -129,7 +142,7 @@ def drawn_for(training: Trainer, member: int, slots: int) -> Drawn:
     if std := candidate[StateNoise].std:
         state = (slots, layers, batch_size, cell.state_units)
         state_noise = std * torch.randn(state, generator=generator).double()
-    return Drawn(truth, noise, shares.double().unsqueeze(2), masks, state_noise)
+    return Drawn(truth, noise, shares.double().unsqueeze(2), masks, state_noise, exogenous)
 
 
 def horizon_of(training: Trainer, member: int) -> int:
@@ -161,13 +174,15 @@ def reference_step(training: Trainer, member: int) -> tuple[Weights, Tensor]:
             network.is_fresh = False
     pushforward = min(candidate[Pushforward].pushforward_steps, segments - 1)
     detached = candidate[DataAsDemonstrator].data_as_demonstrator
+    beside: dict[str, Any] = {"exogenous": drawn.exogenous}
     own: dict[str, Any] = {
+        **beside,
         "feedback_noise": drawn.noise["feedback"],
         "forced": Forced(reads, drawn.shares, pushforward, detached),
     }
     given = (reads[: shape.warm_up], shape.rollout, drawn.noise["output"])
     free = run_network(networks[0], *given, **own)
-    forced = run_network(networks[1], *given, truth=reads)
+    forced = run_network(networks[1], *given, truth=reads, **beside)
     displaced = run_network(networks[2], *given, **own, displacement=DISPLACEMENT)
     spans = (candidate, shape.warm_up, horizon_of(training, member))
     loss = loss_of(free, forced, targets, *spans) + match_of(free, forced, *spans)

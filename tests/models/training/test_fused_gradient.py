@@ -16,6 +16,7 @@ from torch import Generator, Tensor
 from models.cohort import Member
 from models.network.forecaster import Forecaster
 from models.network.kernels.covered import covers
+from models.network.options.covariates import has_known_inputs
 from models.network.walk import free_run, unrolled_free_run
 from models.training.fused_gradient import FusedGradient
 from models.training.gradient import UnrolledGradient
@@ -53,14 +54,28 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "growth": {"context": "state", "growth_penalty": True, "growth_weight": 0.5},
     "losses": {"context": "window", "velocity_weight": 1.0, "spectral_weight": 0.3},
     "mirrored": {"context": "state", "sign_augmentation": True, "time_reversal": True},
+    "known": {"context": "state", "known_inputs": True, "residual": True},
+    "known-window": {"context": "window", "known_inputs": True, "segment_steps": 2}
+    | {"rollout_steps": 7, "time_reversal": True, "instance_norm": True},
+    "known-read-in": {"context": "state", "known_inputs": True, "segment_steps": 3}
+    | {"read_in": "relu", "layers": 2, "residual": True, "scaled_increments": True},
+    "known-branches": {"context": "state", "known_inputs": True, "teacher_span": "rollout"}
+    | {"professor_weight": 0.7, "input_noise_std": 0.2, "stateful": True},
+    "known-autonomous": {"context": "state", "known_inputs": True, "autonomous": True},
+    "known-forced": {"context": "state", "known_inputs": True, "segment_steps": 2}
+    | {"forcing": "scheduled-linear", "feedback_noise_std": 0.1, "growth_penalty": True},
 }
+COLUMNS = 2
 
 
 def training_of(candidate: TrainedNetwork, members: int = 3, channels: int = 1) -> Trainer:
     """A training of members with series of their own."""
     generator = Generator().manual_seed(1)
-    values = torch.randn(members, SPAN, channels, generator=generator)
-    return Trainer([Member(candidate, i, seed=i + 5) for i in range(members)], values)
+    values, exogenous = torch.randn(members, SPAN, channels, generator=generator), None
+    if has_known_inputs(candidate):
+        exogenous = torch.randn(members, SPAN, COLUMNS, generator=generator)
+    own = [Member(candidate, i, seed=i + 5) for i in range(members)]
+    return Trainer(own, values, exogenous=exogenous)
 
 
 def torch_gradient(training: Trainer) -> tuple[UnrolledGradient, Tensor, Tensor]:
@@ -94,7 +109,8 @@ def test_gradients_agree(
     training = training_of(candidate, channels=channels)
     fused = training.gradient
     assert isinstance(fused, FusedGradient)
-    tolerance = TOLERANCE_OF_DIFFERENCES if option == "growth" else TOLERANCE
+    is_difference = "growth_penalty" in OPTIONS[option]
+    tolerance = TOLERANCE_OF_DIFFERENCES if is_difference else TOLERANCE
     # In the second step streams go on, and memory is used again.
     for step, _ in zip(range(2), iter(training), strict=False):
         chance = training.batches.chance(step + 1, training.generators)
@@ -122,6 +138,7 @@ sizes = st.fixed_dictionaries(
         "batch_size": st.integers(1, 17),
         "segment_steps": st.integers(1, 7),
         "instance_norm": st.booleans(),
+        "known_inputs": st.booleans(),
     }
 )
 
@@ -145,34 +162,42 @@ def test_gradients_and_free_runs_of_odd_sizes(
 
     forecaster, weights = training.forecaster, training.weights
     contexts = training.values[:, None, : training.warm_up].expand(-1, 2, -1, -1) + 0.1
-    run = free_run(forecaster, weights, contexts, 11)
+    beside = of_one = None
+    if choice["known_inputs"]:
+        beside = training.exogenous[:, None, : training.warm_up + 11].expand(-1, 2, -1, -1) - 0.1
+        of_one = beside[1:2, :1]
+    run = free_run(forecaster, weights, contexts, 11, exogenous=beside)
     given_ = (forecaster, weights, contexts, contexts, 11, training.warm_up)
-    torch.testing.assert_close(run, unrolled_free_run(*given_), rtol=1e-3, atol=1e-4)
-    alone = free_run(forecaster, weights[1:2], contexts[1:2, :1], 11)
+    expected = unrolled_free_run(*given_, exogenous=beside)
+    torch.testing.assert_close(run, expected, rtol=1e-3, atol=1e-4)
+    alone = free_run(forecaster, weights[1:2], contexts[1:2, :1], 11, exogenous=of_one)
     assert torch.equal(alone[0, 0], run[1, 0])
 
 
 @pytest.mark.parametrize("cell", CELLS)
 @pytest.mark.parametrize("truth", [False, True])
 @pytest.mark.parametrize("level", ["mean", "last"])
+@pytest.mark.parametrize("columns", [0, 3])
 def test_free_runs_agree(
-    make_candidate: Callable[..., TrainedNetwork], cell: str, truth: bool, level: str
+    make_candidate: Callable[..., TrainedNetwork], cell: str, truth: bool, level: str, columns: int
 ) -> None:
     """With one-step forecasts of the context, on the truth, and from a displaced context."""
     norm: dict[str, Any] = {"instance_norm": True, "instance_level": level}
+    norm["known_inputs"] = columns > 0
     architecture = make_candidate(
         cell=cell, context="state", context_steps=6, layers=2, segment_steps=2, **norm
     ).architecture
-    forecaster, generator = Forecaster(architecture, channels=2), Generator().manual_seed(0)
+    forecaster, generator = Forecaster(architecture, 2, columns), Generator().manual_seed(0)
     weights = torch.stack([forecaster.initialise(generator) for _ in range(3)])
     contexts = torch.randn(3, 2, 6, 2, generator=generator)
     later = torch.randn(3, 2, 9, 2, generator=generator) if truth else None
     known = contexts.clone()
     known[:, :, -1] += 0.5
-    ours = free_run(
-        forecaster, weights, contexts, 9, one_step_from=4, truth=later, displacement=0.5
-    )
-    expected = unrolled_free_run(forecaster, weights, contexts, known, 9, 4, later)
+    beside = torch.randn(3, 2, 15, columns, generator=generator) if columns else None
+    more: dict[str, Any] = {"one_step_from": 4, "truth": later, "displacement": 0.5}
+    ours = free_run(forecaster, weights, contexts, 9, **more, exogenous=beside)
+    given_ = (forecaster, weights, contexts, known, 9, 4, later)
+    expected = unrolled_free_run(*given_, exogenous=beside)
     assert ours.shape == (3, 2, 11, 2)
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 

@@ -38,6 +38,8 @@ NETWORK: dict[str, Scalar] = {
 }
 CURVES: dict[str, Scalar] = {"known_columns": "curves"}
 LAGGED: dict[str, Scalar] = {**CURVES, "known_lags": "spans"}
+INPUTS: dict[str, Scalar] = {"known_inputs": True}
+NETWORKS = [NETWORK | own for own in (CURVES, LAGGED, INPUTS, CURVES | INPUTS, LAGGED | INPUTS)]
 DEFINITION = StudyDefinition.model_validate(
     {
         "name": "beside",
@@ -113,12 +115,11 @@ def truth_of(view: View) -> FloatArray:
     return np.stack([view.truth[start : start + view.horizon_steps] for start in view.starts])
 
 
-@pytest.mark.parametrize("settings", [FORM, NETWORK])
-@pytest.mark.parametrize("columns", [CURVES, LAGGED])
+@pytest.mark.parametrize("settings", [FORM | CURVES, FORM | LAGGED, *NETWORKS])
 def test_no_later_row_but_that_of_a_known_column_changes_a_forecast(
-    settings: dict[str, Scalar], columns: dict[str, Scalar]
+    settings: dict[str, Scalar],
 ) -> None:
-    settings = {**settings, **columns, "past_columns": True}
+    settings = {**settings, "past_columns": True}
     checkpoint, view, _ = trained(settings)
     before = member_runs([checkpoint], [view])[0]
     first, own = view.starts[0], TABLE.covariates
@@ -264,35 +265,36 @@ def test_a_checkpoint_of_several_series_says_how_many() -> None:
 
 
 def test_members_of_an_ensemble_read_what_is_theirs() -> None:
-    kinds = [FORM, {**FORM, **LAGGED}, {**FORM, "ar_order": 8, "past_columns": True}]
-    members = [trained(kind)[0] for kind in kinds]
+    kinds = [
+        FORM,
+        FORM | LAGGED,
+        {**FORM, "ar_order": 8, "past_columns": True},
+        NETWORK | LAGGED | INPUTS,
+    ]
+    members, weights = [trained(kind)[0] for kind in kinds], (0.4, 0.3, 0.2, 0.1)
     view = view_of(TABLE)
-    ensemble = load_any(save_any(EnsembleCheckpoint(tuple(members), (0.5, 0.3, 0.2))))
+    ensemble = load_any(save_any(EnsembleCheckpoint(tuple(members), weights)))
     start = view.starts[0]
     values = view.all_values[np.newaxis, :start]
     known = view.known_rows(start, HORIZON, [start])
     whole = run_any(ensemble, values, HORIZON, known)
     assert whole.shape == (1, 1, HORIZON, 1)
     alone = [member_runs([own], [view])[0][0, 0] for own in members]
-    mean = 0.5 * alone[0] + 0.3 * alone[1] + 0.2 * alone[2]
-    assert np.allclose(whole[0, 0], mean)
+    assert np.allclose(whole[0, 0], np.average(alone, axis=0, weights=weights))
     held = held_out_runs(ensemble, [view])
     assert np.isfinite(held.forecast).all()
 
 
-@pytest.mark.parametrize("settings", [FORM, NETWORK])
-@pytest.mark.parametrize("columns", [CURVES, LAGGED])
-def test_networks_are_looked_into_as_without(
-    settings: dict[str, Scalar], columns: dict[str, Scalar]
-) -> None:
-    checkpoint, view, _ = trained({**settings, **columns, "past_columns": True})
+@pytest.mark.parametrize("settings", [FORM | CURVES, FORM | LAGGED, *NETWORKS])
+def test_networks_are_looked_into_as_without(settings: dict[str, Scalar]) -> None:
+    checkpoint, view, _ = trained({**settings, "past_columns": True})
     start = view.starts[0]
     ahead = one_step_forecasts(checkpoint, [view], [start])
     truth = view.values[start : start + ahead.shape[1]]
     assert ahead.shape == (1, *truth.shape)
     assert np.mean((ahead[0] - truth) ** 2) < 0.2 * truth.var()
     found = sensitivity(checkpoint, [view])
-    assert (found is None) == (settings is FORM)
+    assert (found is None) == (settings["cell"] == "ar")
 
 
 def test_channels_that_run_by_themselves_leave_the_past_out() -> None:
@@ -300,7 +302,9 @@ def test_channels_that_run_by_themselves_leave_the_past_out() -> None:
         candidate_of({**FORM, "channels": "independent", "past_columns": True})
 
 
-@pytest.mark.parametrize("params", [FORM | CURVES, NETWORK | CURVES | {"past_columns": True}])
+@pytest.mark.parametrize(
+    "params", [FORM | CURVES, NETWORK | CURVES | INPUTS | {"past_columns": True}]
+)
 def test_masks_go_with_columns_beside(params: dict[str, Scalar]) -> None:
     """Of the channel that is forecast they count nowhere; beside it, what lacks is filled in."""
     gap, beside = Run(0, 200, 206), Run(1, 300, 303)

@@ -15,7 +15,7 @@ from search.study.task_data import TaskData
 
 STUDY = Path(__file__).parents[3] / "studies" / "smoke-methods.toml"
 # Only a table can have columns beside the ones that are forecast, see `test_columns_beside`.
-BESIDE = ("known_columns", "known_lags", "past_columns")
+BESIDE = ("known_columns", "known_inputs", "known_lags", "past_columns")
 # What a study file has to name to search it, and the choice of a cell.
 NAMED = [p for p in parameters() if p.name == "cell" or not (p.searched or p.name in BESIDE)]
 

@@ -435,6 +435,7 @@ def test_a_space_names_only_what_the_series_has(tmp_path: Path) -> None:
     space = read_study_file(file).definition.space
     assert space["known_columns"].to_plain() == ["none", "linear", "curves"]
     assert space["known_lags"].to_plain() == ["none", "steps", "spans"]
+    assert space["known_inputs"].to_plain() == [False, True]
     assert space["past_columns"].to_plain() == [False, True]
     file.write_text(STUDY.format(series="", space='known_columns = ["curves"]'))
     with pytest.raises(Exception, match='known_columns must be "none" for a series without'):
@@ -442,10 +443,14 @@ def test_a_space_names_only_what_the_series_has(tmp_path: Path) -> None:
     file.write_text(STUDY.format(series="", space='known_lags = ["steps"]'))
     with pytest.raises(Exception, match="known_lags is sampled where known_columns is"):
         read_study_file(file)
+    file.write_text(STUDY.format(series='past = ["wind"]', space="known_inputs = [true]"))
+    with pytest.raises(Exception, match="known_inputs must be false for a series without"):
+        read_study_file(file)
     file.write_text(STUDY.format(series="", space="past_columns = [true]"))
     with pytest.raises(Exception, match="past_columns must be false for a series without"):
         read_study_file(file)
     file.write_text(STUDY.format(series="", space=""))
     plain = read_study_file(file).definition
-    assert not {"known_columns", "known_lags", "past_columns"} & plain.space.keys()
-    assert "known_columns" not in plain.model_dump_json()
+    names = {"known_columns", "known_inputs", "known_lags", "past_columns"}
+    assert not names & plain.space.keys()
+    assert "known_" not in plain.model_dump_json()

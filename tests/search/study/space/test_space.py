@@ -113,6 +113,33 @@ def test_columns_of_the_past_go_to_forms_that_read_channels_together(cell: str) 
     assert ("past_columns" in space) == (cell in ("ar", "gru"))
 
 
+def test_known_columns_are_inputs_by_default_unless_they_take_too_much_memory() -> None:
+    def offered(known: int, channels: int = 1) -> bool:
+        series = SeriesProperties(4000, channels=channels, known_columns=known, past_columns=1)
+        return "known_inputs" in complete_space({}, 4000, series)
+
+    assert offered(known=3)
+    assert offered(known=3, channels=1000)
+    assert not offered(known=3, channels=2000)
+    assert not offered(known=0)
+    forms = complete_space(
+        read_space({"cell": "ar"}), 4000, SeriesProperties(4000, (), known_columns=1)
+    )
+    assert "known_inputs" not in forms
+
+
+def test_what_reads_nothing_where_rows_are_forecast_has_no_known_inputs() -> None:
+    wanted = {**EVERYTHING, "cell": Choices(("gru", "lru"))}
+    space = complete_space(wanted, LONG, SeriesProperties(LONG, known_columns=1, past_columns=1))
+    found = [sample(seed, space) for seed in range(200)]
+    for params in found:
+        reads = params.get("state_estimate") != "least-squares"
+        assert ("known_inputs" in params) == (reads and params.get("decoding") != "parallel")
+    with_it = [params for params in found if params.get("known_inputs")]
+    # A linear cell walks over time with them, and so may be forced.
+    assert any(p["cell"] == "lru" and "forcing" in p for p in with_it)
+
+
 LINEAR_CELL: dict[str, Any] = {"cell": "lru", "head_layers": 0}
 
 
