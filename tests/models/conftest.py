@@ -39,6 +39,7 @@ LATER: dict[str, Any] = {
     "parallel_segments": 1,
     "context_level": "none",
     "instance_level": "mean",
+    "hybrid": "none",
     "kernel_delays": 3,
     "kernel_stride": 2,
     "kernel_components": 2,
