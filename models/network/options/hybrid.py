@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from models.methods import Choices, Method, MethodSet, Stage, choice
-from models.methods.condition import FEEDS_BACK, FEEDS_BACK_EACH, TRAINED, AllOf, IsNot
+from models.methods.condition import FEEDS_BACK, FEEDS_BACK_EACH, AllOf, IsNot, Selects
 from models.network.options.context import WarmedUpState
 from models.network.options.segments import Segments
 from models.network.options.shape import Residual
@@ -30,7 +30,8 @@ class Hybrid(Method, name="hybrid", rank=125, source="Zhang (2003); Smyl (2020)"
 
     kind = "output"
     stage = Stage.OUTPUT
-    applies = TRAINED
+    # Beside an autoregression, a linear cell has little to add, and would need the loop over time.
+    applies = Selects("cell", "is_nonlinear")
     shapes_forecast = True
 
     hybrid: str = choice(
@@ -39,7 +40,6 @@ class Hybrid(Method, name="hybrid", rank=125, source="Zhang (2003); Smyl (2020)"
         "deviations from their mean.",
         shared=True,
         searched=False,
-        loops=True,
         suits=lambda series: _suited(series),
         when=AllOf(FEEDS_BACK, FEEDS_BACK_EACH, IsNot("residual", (True,))),
         without="the network alone",

@@ -78,12 +78,6 @@ def _networks(export: Export) -> Checkpoint:
             f"{export.named} reads others beside them ({described}); name another trial with "
             "--trial, or leave known, past and calendar out of [series]"
         )
-    if checkpoint.architecture.autoregression != "none":
-        raise UsageError(
-            "ONNX is written of a network alone, but "
-            f"{export.named} is a hybrid ({export.candidate.description()}); name another trial "
-            'with --trial, or say hybrid = "none" in [space]'
-        )
     return checkpoint
 
 

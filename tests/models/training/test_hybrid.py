@@ -22,7 +22,7 @@ from tests.models.training.reference_step import MEMBERS, check_next_gradient, t
 from tests.models.training.test_fused_gradient import torch_gradient
 from tests.models.training.test_fused_gradient import training_of as fused_training_of
 
-CELLS = ["rnn", "gru", "lstm", "lru", *FURTHER_CELLS]
+CELLS = ["rnn", "gru", "lstm", *FURTHER_CELLS]
 # Five segments before a rollout of two and a half.
 STATE: dict[str, Any] = {"context": "state", "segment_steps": 2, "context_steps": 10}
 WINDOW: dict[str, Any] = {"context": "window", "segment_steps": 2, "context_steps": 6}
@@ -83,7 +83,6 @@ def test_gradient_with(
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradient_of_all_cells(make_candidate: Callable[..., TrainedNetwork], cell: str) -> None:
-    """Also of linear ones, which are trained without a loop over time otherwise."""
     own = WINDOW if cell == "mlp" else STATE
     candidate = make_candidate(cell=cell, hybrid="level-ar", rollout_steps=5, **own)
     training = training_of([candidate] * MEMBERS, 2)
