@@ -36,43 +36,60 @@ class Fit:
 
 
 def fitted(
-    pieces: Sequence[Tensor], lags: int, ahead: int, *, horizon: int, takes_level: bool
+    pieces: Sequence[Tensor],
+    lags: int,
+    ahead: int,
+    *,
+    horizon: int,
+    takes_level: bool,
+    both_ways: bool = False,
 ) -> Fit:
     """Fit x_(t+i) = sum over k of a_ik x_(t-k) for `ahead` steps i, each channel by itself.
 
     pieces: `[time, channel]` each, a stretch without a gap; at least one has lags + ahead steps.
     There is no offset, so that the forecast of -x is the negative one. takes_level: the same of
-    deviations from the mean of the lags, with which the coefficients of a step sum up to one. The
-    strength of the ridge (Hoerl & Kennard 1970) is the one of the least squared error in free runs
-    of at most `horizon` steps over the last quarter of the pieces, which is held out for that.
+    deviations from the mean of the lags, with which the coefficients of a step sum up to one.
+    both_ways: to the pieces from their ends to their starts, too. The strength of the ridge (Hoerl
+    & Kennard 1970) is the one of the least squared error in free runs of at most `horizon` steps
+    over the last quarter of the pieces, which is held out for that.
     """
     with one_thread():
         fits = [
-            _of_channel(
-                *([piece[:, channel].double() for piece in pieces], lags, ahead, horizon),
-                takes_level,
-            )
+            _Channel([piece[:, channel].double() for piece in pieces], lags, ahead, horizon)
             for channel in range(pieces[0].shape[1])
         ]
-    coefficients, stds = (torch.stack(own) for own in zip(*fits, strict=True))
+        found = [own.fit(takes_level=takes_level, both_ways=both_ways) for own in fits]
+    coefficients, stds = (torch.stack(own) for own in zip(*found, strict=True))
     return Fit(coefficients, stds.T.flatten().clamp(min=1e-6))
 
 
-def _of_channel(
-    pieces: Sequence[Tensor], lags: int, ahead: int, horizon: int, takes_level: bool
-) -> tuple[Tensor, Tensor]:
-    """Coefficients `[lag, step]`, and the standard deviations `[step]` of what they leave."""
-    strength = PLAIN_STRENGTH
-    known = [piece[: int(FITTED_SHARE * len(piece))] for piece in pieces]
-    starts = _starts(pieces, [len(own) for own in known], lags, horizon)
-    if starts and max(map(len, known)) >= lags + ahead:
-        tried = _Products.of(known, lags, ahead, takes_level).solutions(STRENGTHS)
-        errors = _errors(_folded(tried) if takes_level else tried, pieces, starts, horizon)
-        strength = STRENGTHS[int(errors.argmin())]
-    products = _Products.of(pieces, lags, ahead, takes_level)
-    coefficients = products.solutions([strength])[0]
-    rest = products.rest_std(coefficients)
-    return (_folded(coefficients) if takes_level else coefficients), rest
+@dataclass(frozen=True, eq=False)
+class _Channel:
+    """One channel of a series: its pieces `[time]`, and what is forecast from what."""
+
+    pieces: Sequence[Tensor]
+    lags: int
+    ahead: int
+    horizon: int
+
+    def fit(self, *, takes_level: bool, both_ways: bool) -> tuple[Tensor, Tensor]:
+        """Coefficients `[lag, step]`, and the standard deviations `[step]` of what they leave."""
+        strength = PLAIN_STRENGTH
+        known = [piece[: int(FITTED_SHARE * len(piece))] for piece in self.pieces]
+        starts = _starts(self.pieces, [len(own) for own in known], self.lags, self.horizon)
+        if starts and max(map(len, known)) >= self.lags + self.ahead:
+            tried = self._products(known, takes_level, both_ways).solutions(STRENGTHS)
+            tried = _folded(tried) if takes_level else tried
+            errors = _errors(tried, self.pieces, starts, self.horizon)
+            strength = STRENGTHS[int(errors.argmin())]
+        products = self._products(self.pieces, takes_level, both_ways)
+        coefficients = products.solutions([strength])[0]
+        rest = products.rest_std(coefficients)
+        return (_folded(coefficients) if takes_level else coefficients), rest
+
+    def _products(self, pieces: Sequence[Tensor], takes_level: bool, both_ways: bool) -> _Products:
+        backwards = [piece.flip(0) for piece in pieces] if both_ways else []
+        return _Products.of([*pieces, *backwards], self.lags, self.ahead, takes_level)
 
 
 def _folded(coefficients: Tensor) -> Tensor:

@@ -239,11 +239,13 @@ class Trainer(PerMember):
         is_reversible = candidate[TimeReversal].time_reversal
         key = member.series, is_reversible
         if key not in self.fits:
-            both = [piece.flip(0) for piece in pieces] if is_reversible else []
-            takes_level = candidate.architecture.autoregression == "level-ar"
-            horizon = max(candidate.rollout_steps, lags)
             self.fits[key] = fitted(
-                [*pieces, *both], lags, ahead, horizon=horizon, takes_level=takes_level
+                pieces,
+                lags,
+                ahead,
+                horizon=max(candidate.rollout_steps, lags),
+                takes_level=candidate.architecture.autoregression == "level-ar",
+                both_ways=is_reversible,
             )
         return self.fits[key]
 
