@@ -22,7 +22,7 @@ from statistics import median
 
 import torch
 
-from benchmarks.command import count, end_with_messages
+from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.methods import SERIES
 from benchmarks.real_series import read_folder, study_sections
 from models.candidate import Candidate, candidate_of
@@ -38,7 +38,6 @@ NETWORK: Mapping[str, object] = {
     "hidden_units": 32,
     "teacher_weight": 0.3,
     "curriculum_fraction": 0.5,
-    "learning_rate": 0.005,
     "weight_decay": 1e-4,
     "clip_norm": 1.0,
     "schedule": "cosine",
@@ -91,6 +90,7 @@ def candidates(
         "segment_steps": segment,
         "rollout_steps": min(horizon_steps, warm_up),
         "training_steps": options.steps,
+        "learning_rate": options.rate,
     }
     variants = dict(VARIANTS)
     has_season = (
@@ -134,6 +134,7 @@ def main(arguments: list[str]) -> None:
     parser.add_argument("--cell", default="gru", help="of all networks")
     parser.add_argument("--segment", type=count, help="values at once; else a quarter of a period")
     parser.add_argument("--steps", type=count, default=300, help="training steps of each network")
+    parser.add_argument("--rate", type=seconds, default=0.005, help="learning rate")
     parser.add_argument("--networks", type=count, default=4, help="of each variant, and draws")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
