@@ -26,6 +26,7 @@ from benchmarks.command import count, end_with_messages, seconds
 from benchmarks.methods import SERIES
 from benchmarks.real_series import read_folder, study_sections
 from models.candidate import Candidate, candidate_of
+from models.methods import Scalar
 from models.training.trained_network import TrainedNetwork
 from search.evaluation import Cohort
 from search.series import Purpose
@@ -34,7 +35,7 @@ from search.study.study_file import read_study
 from search.study.task_data import TaskData
 
 # What all networks have.
-NETWORK: Mapping[str, object] = {
+NETWORK: Mapping[str, Scalar] = {
     "hidden_units": 32,
     "teacher_weight": 0.3,
     "curriculum_fraction": 0.5,
@@ -44,13 +45,13 @@ NETWORK: Mapping[str, object] = {
     "batch_size": 16,
 }
 # What the output is added to, by the heads of columns; those of a season only where there is one.
-VARIANTS: Mapping[str, Mapping[str, object]] = {
+VARIANTS: Mapping[str, Mapping[str, Scalar]] = {
     "network": {},
     "residual": {"residual": True},
     "hybrid ar": {"hybrid": "ar"},
     "hybrid level-ar": {"hybrid": "level-ar"},
 }
-SEASONAL: Mapping[str, Mapping[str, object]] = {
+SEASONAL: Mapping[str, Mapping[str, Scalar]] = {
     f"{name}, seasonal": own for name, own in VARIANTS.items() if name != "residual"
 }
 CLOSED_FORM = "ar alone"
