@@ -38,13 +38,14 @@ class BaseCandidate(MethodSet):
         """The candidate in a few words."""
 
     def family(self) -> Hashable:
-        """What candidates have in common that err alike: core, segments, units and columns."""
+        """What candidates have in common that err alike: core, hybrid, segments, units, columns."""
         is_segmented = self.values().get("segment_steps", 1) != 1
         difference = self.find(SeasonalDifference)
         season = 0 if difference is None else difference.season
         core, channels = self.architecture.core.name, self.find(Channels)
+        is_hybrid = self.architecture.autoregression != "none"
         columns = self.find(KnownColumns), has_known_inputs(self), reads_past(self)
-        return core, is_segmented, self.find(PowerTransform), season, channels, columns
+        return core, is_hybrid, is_segmented, self.find(PowerTransform), season, channels, columns
 
     def cohort_key(self) -> Hashable:
         """What must be equal for two candidates to train as one batched computation."""

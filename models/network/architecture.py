@@ -8,6 +8,7 @@ from models.methods.method import Core
 from models.methods.registry import configure
 from models.network.cells.cell import Cell
 from models.network.options.context import Context, WarmedUpState
+from models.network.options.hybrid import MOST_LAGS, Hybrid
 from models.network.options.instance_norm import InstanceNorm
 from models.network.options.layer_norm import LayerNorm
 from models.network.options.segments import Segments
@@ -110,6 +111,31 @@ class Architecture(MethodSet):
     def scaled_increments(self) -> bool:
         """Whether increments are in standard deviations of the training span's."""
         return self[Residual].scaled_increments
+
+    @property
+    def autoregression(self) -> str:
+        """The autoregression to which the network adds the rest, one of `HYBRIDS`."""
+        return self[Hybrid].hybrid
+
+    @property
+    def autoregressive_steps(self) -> int:
+        """Values that this autoregression reads, whole segments; 0 without one.
+
+        As many as there are before any forecast: a window, or what a state reads before its first
+        one-step forecast in training, which is half of a warm-up and a segment.
+        """
+        if self.autoregression == "none":
+            return 0
+        segment = self.segment_steps
+        known = self.context_steps // segment
+        if self.has_state:
+            known = known // 2 + 1
+        return min(known, max(MOST_LAGS // segment, 1)) * segment
+
+    @property
+    def scales_output(self) -> bool:
+        """Whether the output is in measured standard deviations: of increments, or of a rest."""
+        return self.scaled_increments or self.autoregression != "none"
 
     @property
     def has_layer_norm(self) -> bool:

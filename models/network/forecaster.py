@@ -10,7 +10,7 @@ from models.network.architecture import Architecture
 from models.network.cells.cell import Cell, Part, times_tanh_slope, uniform
 from models.network.linear import INITIAL_LOG_RIDGE
 from models.network.options.layer_norm import NormedOutput
-from models.network.parameters import EMBEDDING, FIXED, INCREMENT_STD, Layout
+from models.network.parameters import AUTOREGRESSION, EMBEDDING, FIXED, INCREMENT_STD, Layout
 from models.tensors import MemberBatchUnit
 
 
@@ -21,8 +21,10 @@ class Forecaster:
     Layers of the cell read a segment (a single value, where `segment_steps` is 1), the head turns
     the top layer's output into the next one: `head_layers` fully connected tanh layers as wide as
     the top layer's output, then a linear one. With `residual`, the last value that was read is
-    added. A read-in layer may stand before the cell. Parallel decoding has an embedding for each
-    segment that is decoded from one state, which the cell reads in the place of a segment.
+    added; with `hybrid`, what a fixed autoregression forecasts from the last ones, and the output
+    layer starts at zero. A read-in layer may stand before the cell. Parallel decoding has an
+    embedding for each segment that is decoded from one state, which the cell reads in the place of
+    a segment.
 
     exogenous: known columns that are read beside the values, those of the rows that a step is about
     to forecast; see `KnownInputs`.
@@ -50,6 +52,12 @@ class Forecaster:
     def read_width(self) -> int:
         """Numbers that are read of a segment: its values, and behind them the known columns."""
         return self.architecture.segment_steps * (self.channels + self.exogenous)
+
+    @property
+    def autoregression_shape(self) -> tuple[int, int, int]:
+        """Channels, values that the autoregression of a hybrid reads, and those it forecasts."""
+        architecture = self.architecture
+        return self.channels, architecture.autoregressive_steps, architecture.segment_steps
 
     @property
     def output_bias(self) -> str:
@@ -95,16 +103,20 @@ class Forecaster:
                 shapes[f"head.{i}.{name}"] = shape
         for own in self.cell.stored_settings():
             shapes[FIXED + own.name] = (1, 1)
-        if self.architecture.scaled_increments:
+        if self.architecture.scales_output:
             shapes[INCREMENT_STD] = (1, self.width)
+        if self.architecture.autoregression != "none":
+            shapes[AUTOREGRESSION] = self.autoregression_shape
         return Layout.of(shapes)
 
     def initialise(self, generator: Generator) -> Tensor:
         """One member's initial parameters as a row `[parameter]`, from its own generator.
 
-        Those that are fixed have their neutral values, increments the unit 1.
+        Those that are fixed have their neutral values, increments the unit 1, an autoregression
+        no coefficients.
         """
         named: dict[str, Tensor] = {}
+        is_hybrid = self.architecture.autoregression != "none"
         for i, inputs in enumerate(self.layer_inputs):
             for name, value in self.cell.initialise(inputs, generator).items():
                 named[f"cell.{i}.{name}"] = value
@@ -123,11 +135,15 @@ class Forecaster:
             named[EMBEDDING] = torch.randn(count, self.layer_inputs[0], generator=generator)
         for i, (inputs, outputs) in enumerate(self.head_sizes):
             for name, value in Dense.initialise(inputs, outputs, generator).items():
-                named[f"head.{i}.{name}"] = value
+                # A hybrid begins with the forecasts of its autoregression.
+                is_silent = i == self.architecture.head_layers and is_hybrid
+                named[f"head.{i}.{name}"] = torch.zeros_like(value) if is_silent else value
         for own in self.cell.stored_settings():
             named[FIXED + own.name] = torch.tensor(own.neutral)
-        if self.architecture.scaled_increments:
+        if self.architecture.scales_output:
             named[INCREMENT_STD] = torch.ones(1, self.width)
+        if is_hybrid:
+            named[AUTOREGRESSION] = torch.zeros(self.autoregression_shape)
         return self.layout().pack(named)
 
 

@@ -13,6 +13,8 @@ ALIGNMENT = 16
 # Names of parameters that are not trained begin so: settings, and what is measured of the data.
 FIXED = "fixed."
 INCREMENT_STD = "fixed.increment_std"
+# Of the autoregression of a hybrid, `[channel, lag, step]`, the oldest lag first.
+AUTOREGRESSION = "fixed.autoregression"
 # What parallel decoding reads in the place of a segment, `[segment, number]`.
 EMBEDDING = "decoder.embedding"
 

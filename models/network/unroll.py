@@ -7,6 +7,7 @@ from typing import TypeVar
 import torch
 from torch import Tensor
 
+from models.network.autoregression import Autoregression
 from models.network.cells.cell import BackwardStep, Part
 from models.network.forecaster import Dense, Forecaster
 from models.network.options.instance_norm import InstanceScale
@@ -59,6 +60,8 @@ class Unroll:
         grad_views = self.gathered or weight_views
         self.residual = architecture.residual
         self.increment_std = weight_views.get(INCREMENT_STD)
+        # It reads more than a step does: who walks over time adds it.
+        self.autoregression = Autoregression.of(weight_views)
         self.instance_level = architecture.instance_level
         self.instance: InstanceScale | None = None
         # What is read beside the values of a position, `[position, member, batch, number]`, see
@@ -155,13 +158,19 @@ class Unroll:
                 below = self.between.forward(slot, layer, after[..., : self.output_units])
 
     def emit(self, index: int, step: Step, out: MemberBatchChannel) -> None:
-        """Write the forecast that step number `index` makes into `out`."""
+        """Write the forecast that step number `index` makes into `out`.
+
+        Of a hybrid, what the network adds to that of the autoregression.
+        """
         slot = index % self.slots
         hidden = self.between.forward(slot, -1, self.top(index))
         for layer in self.head:
             hidden = layer.forward(slot, hidden)
         if not self.residual:
-            out.copy_(hidden)
+            if self.increment_std is None:
+                out.copy_(hidden)
+            else:
+                torch.mul(hidden, self.increment_std, out=out)
         else:
             slot_read = slot if step.embeds is None else step.follows
             newest = self._values(step, self.reads[slot_read])[..., -self.channels :].unsqueeze(2)

@@ -43,11 +43,14 @@ class Walk:
 
     def forward(self, on_forecast: OnForecast) -> None:
         """Walk over all steps; what `on_forecast` puts among the values is read later."""
+        own = self.unroll.autoregression
         for index, step in enumerate(self.steps):
             self.unroll.forward(index, step, self.values)
             if step.emits is not None:
                 output = self.outputs[step.emits]
                 self.unroll.emit(index, step, output)
+                if own is not None:
+                    own.add(output, step.emits, self.values, self.unroll.instance)
                 on_forecast(step.emits, output)
 
     def backward(
@@ -67,8 +70,12 @@ class Walk:
         are. cuts: for indices of steps, what the state's gradient is multiplied by before them, see
         `Unroll.cut`.
         """
+        own = self.unroll.autoregression
         for index in range(len(self.steps) - 1, -1, -1):
             step = self.steps[index]
+            if own is not None and step.emits is not None and gates is not None:
+                given = (grads[step.emits], step.emits, grads, gates)
+                own.pass_back(*given, warm_up=warm_up, fed_back=fed_back)
             # Only a value that was fed back leads on to an earlier forecast.
             leads_on = gates is not None and step.newest >= warm_up
             grad_read = self.unroll.backward(

@@ -11,9 +11,10 @@ from models.cohort import Member, checked_cohort, checked_pieces
 from models.network.forecaster import Forecaster
 from models.network.kernels.covered import covers, covers_estimate
 from models.network.options.covariates import has_known_inputs
+from models.network.options.learning import TimeReversal
 from models.network.options.segments import fold
 from models.network.options.shape import Scaling
-from models.network.parameters import FIXED, INCREMENT_STD, under
+from models.network.parameters import AUTOREGRESSION, FIXED, INCREMENT_STD, under
 from models.network.walk import free_run
 from models.tensors import (
     MemberBatchTimeChannel,
@@ -22,6 +23,7 @@ from models.tensors import (
     PerMember,
     in_company,
 )
+from models.training.autoregression import Fit, fitted
 from models.training.batches import Batches, Subsequences
 from models.training.cohort_forcing import CohortForcing, growth_of_errors
 from models.training.gradient import LinearGradient, UnrolledGradient
@@ -107,6 +109,8 @@ class Trainer(PerMember):
         self.values: MemberTimeChannel = values[series].to(self.device)
         self.exogenous: MemberTimeChannel = beside[series].to(self.device)
         self.generators = [Generator().manual_seed(m.seed) for m in self.members]
+        # Autoregressions of hybrids, by series and whether it is read in both directions of time.
+        self.fits: dict[tuple[int, bool], Fit] = {}
         self.weights: MemberParameter = torch.stack(
             [self._initialise(m, g) for m, g in zip(self.members, self.generators, strict=True)]
         ).to(self.device)
@@ -277,7 +281,27 @@ class Trainer(PerMember):
                 for ahead in range(1, segment + 1)
             ]
             named[INCREMENT_STD][0].copy_(torch.cat(stds).clamp(min=1e-6))
+        if candidate.architecture.autoregression != "none":
+            fit = self._autoregression(member, pieces)
+            named[AUTOREGRESSION][0].copy_(fit.coefficients)
+            named[INCREMENT_STD][0].copy_(fit.rest_std)
         return row
+
+    def _autoregression(self, member: Member[TrainedNetwork], pieces: Sequence[Tensor]) -> Fit:
+        """That of a member's series; members with equal ones share it."""
+        candidate, (_, lags, ahead) = member.candidate, self.forecaster.autoregression_shape
+        is_reversible = candidate[TimeReversal].time_reversal
+        key = member.series, is_reversible
+        if key not in self.fits:
+            self.fits[key] = fitted(
+                pieces,
+                lags,
+                ahead,
+                horizon=max(candidate.rollout_steps, lags),
+                takes_level=candidate.architecture.autoregression == "level-ar",
+                both_ways=is_reversible,
+            )
+        return self.fits[key]
 
     def _trained(self, candidates: Sequence[TrainedNetwork]) -> MemberParameter:
         """One for the numbers that are trained, zero for those that are held fixed."""

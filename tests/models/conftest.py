@@ -40,6 +40,7 @@ LATER: dict[str, Any] = {
     "context_level": "none",
     "known_inputs": False,
     "instance_level": "mean",
+    "hybrid": "none",
     "kernel_delays": 3,
     "kernel_stride": 2,
     "kernel_components": 2,

@@ -79,6 +79,23 @@ def test_round_trip(
         assert torch.equal(before, after)
 
 
+def test_a_loaded_hybrid_has_its_autoregression(
+    make_candidate: Callable[..., TrainedNetwork], checkpoint: Checkpoint
+) -> None:
+    architecture = make_candidate(cell="gru", hybrid="ar", segment_steps=2).architecture
+    forecaster, generator = Forecaster(architecture, channels=2), Generator().manual_seed(2)
+    weights = 0.1 * torch.randn(3, forecaster.layout().size, generator=generator)
+    saved = dataclasses.replace(checkpoint, architecture=architecture, weights=weights)
+    loaded = load(save(saved))
+    # [channel, lag, step]
+    assert load_tensors(save(saved))["parameter.fixed.autoregression"].shape == (3, 2, 4, 2)
+    context = torch.randn(3, 1, 4, 2, generator=generator)
+    runs = [
+        free_run(Forecaster(c.architecture, 2), c.weights, context, 20) for c in (saved, loaded)
+    ]
+    assert torch.equal(*runs)
+
+
 def test_a_loaded_population_forecasts_the_same(checkpoint: Checkpoint) -> None:
     loaded = load(save(checkpoint))
     context = torch.randn(3, 1, 4, 2, generator=Generator().manual_seed(1))

@@ -33,6 +33,8 @@ STATE: dict[str, Any] = {"context": "state", "rollout_steps": 2}
         (STATE, {"stateful": True}),
         (WINDOW, {"growth_penalty": True}),
         (WINDOW, {"layer_norm": True}),
+        (WINDOW, {"hybrid": "ar"}),
+        (STATE | {"hybrid": "ar"}, {"hybrid": "level-ar"}),
         (WINDOW, {"instance_norm": True}),
         (WINDOW | {"residual": True}, {"scaled_increments": True}),
         (WINDOW | {"cell": "orthogonal"}, {"reflections": 4}),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any, ClassVar
 
 from models.methods import Choices, Setting, Stage, Whole, counted, setting
@@ -111,6 +112,9 @@ class Cell(Core):
 
 class UnitCell(Cell):
     """A cell whose size is a number of hidden units."""
+
+    # Of a series for which it is searched: see docs/decisions/0132.
+    typical = MappingProxyType({"hybrid": "level-ar"})
 
     hidden_units: int = setting(
         Whole(1, 4096), Choices((16, 32)), "Hidden units of each layer.", shared=True

@@ -23,6 +23,7 @@ from models.network.kernels.walk import (
     add,
     clear,
     kept_of,
+    lags_of,
     mask,
     mask_of,
     matrices_of,
@@ -44,6 +45,8 @@ def backward(work, s, matrices, steps, runs):
         step = steps[index]
         leads_on = step[READS] >= s.warm_up and not s.is_autonomous
         if step[EMITS] >= 0:
+            if s.lags > 0:
+                _autoregression_backward(work, s, matrices, step[EMITS])
             _head_backward(work, s, matrices, step)
             if s.has_masks:
                 mask(work, s.at_d_top, mask_of(s, top, index), s.at_d_top, state)
@@ -99,6 +102,46 @@ def _out_backward(work, s, step, to):
                 work[newest + own] = total
         grads += width
         to += wide
+
+
+@part
+def _autoregression_backward(work, s, matrices, position):
+    """Add the gradient of a forecast to those of what was fed back, by way of an autoregression."""
+    rows, width, channels, segment = s.rows, s.width, s.channels, s.segment
+    lags_wide, steps_wide, batch = s.lags_wide, s.steps_wide, s.batch
+    lagged, ahead, zeros, bound = s.at_lagged, s.at_ahead, s.at_zeros, work[s.at_bound]
+    begin = lags_of(s, position)
+    first = max(begin, s.warm_up)
+    if first >= position:
+        return
+    for channel in range(channels):
+        of = ahead + channel * rows * steps_wide
+        for row in range(s.own):
+            grad = s.at_d_outputs + (position * rows + row) * width + channel
+            for i in range(segment):
+                work[of + row * steps_wide + i] = work[grad + i * channels]
+        m, to = (
+            matrices[s.autoregression + channel, TRANSPOSED],
+            lagged + channel * rows * lags_wide,
+        )
+        multiply(
+            *(work, of, steps_wide, segment, m, lags_wide, lags_wide),
+            *(zeros, 0, to, lags_wide, s.own),
+        )
+        for place in range(first, position):
+            later = place - s.warm_up
+            passes = work[s.at_passes + later]
+            for row in range(s.own):
+                gate = passes
+                if s.has_shares:
+                    gate = passes * (1 - work[s.at_shares + later * batch + row % batch])
+                own = (place * rows + row) * width + channel
+                grads = to + row * lags_wide + (place - begin) * segment
+                for i in range(segment):
+                    at = own + i * channels
+                    # Beyond the bound the value that was fed back is a constant.
+                    if abs(work[s.at_outputs + at]) < bound:
+                        work[s.at_d_outputs + at] += work[grads + i] * gate
 
 
 @part

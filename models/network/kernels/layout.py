@@ -15,7 +15,7 @@ from models.network.forecaster import Forecaster
 from models.network.kernels import cells
 from models.network.kernels.vectors import LANES
 from models.network.options.instance_norm import LEVELS
-from models.network.parameters import INCREMENT_STD
+from models.network.parameters import AUTOREGRESSION, INCREMENT_STD
 from models.network.plan import Step
 
 Table = NDArray[np.int64]
@@ -69,6 +69,10 @@ SIZES = (
     "read_in",  # its number in `READ_INS`
     "increments",  # where their units stand among the parameters, or -1
     "residual",
+    "lags",  # values that the autoregression of a hybrid reads, or 0
+    "lags_wide",  # the same with padding
+    "steps_wide",  # values of a segment with padding
+    "autoregression",  # where its matrices, one of each channel, begin in their table
     "instance_norm",  # its number in `INSTANCE_NORMS`
     "is_autonomous",
     "keeps",  # whether all steps are kept for a backward pass
@@ -113,6 +117,9 @@ PLACES = (
     "level",  # of an instance norm, `[row, channel]`
     "std",
     "increment_stds",  # `[width]`
+    "lagged",  # what an autoregression reads, or its gradient, `[channel, row, lag]`
+    "ahead",  # what it forecasts in the units read, or its gradient, `[channel, row, step]`
+    "lag_sums",  # of its coefficients over all lags, `[channel, step]`
     "bound",  # of what is fed back
     "masks",  # `[step, layer, ...]`
     "state_noise",  # `[step, layer, ...]`, of h and then of c
@@ -142,9 +149,10 @@ class Layout:
 
     unroll: one record of `UNROLL`. size: numbers in a member's array. matrices: a row for each;
     four of each layer (input, recurrent and two offsets, of which only a GRU has the second), then
-    two (weight and offset) of each layer of the head, then of the read-in. FLAT: where it begins
-    among the parameters, or -1 for a missing one. steps: a row for each of the walk. runs: steps
-    that read positions in a row and follow on each other, their number in STEPS.
+    two (weight and offset) of each layer of the head, then of the read-in, then one of each channel
+    of an autoregression. FLAT: where it begins among the parameters, or -1 for a missing one.
+    steps: a row for each of the walk. runs: steps that read positions in a row and follow on each
+    other, their number in STEPS.
     """
 
     unroll: NDArray[np.void]
@@ -166,6 +174,7 @@ class Layout:
         sizes["slots"] = int(table[:, KEEPS].max()) + 1
         sizes["emissions"] = int(table[:, EMISSION].max()) + 1
         matrices, weights, transposed = _matrices(forecaster, sizes["cell"])
+        sizes["autoregression"] = len(matrices) - forecaster.channels
         unroll = np.zeros(1, dtype=UNROLL)
         for name, value in sizes.items():
             unroll[name] = value
@@ -201,6 +210,9 @@ def _sizes(forecaster: Forecaster) -> dict[str, int]:
         "read_in": READ_INS.index(architecture.read_in),
         "increments": forecaster.layout().offsets.get(INCREMENT_STD, -1),
         "residual": int(architecture.residual),
+        "lags": architecture.autoregressive_steps,
+        "lags_wide": padded(architecture.autoregressive_steps),
+        "steps_wide": padded(architecture.segment_steps),
         "instance_norm": INSTANCE_NORMS.index(architecture.instance_level),
         "is_autonomous": int(architecture.autonomous),
     }
@@ -254,6 +266,13 @@ def _matrices(forecaster: Forecaster, code: int) -> tuple[Table, int, int]:
         rows.append([layout.offsets[name], inputs, blocks, columns, weights, transposed])
         weights += inputs * blocks * padded(columns)
         transposed += blocks * padded(columns) * padded(inputs)
+    if AUTOREGRESSION in layout.shapes:
+        channels, lags, ahead = layout.shapes[AUTOREGRESSION]
+        for channel in range(channels):
+            flat = layout.offsets[AUTOREGRESSION] + channel * lags * ahead
+            rows.append([flat, lags, 1, ahead, weights, transposed])
+            weights += lags * padded(ahead)
+            transposed += padded(ahead) * padded(lags)
     return np.array(rows, dtype=np.int64), weights, transposed
 
 
@@ -267,6 +286,7 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
     read_in = s["slots"] * s["rows"] * s["bottom_stride"] if s["read_in"] else 0
     emissions, step_layers = s["emissions"], steps * s["layers"]
     heads, widest = s["head_layers"] * emissions * state, max(s["padded"], s["read_wide"])
+    of_channels = s["channels"] * (s["lags"] > 0)
     room = {
         "truth": one_branch,
         "values": s["positions"] * s["rows"] * s["read_width"],
@@ -282,8 +302,11 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
         "level": s["rows"] * s["channels"],
         "std": s["rows"] * s["channels"],
         "increment_stds": s["width"],
+        "lagged": of_channels * s["rows"] * s["lags_wide"],
+        "ahead": of_channels * s["rows"] * s["steps_wide"],
+        "lag_sums": of_channels * s["steps_wide"],
         "bound": 1,
-        "zeros": cells.GATES[s["cell"]] * widest,
+        "zeros": max(cells.GATES[s["cell"]] * widest, s["lags_wide"]),
         "weights": weights,
     }
     room |= (

@@ -55,6 +55,14 @@ def _pack(work, s, matrices, weights):
     if s.increments >= 0:
         for v in range(s.width):
             work[s.at_increment_stds + v] = weights[s.increments + v]
+    if s.lags > 0 and s.instance_norm:
+        for channel in range(s.channels):
+            m, to = matrices[s.autoregression + channel, AT], s.at_lag_sums + channel * s.steps_wide
+            for j in range(s.steps_wide):
+                total = 0.0
+                for lag in range(s.lags):
+                    total += work[m + lag * s.steps_wide + j]
+                work[to + j] = total
 
 
 @part

@@ -179,6 +179,8 @@ def _emit(work, s, matrices, index, step):
     weight, bias = matrices[first, AT], matrices[first + 1, AT]
     multiply(work, below, p, s.units, weight, wide, wide, bias, 0, s.at_raw, wide, s.rows)
     _out(work, s, step)
+    if s.lags > 0:
+        _add_autoregression(work, s, matrices, step[EMITS])
     if s.has_output_noise:
         _add_noise(work, s, step[EMITS])
     if s.clips:
@@ -211,6 +213,46 @@ def _out(work, s, step):
         raw += wide
         out += width
         newest += read_width
+
+
+@part
+def lags_of(s, position):
+    """The first position that an autoregression reads for the forecast of another."""
+    return position - s.lags // s.segment
+
+
+@part
+def _add_autoregression(work, s, matrices, position):
+    """Add what the autoregression of a hybrid forecasts to what the network puts out."""
+    rows, width, channels, segment = s.rows, s.width, s.channels, s.segment
+    lags_wide, steps_wide, has_norm = s.lags_wide, s.steps_wide, s.instance_norm
+    lagged, ahead, zeros = s.at_lagged, s.at_ahead, s.at_zeros
+    level, std, sums = s.at_level, s.at_std, s.at_lag_sums
+    first = lags_of(s, position)
+    for channel in range(channels):
+        for row in range(rows):
+            to = lagged + (channel * rows + row) * lags_wide
+            for place in range(first, position):
+                of = s.at_values + (place * rows + row) * s.read_width + channel
+                for i in range(segment):
+                    work[to + i] = work[of + i * channels]
+                to += segment
+        m = matrices[s.autoregression + channel, AT]
+        read, to = lagged + channel * rows * lags_wide, ahead + channel * rows * steps_wide
+        multiply(
+            *(work, read, lags_wide, s.lags, m, steps_wide, steps_wide),
+            *(zeros, 0, to, steps_wide, rows),
+        )
+        for row in range(rows):
+            out = s.at_outputs + (position * rows + row) * width + channel
+            of, own = to + row * steps_wide, row * channels + channel
+            for i in range(segment):
+                forecast = work[of + i]
+                if has_norm:
+                    # The output has the level once already.
+                    twice = work[level + own] * (work[sums + channel * steps_wide + i] - 1)
+                    forecast = forecast * work[std + own] + twice
+                work[out + i * channels] += forecast
 
 
 @part

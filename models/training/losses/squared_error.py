@@ -19,6 +19,7 @@ from models.methods.condition import (
 )
 from models.methods.values import SHARE, STEPS, WEIGHT, Choices, FloatRange
 from models.network.options.context import Context, WarmedUpState, Window
+from models.network.options.hybrid import HYBRIDS
 from models.network.options.instance_norm import InstanceNorm
 
 if TYPE_CHECKING:
@@ -192,7 +193,13 @@ class Stateful(
         shared=True,
         searched=False,
         loops=True,
-        when=AllOf(Above("rollout_steps", 1), BRANCHES, IsNot("instance_norm", (True,))),
+        when=AllOf(
+            Above("rollout_steps", 1),
+            BRANCHES,
+            IsNot("instance_norm", (True,)),
+            # A chunk begins with fewer values than an autoregression reads.
+            IsNot("hybrid", HYBRIDS[1:]),
+        ),
     )
 
     def check(self, others: MethodSet) -> None:

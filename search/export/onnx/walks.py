@@ -10,7 +10,7 @@ import torch
 from models.network.forecaster import Forecaster
 from models.network.linear import EstimatedRun
 from models.network.options.instance_norm import EPSILON
-from models.network.parameters import EMBEDDING
+from models.network.parameters import AUTOREGRESSION, EMBEDDING
 from models.tensors import RUN_BOUND, MemberParameter
 from search.export.onnx.graph import DOUBLE, Graph
 from search.export.onnx.steps import Steps
@@ -60,6 +60,8 @@ class _Walk:
         self.graph, self.steps, self.scale, self.positions = graph, steps, scale, positions
         self.architecture = steps.forecaster.architecture
         self.read = self.architecture.context_steps // self.architecture.segment_steps
+        # Positions that the autoregression of a hybrid reads, none without one.
+        self.reach = self.architecture.autoregressive_steps // self.architecture.segment_steps
 
     def on_a_state(self, segments: str) -> str:
         """Warm a state up, then carry it along."""
@@ -68,13 +70,17 @@ class _Walk:
         nothing = self._nothing() if self.architecture.autonomous else None
 
         def body(inner: Graph, _number: str, carried: list[str]) -> _Carried:
-            forecast, states = self.steps.step(inner, carried[0], carried[1:], self.scale)
-            kept = _bounded(inner, forecast)
+            known = carried[0]
+            last = known if self.reach <= 1 else inner.cut(known, 0, -1)
+            forecast, states = self.steps.step(inner, last, carried[1:], self.scale)
+            kept = _bounded(inner, self._completed(inner, forecast, known))
             fed_back = inner.add("Unsqueeze", kept, inner.constant([0], np.int64))
+            if self.reach > 1:
+                fed_back = inner.add("Concat", inner.cut(known, 0, 1), fed_back, axis=0)
             return [nothing or fed_back, *states], [kept]
 
-        last = graph.cut(self.positions, 0, self.read - 1)
-        return graph.loop(segments, [last, *before_last], body)[-1]
+        newest = graph.cut(self.positions, 0, self.read - max(self.reach, 1))
+        return graph.loop(segments, [newest, *before_last], body)[-1]
 
     def of_windows(self, segments: str) -> str:
         """Read a window anew, from a state of zero, for each forecast."""
@@ -125,12 +131,34 @@ class _Walk:
 
     def _over_windows(self, segments: str, forecast: Callable[[Graph, str], str]) -> str:
         def body(inner: Graph, _number: str, carried: list[str]) -> _Carried:
-            kept = _bounded(inner, forecast(inner, carried[0]))
+            made = forecast(inner, carried[0])
+            kept = _bounded(inner, self._completed(inner, made, carried[0]))
             newest = inner.add("Unsqueeze", kept, inner.constant([0], np.int64))
             later = inner.cut(carried[0], 0, 1)
             return [inner.add("Concat", later, newest, axis=0)], [kept]
 
         return self.graph.loop(segments, [self.positions], body)[-1]
+
+    def _completed(self, graph: Graph, forecast: str, known: str) -> str:
+        """A network's forecast, and the one that its autoregression makes of the last positions.
+
+        See `models.network.autoregression`.
+        """
+        if self.reach == 0:
+            return forecast
+        steps = self.steps
+        coefficients = steps.forecaster.layout().views(steps.weights)[AUTOREGRESSION]
+        members, channels, lags, segment = coefficients.shape
+        shape = [self.reach, members, steps.batch, segment, channels]
+        read = graph.shaped(graph.cut(known, 0, -self.reach), shape)
+        ordered = graph.add("Transpose", read, perm=[1, 4, 2, 0, 3])
+        by_lag = graph.shaped(ordered, [members, channels, steps.batch, lags])
+        product = graph.add("MatMul", by_lag, graph.constant(coefficients.contiguous().numpy()))
+        own = graph.add("Transpose", product, perm=[0, 2, 3, 1])
+        if self.scale:
+            level = graph.add("Unsqueeze", self.scale[0], graph.constant([2], np.int64))
+            own = graph.add("Sub", own, level)
+        return graph.add("Add", forecast, graph.shaped(own, [members, steps.batch, -1]))
 
     def _warmed_up(
         self, graph: Graph, positions: str, count: int | str, states: Sequence[str]

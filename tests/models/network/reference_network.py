@@ -106,7 +106,7 @@ class Network:
         for i in range(a.head_layers + 1):
             x = x @ self.weights[f"head.{i}.weight"] + self.weights[f"head.{i}.bias"]
             x = torch.tanh(x) if i < a.head_layers else x
-        if a.scaled_increments:
+        if a.scaled_increments or a.autoregression != "none":
             x = x * fixed["increment_std"]
         if not a.residual:
             return x
@@ -184,11 +184,23 @@ def run_network(
         rows = [s for p in positions for s in range((p + 1) * segment, (p + 2) * segment)]
         return torch.cat([exogenous[min(row, len(exogenous) - 1)] for row in rows], dim=1)
 
+    def autoregression_of(position: int) -> Tensor:
+        """What a fixed autoregression forecasts, less the level that the network's output has."""
+        first = position - architecture.autoregressive_steps // segment
+        if architecture.autoregression == "none" or first < 0:
+            return torch.zeros(())
+        # [channel, lag, step]
+        coefficients = network.weights["fixed.autoregression"].detach()
+        channels, lags, _ = coefficients.shape
+        by_lag = torch.cat(known[first:position], dim=1).unflatten(1, (lags, channels))
+        forecast = torch.einsum("blc,clv->bvc", by_lag, coefficients)
+        return forecast.flatten(1) - mean
+
     def scaled(values: list[Tensor]) -> Tensor:
         return torch.cat([(value - mean) / std for value in values], dim=1)
 
     def emit(position: int, forecast: Tensor) -> None:
-        forecast = forecast * std + mean
+        forecast = forecast * std + mean + autoregression_of(position)
         forecast = forecast if on_output is None else forecast + on_output[position]
         # A single value is kept as it is, so that later ones can be differentiated by it.
         parts = [forecast] if segment == 1 else forecast.chunk(segment, dim=1)

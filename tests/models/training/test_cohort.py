@@ -41,6 +41,7 @@ LEAST_SQUARES: dict[str, Any] = {
     "data_as_demonstrator": False,
     "layer_norm": False,
     "scaled_increments": False,
+    "hybrid": "none",
 }
 # What makes a linear candidate train in a loop over time, apart from those that do without.
 LOOPING = ("dropout", "state_noise_std", "forcing", "pushforward_steps", "data_as_demonstrator")
@@ -76,6 +77,7 @@ shapes = st.fixed_dictionaries(
         "batch_size": st.sampled_from([1, 2, 3, 8, 17]),
         "instance_norm": st.booleans(),
         "scaled_increments": st.booleans(),
+        "hybrid": st.sampled_from(["none", "none", "ar", "level-ar"]),
         "segment_steps": st.sampled_from([1, 1, 2, 3, 7]),
         "read_in": st.sampled_from(["none", "linear", "relu"]),
         "decoding": st.sampled_from(["recurrent", "parallel"]),
@@ -84,8 +86,19 @@ shapes = st.fixed_dictionaries(
 )
 
 
+def can_be_hybrid(chosen: dict[str, Any]) -> bool:
+    """Whether an autoregression can make a part of the forecasts."""
+    return not (
+        chosen["residual"]
+        or chosen["autonomous"]
+        or chosen["stateful"]
+        or chosen["decoding"] == "parallel"
+    )
+
+
 def possible(chosen: dict[str, Any]) -> dict[str, Any]:
     """The same without what can't go together."""
+    chosen = chosen | {"hybrid": chosen["hybrid"] if can_be_hybrid(chosen) else "none"}
     increments = chosen["scaled_increments"] and chosen["residual"]
     carried = chosen["stateful"] and not chosen["instance_norm"]
     possible = chosen | {"scaled_increments": increments, "stateful": carried}

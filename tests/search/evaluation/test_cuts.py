@@ -29,6 +29,7 @@ CANDIDATES = {
     "gru": GRU,
     "stateful": {**GRU, "stateful": True},
     "segments": {**GRU, "segment_steps": 2, "residual": True, "scaled_increments": True},
+    "hybrid": {**GRU, "segment_steps": 2, "residual": False, "hybrid": "level-ar"},
     "lru": {**LRU, "initial_phases": "spectrum"},
     "ar": {**AR, "ridge": 1e-3},
     "held-out": {**AR, "regularisation": "held-out"},

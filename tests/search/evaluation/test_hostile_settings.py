@@ -70,6 +70,11 @@ CHOICES: dict[str, dict[str, Any]] = (
     | {f"{cell}-norms": {"cell": cell} | NORMS for cell in TRAINED_CELLS}
     | {f"{cell}-alone": {"cell": cell} | ALONE for cell in ("lru", "cornn", "shplrnn")}
     | {"increments": {"cell": "gru", "residual": True, "scaled_increments": True}}
+    | {
+        f"{cell}-{hybrid}": {"cell": cell, "residual": False, "hybrid": hybrid}
+        for cell in ("gru", "lem")
+        for hybrid in ("ar", "level-ar")
+    }
 )
 
 

@@ -110,6 +110,13 @@ CASES: dict[str, tuple[dict[str, Any], int]] = {
     ),
     "mlp": ({"cell": "mlp", **WINDOW}, 1),
     "mlp, segments": ({"cell": "mlp", **WINDOW, "segment_steps": 4}, 1),
+    "gru, rest of an autoregression": ({"cell": "gru", "segment_steps": 4, "hybrid": "ar"}, 2),
+    "lem, the same in units of its context": (
+        {"cell": "lem", "hybrid": "level-ar", "instance_norm": True},
+        1,
+    ),
+    "mlp, windows and an autoregression": ({"cell": "mlp", **WINDOW, "hybrid": "ar"}, 1),
+    "rnn, the same": ({**WINDOW, "segment_steps": 4, "hybrid": "level-ar"}, 2),
 }
 
 

@@ -185,6 +185,26 @@ def test_the_first_cohort_of_a_family_begins_with_all_that_is_typical(cell: str,
     assert all(proposal.params[name] == core.typical[name] for name in sampled)
 
 
+def test_networks_begin_as_hybrids_where_these_are_searched() -> None:
+    definition = StudyDefinition.model_validate(
+        {
+            "name": "hybrids",
+            "series": {"source": "sine", "period": 24},
+            "task": {"train_steps": 600, "horizon_steps": 48},
+            "space": {"cell": "gru", "residual": False, "hybrid": ["none", "ar", "level-ar"]},
+        }
+    )
+    proposer = Proposer(definition, sampler_seed=1)
+    hybrids = []
+    for _ in range(40):
+        proposal, *_ = proposer.propose(at_most=1)
+        proposer.forget()
+        hybrids.append(proposal.params.get("hybrid"))
+    near = [hybrid for turn, hybrid in enumerate(hybrids, 1) if turn % 2 and turn % 5]
+    assert sum(hybrid == "level-ar" for hybrid in near) >= len(near) / 2
+    assert {"none", "ar", "level-ar"} <= set(hybrids)
+
+
 def test_what_is_typical_of_a_core_is_a_value_of_its_settings() -> None:
     cores = [method for method in methods() if issubclass(method, Core) and method.typical]
     assert cores

@@ -13,6 +13,8 @@ from models.candidate import Candidate, candidate_of
 from models.checkpoint import Checkpoint
 from models.ensemble import Ensemble, EnsembleCheckpoint
 from models.methods import Scalar
+from models.network.forecaster import Forecaster
+from models.network.parameters import AUTOREGRESSION, INCREMENT_STD
 from search.errors import SeriesError
 from search.running.retraining import retrain_on
 from search.running.updating import MOST_STEPS, update_on
@@ -78,6 +80,20 @@ def test_a_network_moves_a_little_and_keeps_its_units() -> None:
     again = update_on(candidate, before, table(120), 1).checkpoint
     assert isinstance(again, Checkpoint)
     torch.testing.assert_close(again.weights, after.weights, rtol=0, atol=0)
+
+
+def test_a_hybrid_keeps_the_autoregression_that_its_network_adds_to() -> None:
+    candidate = candidate_of({**NETWORK, "hybrid": "ar"})
+    before = trained(candidate, 80)
+    after = update_on(candidate, before, table(120), 1).checkpoint
+    assert isinstance(after, Checkpoint)
+    layout = Forecaster(candidate.architecture).layout()
+    old, new = layout.views(before.weights), layout.views(after.weights)
+    assert old[AUTOREGRESSION].abs().min() > 0.0
+    assert [name for name in new if torch.equal(old[name], new[name])] == [
+        INCREMENT_STD,
+        AUTOREGRESSION,
+    ]
 
 
 def test_each_member_of_an_ensemble_is_updated() -> None:
