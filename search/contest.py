@@ -35,7 +35,7 @@ LEAST_T_OF_THE_BEST = 2.0
 # the first ones count that have at most more times.
 MOST_RATIO, LEAST_MEMBERS, FAR_RATIO = 1.5, 6, 4.0
 # Where the series has a new level, of a contest are those that go with so much of its shift.
-LEAST_LEVEL_SHARE = 0.95
+LEAST_LEVEL_SHARE = 0.9
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
 # Neighbouring units are taken to share at most so much of their noise.
