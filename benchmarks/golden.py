@@ -58,6 +58,8 @@ WIDER: Mapping[str, Sequence[object]] = {
     "degree": [1, 2],
     "ar_order": [3, 8],
     "ssa_window": [2, 20],
+    # The series has values below zero.
+    "power_transform": ["none"],
 }
 REPLICAS = 2
 # Candidates of each structure, which form a cohort.
