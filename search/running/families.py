@@ -7,11 +7,11 @@ has in common and choose at random within the others, whose best an ensemble nee
 
 import json
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
-from models.methods import Choices
+from models.methods import Choices, Scalar
 from models.methods.condition import TRAINED
 from models.methods.method import Core
 from models.methods.registry import method_named
@@ -35,8 +35,8 @@ class Family:
     seconds: by this worker. trials: finished ones of all workers. turns: how often this worker
     chose it. best: the least score of its complete trials. core: the cell or closed form that all
     of it have, "" where it is searched. is_trained: whether training takes optimiser steps, rather
-    than one fit. is_exhausted: whether all of its candidates seem to be tried. has_typical: whether
-    values are known with which its core is good on most series.
+    than one fit. is_exhausted: whether all of its candidates seem to be tried. typical: values of
+    the space with which its core is good on most series.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Family:
     turns: int = 0
     best: float = math.inf
     is_exhausted: bool = False
-    has_typical: bool = False
+    typical: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 class Families:
@@ -69,10 +69,8 @@ class Families:
         for name in names or [""]:
             params = space.presets.get(name, {"cell": name or next(iter(cells), "")})
             core = str(params.get("cell", ""))
-            method = method_named("cell", core)
-            is_known = method is not None and issubclass(method, Core) and bool(method.typical)
-            is_trained = TRAINED.holds(params)
-            self.all[name] = Family(name, core, is_trained=is_trained, has_typical=is_known)
+            is_trained, typical = TRAINED.holds(params), _typical_values(core, space)
+            self.all[name] = Family(name, core, is_trained=is_trained, typical=typical)
         self._by_key: dict[str, str | None] = {}
 
     def of(self, trial: ScoredTrial) -> str | None:
@@ -128,7 +126,7 @@ class Families:
             return had / _weight(family, least) * max(1.0, family.trials / ENOUGH_TRIALS)
 
         def place(family: Family) -> tuple[bool, float, int, bool, bool]:
-            order = family.is_trained, not family.has_typical
+            order = family.is_trained, not family.typical
             return family.is_exhausted, price(family), family.turns, *order
 
         chosen = min(families, key=place)
@@ -150,3 +148,15 @@ def _weight(family: Family, least: float) -> float:
     judged = JUDGED_TRAINED if family.is_trained else JUDGED_FITTED
     certainty = min(1.0, family.trials / judged)
     return float(max((least / family.best) ** 2, LEAST_WEIGHT) ** certainty)
+
+
+def _typical_values(core: str, space: Space) -> dict[str, Scalar]:
+    """The values that are typical of a cell or closed form, as far as a space has them."""
+    method = method_named("cell", core)
+    if method is None or not issubclass(method, Core):
+        return {}
+    return {
+        name: value
+        for name, value in method.typical.items()
+        if name in space.domains and space.domains[name].contains(value)
+    }

@@ -14,8 +14,6 @@ import numpy as np
 from models.candidate import Candidate, member_bytes
 from models.closed_form.closed_form import FittedForm
 from models.methods import Choices, Scalar, shown
-from models.methods.method import Core
-from models.methods.registry import method_named
 from search.errors import UsageError
 from search.running.cost import Cost
 from search.running.families import Families
@@ -207,15 +205,10 @@ class Proposer:
 
         All of them for the first cohort.
         """
-        core = method_named("cell", self.families.all[family].core)
-        if core is None or not issubclass(core, Core):
-            return {}
         return {
             name: value
-            for name, value in core.typical.items()
-            if name in self.space.domains
-            and self.space.domains[name].contains(value)
-            and (self.generator.random() < TYPICAL_SHARE or self.proposed[family] == 1)
+            for name, value in self.families.all[family].typical.items()
+            if self.generator.random() < TYPICAL_SHARE or self.proposed[family] == 1
         }
 
     def _ask(self, view: SamplerView) -> tuple[Trial, dict[str, Scalar], Candidate]:

@@ -15,7 +15,9 @@ from models.candidate import Candidate, free_run, learner_of
 from models.cohort import Member
 from models.methods import methods
 from models.network.cells.cell import Cell
+from models.network.options.covariates import has_known_inputs
 from models.training.trained_network import TrainedNetwork
+from models.training.trainer import Trainer
 from tests.models.other_device import OTHER, DeviceError, There, other_device
 from tests.models.test_learners import CLOSED_FORMS
 from tests.models.training.test_fused_gradient import OPTIONS
@@ -24,20 +26,25 @@ CELLS = [method.name for method in methods() if issubclass(method, Cell)]
 SPAN, MEMBERS, AHEAD = 60, 3, 7
 
 
-def values_of(channels: int) -> Tensor:
-    return torch.randn(MEMBERS, SPAN, channels, generator=Generator().manual_seed(1))
+def values_of(channels: int, seed: int = 1) -> Tensor:
+    return torch.randn(MEMBERS, SPAN, channels, generator=Generator().manual_seed(seed))
 
 
 def trained(candidate: Candidate, device: str, channels: int = 1) -> tuple[Tensor, Tensor, Tensor]:
     """Weights, training losses and free runs after all steps of a training, on the CPU."""
     members = [Member(candidate, i, seed=i + 5) for i in range(MEMBERS)]
     values = values_of(channels)
-    training = learner_of(members, values, device)
+    known = values_of(2, seed=2) if has_known_inputs(candidate) else None
+    training, rows = learner_of(members, values, device, exogenous=known), [0, 1, 2]
     for step in training:
-        if step == 2:
+        if step == 2 and isinstance(training, Trainer):
+            rest, rows = training.part([1]), [0, 2, 1]
             training.keep([0, 2])
-    weights, context = training.scored_weights, values[[0, 2], None, : training.warm_up]
-    run = free_run(training.forecaster, weights, context, AHEAD)
+            training.join(rest)
+    end, weights = training.warm_up, training.scored_weights[: len(rows)]
+    beside = None if known is None else known[rows, None, : end + AHEAD]
+    contexts = values[rows, None, :end]
+    run = free_run(training.forecaster, weights, contexts, AHEAD, exogenous=beside)
     return weights.cpu(), training.loss().cpu(), run.cpu()
 
 
@@ -66,6 +73,15 @@ def test_every_option_trains_on_another_device(
 ) -> None:
     own: dict[str, Any] = {"rollout_steps": 6, "teacher_weight": 0.4, "context_steps": 6}
     check_other_device(make_candidate(cell="gru", training_steps=4, **(own | OPTIONS[option])))
+
+
+@pytest.mark.parametrize("option", ["state", "instance-norm", "known"])
+def test_hybrids_train_on_another_device(
+    make_candidate: Callable[..., TrainedNetwork], option: str
+) -> None:
+    own: dict[str, Any] = {"rollout_steps": 6, "training_steps": 4, "context_steps": 6}
+    own |= OPTIONS[option] | {"residual": False, "hybrid": "ar"}
+    check_other_device(make_candidate(cell="lstm", **own), channels=2)
 
 
 @pytest.mark.parametrize("cell", CLOSED_FORMS)

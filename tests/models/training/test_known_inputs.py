@@ -51,7 +51,9 @@ def described(chosen: dict[str, Any]) -> str:
 
 
 @pytest.mark.parametrize("context", ["window", "state"])
-@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm", "lru", *sorted(set(FURTHER_CELLS) - {"mlp"})])
+@pytest.mark.parametrize(
+    "cell", ["rnn", "gru", "lstm", "lru", *sorted(set(FURTHER_CELLS) - {"mlp"})]
+)
 def test_gradient_of_every_cell(make_candidate: Make, cell: str, context: str) -> None:
     candidate = make_candidate(cell=cell, context=context, **KNOWN)
     check_next_gradient(training_of([candidate] * MEMBERS, columns=2))

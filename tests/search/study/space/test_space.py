@@ -130,6 +130,8 @@ def test_known_columns_are_inputs_by_default_unless_they_take_too_much_memory() 
 
 def test_what_reads_nothing_where_rows_are_forecast_has_no_known_inputs() -> None:
     wanted = {**EVERYTHING, "cell": Choices(("gru", "lru"))}
+    # Of closed forms alone.
+    wanted = {name: domain for name, domain in wanted.items() if name not in ("tied_channels",)}
     space = complete_space(wanted, LONG, SeriesProperties(LONG, known_columns=1, past_columns=1))
     found = [sample(seed, space) for seed in range(200)]
     for params in found:
