@@ -9,8 +9,8 @@ better than the best of several baselines by more than the noise, but only bette
 before the test end at a new level, only what goes with the level takes part (0131). Of a generated
 series, which is there to find out what a candidate can do, the best candidate wins.
 
-A test is made of the winner alone, so that what was tested stays the winner of a study that ended
-under another rule.
+A test is made of the winner and of all baselines, so that what was tested stays the winner of a
+study that ended under another rule, until further finals are planned.
 """
 
 import hashlib
@@ -23,7 +23,7 @@ import numpy as np
 from models.diagnostics.known import known_mean
 from search.records import CandidateRecord, FinalRecord
 from search.series import FloatArray
-from search.storage.records import Subject
+from search.storage.records import FinalJob, Subject
 
 _BASELINE, _ENSEMBLE = "baseline ", "ensemble "
 
@@ -145,19 +145,27 @@ def compared(one: FinalRecord, other: FinalRecord, *, has_draws: bool) -> Compar
     return Comparison(mean, mean / std * math.sqrt(effective))
 
 
-def winner_among(
-    finals: Mapping[Subject, FinalRecord], *, has_draws: bool, tested: Sequence[Subject] = ()
+def winner_of_jobs(
+    jobs: Sequence[FinalJob], finals: Mapping[Subject, FinalRecord], *, has_draws: bool
 ) -> Subject | None:
-    """The winner of the finals that are done, see the rule above; None without one.
+    """The winner of a study: what was tested, or else the winner among the finals that are done.
 
-    tested: the subjects that a test was planned of, in their order.
+    jobs: all that follow the search. What is tested was decided by the rule of its time, and stays
+    the winner until further finals are planned.
     """
-    chosen = _chosen(finals, has_draws=has_draws)
-    decided = [own for own in tested if own in finals and not is_baseline(own)]
-    return decided[-1] if decided and chosen not in decided else chosen
+    last_final = max((job.job_id for job in jobs if job.purpose == "final"), default=0)
+    tests = [job for job in jobs if job.purpose == "test" and job.subject in finals]
+    later = [job for job in tests if job.job_id > last_final]
+    chosen = [job.subject for job in later if not is_baseline(job.subject)]
+    if chosen:
+        return chosen[-1]
+    if later and all(is_baseline(job.subject) for job in tests):
+        return best_baseline(contenders(finals))
+    return winner_among(finals, has_draws=has_draws)
 
 
-def _chosen(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> Subject | None:
+def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> Subject | None:
+    """The winner of the finals that are done, see the rule above; None without one."""
     finals = contenders(finals)
     order = ranked(finals)
     trial, baseline = next(filter(is_trial, order), None), best_baseline(finals)

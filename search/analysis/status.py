@@ -261,6 +261,7 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "name": winner.name,
         "baseline": baseline_of(winner.subject),
         "is_baseline": standing.is_baseline,
+        "left_out": standing.left_out,
         "beats_baselines": {"final": standing.final, "test": standing.test},
         "best_baseline": {"final": standing.opponent_final, "test": standing.opponent_test},
         "finding": plain_finding(

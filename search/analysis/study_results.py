@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
 from models.baselines.baseline import baselines
@@ -13,12 +13,13 @@ from search.contest import (
     Comparison,
     baseline_of,
     compared,
+    contenders,
     ensemble_members,
     ensemble_subject,
     is_baseline,
     is_trial,
     ranked,
-    winner_among,
+    winner_of_jobs,
 )
 from search.errors import UsageError
 from search.records import BaselineRecord, FinalPurpose, FinalRecord
@@ -91,7 +92,9 @@ class Standing:
 
     is_baseline: the winner is one of them. final, test: whether it beats each of them there; None
     where there is none, or no test yet. opponent_final, opponent_test: the name of the best of the
-    others there. comparison: with the best of the others in the final.
+    others there. comparison: with the best of the others in the final. left_out: how
+    many finalists took no part in the choice, see `search.contest.contenders`; what is said of the
+    final is without them.
     """
 
     is_baseline: bool
@@ -100,6 +103,7 @@ class Standing:
     opponent_final: str | None = None
     opponent_test: str | None = None
     comparison: Comparison | None = None
+    left_out: int = 0
 
 
 def winner_of(study: StudyReader) -> Winner | None:
@@ -120,8 +124,7 @@ def winner_of(study: StudyReader) -> Winner | None:
         if members and all(job.subject != ensemble_subject(members) for job in jobs):
             return None
     found = {subject: own.found for subject, own in finals.items()}
-    planned = [job.subject for job in jobs if job.purpose == "test"]
-    subject = winner_among(found, has_draws=has_draws, tested=planned)
+    subject = winner_of_jobs(jobs, found, has_draws=has_draws)
     if subject is None:
         return None
     tests = outcomes(jobs, "test")
@@ -130,7 +133,12 @@ def winner_of(study: StudyReader) -> Winner | None:
     if isinstance(subject, int):
         (frozen,) = study.frozen_trials([subject])
         trial = Trial.of(frozen)
-    standing = _standing(finals[subject], list(finals.values()), test, tests, has_draws=has_draws)
+    competing = contenders(found)
+    if subject not in competing:  # chosen by an earlier version
+        competing = found
+    rivals = [own for own in finals.values() if own.subject in competing]
+    standing = _standing(finals[subject], rivals, test, tests, has_draws=has_draws)
+    standing = replace(standing, left_out=len(finals) - len(rivals))
     return Winner(subject, trial, finals[subject], test, standing)
 
 

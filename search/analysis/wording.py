@@ -8,6 +8,7 @@ from models.diagnostics.errors import Errors
 from models.diagnostics.scores import Averaging
 from models.methods import counted as counted
 from models.methods.series_properties import LEVEL, SeriesProperties
+from search.contest import LEAST_LEVEL_SHARE, LEAST_T, LEAST_T_OF_THE_BEST
 from search.series import Table
 from search.study.definition import ScoreAgainst, Task, Validation
 
@@ -155,11 +156,21 @@ def winner_rule(*, has_draws: bool) -> str:
     """Who wins the final, see `search.contest`; has_draws: whether the series is generated."""
     if has_draws:
         return "The best trial wins."
-    noise = "more than one standard error of the comparison in pairs"
     return (
-        f"The ensemble stands for the trials, unless the best of them beats it by {noise}. A trial "
-        "wins where it beats the best baseline by as much, the ensemble where it has the lower "
+        "The ensemble stands for the trials, unless the best of them beats it by more than "
+        f"{LEAST_T_OF_THE_BEST:g} standard errors of the comparison in pairs. A trial wins where "
+        f"it beats the best baseline by more than {LEAST_T:g}, the ensemble where it has the lower "
         "score; else that baseline wins."
+    )
+
+
+def left_out_sentence(count: int) -> str:
+    """That some finalists took no part in the choice, and why."""
+    who, do = ("1 finalist", "does") if count == 1 else (f"{count} finalists", "do")
+    return (
+        f"the rows before the test end at a level that no earlier ones had, so {who} {do} not take "
+        f"part in the choice: of a shift of level, less than {LEAST_LEVEL_SHARE:.0%} is found in "
+        "what is forecast after it"
     )
 
 

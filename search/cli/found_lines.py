@@ -24,7 +24,7 @@ def channel_lines(channels: Mapping[str, Mapping[str, float | None]]) -> Iterato
 def standing_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     """Whether the winner beat every baseline, on how much, and what the best of them has."""
     from search.analysis.evidence import shown_runs
-    from search.analysis.wording import beaten, short_baseline_name
+    from search.analysis.wording import beaten, left_out_sentence, short_baseline_name
 
     winner, baselines = summary["winner"], summary["baselines"]
     beats = winner["beats_baselines"]
@@ -39,6 +39,8 @@ def standing_lines(summary: Mapping[str, Any]) -> Iterator[str]:
     else:
         said = beaten(beats["final"], beats["test"], in_final, in_test)
         yield f"the winner, {winner['name']}, {said}"
+    if winner["left_out"]:
+        yield left_out_sentence(winner["left_out"])
     for where, key in (("validation", "final"), ("the test", "test")):
         if (name := winner["best_baseline"][key]) is not None:
             of = "of the other baselines" if winner["is_baseline"] else "baseline"

@@ -10,7 +10,13 @@ from models.ensemble import any_from_plain, load_any
 from models.ensemble.ensemble_checkpoint import AnyCandidate, AnyCheckpoint
 from search.analysis.study_results import Outcome, baselines_of, outcomes, winner_of
 from search.analysis.trials import Trial
-from search.contest import baseline_of, baseline_subject, is_baseline, winner_among
+from search.contest import (
+    baseline_of,
+    baseline_subject,
+    contenders,
+    is_baseline,
+    winner_of_jobs,
+)
 from search.errors import UsageError
 from search.export.content import Beside, Claim, Export
 from search.export.folder import write_export
@@ -154,10 +160,11 @@ def _beside(subject: Subject, done: Sequence[Outcome]) -> Iterator[Beside]:
 def _widening(jobs: Sequence[FinalJob], subject: Subject, *, has_draws: bool) -> float:
     """How much wider the winner's intervals are for its having been chosen; 1 for all others."""
     finals = {own.subject: own.found for own in outcomes(jobs, "final")}
-    tested = [job.subject for job in jobs if job.purpose == "test"]
-    if winner_among(finals, has_draws=has_draws, tested=tested) != subject:
+    competing = contenders(finals)
+    has_won = winner_of_jobs(jobs, finals, has_draws=has_draws) == subject
+    if not has_won or subject not in competing:
         return 1.0
-    return widening_of(finals, subject, has_draws=has_draws)
+    return widening_of(competing, subject, has_draws=has_draws)
 
 
 def _networks(study: StudyReader, outcome: Outcome | None) -> AnyCheckpoint | None:

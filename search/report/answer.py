@@ -1,7 +1,7 @@
 """The answer of a study, in sentences that claim no more than the numbers show."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from models.candidate import Candidate
@@ -12,6 +12,7 @@ from search.analysis.study_results import StudyResults, Winner, baselines_of
 from search.analysis.wording import (
     beaten,
     counted,
+    left_out_sentence,
     short_baseline_name,
     shown_errors,
     shown_score,
@@ -76,6 +77,7 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
     }
     sentences = [
         _standing_sentence(winner, shown_runs(runs["final"]), shown_runs(runs["test"])),
+        *_left_out(winner.standing.left_out),
         f"The winner is {winner.name}: {candidate.description()}.",
         f"In the final, on {trainings}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against}, divided by "
@@ -144,6 +146,12 @@ def _standing_sentence(winner: Winner, final_runs: str, test_runs: str) -> str:
             f"{_shown_t(standing.comparison.t)}"
         )
     return f"{said}."
+
+
+def _left_out(count: int) -> Iterator[str]:
+    if count:
+        said = left_out_sentence(count)
+        yield f"{said[0].upper()}{said[1:]}."
 
 
 def _shown_t(t: float) -> str:

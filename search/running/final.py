@@ -21,7 +21,7 @@ from search.contest import (
     is_ensemble,
     is_trial,
     ranked,
-    winner_among,
+    winner_of_jobs,
 )
 from search.errors import FreerunError
 from search.evaluation import CandidateResult, baseline_candidates
@@ -246,7 +246,8 @@ class Final:
     def _plan_test(self) -> list[FinalJob]:
         """The winner's test, and beside it those of the baselines."""
         finals = self._finals()
-        winner = winner_among(finals, has_draws=self.definition.series.is_generated)
+        has_draws = self.definition.series.is_generated
+        winner = winner_of_jobs(self.store.final_jobs(), finals, has_draws=has_draws)
         if winner is None:
             return []
         others = [own for own in finals if is_baseline(own) and own != winner]

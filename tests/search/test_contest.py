@@ -15,9 +15,10 @@ from search.contest import (
     ensemble_subject,
     ranked,
     winner_among,
+    winner_of_jobs,
 )
 from search.records import Example, FinalRecord
-from search.storage.records import Subject
+from search.storage.records import FinalJob, Subject
 
 SSA, MEAN = baseline_subject("ssa"), baseline_subject("mean")
 ENSEMBLE = ensemble_subject([1, SSA])
@@ -136,12 +137,24 @@ def test_what_was_tested_stays_the_winner_whatever_another_rule_says() -> None:
         SSA: noisy(0.5, 1),
         ENSEMBLE: noisy(0.1, 0),
     }
-    assert winner_among(finals, has_draws=False) == ENSEMBLE
-    assert winner_among(finals, has_draws=False, tested=[1, SSA]) == 1
-    # A study that went on: what the rule says now is tested, too, or the last one counts.
-    assert winner_among(finals, has_draws=False, tested=[1, SSA, ENSEMBLE]) == ENSEMBLE
-    assert winner_among(finals, has_draws=False, tested=[1, SSA, 2]) == 2
-    assert winner_among(finals, has_draws=False, tested=[SSA]) == ENSEMBLE
+    planned: list[tuple[str, Subject]] = [("final", subject) for subject in finals]
+
+    def winner(*later: tuple[str, Subject]) -> Subject | None:
+        jobs = [
+            FinalJob(place, purpose, subject, "done", 1, 1, None, has_weights=True, message=None)
+            for place, (purpose, subject) in enumerate([*planned, *later], 1)
+        ]
+        return winner_of_jobs(jobs, finals, has_draws=False)
+
+    assert winner() == ENSEMBLE
+    assert winner(("test", 1), ("test", SSA)) == 1
+    assert winner(("test", SSA)) == SSA
+    # A study that went on has further finals, and decides anew.
+    assert winner(("test", 1), ("test", SSA), ("final", 3)) == ENSEMBLE
+    assert winner(("test", SSA), ("final", 3)) == ENSEMBLE
+    assert winner(("test", 1), ("test", SSA), ("final", 3), ("test", ENSEMBLE)) == ENSEMBLE
+    # A baseline of a later version, tested beside a winner that had been tested before.
+    assert winner(("test", ENSEMBLE), ("final", 3), ("test", SSA)) == ENSEMBLE
 
 
 def test_what_goes_back_to_a_level_that_it_has_learnt_takes_no_part() -> None:
