@@ -150,11 +150,17 @@ class Invented:
         return Space(self.definition.space).resolve(params)
 
     def add_final(
-        self, purpose: Purpose, errors: Mapping[int, float], *, weights: bool = True
+        self,
+        purpose: Purpose,
+        errors: Mapping[int, float],
+        *,
+        weights: bool = True,
+        level_shares: Mapping[int, float] | None = None,
     ) -> None:
         """Finish a final or test job for each trial number; its networks err by `errors`.
 
-        The baselines stand in its record, where earlier versions had them.
+        level_shares: see `FinalRecord`. The baselines stand in its record, where earlier versions
+        had them.
         """
         search = self.definition.search
         is_test = purpose == "test" and self.definition.series.is_generated
@@ -170,7 +176,8 @@ class Invented:
             kept = some_weights(self.candidate(number), len(views)) if weights else None
             replica = result.record.example.replica
             beside = {name: baseline_record(own, replica) for name, own in found.items()}
-            text = final_record(result, baselines=beside).to_json()
+            share = (level_shares or {}).get(number)
+            text = final_record(result, baselines=beside, level_share=share).to_json()
             self.store.finish_final_job(worker, job.job_id, text, kept)
         self.store.leave(worker)
 

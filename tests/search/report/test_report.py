@@ -53,6 +53,17 @@ def test_the_answer_does_not_claim_to_beat_a_baseline_that_is_better(invent: Inv
     assert "winner beats it" not in words
 
 
+def test_what_takes_no_part_at_a_new_level_is_said(invent: Invent) -> None:
+    study = invent(("complete", 0.3), ("complete", 0.1))
+    study.add_final("final", {0: 0.3, 1: 0.1}, level_shares={0: 1.0, 1: 0.2})
+    study.add_final("test", {0: 0.3})
+    answer = report_on(study).answer
+    assert answer.headline.startswith("Trial 0 won")
+    words = " ".join(answer.sentences)
+    assert "1 finalist does not take part in the choice" in words
+    assert "of a shift of level, less than 90% is found" in words
+
+
 def test_baselines_stand_among_the_candidates_of_their_draws_by_score(finished: Invented) -> None:
     test, final, search = report_on(finished).groups
     for group, candidates in ((test, 1), (final, 2), (search, 3)):
