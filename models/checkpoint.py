@@ -217,9 +217,19 @@ def of_parts(
     power = tensors["power"] if has_power(architecture) else None
     effects = _effects(tensors, known, groups) if has_regression(architecture) else None
     shift, scale = tensors["shift"], tensors["scale"]
-    of_inputs = [tensors[name] for name in _INPUTS] if inputs else []
-    own = (shift, scale, power, effects, past)
-    return Checkpoint(architecture, channels, weights, *own, *of_inputs)
+    known_shift, known_scale = (tensors[name] if inputs else None for name in _INPUTS)
+    return Checkpoint(
+        architecture,
+        channels,
+        weights,
+        shift,
+        scale,
+        power,
+        effects,
+        past,
+        known_shift=known_shift,
+        known_scale=known_scale,
+    )
 
 
 # How known columns that are inputs are standardised.

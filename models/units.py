@@ -37,9 +37,8 @@ class Units:
     shift, scale: `[member, channel]`. power: `[member, channel]`, 1 for values as they are; None
     where no member has another. season: in steps, 0 for no difference; seasons: how many. effects:
     of known columns; None where no member has any, else `known` has to be given to all that reads
-    or writes: rows `[member, batch, time, known]`, with 1 for member where all read the same. The
-    first of them may be `known_before` or more rows before the values, or fewer at the beginning of
-    a series.
+    or writes: rows `[member, batch, time, known]`, with 1 for member where all read the same. They
+    may begin before the values: lags read `known_before` rows there, as far as a series has them.
     known_shift, known_scale: of known columns that are inputs, `[member, known]`; None without.
     """
 
@@ -301,7 +300,8 @@ def difference_of(methods: MethodSet) -> tuple[int, int]:
 def units_key(methods: MethodSet) -> tuple[object, ...]:
     """What units depend on: candidates with equal keys have equal units on equal data."""
     transforms = methods.find(PowerTransform), difference_of(methods), methods[Scaling].offset
-    return *transforms, regression_of(methods), lags_of_known(methods)
+    known = regression_of(methods), lags_of_known(methods), has_known_inputs(methods)
+    return *transforms, *known
 
 
 def _power_of(methods: MethodSet, values: FloatArray, past: int) -> FloatArray | None:

@@ -156,6 +156,8 @@ class Trainer(PerMember):
             )
         # In place: the gradient has views of them.
         self.weights.copy_(weights[rows].to(self.weights))
+        candidates = [m.candidate for m in self.members]
+        self.optimiser = AdamW(candidates, self.weights, self._trained(candidates))
         self.steps_done = self.averages.steps_done = self.total_steps - steps
         if self.averages.is_used:
             self.averages.average = self.weights.clone()

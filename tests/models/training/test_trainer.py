@@ -60,6 +60,24 @@ def test_progress_counts_steps_up_to_the_last(
     assert list(training) == []
 
 
+def test_a_training_that_has_ended_goes_on(make_candidate: Callable[..., TrainedNetwork]) -> None:
+    """The optimiser starts afresh: the first step of three has the whole learning rate again."""
+    candidate = make_candidate(training_steps=4, schedule="cosine", learning_rate=1e-2)
+    fresh, ended = (Trainer([Member(candidate, 0, seed=0)], sine()) for _ in range(2))
+    assert list(ended) == [1, 2, 3, 4]
+    given = torch.zeros_like(ended.scored_weights[:1])
+    moved = []
+    for training in (fresh, ended):
+        training.go_on(given, 3)
+        steps = iter(training)
+        assert next(steps) == 2
+        moved.append(training.weights[0].abs().max())
+        assert list(steps) == [3, 4]
+    # The first step of Adam is as long as its rate, whatever the gradient is.
+    assert moved[0] == pytest.approx(1e-2, rel=1e-2)
+    assert moved[1] == pytest.approx(1e-2, rel=1e-2)
+
+
 def test_the_twin_of_a_single_network_is_hidden(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:
