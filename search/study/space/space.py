@@ -281,8 +281,9 @@ def _check_beside(named: Mapping[str, Domain], series: SeriesProperties | None) 
     if series.known_by_series and inputs.name in named and named[inputs.name].contains(True):
         raise SettingError(
             inputs.name,
-            "must be false for a long table whose series have known columns of their own, which of "
-            "them are its own a network could not tell; remove the key",
+            "must be false for a long table whose series have known columns of their own, since a "
+            "network could not tell which are its own, but got "
+            f"{shown(named[inputs.name].to_plain())}; remove the key",
         )
 
 
