@@ -74,6 +74,8 @@ class Trainer(PerMember):
         "optimiser",
         "stream_state",
     )
+    # What `_bind` makes of the present members and their data.
+    bound = ("grads", "batches", "objective", "dropout", "state_noise", "gradient")
 
     def __init__(
         self,
@@ -179,6 +181,9 @@ class Trainer(PerMember):
         """
         part = super().part(in_company(members))
         part.count, part.is_bound = len(members), False
+        # Of all members, whose data it would keep alive.
+        for name in self.bound:
+            part.__dict__.pop(name, None)
         return part
 
     def join(self, other: Self) -> None:

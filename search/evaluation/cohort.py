@@ -157,8 +157,10 @@ class Cohort:
             due = self._due(step)
             if due is None:
                 continue
-            clock = perf_counter()
             rung, replicas = due
+            # Before a rung on whose step earlier ones fall as well, nobody has been woken for it.
+            yield from self._wake(replicas, step)
+            clock = perf_counter()
             results = self._score(replicas)
             self._charge(self.awake, clock)
             is_last = step == self.rung_steps[-1]

@@ -226,14 +226,16 @@ class TaskData:
     def _has_new_level(self, found: SeriesProperties) -> bool:
         """Whether a table's rows before the test end at a level that they did not have before.
 
-        A wave, and what follows a curve, is at levels of its own all the time.
+        A wave, and what follows a curve, is at levels of its own all the time. A gap at the end,
+        which the last value before it goes on through, is no level.
         """
         if self._table is None or found.is_wave or found.is_noise_free:
             return False
         end, table = self.spans.validation.stop, self._table
         rows = without_foresight(table.all_values[:end], table.filled, [end])[self.spans.first :]
         least = max(self._definition.task.test_horizon_steps, *map(round, found.periods), 1)
-        return has_new_level(_apart(rows, len(table.columns))[0], least)
+        is_known = np.isfinite(blanked(table.values[:end], table.filled))[self.spans.first :]
+        return has_new_level(_apart(rows, len(table.columns))[0], least, is_known)
 
     @cached_property
     def masked(self) -> Masked | None:

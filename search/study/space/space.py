@@ -21,6 +21,7 @@ from models.methods import (
     nearest,
     shown,
 )
+from models.methods.condition import AllOf, Condition, IsNot
 from models.methods.registry import method_named
 from models.network.options.channels import INDEPENDENT, TIED, Channels
 from models.network.options.covariates import KnownColumns, KnownInputs, PastColumns
@@ -281,8 +282,9 @@ def _check_beside(named: Mapping[str, Domain], series: SeriesProperties | None) 
     if series.known_by_series and inputs.name in named and named[inputs.name].contains(True):
         raise SettingError(
             inputs.name,
-            "must be false for a long table whose series have known columns of their own, which of "
-            "them are its own a network could not tell; remove the key",
+            "must be false for a long table whose series have known columns of their own, since a "
+            "network could not tell which are its own, but got "
+            f"{shown(named[inputs.name].to_plain())}; remove the key",
         )
 
 
@@ -307,6 +309,7 @@ def _completed(
             domain = None
         if domain is not None:
             space[parameter.name] = domain
+    _make_room(space, named)
     # What is left of the training span once each value is a change from one before it.
     left = train_steps - _fit_lags(space, named, train_steps)
     rollouts = [
@@ -331,6 +334,30 @@ def _completed(
                 "that; name what it rests on as well, or remove the key",
             )
     return reachable
+
+
+def _make_room(space: dict[str, Domain], named: Mapping[str, Domain]) -> None:
+    """Let a default of none but values that what is named excludes be neutral as well."""
+    for name, domain in named.items():
+        parameter = parameter_named(name)
+        if parameter is None or domain == Choices((parameter.neutral,)):  # type: ignore[arg-type]
+            continue
+        for other, excluded in _excluded(parameter.when).items():
+            own, neutral = space.get(other), getattr(parameter_named(other), "neutral", None)
+            if other in named or neutral is None or not isinstance(own, Choices):
+                continue
+            if set(own.values) <= set(excluded):
+                space[other] = Choices((neutral, *own.values))
+
+
+def _excluded(condition: Condition) -> dict[str, tuple[Scalar, ...]]:
+    """The values that other settings must not have for a condition to hold, by their names."""
+    match condition:
+        case IsNot(name, values):
+            return {name: values}
+        case AllOf(conditions=parts):
+            return {name: out for part in parts for name, out in _excluded(part).items()}
+    return {}
 
 
 def _default(parameter: Parameter, series: SeriesProperties | None) -> Domain | None:

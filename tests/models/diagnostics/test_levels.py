@@ -62,3 +62,27 @@ def test_of_few_levels_nothing_is_said(few: int) -> None:
 
 def test_constant_values_have_no_new_level() -> None:
     assert not has_new_level(np.full((400, 1), 0.1), 20)
+
+
+@pytest.mark.parametrize("gap", [slice(-10, None), slice(-30, -8), slice(-45, None)])
+def test_a_gap_in_the_last_level_makes_no_new_one(gap: slice) -> None:
+    found, shifts = [], []
+    for seed in range(60):
+        values = record(seed, channels=1)
+        is_known = np.ones(values.shape, dtype=bool)
+        is_known[gap] = False
+        values[gap] = values[gap.start - 1]
+        found.append(has_new_level(values, 24, is_known))
+        values[-100:] += 3.0
+        shifts.append(has_new_level(values, 24, is_known))
+    assert np.mean(found) < 0.05
+    # Of a level most of which is missing, nothing is said.
+    assert np.mean(shifts) == (gap.start > -45)
+
+
+def test_a_gap_before_the_last_level_changes_nothing_of_it() -> None:
+    is_known = np.ones((960, 3), dtype=bool)
+    is_known[-400:-300] = False
+    for seed in range(20):
+        values = shifted(record(seed), 2.0 * (seed % 2), 100)
+        assert has_new_level(values, 24, is_known) == has_new_level(values, 24)

@@ -2,7 +2,9 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from gc import collect
 from typing import Any
+from weakref import ref
 
 import pytest
 import torch
@@ -282,6 +284,20 @@ def test_parts_join_where_they_have_come_as_far(
     next(iter(training))
     with pytest.raises(ValueError, match="as many steps, but one has done 1, the other 0"):
         training.join(late)
+
+
+def test_a_part_that_rests_keeps_nothing_of_the_others(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    members = members_of(make_candidate, {"cell": "gru"}, [{}, {}, {}])
+    training = Trainer(members, values(), "cpu")
+    of_all = [ref(own) for own in (training.values, training.grads, training.gradient)]
+    late = training.part([1])
+    training.keep([0, 2])
+    later = late.part([0])
+    collect()
+    assert [own() for own in of_all] == [None] * 3
+    assert list(later) == list(training) == list(range(1, STEPS + 1))
 
 
 @pytest.mark.parametrize("loss", ["amplitude_weight", "velocity_weight", "spectral_weight"])

@@ -205,6 +205,21 @@ def test_replicas_of_what_is_dropped_never_train(views: list[View]) -> None:
     assert trained == {(0, 0), (1, 0), (2, 0), (1, 1)}
 
 
+def test_replicas_follow_before_a_rung_on_the_step_of_an_earlier_one(views: list[View]) -> None:
+    cohort = Cohort(
+        candidates(GRU),
+        views,
+        study_seed=3,
+        purpose="search",
+        rung_fractions=(0.5, 0.501, 1.0),
+        rung_replicas=(1, 2, 2),
+    )
+    found, full = list(filter(None, cohort)), rungs(candidates(GRU), views, (0.5, 1.0))
+    assert [rung.rung for rung in found] == [2, 3]
+    for rung, same_one in zip(found, full, strict=True):
+        assert all(same(rung.results[i], same_one.results[i]) for i in range(3))
+
+
 def test_what_is_dropped_while_replicas_catch_up_is_gone(views: list[View]) -> None:
     cohort = Cohort(
         candidates(GRU),

@@ -418,6 +418,14 @@ def test_a_column_that_is_constant_in_some_series_alone_tells_of_the_others(
     ]
     write(tmp_path / "load.csv", made)
     assert "known_columns" in read_study_file(file).definition.space
+    file.write_text(own.format(series='known = ["price"]', space="known_inputs = [true]"))
+    with pytest.raises(
+        Exception,
+        match="known_inputs must be false for a long table whose series have known columns of "
+        r"their own, since .*, but got \[true\]; remove the key",
+    ):
+        read_study_file(file)
+    file.write_text(own.format(series='known = ["price"]', space=""))
     flat = [LONG] + [
         f"{hour(step)},{name},{step % 7},{n},0"
         for n, name in enumerate("ab")

@@ -51,6 +51,23 @@ def test_a_new_level_is_that_of_the_rows_before_the_test() -> None:
         assert context == Choices(("none", "mean", "last")[is_new:])
 
 
+@pytest.mark.parametrize("is_masked", [False, True])
+@pytest.mark.parametrize("missing", [1, 10, 20])
+def test_a_gap_before_the_test_is_no_new_level(missing: int, is_masked: bool) -> None:
+    spans = {"train_steps": 300, "validation_steps": 80, "test_steps": 40}
+    spans |= {"horizon_steps": 20, "test_horizon_steps": 20}
+    found = []
+    for seed in range(20):
+        values = np.random.default_rng(seed).standard_normal(440)
+        gap = range(400 - missing, 400)
+        values[gap] = np.linspace(values[gap[0] - 1], values[400], missing + 2)[1:-1]
+        run = Run(0, gap.start, gap.stop, seen=gap.stop + 1)
+        times = tuple(map(str, range(len(values))))
+        rows = Table("t", times, ("x",), values[:, np.newaxis], filled=(run,), is_masked=is_masked)
+        found.append(TaskData(table_definition(**spans), rows).properties().has_new_level)
+    assert sum(found) <= 1
+
+
 def test_a_search_view_ends_with_the_validation_span() -> None:
     view = sine().view("search", 0)
     assert view.values.shape == view.truth.shape == (86, 1)

@@ -78,6 +78,18 @@ def test_a_symmetry_is_searched_where_the_series_may_have_it() -> None:
     assert named["time_reversal"] == Choices((True,))
 
 
+def test_what_is_named_has_room_beside_the_instance_norm_of_a_new_level() -> None:
+    series = SeriesProperties(600, has_new_level=True)
+    assert complete_space({}, 600, series)["instance_norm"] == Choices((True,))
+    for value, choices in ((True, (False, True)), (False, (True,))):
+        space = complete_space(read_space({"stateful": [value]}), 600, series)
+        assert space["instance_norm"] == Choices(choices)
+    space = complete_space(read_space({"stateful": [True], "cell": "gru"}), 600, series)
+    assert any(sample(seed, space).get("stateful") for seed in range(60))
+    both = complete_space(read_space({"stateful": [True], "instance_norm": [True]}), 600, series)
+    assert both["instance_norm"] == Choices((True,))
+
+
 def test_segments_and_rollouts_that_can_not_fit_are_refused() -> None:
     with pytest.raises(SettingError, match="must be at most 50, so that a segment"):
         complete_space(
