@@ -5,6 +5,7 @@ This module is the only one that imports sktime, and no other imports it.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -13,8 +14,9 @@ import pandas
 from sktime.datatypes import update_data
 from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
 
+from freerun.defining import SeriesWarning
 from freerun.estimator import Forecaster
-from search.errors import SeriesError, UsageError
+from search.errors import ConstantError, SeriesError, UsageError
 from search.series import FloatArray
 
 # A series holds so many of the horizons that candidates are scored on, unless one is named.
@@ -95,9 +97,20 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         # A short series has no room to score more; free runs go as far as they are asked to.
         furthest = min(furthest, max(1, len(y) // _LEAST_HORIZONS))
         self._seen, self._beside = y, None if X is None or not X.shape[1] else X
+        self._has_exogenous = self._beside is not None
+        horizon = furthest if self.horizon is None else self.horizon
+        try:
+            found = self._search(horizon)
+        except SeriesError as problem:
+            self._leave_out(problem)
+            found = self._search(horizon)
+        self.forecaster_, self.best_ = found.forecaster_, found.best_
+        return self
+
+    def _search(self, horizon: int) -> Forecaster:
         has_known = self._beside is not None
-        found = Forecaster(
-            horizon=furthest if self.horizon is None else self.horizon,
+        return Forecaster(
+            horizon=horizon,
             minutes=self.minutes,
             trials=self.trials,
             workers=self.workers,
@@ -107,19 +120,38 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
             refit=self.refit,
             columns=self._value_names() if has_known else None,
             known=self._known_names() if has_known else None,
-        ).fit(self._series())
-        self.forecaster_, self.best_ = found.forecaster_, found.best_
-        return self
+        ).fit(self._series(self._seen, self._beside))
+
+    def _leave_out(self, problem: SeriesError) -> None:
+        """Leave out the columns of X that a search refused as constant; raise any other problem."""
+        cause: BaseException | None = problem
+        # Messages are put in other words on the way.
+        while cause is not None and not isinstance(cause, ConstantError):
+            cause = cause.__cause__
+        if cause is None:
+            raise problem
+        is_constant = np.isin(self._known_names(), cause.names)
+        for name in self._beside.columns[is_constant]:
+            warnings.warn(
+                f"X's column '{name}' is left out, since it has one value in all rows that "
+                "candidates are trained on, so that its effect can't be learnt; fit again once it "
+                "has had others",
+                SeriesWarning,
+                stacklevel=4,  # at the caller of fit
+            )
+        varied = self._beside.loc[:, ~is_constant]
+        self._beside = varied if varied.shape[1] else None
+
+    def _update_y_X(self, y: Any, X: Any = None, enforce_index_type: Any = None) -> None:
+        # sktime moves the cutoff here, before `_update`, so what an update lacks is refused first.
+        if self.is_fitted and not self._is_vectorized:
+            self._series(update_data(self._seen, y), self._beside_with(X))
+        super()._update_y_X(y, X, enforce_index_type)
 
     def _update(self, y: Any, X: Any = None, update_params: bool = True) -> FreerunForecaster:
-        before = self._seen, self._beside
         self._seen, self._beside = update_data(self._seen, y), self._beside_with(X)
-        try:
-            series = self._series()
-        except SeriesError:  # which leaves the forecaster as it was
-            self._seen, self._beside = before
-            raise
         if update_params:
+            series = self._series(self._seen, self._beside)
             self.forecaster_ = self.forecaster_.updated(series)
         return self
 
@@ -155,17 +187,18 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
             every = ForecastingHorizon(range(1, furthest + 1), is_relative=True, freq=fh.freq)
             index = every.to_absolute_index(self.cutoff)
             future = self._known_at(beside, index, first=len(self._seen))
-        ahead = self.forecaster_.forecast(self._series(), furthest, levels, future=future)
+        series = self._series(self._seen, self._beside)
+        ahead = self.forecaster_.forecast(series, furthest, levels, future=future)
         by_quantity: FloatArray = np.asarray(ahead).reshape(furthest, self._seen.shape[1], -1)
         asked: FloatArray = by_quantity[steps - 1]
         return asked
 
-    def _series(self) -> Any:
-        """The rows so far: values `[time, channel]`, or a frame of them and the columns of X."""
-        values: FloatArray = self._seen.to_numpy(dtype=np.float64)
-        if self._beside is None:
+    def _series(self, seen: Any, beside: Any) -> Any:
+        """Rows as values `[time, channel]`, or as a frame of them and the columns of X."""
+        values: FloatArray = seen.to_numpy(dtype=np.float64)
+        if beside is None:
             return values
-        known = self._known_at(self._beside, self._seen.index, first=0)
+        known = self._known_at(beside, seen.index, first=0)
         return pandas.DataFrame(values, known.index, self._value_names()).join(known)
 
     def _value_names(self) -> list[str]:
@@ -173,26 +206,21 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         return [f"y {number}" for number in range(1, self._seen.shape[1] + 1)]
 
     def _known_names(self) -> list[str]:
-        """The columns of X in that frame: as they are called, but for names that are taken."""
-        taken = {_ROW, *self._value_names()}
-        assert self._beside is not None
-        names = [str(name) for name in self._beside.columns]
-        return [f"X {name}" if name in taken else name for name in names]
+        """The columns of X in that frame: numbered, since sktime takes names that a table can't."""
+        return [f"X {number}" for number in range(1, self._beside.shape[1] + 1)]
 
     def _beside_with(self, X: Any) -> Any:
-        """The rows of X so far and further ones, None where the forecaster has no X.
+        """The rows of X so far and further ones, None where no column of X is taken into account.
 
         Raises UsageError for columns that `fit` did not have, SeriesError where some lack.
         """
-        if self._beside is None:
-            if X is not None and X.shape[1]:
-                raise UsageError(
-                    "X must be given to fit as well, but only later rows of it are; fit with X"
-                )
-            return None
-        columns = self._beside.columns
-        if X is None:
+        if not self._has_exogenous and X is not None and X.shape[1]:
+            raise UsageError(
+                "X must be given to fit as well, but only later rows of it are; fit with X"
+            )
+        if self._beside is None or X is None:
             return self._beside
+        columns = self._beside.columns
         if lacking := [str(name) for name in columns if name not in X.columns]:
             raise SeriesError(
                 f"X must have the columns that it had in fit, but lacks '{lacking[0]}'; it has "
@@ -203,19 +231,22 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
     def _known_at(self, beside: Any, index: Any, first: int) -> Any:
         """Rows of X as columns known in advance, numbered from `first` on.
 
-        Raises SeriesError with the column and the time of the first value that lacks.
+        Raises SeriesError with the column and the time of the first value that lacks or is not
+        finite.
         """
         rows = beside.reindex(index)
-        missing = np.argwhere(rows.isna().to_numpy())
+        values = rows.to_numpy(dtype=np.float64, na_value=np.nan)
+        missing = np.argwhere(~np.isfinite(values))
         if len(missing):
             row, column = missing[0]
+            got = "no value" if np.isnan(values[row, column]) else f"{values[row, column]:g}"
             raise SeriesError(
                 f"X is known in advance, so that a forecast needs it in all rows of y and up to "
-                f"the furthest step, but its column '{rows.columns[column]}' has no value at "
+                f"the furthest step, but its column '{rows.columns[column]}' has {got} at "
                 f"'{index[row]}'; give X with that row"
             )
         numbers = pandas.RangeIndex(first, first + len(rows), name=_ROW)
-        return pandas.DataFrame(rows.to_numpy(dtype=np.float64), numbers, self._known_names())
+        return pandas.DataFrame(values, numbers, self._known_names())
 
     @classmethod
     def get_test_params(cls, parameter_set: str = "default") -> list[dict[str, Any]]:

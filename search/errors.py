@@ -4,6 +4,7 @@
     └── UserError               exit code 2: the input is wrong, and the message says the remedy
         ├── StudyFileError      a study file, or its task, that can't be run
         ├── SeriesError         a table that can't be read or used
+        │   └── ConstantError   columns beside the others that are constant where they are learnt
         ├── StorageError        a storage URL that can't be opened, or a database of another version
         ├── UnknownStudyError   no study of that name
         ├── UnknownTrialError   no trial of that number
@@ -13,6 +14,7 @@
 A message states the rule, the offending value and the remedy.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -34,6 +36,14 @@ class StudyFileError(UserError):
 
 class SeriesError(UserError):
     """A table can't be read, or can't serve as a series."""
+
+
+class ConstantError(SeriesError):
+    """Columns beside the others are constant in the training span. names: of all of them."""
+
+    def __init__(self, message: str, names: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.names = tuple(names)
 
 
 class StorageError(UserError):

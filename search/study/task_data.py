@@ -15,7 +15,7 @@ from models.effects import MOST_KNOTS, lags_of
 from models.methods import Choices, counted
 from models.methods.series_properties import SeriesProperties
 from models.regression import MOST_LAGGED_KNOTS
-from search.errors import SeriesError, StudyFileError, UsageError
+from search.errors import ConstantError, SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
 from search.series.filling import Run, blanked, without_foresight
 from search.study.cuts import Cut, Spans, cut_of, spans_of, spread_starts
@@ -257,7 +257,7 @@ class TaskData:
         return self._table is not None and self._table.is_masked
 
     def _check_beside(self, table: Table) -> None:
-        """Raise SeriesError for a column beside the others that is constant where it is learnt."""
+        """Raise ConstantError for columns beside the others that are constant where learnt."""
         own, series = table.covariates, self._definition.series
         if own is None:
             return
@@ -280,11 +280,12 @@ class TaskData:
                 first = seen[0, :, worst]
                 is_one = first.min() == first.max()
                 of_each = f"{first[0]:g}" if is_one else "the same number of each series"
-                raise SeriesError(
+                raise ConstantError(
                     f"{key} must name columns that vary in the training span, but "
                     f"'{names[worst]}' is {of_each} in all of its {len(rows)} rows, so "
                     f"that nothing can be learnt from it; leave it out of {key}, or lengthen "
-                    "train_steps"
+                    "train_steps",
+                    [names[column] for column in np.flatnonzero(is_constant)],
                 )
 
     @cached_property

@@ -11,6 +11,7 @@ import pandas
 from sktime.forecasting.base import ForecastingHorizon
 from sktime.utils.estimator_checks import check_estimator, parametrize_with_checks
 
+from freerun.defining import SeriesWarning
 from freerun.sktime import FreerunForecaster
 from search.errors import SeriesError, UsageError
 
@@ -105,3 +106,62 @@ def test_it_goes_on_with_exogenous_columns(told: FreerunForecaster, update_param
     ahead = forecaster.predict(fh=[1, 2], X=exogenous[110:112])
     assert list(ahead.index) == list(y.index[110:112])
     assert np.abs(ahead - y.loc[ahead.index]).to_numpy().max() < 0.3
+
+
+@pytest.mark.parametrize("remember_data", [False, True])
+def test_a_refused_update_changes_nothing(told: FreerunForecaster, remember_data: bool) -> None:
+    y, exogenous = with_exogenous()
+    forecaster = told.clone().set_config(remember_data=remember_data)
+    forecaster.fit(y[:100], X=exogenous[:100])
+    ahead = forecaster.predict(fh=[1, 6], X=exogenous[100:106])
+    lacking = exogenous[["a"]][100:110]
+    for update in (forecaster.update, forecaster.update_predict_single):
+        with pytest.raises(SeriesError, match="its column 'a' has no value at '2024-04-10"):
+            update(y[100:110])
+        with pytest.raises(SeriesError, match=r"must have the columns .* 'sale'"):
+            update(y[100:110], X=lacking)
+    assert list(forecaster.cutoff) == [y.index[99]]
+    assert forecaster.predict(fh=[1, 6], X=exogenous[100:106]).equals(ahead)
+    if remember_data:
+        assert len(forecaster._y) == len(forecaster._X) == 100
+
+
+def quick() -> FreerunForecaster:
+    once = {"replicas": 1, "finalists": 1, "final_replicas": 1}
+    return FreerunForecaster(trials=1, workers=0, space={"cell": ["ar"]}, search=once, horizon=6)
+
+
+# Of all rows, and of the rows that candidates are trained on, which leave out the last ones.
+@pytest.mark.parametrize("varies_from", [100, 98])
+@pytest.mark.parametrize("has_others", [True, False])
+def test_a_constant_exogenous_column_is_left_out(varies_from: int, has_others: bool) -> None:
+    y, exogenous = with_exogenous()
+    first = pandas.DataFrame({"first promotion": np.arange(len(y)) >= varies_from}, y.index)
+    both = pandas.concat([first, exogenous], axis=1) if has_others else first
+    with pytest.warns(SeriesWarning, match="X's column 'first promotion' is left out") as said:
+        forecaster = quick().fit(y[:100], X=both[:100])
+    assert [warning.filename for warning in said if warning.category is SeriesWarning] == [__file__]
+    forecaster.update(y[100:106], X=both[100:106])
+    ahead = forecaster.predict(fh=[1, 3], X=both[106:110])
+    without = quick().fit(y[:100], X=exogenous[:100] if has_others else None)
+    known = {"X": exogenous[100:]} if has_others else {}
+    assert without.update(y[100:106], **known).predict(fh=[1, 3]).equals(ahead)
+
+
+@pytest.mark.parametrize("names", [["", " p "], [1, "1"], ["y 1", "row"]])
+def test_exogenous_columns_may_have_any_names(names: list[object]) -> None:
+    y, exogenous = with_exogenous()
+    named = exogenous.set_axis(names, axis=1)
+    forecaster = quick().fit(y[:100], X=named[:100])
+    ahead = forecaster.predict(fh=[2], X=named[100:102])
+    assert ahead.equals(quick().fit(y[:100], X=exogenous[:100]).predict(fh=[2], X=exogenous[100:]))
+    with pytest.raises(SeriesError, match=f"its column '{names[0]}' has no value at '2024-04-10"):
+        forecaster.predict(fh=[2], X=named[101:102])
+
+
+def test_an_infinite_exogenous_value_is_refused_by_its_place() -> None:
+    y, exogenous = with_exogenous()
+    exogenous = exogenous.astype(float)
+    exogenous.iloc[3, 1] = np.inf
+    with pytest.raises(SeriesError, match="its column 'sale' has inf at '2024-01-04"):
+        quick().fit(y[:100], X=exogenous[:100])
