@@ -22,6 +22,7 @@ from models.network.options.channels import (
     side_by_side,
     together,
 )
+from models.network.options.covariates import has_known_inputs
 from models.tensors import (
     RUN_BOUND,
     MemberBatchTimeChannel,
@@ -178,13 +179,20 @@ def _run_of_each(
     return torch.cat(runs, dim=3)
 
 
-def member_bytes(candidate: Candidate, channels: int = 1) -> int:
+def member_bytes(
+    candidate: Candidate, channels: int = 1, train_steps: int = 0, known: int = 0
+) -> int:
     """About how much memory one member takes while its cohort is trained or fitted.
 
-    Of a network for one channel, as its units take most; the series itself is not counted.
+    Of a network for one channel, as its units take most. Of the series, its known columns alone are
+    counted, of which each network that reads them has a copy, for each channel that runs by itself.
+    train_steps: rows of the training span. known: columns known in advance.
     """
     if isinstance(candidate, FittedForm):
         # Problems are solved one after the other: what adds up are the members' numbers.
         own = 1 if are_independent(candidate) else channels
         return 8 * candidate.form.layout(own).size
-    return training_bytes(candidate)
+    if not has_known_inputs(candidate):
+        return training_bytes(candidate)
+    copies = channels if are_independent(candidate) else 1
+    return training_bytes(candidate) + 4 * train_steps * known * copies

@@ -116,7 +116,7 @@ class Cohort:
         ]
         values = _filled_up([np.concatenate(span) for span in pieces])
         if device == "cpu":
-            self._check_memory(runs, values.shape[-1])
+            self._check_memory(runs, *values.shape[1:])
         targets = self.views[0].values.shape[1]
         exogenous = None
         if has_known_inputs(self.candidates[0]):
@@ -140,9 +140,13 @@ class Cohort:
             self.asleep = self.awake.split(self.rung_replicas[0])
         self.seconds = [0.0] * len(self.candidates)
 
-    def _check_memory(self, runs: Sequence[Run], channels: int) -> None:
+    def _check_memory(self, runs: Sequence[Run], rows: int, channels: int) -> None:
         """Raise MemoryError, before anything is made, for what can't fit into this machine."""
-        needed = sum(member_bytes(self.candidates[run.candidate], channels) for run in runs)
+        columns = self.views[0].known
+        known = 0 if columns is None else columns.shape[1]
+        needed = sum(
+            member_bytes(self.candidates[run.candidate], channels, rows, known) for run in runs
+        )
         there = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
         if needed > there:
             raise MemoryError(

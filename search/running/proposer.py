@@ -82,6 +82,10 @@ class Proposer:
         has_one_cut = is_table and task.validation == "end"
         self.channels = self.space.channels + self.space.past
         self.channels_bytes = channels_bytes(task, self.channels)
+        # A study of a version that knew no such columns has none.
+        properties = definition.properties
+        self.train_steps = task.train_steps
+        self.known = 0 if properties is None else properties.known_columns
         self.cost = Cost(self.search, task.train_steps, self.channels, has_one_cut=has_one_cut)
         self.generator = np.random.default_rng(sampler_seed)
         self.tried: set[Candidate] = set()
@@ -272,7 +276,8 @@ class Proposer:
 
     def _most_members(self, candidate: Candidate) -> int:
         """About how many networks may train with a candidate, as the study and memory allow."""
-        per_member = member_bytes(candidate, self.channels) + self.channels_bytes
+        own = member_bytes(candidate, self.channels, self.train_steps, self.known)
+        per_member = own + self.channels_bytes
         in_memory = max(1, self.cohort_bytes // per_member)
         if isinstance(candidate, FittedForm):
             in_memory = min(in_memory, MOST_FITTED * self._members(candidate))

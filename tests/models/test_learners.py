@@ -7,7 +7,14 @@ import pytest
 import torch
 from torch import Generator, Tensor
 
-from models.candidate import AnyForecaster, Candidate, free_run, learner_of, member_bytes
+from models.candidate import (
+    AnyForecaster,
+    Candidate,
+    candidate_of,
+    free_run,
+    learner_of,
+    member_bytes,
+)
 from models.closed_form.fitting import Fitting
 from models.cohort import Member
 from models.training.trainer import Trainer
@@ -106,6 +113,19 @@ def test_more_layers_batches_masks_or_branches_need_more_memory(
 ) -> None:
     plain = {"cell": "gru", "context": "state", "rollout_steps": 4}
     assert member_bytes(make_candidate(**plain, **more)) > member_bytes(make_candidate(**plain))
+
+
+def test_known_inputs_are_kept_by_each_network_for_each_channel_that_runs_by_itself(
+    make_candidate: Callable[..., Candidate],
+) -> None:
+    def added(channels: str, **inputs: bool) -> int:
+        values = make_candidate(cell="gru", **inputs).values()
+        made = candidate_of({**values, "channels": channels})
+        return member_bytes(made, 5, train_steps=1000, known=3) - member_bytes(made, 5)
+
+    assert added("independent", known_inputs=True) == 4 * 1000 * 3 * 5
+    assert added("mixing", known_inputs=True) == 4 * 1000 * 3
+    assert added("independent") == 0
 
 
 def test_a_linear_network_needs_less_memory_than_in_a_loop(

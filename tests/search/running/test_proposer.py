@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from models.methods import method_named, methods
 from models.methods.method import Core
+from models.methods.series_properties import SeriesProperties
 from search.running.proposer import Proposer, cohort_key, next_preset
 from search.storage.records import Quota, ScoredTrial
 from search.study.definition import StudyDefinition
@@ -52,6 +53,22 @@ def test_cohorts_on_a_gpu_have_hundreds_of_networks() -> None:
         networks.append(sum(4 * proposal.candidate.restarts for proposal in proposed))
     assert networks[0] < 64 + 4 * 8
     assert 512 <= networks[1] < 512 + 4 * 8
+
+
+def test_copies_of_known_columns_make_cohorts_smaller() -> None:
+    raw = {
+        "name": "known",
+        "series": {"source": "table", "path": "t", "time": "t", "columns": ["x"], "known": ["a"]},
+        "task": {"train_steps": 200_000, "horizon_steps": 400},
+        "search": {"replicas": 4, "cohort_members": 512},
+        "space": {"cell": ["gru"], "known_inputs": [True]},
+    }
+    sizes = []
+    for known in (1, 80):
+        properties = SeriesProperties(200_000, channels=4, known_columns=known)
+        definition = StudyDefinition.of_file(raw, properties)
+        sizes.append(len(Proposer(definition, sampler_seed=2).propose(None)))
+    assert sizes[1] < sizes[0]
 
 
 def test_never_more_than_the_budget_has_left() -> None:
