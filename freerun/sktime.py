@@ -96,7 +96,8 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         furthest = 1 if fh is None else max(1, *map(int, fh.to_relative(self.cutoff)))
         # A short series has no room to score more; free runs go as far as they are asked to.
         furthest = min(furthest, max(1, len(y) // _LEAST_HORIZONS))
-        self._seen, self._beside = y, None if X is None or not X.shape[1] else X
+        self._seen = y
+        self._beside: Any = None if X is None or not X.shape[1] else X
         self._has_exogenous = self._beside is not None
         horizon = furthest if self.horizon is None else self.horizon
         try:
