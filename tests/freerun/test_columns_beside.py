@@ -16,10 +16,11 @@ from search.errors import ExportError, SeriesError, UsageError
 from search.export import read_export, write_export
 from search.export.onnx import onnx_model
 from search.export.trust import known_warnings
+from tests.freerun.hours import HORIZON, export_of, hours
 from tests.search.cli.conftest import freerun as shell
 from tests.search.cli.conftest import refused
 
-ROWS, AHEAD, HORIZON = 400, 30, 24
+ROWS, AHEAD = 400, 30
 BESIDE: dict[str, Any] = {
     "known": ["temperature"],
     "past": ["wind"],
@@ -43,37 +44,15 @@ def frame() -> polars.DataFrame:
     temperature = 15.0 + 4.0 * weather
     load = 100 + 5 * np.sin(2 * np.pi * steps / 24) + 3 * np.abs(temperature - 15)
     load += 0.3 * dice.normal(size=len(load))
-    start = polars.datetime(2024, 1, 1)
-    hours = polars.datetime_range(
-        start, start.dt.offset_by(f"{ROWS + AHEAD - 1}h"), "1h", eager=True
-    )
-    is_row = polars.Series(steps < ROWS)
-    return polars.DataFrame(
-        {"time": hours, "load": load, "temperature": temperature, "wind": np.roll(weather, 1)}
-    ).with_columns(
-        polars.when(is_row).then(polars.col(name)).otherwise(None).alias(name)
-        for name in ("load", "wind")
-    )
+    columns = {"load": load, "temperature": temperature, "wind": np.roll(weather, 1)}
+    return hours(columns, ROWS, unknown=("load", "wind"))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The table, the study's export, and parts of the table."""
     folder = tmp_path_factory.mktemp("beside")
-    study = freerun.Study(
-        frame(),
-        horizon=HORIZON,
-        name="load",
-        series=BESIDE,
-        space=SPACE,
-        search=ONCE,
-        storage=f"sqlite:///{folder / 'freerun.db'}",
-    )
-    study.run(trials=1, workers=0, progress=False)
-    study.export(folder / "export")
-    frame().write_csv(folder / "load.csv")
-    frame().head(ROWS).write_csv(folder / "seen.csv")
-    frame().tail(AHEAD).select("time", "temperature").write_csv(folder / "later.csv")
+    export_of(folder, frame(), ROWS, series=BESIDE, space=SPACE, search=ONCE)
     return folder
 
 

@@ -13,10 +13,11 @@ import freerun
 from search.errors import SeriesError, UsageError
 from search.export import read_export
 from search.export.onnx import onnx_model
+from tests.freerun.hours import HORIZON, export_of, hours
 from tests.search.cli.conftest import freerun as shell
 from tests.search.cli.conftest import refused
 
-ROWS, AHEAD, HORIZON = 300, 40, 24
+ROWS, AHEAD = 300, 40
 SPACE: dict[str, Any] = {
     **{"cell": ["gru"], "known_inputs": [True], "known_columns": ["linear"], "layers": [1]},
     **{"hidden_units": [8], "context": ["state"], "warm_up_steps": [24], "segment_steps": [1]},
@@ -33,35 +34,16 @@ def frame() -> polars.DataFrame:
     promotion = np.repeat(dice.integers(0, 2, size=len(steps) // 10), 10) == 1
     load = 10 + (1 + 2 * promotion) * np.sin(2 * np.pi * steps / 24)
     load += 0.1 * dice.normal(size=len(load))
-    start = polars.datetime(2024, 1, 1)
-    hours = polars.datetime_range(start, start.dt.offset_by(f"{len(steps) - 1}h"), "1h", eager=True)
-    is_row = polars.Series(steps < ROWS)
-    return polars.DataFrame(
-        {"time": hours, "load": load, "promotion": promotion, "wind": np.roll(load, 3)}
-    ).with_columns(
-        polars.when(is_row).then(polars.col(name)).otherwise(None).alias(name)
-        for name in ("load", "wind")
-    )
+    columns = {"load": load, "promotion": promotion, "wind": np.roll(load, 3)}
+    return hours(columns, ROWS, unknown=("load", "wind"))
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The table, the study's export, and parts of the table."""
     folder = tmp_path_factory.mktemp("inputs")
-    study = freerun.Study(
-        frame(),
-        horizon=HORIZON,
-        name="load",
-        series={"known": ["promotion"], "past": ["wind"], "calendar": ["hour"], "period": 24},
-        space=SPACE,
-        search=ONCE,
-        storage=f"sqlite:///{folder / 'freerun.db'}",
-    )
-    study.run(trials=1, workers=0, progress=False)
-    study.export(folder / "export", trial=0)
-    frame().write_csv(folder / "load.csv")
-    frame().head(ROWS).write_csv(folder / "seen.csv")
-    frame().tail(AHEAD).select("time", "promotion").write_csv(folder / "later.csv")
+    beside = {"known": ["promotion"], "past": ["wind"], "calendar": ["hour"], "period": 24}
+    export_of(folder, frame(), ROWS, trial=0, series=beside, space=SPACE, search=ONCE)
     return folder
 
 
