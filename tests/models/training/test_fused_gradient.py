@@ -98,6 +98,34 @@ def torch_gradient(training: Trainer) -> tuple[UnrolledGradient, Tensor, Tensor]
     return engine, grads, stream
 
 
+def check_engines_agree(training: Trainer, atol: float = 1e-4) -> None:
+    """Compare a gradient and free runs by kernels with those of torch, and a free run alone.
+
+    The spans have room for a free run of 11 steps; atol: of free runs.
+    """
+    chance = training.batches.chance(0, training.generators)
+    engine, expected, _ = torch_gradient(training)
+    engine.add(training.batches.batch(0, chance), training.objective, 0)
+    assert isinstance(training.gradient, FusedGradient)
+    training.gradient.add(chance, 0)
+    largest = expected.abs().amax(1, keepdim=True)
+    assert largest.min() > 0.0
+    assert ((training.grads - expected).abs() / largest).max() <= TOLERANCE
+
+    forecaster, weights = training.forecaster, training.weights
+    contexts = training.values[:, None, : training.warm_up].expand(-1, 2, -1, -1) + 0.1
+    beside = of_one = None
+    if has_known_inputs(training.candidate):
+        beside = training.exogenous[:, None, : training.warm_up + 11].expand(-1, 2, -1, -1) - 0.1
+        of_one = beside[1:2, :1]
+    run = free_run(forecaster, weights, contexts, 11, exogenous=beside)
+    given_ = (forecaster, weights, contexts, contexts, 11, training.warm_up)
+    by_torch = unrolled_free_run(*given_, exogenous=beside)
+    torch.testing.assert_close(run, by_torch, rtol=1e-3, atol=atol)
+    alone = free_run(forecaster, weights[1:2], contexts[1:2, :1], 11, exogenous=of_one)
+    assert torch.equal(alone[0, 0], run[1, 0])
+
+
 @pytest.mark.parametrize("channels", [1, 2])
 @pytest.mark.parametrize("option", OPTIONS)
 @pytest.mark.parametrize("cell", CELLS)
@@ -151,27 +179,7 @@ def test_gradients_and_free_runs_of_odd_sizes(
     channels: int,
     members: int,
 ) -> None:
-    training = training_of(make_candidate(**choice), members, channels)
-    chance = training.batches.chance(0, training.generators)
-    engine, expected, _ = torch_gradient(training)
-    engine.add(training.batches.batch(0, chance), training.objective, 0)
-    assert isinstance(training.gradient, FusedGradient)
-    training.gradient.add(chance, 0)
-    largest = expected.abs().amax(1, keepdim=True)
-    assert ((training.grads - expected).abs() / largest).max() <= TOLERANCE
-
-    forecaster, weights = training.forecaster, training.weights
-    contexts = training.values[:, None, : training.warm_up].expand(-1, 2, -1, -1) + 0.1
-    beside = of_one = None
-    if choice["known_inputs"]:
-        beside = training.exogenous[:, None, : training.warm_up + 11].expand(-1, 2, -1, -1) - 0.1
-        of_one = beside[1:2, :1]
-    run = free_run(forecaster, weights, contexts, 11, exogenous=beside)
-    given_ = (forecaster, weights, contexts, contexts, 11, training.warm_up)
-    expected = unrolled_free_run(*given_, exogenous=beside)
-    torch.testing.assert_close(run, expected, rtol=1e-3, atol=1e-4)
-    alone = free_run(forecaster, weights[1:2], contexts[1:2, :1], 11, exogenous=of_one)
-    assert torch.equal(alone[0, 0], run[1, 0])
+    check_engines_agree(training_of(make_candidate(**choice), members, channels))
 
 
 @pytest.mark.parametrize("cell", CELLS)

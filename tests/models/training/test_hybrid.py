@@ -11,15 +11,14 @@ from torch import Generator
 
 from models.cohort import Member
 from models.network.parameters import AUTOREGRESSION, INCREMENT_STD
-from models.network.walk import free_run, unrolled_free_run
+from models.network.walk import free_run
 from models.tensors import CLIP_STD
-from models.training.fused_gradient import FusedGradient
 from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
 from tests.models.network.cells.reference_cells import FURTHER_CELLS
 from tests.models.network.reference_network import Network, run_network
 from tests.models.training.reference_step import MEMBERS, check_next_gradient, training_of
-from tests.models.training.test_fused_gradient import torch_gradient
+from tests.models.training.test_fused_gradient import check_engines_agree
 from tests.models.training.test_fused_gradient import training_of as fused_training_of
 
 CELLS = ["rnn", "gru", "lstm", *FURTHER_CELLS]
@@ -119,28 +118,7 @@ def test_kernels_and_torch_agree(
 ) -> None:
     training = fused_training_of(make_candidate(**choice), members, channels)
     disturb(training)
-    chance = training.batches.chance(0, training.generators)
-    engine, expected, _ = torch_gradient(training)
-    engine.add(training.batches.batch(0, chance), training.objective, 0)
-    assert isinstance(training.gradient, FusedGradient)
-    training.gradient.add(chance, 0)
-    largest = expected.abs().amax(1, keepdim=True)
-    assert largest.min() > 0.0
-    assert ((training.grads - expected).abs() / largest).max() <= 2e-5
-
-    forecaster, weights = training.forecaster, training.weights
-    contexts = training.values[:, None, : training.warm_up].expand(-1, 2, -1, -1) + 0.1
-    known = None
-    if choice["known_inputs"]:
-        size = (members, 2, training.warm_up + 11, training.exogenous.shape[2])
-        known = torch.randn(size, generator=Generator().manual_seed(4))
-    run = free_run(forecaster, weights, contexts, 11, exogenous=known)
-    given_ = (forecaster, weights, contexts, contexts, 11, training.warm_up)
-    by_torch = unrolled_free_run(*given_, exogenous=known)
-    torch.testing.assert_close(run, by_torch, rtol=1e-3, atol=1e-3)
-    beside = None if known is None else known[1:2, :1]
-    alone = free_run(forecaster, weights[1:2], contexts[1:2, :1], 11, exogenous=beside)
-    assert torch.equal(alone[0, 0], run[1, 0])
+    check_engines_agree(training, atol=1e-3)
 
 
 @pytest.mark.parametrize("cell", ["gru", "lem"])

@@ -106,6 +106,23 @@ def rungs(
     return found
 
 
+def following(
+    chosen: Sequence[Candidate],
+    views: Sequence[View],
+    fractions: Sequence[float],
+    replicas: Sequence[int],
+) -> Cohort:
+    """A cohort of which so many replicas train up to each rung, and the others follow."""
+    return Cohort(
+        chosen,
+        views,
+        study_seed=3,
+        purpose="search",
+        rung_fractions=fractions,
+        rung_replicas=replicas,
+    )
+
+
 def same(one: CandidateResult, other: CandidateResult) -> bool:
     return one.replica_scores == other.replica_scores and np.array_equal(one.curve, other.curve)
 
@@ -164,14 +181,7 @@ def test_replicas_that_are_scored_later_have_the_scores_of_those_that_are_scored
     views, three = [data.view("search", replica) for replica in range(4)], candidates(settings)
     fractions = (0.125, 0.25, 0.5, 1.0)
     full = rungs(three, views, fractions)
-    cohort = Cohort(
-        three,
-        views,
-        study_seed=3,
-        purpose="search",
-        rung_fractions=fractions,
-        rung_replicas=counts,
-    )
+    cohort = following(three, views, fractions, counts)
     running = {0, 1, 2}
     for rung in filter(None, cohort):
         before, count = full[rung.rung - 1].results, counts[rung.rung - 1]
@@ -190,14 +200,7 @@ def test_replicas_that_are_scored_later_have_the_scores_of_those_that_are_scored
 
 
 def test_replicas_of_what_is_dropped_never_train(views: list[View]) -> None:
-    cohort = Cohort(
-        candidates(GRU),
-        views,
-        study_seed=3,
-        purpose="search",
-        rung_fractions=(0.5, 1.0),
-        rung_replicas=(1, 2),
-    )
+    cohort = following(candidates(GRU), views, (0.5, 1.0), (1, 2))
     for rung in filter(None, cohort):
         if not rung.is_last:
             cohort.drop([0, 2])
@@ -206,14 +209,7 @@ def test_replicas_of_what_is_dropped_never_train(views: list[View]) -> None:
 
 
 def test_replicas_follow_before_a_rung_on_the_step_of_an_earlier_one(views: list[View]) -> None:
-    cohort = Cohort(
-        candidates(GRU),
-        views,
-        study_seed=3,
-        purpose="search",
-        rung_fractions=(0.5, 0.501, 1.0),
-        rung_replicas=(1, 2, 2),
-    )
+    cohort = following(candidates(GRU), views, (0.5, 0.501, 1.0), (1, 2, 2))
     found, full = list(filter(None, cohort)), rungs(candidates(GRU), views, (0.5, 1.0))
     assert [rung.rung for rung in found] == [2, 3]
     for rung, same_one in zip(found, full, strict=True):
@@ -221,14 +217,7 @@ def test_replicas_follow_before_a_rung_on_the_step_of_an_earlier_one(views: list
 
 
 def test_what_is_dropped_while_replicas_catch_up_is_gone(views: list[View]) -> None:
-    cohort = Cohort(
-        candidates(GRU),
-        views,
-        study_seed=3,
-        purpose="search",
-        rung_fractions=(0.5, 1.0),
-        rung_replicas=(1, 2),
-    )
+    cohort = following(candidates(GRU), views, (0.5, 1.0), (1, 2))
     found: list[Rung] = []
     for rung in cohort:
         if rung is None and len(found) == 1 and cohort.waking is not None:
