@@ -212,6 +212,8 @@ class Trainer(PerMember):
         minimises: the match of professor forcing, for one, compares a network with itself, and one
         whose hidden values are small would win. Of averaged weights, where those are scored.
         """
+        if not self.is_bound:
+            self._bind()
         shape, weights = self.free_run_shape, self.scored_weights
         parts, exogenous = self._spread(range(len(self.members)), LOSS_SUBSEQUENCES)
         given = (self.forecaster, weights, parts[:, :, : shape.warm_up], shape.rollout)

@@ -286,6 +286,16 @@ def test_parts_join_where_they_have_come_as_far(
         training.join(late)
 
 
+def test_a_part_that_rests_has_the_losses_of_its_members(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    chosen = [{"teacher_weight": weight} for weight in (0.0, 0.5, 1.0)]
+    training = Trainer(members_of(make_candidate, {"cell": "gru"}, chosen), values(), "cpu")
+    losses = training.loss()
+    for rows in ([0], [2], [2, 1]):
+        assert torch.equal(training.part(rows).loss(), losses[rows])
+
+
 def test_a_part_that_rests_keeps_nothing_of_the_others(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:
