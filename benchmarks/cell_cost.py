@@ -19,7 +19,7 @@ from torch import Generator
 
 from models.candidate import candidate_of
 from models.cohort import Member
-from models.methods import methods
+from models.methods import Scalar, methods
 from models.network.cells.cell import Cell
 from models.training.trained_network import TrainedNetwork
 from models.training.trainer import Trainer
@@ -36,25 +36,29 @@ class Cost:
     expected: float
 
 
-def network_of(cell: str, options: argparse.Namespace) -> TrainedNetwork:
-    """The candidate whose step is timed; each cell takes the settings that it has."""
+def network_of(
+    cell: str, units: int, known: int, rollout: int, steps: int, batch: int, **more: Scalar
+) -> TrainedNetwork:
+    """The candidate whose steps are timed; each cell takes the settings that it has.
+
+    known: true values that are read. more: further settings.
+    """
     candidate = candidate_of(
         {
             "cell": cell,
-            "hidden_units": options.hidden,
-            "modes": options.hidden,
+            "hidden_units": units,
+            "modes": units,
             "context": "state",
-            "warm_up_steps": options.warm_up,
-            "window_steps": options.warm_up,
-            "layer_norm": options.layer_norm,
-            "instance_norm": options.instance_norm,
-            "rollout_steps": options.rollout,
-            "window_rollout_steps": options.rollout,
+            "warm_up_steps": known,
+            "window_steps": known,
+            "rollout_steps": rollout,
+            "window_rollout_steps": rollout,
             "teacher_weight": 0.5,
             "learning_rate": 1e-3,
             "clip_norm": 1.0,
-            "training_steps": options.steps + 1,
-            "batch_size": options.batch,
+            "training_steps": steps,
+            "batch_size": batch,
+            **more,
         }
     )
     assert isinstance(candidate, TrainedNetwork)
@@ -78,7 +82,16 @@ def measure(options: argparse.Namespace) -> list[Cost]:
     found: list[Cost] = []
     first: tuple[float, float] | None = None
     for cell in options.cells:
-        candidate = network_of(cell, options)
+        candidate = network_of(
+            cell,
+            options.hidden,
+            options.warm_up,
+            options.rollout,
+            options.steps + 1,
+            options.batch,
+            layer_norm=options.layer_norm,
+            instance_norm=options.instance_norm,
+        )
         seconds = seconds_per_step(candidate, options.members)
         calls, per_network = step_work(candidate)
         work = calls + options.members * per_network

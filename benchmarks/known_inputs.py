@@ -86,6 +86,7 @@ def search(name: str, own: polars.DataFrame, reads: bool, trials: int, folder: P
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
+    """Search with and without known inputs, and print."""
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
