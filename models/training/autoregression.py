@@ -78,8 +78,8 @@ class _Channel:
         known = [piece[: int(FITTED_SHARE * len(piece))] for piece in self.pieces]
         starts = _starts(self.pieces, [len(own) for own in known], self.lags, self.horizon)
         if starts and max(map(len, known)) >= self.lags + self.ahead:
-            tried = self._products(known, takes_level, both_ways).solutions(STRENGTHS)
-            tried = _folded(tried) if takes_level else tried
+            solutions = self._products(known, takes_level, both_ways).solutions(STRENGTHS)
+            tried = _folded(solutions) if takes_level else solutions
             errors = _errors(tried, self.pieces, starts, self.horizon)
             strength = STRENGTHS[int(errors.argmin())]
         products = self._products(self.pieces, takes_level, both_ways)

@@ -69,5 +69,8 @@ class Hybrid(Method, name="hybrid", rank=125, source="Zhang (2003); Smyl (2020)"
 
 
 def _suited(series: SeriesProperties) -> Choices | None:
-    """Of what may have noise and repeats; a wave of which less is seen has no such lags."""
+    """Where a season repeats, or none is known; of smooth curves the network alone learns more.
+
+    Of a wave of less than three periods, the lags hold no whole period. Measured in 0132.
+    """
     return None if series.is_wave or series.is_noise_free else Choices(HYBRIDS)
