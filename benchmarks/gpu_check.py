@@ -10,7 +10,7 @@ that is nearly zero into a whole step, so that trainings part like two initialis
 
 Then cohorts of 32, 512 and 4,096 networks train for a few seconds each, beside one of 32 on one
 core. Prints networks times optimiser steps per second. Ends with exit code 1 where numbers
-disagree. It takes less than 5 minutes.
+disagree. It is meant to take less than 5 minutes.
 """
 
 import argparse
