@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Generator
+from torch import Generator, Tensor
 
 from models.cohort import Member
 from models.network.parameters import AUTOREGRESSION, INCREMENT_STD
@@ -223,6 +223,37 @@ def test_training_begins_with_the_autoregression(
     views = training.forecaster.layout().views(training.weights)
     assert torch.equal(*views[AUTOREGRESSION])
     assert not torch.equal(*views["cell.0.recurrent"])
+
+
+def test_coefficients_of_levels_sum_up_to_one(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    for hybrid, is_one in (("ar", False), ("level-ar", True)):
+        training = fused_training_of(make_candidate(cell="gru", hybrid=hybrid, **STATE))
+        # [member, channel, lag, step]
+        sums = training.forecaster.layout().views(training.weights)[AUTOREGRESSION].sum(2)
+        assert torch.allclose(sums, torch.ones_like(sums)) == is_one
+
+
+def test_members_that_read_backwards_too_have_a_fit_of_both_ways(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    """Beside others of the same series, as alone."""
+    # It rises slowly, and falls at once.
+    series = (torch.arange(120.0) % 17 / 5.0 - 1.6).view(1, -1, 1)
+    candidates = [
+        make_candidate(cell="gru", hybrid="ar", time_reversal=turn, **STATE)
+        for turn in (False, True)
+    ]
+
+    def coefficients(own: list[TrainedNetwork]) -> Tensor:
+        training = Trainer([Member(candidate, 0, seed=0) for candidate in own], series)
+        return training.forecaster.layout().views(training.weights)[AUTOREGRESSION]
+
+    together = coefficients(candidates)
+    for place, candidate in enumerate(candidates):
+        assert torch.equal(together[place], coefficients([candidate])[0])
+    assert not torch.allclose(together[0], together[1], atol=0.01)
 
 
 def test_the_autoregression_is_not_trained(make_candidate: Callable[..., TrainedNetwork]) -> None:
