@@ -138,8 +138,8 @@ def _estimated(
 def _affordable(
     lags: list[tuple[int, int]], lengths: Sequence[int], before: Sequence[int]
 ) -> list[tuple[int, int]]:
-    """Lags without the farthest ones, for which too many rows of short stretches would be lost."""
-    kept = sorted(lags, key=sum)
+    """Lags, the nearest first, without those for which too many rows of stretches would be lost."""
+    kept = list(lags)
 
     def lost() -> int:
         reach = sum(kept[-1]) - 1

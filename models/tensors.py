@@ -128,7 +128,8 @@ class PerMember:
 def _rows(own: Any, members: Sequence[int]) -> Any:
     if isinstance(own, list):
         return [_copied(own[i]) for i in members]
-    return own[torch.tensor(members, dtype=torch.long)].clone()
+    # A copy, since it is indexed by a tensor.
+    return own[torch.tensor(members, dtype=torch.long)]
 
 
 def _copied(item: Any) -> Any:

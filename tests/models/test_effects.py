@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from models.candidate import candidate_of
 from models.effects import MOST_KNOTS, MOST_REACH, Effects, Groups, lags_of, rows_before
-from models.regression import FEW_VALUES, effects_of
+from models.regression import FEW_VALUES, MOST_LAGGED_KNOTS, effects_of
 from models.units import Units
 
 FloatArray = NDArray[np.float64]
@@ -281,6 +281,34 @@ def test_a_short_span_has_no_lags_that_it_has_no_room_for() -> None:
     assert found.rows_before == 3
     assert effects_of("linear", [values[:3]], [known[:3]], 24, "steps").rows_before == 0
     assert effects_of("linear", [values[25:]], [known], 24, "steps").rows_before == 24
+
+
+@pytest.mark.parametrize("lags", ["steps", "spans"])
+def test_each_stretch_has_the_rows_before_it(lags: str) -> None:
+    """The first rows of the second one teach something only where those before are known."""
+    values, known = series(14)
+    before, other = rows_before(lags, 24), values.copy()
+    other[500] += 1000.0
+    for first, teaches in ((500 - before, True), (500, False)):
+        found, again = (
+            effects_of("curves", [own[:400], own[500:]], [known[:400], known[first:]], 24, lags)
+            for own in (values, other)
+        )
+        assert np.array_equal(found.values, again.values) != teaches
+
+
+def test_short_stretches_lose_no_more_rows_than_they_have() -> None:
+    dice = np.random.default_rng(15)
+    lengths = [300, *[2] * 10]
+    pieces = [dice.normal(size=(rows, 1)) for rows in lengths]
+    known = [dice.normal(size=(rows, 1)) for rows in lengths]
+    assert effects_of("linear", pieces, known, 24, "steps").rows_before == 24
+
+
+def test_curves_of_lags_have_fewer_knots() -> None:
+    values, known = series(16)
+    knots = effects_of("curves", [values], [known[:, :1]], 24, "steps").knots[0]
+    assert [len(np.unique(own)) for own in knots] == [MOST_KNOTS, *[MOST_LAGGED_KNOTS] * 4]
 
 
 @pytest.mark.parametrize("lags", ["none", "spans"])

@@ -1,5 +1,7 @@
 """Units: what is read comes back, whatever is done to a series before it is standardised."""
 
+from collections.abc import Callable
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -8,6 +10,7 @@ from numpy.typing import NDArray
 
 from models.candidate import candidate_of
 from models.methods import MethodSet
+from models.training.trained_network import TrainedNetwork
 from models.units import Units, box_cox_power
 
 FloatArray = NDArray[np.float64]
@@ -81,6 +84,19 @@ def test_training_spans_have_the_mean_zero_and_the_deviation_one(
     read = np.concatenate([units.read(piece[None, None])[0, 0] for piece in pieces])
     np.testing.assert_allclose(read.mean(axis=0), 0, atol=1e-12)
     np.testing.assert_allclose(read.std(axis=0), 1)
+
+
+def test_known_inputs_are_standardised_by_the_rows_of_the_pieces(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    """Rows before a piece, which lags alone read, do not count."""
+    generator = np.random.default_rng(3)
+    known = [generator.normal(size=(57, 2)), generator.normal(size=(30, 2))]
+    pieces = [series(50, 1, 1), series(30, 1, 2)]
+    units = Units.of(make_candidate(cell="gru", known_inputs=True), pieces, known)
+    rows = np.concatenate([known[0][7:], known[1]])
+    assert units.known_shift == pytest.approx(rows.mean(axis=0)[None])
+    assert units.known_scale == pytest.approx(rows.std(axis=0)[None])
 
 
 def test_without_an_offset_zero_stays_zero() -> None:

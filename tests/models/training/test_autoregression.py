@@ -1,12 +1,14 @@
 """The fit of a hybrid's autoregression."""
 
+import math
+
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Generator, Tensor
 
-from models.training.autoregression import fitted
+from models.training.autoregression import MOST_WINDOWS, fitted
 
 
 def ar_2(steps: int, seed: int, noise_std: float = 0.1) -> Tensor:
@@ -32,6 +34,15 @@ def test_later_steps_are_fitted_by_themselves() -> None:
     torch.testing.assert_close(fit.coefficients[0, :, 1], expected, rtol=0.0, atol=0.1)
     # [step * channel]: the error grows with the step
     assert fit.rest_std[1] > 1.5 * fit.rest_std[0]
+
+
+def test_of_very_many_windows_some_of_all_parts_are_fitted() -> None:
+    """More are there than are fitted, and most of them, the first ones, say nothing."""
+    wave = torch.sin(0.5 * torch.arange(9_000.0)).double()
+    series = torch.cat([torch.zeros(2 * MOST_WINDOWS).double(), wave]).unsqueeze(1)
+    fit = fitted([series], 2, 1, horizon=5, takes_level=False)
+    expected = torch.tensor([-1.0, 2.0 * math.cos(0.5)]).double()
+    torch.testing.assert_close(fit.coefficients[0, :, 0], expected, rtol=0.0, atol=0.01)
 
 
 def test_channels_are_apart() -> None:

@@ -7,7 +7,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Generator
+from torch import Generator, Tensor
 
 from models.cohort import Member
 from models.network.parameters import AUTOREGRESSION, INCREMENT_STD
@@ -86,9 +86,35 @@ def test_gradient_with(
 @pytest.mark.parametrize("cell", CELLS)
 def test_gradient_of_all_cells(make_candidate: Callable[..., TrainedNetwork], cell: str) -> None:
     own = WINDOW if cell == "mlp" else STATE
-    candidate = make_candidate(cell=cell, hybrid="level-ar", rollout_steps=5, **own)
+    errors: dict[str, Any] = {"teacher_weight": 0.4, "rollout_steps": 5}
+    candidate = make_candidate(cell=cell, hybrid="level-ar", **errors, **own)
     training = training_of([candidate] * MEMBERS, 2)
     disturb(training)
+    check_next_gradient(training)
+
+
+FED_BACK: list[dict[str, Any]] = [
+    {},
+    {"forcing": "generalised", "forcing_strength": 0.5},
+    {"pushforward_steps": 1},
+    {"data_as_demonstrator": True},
+]
+
+
+@pytest.mark.parametrize("chosen", FED_BACK, ids=described)
+@pytest.mark.parametrize("cell", ["gru", "lem"])
+def test_gradient_where_values_that_are_fed_back_are_constants(
+    make_candidate: Callable[..., TrainedNetwork], cell: str, chosen: dict[str, Any]
+) -> None:
+    """Some run beyond the bound; a GRU is computed by kernels, a LEM by torch."""
+    own: dict[str, Any] = {"cell": cell, "teacher_weight": 0.4, "rollout_steps": 9} | STATE | chosen
+    candidate = make_candidate(hybrid="ar", **own)
+    training = training_of([candidate] * MEMBERS, 2)
+    disturb(training)
+    training.forecaster.layout().views(training.weights)[AUTOREGRESSION].mul_(8.0)
+    contexts = training.values[:, None, : training.warm_up]
+    run = free_run(training.forecaster, training.weights, contexts, 9)
+    assert 0.1 < (run.abs() == CLIP_STD).float().mean() < 0.9
     check_next_gradient(training)
 
 
@@ -116,7 +142,7 @@ def test_kernels_and_torch_agree(
     channels: int,
     members: int,
 ) -> None:
-    training = fused_training_of(make_candidate(**choice), members, channels)
+    training = fused_training_of(make_candidate(teacher_weight=0.4, **choice), members, channels)
     disturb(training)
     check_engines_agree(training, atol=1e-3)
 
@@ -175,6 +201,37 @@ def test_training_begins_with_the_autoregression(
     views = training.forecaster.layout().views(training.weights)
     assert torch.equal(*views[AUTOREGRESSION])
     assert not torch.equal(*views["cell.0.recurrent"])
+
+
+def test_coefficients_of_levels_sum_up_to_one(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    for hybrid, is_one in (("ar", False), ("level-ar", True)):
+        training = fused_training_of(make_candidate(cell="gru", hybrid=hybrid, **STATE))
+        # [member, channel, lag, step]
+        sums = training.forecaster.layout().views(training.weights)[AUTOREGRESSION].sum(2)
+        assert torch.allclose(sums, torch.ones_like(sums)) == is_one
+
+
+def test_members_that_read_backwards_too_have_a_fit_of_both_ways(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    """Beside others of the same series, as alone."""
+    # It rises slowly, and falls at once.
+    series = (torch.arange(120.0) % 17 / 5.0 - 1.6).view(1, -1, 1)
+    candidates = [
+        make_candidate(cell="gru", hybrid="ar", time_reversal=turn, **STATE)
+        for turn in (False, True)
+    ]
+
+    def coefficients(own: list[TrainedNetwork]) -> Tensor:
+        training = Trainer([Member(candidate, 0, seed=0) for candidate in own], series)
+        return training.forecaster.layout().views(training.weights)[AUTOREGRESSION]
+
+    together = coefficients(candidates)
+    for place, candidate in enumerate(candidates):
+        assert torch.equal(together[place], coefficients([candidate])[0])
+    assert not torch.allclose(together[0], together[1], atol=0.01)
 
 
 def test_the_autoregression_is_not_trained(make_candidate: Callable[..., TrainedNetwork]) -> None:

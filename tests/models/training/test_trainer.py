@@ -78,6 +78,32 @@ def test_a_training_that_has_ended_goes_on(make_candidate: Callable[..., Trained
     assert moved[1] == pytest.approx(1e-2, rel=1e-2)
 
 
+def test_what_goes_on_averages_from_the_weights_given(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    """Neither what was averaged before counts, nor are the first steps averaged over again."""
+    choice = {"weight_average": "exponential", "average_fraction": 0.5, "training_steps": 20}
+    fresh, ended = (
+        Trainer([Member(make_candidate(**choice), 0, seed=0)], sine()) for _ in range(2)
+    )
+    assert list(ended)
+    for training in (fresh, ended):
+        training.go_on(torch.zeros_like(training.weights[:1]), 3)
+        assert next(iter(training)) == 18
+        # Of ten steps that are averaged over, the newest counts a tenth.
+        torch.testing.assert_close(training.scored_weights, 0.1 * training.weights)
+
+
+@pytest.mark.parametrize(("members", "steps"), [(1, 0), (1, 5), (2, 3)])
+def test_what_can_not_go_on_is_refused(
+    make_candidate: Callable[..., TrainedNetwork], members: int, steps: int
+) -> None:
+    training = Trainer([Member(make_candidate(training_steps=4), 0, seed=0)], sine())
+    given = torch.zeros(members, training.weights.shape[1])
+    with pytest.raises(ValueError, match=rf"1 to 4 steps, but got \[{members}, .* and {steps}$"):
+        training.go_on(given, steps)
+
+
 def test_the_twin_of_a_single_network_is_hidden(
     make_candidate: Callable[..., TrainedNetwork],
 ) -> None:

@@ -264,6 +264,22 @@ def test_a_checkpoint_of_several_series_says_how_many() -> None:
         of_parts({**described, "known_curves": 1}, tensors)
 
 
+@pytest.mark.parametrize("change", [0.5, -1.0, 1e7])
+def test_a_lag_must_be_a_number_of_rows_before(change: float) -> None:
+    described, tensors = parts_of(trained({**FORM, **LAGGED})[0])
+    tensors["known.reads"][0, 0, 1] += change  # of the column itself, without a lag
+    with pytest.raises(CheckpointError, match="must name known columns and rows before"):
+        of_parts(described, tensors)
+
+
+def test_series_share_out_the_columns_of_the_past() -> None:
+    settings = {**FORM, "ar_order": 24, **CURVES, "past_columns": True}
+    described, tensors = parts_of(trained(settings, two_series())[0])
+    assert (described["known_groups"], described["past"]) == (2, 2)
+    with pytest.raises(CheckpointError, match="1 columns of the past evenly, but got 2"):
+        of_parts({**described, "past": 1}, tensors)
+
+
 def test_members_of_an_ensemble_read_what_is_theirs() -> None:
     kinds = [
         FORM,

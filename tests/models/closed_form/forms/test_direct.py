@@ -129,6 +129,24 @@ def test_a_nested_ridge_is_one_across_seasons_and_one_of_what_it_leaves(
     np.testing.assert_allclose(run, expected, atol=1e-6)
 
 
+def test_tied_channels_of_a_nested_ridge_add_what_is_near_to_what_all_add() -> None:
+    series = walk(90, 3)
+    known: dict[str, Any] = {"context_level": "last", "season_means": True}
+    known |= {"tied_channels": True, "channel_tie": 0.3}
+    seasonal, nested = fitted_form(PERIODIC, **known), fitted_form(NESTED, **known)
+    coefficients = coefficients_of(seasonal, series)[None]
+    x, y = windows(series, 12, 8, "last")
+    runs = np.stack([seasonal.form.run({}, coefficients, own[None], 8)[0] for own in x])
+    left, penalties = y - runs, np.ones(12)
+    rows, targets = (np.concatenate(list(own.transpose(2, 0, 1))) for own in (x, left))
+    damped = rows.T @ rows / len(rows) + 0.2 * np.eye(12)
+    shared = np.linalg.solve(damped, rows.T @ targets / len(rows))
+    added = [near(x[:, :, c], left[:, :, c], penalties, shared) for c in range(3)]
+    expected = runs[7] + np.stack([x[7, :, c] @ added[c] for c in range(3)], axis=1)
+    run = nested.form.run({}, coefficients_of(nested, series)[None], x[7:8], 8)[0]
+    np.testing.assert_allclose(run, expected, atol=1e-6)
+
+
 @pytest.mark.parametrize("tie", [{}, {"tied_channels": True, "channel_tie": 1e6}])
 def test_a_strong_remainder_ridge_leaves_what_is_across_seasons(tie: dict[str, Any]) -> None:
     series = walk(90, 2)
@@ -193,6 +211,14 @@ def test_one_tied_channel_is_what_it_is_without_a_tie(settings: dict[str, Any]) 
     series = walk(90)
     tied = coefficients_of(fitted_form(settings, tied_channels=True), series)
     np.testing.assert_array_equal(tied, coefficients_of(fitted_form(settings), series))
+
+
+@pytest.mark.parametrize("settings", [DIRECT, {**PERIODIC, "season_means": True}, NESTED])
+def test_tied_channels_cost_a_fit_of_each_and_of_all(settings: dict[str, Any]) -> None:
+    """Less than channels that are read together."""
+    plain = fitted_form(settings).form
+    products = fitted_form(settings, tied_channels=True).form.fit_products(7, 500, 1)
+    assert 7 * plain.fit_products(1, 500, 1) < products < plain.fit_products(7, 500, 1)
 
 
 def test_tied_channels_share_no_coefficients() -> None:

@@ -140,6 +140,30 @@ def test_known_columns_are_inputs_by_default_unless_they_take_too_much_memory() 
     assert "known_inputs" not in forms
 
 
+def test_networks_know_no_columns_that_series_have_for_themselves() -> None:
+    series = SeriesProperties(4000, known_columns=2, known_by_series=True)
+    space = complete_space({}, 4000, series)
+    assert "known_inputs" not in space
+    assert "known_columns" in space
+
+
+def test_lags_of_known_columns_are_offered_unless_they_take_too_long() -> None:
+    for known, is_offered in ((0, False), (50, True), (51, False)):
+        space = complete_space({}, 4000, SeriesProperties(4000, known_columns=known))
+        assert ("known_lags" in space) == is_offered
+
+
+def test_hybrids_are_offered_for_what_may_have_noise_and_repeats() -> None:
+    def offered(steps: int, *, is_noise_free: bool = False) -> bool:
+        series = SeriesProperties(steps, periods=(24.0,), is_noise_free=is_noise_free)
+        return "hybrid" in complete_space(read_space({"cell": "gru"}), steps, series)
+
+    assert offered(4000)
+    assert not offered(4000, is_noise_free=True)
+    assert offered(3 * 24)
+    assert not offered(3 * 24 - 1)
+
+
 def test_what_reads_nothing_where_rows_are_forecast_has_no_known_inputs() -> None:
     wanted = {**EVERYTHING, "cell": Choices(("gru", "lru"))}
     # Of closed forms alone.
