@@ -180,7 +180,7 @@ def test_every_import_is_declared() -> None:
     assert _imported_distributions("search") <= runtime
     assert _imported_distributions("models") <= MAY_BE_USED_BY_MODELS
     # Tests of what these read are left out where they are not installed.
-    testing |= {"sktime", "scikit-learn"}
+    testing |= {canonicalize_name(name) for name in ("sktime", "scikit-learn")}
     assert _imported_distributions("tests") <= runtime | testing
 
 
