@@ -267,6 +267,8 @@ def test_what_a_series_lacks_is_refused_by_its_id_and_time(tmp_path: Path) -> No
     said = f"the column 'price' of 'b' is known in advance, .* no value at '{hour(ROWS + 4)}'"
     with pytest.raises(SeriesError, match=said):
         table.known_until(5)
+    with pytest.raises(SeriesError, match=f"'visits' of 'a' .* no value at '{hour(ROWS)}'"):
+        read_long(tmp_path, known=["price", "visits"]).known_until(1)
     made = long_lines(lacking=("b", 20))
     with pytest.raises(SeriesError, match=r"the column 'price' must hold .* missing = "):
         read_long(tmp_path, made)
@@ -286,6 +288,14 @@ def test_later_rows_of_a_long_table_have_its_ids(tmp_path: Path) -> None:
     path = write(tmp_path / "short.csv", long_lines(ahead=0))
     own = section(id="store", columns=["sales"], known=["price"])
     table = own.read_file(path, future=write(tmp_path / "later.csv", later))
+    assert np.array_equal(table.known_until(AHEAD), whole.known_until(AHEAD))
+    # Of a series that has later rows in its own file, none are asked for in the other one.
+    of_b = [line for line in later if not line.startswith("a")]
+    ahead_of_b = {line for line in long_lines() if ",b," in line} - set(long_lines(ahead=0))
+    uneven = write(
+        tmp_path / "uneven.csv", [line for line in long_lines() if line not in ahead_of_b]
+    )
+    table = own.read_file(uneven, future=write(tmp_path / "of_b.csv", of_b))
     assert np.array_equal(table.known_until(AHEAD), whole.known_until(AHEAD))
     strange = write(tmp_path / "strange.csv", [*later, f"c,{hour(ROWS)},1"])
     rule = r"strange\.csv, line 26: later rows must be of series of .*the store 'c' is none of them"
