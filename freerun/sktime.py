@@ -187,7 +187,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         if (beside := self._beside_with(X)) is not None:
             every = ForecastingHorizon(range(1, furthest + 1), is_relative=True, freq=fh.freq)
             index = every.to_absolute_index(self.cutoff)
-            future = self._known_at(beside, index, first=len(self._seen))
+            future = self._known_at(beside, index)
         series = self._series(self._seen, self._beside)
         ahead = self.forecaster_.forecast(series, furthest, levels, future=future)
         by_quantity: FloatArray = np.asarray(ahead).reshape(furthest, self._seen.shape[1], -1)
@@ -199,7 +199,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
         values: FloatArray = seen.to_numpy(dtype=np.float64)
         if beside is None:
             return values
-        known = self._known_at(beside, seen.index, first=0)
+        known = self._known_at(beside, seen.index)
         return pandas.DataFrame(values, known.index, self._value_names()).join(known)
 
     def _value_names(self) -> list[str]:
@@ -229,8 +229,8 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
             )
         return update_data(self._beside, X[columns])[columns]
 
-    def _known_at(self, beside: Any, index: Any, first: int) -> Any:
-        """Rows of X as columns known in advance, numbered from `first` on.
+    def _known_at(self, beside: Any, index: Any) -> Any:
+        """Rows of X as columns known in advance, numbered; those of a future go on by themselves.
 
         Raises SeriesError with the column and the time of the first value that lacks or is not
         finite.
@@ -246,7 +246,7 @@ class FreerunForecaster(BaseForecaster):  # type: ignore[misc]
                 f"the furthest step, but its column '{rows.columns[column]}' has {got} at "
                 f"'{index[row]}'; give X with that row"
             )
-        numbers = pandas.RangeIndex(first, first + len(rows), name=_ROW)
+        numbers = pandas.RangeIndex(len(rows), name=_ROW)
         return pandas.DataFrame(values, numbers, self._known_names())
 
     @classmethod

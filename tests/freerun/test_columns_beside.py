@@ -205,6 +205,14 @@ def test_each_store_has_the_prices_that_are_its_own(tmp_path: Path) -> None:
     change = (moved["sales"] - ahead["sales"]).to_numpy()
     assert change[:HORIZON] == pytest.approx(-4.0, abs=0.2)
     assert np.array_equal(change[HORIZON:], np.zeros(HORIZON))
+    in_pence = later.with_columns(
+        polars.when(polars.col("store") == "south")
+        .then(100.0 * polars.col("price"))
+        .otherwise("price")
+        .alias("price")
+    )
+    with pytest.raises(SeriesError, match=r"'price' of 'south', known in advance, .* the units"):
+        forecaster.forecast(seen, HORIZON, future=in_pence)
     with pytest.raises(SeriesError, match=r"the column 'price' of 'south' .* no value at "):
         forecaster.forecast(seen, HORIZON, future=later.filter(polars.col("store") == "north"))
     for learnt in (forecaster.updated(seen), forecaster.refitted(seen)):

@@ -131,6 +131,30 @@ def quick() -> FreerunForecaster:
     return FreerunForecaster(trials=1, workers=0, space={"cell": ["ar"]}, search=once, horizon=6)
 
 
+def test_no_column_is_no_exogenous_one() -> None:
+    y, exogenous = with_exogenous()
+    none = exogenous[[]]
+    ahead = quick().fit(y[:100], X=none[:100]).predict(fh=[1, 3], X=none[100:104])
+    assert ahead.equals(quick().fit(y[:100]).predict(fh=[1, 3]))
+
+
+def test_each_of_several_series_goes_on_with_its_own_exogenous_columns() -> None:
+    y, exogenous = with_exogenous()
+    own = [(y, exogenous), (y[::-1].set_axis(y.index), exogenous[::-1].set_axis(y.index))]
+
+    def both(part: int, start: int, stop: int) -> pandas.DataFrame:
+        rows = {name: frames[part][start:stop] for name, frames in zip("st", own, strict=True)}
+        return pandas.concat(rows, names=["series", "time"])
+
+    forecaster = quick().fit(both(0, 0, 100), X=both(1, 0, 100))
+    forecaster.update(both(0, 100, 106), X=both(1, 100, 106))
+    ahead = forecaster.predict(fh=[1, 3], X=both(1, 106, 110))
+    for name, (values, beside) in zip("st", own, strict=True):
+        alone = quick().fit(values[:100], X=beside[:100]).update(values[100:106], X=beside[100:106])
+        expected = alone.predict(fh=[1, 3], X=beside[106:110])
+        assert ahead.loc[name].to_numpy() == pytest.approx(expected.to_numpy())
+
+
 # Of all rows, and of the rows that candidates are trained on, which leave out the last ones.
 @pytest.mark.parametrize("varies_from", [100, 98])
 @pytest.mark.parametrize("has_others", [True, False])

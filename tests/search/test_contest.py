@@ -1,5 +1,7 @@
 """Who wins a final: order, the noise of the comparison, and the members of an ensemble."""
 
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -140,11 +142,7 @@ def test_what_was_tested_stays_the_winner_whatever_another_rule_says() -> None:
     planned: list[tuple[str, Subject]] = [("final", subject) for subject in finals]
 
     def winner(*later: tuple[str, Subject]) -> Subject | None:
-        jobs = [
-            FinalJob(place, purpose, subject, "done", 1, 1, None, has_weights=True, message=None)
-            for place, (purpose, subject) in enumerate([*planned, *later], 1)
-        ]
-        return winner_of_jobs(jobs, finals, has_draws=False)
+        return winner_of_jobs(jobs_of([*planned, *later]), finals, has_draws=False)
 
     assert winner() == ENSEMBLE
     assert winner(("test", 1), ("test", SSA)) == 1
@@ -155,6 +153,23 @@ def test_what_was_tested_stays_the_winner_whatever_another_rule_says() -> None:
     assert winner(("test", 1), ("test", SSA), ("final", 3), ("test", ENSEMBLE)) == ENSEMBLE
     # A baseline of a later version, tested beside a winner that had been tested before.
     assert winner(("test", ENSEMBLE), ("final", 3), ("test", SSA)) == ENSEMBLE
+
+
+def jobs_of(planned: Sequence[tuple[str, Subject]]) -> list[FinalJob]:
+    """Jobs of these purposes and subjects that are done, in the order of their planning."""
+    return [
+        FinalJob(place, purpose, subject, "done", 1, 1, None, has_weights=True, message=None)
+        for place, (purpose, subject) in enumerate(planned, 1)
+    ]
+
+
+def test_a_baseline_that_takes_no_part_is_not_what_was_tested() -> None:
+    finals: dict[Subject, FinalRecord] = {
+        SSA: noisy(0.6, 2).model_copy(update={"level_share": 1.0}),
+        MEAN: noisy(0.1, 4).model_copy(update={"level_share": 0.0}),
+    }
+    jobs = jobs_of([(purpose, own) for purpose in ("final", "test") for own in finals])
+    assert winner_of_jobs(jobs, finals, has_draws=False) == SSA
 
 
 def test_what_goes_back_to_a_level_that_it_has_learnt_takes_no_part() -> None:
@@ -172,6 +187,10 @@ def test_what_goes_back_to_a_level_that_it_has_learnt_takes_no_part() -> None:
     alone = {subject: finals[subject] for subject in (3, MEAN)}
     assert winner_among(alone, has_draws=False) == MEAN
     assert set(ensemble_members(alone)) == {3, MEAN}
+    # An ensemble of them makes them no worse.
+    with_ensemble = {**alone, ENSEMBLE: noisy(0.4, 5)}
+    assert set(ensemble_members(with_ensemble)) == {3, MEAN}
+    assert winner_among(with_ensemble, has_draws=False) == MEAN
     unasked: dict[Subject, FinalRecord] = {**followed, **back}
     assert winner_among(unasked, has_draws=False) in back
 

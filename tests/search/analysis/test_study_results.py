@@ -1,13 +1,15 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from search.analysis.study_results import StudyResults, outcomes, winner_of
 from search.analysis.trials import Trial
-from search.contest import ensemble_members, ensemble_subject
+from search.contest import baseline_of, baseline_subject, ensemble_members, ensemble_subject
 from search.records import TrialRecord
-from tests.search.invented import YEARS, years_table
+from search.running.training import final_record
+from tests.search.invented import YEARS, invented_result, years_table
 
 if TYPE_CHECKING:
     from tests.search.conftest import Invent
@@ -97,3 +99,37 @@ def test_trials_are_read_as_far_as_a_report_needs_them(invent: Invent) -> None:
     assert [trial.number for trial in results.complete] == [1, 4]
     # However often, and whatever else was read before.
     assert StudyResults.read(study.store).trials == results.trials
+
+
+def add_baselines(study: Invented, finals: Mapping[str, tuple[float, float]]) -> None:
+    """Finish finals of baselines: of each, the error of its forecasts, and its level share."""
+    store, views = study.store, study.views("final", study.definition.search.final_replicas)
+    store.plan_final_jobs("final", [baseline_subject(name) for name in finals])
+    worker = store.register_worker(host="here", pid=3, machine={})
+    while (job := store.claim_final_job(worker)) is not None:
+        error, share = finals[baseline_of(job.subject) or ""]
+        found = invented_result(views, error, seed=0)
+        record = final_record(found, level_share=share).model_copy(update={"unit_errors": ()})
+        store.finish_final_job(worker, job.job_id, record.to_json(), None)
+
+
+def test_nothing_is_compared_with_what_took_no_part(invent: Invent) -> None:
+    study = invent(("complete", 0.3))
+    study.add_final("final", {0: 0.3}, level_shares={0: 1.0})
+    add_baselines(study, {"mean": (0.4, 0.0), "persistence": (0.6, 1.0)})
+    winner = winner_of(study.store)
+    assert winner is not None
+    assert winner.standing.opponent_final == "persistence"
+    assert winner.standing.left_out == 1
+
+
+def test_what_an_earlier_version_chose_is_compared_with_all(invent: Invent) -> None:
+    study = invent(("complete", 0.3))
+    study.add_final("final", {0: 0.3}, level_shares={0: 0.2})
+    add_baselines(study, {"mean": (0.4, 0.0), "persistence": (0.6, 1.0)})
+    study.add_final("test", {0: 0.3})
+    winner = winner_of(study.store)
+    assert winner is not None
+    assert winner.trial is not None
+    assert winner.standing.opponent_final == "mean"
+    assert winner.standing.left_out == 0

@@ -200,7 +200,9 @@ def test_at_a_new_level_what_goes_back_to_an_old_one_has_no_part(tmp_path: Path)
     space = f'cell = "ar"\nar_order = [12, 24]\ncontext_level = ["none", "mean"]\n{plain}'
     found = run_study(tmp_path, "at a new level", space)
     with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}", create=False) as storage:
-        finals = outcomes(storage.study("who").final_jobs(), "final")
+        jobs = storage.study("who").final_jobs()
+    finals = outcomes(jobs, "final")
+    assert all(own.found.level_share is None for own in outcomes(jobs, "test"))
     shares = {own.subject: own.found.level_share for own in finals}
     assert shares[baseline_subject("mean")] == 0.0
     assert shares[baseline_subject("persistence")] == pytest.approx(1.0)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from itertools import count
 
 import numpy as np
 import pytest
@@ -206,6 +207,47 @@ def test_replicas_of_what_is_dropped_never_train(views: list[View]) -> None:
             cohort.drop([0, 2])
     trained = {key for key, curve in cohort.loss_curves.items() if curve}
     assert trained == {(0, 0), (1, 0), (2, 0), (1, 1)}
+
+
+@pytest.mark.parametrize("settings", [GRU, LRU], ids=["follow", "train from the start"])
+def test_no_replica_trains_before_it_is_wanted_unless_company_makes_it_cheap(
+    settings: Mapping[str, Scalar], data: TaskData
+) -> None:
+    counts = (1, 2, 4)
+    cohort = Cohort(
+        candidates(settings),
+        [data.view("search", replica) for replica in range(4)],
+        study_seed=3,
+        purpose="search",
+        rung_fractions=(0.25, 0.5, 1.0),
+        rung_replicas=counts,
+    )
+    for rung in filter(None, cohort):
+        trained = {replica for (_, replica), curve in cohort.loss_curves.items() if curve}
+        assert trained == set(range(4 if settings is LRU else counts[rung.rung - 1]))
+
+
+def test_replicas_that_catch_up_take_time_of_their_own_candidates(
+    views: list[View], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moments = count()
+    monkeypatch.setattr("search.evaluation.cohort.perf_counter", lambda: float(next(moments)))
+    cohort = Cohort(
+        candidates(GRU),
+        views,
+        study_seed=3,
+        purpose="search",
+        rung_fractions=(0.5, 1.0),
+        rung_replicas=(1, 2),
+    )
+    first, last = filter(None, cohort)
+    # A second for each of 4 steps. At the first one, the third candidate has two of four networks,
+    # and as many as the others from then on.
+    by_rung = [[rung.results[i].seconds for i in range(3)] for rung in (first, last)]
+    assert by_rung[0] == pytest.approx([1.25, 1.25, 1.5])
+    # As many steps of those that follow alone, the other 4 of all, and the first score.
+    shared = (4 + 1) / 3
+    assert by_rung[1] == pytest.approx([2 * own + shared for own in by_rung[0]])
 
 
 def test_replicas_follow_before_a_rung_on_the_step_of_an_earlier_one(views: list[View]) -> None:

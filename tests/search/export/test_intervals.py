@@ -14,12 +14,13 @@ from search.evaluation.held_out import HeldOutRuns
 from search.export import Export, read_export, write_export
 from search.export.bands import Band, BandedForecast, forecast_with_bands
 from search.export.intervals import STANDARD_LEVELS, Intervals
-from search.export.of_study import export_study
+from search.export.of_study import export_of, export_study
 from search.export.picture import write_picture
 from search.series import Table, read_table
 from search.series.tables import LongForm
 
 if TYPE_CHECKING:
+    from tests.search.conftest import Invent
     from tests.search.invented import Invented
 
 
@@ -54,6 +55,22 @@ def test_a_study_is_exported_with_intervals_and_what_they_held(
     assert read.coverage == written.coverage
     assert [own.level for own in read.coverage] == list(STANDARD_LEVELS)
     assert '"validation"' in (tmp_path / "out" / "manifest.json").read_text()
+
+
+def test_what_took_no_part_in_the_choice_widens_nothing(invent: Invent) -> None:
+    trials = [("complete", error) for error in (0.3, 0.3, 0.2)]
+    shares, search = {0: 1.0, 1: 1.0, 2: 0.2}, {"replicas": 1, "final_replicas": 16}
+    widening = {}
+    for finalists in ((0,), (0, 1), (0, 1, 2)):
+        study = invent(*trials, name=f"of-{len(finalists)}", search=search)
+        errors = {number: trials[number][1] for number in finalists}
+        study.add_final("final", errors, level_shares=shares)
+        study.add_final("test", {0: 0.3})
+        intervals = export_of(study.store).intervals
+        assert intervals is not None
+        widening[len(finalists)] = intervals.widening
+    assert widening[1] == 1.0
+    assert widening[3] == widening[2] > 1.0
 
 
 def test_intervals_come_back_from_bytes_and_damage_is_told() -> None:

@@ -153,6 +153,9 @@ def test_replicas_that_follow_later_make_a_pruned_study_cheaper() -> None:
     )
     seconds = [Cost(own, 600).seconds([GRU] * 100) for own in (follow, search, unpruned)]
     assert seconds == sorted(set(seconds))
+    # Of few small networks, calls are most of the work, and are made again for those that follow.
+    small = [candidate_of({**SETTINGS, "hidden_units": 1})]
+    assert Cost(follow, 600).seconds(small) > Cost(search, 600).seconds(small)
     # Where company is what makes networks cheap, all replicas train from the start.
     orthogonal = [candidate_of({**SETTINGS, "cell": "orthogonal"})] * 100
     assert Cost(follow, 600).seconds(orthogonal) == Cost(search, 600).seconds(orthogonal)

@@ -9,9 +9,10 @@ import optuna
 import pytest
 from optuna.distributions import CategoricalDistribution, FloatDistribution
 
-from search.contest import is_ensemble, is_trial
+from search.contest import baseline_subject, is_ensemble, is_trial, ranked
 from search.errors import UsageError
-from search.records import Origin
+from search.evaluation import baseline_candidates
+from search.records import FinalRecord, Origin
 from search.running.final import Final, finalists
 from search.running.worker import Worker
 from search.storage.opening import open_storage
@@ -98,3 +99,32 @@ def test_a_final_job_loads_one_trial_and_a_look_at_the_final_writes_nothing(
             with noted_statements() as statements:
                 assert not final.is_over()
             assert all(text.startswith(("BEGIN", "SELECT")) for text in statements)
+
+
+def test_what_was_tested_under_another_rule_is_not_tested_anew(
+    sqlite_url: str,
+    create: Callable[[str], StudyStore],
+    worker_on: WorkerMaker,
+    definition: StudyDefinition,
+) -> None:
+    store, data = create(sqlite_url), TaskData(definition, None)
+    worker_on(store, lambda: False, Searcher).run()
+    baselines = [baseline_subject(name) for name in baseline_candidates(data)]
+    store.plan_final_jobs("final", [*finalists(store, definition), *baselines])
+    worker, final = (
+        store.register_worker(host="here", pid=1, machine={}),
+        Final(store, definition, data),
+    )
+    while final.run_job(worker, lambda _: None, Origin(worker=worker, host="here", machine={})):
+        pass
+    store.leave(worker)
+    done = {job.subject: job.result for job in store.final_jobs()}
+    found = {
+        subject: FinalRecord.from_json(own) for subject, own in done.items() if own is not None
+    }
+    best, second = filter(is_trial, ranked(found))
+    store.plan_final_jobs("test", [second])
+    worker_on(store, lambda: False).run()
+    tested = {job.subject for job in store.final_jobs() if job.purpose == "test"}
+    assert best not in tested
+    assert tested == {second, *baselines}

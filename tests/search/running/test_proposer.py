@@ -55,7 +55,7 @@ def test_cohorts_on_a_gpu_have_hundreds_of_networks() -> None:
     assert 512 <= networks[1] < 512 + 4 * 8
 
 
-def test_copies_of_known_columns_make_cohorts_smaller() -> None:
+def test_copies_of_known_columns_make_cohorts_smaller_and_more_on_a_cpu_than_on_a_gpu() -> None:
     raw = {
         "name": "known",
         "series": {"source": "table", "path": "t", "time": "t", "columns": ["x"], "known": ["a"]},
@@ -64,11 +64,11 @@ def test_copies_of_known_columns_make_cohorts_smaller() -> None:
         "space": {"cell": ["gru"], "known_inputs": [True]},
     }
     sizes = []
-    for known in (1, 80):
+    for known, device in ((1, "cpu"), (80, "cuda"), (80, "cpu")):
         properties = SeriesProperties(200_000, channels=4, known_columns=known)
         definition = StudyDefinition.of_file(raw, properties)
-        sizes.append(len(Proposer(definition, sampler_seed=2).propose(None)))
-    assert sizes[1] < sizes[0]
+        sizes.append(len(Proposer(definition, sampler_seed=2, device=device).propose(None)))
+    assert sizes[2] < min(sizes[:2])
 
 
 def test_never_more_than_the_budget_has_left() -> None:
@@ -200,6 +200,19 @@ def test_the_first_cohort_of_a_family_begins_with_all_that_is_typical(cell: str,
     sampled = core.typical.keys() & proposal.params.keys()
     assert len(sampled) > 1
     assert all(proposal.params[name] == core.typical[name] for name in sampled)
+
+
+def test_what_is_typical_is_left_to_the_space_where_it_does_not_have_it() -> None:
+    definition = StudyDefinition.model_validate(
+        {
+            "name": "no-levels",
+            "series": {"source": "sine", "period": 24},
+            "task": {"train_steps": 600, "horizon_steps": 48},
+            "space": {"cell": ["gru", "ar"], "residual": False, "hybrid": ["none", "ar"]},
+        }
+    )
+    proposal, *_ = Proposer(definition, sampler_seed=1).propose(at_most=1, family="gru")
+    assert proposal.params["hybrid"] in ("none", "ar")
 
 
 def test_networks_begin_as_hybrids_where_these_are_searched() -> None:

@@ -24,13 +24,15 @@ from search.running.worker import Worker
 from search.storage.opening import open_storage
 from search.storage.records import JobState
 from search.storage.study_store import StudyStore
+from search.study.definition import StudyDefinition
 from search.study.space import Space
+from tests.models.other_device import OTHER, other_device
+from tests.search.running.conftest import TINY
 from tests.search.stored import attempts, stored
 
 if TYPE_CHECKING:
     from models.candidate import Candidate
     from models.methods import Scalar
-    from search.study.definition import StudyDefinition
     from tests.search.running.conftest import WorkerMaker
 
 Create = Callable[[str], StudyStore]
@@ -383,3 +385,44 @@ def test_every_finished_trial_says_who_trained_it_where_and_on_what(
         "numpy": np.__version__,
         "python": platform.python_version(),
     }
+
+
+FEW = {"trials": 8, "replicas": 2, "rungs": 2, "cohort_members": 4, "finalists": 1}
+ON_A_DEVICE = StudyDefinition.model_validate({**TINY, "search": FEW})
+
+
+@pytest.mark.parametrize("definition", [ON_A_DEVICE])
+def test_what_a_gpu_gave_back_goes_on_in_a_cohort_as_large(
+    sqlite_url: str, create: Create, worker_on: WorkerMaker, definition: StudyDefinition
+) -> None:
+    store, sizes = create(sqlite_url), []
+    for stop in (after(3), never):
+        worker = worker_on(store, stop, Watched)
+        assert isinstance(worker, Watched)
+        worker.device = OTHER
+        with other_device():
+            worker.run()
+        sizes.append(len(worker.cohorts[0]))
+    assert sizes == [definition.search.trials] * 2
+
+
+REPLICAS_FOLLOW = StudyDefinition.model_validate(
+    {
+        **TINY,
+        "search": {"trials": 8, "rungs": 2, "replicas": 4, "first_replicas": 1, "finalists": 1},
+    }
+)
+
+
+@pytest.mark.parametrize("definition", [REPLICAS_FOLLOW])
+def test_a_pruned_trial_has_a_share_of_the_replicas(
+    sqlite_url: str, create: Create, worker_on: WorkerOn, definition: StudyDefinition
+) -> None:
+    store = create(sqlite_url)
+    worker_on(store, never).run()
+    counts = {"PRUNED": 2, "COMPLETE": 4}
+    assert definition.search.rung_replicas == tuple(counts.values())
+    rows = store.frozen_trials()
+    assert {row.state.name for row in rows} == counts.keys()
+    for row in rows:
+        assert len(row.user_attrs["replica_scores"]) == counts[row.state.name]

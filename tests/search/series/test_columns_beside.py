@@ -1,6 +1,8 @@
 """Columns beside those that are forecast: read, refused with a remedy, kept, and made of times."""
 
+import json
 import re
+import zlib
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -265,6 +267,8 @@ def test_what_a_series_lacks_is_refused_by_its_id_and_time(tmp_path: Path) -> No
     said = f"the column 'price' of 'b' is known in advance, .* no value at '{hour(ROWS + 4)}'"
     with pytest.raises(SeriesError, match=said):
         table.known_until(5)
+    with pytest.raises(SeriesError, match=f"'visits' of 'a' .* no value at '{hour(ROWS)}'"):
+        read_long(tmp_path, known=["price", "visits"]).known_until(1)
     made = long_lines(lacking=("b", 20))
     with pytest.raises(SeriesError, match=r"the column 'price' must hold .* missing = "):
         read_long(tmp_path, made)
@@ -285,6 +289,14 @@ def test_later_rows_of_a_long_table_have_its_ids(tmp_path: Path) -> None:
     own = section(id="store", columns=["sales"], known=["price"])
     table = own.read_file(path, future=write(tmp_path / "later.csv", later))
     assert np.array_equal(table.known_until(AHEAD), whole.known_until(AHEAD))
+    # Of a series that has later rows in its own file, none are asked for in the other one.
+    of_b = [line for line in later if not line.startswith("a")]
+    ahead_of_b = {line for line in long_lines() if ",b," in line} - set(long_lines(ahead=0))
+    uneven = write(
+        tmp_path / "uneven.csv", [line for line in long_lines() if line not in ahead_of_b]
+    )
+    table = own.read_file(uneven, future=write(tmp_path / "of_b.csv", of_b))
+    assert np.array_equal(table.known_until(AHEAD), whole.known_until(AHEAD))
     strange = write(tmp_path / "strange.csv", [*later, f"c,{hour(ROWS)},1"])
     rule = r"strange\.csv, line 26: later rows must be of series of .*the store 'c' is none of them"
     with pytest.raises(SeriesError, match=rule):
@@ -296,6 +308,49 @@ def test_later_rows_of_a_long_table_have_its_ids(tmp_path: Path) -> None:
     said = f"the column 'price' of 'b' .* no value at '{hour(ROWS)}'"
     with pytest.raises(SeriesError, match=said):
         own.read_file(path, future=short).known_until(1)
+
+
+@pytest.mark.parametrize(
+    ("ids", "keys", "expected"),
+    [
+        ("ab", {"known": None}, 1),
+        ("ab", {"known": None, "calendar": ["hour"]}, 2),
+        ("a", {}, 2),
+        ("ab", {}, 3),
+        ("ab", {"known": None, "past": ["visits"]}, 3),
+    ],
+)
+def test_a_newer_format_is_that_of_columns_of_each_series_alone(
+    tmp_path: Path, ids: str, keys: dict[str, Any], expected: int
+) -> None:
+    made = [line for line in long_lines(ahead=0) if line == LONG or line.split(",")[1] in ids]
+    assert header_of(read_long(tmp_path, made, **keys))["format"] == expected
+
+
+def header_of(table: Table) -> dict[str, Any]:
+    header: dict[str, Any] = json.loads(zlib.decompress(table.to_bytes()).split(b"\n")[0])
+    return header
+
+
+def test_stored_columns_of_each_series_are_those_of_its_ids(tmp_path: Path) -> None:
+    table = read_long(tmp_path)
+    header, content = header_of(table), zlib.decompress(table.to_bytes())
+    numbers = content[content.find(b"\n") :]
+    for ids in (["a"], None):
+        changed = {**header, "long": {**header["long"], "ids": ids}}
+        if ids is None:
+            del changed["long"]
+        with pytest.raises(SeriesError, match="stored table"):
+            Table.from_bytes(zlib.compress(json.dumps(changed).encode() + numbers))
+
+
+def test_no_series_of_a_long_table_ends_before_the_others(tmp_path: Path) -> None:
+    made = long_lines()
+    last = next(row for row, line in enumerate(made) if line.startswith(f"{hour(ROWS - 1)},a"))
+    cells = made[last].split(",")
+    made[last] = ",".join([*cells[:2], "", *cells[3:]])
+    with pytest.raises(SeriesError, match=f"line {last + 1}: the column 'sales' must hold"):
+        read_long(tmp_path, made)
 
 
 def test_a_table_of_one_id_is_as_one_series(tmp_path: Path) -> None:

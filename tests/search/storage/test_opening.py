@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sqlite3
+import subprocess
+import sys
 from typing import TYPE_CHECKING
 
 import optuna
@@ -208,3 +210,11 @@ def test_the_newest_revision_of_optunas_tables_is_the_one_that_alembic_finds() -
     newest = newest_revision()
     assert newest is not None
     assert newest == revision_by_alembic()
+
+
+def test_a_start_does_not_run_the_migrations_of_optuna() -> None:
+    program = (
+        "import sys; from search.storage.optuna_tables import newest_revision; "
+        "sys.exit(newest_revision() is None or 'alembic' in sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)

@@ -25,8 +25,8 @@ def sine(**task: Any) -> TaskData:
     return TaskData(StudyDefinition.model_validate(raw), None)
 
 
-def table_definition(**task: Any) -> StudyDefinition:
-    series = {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]}
+def table_definition(period: float | None = None, **task: Any) -> StudyDefinition:
+    series = {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"], "period": period}
     raw = {"name": "x", "series": series, "task": TASK | task, "space": SPACE}
     return StudyDefinition.model_validate(raw)
 
@@ -49,6 +49,50 @@ def test_a_new_level_is_that_of_the_rows_before_the_test() -> None:
         assert found.has_new_level == is_new
         context = complete_space({}, 300, found)["context_level"]
         assert context == Choices(("none", "mean", "last")[is_new:])
+
+
+def test_of_a_level_that_is_no_whole_season_nothing_is_said() -> None:
+    """Parts of a season are at levels of their own; of few seasons, there are few levels."""
+    spans = {"train_steps": 300, "validation_steps": 60, "test_steps": 40}
+    spans |= {"horizon_steps": 20, "test_horizon_steps": 20}
+    steps = np.arange(400)
+    values = 0.3 * np.random.default_rng(0).standard_normal(400)
+    for season, is_new in ((20, True), (60, False)):
+        # A peak at each end of a season, and a last one that is higher than all before.
+        peaks = 3.0 * (steps % season >= season - 10) * (1 + (steps >= 340))
+        rows = Table("t", tuple(map(str, steps)), ("x",), (values + peaks)[:, np.newaxis])
+        definition = table_definition(period=season, **spans)
+        assert TaskData(definition, rows).properties().has_new_level == is_new
+
+
+def test_what_rows_of_the_test_filled_in_is_no_earlier_level() -> None:
+    spans = {"train_steps": 300, "validation_steps": 60, "test_steps": 40}
+    spans |= {"horizon_steps": 20, "test_horizon_steps": 20}
+    values = np.random.default_rng(0).standard_normal(400)
+    values[330:] += 3.0
+    values[240:290] += 3.0  # as 12 steps are, several times later
+    run = Run(0, 240, 290, season=12.0, seen=380)
+    rows = Table("t", tuple(map(str, range(400))), ("x",), values[:, np.newaxis], filled=(run,))
+    assert TaskData(table_definition(**spans), rows).properties().has_new_level
+
+
+def test_rows_before_a_stretch_or_a_start_are_there_as_far_as_the_table_goes_back() -> None:
+    rows = np.arange(10.0)[:, np.newaxis]
+    view = View(
+        values=rows,
+        truth=rows,
+        pieces=(range(1, 4), range(6, 9)),
+        starts=(3,),
+        horizon_steps=2,
+        variance=np.ones(1),
+        scored_against="observations",
+        known=rows,
+    )
+    stretches = [own[:, 0].tolist() for own in view.known_stretches(2)]
+    assert stretches == [[0, 1, 2, 3], [4, 5, 6, 7, 8]]
+    # Lags alone read rows before the first one, and take that for them.
+    assert view.known_rows(5, 2)[0, :, 0].tolist() == [0, 0, 0, 1, 2, 3, 4]
+    assert view.known_rows(1, 3, [8])[0, :, 0].tolist() == [7, 8, 9, 9]
 
 
 @pytest.mark.parametrize("is_masked", [False, True])
