@@ -136,7 +136,8 @@ class Cohort:
         self.awake = Part(runs, training, self.loss_curves)
         self.asleep: Part | None = None
         self.waking: Part | None = None
-        if isinstance(training, Trainer) and training.is_apart:
+        # A final training has no rungs, so all its replicas train from the start.
+        if self.rung_replicas and isinstance(training, Trainer) and training.is_apart:
             self.asleep = self.awake.split(self.rung_replicas[0])
         self.seconds = [0.0] * len(self.candidates)
 
