@@ -48,7 +48,7 @@ class EstimatedGradient:
         self.fixed = nothing()._replace(
             weights=weights.numpy(),
             grads=grads.numpy(),
-            series=array(batches.values, 3),
+            series=array(batches.values.flatten(1), 2),
             sources=np.repeat(member[:, np.newaxis], batch, axis=1),
             factors=np.ones((members, batch), dtype=np.float32),
             terms=self.terms.numpy(),

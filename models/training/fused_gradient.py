@@ -65,7 +65,7 @@ class FusedGradient:
         self.fixed = nothing()._replace(
             weights=weights.numpy(),
             grads=grads.numpy(),
-            series=array(batches.values, 3),
+            series=array(batches.values.flatten(1), 2),
             sources=np.repeat(member[:, np.newaxis], self.batch, axis=1),
             factors=np.ones((len(weights), self.batch), dtype=np.float32),
             exogenous=array(batches.exogenous, 3),

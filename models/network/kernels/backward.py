@@ -18,7 +18,7 @@ from models.network.kernels.layout import (
     TRANSPOSED,
 )
 from models.network.kernels.products import add_outer, add_rows, multiply
-from models.network.kernels.vectors import LANES, load, store
+from models.network.kernels.vectors import LANES, broadcast, filled, gated, load, store
 from models.network.kernels.walk import (
     add,
     clear,
@@ -85,29 +85,29 @@ def _out_backward(work, s, step, to):
     width, channels, wide, rows = s.width, s.channels, s.wide, s.rows
     is_residual, is_scaled, has_norm = s.residual, s.increments >= 0, s.instance_norm
     stds, std, newest = s.at_increment_stds, s.at_std, s.at_d_newest
-    grads = s.at_d_outputs + step[EMITS] * rows * width
-    for row in range(rows):
-        for channel in range(channels):
-            own = row * channels + channel
-            total = work[grads] * 0
-            for v in range(channel, width, channels):
-                grad = work[grads + v]
-                if has_norm:
-                    grad *= work[std + own]
-                total += grad
-                if is_scaled:
-                    grad *= work[stds + v]
-                work[to + v] = grad
-            if is_residual:
-                work[newest + own] = total
-        grads += width
-        to += wide
+    grads = s.at_d_outputs + step[EMITS] * rows * wide
+    for row in range(0, rows * wide, wide):
+        for j in range(0, wide, LANES):
+            grad = load(work, grads + row + j)
+            if has_norm:
+                grad = grad * load(work, std + row + j)
+            store(work, to + row + j, grad)
+        if is_residual:
+            for channel in range(channels):
+                total = work[to] * 0
+                for v in range(channel, width, channels):
+                    total += work[to + row + v]
+                work[newest + channel] = total
+            newest += channels
+        if is_scaled:
+            for j in range(0, wide, LANES):
+                store(work, to + row + j, load(work, to + row + j) * load(work, stds + j))
 
 
 @part
 def _autoregression_backward(work, s, matrices, position):
     """Add the gradient of a forecast to those of what was fed back, by way of an autoregression."""
-    rows, width, channels, segment = s.rows, s.width, s.channels, s.segment
+    rows, wide, channels, segment = s.rows, s.wide, s.channels, s.segment
     lags_wide, steps_wide, batch = s.lags_wide, s.steps_wide, s.batch
     lagged, ahead, zeros, bound = s.at_lagged, s.at_ahead, s.at_zeros, work[s.at_bound]
     begin = lags_of(s, position)
@@ -117,7 +117,7 @@ def _autoregression_backward(work, s, matrices, position):
     for channel in range(channels):
         of = ahead + channel * rows * steps_wide
         for row in range(s.own):
-            grad = s.at_d_outputs + (position * rows + row) * width + channel
+            grad = s.at_d_outputs + (position * rows + row) * wide + channel
             for i in range(segment):
                 work[of + row * steps_wide + i] = work[grad + i * channels]
         m, to = (
@@ -135,7 +135,7 @@ def _autoregression_backward(work, s, matrices, position):
                 gate = passes
                 if s.has_shares:
                     gate = passes * (1 - work[s.at_shares + later * batch + row % batch])
-                own = (place * rows + row) * width + channel
+                own = (place * rows + row) * wide + channel
                 grads = to + row * lags_wide + (place - begin) * segment
                 for i in range(segment):
                     at = own + i * channels
@@ -212,30 +212,27 @@ def _read_backward(work, s, matrices, step, leads_on):
 @part
 def _fed_back_backward(work, s, step):
     """Add the gradient of what a step read to that of the forecast that was fed back."""
-    later, channels, width, wide = step[READS] - s.warm_up, s.channels, s.width, s.read_wide
-    passes, last, batch = work[s.at_passes + later], s.width - s.channels, s.batch
+    later, channels, wide, read_wide = step[READS] - s.warm_up, s.channels, s.wide, s.read_wide
+    passes, last, batch = broadcast(work, s.at_passes + later), s.width - s.channels, s.batch
     is_residual, has_norm = s.residual and step[EMITS] >= 0, s.instance_norm
     has_shares, shares = s.has_shares, s.at_shares + later * s.batch
-    std, newest, d_x, bound = s.at_std, s.at_d_newest, s.at_d_x, work[s.at_bound]
-    first = step[READS] * s.rows * width
+    std, newest, d_x, bound = s.at_std, s.at_d_newest, s.at_d_x, broadcast(work, s.at_bound)
+    first = step[READS] * s.rows * wide
     outputs, d_outputs = s.at_outputs + first, s.at_d_outputs + first
     for row in range(s.own):
-        gate = passes
+        gate, own, grads = passes, row * wide, d_x + row * read_wide
         if has_shares:
-            gate = passes * (1 - work[shares + row % batch])
-        for channel in range(channels):
-            own = row * channels + channel
-            for v in range(channel, width, channels):
-                grad = work[d_x + row * wide + v]
-                if is_residual and v >= last:
-                    grad += work[newest + own]
-                if has_norm:
-                    grad /= work[std + own]
-                i = row * width + v
-                # Beyond the bound the value that was fed back is a constant.
-                if not abs(work[outputs + i]) < bound:
-                    grad *= 0
-                work[d_outputs + i] += grad * gate
+            gate = passes * (filled(passes, 1.0) - broadcast(work, shares + row % batch))
+        if is_residual:
+            for channel in range(channels):
+                work[grads + last + channel] += work[newest + row * channels + channel]
+        for j in range(own, own + wide, LANES):
+            grad = load(work, grads + j - own)
+            if has_norm:
+                grad = grad / load(work, std + j)
+            # Beyond the bound the value that was fed back is a constant.
+            grad = gated(grad, load(work, outputs + j), bound)
+            store(work, d_outputs + j, load(work, d_outputs + j) + grad * gate)
 
 
 @part
@@ -266,9 +263,10 @@ def _matrix_gradients(work, s, matrices, steps, runs):
                 *(kept_of(s, layer, step), rows, s.rows * step[RESETS]),
             )
         if s.read_in > 0:
-            read, width = s.at_values + step[READS] * s.rows * s.read_width, s.read_width
+            read, wide = s.at_values + step[READS] * s.rows * s.read_wide, s.read_wide
             dx, q = s.at_dx + step[KEEPS] * s.rows * s.bottom_stride, s.bottom_stride
-            add_outer(work, read, width, width, dx, q, q, rows, matrices[read_in, AT] + shift, q)
+            weight = matrices[read_in, AT] + shift
+            add_outer(work, read, wide, s.read_width, dx, q, q, rows, weight, q)
             add_rows(work, dx, q, q, rows, matrices[read_in + 1, AT] + shift)
     below, rows = s.at_head_in, s.emissions * s.rows
     for i in range(s.head_layers + 1):

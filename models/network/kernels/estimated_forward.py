@@ -26,7 +26,7 @@ def gather(work, s, b, series, start, is_backwards, factor):
     place, step = (start + last, -1) if is_backwards else (start, 1)
     for _ in range(last + 1):
         for channel in range(channels):
-            work[at] = factor * series[place, channel]
+            work[at] = factor * series[place * channels + channel]
             at += wide
         place += step
 

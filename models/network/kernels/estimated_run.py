@@ -31,7 +31,7 @@ def estimated_free_run(
     outputs = torch.empty(members, warm_up + steps, batch, channels)
     given = nothing()._replace(
         weights=array(weights, 2),
-        series=array(context.flatten(0, 1), 3),
+        series=array(context.flatten(0, 1).flatten(1), 2),
         sources=rows,
         starts=np.zeros_like(rows),
         backwards=np.zeros_like(rows),

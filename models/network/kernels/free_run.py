@@ -35,7 +35,7 @@ def fused_free_run(
     outputs = torch.zeros(members, warm_up + padded(steps, segment), batch, channels)
     given = nothing()._replace(
         weights=array(weights, 2),
-        series=array(known.flatten(0, 1), 3),
+        series=array(known.flatten(0, 1).flatten(1), 2),
         exogenous=array(None if exogenous is None else exogenous.flatten(0, 1), 3),
         sources=rows,
         starts=np.zeros_like(rows),

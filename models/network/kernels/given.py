@@ -15,7 +15,7 @@ class Given(NamedTuple):
     """What the members of a cohort read and are trained with; an empty array where there is none.
 
     weights, grads: parameters and their gradients, `[member, parameter]`.
-    series: the truth, `[series, time, channel]`; sources, starts: which series a subsequence is of,
+    series: the truth, `[series, number]`, channels side by side; sources, starts: which series a subsequence is of,
     and its lowest position there, `[member, batch]`; backwards: one where it is read from its end;
     factors: what it is multiplied by. Behind its last step, that is repeated. exogenous: known
     columns of the same positions, `[series, time, column]`.
@@ -64,8 +64,8 @@ class Given(NamedTuple):
 def nothing() -> Given:
     """Empty arrays."""
     axes = dict.fromkeys(Given._fields, 4)
-    axes |= dict.fromkeys(("weights", "grads", "terms", "factors"), 2)
-    axes |= {"series": 3, "exogenous": 3, "masks": 5, "state_noise": 5, "displaced": 1, "bound": 1}
+    axes |= dict.fromkeys(("weights", "grads", "series", "terms", "factors"), 2)
+    axes |= {"exogenous": 3, "masks": 5, "state_noise": 5, "displaced": 1, "bound": 1}
     arrays: dict[str, Any] = {name: array(None, number) for name, number in axes.items()}
     for name in ("sources", "starts", "backwards", "fresh"):
         arrays[name] = np.empty((0, 0), dtype=np.int64)

@@ -54,10 +54,10 @@ SIZES = (
     "segment",  # values of a segment
     "channels",
     "width",  # numbers of a segment that is forecast
-    "wide",  # the same with padding
+    "wide",  # the same with padding: from one row of them to the next
     "exogenous",  # known columns
     "read_width",  # numbers of a segment that is read, known columns behind the values
-    "read_wide",  # the same with padding
+    "read_wide",  # the same with padding: from one row of them to the next
     "batch",  # subsequences
     "branches",
     "rows",  # subsequences of all branches
@@ -91,7 +91,8 @@ SIZES = (
     "has_match",
     "has_stream",
 )
-# Where things begin in a member's array: `[row, number]` unless said otherwise.
+# Where things begin in a member's array: `[row, number]` unless said otherwise. Rows of values are
+# padded to whole vectors; what stands in their padding has no meaning, and is finite.
 PLACES = (
     "truth",  # of one branch, `[position, ...]`
     "input_noise",  # likewise
@@ -114,9 +115,11 @@ PLACES = (
     "d_x",  # the gradient of what a step read
     "d_top",  # the gradient of what the head read at a step
     "d_newest",  # the gradient of the last value that a residual forecast adds
-    "level",  # of an instance norm, `[row, channel]`
+    "level",  # of an instance norm, of each value that is forecast
     "std",
-    "increment_stds",  # `[width]`
+    "increment_stds",  # `[number]`
+    "newest",  # what a residual forecast adds to a row, `[number]`
+    "error_weights",  # of a position, `[number]`
     "lagged",  # what an autoregression reads, or its gradient, `[channel, row, lag]`
     "ahead",  # what it forecasts in the units read, or its gradient, `[channel, row, step]`
     "lag_sums",  # of its coefficients over all lags, `[channel, step]`
@@ -280,7 +283,7 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
     """How many numbers each of `PLACES` needs."""
     s = defaultdict(int, sizes)
     is_lstm, is_training = s["cell"] == cells.LSTM, s["keeps"]
-    one_branch = s["positions"] * s["batch"] * s["width"]
+    one_branch = s["positions"] * s["batch"] * s["wide"]
     state, rollout = s["rows"] * s["padded"], s["positions"] - s["warm_up"]
     outputs, states = one_branch * s["branches"], s["layers"] * (s["slots"] + 1) * state
     read_in = s["slots"] * s["rows"] * s["bottom_stride"] if s["read_in"] else 0
@@ -289,7 +292,7 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
     of_channels = s["channels"] * (s["lags"] > 0)
     room = {
         "truth": one_branch,
-        "values": s["positions"] * s["rows"] * s["read_width"],
+        "values": s["positions"] * s["rows"] * s["read_wide"],
         "outputs": outputs,
         "x": read_in,
         "h": states,
@@ -299,9 +302,11 @@ def _room(sizes: dict[str, int], steps: int, weights: int, transposed: int) -> d
         "head_in": emissions * state,
         "head": heads,
         "raw": s["rows"] * s["wide"],
-        "level": s["rows"] * s["channels"],
-        "std": s["rows"] * s["channels"],
+        "level": s["rows"] * s["wide"],
+        "std": s["rows"] * s["wide"],
         "increment_stds": s["width"],
+        "newest": s["width"],
+        "error_weights": s["width"],
         "lagged": of_channels * s["rows"] * s["lags_wide"],
         "ahead": of_channels * s["rows"] * s["steps_wide"],
         "lag_sums": of_channels * s["steps_wide"],

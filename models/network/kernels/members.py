@@ -21,8 +21,8 @@ from models.network.kernels.layout import (
     ROWS,
     TRANSPOSED,
 )
-from models.network.kernels.vectors import LANES
-from models.network.kernels.walk import add, forward, states_of
+from models.network.kernels.vectors import LANES, broadcast, lane, load, store, turned
+from models.network.kernels.walk import add, forward, move, states_of
 from models.network.options.instance_norm import EPSILON
 
 # mypy: disable-error-code="no-untyped-def"
@@ -42,8 +42,7 @@ def _pack(work, s, matrices, weights):
         of, to, columns = matrix[FLAT], matrix[AT], matrix[COLUMNS]
         wide = (columns + LANES - 1) // LANES * LANES
         for _ in range(matrix[ROWS] * matrix[BLOCKS]):
-            for j in range(columns):
-                work[to + j] = weights[of + j]
+            move(weights, of, work, to, columns)
             of += columns
             to += wide
     if s.cell == GRU:
@@ -74,10 +73,12 @@ def _transpose(work, matrices):
         rows = matrix[ROWS]
         columns = (matrix[COLUMNS] + LANES - 1) // LANES * LANES * matrix[BLOCKS]
         wide = (rows + LANES - 1) // LANES * LANES
-        for j in range(columns):
-            to, of = matrix[TRANSPOSED] + j * wide, matrix[AT] + j
-            for i in range(rows):
-                work[to + i] = work[of + i * columns]
+        for i in range(rows):
+            for j in range(0, columns, LANES):
+                own = load(work, matrix[AT] + i * columns + j)
+                to = matrix[TRANSPOSED] + j * wide + i
+                for k in range(LANES):
+                    work[to + k * wide] = lane(own, k)
 
 
 @part
@@ -91,8 +92,7 @@ def _unpack(work, s, matrices, grads):
         of = matrix[AT] + s.at_gradients - s.at_weights
         wide = (columns + LANES - 1) // LANES * LANES
         for _ in range(matrix[ROWS] * matrix[BLOCKS]):
-            for j in range(columns):
-                grads[to + j] = work[of + j]
+            move(work, of, grads, to, columns)
             to += columns
             of += wide
 
@@ -122,50 +122,70 @@ def _pad(work, member, s, to, array, blocks):
 def _fold(work, s, at, array, rows, writes):
     """Copy a member's values by time to segments by position, or back where it `writes`."""
     # Sizes are read once: numbers that are written could be theirs, as far as a compiler knows.
-    segment, channels = s.segment, s.channels
+    segment, channels, wide = s.segment, s.channels, s.wide
     for time in range(0, s.positions * segment, segment):
         for row in range(rows):
+            own = at
             for i in range(segment):
                 for channel in range(channels):
                     if writes:
-                        array[time + i, row, channel] = work[at]
+                        array[time + i, row, channel] = work[own]
                     else:
-                        work[at] = array[time + i, row, channel]
-                    at += 1
+                        work[own] = array[time + i, row, channel]
+                    own += 1
+            at += wide
 
 
 @part
 def _add_folded(work, s, at, array, rows):
     """Add a member's values by time to segments by position."""
-    segment, channels = s.segment, s.channels
+    segment, channels, wide = s.segment, s.channels, s.wide
     for time in range(0, s.positions * segment, segment):
         for row in range(rows):
+            own = at
             for i in range(segment):
                 for channel in range(channels):
-                    work[at] += array[time + i, row, channel]
-                    at += 1
+                    work[own] += array[time + i, row, channel]
+                    own += 1
+            at += wide
 
 
 @part
-def _gather(work, s, b, series, start, is_backwards, factor):
-    """Cut the truth of a subsequence out of its series."""
+def _gather(work, s, b, series, start, is_backwards, factors, row):
+    """Cut the truth of a subsequence out of its series, whose channels lie side by side.
+
+    factors[row]: what it is multiplied by.
+    """
     last, channels, segment, width = s.true_steps - 1, s.channels, s.segment, s.width
     first, step = (start + last, -1) if is_backwards else (start, 1)
-    to, stride = s.at_truth + b * width, (s.batch - 1) * width
+    to, stride, factor = s.at_truth + b * s.wide, s.batch * s.wide, broadcast(factors, row)
+    in_order = width >= LANES and (channels == 1 or not is_backwards)
     for time in range(0, s.positions * segment, segment):
-        for order in range(time, time + segment):
-            place = first + step * min(order, last)
-            for channel in range(channels):
-                work[to] = factor * series[place, channel]
-                to += 1
+        if in_order and time + segment <= s.true_steps:
+            place = (first + step * time) * channels
+            for j in range(0, width, LANES):
+                # The last vector ends with the segment, and repeats a part of the one before.
+                v = min(j, width - LANES)
+                if is_backwards:
+                    value = turned(load(series, place - v - (LANES - 1)))
+                else:
+                    value = load(series, place + v)
+                store(work, to + v, factor * value)
+        else:
+            own = to
+            for order in range(time, time + segment):
+                place = (first + step * min(order, last)) * channels
+                for channel in range(channels):
+                    work[own] = factors[row] * series[place + channel]
+                    own += 1
         to += stride
 
 
 @part
 def _read(work, s, displaced):
     """Put the values that are read into the network's units, once for each branch."""
-    numbers, branches, rows = s.batch * s.width, s.branches, s.rows
-    values, width, read_width = s.at_truth, s.width, s.read_width
+    numbers, branches, rows, wide = s.batch * s.wide, s.branches, s.rows, s.wide
+    values, read_wide, level, std = s.at_truth, s.read_wide, s.at_level, s.at_std
     if s.has_input_noise:
         values = s.at_input_noise
         add(work, values, s.at_truth, s.positions * numbers)
@@ -174,36 +194,35 @@ def _read(work, s, displaced):
     to = s.at_values
     for of in range(values, values + s.positions * numbers, numbers):
         for _ in range(branches):
-            for row in range(of, of + numbers, width):
-                for i in range(width):
-                    work[to + i] = work[row + i]
-                to += read_width
+            for row in range(of, of + numbers, wide):
+                for j in range(0, wide, LANES):
+                    store(work, to + j, load(work, row + j))
+                to += read_wide
     for branch in range(branches):
         if displaced[branch] != 0:
             for row in range(branch * s.batch, (branch + 1) * s.batch):
-                last = s.at_values + ((s.warm_up - 1) * rows + row) * read_width + width
+                last = s.at_values + ((s.warm_up - 1) * rows + row) * read_wide + s.width
                 for i in range(last - s.channels, last):
                     work[i] += displaced[branch]
     if s.instance_norm:
-        to, segment, channels, level, std = s.at_values, s.segment, s.channels, s.at_level, s.at_std
+        to = s.at_values
         for _ in range(s.positions):
-            for row in range(0, rows * channels, channels):
-                for _ in range(segment):
-                    for own in range(row, row + channels):
-                        work[to] = (work[to] - work[level + own]) / work[std + own]
-                        to += 1
-                to += read_width - width
+            for own in range(0, rows * wide, wide):
+                for j in range(0, wide, LANES):
+                    value = load(work, to + j) - load(work, level + own + j)
+                    store(work, to + j, value / load(work, std + own + j))
+                to += read_wide
 
 
 @part
 def _read_known(work, s, b, exogenous, start, is_backwards):
     """Put the known columns of a subsequence beside what is read: those of the next segment."""
-    last, segment, columns, width = s.known_steps - 1, s.segment, s.exogenous, s.read_width
+    last, segment, columns, read_wide = s.known_steps - 1, s.segment, s.exogenous, s.read_wide
     first, step = (start + s.true_steps - 1, -1) if is_backwards else (start, 1)
     for time in range(0, s.positions * segment, segment):
         for branch in range(s.branches):
             row = (time // segment * s.branches + branch) * s.batch + b
-            to = s.at_values + row * width + s.width
+            to = s.at_values + row * read_wide + s.width
             for order in range(time + segment, time + 2 * segment):
                 place = first + step * min(order, last)
                 for column in range(columns):
@@ -214,27 +233,28 @@ def _read_known(work, s, b, exogenous, start, is_backwards):
 @part
 def _adapt(work, s, values):
     """Take level and standard deviation of each row's context, in double precision."""
-    steps = s.warm_up * s.segment
+    steps, wide = s.warm_up * s.segment, s.wide
     for b in range(s.batch):
         for channel in range(s.channels):
             total, squares = 0.0, 0.0
             for position in range(s.warm_up):
-                first = values + (position * s.batch + b) * s.width + channel
+                first = values + (position * s.batch + b) * wide + channel
                 for i in range(first, first + s.width, s.channels):
                     total += work[i]
             mean = total / steps
             for position in range(s.warm_up):
-                first = values + (position * s.batch + b) * s.width + channel
+                first = values + (position * s.batch + b) * wide + channel
                 for i in range(first, first + s.width, s.channels):
                     squares += (work[i] - mean) ** 2
             level = mean
             if s.instance_norm == BY_LAST:
-                after = values + ((s.warm_up - 1) * s.batch + b + 1) * s.width
+                after = values + ((s.warm_up - 1) * s.batch + b) * wide + s.width
                 level = work[after - s.channels + channel]
+            std = np.sqrt(squares / steps + EPSILON)
             for row in range(b, s.rows, s.batch):
-                own = row * s.channels + channel
-                work[s.at_level + own] = level
-                work[s.at_std + own] = np.sqrt(squares / steps + EPSILON)
+                for own in range(row * wide + channel, (row + 1) * wide, s.channels):
+                    work[s.at_level + own] = level
+                    work[s.at_std + own] = std
 
 
 @part
@@ -273,9 +293,9 @@ def _errors(work, s, terms):
     horizon, first, share = terms[0], terms[1], terms[2]
     end, branches, batch = max(horizon, first + 1), s.branches, s.batch
     warm_up, scale = s.warm_up * s.segment, 2 / (s.batch * s.channels)
-    segment, channels, width, teacher_end = s.segment, s.channels, s.width, warm_up + s.segment
+    segment, channels, wide, teacher_end = s.segment, s.channels, s.wide, warm_up + s.segment
     one_step_from, is_over_rollout = s.one_step_from, s.is_over_rollout
-    outputs, d_outputs = s.at_outputs, s.at_d_outputs
+    weights, outputs, d_outputs = s.at_error_weights, s.at_outputs, s.at_d_outputs
     for position in range(s.positions):
         for branch in range(branches):
             for i in range(segment):
@@ -288,15 +308,15 @@ def _errors(work, s, terms):
                         weight = share / horizon
                 elif branch == 0 and one_step_from <= time < teacher_end:
                     weight += share / (teacher_end - one_step_from)
-                weight *= scale
-                truth = s.at_truth + position * batch * width + i * channels
-                own = (position * branches + branch) * batch * width + i * channels
-                for _ in range(batch):
-                    for channel in range(channels):
-                        at = own + channel
-                        work[d_outputs + at] = (work[outputs + at] - work[truth + channel]) * weight
-                    own += width
-                    truth += width
+                for channel in range(channels):
+                    work[weights + i * channels + channel] = weight * scale
+            truth = s.at_truth + position * batch * wide
+            for row in range(truth, truth + batch * wide, wide):
+                for j in range(0, wide, LANES):
+                    error = load(work, outputs + j) - load(work, row + j)
+                    store(work, d_outputs + j, error * load(work, weights + j))
+                outputs += wide
+                d_outputs += wide
 
 
 def _entry(sources):
@@ -336,7 +356,7 @@ def _entry(sources):
                     _gather(
                         *(work, s, b, given.series[given.sources[member, b]]),
                         *(given.starts[member, b], given.backwards[member, b]),
-                        given.factors[member, b],
+                        *(given.factors[member], b),
                     )
                 _read(work, s, given.displaced)
                 if s.exogenous > 0:
@@ -356,7 +376,7 @@ def _entry(sources):
             if tasks & ERRORS:
                 if s.has_label_noise:
                     _fold(work, s, s.at_label_noise, given.label_noise[member], batch, False)
-                    add(work, s.at_truth, s.at_label_noise, s.positions * batch * s.width)
+                    add(work, s.at_truth, s.at_label_noise, s.positions * batch * s.wide)
                 _errors(work, s, given.terms[member])
                 if given.d_outputs.size > 0:
                     _add_folded(work, s, s.at_d_outputs, given.d_outputs[member], s.rows)

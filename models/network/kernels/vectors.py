@@ -150,6 +150,45 @@ def clamp(typing: Any, vector: Any, low: Any, high: Any) -> Any:
 
 
 @intrinsic
+def root(typing: Any, value: Any) -> Any:
+    """The square root of a number, or of a vector lane by lane."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        whole = args[0].type
+        bits = "f32" if getattr(value, "dtype", value) == types.float32 else "f64"
+        name = f"llvm.sqrt.v{LANES}{bits}" if isinstance(value, Vector) else f"llvm.sqrt.{bits}"
+        kind = ir.FunctionType(whole, [whole])
+        return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+    return value(value), generate
+
+
+@intrinsic
+def gated(typing: Any, vector: Any, value: Any, bound: Any) -> Any:
+    """A vector times zero where a value is not within a bound, or not a number; as it is elsewhere."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        own, value, most = args
+        zero = ir.Constant(own.type, [0.0] * LANES)
+        least = builder.fsub(zero, most)
+        above, below = builder.fcmp_ordered(">", value, least), builder.fcmp_ordered("<", value, most)
+        return builder.select(builder.and_(above, below), own, builder.fmul(own, zero))
+
+    return vector(vector, value, bound), generate
+
+
+@intrinsic
+def turned(typing: Any, vector: Any) -> Any:
+    """A vector in the reverse order."""
+
+    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
+        order = ir.Constant(ir.VectorType(ir.IntType(32), LANES), list(range(LANES))[::-1])
+        return builder.shuffle_vector(args[0], args[0], order)
+
+    return vector(vector), generate
+
+
+@intrinsic
 def lane(typing: Any, vector: Any, index: Any) -> Any:
     """One number of a vector."""
 

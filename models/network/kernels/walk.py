@@ -16,7 +16,7 @@ from models.network.kernels.layout import (
 )
 from models.network.kernels.products import multiply
 from models.network.kernels.squashing import tanh
-from models.network.kernels.vectors import LANES, filled, load, store
+from models.network.kernels.vectors import LANES, broadcast, clamp, filled, load, store
 
 # mypy: disable-error-code="no-untyped-def"
 
@@ -43,7 +43,7 @@ def x_of(s, layer, step):
         return s.at_h + ((layer - 1) * (s.slots + 1) + step[AFTER]) * state, s.padded, s.units
     if s.read_in > 0:
         return s.at_x + step[KEEPS] * s.rows * s.bottom_stride, s.bottom_stride, s.bottom
-    return s.at_values + step[READS] * s.rows * s.read_width, s.read_width, s.bottom
+    return s.at_values + step[READS] * s.rows * s.read_wide, s.read_wide, s.bottom
 
 
 @part
@@ -84,6 +84,31 @@ def mask(work, of, by, to, numbers):
     """Write the products of vectors."""
     for i in range(0, numbers, LANES):
         store(work, to + i, load(work, of + i) * load(work, by + i))
+
+
+@part
+def move(array, of, to_array, to, numbers):
+    """Copy numbers from one array to another."""
+    j = 0
+    while j + LANES <= numbers:
+        store(to_array, to + j, load(array, of + j))
+        j += LANES
+    while j < numbers:
+        to_array[to + j] = array[of + j]
+        j += 1
+
+
+@part
+def spread(work, of, to, channels, wide):
+    """Repeat the values of a row's channels along a whole row."""
+    if channels == 1:
+        value = broadcast(work, of)
+        for j in range(0, wide, LANES):
+            store(work, to + j, value)
+        return
+    for channel in range(channels):
+        for j in range(channel, wide, channels):
+            work[to + j] = work[of + channel]
 
 
 @part
@@ -132,10 +157,10 @@ def forward(work, s, matrices, steps):
 @part
 def _read_in_forward(work, s, matrices, step):
     first = s.layers * LAYER_MATRICES + 2 * (s.head_layers + 1)
-    read = s.at_values + step[READS] * s.rows * s.read_width
-    (x, p, _), width = x_of(s, 0, step), s.read_width
+    read = s.at_values + step[READS] * s.rows * s.read_wide
+    x, p, _ = x_of(s, 0, step)
     weight, bias = matrices[first, AT], matrices[first + 1, AT]
-    multiply(work, read, width, width, weight, p, p, bias, 0, x, p, s.rows)
+    multiply(work, read, s.read_wide, s.read_width, weight, p, p, bias, 0, x, p, s.rows)
     if s.read_in == RELU:
         for i in range(x, x + s.rows * p):
             work[i] = max(work[i], 0)
@@ -184,8 +209,8 @@ def _emit(work, s, matrices, index, step):
     if s.has_output_noise:
         _add_noise(work, s, step[EMITS])
     if s.clips:
-        out, bound = s.at_outputs + step[EMITS] * s.rows * s.width, work[s.at_bound]
-        for i in range(out, out + s.rows * s.width):
+        out, bound = s.at_outputs + step[EMITS] * s.rows * wide, work[s.at_bound]
+        for i in range(out, out + s.rows * wide):
             work[i] = clipped(work[i], bound) if work[i] == work[i] else bound
 
 
@@ -193,26 +218,24 @@ def _emit(work, s, matrices, index, step):
 def _out(work, s, step):
     """From the head's last sums to the forecast, in the units of the series."""
     # Sizes are read once: numbers that are written could be theirs, as far as a compiler knows.
-    width, channels, wide, rows, read_width = s.width, s.channels, s.wide, s.rows, s.read_width
+    width, channels, wide, rows, read_wide = s.width, s.channels, s.wide, s.rows, s.read_wide
     is_residual, is_scaled, has_norm = s.residual, s.increments >= 0, s.instance_norm
-    stds, level, std = s.at_increment_stds, s.at_level, s.at_std
-    raw, out = s.at_raw, s.at_outputs + step[EMITS] * rows * width
-    newest = s.at_values + step[READS] * rows * read_width + width - channels
-    for row in range(rows):
-        for channel in range(channels):
-            own = row * channels + channel
-            for v in range(channel, width, channels):
-                forecast = work[raw + v]
-                if is_scaled:
-                    forecast *= work[stds + v]
-                if is_residual:
-                    forecast += work[newest + channel]
-                if has_norm:
-                    forecast = forecast * work[std + own] + work[level + own]
-                work[out + v] = forecast
-        raw += wide
-        out += width
-        newest += read_width
+    stds, level, std, newest = s.at_increment_stds, s.at_level, s.at_std, s.at_newest
+    raw, out = s.at_raw, s.at_outputs + step[EMITS] * rows * wide
+    last = s.at_values + step[READS] * rows * read_wide + width - channels
+    for row in range(0, rows * wide, wide):
+        if is_residual:
+            spread(work, last, newest, channels, wide)
+            last += read_wide
+        for j in range(0, wide, LANES):
+            forecast = load(work, raw + row + j)
+            if is_scaled:
+                forecast = forecast * load(work, stds + j)
+            if is_residual:
+                forecast = forecast + load(work, newest + j)
+            if has_norm:
+                forecast = forecast * load(work, std + row + j) + load(work, level + row + j)
+            store(work, out + row + j, forecast)
 
 
 @part
@@ -224,7 +247,7 @@ def lags_of(s, position):
 @part
 def _add_autoregression(work, s, matrices, position):
     """Add what the autoregression of a hybrid forecasts to what the network puts out."""
-    rows, width, channels, segment = s.rows, s.width, s.channels, s.segment
+    rows, wide, channels, segment = s.rows, s.wide, s.channels, s.segment
     lags_wide, steps_wide, has_norm = s.lags_wide, s.steps_wide, s.instance_norm
     lagged, ahead, zeros = s.at_lagged, s.at_ahead, s.at_zeros
     level, std, sums = s.at_level, s.at_std, s.at_lag_sums
@@ -233,7 +256,7 @@ def _add_autoregression(work, s, matrices, position):
         for row in range(rows):
             to = lagged + (channel * rows + row) * lags_wide
             for place in range(first, position):
-                of = s.at_values + (place * rows + row) * s.read_width + channel
+                of = s.at_values + (place * rows + row) * s.read_wide + channel
                 for i in range(segment):
                     work[to + i] = work[of + i * channels]
                 to += segment
@@ -244,8 +267,8 @@ def _add_autoregression(work, s, matrices, position):
             *(zeros, 0, to, steps_wide, rows),
         )
         for row in range(rows):
-            out = s.at_outputs + (position * rows + row) * width + channel
-            of, own = to + row * steps_wide, row * channels + channel
+            out = s.at_outputs + (position * rows + row) * wide + channel
+            of, own = to + row * steps_wide, row * wide + channel
             for i in range(segment):
                 forecast = work[of + i]
                 if has_norm:
@@ -257,42 +280,42 @@ def _add_autoregression(work, s, matrices, position):
 
 @part
 def _add_noise(work, s, position):
-    numbers = s.batch * s.width
+    numbers = s.batch * s.wide
     noise = s.at_output_noise + position * numbers
     for branch in range(s.branches):
-        out = s.at_outputs + (position * s.branches + branch) * numbers
-        for i in range(numbers):
-            work[out + i] += work[noise + i]
+        add(work, s.at_outputs + (position * s.branches + branch) * numbers, noise, numbers)
 
 
 @part
 def _feed_back(work, s, step):
     """Put what the free runs read at the position of a forecast in the truth's place."""
-    position, channels, width, batch = step[EMITS], s.channels, s.width, s.batch
-    read_width = s.read_width
+    position, width, wide, batch = step[EMITS], s.width, s.wide, s.batch
+    read_wide, has_known = s.read_wide, s.exogenous > 0
     has_noise, has_norm, has_shares = s.has_feedback_noise, s.instance_norm, s.has_shares
-    reads = s.at_values + position * s.rows * read_width
-    outputs = s.at_outputs + position * s.rows * width
-    noise = s.at_feedback_noise + position * batch * width
-    level, std = s.at_level, s.at_std
-    shares, bound = s.at_shares + (position - s.warm_up) * batch, work[s.at_bound]
+    reads = s.at_values + position * s.rows * read_wide
+    outputs = s.at_outputs + position * s.rows * wide
+    noise = s.at_feedback_noise + position * batch * wide
+    level, std, aside = s.at_level, s.at_std, s.at_raw
+    shares, bound = s.at_shares + (position - s.warm_up) * batch, broadcast(work, s.at_bound)
+    zero, one = filled(bound, 0.0), filled(bound, 1.0)
     if s.is_autonomous:
-        for row in range(reads, reads + s.own * read_width, read_width):
+        for row in range(reads, reads + s.own * read_wide, read_wide):
             for i in range(row, row + width):
                 work[i] = 0
         return
     for row in range(s.own):
-        in_batch = row % batch
-        for channel in range(channels):
-            own = row * channels + channel
-            for v in range(channel, width, channels):
-                to = reads + row * read_width + v
-                value = clipped(work[outputs + row * width + v], bound)
-                if has_noise:
-                    value += work[noise + in_batch * width + v]
-                if has_norm:
-                    value = (value - work[level + own]) / work[std + own]
-                if has_shares:
-                    share = work[shares + in_batch]
-                    value = share * work[to] + (1 - share) * value
-                work[to] = value
+        own, to = row * wide, reads + row * read_wide
+        for j in range(0, wide, LANES):
+            value = clamp(load(work, outputs + own + j), zero - bound, bound)
+            if has_noise:
+                value = value + load(work, noise + row % batch * wide + j)
+            if has_norm:
+                value = (value - load(work, level + own + j)) / load(work, std + own + j)
+            if has_shares:
+                share = broadcast(work, shares + row % batch)
+                value = share * load(work, to + j) + (one - share) * value
+            store(work, (aside if has_known else to) + j, value)
+        if has_known:
+            # These follow at once on the values, in whose last vector they would be lost.
+            for i in range(width):
+                work[to + i] = work[aside + i]
