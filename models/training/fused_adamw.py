@@ -1,20 +1,35 @@
 """A step of AdamW by compiled code: one pass over a member's parameters instead of a dozen."""
 
 import sys
+from functools import lru_cache
 
 import numpy as np
 
 from models.network.kernels import compiled, vectors
 from models.network.kernels.compiled import digest_of, entry, inlined, part
+from models.network.kernels.given import FloatArray
 from models.network.kernels.vectors import LANES, broadcast, filled, fma, lane, load, root, store
+from models.training.options.optimiser import BETA1, BETA2, EPSILON, NORM_EPSILON
 
-# mypy: disable-error-code="no-untyped-def"
+# mypy: disable-error-code="no-untyped-def, no-untyped-call"
+
+
+@lru_cache(maxsize=1024)
+def constants(step: int) -> FloatArray:
+    """What a step of this number needs beside its members' settings, in single precision.
+
+    One, what is new in each moment, the inverse of its bias, EPSILON and NORM_EPSILON.
+    """
+    inverse = [1.0 / (1.0 - beta ** (step + 1)) for beta in (BETA1, BETA2)]
+    numbers = [1.0, 1.0 - BETA1, 1.0 - BETA2, *inverse, EPSILON, NORM_EPSILON]
+    return np.array(numbers, dtype=np.float32)
+
 
 @part
 def _norm(grads, trained, parameters, first):
     """The norm of a member's gradient, which begins at `first`."""
     whole = parameters // LANES * LANES
-    sums = filled(load(grads, first), 0.0)
+    sums = filled(broadcast(grads, first), 0.0)
     for j in range(first, first + whole, LANES):
         grad = load(grads, j) * load(trained, j)
         sums = fma(grad, grad, sums)
@@ -31,7 +46,7 @@ def _norm(grads, trained, parameters, first):
 def _moved(weight, grad, decay, moments, constants):
     """A weight and its moments after a step: numbers, or vectors of them.
 
-    constants: one, what is new in each moment, the inverse of its bias, EPSILON, and the rate.
+    constants: those of `constants` but the last one, and the rate.
     """
     moment, square = moments
     one, new, new_square, larger, larger_square, epsilon, rate = constants
@@ -45,24 +60,25 @@ def _entry(sources):
     """The function that Python calls; sources: as for the kernels of gradients."""
 
     @entry
-    def run(weights, grads, trained, decay, first, second, each, constants):
+    def run(step, weights, grads, trained, decay, first, second, rates, bounds, constants):
         """Take a step in place, as `AdamW` says.
 
-        weights, grads, trained, decay, first, second: numbers of all members, one after the other.
-        each: of a member, the norm to which a gradient is clipped, and the rate. constants: those
-        of `_moved` but the rate, and NORM_EPSILON.
+        weights, grads, trained, decay, first, second: `[member, parameter]`. rates: `[member,
+        step]`. bounds: of the norm of a member's gradient, `[member, 1]`. constants: see there.
         """
         sources  # noqa: B018
-        parameters = len(weights) // len(each)
+        members, parameters = weights.shape
+        weights, grads, trained = weights.reshape(-1), grads.reshape(-1), trained.reshape(-1)
+        decay, first, second = decay.reshape(-1), first.reshape(-1), second.reshape(-1)
         whole = parameters // LANES * LANES
         scales = np.empty(2, dtype=weights.dtype)
-        for member in range(len(each)):
+        for member in range(members):
             begin = member * parameters
             norm = _norm(grads, trained, parameters, begin)
             if not np.isfinite(norm):
                 continue
-            scales[0] = min(constants[0], each[member, 0] / (norm + constants[6]))
-            scales[1] = each[member, 1]
+            scales[0] = min(constants[0], bounds[member, 0] / (norm + constants[6]))
+            scales[1] = rates[member, step]
             scale = broadcast(scales, 0)
             for j in range(begin, begin + whole, LANES):
                 weight, moment, square = _moved(

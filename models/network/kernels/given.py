@@ -15,10 +15,10 @@ class Given(NamedTuple):
     """What the members of a cohort read and are trained with; an empty array where there is none.
 
     weights, grads: parameters and their gradients, `[member, parameter]`.
-    series: the truth, `[series, number]`, channels side by side; sources, starts: which series a subsequence is of,
-    and its lowest position there, `[member, batch]`; backwards: one where it is read from its end;
-    factors: what it is multiplied by. Behind its last step, that is repeated. exogenous: known
-    columns of the same positions, `[series, time, column]`.
+    series: the truth, `[series, number]`, the channels of a step side by side; sources, starts:
+    which series a subsequence is of, and its lowest position there, `[member, batch]`; backwards:
+    one where it is read from its end; factors: what it is multiplied by. Behind its last step, that
+    is repeated. exogenous: known columns of the same positions, `[series, time, column]`.
     input_noise, label_noise, feedback_noise, output_noise: `[member, time, batch, channel]`, whole
     segments. shares: of the truth in what free runs read, `[member, rollout position, batch, 1]`.
     masks, state_noise: `[step, layer, member, row, unit]`. outputs, d_outputs: forecasts, and the

@@ -165,14 +165,15 @@ def root(typing: Any, value: Any) -> Any:
 
 @intrinsic
 def gated(typing: Any, vector: Any, value: Any, bound: Any) -> Any:
-    """A vector times zero where a value is not within a bound, or not a number; as it is elsewhere."""
+    """A vector, but times zero where a value is not within a bound, or not a number."""
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         own, value, most = args
         zero = ir.Constant(own.type, [0.0] * LANES)
         least = builder.fsub(zero, most)
-        above, below = builder.fcmp_ordered(">", value, least), builder.fcmp_ordered("<", value, most)
-        return builder.select(builder.and_(above, below), own, builder.fmul(own, zero))
+        above = builder.fcmp_ordered(">", value, least)
+        within = builder.and_(above, builder.fcmp_ordered("<", value, most))
+        return builder.select(within, own, builder.fmul(own, zero))
 
     return vector(vector, value, bound), generate
 

@@ -114,3 +114,21 @@ def test_kept_members_go_on_unchanged(candidates: list[TrainedNetwork]) -> None:
         gradient = GRADIENTS[step].clone() if step < 3 else GRADIENTS[step, rows]
         some.step(kept_weights, gradient)
     assert torch.equal(kept_weights, all_weights[rows])
+
+
+@pytest.mark.parametrize("parameters", [1, 7, 8, 9, 40, 61])
+def test_compiled_steps_are_those_of_torch(
+    candidates: list[TrainedNetwork], parameters: int
+) -> None:
+    """Double precision, which torch computes, tells what single precision should be."""
+    gradients = random(2, STEPS, len(CHOICES), parameters)
+    gradients[3, 1, 0] = torch.nan
+    trained = (random(3, len(CHOICES), parameters) > -1.5).float()
+    found = []
+    for dtype in (torch.float32, torch.float64):
+        weights = random(4, len(CHOICES), parameters).to(dtype)
+        optimiser = AdamW(candidates, weights, trained.to(dtype))
+        for gradient in gradients:
+            optimiser.step(weights, gradient.to(dtype))
+        found.append(weights.double())
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
