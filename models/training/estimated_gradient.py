@@ -10,7 +10,7 @@ from models.network.kernels.given import Given, array, nothing
 from models.network.kernels.members import BACKWARD, ERRORS, FORWARD
 from models.tensors import MemberParameter
 from models.training.batches import Batches, Chance
-from models.training.fused_gradient import with_chance
+from models.training.fused_gradient import of_all_steps, with_chance
 from models.training.objective import Objective
 
 
@@ -43,15 +43,13 @@ class EstimatedGradient:
             **used,
         )
         members, batch = len(weights), starts.shape[2]
-        self.terms = torch.empty(members, 3)
         member = np.arange(members, dtype=np.int64)
         self.fixed = nothing()._replace(
             weights=weights.numpy(),
             grads=grads.numpy(),
             series=array(batches.values.flatten(1), 2),
             sources=np.repeat(member[:, np.newaxis], batch, axis=1),
-            factors=np.ones((members, batch), dtype=np.float32),
-            terms=self.terms.numpy(),
+            **of_all_steps(batches, objective),
             displaced=np.zeros(1, dtype=np.float32),
         )
         self.memory = np.zeros((members if objective.loss_weights else 1, self.layout.size))
@@ -59,21 +57,20 @@ class EstimatedGradient:
     def add(self, chance: Chance, step: int) -> None:
         """Put the gradient of optimiser step `step` in the place of the last one."""
         objective = self.objective
-        torch.stack(objective.terms(step), dim=1, out=self.terms)
         given = with_chance(self.fixed, chance)
         if not objective.loss_weights:
-            self._run(FORWARD + ERRORS + BACKWARD, given)
+            self._run(FORWARD + ERRORS + BACKWARD, step, given)
             return
         targets = self.batches.batch(step, chance).targets
         # Zero before the first step that is put out, where errors have no weight.
         outputs = torch.zeros_like(targets.transpose(0, 1), memory_format=torch.contiguous_format)
-        self._run(FORWARD, given._replace(outputs=outputs.numpy()))
+        self._run(FORWARD, step, given._replace(outputs=outputs.numpy()))
         # As in `FusedGradient`, the kernel takes squared errors for all members.
         beside = objective.gradient_beside_errors(
             outputs.transpose(0, 1).unsqueeze(2), targets, step
         )
         d_outputs = array(beside.squeeze(2).transpose(0, 1), 4)
-        self._run(ERRORS + BACKWARD, given._replace(d_outputs=d_outputs))
+        self._run(ERRORS + BACKWARD, step, given._replace(d_outputs=d_outputs))
 
-    def _run(self, tasks: int, given: Given) -> None:
-        run(tasks, self.memory, self.layout.record, given)
+    def _run(self, tasks: int, step: int, given: Given) -> None:
+        run(tasks, step, self.memory, self.layout.record, given)

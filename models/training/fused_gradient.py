@@ -1,5 +1,7 @@
 """The gradient of a cohort's objective by compiled kernels, one member after the other."""
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -59,7 +61,6 @@ class FusedGradient:
             has_stream=int(stream_state is not None),
             **_lengths(batches),
         )
-        self.terms = torch.empty(len(weights), 3)
         member = np.arange(len(weights), dtype=np.int64)
         displaced = [DISPLACEMENT if is_displaced and b == 1 else 0.0 for b in range(self.branches)]
         self.fixed = nothing()._replace(
@@ -67,11 +68,10 @@ class FusedGradient:
             grads=grads.numpy(),
             series=array(batches.values.flatten(1), 2),
             sources=np.repeat(member[:, np.newaxis], self.batch, axis=1),
-            factors=np.ones((len(weights), self.batch), dtype=np.float32),
             exogenous=array(batches.exogenous, 3),
             masks=array(masks, 5),
             state_noise=array(state_noise, 5),
-            terms=self.terms.numpy(),
+            **of_all_steps(batches, objective),
             passes=array(forcing.passes().transpose(0, 1), 4),
             cuts=array(self._cuts(len(steps), candidate), 4),
             stream=array(stream_state, 4),
@@ -84,29 +84,28 @@ class FusedGradient:
     def add(self, chance: Chance, step: int) -> None:
         """Put the gradient of optimiser step `step` in the place of the last one."""
         objective = self.objective
-        torch.stack(objective.terms(step), dim=1, out=self.terms)
         given = with_chance(self.fixed, chance)
         match = objective.match_weights(step) if self.is_matched else None
         if match is not None:
             given = given._replace(match=array(match.squeeze(4).transpose(0, 1), 4))
         if not self.is_split:
-            self._run(FORWARD + ERRORS + BACKWARD, given)
+            self._run(FORWARD + ERRORS + BACKWARD, step, given)
             return
         targets = self.batches.batch(step, chance).targets
         times, members, _, channels = targets.shape
         outputs = torch.empty(members, times, self.branches * self.batch, channels)
         given = given._replace(outputs=outputs.numpy())
-        self._run(FORWARD, given)
+        self._run(FORWARD, step, given)
         by_branch = outputs.transpose(0, 1).unflatten(2, (self.branches, self.batch))
         # Squared errors are taken by the kernel, also beside other losses: a member's numbers must
         # not depend on what others are trained with.
         beside = objective.gradient_beside_errors(by_branch, targets, step)
         d_outputs = array(beside.flatten(2, 3).transpose(0, 1), 4)
-        self._run(ERRORS + BACKWARD, given._replace(d_outputs=d_outputs))
+        self._run(ERRORS + BACKWARD, step, given._replace(d_outputs=d_outputs))
 
-    def _run(self, tasks: int, given: Given) -> None:
+    def _run(self, tasks: int, step: int, given: Given) -> None:
         own = self.layout
-        run(tasks, self.memory, own.unroll, own.matrices, own.steps, own.runs, given)
+        run(tasks, step, self.memory, own.unroll, own.matrices, own.steps, own.runs, given)
 
     def _cuts(self, steps: int, candidate: TrainedNetwork) -> Tensor:
         """Zero where the gradient of a state ends: before the last value forecast without one."""
@@ -121,21 +120,30 @@ class FusedGradient:
         return cuts
 
 
+def of_all_steps(batches: Batches, objective: Objective) -> dict[str, Any]:
+    """What kernels are given of all steps of the optimiser at once."""
+    drawn = batches.subsequences
+    factors = batches.factors.factors if batches.factors.is_used else torch.ones(drawn.starts.shape)
+    terms = torch.stack([objective.pushforward, objective.teacher_share], dim=1)
+    return {
+        "starts": drawn.starts.contiguous().numpy(),
+        "backwards": drawn.backwards.contiguous().numpy(),
+        "fresh": drawn.fresh.contiguous().numpy(),
+        "factors": array(factors, 3),
+        "horizons": array(objective.horizons, 2),
+        "terms": array(terms, 2),
+    }
+
+
 def with_chance(given: Given, chance: Chance) -> Given:
-    """The same with what chance gave an optimiser step."""
-    drawn = given._replace(
-        starts=chance.starts.contiguous().numpy(),
-        backwards=chance.backwards.long().numpy(),
-        fresh=chance.fresh.long().numpy(),
+    """The same with the noise of an optimiser step."""
+    return given._replace(
         input_noise=array(chance.input_noise, 4),
         label_noise=array(chance.label_noise, 4),
         feedback_noise=array(chance.feedback_noise, 4),
         output_noise=array(chance.output_noise, 4),
         shares=array(None if chance.forced is None else chance.forced.transpose(0, 1), 4),
     )
-    if chance.factor is None:
-        return drawn
-    return drawn._replace(factors=array(chance.factor.squeeze(2), 2))
 
 
 def _lengths(batches: Batches) -> dict[str, int]:

@@ -103,13 +103,6 @@ class Objective:
             free[:, :, 0] -= growth
             free[:, :, 1] += growth
 
-    def terms(self, step: int) -> tuple[Tensor, Tensor, Tensor]:
-        """What `error_weights` follow from, `[member]`.
-
-        The horizon, the steps of the rollout before those that count, the share of one-step errors.
-        """
-        return self._horizon(step), self.pushforward, self.teacher_share
-
     def error_weights(self, step: int) -> Tensor:
         """d loss / d output is (output - target) times this, `[time, member, branch, 1, 1]`."""
         shape, horizon, share = self.shape, self._horizon(step), self.teacher_share

@@ -13,13 +13,13 @@ from models.network.linear import LEAST_RIDGE
 
 
 @part
-def errors(work, member, s, terms, noise):
+def errors(work, member, s, horizon, terms, noise):
     """Put the gradient of the squared errors in the place of the outputs.
 
     Weights of errors are those of `Objective.error_weights`; noise: of the labels,
     `[member, time, subsequence, channel]`.
     """
-    horizon, first, share = terms[0], terms[1], terms[2]
+    first, share = terms[0], terms[1]
     end, warm_up, one_step_from = max(horizon, first + 1), s.warm_up, s.one_step_from
     stride, steps, outputs, truth = s.channels * s.wide, s.steps, s.at_outputs, s.at_truth
     scale = 2 / (s.batch * s.channels)

@@ -48,8 +48,8 @@ def _entry(sources):
     """The function that Python calls; sources: what it is compiled from, see `members`."""
 
     @entry
-    def run(tasks, memory, record, given):
-        """Do the tasks for each member.
+    def run(tasks, step, memory, record, given):
+        """Do the tasks for each member, in a step of the optimiser.
 
         memory: `[member, number]`, or one row that all use in turn. record: of an
         `EstimatedLayout`. d_outputs of `given` are added to the gradients of squared errors.
@@ -62,15 +62,16 @@ def _entry(sources):
                 for b in range(s.batch):
                     gather(
                         *(work, s, b, given.series[given.sources[member, b]]),
-                        *(given.starts[member, b], given.backwards[member, b]),
-                        given.factors[member, b],
+                        *(given.starts[member, step, b], given.backwards[member, step, b]),
+                        given.factors[member, step, b],
                     )
                 read(work, member, s, weights, given.input_noise, given.displaced[0])
                 forward(work, member, s, weights, given.output_noise)
                 if given.outputs.size > 0:
                     _write(work, s, given.outputs[member])
             if tasks & ERRORS:
-                errors(work, member, s, given.terms[member], given.label_noise)
+                terms = given.horizons[member, step], given.terms[member]
+                errors(work, member, s, *terms, given.label_noise)
                 if given.d_outputs.size > 0:
                     _add(work, s, given.d_outputs[member])
             if tasks & BACKWARD:

@@ -33,13 +33,13 @@ def estimated_free_run(
         weights=array(weights, 2),
         series=array(context.flatten(0, 1).flatten(1), 2),
         sources=rows,
-        starts=np.zeros_like(rows),
-        backwards=np.zeros_like(rows),
-        factors=np.ones((members, batch), dtype=np.float32),
+        starts=np.zeros((members, 1, batch), dtype=np.int64),
+        backwards=np.zeros((members, 1, batch), dtype=np.bool_),
+        factors=np.ones((members, 1, batch), dtype=np.float32),
         outputs=outputs.numpy(),
         displaced=np.array([displacement], dtype=np.float32),
     )
-    run(FORWARD, np.zeros((1, layout.size)), layout.record, given)
+    run(FORWARD, 0, np.zeros((1, layout.size)), layout.record, given)
     return outputs[:, first:].transpose(1, 2).contiguous()
 
 

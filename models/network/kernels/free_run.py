@@ -38,15 +38,15 @@ def fused_free_run(
         series=array(known.flatten(0, 1).flatten(1), 2),
         exogenous=array(None if exogenous is None else exogenous.flatten(0, 1), 3),
         sources=rows,
-        starts=np.zeros_like(rows),
-        backwards=np.zeros_like(rows),
-        factors=np.ones((members, batch), dtype=np.float32),
+        starts=np.zeros((members, 1, batch), dtype=np.int64),
+        backwards=np.zeros((members, 1, batch), dtype=np.bool_),
+        factors=np.ones((members, 1, batch), dtype=np.float32),
         outputs=outputs.numpy(),
         displaced=np.array([displacement], dtype=np.float32),
         bound=np.array([bound], dtype=np.float32),
     )
     memory = np.zeros((1, layout.size), dtype=np.float32)
-    run(FORWARD, memory, layout.unroll, layout.matrices, layout.steps, layout.runs, given)
+    run(FORWARD, 0, memory, layout.unroll, layout.matrices, layout.steps, layout.runs, given)
     return outputs[:, first : warm_up + steps].transpose(1, 2).contiguous()
 
 

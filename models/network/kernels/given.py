@@ -9,29 +9,31 @@ from models.tensors import Tensor
 
 FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
+BoolArray = NDArray[np.bool_]
 
 
 class Given(NamedTuple):
     """What the members of a cohort read and are trained with; an empty array where there is none.
 
     weights, grads: parameters and their gradients, `[member, parameter]`.
-    series: the truth, `[series, number]`, the channels of a step side by side; sources, starts:
-    which series a subsequence is of, and its lowest position there, `[member, batch]`; backwards:
-    one where it is read from its end; factors: what it is multiplied by. Behind its last step, that
-    is repeated. exogenous: known columns of the same positions, `[series, time, column]`.
+    series: the truth, `[series, number]`, the channels of a step side by side; sources: which one a
+    subsequence is of, `[member, batch]`. Of each step of the optimiser, `[member, step, batch]`:
+    starts: the lowest position of a subsequence in its series; backwards: whether it is read from
+    its end; factors: what it is multiplied by; fresh: whether it starts from zero although there
+    are streams. Behind the last step of a subsequence, that is repeated. exogenous: known columns
+    of the same positions, `[series, time, column]`.
     input_noise, label_noise, feedback_noise, output_noise: `[member, time, batch, channel]`, whole
     segments. shares: of the truth in what free runs read, `[member, rollout position, batch, 1]`.
     masks, state_noise: `[step, layer, member, row, unit]`. outputs, d_outputs: forecasts, and the
-    gradients of their losses beside squared errors, `[member, time, row, channel]`. terms: of each
-    member's loss, its horizon, the steps before it, and the share of one-step errors, `[member,
-    3]`, see `Objective.error_weights`.
+    gradients of their losses beside squared errors, `[member, time, row, channel]`. horizons: of
+    each member's loss, `[member, step]`; terms: the steps before those that count, and the share of
+    one-step errors, `[member, 2]`; see `Objective.error_weights`.
     passes: whether gradients flow through what is fed back, `[member, rollout position, 1, 1]`.
     cuts: what the gradient of free runs' states is multiplied by before each step, `[member, step,
     1, 1]`. match: see `Objective.match_weights`, `[member, position, branch, 1]`. stream: states to
-    start from, and those that are left, `[member, layer, batch, unit]`; fresh: one where to start
-    from zero nevertheless, `[member, batch]`. displaced: by how much the last value before a
-    branch's free run is moved, `[branch]`. bound: of what is fed back, in training standard
-    deviations, `[1]`.
+    start from, and those that are left, `[member, layer, batch, unit]`. displaced: by how much the
+    last value before a branch's free run is moved, `[branch]`. bound: of what is fed back, in
+    training standard deviations, `[1]`.
     """
 
     weights: FloatArray
@@ -39,7 +41,8 @@ class Given(NamedTuple):
     series: FloatArray
     sources: IntArray
     starts: IntArray
-    backwards: IntArray
+    backwards: BoolArray
+    fresh: BoolArray
     factors: FloatArray
     exogenous: FloatArray
     input_noise: FloatArray
@@ -51,12 +54,12 @@ class Given(NamedTuple):
     state_noise: FloatArray
     outputs: FloatArray
     d_outputs: FloatArray
+    horizons: FloatArray
     terms: FloatArray
     passes: FloatArray
     cuts: FloatArray
     match: FloatArray
     stream: FloatArray
-    fresh: IntArray
     displaced: FloatArray
     bound: FloatArray
 
@@ -64,11 +67,13 @@ class Given(NamedTuple):
 def nothing() -> Given:
     """Empty arrays."""
     axes = dict.fromkeys(Given._fields, 4)
-    axes |= dict.fromkeys(("weights", "grads", "series", "terms", "factors"), 2)
-    axes |= {"exogenous": 3, "masks": 5, "state_noise": 5, "displaced": 1, "bound": 1}
+    axes |= dict.fromkeys(("weights", "grads", "series", "horizons", "terms"), 2)
+    axes |= {"factors": 3, "exogenous": 3, "masks": 5, "state_noise": 5, "displaced": 1, "bound": 1}
     arrays: dict[str, Any] = {name: array(None, number) for name, number in axes.items()}
-    for name in ("sources", "starts", "backwards", "fresh"):
-        arrays[name] = np.empty((0, 0), dtype=np.int64)
+    arrays["sources"] = np.empty((0, 0), dtype=np.int64)
+    arrays["starts"] = np.empty((0, 0, 0), dtype=np.int64)
+    for name in ("backwards", "fresh"):
+        arrays[name] = np.empty((0, 0, 0), dtype=np.bool_)
     return Given(**arrays)
 
 

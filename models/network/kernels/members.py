@@ -258,39 +258,39 @@ def _adapt(work, s, values):
 
 
 @part
-def _resume(work, member, s, slot, stream, fresh):
+def _resume(work, s, slot, stream, fresh):
     """Start the walk from the streams' states, in every branch."""
     for layer in range(s.layers):
         h, c = states_of(s, layer, slot)
         for row in range(s.rows):
             b = row % s.batch
             for j in range(s.units):
-                at, is_fresh = row * s.padded + j, fresh[member, b] != 0
-                work[h + at] = 0 if is_fresh else stream[member, layer, b, j]
+                at = row * s.padded + j
+                work[h + at] = 0 if fresh[b] else stream[layer, b, j]
                 if s.cell == LSTM:
-                    work[c + at] = 0 if is_fresh else stream[member, layer, b, s.units + j]
+                    work[c + at] = 0 if fresh[b] else stream[layer, b, s.units + j]
 
 
 @part
-def _leave(work, member, s, slot, stream):
+def _leave(work, s, slot, stream):
     """Leave the states of the last branch, which read the truth, to the streams."""
     for layer in range(s.layers):
         h, c = states_of(s, layer, slot)
         for b in range(s.batch):
             for j in range(s.units):
                 at = (s.rows - s.batch + b) * s.padded + j
-                stream[member, layer, b, j] = work[h + at]
+                stream[layer, b, j] = work[h + at]
                 if s.cell == LSTM:
-                    stream[member, layer, b, s.units + j] = work[c + at]
+                    stream[layer, b, s.units + j] = work[c + at]
 
 
 @part
-def _errors(work, s, terms):
+def _errors(work, s, horizon, terms):
     """The gradient of the squared errors with respect to the forecasts.
 
     Weights of errors are those of `Objective.error_weights`.
     """
-    horizon, first, share = terms[0], terms[1], terms[2]
+    first, share = terms[0], terms[1]
     end, branches, batch = max(horizon, first + 1), s.branches, s.batch
     warm_up, scale = s.warm_up * s.segment, 2 / (s.batch * s.channels)
     segment, channels, wide, teacher_end = s.segment, s.channels, s.wide, warm_up + s.segment
@@ -327,8 +327,8 @@ def _entry(sources):
     """
 
     @entry
-    def run(tasks, memory, unroll, matrices, steps, runs, given):
-        """Do the tasks for each member.
+    def run(tasks, step, memory, unroll, matrices, steps, runs, given):
+        """Do the tasks for each member, in a step of the optimiser.
 
         memory: `[member, number]`, or one row that all use in turn. unroll, matrices, steps, runs:
         those of a `Layout`. d_outputs of `given` are added to the gradients of squared errors.
@@ -355,29 +355,30 @@ def _entry(sources):
                 for b in range(batch):
                     _gather(
                         *(work, s, b, given.series[given.sources[member, b]]),
-                        *(given.starts[member, b], given.backwards[member, b]),
-                        *(given.factors[member], b),
+                        *(given.starts[member, step, b], given.backwards[member, step, b]),
+                        *(given.factors[member, step], b),
                     )
                 _read(work, s, given.displaced)
                 if s.exogenous > 0:
                     for b in range(batch):
                         _read_known(
                             *(work, s, b, given.exogenous[given.sources[member, b]]),
-                            *(given.starts[member, b], given.backwards[member, b]),
+                            *(given.starts[member, step, b], given.backwards[member, step, b]),
                         )
                 work[s.at_bound] = given.bound[0]
                 if s.has_stream:
-                    _resume(work, member, s, steps[0, BEFORE], given.stream, given.fresh)
+                    fresh = given.fresh[member, step]
+                    _resume(work, s, steps[0, BEFORE], given.stream[member], fresh)
                 forward(work, s, matrices, steps)
                 if s.has_stream:
-                    _leave(work, member, s, steps[-1, AFTER], given.stream)
+                    _leave(work, s, steps[-1, AFTER], given.stream[member])
                 if given.outputs.size > 0:
                     _fold(work, s, s.at_outputs, given.outputs[member], s.rows, True)
             if tasks & ERRORS:
                 if s.has_label_noise:
                     _fold(work, s, s.at_label_noise, given.label_noise[member], batch, False)
                     add(work, s.at_truth, s.at_label_noise, s.positions * batch * s.wide)
-                _errors(work, s, given.terms[member])
+                _errors(work, s, given.horizons[member, step], given.terms[member])
                 if given.d_outputs.size > 0:
                     _add_folded(work, s, s.at_d_outputs, given.d_outputs[member], s.rows)
             if tasks & BACKWARD:
