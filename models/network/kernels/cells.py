@@ -7,7 +7,7 @@ step, in whose place those of the state before it are put. All are indices into 
 """
 
 from models.network.kernels.compiled import part
-from models.network.kernels.products import add_outer, add_rows, multiply
+from models.network.kernels.products import AT_ONCE, add_outer, add_rows, multiply
 from models.network.kernels.squashing import logistic, tanh
 from models.network.kernels.vectors import LANES, filled, fma, load, store
 
@@ -143,8 +143,21 @@ def add_gradients(work, cell, gradients, p, x, x_stride, inputs, h, units, kept,
 
     rows: of all these steps together. skipped: rows at their beginning whose state is zero.
     """
-    w, u, b, v = gradients
     g, k = GATES[cell] * p, KEPT[cell] * p
+    # Few at once, so that their gates are in the nearest cache for all products.
+    for row in range(0, rows, AT_ONCE):
+        few = min(AT_ONCE, rows - row)
+        _add_few_gradients(
+            *(work, cell, gradients, p, x + row * x_stride, x_stride, inputs, h + row * p, units),
+            *(kept + row * k, g, k, few, min(max(skipped - row, 0), few)),
+        )
+
+
+@part
+def _add_few_gradients(
+    work, cell, gradients, p, x, x_stride, inputs, h, units, kept, g, k, rows, skipped
+):
+    w, u, b, v = gradients
     add_outer(work, x, x_stride, inputs, kept, k, g, rows, w, g)
     add_rows(work, kept, k, g, rows, b)
     h, later, kept_later = h + skipped * p, rows - skipped, kept + skipped * k
