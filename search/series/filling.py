@@ -28,7 +28,7 @@ class Run:
     """Neighbouring values of a channel that were filled in: rows `start` to before `stop`.
 
     season: the period that they were filled in with, in steps, 0 for a straight line. seen: the row
-    behind the last one that they were made from.
+    behind the last one that they were made from, or what was filled in before them.
     """
 
     channel: int
@@ -71,7 +71,7 @@ def fill(
     season = 0.0
     if how == "seasonal" and not known.all():
         season = _season(filled, periods)
-    runs = [replace(run, seen=_seen(run, len(filled))) for run in runs_of(~known, season)]
+    runs = _with_seen(runs_of(~known, season), len(filled))
     if season:
         for run in runs:  # from the first on, so that each knows what is before it
             column = filled[:, run.channel]
@@ -88,17 +88,27 @@ def without_foresight(values: FloatArray, runs: Sequence[Run], starts: Sequence[
     season that was taken from rows behind a start is taken from those before it.
     """
     changed = values.copy()
+    again: list[tuple[Run, int, int | None]] = []
     for run in runs:
         if run.start >= len(values):
             continue
-        column = changed[:, run.channel]
+        column, left = changed[:, run.channel], run.start - 1
         inside = [start for start in starts if run.start < start <= run.stop]
         later = [start for start in starts if run.stop < start < run.seen]
         if inside:
             stop = min(max(inside), len(values))
-            column[run.start : stop] = _level(column, run, stop)
+            column[run.start : stop] = column[left]
+            again.append((run, stop, None))
         elif later:
-            column[run.start : run.stop] = _seasonal(column, run, run.stop, min(later))
+            ends = column[left], column[run.stop]
+            column[run.start : run.stop] = np.linspace(*ends, run.stop - left + 1)[1:-1]
+            again.append((run, run.stop, min(later)))
+    # Seasons come after all lines: none is taken from what was filled in with foresight.
+    for run, stop, end in again:
+        if run.season:
+            column, right = changed[:, run.channel], None if end is None else run.stop
+            own = _seasonal(column, run, right, run.start if end is None else end)
+            column[run.start : stop] = own[: stop - run.start]
     return changed
 
 
@@ -109,13 +119,6 @@ def blanked(values: FloatArray, runs: Sequence[Run]) -> FloatArray:
         if run.channel < values.shape[1]:
             changed[run.start : run.stop, run.channel] = np.nan
     return changed
-
-
-def _level(column: FloatArray, run: Run, stop: int) -> FloatArray:
-    """A run's values up to `stop`, made from what is before it alone."""
-    if not run.season:
-        return np.full(stop - run.start, column[run.start - 1])
-    return _seasonal(column, run, None, run.start)[: stop - run.start]
 
 
 def check_known(is_known: np.ndarray, names: Sequence[str]) -> None:
@@ -172,10 +175,21 @@ def _season(lines: FloatArray, periods: Sequence[float] | None) -> float:
     return float(max(fitting))
 
 
-def _seen(run: Run, rows: int) -> int:
-    """The row behind the last one that a run of so many rows is made from."""
-    least = 2 * round(run.season) + 1
-    return run.stop + 1 if run.start >= least or not run.season else min(rows, run.stop + least)
+def _with_seen(runs: Sequence[Run], rows: int) -> list[Run]:
+    """Runs of so many rows, in the order of time in each channel, with what they are made from."""
+    found: list[Run] = []
+    for run in runs:
+        least = 2 * round(run.season) + 1
+        seen = run.stop + 1
+        if run.season and run.start < least:
+            seen = min(rows, run.stop + least)
+            # A gap within is a line to the value behind it.
+            within = [o for o in runs if o.channel == run.channel and run.stop <= o.start < seen]
+            seen = max(seen, *(other.stop + 1 for other in within), 0)
+        if found and found[-1].channel == run.channel:
+            seen = max(seen, found[-1].seen)
+        found.append(replace(run, seen=seen))
+    return found
 
 
 def _seasonal(column: FloatArray, run: Run, right: int | None, end: int) -> FloatArray:

@@ -9,7 +9,9 @@ ROOT = Path(__file__).parents[2]
 
 
 def test_a_small_study_survives_kills_and_a_crash_of_the_server() -> None:
+    # Trials long enough that two workers are busy for several seconds.
     plan = {"trials": 60, "workers": 2, "lease": 4, "every": 1, "restarts": 1}
+    plan["training-steps"] = 200
     options = [f"--{name}={value}" for name, value in plan.items()]
     ended = subprocess.run(
         [sys.executable, str(ROOT / "benchmarks" / "soak.py"), *options],

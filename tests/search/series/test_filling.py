@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from search.series.filling import FillError, Filling, Run, fill, without_foresight
@@ -59,24 +59,34 @@ def test_the_season_of_a_gap_does_not_look_ahead() -> None:
     np.testing.assert_array_equal(a.values[:149], b.values[:149])
 
 
-@settings(deadline=None, max_examples=60)
+@settings(deadline=None, max_examples=100)
 @given(
     seed=st.integers(0, 999),
-    gap=st.tuples(st.integers(1, 80), st.integers(1, 30)),
-    start=st.integers(2, 118),
+    gaps=st.lists(
+        st.tuples(st.integers(1, 80), st.integers(1, 19))
+        | st.tuples(st.integers(1, 9), st.just(1)),
+        min_size=1,
+        max_size=3,
+    ),
+    start=st.integers(2, 118) | st.integers(2, 20),
     how=st.sampled_from(["interpolate", "seasonal"]),
 )
+@example(seed=0, gaps=[(1, 1)], start=6, how="seasonal")
 def test_no_row_before_a_start_knows_what_comes(
-    seed: int, gap: tuple[int, int], start: int, how: Filling
+    seed: int, gaps: list[tuple[int, int]], start: int, how: Filling
 ) -> None:
     """Rows that a free run reads are the same whatever the rows are that it forecasts."""
     rng = np.random.default_rng(seed)
     values = rng.normal(size=120)
     other = np.concatenate([values[:start], 50 + rng.normal(size=120 - start)])
-    first, stop = gap[0], gap[0] + gap[1]
     seen = []
     for own in (values, other):
-        filled = fill(with_gaps(own, slice(first, stop)), ["x"], how, (4.0,))
+        filled = fill(
+            with_gaps(own, *(slice(first, first + rows) for first, rows in gaps)),
+            ["x"],
+            how,
+            (4.0,),
+        )
         seen.append(without_foresight(filled.values, filled.runs, [start]))
         np.testing.assert_array_equal(seen[-1][start:], filled.values[start:])
     np.testing.assert_array_equal(seen[0][:start], seen[1][:start])
