@@ -123,9 +123,9 @@ def drawn_for(training: Trainer, member: int, slots: int) -> Drawn:
     generator.set_state(training.generators[member].get_state())
     noise = {}
     for name, kind in NOISES.items():
-        std = candidate[kind].std
-        drawn = torch.randn(truth.shape, generator=generator) if std else torch.zeros(1)
-        noise[name] = (std * drawn).double().expand(truth.shape)
+        own = candidate[kind]
+        drawn = own.draw(tuple(truth.shape), generator) if own.std else torch.zeros(1)
+        noise[name] = drawn.double().expand(truth.shape)
     segment = candidate.architecture.segment_steps
     size = (-(-candidate.rollout_steps // segment), batch_size)
     schedule, shares = training.forcing.schedules[member], torch.zeros(size)
@@ -139,9 +139,9 @@ def drawn_for(training: Trainer, member: int, slots: int) -> Drawn:
     if rate := candidate[Dropout].rate:
         hidden = (slots, layers, batch_size, cell.output_units)
         masks = (torch.rand(hidden, generator=generator) >= rate).double() / (1 - rate)
-    if std := candidate[StateNoise].std:
+    if candidate[StateNoise].std:
         state = (slots, layers, batch_size, cell.state_units)
-        state_noise = std * torch.randn(state, generator=generator).double()
+        state_noise = candidate[StateNoise].draw(state, generator).double()
     return Drawn(truth, noise, shares.double().unsqueeze(2), masks, state_noise, exogenous)
 
 
