@@ -18,19 +18,21 @@ from search.study.definition import Search
 # Work is counted in multiply-adds of a compiled kernel. First the elementwise work of a unit, and a
 # linear forecaster's work for a step of a segment. Then what calls cost a cohort of any size: of a
 # kernel or of torch for each optimiser step, of torch for each step of an unroll, and for a linear
-# run. Last, how many multiply-adds of a kernel one of torch's small products takes, and one of a
-# fit in NumPy. They are rough: what they miss by is learned. How they were found:
+# run. Last, how many multiply-adds of a kernel one of torch's small products takes, how many times
+# as much work as a kernel it has with a step of a linear forecaster, and what a multiply-add of a
+# fit in NumPy takes. They are rough: what they miss by is learned. How they were found:
 # docs/decisions/0120-check-trains-nothing.md.
 ELEMENTWISE = 100
-LINEAR_STEP = 10
-COMPILED_CALLS = 5_000_000
-TORCH_CALLS = 80_000_000
-UNROLLED_CALLS = 2_700_000
-LINEAR_CALLS = 110_000_000
-TORCH_PRODUCT = 3
-FITTED_PRODUCT = 65
+LINEAR_STEP = 17
+COMPILED_CALLS = 6_000_000
+TORCH_CALLS = 130_000_000
+UNROLLED_CALLS = 4_500_000
+LINEAR_CALLS = 180_000_000
+TORCH_PRODUCT = 5
+TORCH_LINEAR_PRODUCT = 2
+FITTED_PRODUCT = 110
 # Seconds per multiply-add on one core before anything was measured.
-FIRST_RATE = 4.5e-11
+FIRST_RATE = 2.7e-11
 # The calls of one step of a loop over time, for closed forms.
 FITTED_STEP = 8_000
 # How many of the newest cohorts the rate is learned from.
@@ -120,7 +122,7 @@ def step_work(candidate: TrainedNetwork) -> tuple[float, float]:
         per_network = float(LINEAR_STEP * steps * (batch_size + units))
         if has_estimate_kernel(architecture):
             return COMPILED_CALLS, per_network
-        return LINEAR_CALLS, TORCH_PRODUCT * per_network
+        return LINEAR_CALLS, TORCH_LINEAR_PRODUCT * per_network
     unrolled, batch = len(training_plan(candidate)), batch_size * candidate.branches
     width = 2 * cell.width * units / cell.units
     products = 3 * cell.gates * width + ELEMENTWISE

@@ -28,7 +28,8 @@ class Run:
     """Neighbouring values of a channel that were filled in: rows `start` to before `stop`.
 
     season: the period that they were filled in with, in steps, 0 for a straight line. seen: the row
-    behind the last one that they were made from, or what was filled in before them.
+    behind the last one that they depend on, also by way of what else was filled in; end: behind the
+    last one that the season was taken from.
     """
 
     channel: int
@@ -36,6 +37,7 @@ class Run:
     stop: int
     season: float = 0.0
     seen: int = 0
+    end: int = 0
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def fill(
     if season:
         for run in runs:  # from the first on, so that each knows what is before it
             column = filled[:, run.channel]
-            column[run.start : run.stop] = _seasonal(column, run, run.stop, run.seen)
+            column[run.start : run.stop] = _seasonal(column, run, run.stop, run.end)
     return Filled(filled, kept, tuple(runs))
 
 
@@ -88,27 +90,28 @@ def without_foresight(values: FloatArray, runs: Sequence[Run], starts: Sequence[
     season that was taken from rows behind a start is taken from those before it.
     """
     changed = values.copy()
-    again: list[tuple[Run, int, int | None]] = []
+    again: list[tuple[Run, range, int | None]] = []
     for run in runs:
         if run.start >= len(values):
             continue
         column, left = changed[:, run.channel], run.start - 1
         inside = [start for start in starts if run.start < start <= run.stop]
         later = [start for start in starts if run.stop < start < run.seen]
-        if inside:
-            stop = min(max(inside), len(values))
-            column[run.start : stop] = column[left]
-            again.append((run, stop, None))
-        elif later:
+        level_to = min(max(inside), len(values)) if inside else run.start
+        if later:
             ends = column[left], column[run.stop]
-            column[run.start : run.stop] = np.linspace(*ends, run.stop - left + 1)[1:-1]
-            again.append((run, run.stop, min(later)))
+            own = np.linspace(*ends, run.stop - left + 1)[1:-1]
+            column[level_to : run.stop] = own[level_to - run.start :]
+            again.append((run, range(level_to, run.stop), min(*later, run.end)))
+        if inside:
+            column[run.start : level_to] = column[left]
+            again.append((run, range(run.start, level_to), None))
     # Seasons come after all lines: none is taken from what was filled in with foresight.
-    for run, stop, end in again:
+    for run, rows, end in again:
         if run.season:
             column, right = changed[:, run.channel], None if end is None else run.stop
             own = _seasonal(column, run, right, run.start if end is None else end)
-            column[run.start : stop] = own[: stop - run.start]
+            column[rows.start : rows.stop] = own[rows.start - run.start : rows.stop - run.start]
     return changed
 
 
@@ -180,15 +183,15 @@ def _with_seen(runs: Sequence[Run], rows: int) -> list[Run]:
     found: list[Run] = []
     for run in runs:
         least = 2 * round(run.season) + 1
-        seen = run.stop + 1
+        end = seen = run.stop + 1
         if run.season and run.start < least:
-            seen = min(rows, run.stop + least)
+            end = min(rows, run.stop + least)
             # A gap within is a line to the value behind it.
-            within = [o for o in runs if o.channel == run.channel and run.stop <= o.start < seen]
-            seen = max(seen, *(other.stop + 1 for other in within), 0)
+            within = [o for o in runs if o.channel == run.channel and run.stop <= o.start < end]
+            seen = max([end, *(other.stop + 1 for other in within)])
         if found and found[-1].channel == run.channel:
             seen = max(seen, found[-1].seen)
-        found.append(replace(run, seen=seen))
+        found.append(replace(run, seen=seen, end=end))
     return found
 
 

@@ -6,10 +6,12 @@ from models.network.kernels import (
     compiled,
     estimated_backward,
     estimated_forward,
+    layout,
     products,
     vectors,
     walk,
 )
+from models.network.kernels import given as arguments
 from models.network.kernels.compiled import digest_of, entry, part
 from models.network.kernels.estimated_backward import backward, errors
 from models.network.kernels.estimated_forward import forward, gather, read
@@ -19,7 +21,10 @@ from models.network.options.instance_norm import EPSILON
 
 # mypy: disable-error-code="no-untyped-def"
 
-PARTS = (compiled, estimated_backward, estimated_forward, products, vectors, walk)
+PARTS = (
+    *(arguments, compiled, estimated_backward, estimated_forward),
+    *(layout, products, vectors, walk),
+)
 
 
 @part
@@ -80,5 +85,5 @@ def _entry(sources):
     return run
 
 
-_CONSTANTS = (EPSILON, LEAST_RIDGE, FORWARD, ERRORS, BACKWARD)
+_CONSTANTS = (EPSILON, LEAST_RIDGE, FORWARD, ERRORS, BACKWARD, layout.BY_LAST)
 run = _entry(digest_of((sys.modules[__name__], *PARTS), *_CONSTANTS))

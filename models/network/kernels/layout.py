@@ -92,7 +92,7 @@ SIZES = (
     "has_stream",
 )
 # Where things begin in a member's array: `[row, number]` unless said otherwise. Rows of values are
-# padded to whole vectors; what stands in their padding has no meaning, and is finite.
+# padded to whole vectors; what stands in their padding has no meaning.
 PLACES = (
     "truth",  # of one branch, `[position, ...]`
     "input_noise",  # likewise
@@ -192,8 +192,8 @@ class Layout:
 
 def _sizes(forecaster: Forecaster) -> dict[str, int]:
     """Those that a forecaster gives."""
-    architecture, bottom = forecaster.architecture, forecaster.layer_inputs[0]
-    units, has_read_in = forecaster.cell.units, architecture.read_in != "none"
+    architecture, units = forecaster.architecture, forecaster.cell.units
+    bottom = forecaster.layer_inputs[0]
     return {
         "cell": CODES[type(architecture.cell)],
         "layers": architecture.layers,
@@ -201,7 +201,7 @@ def _sizes(forecaster: Forecaster) -> dict[str, int]:
         "units": units,
         "padded": padded(units),
         "bottom": bottom,
-        "bottom_stride": padded(bottom) if has_read_in else bottom,
+        "bottom_stride": padded(bottom),
         "segment": architecture.segment_steps,
         "channels": forecaster.channels,
         "width": forecaster.width,

@@ -6,6 +6,7 @@ import numpy as np
 
 from models.network.kernels import backward as way_back
 from models.network.kernels import cells, compiled, layout, products, squashing, vectors, walk
+from models.network.kernels import given as arguments
 from models.network.kernels.backward import backward
 from models.network.kernels.cells import GRU, LSTM
 from models.network.kernels.compiled import digest_of, entry, part
@@ -27,7 +28,7 @@ from models.network.options.instance_norm import EPSILON
 
 # mypy: disable-error-code="no-untyped-def"
 
-PARTS = (way_back, cells, compiled, layout, products, squashing, vectors, walk)
+PARTS = (arguments, way_back, cells, compiled, layout, products, squashing, vectors, walk)
 # What `run` does with each member; they may be added up.
 FORWARD, ERRORS, BACKWARD = 1, 2, 4
 
@@ -393,4 +394,4 @@ def _entry(sources):
     return run
 
 
-run = _entry(digest_of((sys.modules[__name__], *PARTS), EPSILON))
+run = _entry(digest_of((sys.modules[__name__], *PARTS), EPSILON, BY_LAST))

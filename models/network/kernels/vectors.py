@@ -97,7 +97,9 @@ def load(typing: Any, array: Any, index: Any) -> Any:
 
 @intrinsic
 def store(typing: Any, array: Any, index: Any, vector: Any) -> Any:
-    """Write a vector into a flat array, from an index on."""
+    """Write a vector into a flat array of the same precision, from an index on."""
+    if array.dtype != vector.dtype:
+        return None
 
     def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
         pointer = _pointer(context, builder, sig.args[0], args[0], args[1])

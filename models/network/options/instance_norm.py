@@ -88,7 +88,8 @@ class InstanceScale:
         # torch's layer norm takes row by row, so that a member's place does not matter.
         rows = context.permute(1, 2, 3, 0).contiguous()
         _, mean, inverse_std = torch.native_layer_norm(rows, [steps], None, None, EPSILON)
-        taken_off = context[-1].contiguous() if level == "last" else mean.squeeze(3)
+        # A copy, since a displaced run changes the last value in place.
+        taken_off = context[-1].clone() if level == "last" else mean.squeeze(3)
         return cls(taken_off, 1.0 / inverse_std.squeeze(3))
 
     def normalised(self, values: Tensor) -> Tensor:

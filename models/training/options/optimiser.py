@@ -95,13 +95,24 @@ class AdamW(PerMember):
         self.rates = column([o.learning_rate for o in own]) * shares
         self.clip_norm = column([o.clip_norm for o in own])
         self.trained = trained.contiguous()
-        self.decay = column([o.weight_decay for o in own]) * trained
+        self.decay = column([o.weight_decay for o in own]) * self.trained
         self.first_moment = torch.zeros_like(weights)
         self.second_moment = torch.zeros_like(weights)
         self.steps_done = 0
 
     def step(self, weights: MemberParameter, grads: MemberParameter) -> None:
-        """One update of the weights in place; `grads` `[member, parameter]` is overwritten."""
+        """One update of the weights in place; `grads` `[member, parameter]` may be overwritten.
+
+        Raises IndexError after the last step, ValueError where weights and gradients differ in
+        shape from those of the beginning.
+        """
+        if self.steps_done >= self.rates.shape[1]:
+            raise IndexError(f"there are {self.rates.shape[1]} steps of the optimiser")
+        if not weights.shape == grads.shape == self.first_moment.shape:
+            raise ValueError(
+                f"weights and gradients must have the shape {list(self.first_moment.shape)}, but "
+                f"got {list(weights.shape)} and {list(grads.shape)}"
+            )
         if weights.device.type == "cpu" and weights.dtype == torch.float32:
             self._step_compiled(weights, grads)
             return

@@ -52,6 +52,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "professor": {"context": "state", "teacher_span": "rollout", "professor_weight": 0.7},
     "stateful": {"context": "state", "stateful": True, "layers": 2, "state_noise_std": 0.1},
     "growth": {"context": "state", "growth_penalty": True, "growth_weight": 0.5},
+    "growth-from-last": {"context": "state", "growth_penalty": True, "growth_weight": 0.5}
+    | {"instance_norm": True, "instance_level": "last"},
     "losses": {"context": "window", "velocity_weight": 1.0, "spectral_weight": 0.3},
     "mirrored": {"context": "state", "sign_augmentation": True, "time_reversal": True},
     "known": {"context": "state", "known_inputs": True, "residual": True},
@@ -162,10 +164,11 @@ sizes = st.fixed_dictionaries(
         "head_layers": st.integers(0, 2),
         "residual": st.booleans(),
         "context": st.sampled_from(["window", "state"]),
-        "context_steps": st.integers(7, 12),
+        "context_steps": st.integers(17, 20),
         "rollout_steps": st.integers(1, 9),
         "batch_size": st.integers(1, 17),
-        "segment_steps": st.integers(1, 7),
+        "segment_steps": st.integers(1, 7) | st.sampled_from([8, 9, 16, 17]),
+        "time_reversal": st.booleans(),
         "instance_norm": st.booleans(),
         "known_inputs": st.booleans(),
     }

@@ -258,6 +258,22 @@ def test_replicas_follow_before_a_rung_on_the_step_of_an_earlier_one(views: list
         assert all(same(rung.results[i], same_one.results[i]) for i in range(3))
 
 
+@pytest.mark.parametrize("settings", [GRU, LRU])
+def test_without_rungs_all_replicas_train_to_the_end(
+    settings: Mapping[str, Scalar], views: list[View]
+) -> None:
+    """As those do that are trained on all rows, of which none is left to be scored."""
+    networks = []
+    for fractions in ((), (1.0,)):
+        chosen = candidates(settings)[:1]
+        cohort = Cohort(chosen, views, study_seed=3, purpose="final", rung_fractions=fractions)
+        scored = [rung for rung in cohort if rung is not None]
+        assert len(scored) == len(fractions)
+        networks.append(cohort.checkpoint())
+    assert networks[0].weights.shape[0] == len(views)
+    assert torch.equal(networks[0].weights, networks[1].weights)
+
+
 def test_what_is_dropped_while_replicas_catch_up_is_gone(views: list[View]) -> None:
     cohort = following(candidates(GRU), views, (0.5, 1.0), (1, 2))
     found: list[Rung] = []

@@ -71,7 +71,7 @@ def test_what_rows_of_the_test_filled_in_is_no_earlier_level() -> None:
     values = np.random.default_rng(0).standard_normal(400)
     values[330:] += 3.0
     values[240:290] += 3.0  # as 12 steps are, several times later
-    run = Run(0, 240, 290, season=12.0, seen=380)
+    run = Run(0, 240, 290, season=12.0, seen=380, end=380)
     rows = Table("t", tuple(map(str, range(400))), ("x",), values[:, np.newaxis], filled=(run,))
     assert TaskData(table_definition(**spans), rows).properties().has_new_level
 

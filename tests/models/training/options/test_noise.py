@@ -36,6 +36,14 @@ def test_each_member_has_noise_of_its_own_size() -> None:
         assert found[:, member].mean() == pytest.approx(0.0, abs=0.04 * std)
 
 
+def test_noise_follows_from_its_generator_and_its_size() -> None:
+    one, double = (
+        InputNoise(std=std).draw((30, 4), Generator().manual_seed(3)) for std in (0.5, 1.0)
+    )
+    torch.testing.assert_close(2 * one, double)
+    assert not torch.equal(one, InputNoise(std=0.5).draw((30, 4), Generator().manual_seed(4)))
+
+
 def test_a_member_without_noise_takes_no_random_number() -> None:
     three, own = noise([0.1, 0.0, 0.1]), generators(0, 1, 2)
     found = three.draw(own)
