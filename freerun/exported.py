@@ -153,14 +153,17 @@ class ExportedForecaster:
 
         Its inputs are `series`, the values `[time, channel]` (float64) up to where the forecast
         starts, and `horizon`, a number of steps (int64); its output is `forecast` `[horizon,
-        channel]`. An existing file is replaced.
+        channel]`. An older model that freerun wrote is replaced.
 
-        Raises UsageError for what is no trained network (closed forms, ensembles), where the
-        package onnx is not installed, and where the file can't be written.
+        Raises UsageError for what is no trained network (closed forms, ensembles) or reads columns
+        beside the ones that it forecasts, where the package onnx is not installed, where the file
+        can't be written, and for a path that holds anything else.
         """
         from search.export.onnx import onnx_model
         from search.files import write_file
+        from search.outputs import ONNX_MODEL, check_output
 
+        check_output(Path(path), ONNX_MODEL)
         write_file(Path(path), onnx_model(self._export))
 
     @property

@@ -177,7 +177,10 @@ class Study:
         return trials_frame(self._store, kind)
 
     def report(self, path: str | os.PathLike[str]) -> None:
-        """Write the report, one HTML file. Raises UsageError where it can't be written."""
+        """Write the report, one HTML file; an older report at that place is replaced.
+
+        Raises UsageError where it can't be written, and for a path that holds anything else.
+        """
         from search.report.page import write_report
         from search.student.section import report_sections
 

@@ -6,6 +6,7 @@ from search.errors import UsageError
 from search.export.bands import BandedForecast
 from search.export.content import Export
 from search.files import write_file
+from search.outputs import PAGE, PICTURE, OutputKind
 from search.series import Table
 
 SUFFIXES = (".png", ".html")
@@ -17,6 +18,11 @@ def check_picture(path: Path) -> None:
         raise UsageError(
             f"--picture must name a file that ends in {' or '.join(SUFFIXES)}, but got {path}"
         )
+
+
+def picture_kind(path: Path) -> OutputKind:
+    """What a picture replaces: an older one of the same kind."""
+    return PAGE if path.suffix.lower() == ".html" else PICTURE
 
 
 def write_picture(export: Export, history: Table, made: BandedForecast, path: Path) -> None:

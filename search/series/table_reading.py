@@ -169,6 +169,8 @@ class _Reader:
             is_masked=self.how.missing == "mask"
             and any(run.channel < channels for run in filled.runs),
             covariates=covariates,
+            time_type=None if times_of is None else times_of.kind,
+            id_type=None if self.id_column is None else self.cells.column(self.id_column).kind,
         )
         self._check(table)
         said = (*self.cells.notices, *numbers.notices)

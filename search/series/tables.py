@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
@@ -25,6 +26,14 @@ MAX_EXPANDED_BYTES = 256 * 2**20  # what each of them then holds in memory
 
 # Tables without covariates, or with those of one series, are as earlier versions write them.
 _FORMAT, _WITH_COVARIATES, _WITH_OWN_COVARIATES = 1, 2, 3
+
+
+# The types of times and ids that a forecast has again; what another program noted is text.
+_TYPES = re.compile(r"String|Date|Float(32|64)|U?Int(8|16|32|64)|Datetime\[[mun]s\]")
+
+
+def _known_type(name: object) -> str | None:
+    return name if isinstance(name, str) and _TYPES.fullmatch(name) else None
 
 
 @dataclass(frozen=True)
@@ -79,7 +88,8 @@ class Table:
     channels and behind them of the columns known only in the past. is_masked: whether those of the
     value channels count in no training and no score. notices: what was found in the file that a
     user may want to know; they are not kept with a study. covariates: columns beside those that are
-    forecast, None where there are none.
+    forecast, None where there are none. time_type, id_type: of these columns in the file, as polars
+    calls it, None where the file has no types.
     """
 
     time_column: str
@@ -93,6 +103,8 @@ class Table:
     notices: tuple[str, ...] = ()
     is_masked: bool = False
     covariates: Covariates | None = None
+    time_type: str | None = None
+    id_type: str | None = None
 
     def __post_init__(self) -> None:
         assert self.values.shape == (len(self.times), len(self.columns))
@@ -296,6 +308,8 @@ class Table:
             "zone": self.zone,
             "filled": [astuple(run) for run in self.filled],
             "masked": self.is_masked,
+            "time_type": self.time_type,
+            "id_type": self.id_type,
         }
         return {key: value for key, value in known.items() if value}
 
@@ -330,6 +344,8 @@ class Table:
             tuple(Run(*run) for run in header.get("filled", ())),
             is_masked=bool(header.get("masked")),
             covariates=covariates,
+            time_type=_known_type(header.get("time_type")),
+            id_type=_known_type(header.get("id_type")),
         )
 
     def _content(self, reading: Mapping[str, Any]) -> bytes:

@@ -62,6 +62,19 @@ def test_the_report_and_the_export_are_written(done: Study, tmp_path: Path) -> N
         done.export(tmp_path / "none", trial=77)
 
 
+def test_a_report_and_a_model_replace_only_older_ones(done: Study, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("t,x\n1,2\n")
+    for write in (done.report, done.forecaster().to_onnx):
+        with pytest.raises(freerun.UsageError, match=r"mine.csv must be new or .* is another file"):
+            write(mine)
+    with pytest.raises(freerun.ExportError, match="is a file"):
+        done.export(mine)
+    assert mine.read_text() == "t,x\n1,2\n"
+    for _ in range(2):
+        done.report(tmp_path / "report.html")
+
+
 def test_the_same_definition_goes_on_and_another_is_refused(url: str) -> None:
     first = Study(wave(), horizon=HORIZON, search=PATIENT, space=TINY, storage=url)
     first.run(trials=1, workers=0, progress=False)
