@@ -83,8 +83,6 @@ def _changed(raw: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
 
 
 def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
-    if asked.horizon is not None and asked.horizon < 1:
-        raise UsageError(f"horizon must be at least 1 step, but got {asked.horizon}")
     # Imports torch, which nobody should wait for who is refused.
     from search.starter.starting import start
 

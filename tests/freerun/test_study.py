@@ -174,9 +174,65 @@ def test_what_is_wrong_is_one_message(tmp_path: Path, url: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"horizon": "a"}, "horizon must be a whole number, but got 'a'; .*horizon=1"),
+        ({"horizon": 2.5}, "horizon must be a whole number, but got 2.5"),
+        ({"name": 3}, "name must be a text, but got 3"),
+        ({"seed": "x"}, "seed must be a whole number, but got 'x'; .*seed=10"),
+        ({"time": 0}, "time must be a text, but got 0"),
+        ({"columns": 5}, "columns must be a text or a list of texts, but got 5"),
+        ({"columns": ["a", 5]}, r"columns must be a text or a list of texts, but got \['a', 5\]"),
+        ({"search": [1]}, r"search must be a dict with keys of \[search\] .*but got \[1\]"),
+        ({"space": "gru"}, "space must be a dict .* got 'gru'; .*space={'cell': \\['gru'\\]}"),
+        ({"task": {1: 2}}, "task must be a dict"),
+        ({"storage": 3}, "storage must be a text, but got 3"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(
+    url: str, options: dict[str, object], message: str
+) -> None:
+    given: dict[str, object] = {"horizon": HORIZON, "storage": url, **options}
+    with pytest.raises(freerun.UsageError, match=message):
+        Study(wave(), **given)  # type: ignore[arg-type]
+
+
+def test_what_is_asked_of_a_study_has_its_type(done: Study) -> None:
+    with pytest.raises(freerun.UsageError, match="trial must be a whole number, but got 'best'"):
+        done.forecaster(trial="best")  # type: ignore[arg-type]
+    with pytest.raises(freerun.UsageError, match="path must be a path, but got 3"):
+        done.report(3)  # type: ignore[arg-type]
+    with pytest.raises(freerun.UsageError, match="path must be a path, but got None"):
+        freerun.load(None)  # type: ignore[arg-type]
+    with pytest.raises(freerun.UsageError, match="name must be a text, but got 3"):
+        Study.open(3)  # type: ignore[arg-type]
+
+
+def test_horizon_and_levels_of_a_forecast_have_their_types(done: Study) -> None:
+    forecaster, series = done.forecaster(), wave()
+    one = forecaster.forecast(series, np.int64(2), 80)
+    assert np.array_equal(one, forecaster.forecast(series, 2, levels=(80.0,)))
+    assert np.array_equal(one, forecaster.forecast(series, 2, np.array([80])))
+    for horizon in (2.5, "2", None, True):
+        with pytest.raises(freerun.UsageError, match=r"horizon must be a whole number, but got"):
+            forecaster.forecast(series, horizon)
+    for levels in ("80", ["a"], {80: 1}, None, [True], object()):
+        with pytest.raises(freerun.UsageError, match=r"levels must be percent.*levels=\(80, 95\)"):
+            forecaster.forecast(series, 2, levels)
+    with pytest.raises(freerun.UsageError, match="from 1 to below 100 percent"):
+        forecaster.forecast(series, 2, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         ({"trials": 0}, "trials must be at least 1, but got 0"),
         ({"minutes": float("nan")}, "minutes must be a number above 0, but got nan"),
         ({"workers": -1}, "workers must be at least 0, but got -1"),
+        ({"workers": "two"}, "workers must be a whole number, but got 'two'; write for example"),
+        ({"workers": 1.5}, r"workers must be a whole number, but got 1\.5"),
+        ({"trials": True}, "trials must be a whole number, but got True"),
+        ({"minutes": "x"}, "minutes must be a number above 0, but got 'x'; .*minutes=2.5"),
+        ({"minutes": [1]}, r"minutes must be a number above 0, but got \[1\]"),
+        ({"device": 0}, "device must be a text, but got 0; write for example device='cpu'"),
     ],
 )
 def test_a_budget_out_of_range_is_refused(
