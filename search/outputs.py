@@ -47,7 +47,7 @@ _ONNX_START = b"\x08"
 # other formats is written as CSV.
 PARQUET, PACKED = ".parquet", ".gz"
 _OTHER_FORMATS = re.compile(
-    r"\.(7z|arrow|avro|bz2|db|docx?|feather|gif|h5|hdf5|html?|ipc|jpe?g|jsonl?|mat|md|np[yz]|ods|onnx"
+    r"\.(7z|arrow|avro|bz2|docx?|feather|gif|h5|hdf5|html?|ipc|jpe?g|jsonl?|mat|md|np[yz]|ods|onnx"
     r"|orc|pdf|pickle|pkl|png|rar|sqlite|svg|tar|tgz|toml|tsv|xls[bmx]?|xml|xz|ya?ml|zip|zst)"
 )
 

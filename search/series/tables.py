@@ -194,13 +194,23 @@ class Table:
         """The columns that are known in advance, `[time, known]`; None without any."""
         return self.known_until(0) if self.known_names else None
 
+    @property
+    def known_ahead(self) -> int:
+        """For how many rows behind the last one all columns of the file that are known have values.
+
+        Rows that were cut off, and that lack a column, are none of which it is known.
+        """
+        own = self.covariates
+        if own is None or not own.known:
+            return 0
+        is_known = np.isfinite(own.known_values[self.rows :]).all(axis=1)
+        return int(np.logical_and.accumulate(is_known).sum())
+
     def lines_beside(self) -> list[str]:
         """Which columns stand beside those that are forecast, in plain lines."""
         said, own = [], self.covariates
         if own is not None and own.known_names:
-            # Rows that were cut off, and that lack a column, are none of which it is known.
-            is_known = np.isfinite(own.known_values[self.rows :]).all(axis=1)
-            ahead = int(np.logical_and.accumulate(is_known).sum()) if own.known else 0
+            ahead = self.known_ahead
             rows = f", also for {counted(ahead, 'row')} ahead" if ahead else ""
             said.append(f"known in advance{rows}: {', '.join(own.known_names)}")
         if own is not None and own.past:
