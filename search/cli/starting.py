@@ -261,9 +261,9 @@ class TableRun:
         return (
             f"{table} must go on with known columns behind its last value, since a run of a table "
             f"ends with a forecast, but {what} known up to '{self.start.table.times[-1]}' only; "
-            f"add {counted(steps, 'row')} of later times with known values alone, or make a study file "
-            "with the same options (`freerun init`), run it (`freerun run FILE.toml`), and give "
-            f"the later rows to `freerun forecast {_quoted(export)} --series {_quoted(table)} "
+            f"add {counted(steps, 'row')} of later times with known values alone, or make a study "
+            "file with the same options (`freerun init`), run it (`freerun run FILE.toml`), and "
+            f"give the later rows to `freerun forecast {_quoted(export)} --series {_quoted(table)} "
             f"--future LATER.csv --horizon {steps} -o forecast.csv`"
         )
 

@@ -51,6 +51,10 @@ class LongForm:
             return self.ids
         return tuple(f"{name} {column}" for name in self.ids for column in self.value_columns)
 
+    def __str__(self) -> str:
+        """What its channels are, such as "sales by store"."""
+        return f"{', '.join(self.value_columns)} by {self.id_column}"
+
     def to_plain(self) -> dict[str, Any]:
         """As JSON values."""
         return {"id": self.id_column, "ids": self.ids, "columns": self.value_columns}

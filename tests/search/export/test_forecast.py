@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import re
 from dataclasses import replace
 from datetime import date, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from models.closed_form.fitting import FormForecaster
 from search.errors import SeriesError, UsageError
 from search.export import Export
 from search.export.forecast import forecast, write_forecast
-from search.export.trust import measured_steps
+from search.export.trust import measured_steps, training_values
 from search.outputs import check_output, forecast_kind
 from search.series import Table, read_cells, read_table
 from search.series.filling import Run
@@ -127,6 +128,20 @@ def test_values_beyond_the_training_span_are_named(sine_export: Export) -> None:
     assert len(warnings) == 1
     assert "standard deviations away" in warnings[0]
     assert "from -2" in warnings[0]
+
+
+def test_how_far_values_lie_is_counted_in_the_units_of_the_series(sine_export: Export) -> None:
+    learnt = training_values(sine_export)
+    for scale in (30.0, 1e4):
+        values = table(scale=scale).values[-context_of(sine_export) :]
+        away = np.abs((values - learnt.mean()) / learnt.std()).max()
+        warnings: list[str] = []
+        try:
+            forecast(sine_export, table(scale=scale), 5, warnings.append)
+        except SeriesError as error:
+            warnings.append(str(error))
+        (found,) = re.findall(r"lie ([0-9.,]+) standard deviations away", warnings[0])
+        assert float(found.replace(",", "")) == pytest.approx(away, rel=0.01)
 
 
 def test_a_context_that_is_mostly_filled_in_is_told(sine_export: Export) -> None:
