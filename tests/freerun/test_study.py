@@ -1,6 +1,7 @@
 """A study from a table, a frame, a file and a dict; what it found; and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
@@ -208,13 +209,16 @@ def test_what_is_asked_of_a_study_has_its_type(done: Study) -> None:
 
 def test_horizon_and_levels_of_a_forecast_have_their_types(done: Study) -> None:
     forecaster, series = done.forecaster(), wave()
-    one = forecaster.forecast(series, np.int64(2), 80)
+    two: Any = np.int64(2)
+    one = forecaster.forecast(series, two, 80)
     assert np.array_equal(one, forecaster.forecast(series, 2, levels=(80.0,)))
-    assert np.array_equal(one, forecaster.forecast(series, 2, np.array([80])))
-    for horizon in (2.5, "2", None, True):
+    assert np.array_equal(one, forecaster.forecast(series, 2, [np.float32(80)]))
+    wrong: tuple[Any, ...] = (2.5, "2", None, True)
+    for horizon in wrong:
         with pytest.raises(freerun.UsageError, match=r"horizon must be a whole number, but got"):
             forecaster.forecast(series, horizon)
-    for levels in ("80", ["a"], {80: 1}, None, [True], object()):
+    no_levels: tuple[Any, ...] = ("80", ["a"], {80: 1}, None, [True], object())
+    for levels in no_levels:
         with pytest.raises(freerun.UsageError, match=r"levels must be percent.*levels=\(80, 95\)"):
             forecaster.forecast(series, 2, levels)
     with pytest.raises(freerun.UsageError, match="from 1 to below 100 percent"):

@@ -6,8 +6,7 @@ import pytest
 
 from search.cli.progress import shown_progress
 from search.running.fleet import Progress
-from search.storage.budgets import Budget
-from search.storage.records import Counts
+from search.storage.records import Budget, Counts
 
 
 def test_the_end_is_said_once(capsys: pytest.CaptureFixture[str]) -> None:
