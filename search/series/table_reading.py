@@ -242,7 +242,7 @@ class _Reader:
         # Two o'clock comes back in autumn, and an offset tells which is which.
         clock = ""
         if _CLOCK.search(label):
-            clock = ", or if a clock was set back there, write times with their offset from UTC"
+            clock = ", or if a clock was set back there, give times with their offset from UTC"
         return (
             f"{several}; {merge}{clock}, or if the rows are several series, name the column that "
             "tells them apart as id"

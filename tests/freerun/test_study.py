@@ -210,9 +210,10 @@ def test_what_is_asked_of_a_study_has_its_type(done: Study) -> None:
 def test_horizon_and_levels_of_a_forecast_have_their_types(done: Study) -> None:
     forecaster, series = done.forecaster(), wave()
     two: Any = np.int64(2)
+    eighty: Any = np.float32(80)
     one = forecaster.forecast(series, two, 80)
     assert np.array_equal(one, forecaster.forecast(series, 2, levels=(80.0,)))
-    assert np.array_equal(one, forecaster.forecast(series, 2, [np.float32(80)]))
+    assert np.array_equal(one, forecaster.forecast(series, 2, [eighty]))
     wrong: tuple[Any, ...] = (2.5, "2", None, True)
     for horizon in wrong:
         with pytest.raises(freerun.UsageError, match=r"horizon must be a whole number, but got"):

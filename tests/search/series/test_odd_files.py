@@ -448,3 +448,22 @@ def test_zstandard_is_unpacked(tmp_path: Path) -> None:
     bomb = zstandard.ZstdCompressor().compress(bytes(257 * 2**20))
     with pytest.raises(SeriesError, match="at most 256 MiB when unpacked"):
         read(tmp_path, Odd("", bomb, None, [], []))
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_clock"),
+    [
+        (["2024-10-27 01:00", "2024-10-27 02:00", "2024-10-27 02:00", "2024-10-27 03:00"], True),
+        (["2024-10-27T01:00Z", "2024-10-27T02:00Z", "2024-10-27T02:00Z"], False),
+        (["2024-10-26", "2024-10-27", "2024-10-27", "2024-10-28"], False),
+    ],
+)
+def test_a_clock_that_was_set_back_is_a_reason_for_equal_times(
+    tmp_path: Path, labels: list[str], is_clock: bool
+) -> None:
+    rows = "".join(f"{label},{row % 3}\n" for row, label in enumerate(labels))
+    (tmp_path / "table.csv").write_text(f"t,x\n{rows}")
+    with pytest.raises(SeriesError, match="is there twice") as raised:
+        TableSeries(path="table.csv", time="t", columns=("x",)).read(tmp_path)
+    advice = "or if a clock was set back there, give times with their offset from UTC"
+    assert (advice in as_options(str(raised.value))) == is_clock
