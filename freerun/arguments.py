@@ -14,7 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import UsageError
-from search.names import cut
+from search.names import check_name, cut
+
+# What databases hold.
+_MOST = 2**63 - 1
 
 
 def whole_number(name: str, value: Any, least: int | None = None, unit: str = "") -> int:
@@ -29,6 +32,8 @@ def whole_number(name: str, value: Any, least: int | None = None, unit: str = ""
             f"{name} must be a whole number, but got {_shown(value)}; write for example "
             f"{name}={example}"
         ) from None
+    if abs(found) > _MOST:
+        raise UsageError(f"{name} must be at most {_MOST} in size, but got {_shown(value)}")
     if least is not None and found < least:
         raise UsageError(f"{name} must be at least {least}{unit}, but got {found}")
     return found
@@ -71,7 +76,7 @@ def text(name: str, value: Any, example: str) -> str:
         raise UsageError(
             f"{name} must be a text, but got {_shown(value)}; write for example {name}={example!r}"
         )
-    return value
+    return check_name(value, name)
 
 
 def texts(name: str, value: Any, example: str) -> tuple[str, ...]:
@@ -116,4 +121,7 @@ def _number(value: Any) -> float | None:
 
 
 def _shown(value: Any) -> str:
-    return cut(repr(value), 80)
+    try:
+        return cut(repr(value), 80)
+    except ValueError:  # Python writes out no number of more than some thousand digits
+        return "a number of thousands of digits"

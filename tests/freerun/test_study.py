@@ -177,7 +177,9 @@ def test_what_is_wrong_is_one_message(tmp_path: Path, url: str) -> None:
     [
         ({"horizon": "a"}, "horizon must be a whole number, but got 'a'; .*horizon=1"),
         ({"horizon": 2.5}, "horizon must be a whole number, but got 2.5"),
+        ({"horizon": 10**5000}, "horizon must be at most .* a number of thousands of digits"),
         ({"name": 3}, "name must be a text, but got 3"),
+        ({"name": "a\0b"}, "name must be UTF-8 text without null bytes"),
         ({"seed": "x"}, "seed must be a whole number, but got 'x'; .*seed=10"),
         ({"time": 0}, "time must be a text, but got 0"),
         ({"columns": 5}, "columns must be a text or a list of texts, but got 5"),
@@ -196,7 +198,9 @@ def test_arguments_of_another_type_are_refused(
         Study(wave(), **given)  # type: ignore[arg-type]
 
 
-def test_what_is_asked_of_a_study_has_its_type(done: Study) -> None:
+def test_what_is_asked_of_a_study_has_its_type(done: Study, url: str) -> None:
+    with pytest.raises(freerun.UsageError, match="path of a series must be UTF-8 text"):
+        Study("a\0b.csv", storage=url)
     with pytest.raises(freerun.UsageError, match="trial must be a whole number, but got 'best'"):
         done.forecaster(trial="best")  # type: ignore[arg-type]
     with pytest.raises(freerun.UsageError, match="path must be a path, but got 3"):
@@ -233,6 +237,7 @@ def test_horizon_and_levels_of_a_forecast_have_their_types(done: Study) -> None:
         ({"minutes": float("nan")}, "minutes must be a number above 0, but got nan"),
         ({"workers": -1}, "workers must be at least 0, but got -1"),
         ({"workers": "two"}, "workers must be a whole number, but got 'two'; write for example"),
+        ({"trials": 2**70}, r"trials must be at most 9223372036854775807 in size, but got 1180"),
         ({"workers": 1.5}, r"workers must be a whole number, but got 1\.5"),
         ({"trials": True}, "trials must be a whole number, but got True"),
         ({"minutes": "x"}, "minutes must be a number above 0, but got 'x'; .*minutes=2.5"),
