@@ -293,6 +293,16 @@ def test_a_period_that_is_too_long_is_told(tmp_path: Path) -> None:
     assert "note" not in freerun(tmp_path, *init, 12).out
 
 
+def test_the_minutes_of_a_search_are_not_rounded_off(tmp_path: Path) -> None:
+    rows = [f"{row},{row % 12 + row / 50}" for row in range(144)]
+    (tmp_path / "load.csv").write_text("\n".join(["t,load", *rows]) + "\n")
+    assert freerun(tmp_path, "init", "load.csv").code == 0
+    study = tmp_path / "load.toml"
+    study.write_text(study.read_text().replace("trials = 2000", "trials = 1000000"))
+    told = freerun(tmp_path, "check", "load.toml")
+    assert "the search takes about 2.5 minutes with" in told.out, told.out
+
+
 def test_the_head_of_a_study_file_names_it(tmp_path: Path) -> None:
     rows = [f"{row},{row % 12 + row / 50}" for row in range(144)]
     (tmp_path / "load.csv").write_text("\n".join(["t,load", *rows]) + "\n")
