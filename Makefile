@@ -111,11 +111,24 @@ $(VENV)/docs.stamp: $(VENV)/dev.stamp
 	$(INSTALL) -e '.[docs]'
 	@touch $@
 
+# An environment that is there is kept with all that is in it, since whoever made it may have put more into
+# it; one whose creation was interrupted is completed. Only `clean` removes one.
+RUNS := $(BIN)/python -c '' 2>/dev/null
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11)
+WORKS := $(BIN)/python -c '$(NEW_ENOUGH) or sys.prefix == sys.base_prefix)' 2>/dev/null
 $(VENV)/created.stamp:
-	@for python in $(or $(PYTHON),python3.11 python3); do \
-	    if $$python -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+	@if $(RUNS) && $(WORKS) && { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null 2>&1; then \
+	    echo "Using the environment $(VENV), which is there ($$($(BIN)/python --version))"; touch $@; exit; \
+	fi; \
+	if $(RUNS) || { [ -e $(VENV) ] && [ ! -e $(VENV)/pyvenv.cfg ] && ! rmdir $(VENV) 2>/dev/null; }; then \
+	    echo '$(VENV) must be an environment of Python 3.11 or newer that works, but is none. Move it away, remove it' >&2; \
+	    echo 'with make clean, or name another place for one: make VENV=.venv-freerun ...' >&2; \
+	    exit 2; \
+	fi; \
+	for python in $(or $(PYTHON),python3.11 python3); do \
+	    if $$python -c 'import ensurepip, venv; $(NEW_ENOUGH))' 2>/dev/null; then \
 	        echo "Creating $(VENV) with $$python ($$($$python --version))"; \
-	        $$python -m venv --clear $(VENV) && touch $@; exit; \
+	        $$python -m venv $(VENV) && touch $@; exit; \
 	    fi; \
 	done; \
 	echo 'freerun needs Python 3.11 or newer with its venv module, but found none as: $(or $(PYTHON),python3.11 python3).' >&2; \

@@ -9,6 +9,7 @@ from typing import Any
 
 from freerun.frames import as_parquet, read_rows
 from search.errors import UsageError
+from search.names import cut, is_text
 from search.starter.names import study_name
 from search.study.study_file import StudyFile, read_content, read_study
 
@@ -46,6 +47,11 @@ def define(source: Any, asked: Asked) -> StudyFile:
         return _of_content(source, Path(), _NAMED, asked)
     if isinstance(source, str | os.PathLike):
         path = Path(source)
+        if not is_text(str(path)):
+            raise UsageError(
+                f"the path of a series must be UTF-8 text without null bytes, but got "
+                f"{cut(str(path))!r}; give another one"
+            )
         if path.suffix == ".toml":
             return _of_content(read_content(path), path.parent, str(path), asked)
         return _of_table(path, asked, study_name(path), str(path))
@@ -83,8 +89,6 @@ def _changed(raw: Mapping[str, Any], asked: Asked) -> dict[str, Any]:
 
 
 def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
-    if asked.horizon is not None and asked.horizon < 1:
-        raise UsageError(f"horizon must be at least 1 step, but got {asked.horizon}")
     # Imports torch, which nobody should wait for who is refused.
     from search.starter.starting import start
 

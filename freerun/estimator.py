@@ -8,6 +8,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
+from freerun.arguments import levels_of, positive_number, section, texts, whole_number
 from search.errors import UsageError
 
 if TYPE_CHECKING:
@@ -76,7 +77,7 @@ class Forecaster:
         """
         if y is not None:
             raise UsageError("y must be left out; give the series itself as the first argument")
-        further = dict(self.search or {})
+        further = section("search", self.search or {}, "{'final_replicas': 4}")
         if double := next(
             (key for key in ("trials", "minutes", "workers") if key in further), None
         ):
@@ -86,12 +87,14 @@ class Forecaster:
             )
         from freerun.study import Study
 
+        minutes = positive_number("minutes", self.minutes)
+        trials = whole_number("trials", self.trials, 1)
         with TemporaryDirectory(prefix="freerun-") as folder:
             storage = f"sqlite:///{Path(folder) / 'freerun.db'}"
             # Nobody would look at pictures that are gone with the folder.
             search = {
-                "trials": self.trials,
-                "minutes": float(self.minutes),
+                "trials": trials,
+                "minutes": minutes,
                 "artifact_kib_per_trial": 0,
                 **further,
             }
@@ -131,15 +134,14 @@ class Forecaster:
 
         levels: in percent. future: as in `predict`. Raises what `predict` raises.
         """
-        wanted = (levels,) if isinstance(levels, int | float) else tuple(levels)
-        return self._forecast(X, wanted, future)
+        return self._forecast(X, levels_of(levels), future)
 
     def _beside(self) -> dict[str, Any]:
         """The columns beside those that are forecast, as keys of [series]."""
         said: dict[str, Any] = {}
         for key in ("known", "past"):
             if names := getattr(self, key):
-                said[key] = [names] if isinstance(names, str) else list(names)
+                said[key] = list(texts(key, names, "price"))
         if self.calendar is not False:
             said["calendar"] = self.calendar
         return said

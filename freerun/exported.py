@@ -3,9 +3,9 @@
 import os
 import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any, TypeVar, overload
 
+from freerun.arguments import levels_of, path_of, whole_number
 from freerun.frames import Rows, ahead_of, read_as_table, read_rows
 from freerun.scores import Score, score_of
 from search.errors import SeriesError
@@ -85,32 +85,34 @@ class ExportedForecaster:
     def forecast(self, series: Given, horizon: int, *, future: Any = ...) -> Given: ...
     @overload
     def forecast(
-        self, series: Any, horizon: int, levels: Sequence[float], *, future: Any = ...
+        self, series: Any, horizon: int, levels: float | Sequence[float], *, future: Any = ...
     ) -> Any: ...
 
     def forecast(
-        self, series: Any, horizon: int, levels: Sequence[float] = (), *, future: Any = None
+        self, series: Any, horizon: int, levels: float | Sequence[float] = (), *, future: Any = None
     ) -> Any:
         """Continue a series from its last row; return the rows that come after it, of its kind.
 
-        horizon: how many. levels: in percent, of prediction intervals, such as (80, 95). With them
-        a data frame has the columns NAME_low_80 and NAME_high_80 behind each NAME, a series becomes
-        such a frame, and an array has one more axis, `[..., quantity]`: the forecast, then low and
-        high of each level, the narrowest first. future: the rows after the last one of the columns
-        that are known in advance, of the same kind as the series, with times where that has times
-        (an array has these columns alone, in the order of the study's `known`); None where the
-        series itself goes on with them, without values to forecast, and where no column is known in
-        advance.
+        horizon: how many. levels: in percent, of prediction intervals, such as 80 or (80, 95). With
+        them a data frame has the columns NAME_low_80 and NAME_high_80 behind each NAME, a series
+        becomes such a frame, and an array has one more axis, `[..., quantity]`: the forecast, then
+        low and high of each level, the narrowest first. future: the rows after the last one of the
+        columns that are known in advance, of the same kind as the series, with times where that has
+        times (an array has these columns alone, in the order of the study's `known`); None where
+        the series itself goes on with them, without values to forecast, and where no column is
+        known in advance.
 
         Warns with ForecastWarning where there is a reason to doubt it. Raises SeriesError for a
         series that is too short, has gaps or other columns, or whose columns known in advance end
-        before the forecast does; UsageError for a horizon below 1, a
+        before the forecast does; UsageError for a horizon that is no whole number from 1 on, a
         level below 1 or from 100 on, and for a forecaster without networks or residuals.
         """
+        steps = whole_number("horizon", horizon)
+        wanted = levels_of(levels)
         rows = read_rows(series, self._time)
         doubts: list[str] = []
         made = forecast_with_bands(
-            self._export, self._table(rows, future), horizon, tuple(levels), doubts.append
+            self._export, self._table(rows, future), steps, wanted, doubts.append
         )
         for doubt in doubts:
             warnings.warn(doubt, ForecastWarning, stacklevel=2)
@@ -146,22 +148,26 @@ class ExportedForecaster:
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the export folder that `load` and the commands read. Raises ExportError."""
-        write_export(self._export, Path(path))
+        write_export(self._export, path_of("path", path))
 
     def to_onnx(self, path: str | os.PathLike[str]) -> None:
         """Write the free run as an ONNX model, for programs without freerun and torch.
 
         Its inputs are `series`, the values `[time, channel]` (float64) up to where the forecast
         starts, and `horizon`, a number of steps (int64); its output is `forecast` `[horizon,
-        channel]`. An existing file is replaced.
+        channel]`. An older model that freerun wrote is replaced.
 
-        Raises UsageError for what is no trained network (closed forms, ensembles), where the
-        package onnx is not installed, and where the file can't be written.
+        Raises UsageError for what is no trained network (closed forms, ensembles) or reads columns
+        beside the ones that it forecasts, where the package onnx is not installed, where the file
+        can't be written, and for a path that holds anything else.
         """
         from search.export.onnx import onnx_model
         from search.files import write_file
+        from search.outputs import ONNX_MODEL, check_output
 
-        write_file(Path(path), onnx_model(self._export))
+        place = path_of("path", path)
+        check_output(place, ONNX_MODEL)
+        write_file(place, onnx_model(self._export))
 
     @property
     def _time(self) -> str:
@@ -228,4 +234,4 @@ def load(path: str | os.PathLike[str]) -> ExportedForecaster:
     path: that `Study.export` or `freerun export` wrote. Raises ExportError where it is missing,
     damaged or of a newer version.
     """
-    return ExportedForecaster(read_export(Path(path)))
+    return ExportedForecaster(read_export(path_of("path", path)))

@@ -10,9 +10,19 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-import pandas
-from sktime.datatypes import update_data
-from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
+
+try:
+    import pandas
+    from sktime.datatypes import update_data
+    from sktime.forecasting.base import BaseForecaster, ForecastingHorizon
+except ModuleNotFoundError as error:
+    if error.name not in ("pandas", "sktime"):
+        raise
+    raise ModuleNotFoundError(
+        f"freerun.sktime needs the package {error.name}, which is not installed: "
+        "pip install 'freerun[sktime]'",
+        name=error.name,
+    ) from None
 
 from freerun.defining import SeriesWarning
 from freerun.estimator import Forecaster

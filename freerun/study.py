@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from search.errors import UsageError
+from freerun.arguments import path_of, positive_number, section, text, texts, whole_number
 
 if TYPE_CHECKING:
     import optuna
@@ -66,9 +65,27 @@ class Study:
     ) -> None:
         from freerun.defining import Asked, define
 
-        names = (columns,) if isinstance(columns, str) else columns
-        changes = {"series": series, "task": task, "search": search, "space": space}
-        asked = Asked(horizon, name, seed, time, names, {k: v for k, v in changes.items() if v})
+        changes = {
+            key: section(key, own, example)
+            for key, own, example in (
+                ("series", series, "{'period': 24}"),
+                ("task", task, "{'horizon_steps': 24}"),
+                ("search", search, "{'minutes': 1.0}"),
+                ("space", space, "{'cell': ['gru']}"),
+            )
+            if own is not None
+        }
+        if name is not None:
+            text("name", name, "demand")
+        asked = Asked(
+            None if horizon is None else whole_number("horizon", horizon, 1, " step"),
+            name,
+            None if seed is None else whole_number("seed", seed),
+            None if time is None else text("time", time, "time"),
+            None if columns is None else texts("columns", columns, "value"),
+            {key: own for key, own in changes.items() if own},
+        )
+        _check_storage(storage)
         self._open(storage, define(source, asked), None)
 
     @classmethod
@@ -77,6 +94,8 @@ class Study:
 
         Raises UnknownStudyError with the nearest name, and StorageError.
         """
+        text("name", name, "demand")
+        _check_storage(storage)
         opened = cls.__new__(cls)
         opened._open(storage, None, name)
         return opened
@@ -140,7 +159,13 @@ class Study:
         is finished is kept, and another call goes on. Returns the study. Raises UsageError for a
         number out of range or a device that can't be used, FreerunError where workers keep dying.
         """
-        _check_numbers(trials, minutes, workers)
+        if trials is not None:
+            trials = whole_number("trials", trials, 1)
+        if minutes is not None:
+            minutes = positive_number("minutes", minutes)
+        if workers is not None:
+            workers = whole_number("workers", workers, 0)
+        text("device", device, "cpu")
         from freerun.progress import shown_progress
         from freerun.running import run_here
         from search.cli.options import check_device
@@ -177,11 +202,14 @@ class Study:
         return trials_frame(self._store, kind)
 
     def report(self, path: str | os.PathLike[str]) -> None:
-        """Write the report, one HTML file. Raises UsageError where it can't be written."""
+        """Write the report, one HTML file; an older report at that place is replaced.
+
+        Raises UsageError where it can't be written, and for a path that holds anything else.
+        """
         from search.report.page import write_report
         from search.student.section import report_sections
 
-        write_report(self._storage, [self.name], Path(path), report_sections)
+        write_report(self._storage, [self.name], path_of("path", path), report_sections)
 
     def export(
         self,
@@ -206,6 +234,10 @@ class Study:
         from freerun.exported import ExportedForecaster
         from search.export.of_study import export_of
 
+        if trial is not None:
+            trial = whole_number("trial", trial)
+        if baseline is not None:
+            text("baseline", baseline, "ridge-ar")
         return ExportedForecaster(export_of(self._store, trial, baseline))
 
     def close(self) -> None:
@@ -219,10 +251,6 @@ class Study:
         self.close()
 
 
-def _check_numbers(trials: int | None, minutes: float | None, workers: int | None) -> None:
-    if trials is not None and trials < 1:
-        raise UsageError(f"trials must be at least 1, but got {trials}")
-    if minutes is not None and not 0 < minutes < float("inf"):
-        raise UsageError(f"minutes must be a number above 0, but got {minutes}")
-    if workers is not None and workers < 0:
-        raise UsageError(f"workers must be at least 0, but got {workers}")
+def _check_storage(url: str | None) -> None:
+    if url is not None:
+        text("storage", url, "sqlite:///freerun.db")

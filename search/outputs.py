@@ -1,15 +1,18 @@
-"""What a command may replace: never a file that it reads, nor one that is no output of its kind.
+"""What may be replaced: never a file that is read, nor one that is no output of its kind.
 
-Commands ask before they compute. `search.files` writes. What outputs are known by stands here: the
-names of the files of an export, and of the ends of bands in a forecast.
+Commands and functions of Python ask before they compute. `search.files` writes. What outputs are
+known by stands here: the names of the files of an export, and of the ends of bands in a forecast.
 """
 
 import csv
+import gzip
 import io
+import itertools
 import os
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Sequence
+import zlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
@@ -29,12 +32,29 @@ ONNX = "model.onnx"
 EXPORT_FILES = frozenset({MANIFEST, CANDIDATE, STUDY, DATA, WEIGHTS, HELD_OUT, README, ONNX})
 # What `band_ends` gives.
 _END = re.compile(r"_(low|high)_[0-9.e+-]+$")
-_GENERATOR = b'<meta name="generator" content="freerun '
+# Of a time: earlier versions write it, and this one does not.
+_NO_FRACTION = re.compile(r"\.0+(?=Z|[+-][0-9:]+$|$)")
+# In the heads of a report and of a page with a forecast, before the version.
+REPORT_MARK = '<meta name="generator" content="freerun '
+PAGE_MARK = '<meta name="generator" content="freerun-forecast '
+# What pages of 0.1 and earlier have instead, the title of their figure at their end.
+_OLD_PAGE_MARK = b'"text":"Forecast of '
+# The last entry of the metadata of an ONNX model, which stand at its end.
+ONNX_MARK = "freerun.version"
+# The first field of an ONNX model, the version of its format as a number.
+_ONNX_START = b"\x08"
+# What `forecast_kind` and `write_forecast` know by the end of a name; anything else but these of
+# other formats is written as CSV.
+PARQUET, PACKED = ".parquet", ".gz"
+_OTHER_FORMATS = re.compile(
+    r"\.(7z|arrow|avro|bz2|docx?|feather|gif|h5|hdf5|html?|ipc|jpe?g|jsonl?|mat|md|np[yz]|ods|onnx"
+    r"|orc|pdf|pickle|pkl|png|rar|sqlite|svg|tar|tgz|toml|tsv|xls[bmx]?|xml|xz|ya?ml|zip|zst)"
+)
 
 
 @dataclass(frozen=True)
 class OutputKind:
-    """A kind of file that a command writes.
+    """A kind of file that is written.
 
     name: in messages. holds: whether a file, open at its start, is of this kind.
     needs_consent: whether a file of this kind is replaced with --force alone, since it may hold a
@@ -56,7 +76,23 @@ def band_ends(levels: Iterable[float]) -> list[str]:
 
 def _is_report(file: BinaryIO) -> bool:
     head = file.read(_HEAD_BYTES)
-    return head.lstrip()[:15].lower() == b"<!doctype html>" and _GENERATOR in head
+    return head.lstrip()[:15].lower() == b"<!doctype html>" and REPORT_MARK.encode() in head
+
+
+def _is_page(file: BinaryIO) -> bool:
+    head = file.read(_HEAD_BYTES)
+    if not head.startswith((b"<html>", b"<!doctype html>")):
+        return False
+    return PAGE_MARK.encode() in head or _OLD_PAGE_MARK in _tail(file)
+
+
+def _is_onnx(file: BinaryIO) -> bool:
+    return file.read(1) == _ONNX_START and ONNX_MARK.encode() in _tail(file)
+
+
+def _tail(file: BinaryIO) -> bytes:
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _HEAD_BYTES))
+    return file.read()
 
 
 def _is_picture(file: BinaryIO) -> bool:
@@ -74,6 +110,8 @@ def _is_study_file(file: BinaryIO) -> bool:
 
 REPORT = OutputKind("report of freerun", _is_report)
 PICTURE = OutputKind("picture that freerun made", _is_picture)
+PAGE = OutputKind("page with a forecast that freerun made", _is_page)
+ONNX_MODEL = OutputKind("model in ONNX that freerun wrote", _is_onnx)
 STUDY_FILE = OutputKind("study file", _is_study_file, needs_consent=True)
 
 
@@ -87,6 +125,8 @@ def forecast_kind(columns: Sequence[str], times: Sequence[str] | None = None) ->
 
     def holds(file: BinaryIO) -> bool:
         head = file.read(_HEAD_BYTES)
+        if head.startswith(b"\x1f\x8b"):
+            head = _unpacked(file)
         if head.startswith(b"PAR1"):
             return times is None and _without_ends(_parquet_columns(file)) == list(columns)
         try:
@@ -97,9 +137,22 @@ def forecast_kind(columns: Sequence[str], times: Sequence[str] | None = None) ->
             return False
         # The last line may be cut off.
         rows = lines[1:] if len(head) < _HEAD_BYTES else lines[1:-1]
-        return times is None or [row[0] for row in rows if row] == list(times)[: len(rows)]
+        if times is None:
+            return True
+        found = [_NO_FRACTION.sub("", row[0]) for row in rows if row]
+        return found == [_NO_FRACTION.sub("", time) for time in times[: len(rows)]]
 
     return OutputKind("forecast of the same columns", holds, needs_consent=times is None)
+
+
+def _unpacked(file: BinaryIO) -> bytes:
+    """The start of what gzip compressed; nothing where it is damaged."""
+    file.seek(0)
+    try:
+        with gzip.GzipFile(fileobj=file) as stream:
+            return stream.read(_HEAD_BYTES)
+    except (OSError, EOFError, zlib.error):
+        return b""
 
 
 def _without_ends(names: Iterable[str]) -> list[str]:
@@ -190,6 +243,35 @@ def check_output(
         raise UsageError(
             f"{path} is already there; name another file with -o, or replace it with --force"
         )
+
+
+def check_forecast_name(path: Path) -> None:
+    """Raise UsageError for a name of a forecast that ends as that of another format does.
+
+    Readers go by the end: a workbook that is CSV text opens nowhere.
+    """
+    unpacked = Path(path.stem) if path.suffix.lower() == PACKED else path
+    ending = unpacked.suffix.lower()
+    if _OTHER_FORMATS.fullmatch(ending) or (unpacked is not path and ending == PARQUET):
+        own = unpacked.stem.removesuffix(".csv")
+        raise UsageError(
+            f"a forecast must be written as CSV (.csv, .csv.gz) or Parquet (.parquet), but the "
+            f"name {path} ends in another way; write for example {path.with_name(own + '.csv')}"
+        )
+
+
+def check_different(outputs: Mapping[str, Path]) -> None:
+    """Raise UsageError where two outputs would take one place, or one stands below the other.
+
+    outputs: each with the option that names it.
+    """
+    for (option, path), (other_option, other) in itertools.combinations(outputs.items(), 2):
+        one, two = at_home(path), at_home(other)
+        if _is_same(one, two) or _is_below(one, two) or _is_below(two, one):
+            raise UsageError(
+                f"{option} and {other_option} must name different files, neither below the other, "
+                f"but got {path} and {other}; name another file with one of them"
+            )
 
 
 def check_apart(path: Path, inputs: Iterable[Path]) -> None:

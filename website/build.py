@@ -30,6 +30,7 @@ _BESIDE_DOCS = (
     "benchmarks/README.md",
 )
 _HOME = "website/index.md"
+_STYLE = "tables.css"
 
 
 def pages() -> dict[str, str]:
@@ -57,6 +58,7 @@ def stage(folder: Path) -> Path:
         place.parent.mkdir(parents=True, exist_ok=True)
         place.write_text(text, encoding="utf-8")
     shutil.copytree(ROOT / "docs" / "pictures", folder / "pages" / "docs" / "pictures")
+    shutil.copy(ROOT / "website" / _STYLE, folder / "pages" / _STYLE)
     configuration = folder / "zensical.toml"
     configuration.write_text(_settings(navigation(found)), encoding="utf-8")
     return configuration

@@ -38,6 +38,9 @@ def _command(name: str, command: Any, parent: typer.Context) -> str:
         f"## freerun {name}",
         f"```text\n{usage}\n```",
         paragraphs("\n\n".join(told)),
-        table(("", ""), ((code(row[0]), plain(row[1])) for row in rows if row)),
+        table(
+            ("argument or option", "what it says"),
+            ((code(row[0]), plain(row[1])) for row in rows if row),
+        ),
         *(f"```sh\n{example}\n```" for example in examples),
     ).rstrip("\n")

@@ -146,11 +146,25 @@ def _end_of_parser(error: Any) -> NoReturn:
     if len(sys.argv) < 2:  # the help
         error.show()
         sys.exit(error.exit_code)
-    said = str(error.format_message())
+    said = _value_said(error) or str(error.format_message())
     said = said[:1].lower() + said[1:]
     if error.ctx is not None:
         said += f"{'' if said.endswith(('.', '?')) else '.'} See `{error.ctx.command_path} --help`."
     _end("error", said, error.exit_code)
+
+
+def _value_said(error: Any) -> str | None:
+    """What is wrong with a value that is no number; None for what else the library refuses.
+
+    Recent releases of typer say it in the words of pydantic, without the value.
+    """
+    cause = error.__cause__ or error.__context__
+    found = cause.errors()[0] if hasattr(cause, "errors") else {"type": ""}
+    must = {"int": "a whole number", "float": "a number"}.get(found["type"].partition("_")[0])
+    if must is None or getattr(error, "param", None) is None:
+        return None
+    name = next((own for own in error.param.opts if own.startswith("--")), error.param.name)
+    return f"{name} must be {must}, but got {cut(repr(found['input']))}"
 
 
 def _end(kind: str, message: str, exit_code: int) -> NoReturn:

@@ -23,7 +23,7 @@ def forecast(
     series: Annotated[Path, typer.Option("--series", metavar="FILE", help="CSV or Parquet.")],
     horizon: Annotated[int, typer.Option(help="Steps to forecast after the last row.")],
     output: Annotated[
-        Path, typer.Option("--output", "-o", help="The CSV or Parquet file to write.")
+        Path, typer.Option("--output", "-o", help="The file to write: .csv, .csv.gz or .parquet.")
     ],
     future: Annotated[
         Path | None,
@@ -74,8 +74,14 @@ def forecast(
     -o forecast.csv --levels 80 95 --picture forecast.png
     """
     from search.export import read_export
-    from search.export.picture import check_picture
-    from search.outputs import PICTURE, check_apart, check_output, forecast_kind
+    from search.export.picture import check_picture, picture_kind
+    from search.outputs import (
+        check_apart,
+        check_different,
+        check_forecast_name,
+        check_output,
+        forecast_kind,
+    )
 
     if more_levels and not levels:
         raise UsageError(f"freerun forecast takes one export folder, but also got {more_levels[0]}")
@@ -87,16 +93,16 @@ def forecast(
     check_device(device or "cpu")
     if picture is not None:
         check_picture(picture)
+        check_different({"--output": output, "--picture": picture})
+    check_forecast_name(output)
     wanted = _levels([*(levels or []), *(more_levels or [])])
     read = [series, folder] if future is None else [series, folder, future]
     check_apart(output, read)
     exported = read_export(folder)
     table = read_series(exported, series, future)
     check_output(output, forecast_kind(table.header), force=force)
-    if picture is not None and picture.suffix.lower() == ".png":
-        check_output(picture, PICTURE, inputs=read)
-    elif picture is not None:
-        check_apart(picture, read)
+    if picture is not None:
+        check_output(picture, picture_kind(picture), inputs=read)
     plain, lines = forecast_file(
         exported,
         table,

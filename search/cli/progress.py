@@ -51,11 +51,12 @@ class _Lines:
         self.news_of = News()
 
     def __call__(self, progress: StudyProgress) -> None:
-        line = f"{self.name}: {', '.join(self.news_of(progress))}"
+        summary, *more = self.news_of(progress)
         is_over = progress.finals > 0 and progress.finals == progress.finals_done
-        if line != self.shown and (is_over or monotonic() - self.last >= LINE_SECONDS):
-            typer.echo(line, err=True)
-            self.shown, self.last = line, monotonic()
+        # Once it is over, only the rate changes, from one look to the next.
+        if summary != self.shown and (is_over or monotonic() - self.last >= LINE_SECONDS):
+            typer.echo(f"{self.name}: {', '.join([summary, *more])}", err=True)
+            self.shown, self.last = summary, monotonic()
 
 
 class News:

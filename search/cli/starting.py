@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,7 +27,7 @@ from search.cli.table_options import (
     naming_options,
     table_keys,
 )
-from search.errors import UsageError, UserError
+from search.errors import SeriesError, UsageError, UserError
 from search.starter.names import is_table
 
 if TYPE_CHECKING:
@@ -123,7 +124,7 @@ def init(
             table, output.parent, name=name, horizon_steps=horizon, columns=column or (), said=said
         )
     check_output(output, STUDY_FILE, inputs=[table], force=force)
-    write_file(output, study_text(found, output.name).encode())
+    write_file(output, study_text(found, str(output)).encode())
     plain = {**found.to_plain(), "study_file": str(output)}
     lines = [*found.lines(), f"study file: {output}", f"next: freerun run {_quoted(output)}"]
     print_result(plain, as_json, "\n".join(lines))
@@ -184,6 +185,8 @@ class TableRun:
         # Before minutes are spent.
         with naming_options():
             times = shown.continue_time(own.start.task.horizon_steps)
+            if shown.file_known_names and not shown.known_ahead:
+                raise SeriesError(own._without_later_rows(table))
             if shown.known_names:
                 shown.known_until(own.start.task.horizon_steps)
         first = times if shown.long is None else [i for i in shown.long.ids for _ in times]
@@ -215,7 +218,7 @@ class TableRun:
         from search.study.study_file import read_study_file
 
         if not self.study_file.exists():
-            write_file(self.study_file, self._text())
+            write_file(self.study_file, self._text().encode())
         file = read_study_file(self.study_file)
         assert file.table is not None
         write_spans_picture(file, self.series_picture)
@@ -248,15 +251,32 @@ class TableRun:
             return {"forecast": None, "picture": None, "warnings": [str(error)]}
         return {"levels": {}, **made}
 
-    def _text(self) -> bytes:
+    def _without_later_rows(self, table: Path) -> str:
+        """How to forecast with known columns whose later values are in no file yet."""
+        from models.methods import counted
+
+        names, steps = self.start.table.file_known_names, self.start.task.horizon_steps
+        what = f"the column '{names[0]}' is" if len(names) == 1 else f"{', '.join(names)} are"
+        export = Path("results") / self.start.name / "export"
+        return (
+            f"{table} must go on with known columns behind its last value, since a run of a table "
+            f"ends with a forecast, but {what} known up to '{self.start.table.times[-1]}' only; "
+            f"add {counted(steps, 'row')} of later times with known values alone, or make a study "
+            "file with the same options (`freerun init`), run it (`freerun run FILE.toml`), and "
+            f"give the later rows to `freerun forecast {_quoted(export)} --series {_quoted(table)} "
+            f"--future LATER.csv --horizon {steps} -o forecast.csv`"
+        )
+
+    def _text(self) -> str:
         from search.starter.study_text import study_text
 
-        return study_text(self.start, self.study_file.name).encode()
+        return study_text(self.start, str(self.study_file))
 
     def _is_changed(self) -> bool:
+        """Whether the study file that is there says something else, comments aside."""
         try:
-            return self.study_file.read_bytes() != self._text()
-        except OSError:
+            return tomllib.loads(self.study_file.read_text("utf-8")) != tomllib.loads(self._text())
+        except (OSError, ValueError, RecursionError):
             return True
 
 

@@ -109,6 +109,9 @@ _ADVICE = {
     "write the period in [series]": "name it with --period",
     "write a shorter period in [series]": "name a shorter one with --period",
     "name its separator in [series], as separator": "name its separator with --separator",
+    "name another separator, such as": "name another with --separator, such as",
+    "name the columns to forecast without this one": "name the columns to forecast, without this "
+    "one, with --column",
     "that tells them apart as id": "that tells them apart with --id",
     "say in [series] how missing values are filled": "say with --missing how values are filled in",
     "write time": "name it with --time",

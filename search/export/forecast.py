@@ -1,6 +1,7 @@
 """The forecast of an exported candidate from the last rows of a table."""
 
 import csv
+import gzip
 import io
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
@@ -12,6 +13,7 @@ from models.methods import counted
 from search.errors import SeriesError, UsageError
 from search.evaluation.ensembles import run_any
 from search.export import Export
+from search.export.file_times import csv_times, typed_ids, typed_times
 from search.export.trust import (
     filled_warning,
     growth_warning,
@@ -22,6 +24,7 @@ from search.export.trust import (
     step_warning,
 )
 from search.files import write_file
+from search.outputs import PACKED, PARQUET, check_forecast_name
 from search.series import FloatArray, Table
 
 
@@ -86,25 +89,40 @@ def forecast(
         table.long,
         table.time_format,
         table.zone,
+        time_type=table.time_type,
+        id_type=table.id_type,
     )
 
 
 def write_forecast(forecast: Table, path: Path) -> None:
     """Write the time column and one column per channel, or a long table again, all or nothing.
 
-    As Parquet where the name ends in .parquet, with the times as text; else as CSV. Raises
-    UsageError where the file can't be written.
+    As Parquet where the name ends in .parquet, with times of the type that a column of such times
+    has; else as CSV, packed where the name ends in .gz. Raises UsageError where the name ends as
+    that of another format does, and where the file can't be written.
     """
-    is_parquet = path.suffix.lower() == ".parquet"
-    write_file(path, _parquet(forecast) if is_parquet else _csv(forecast))
+    check_forecast_name(path)
+    ending = path.suffix.lower()
+    content = _parquet(forecast) if ending == PARQUET else _csv(forecast)
+    # Without the time of day, so that the same forecast is the same file.
+    write_file(path, gzip.compress(content, mtime=0) if ending == PACKED else content)
 
 
 def _parquet(forecast: Table) -> bytes:
     # Imported here: it costs a fifth of a second that no CSV should wait for.
     import polars
 
-    header, *rows = _rows(forecast)
-    frame = polars.DataFrame(dict(zip(map(str, header), zip(*rows, strict=True), strict=True)))
+    times, long = typed_times(forecast), forecast.long
+    if long is None:
+        named = zip(forecast.columns, forecast.values.T, strict=True)
+        frame = polars.DataFrame([times, *(polars.Series(name, own) for name, own in named)])
+    else:
+        count = len(long.ids)
+        ids = typed_ids(forecast).gather(np.repeat(np.arange(count), forecast.rows))
+        by_id = forecast.values.reshape(forecast.rows, count, -1).transpose(2, 1, 0)
+        again = times.gather(np.tile(np.arange(forecast.rows), count))
+        named = zip(long.value_columns, by_id.reshape(len(by_id), -1), strict=True)
+        frame = polars.DataFrame([ids, again, *(polars.Series(name, own) for name, own in named)])
     content = io.BytesIO()
     frame.write_parquet(content)
     return content.getvalue()
@@ -119,16 +137,17 @@ def _csv(forecast: Table) -> bytes:
 
 def _rows(forecast: Table) -> Iterator[Sequence[object]]:
     """The header and the rows; of a long table those of the first id come first."""
+    times = csv_times(forecast, forecast.times)
     if forecast.long is None:
         yield [forecast.time_column, *forecast.columns]
-        for time, values in zip(forecast.times, forecast.values.tolist(), strict=True):
+        for time, values in zip(times, forecast.values.tolist(), strict=True):
             yield [time, *values]
         return
     long = forecast.long
     yield [long.id_column, forecast.time_column, *long.value_columns]
     by_id = forecast.values.reshape(forecast.rows, len(long.ids), -1).transpose(1, 0, 2).tolist()
     for name, rows in zip(long.ids, by_id, strict=True):
-        for time, values in zip(forecast.times, rows, strict=True):
+        for time, values in zip(times, rows, strict=True):
             yield [name, time, *values]
 
 

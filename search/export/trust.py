@@ -42,10 +42,15 @@ def reading_warning(export: Export, table: Table) -> str | None:
     if furthest < FAR_STD:
         return None
     learnt, steps = training_values(export), export.checkpoint.shown_steps
+    away = _standard_deviations(learnt, table.values[-steps:])
     said = (
-        f"the last {steps} rows, from {_range(table.values[-steps:])}, lie {furthest:.3g} standard "
-        f"deviations away from what the forecaster was trained on, values from {_range(learnt)}"
+        f"the last {steps} rows, from {_range(table.values[-steps:])}, lie {_shown_number(away)} "
+        "standard deviations away from what the forecaster was trained on, values from "
+        f"{_range(learnt)}"
     )
+    # Of what is left of the values where an effect or a power was taken off.
+    if away < FAR_STD:
+        said += f", and {_shown_number(furthest)} in the units that its networks read"
     if furthest >= FOREIGN_STD:
         raise SeriesError(
             f"the table's values must be of the size of the training span, but {said}; check the "
@@ -190,6 +195,19 @@ def _furthest(networks: Checkpoint, table: Table) -> float:
     with np.errstate(over="ignore"):
         read = np.abs(networks.units.read(context[np.newaxis, np.newaxis], known))
     return float(read.max())
+
+
+def _standard_deviations(learnt: FloatArray, values: FloatArray) -> float:
+    """How far the furthest value is from the mean of what was learnt, in units of its channel."""
+    spread = learnt.std(axis=0)
+    varies = spread > 0
+    away = np.abs(values - learnt.mean(axis=0))[:, varies] / spread[varies]
+    return float(away.max(initial=0.0))
+
+
+def _shown_number(number: float) -> str:
+    """A number with three digits, and without an exponent where it can be without."""
+    return f"{number:,.0f}" if 100 <= number < 1e9 else f"{number:.3g}"
 
 
 def _range(values: FloatArray) -> str:

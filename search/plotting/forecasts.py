@@ -11,6 +11,8 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure as Picture
 
+from search import __version__
+from search.outputs import PAGE_MARK
 from search.plotting.charts import chart, on_either_page
 from search.plotting.drawing import COLOURS, Area, Axis, Drawing, Line, Position, rounded, visible
 from search.plotting.panels import panels_chart
@@ -85,7 +87,8 @@ def forecast_page(history: Table, point: Table, bands: Sequence[Limits], title: 
     drawings = forecast_drawings(history, point, bands)
     made = chart(drawings[0][1], height=480) if len(drawings) == 1 else panels_chart(drawings)
     page: str = plotly.io.to_html(on_either_page(made, title), include_plotlyjs=True)
-    return page
+    # By which a newer page knows that it may take the place of this one.
+    return page.replace("<head>", f'<head>{PAGE_MARK}{__version__}">', 1)
 
 
 def forecast_png(history: Table, point: Table, bands: Sequence[Limits], title: str) -> bytes:

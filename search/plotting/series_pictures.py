@@ -12,6 +12,7 @@ from matplotlib.lines import Line2D
 from matplotlib.patches import Patch
 
 from models.methods import counted
+from search.names import cut
 from search.plotting.drawing import COLOURS, Line, Role, visible
 from search.plotting.raster import DOTS_PER_INCH, line_of, png_of
 from search.plotting.time_labels import label_times
@@ -24,6 +25,8 @@ _WIDTH, _ONE, _PANEL, _AROUND = 9.0, 2.35, 1.5, 1.15
 _LEFT, _RIGHT = 0.085, 0.985
 # Channels with a panel of their own; the names of so many others are written out.
 _PANELS, _NAMED = 6, 8
+# Of what a long table holds, so that the title stays on one line.
+_MOST_IN_TITLE = 50
 # Periods that can be told apart in a panel, and rows that show a shape.
 _MOST_PERIODS, _SHOWN_ROWS = 30, 60
 _SHADE = 0.16
@@ -86,7 +89,8 @@ def spans_figure(definition: StudyDefinition, table: Table) -> Figure:
     marks = Line2D([], [], marker="^", linestyle="", color=COLOURS["truth"].light, markersize=5)
     marks.set_label("starts of free runs in the search")
     rest = _left_out(table.columns[len(shown) :])
-    title = f"{definition.name}: {counted(table.rows, 'row')}, horizon {task.horizon_steps:,}"
+    of = "" if table.long is None else f"{cut(str(table.long), _MOST_IN_TITLE)}, "
+    title = f"{definition.name}: {of}{counted(table.rows, 'row')}, horizon {task.horizon_steps:,}"
     _finish(picture, title, [*_named_spans(data), marks], rest)
     return picture
 

@@ -91,13 +91,13 @@ def rollout_plot(results: StudyResults) -> Plot | Picture | None:
         key="rollout",
         title=f"The winner's free run in the {where}",
         caption=(
-            f"The network reads observed values up to the vertical line, then only its own output. "
+            f"The winner reads observed values up to the vertical line, then only its own output. "
             f"Shown is the {where}'s median case, {draw}, with NMSE {score}. Click on a name in "
             "the legend to show or hide a line."
         ),
         alternative=(
             f"Observed values before the end of the warm-up; after it the truth and the free run "
-            f"of the network over {counted(found.horizon_steps, 'step')}, NMSE {score}, verdict "
+            f"of the winner over {counted(found.horizon_steps, 'step')}, NMSE {score}, verdict "
             f"{found.verdicts[example.replica]}; beside it the free runs of {names or 'none'}."
         ),
         figure=chart(drawing, height=420),
@@ -119,13 +119,15 @@ def panels_plot(results: StudyResults) -> Plot | None:
         x_title="step of the series" if table is None else table.time_column,
     )
     scores = found.channel_scores
+    long = None if table is None else table.long
+    what = "" if long is None else f" ({long})"
     said = "; ".join(f"{name}: NMSE {shown_score(scores[name])}" for name, _ in drawings)
     return Plot(
         key="channels",
         title=f"The winner's free run in the {where}, by channel",
         caption=(
-            f"{len(drawings)} of {counted(len(example.channels), 'channel')}, each in its own "
-            f"units. {left_out(example)}"
+            f"{len(drawings)} of {counted(len(example.channels), 'channel')}{what}, each in its "
+            f"own units. {left_out(example)}"
         ).strip(),
         alternative=f"Observed values, the truth and the free run of each channel. {said}.",
         figure=panels_chart(drawings),
@@ -274,7 +276,7 @@ def _best_picture(results: StudyResults) -> Picture | None:
         results,
         best,
         title="The best trial's free run in the search",
-        caption="The network reads observed values up to the vertical line, then its own output.",
+        caption="It reads observed values up to the vertical line, then its own output.",
         what=f"whose score is {shown_score(best.score)}",
     )
 

@@ -35,6 +35,7 @@ from search.analysis.wording import (
 )
 from search.contest import baseline_of, is_baseline
 from search.files import template, write_file
+from search.outputs import REPORT, check_output
 from search.plotting.drawing import COLOURS
 from search.records import BaselineRecord, FinalRecord, TrialRecord
 from search.report import figures
@@ -131,8 +132,9 @@ def write_report(
     make_sections: returns sections to show above the studies.
 
     Raises UnknownStudyError for a name that the storage does not hold; UsageError where the file
-    can't be written.
+    can't be written, and where anything but an older report is there.
     """
+    check_output(path, REPORT)
     studies = [StudyResults.read(storage.study(name)) for name in names]
     reports = [study_report(results, storage.shown_url) for results in studies]
     write_file(path, _html(reports, make_sections(studies)).encode())

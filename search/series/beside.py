@@ -15,7 +15,6 @@ from search.series.covariates import (
 )
 from search.series.filling import check_known, line
 from search.series.formats import Cells
-from search.series.formats.cells import Column
 from search.series.numbers import is_missing
 from search.series.source import FloatArray
 from search.series.time_column import Times, read_times
@@ -51,7 +50,7 @@ def with_future(cells: Cells, future: Cells, names: Sequence[str]) -> Cells:
         more: Sequence[str] = [""] * len(future.places)
         if own.name in names:
             more = future.column(own.name).cells
-        columns.append(Column(own.name, [*own.cells, *more], own.zone))
+        columns.append(replace(own, cells=[*own.cells, *more]))
     places = [*cells.places, *(f"{future.path}, {place}" for place in future.places)]
     return replace(cells, columns=columns, places=places)
 

@@ -4,7 +4,7 @@ import math
 import re
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -68,12 +68,14 @@ def read_numbers(
     decimal: DecimalSign | None = None,
     separator: str | None = None,
     truths: Collection[str] = (),
+    own_rows: int | None = None,
 ) -> Numbers:
     """Read the cells of some columns, all with one decimal sign and one way to write thousands.
 
     columns: cells by the name of the column. decimal: the sign, None to find it from all cells.
     separator: of the file, which no bare number contains. truths: columns that might have held true
-    and false instead, for messages.
+    and false instead, own_rows: how many rows are of the file itself, None for all, both for
+    messages; rows behind them are later ones of another file.
     Raises CellError for the first cell that is no finite number, and where the decimal sign can't
     be told.
     """
@@ -81,7 +83,8 @@ def read_numbers(
     if decimal is None and separator in (None, ",") and all(map(_all_plain, texts.values())):
         decimal = "."
     sign = decimal or _found_sign(texts)
-    values = [_column(name, cells, sign, name in truths) for name, cells in texts.items()]
+    why_sign = _WhySign(sign, decimal is not None, own_rows)
+    values = [_column(name, cells, why_sign, name in truths) for name, cells in texts.items()]
     return Numbers(np.column_stack(values), tuple(_said(texts, sign)))
 
 
@@ -143,7 +146,34 @@ def _found_sign(texts: Mapping[str, Sequence[str]]) -> DecimalSign:
     )
 
 
-def _column(name: str, cells: Sequence[str], sign: DecimalSign, may_be_truths: bool) -> FloatArray:
+class _WhySign(NamedTuple):
+    """The decimal sign, whether the user named it, and how many rows are of the file itself."""
+
+    sign: DecimalSign
+    is_named: bool
+    own_rows: int | None
+
+    def against(self, row: int) -> str:
+        """Why the other sign is wrong in a row, and what would be right."""
+        other = "," if self.sign == "." else "."
+        if self.own_rows is not None and row >= self.own_rows:
+            return (
+                f"while the file of the series has the decimal sign '{self.sign}'; write later "
+                "rows with that sign"
+            )
+        if self.is_named:
+            return (
+                f"while the decimal sign is named as '{self.sign}'; write all numbers with it, or "
+                f'write decimal = "{other}" in [series]'
+            )
+        return (
+            f"while other cells have the decimal sign '{self.sign}'; write all with one sign, or "
+            f'write decimal = "{other}" in [series] if that is the sign'
+        )
+
+
+def _column(name: str, cells: Sequence[str], why_sign: _WhySign, may_be_truths: bool) -> FloatArray:
+    sign = why_sign.sign
     other = "," if sign == "." else "."
     dropped = str.maketrans("", "", other + _BLANKS)
     values = np.empty(len(cells))
@@ -154,28 +184,25 @@ def _column(name: str, cells: Sequence[str], sign: DecimalSign, may_be_truths: b
         text = cell
         if not _PLAIN.fullmatch(cell) or sign == ",":
             if not _GROUPED[sign].fullmatch(cell):
-                raise CellError(row, _no_number(name, cells, cell, sign, may_be_truths))
+                raise CellError(row, _no_number(name, cells, row, why_sign, may_be_truths))
             text = cell.translate(dropped).replace(",", ".")
         values[row] = float(text)
         if not math.isfinite(values[row]):
-            raise CellError(row, _no_number(name, cells, cell, sign, may_be_truths))
+            raise CellError(row, _no_number(name, cells, row, why_sign, may_be_truths))
     return values
 
 
 def _no_number(
-    name: str, cells: Sequence[str], cell: str, sign: DecimalSign, may_be_truths: bool
+    name: str, cells: Sequence[str], row: int, why_sign: _WhySign, may_be_truths: bool
 ) -> str:
     """What is wrong with a cell of a column, and what would be right."""
+    cell = cells[row]
     must = "finite numbers, or true and false alone" if may_be_truths else "finite numbers"
     said = f"the column '{name}' must hold {must}, but has '{cell}'"
     if (unit := unit_of(cell)) is not None:
         return f"{said}; write numbers without a unit: remove '{unit}'"
-    other: DecimalSign = "," if sign == "." else "."
-    if _GROUPED[other].fullmatch(cell):
-        return (
-            f"{said}, while most cells have the decimal sign '{sign}'; write all with one sign, or "
-            f'write decimal = "{other}" in [series] if that is the sign'
-        )
+    if _GROUPED["," if why_sign.sign == "." else "."].fullmatch(cell):
+        return f"{said}, {why_sign.against(row)}"
     if cell.lower() in TRUTHS:
         return f"{said}; write 1 and 0"
     filled = [own for own in cells if own not in _NO_VALUE]

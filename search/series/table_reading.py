@@ -1,5 +1,6 @@
 """From a file to a table: equally spaced rows of finite numbers, or a message with the remedy."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +29,9 @@ from search.series.time_column import TimeLabelError, Times, read_times
 
 # The name of the time of a table without a time column.
 ROW_NUMBER = "row"
+
+# The time of day in a label, without an offset from UTC.
+_CLOCK = re.compile(r"[0-9]{1,2}:[0-9]{2}(?!.*([+-][0-9]{2}:?[0-9]{2}|Z)$)")
 
 _FILL = 'missing = "interpolate", missing = "seasonal" or missing = "mask"'
 
@@ -118,7 +122,7 @@ class _Reader:
             )
         try:
             numbers = read_numbers(
-                texts, self.how.decimal, self.cells.separator, self.beside.columns
+                texts, self.how.decimal, self.cells.separator, self.beside.columns, self.own_rows
             )
             times = None
             if times_of is not None:
@@ -169,6 +173,8 @@ class _Reader:
             is_masked=self.how.missing == "mask"
             and any(run.channel < channels for run in filled.runs),
             covariates=covariates,
+            time_type=None if times_of is None else times_of.kind,
+            id_type=None if self.id_column is None else self.cells.column(self.id_column).kind,
         )
         self._check(table)
         said = (*self.cells.notices, *numbers.notices)
@@ -233,9 +239,13 @@ class _Reader:
                 f"'{names[0]}'{more} tells apart; write id = \"{names[0]}\" in [series], or keep "
                 "the rows of one"
             )
+        # Two o'clock comes back in autumn, and an offset tells which is which.
+        clock = ""
+        if _CLOCK.search(label):
+            clock = ", or if a clock was set back there, give times with their offset from UTC"
         return (
-            f"{several}; {merge}, or if the rows are several series, name the column that tells "
-            "them apart as id"
+            f"{several}; {merge}{clock}, or if the rows are several series, name the column that "
+            "tells them apart as id"
         )
 
     def _id_columns(self) -> list[str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 import zlib
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass, replace
@@ -27,6 +28,14 @@ MAX_EXPANDED_BYTES = 256 * 2**20  # what each of them then holds in memory
 _FORMAT, _WITH_COVARIATES, _WITH_OWN_COVARIATES = 1, 2, 3
 
 
+# The types of times and ids that a forecast has again; what another program noted is text.
+_TYPES = re.compile(r"String|Date|Float(32|64)|U?Int(8|16|32|64)|Datetime\[[mun]s\]")
+
+
+def _known_type(name: object) -> str | None:
+    return name if isinstance(name, str) and _TYPES.fullmatch(name) else None
+
+
 @dataclass(frozen=True)
 class LongForm:
     """How the channels of a table were rows of a long one: ids, each with the value columns."""
@@ -41,6 +50,10 @@ class LongForm:
         if len(self.value_columns) == 1:
             return self.ids
         return tuple(f"{name} {column}" for name in self.ids for column in self.value_columns)
+
+    def __str__(self) -> str:
+        """What its channels are, such as "sales by store"."""
+        return f"{', '.join(self.value_columns)} by {self.id_column}"
 
     def to_plain(self) -> dict[str, Any]:
         """As JSON values."""
@@ -79,7 +92,8 @@ class Table:
     channels and behind them of the columns known only in the past. is_masked: whether those of the
     value channels count in no training and no score. notices: what was found in the file that a
     user may want to know; they are not kept with a study. covariates: columns beside those that are
-    forecast, None where there are none.
+    forecast, None where there are none. time_type, id_type: of these columns in the file, as polars
+    calls it, None where the file has no types.
     """
 
     time_column: str
@@ -93,6 +107,8 @@ class Table:
     notices: tuple[str, ...] = ()
     is_masked: bool = False
     covariates: Covariates | None = None
+    time_type: str | None = None
+    id_type: str | None = None
 
     def __post_init__(self) -> None:
         assert self.values.shape == (len(self.times), len(self.columns))
@@ -182,13 +198,23 @@ class Table:
         """The columns that are known in advance, `[time, known]`; None without any."""
         return self.known_until(0) if self.known_names else None
 
+    @property
+    def known_ahead(self) -> int:
+        """For how many rows behind the last one all columns of the file that are known have values.
+
+        Rows that were cut off, and that lack a column, are none of which it is known.
+        """
+        own = self.covariates
+        if own is None or not own.known:
+            return 0
+        is_known = np.isfinite(own.known_values[self.rows :]).all(axis=1)
+        return int(np.logical_and.accumulate(is_known).sum())
+
     def lines_beside(self) -> list[str]:
         """Which columns stand beside those that are forecast, in plain lines."""
         said, own = [], self.covariates
         if own is not None and own.known_names:
-            # Rows that were cut off, and that lack a column, are none of which it is known.
-            is_known = np.isfinite(own.known_values[self.rows :]).all(axis=1)
-            ahead = int(np.logical_and.accumulate(is_known).sum()) if own.known else 0
+            ahead = self.known_ahead
             rows = f", also for {counted(ahead, 'row')} ahead" if ahead else ""
             said.append(f"known in advance{rows}: {', '.join(own.known_names)}")
         if own is not None and own.past:
@@ -296,6 +322,8 @@ class Table:
             "zone": self.zone,
             "filled": [astuple(run) for run in self.filled],
             "masked": self.is_masked,
+            "time_type": self.time_type,
+            "id_type": self.id_type,
         }
         return {key: value for key, value in known.items() if value}
 
@@ -330,6 +358,8 @@ class Table:
             tuple(Run(*run) for run in header.get("filled", ())),
             is_masked=bool(header.get("masked")),
             covariates=covariates,
+            time_type=_known_type(header.get("time_type")),
+            id_type=_known_type(header.get("id_type")),
         )
 
     def _content(self, reading: Mapping[str, Any]) -> bytes:

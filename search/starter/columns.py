@@ -11,8 +11,10 @@ from typing import Any
 
 from models.methods import counted, nearest
 from search.errors import SeriesError
+from search.names import cut
 from search.series import read_cells
-from search.series.numbers import TRUTHS, is_missing, unit_of
+from search.series.formats.csv_text import find_separator
+from search.series.numbers import TRUTHS, is_amount, is_missing, unit_of
 from search.series.time_column import TimeLabelError, Times, read_times
 
 Columns = Mapping[str, Sequence[str]]
@@ -29,7 +31,9 @@ _ID_WORD = re.compile(
 _WORDS = re.compile(r"[\W\d_]+|(?<=[^\W\d_A-Z])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 # Numbers as people write them, which the reader of tables then reads or refuses.
 _NUMBER = re.compile(r"[+-]?[0-9.,'’ \u00a0\u202f]*[0-9][0-9.,'’ \u00a0\u202f]*([eE][+-]?[0-9]+)?")
-_SHOWN_CELLS = 20
+_SHOWN_CELLS, _SHOWN_HEADER = 20, 60
+# A column whose cells are numbers but for less than such a share is meant to hold numbers.
+_FEW_ODD = 0.05
 # A column of dates is one whose cells but a few can be read: so many are looked for.
 _MOST_UNREADABLE = 5
 _NOT_ASKED = "was not asked for"
@@ -65,10 +69,23 @@ def columns_of(path: Path, separator: str | None = None) -> dict[str, Sequence[s
     """
     found = read_cells(path, None, separator).columns
     columns = {column.name: column.cells for column in found if column.name}
+    if separator is not None and len(found) == 1:
+        _check_separator(path, found[0].name, separator)
     rows = len(next(iter(columns.values()), ()))
     if rows < 2:
         raise SeriesError(f"{path}: a table must have at least 2 rows of data, but has {rows}")
     return columns
+
+
+def _check_separator(path: Path, header: str, separator: str) -> None:
+    """Raise SeriesError where a separator that was named leaves the cells of a text together."""
+    own = find_separator(header)
+    if own != separator and own in header:
+        raise SeriesError(
+            f"{path} must have cells that the separator '{separator}' divides, but its first line "
+            f"is one cell, '{cut(header, _SHOWN_HEADER)}'; name another separator, such as "
+            f"'{own}', or leave it out, so that it is found"
+        )
 
 
 def roles_of(
@@ -112,6 +129,8 @@ def roles_of(
         rows = len(next(iter(columns.values()), ()))
         ids = [""] * rows if id_column is None else columns[id_column]
         others = {name: _without_tail(cells, ids) for name, cells in others.items()}
+    if not wanted:
+        _check_few_odd(path, others)
     if wanted:
         left_out = {name: _NOT_ASKED for name in others if name not in wanted}
     else:
@@ -292,7 +311,7 @@ def _reason_against(name: str, cells: Sequence[str]) -> str | None:
     others = [cell for cell in stripped if not _NUMBER.fullmatch(cell)]
     if 2 * len(others) > len(stripped):
         return _text_in_words(others) if any(others) else "is empty"
-    odd = [cell for cell in others if not is_missing(cell)]
+    odd = list(filter(_is_odd, others))
     if odd:
         of, got = counted(len(odd), "cell"), odd[0][:_SHOWN_CELLS]
         return f"has {of} without a number, such as '{got}'; name it as a column to see where"
@@ -304,6 +323,29 @@ def _reason_against(name: str, cells: Sequence[str]) -> str | None:
     if numbers and all(later == earlier + 1 for earlier, later in pairwise(numbers)):
         return "counts the rows"
     return None
+
+
+def _check_few_odd(path: Path, columns: Columns) -> None:
+    """Raise SeriesError for the first column that would be left out for a few cells alone.
+
+    A forecast of the other columns is not what its user wants.
+    """
+    for name, cells in columns.items():
+        odd = [row for row, cell in enumerate(cells) if _is_odd(cell.strip())]
+        if not 0 < len(odd) < _FEW_ODD * len(cells) or is_amount(cells[odd[0]].strip()):
+            continue
+        got = cells[odd[0]].strip()[:_SHOWN_CELLS]
+        raise SeriesError(
+            f"{path}: the column '{name}' must hold a number in each row, but row {odd[0] + 1} of "
+            f"{len(cells)} has '{got}'"
+            + (f" ({counted(len(odd), 'such cell')})" if len(odd) > 1 else "")
+            + "; correct it, leave the cell empty, or name the columns to forecast without this one"
+        )
+
+
+def _is_odd(cell: str) -> bool:
+    """Whether a cell holds something that is no number."""
+    return not _NUMBER.fullmatch(cell) and not is_missing(cell)
 
 
 def _whole(cells: Sequence[str]) -> list[int]:

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from models.diagnostics.properties import properties_of
 from models.methods import counted
+from models.methods.series_properties import LEAST_SEASONS, SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.files import at_home
 from search.series import Table, TableSeries
@@ -162,10 +163,17 @@ def start(
     if seasons is None:
         guess = properties_of([known])
         seasons = on_the_calendar(guess.periods if guess.has_season else (), known, table.interval)
+    else:
+        _check_periods(seasons, table.rows)
     reason = "as asked for"
     if horizon_steps is None:
         horizon_steps = default_horizon(table.rows, seasons)
-        reason = f"{_horizon_in_words(horizon_steps, seasons)}; --horizon N names another"
+        reason = _horizon_in_words(horizon_steps, seasons)
+        # A run ends with a forecast, which reads the known columns of its rows.
+        if 0 < (ahead := table.known_ahead) < horizon_steps:
+            reason = f"as far as the known columns go ({reason} would be {horizon_steps})"
+            horizon_steps = ahead
+        reason += "; --horizon N names another"
     # Whatever the period: a long season need not be seen twice.
     task, search = spans(table.rows, 1, horizon_steps)
     name = study_name(path) if name is None else name
@@ -177,7 +185,7 @@ def start(
         raise StudyFileError("\n".join(problems(error))) from error
     found = TaskData(definition, table).properties()
     training = table.values[: definition.task.train_steps]
-    periods = found.periods if found.has_season else ()
+    periods = found.periods if found.has_season or "period" in said else ()
     if "period" not in series:
         periods = on_the_calendar(periods, training, table.interval)
     if periods and "period" not in series:
@@ -193,7 +201,7 @@ def start(
         definition.task,
         periods,
         reason,
-        (*table.notices, *roles.notes, *oddity_lines(table)),
+        (*table.notices, *roles.notes, *_period_notes(found, said), *oddity_lines(table)),
         said,
     )
 
@@ -231,6 +239,27 @@ def periods_in_words(periods: Sequence[float]) -> str:
     if not periods:
         return "none found in the training span; name it with --period if you know one"
     return " and ".join(f"{period:.4g}" for period in periods) + " steps"
+
+
+def _check_periods(periods: Sequence[float], rows: int) -> None:
+    """Raise UsageError for a period that was named, and of which the table holds not one."""
+    if too_long := [period for period in periods if period >= rows]:
+        raise UsageError(
+            f"period must be shorter than the table, which has {counted(rows, 'row')}, but got "
+            f"{too_long[0]:g}; give it in steps of the table, or leave it out"
+        )
+
+
+def _period_notes(found: SeriesProperties, said: Mapping[str, Any]) -> list[str]:
+    """That a period which was named is too long for what is trained on."""
+    if "period" not in said:
+        return []
+    return [
+        f"the period of {period:g} steps is seen {found.train_steps / period:.1f} times by the "
+        f"first training, and counts as a season from {LEAST_SEASONS} times on"
+        for period in found.periods
+        if found.train_steps < LEAST_SEASONS * period
+    ]
 
 
 def _horizon_in_words(horizon_steps: int, periods: Sequence[float]) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shlex
 from collections.abc import Iterator
 from textwrap import wrap
 from typing import Any
@@ -24,7 +25,7 @@ _AS_READ = {
 
 
 def study_text(start: Start, file_name: str) -> str:
-    """Return the content of a study file (TOML); file_name: under which it is written.
+    """Return the content of a study file (TOML); file_name: the path under which it is written.
 
     It depends on the table and on what was asked for alone, so that the same start gives the same
     file again.
@@ -36,8 +37,11 @@ def _lines(start: Start, file_name: str) -> Iterator[str]:
     series, search = start.sections["series"], start.sections["search"]
     times, task, spans = start.table.times, start.task, start.spans
     yield _comment(f"Made by `freerun init` from {start.path.name}. Change what you know better.")
-    yield _comment(f"  freerun check {file_name}    shows what would run, and for about how long")
-    yield _comment(f"  freerun run {file_name}      runs it, or goes on where it was stopped")
+    quoted = shlex.quote(file_name)
+    yield _comment(
+        f"  freerun check {quoted}    shows what would run, and for about how long", None
+    )
+    yield _comment(f"  freerun run {quoted}      runs it, or goes on where it was stopped", None)
     yield from (_pair("name", start.name), _pair("seed", 0), "", "[series]")
     yield _pair("source", "table")
     yield _pair("path", series["path"], "relative to this file")
@@ -69,7 +73,7 @@ def _lines(start: Start, file_name: str) -> Iterator[str]:
     yield _pair("test_horizon_steps", task.test_horizon_steps, tested)
     yield from ("", "[search]")
     said = {
-        "minutes": "of the search; the final comes after them",
+        "minutes": "of the search, without --minutes of a run; the final comes after",
         "trials": "at most",
         "replicas": "trainings of each candidate",
         "final_replicas": "trainings of each of the best ones in the final",
@@ -89,7 +93,7 @@ def _pair(key: str, value: Any, comment: str = "") -> str:
     return f"{text:<{_COLUMN}} {_comment(comment)}" if comment else text
 
 
-def _comment(text: str) -> str:
-    """A comment in one line, whatever names of columns hold."""
+def _comment(text: str, most: int | None = _COMMENT) -> str:
+    """A comment in one line, whatever names of columns hold; most: characters, None for all."""
     plain = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
-    return f"# {plain[:_COMMENT]}"
+    return f"# {plain[:most]}"

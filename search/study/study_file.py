@@ -262,11 +262,20 @@ def _unknown_key(path: Sequence[str], section: type[BaseModel]) -> str:
         return f"is no key that freerun knows.{hint}"
     if key in _keys(StudyDefinition):
         return "does not belong there; move it above the first section"
+    sources = [name for name, own in known_sources().items() if key in own.model_fields]
+    is_series = section in known_sources().values()
     homes: list[tuple[str, type[BaseModel]]] = [("task", Task), ("search", Search)]
-    homes += [("series", model) for model in known_sources().values()]
     for name, home in homes:
         if home is not section and key in home.model_fields:
             return f"does not belong there; move it below [{name}]"
+    if sources and is_series:
+        own = next(name for name, model in known_sources().items() if model is section)
+        return (
+            f"is a key of source = {either(sources)}, but source is {shown(own)}; leave it out, or "
+            "change source"
+        )
+    if sources:
+        return "does not belong there; move it below [series]"
     return f"is no key that freerun knows; there may be {', '.join(_keys(section))}"
 
 

@@ -51,6 +51,7 @@ def test_the_reference_has_every_command_with_its_options(found: dict[str, str])
                 options = [option for option in parameter.opts if option.startswith("-")]
                 assert all(option in section for option in options), name
         assert re.search(r"```sh\n(\w+=\S+ )?freerun ", section), f"{name} has no example"
+    assert not re.search(r"^\|[ |]*\|\n\|---", page, re.MULTILINE), "a header without words"
 
 
 def test_the_reference_has_every_key_of_a_study_file(found: dict[str, str]) -> None:
@@ -85,6 +86,9 @@ def test_the_site_builds_without_a_warning(tmp_path: Path) -> None:
     built = subprocess.run(command, capture_output=True, text=True, check=False)
     assert built.returncode == 0, built.stdout + built.stderr
     html = configuration.parent / "html"
+    style = re.search(r'href="([^"]*tables\.css)"', (html / "index.html").read_text("utf-8"))
+    assert style is not None
+    assert (html / style[1]).exists()
     assert "A free run of 1000 steps" in (html / "index.html").read_text(encoding="utf-8")
     methods_html = (html / "reference" / "methods.html").read_text(encoding="utf-8")
     assert "Hochreiter" in methods_html

@@ -83,6 +83,19 @@ def test_wrong_use_is_one_message() -> None:
         made.fit(wave(), wave())  # type: ignore[arg-type]
     with pytest.raises(freerun.UsageError, match="horizon"):
         freerun.Forecaster(horizon=0).fit(wave())
+    wrong: dict[str, object] = {
+        "horizon": "a",
+        "minutes": "x",
+        "trials": 2.5,
+        "workers": "two",
+        "search": 3,
+        "space": "gru",
+        "known": 7,
+        "columns": 1.0,
+    }
+    for name, value in wrong.items():
+        with pytest.raises(freerun.UsageError, match=f"{name} must be .*{value}"):
+            freerun.Forecaster(**{"space": {"cell": ["ar"]}, name: value}).fit(wave())  # type: ignore[arg-type]
     with pytest.raises(freerun.UsageError, match=r"search must not hold trials.*give trials=3"):
         freerun.Forecaster(search={"trials": 3}).fit(wave())
 

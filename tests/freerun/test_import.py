@@ -61,6 +61,26 @@ def test_a_folder_of_data_hides_nothing(tmp_path: Path) -> None:
     assert python(tmp_path, "-c", "import freerun").returncode == 0
 
 
+@pytest.mark.parametrize("lacking", ["sktime", "pandas"])
+def test_what_the_forecaster_for_sktime_needs_is_named(tmp_path: Path, lacking: str) -> None:
+    # As where the package is not installed, whether it is here or not.
+    script = (
+        "import sys\n"
+        "class Lacking:\n"
+        "    def find_spec(self, name, *_):\n"
+        f"        if name == {lacking!r}:\n"
+        "            raise ModuleNotFoundError(f'No module named {name!r}', name=name)\n"
+        "sys.meta_path.insert(0, Lacking())\n"
+        "from freerun.sktime import FreerunForecaster\n"
+    )
+    ended = python(tmp_path, "-c", script)
+    assert ended.returncode == 1
+    last = ended.stderr.splitlines()[-1]
+    package = last.partition("needs the package ")[2].partition(",")[0]
+    assert package in (lacking, "pandas")
+    assert last.endswith("pip install 'freerun[sktime]'")
+
+
 def test_the_package_runs_as_the_command(tmp_path: Path) -> None:
     ended = python(tmp_path, "-m", "freerun", "--version")
     assert ended.stdout == f"freerun {freerun.__version__}\n"

@@ -91,8 +91,9 @@ def test_it_learns_new_rows(forecaster: freerun.ExportedForecaster) -> None:
 
 def test_no_onnx_model_is_written_of_it(folder: Path) -> None:
     pytest.importorskip("onnx", reason="onnx is not installed: pip install 'freerun[onnx]'")
+    export = read_export(folder / "export")
     with pytest.raises(UsageError, match="reads the columns that it forecasts alone"):
-        onnx_model(read_export(folder / "export"))
+        onnx_model(export)
 
 
 def test_the_shell_forecasts_updates_and_proves_the_same(

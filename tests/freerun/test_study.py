@@ -1,6 +1,7 @@
 """A study from a table, a frame, a file and a dict; what it found; and what is refused."""
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import polars
@@ -60,6 +61,19 @@ def test_the_report_and_the_export_are_written(done: Study, tmp_path: Path) -> N
     assert done.export(tmp_path / "baseline", baseline="ridge-ar").name == "the baseline ridge AR"
     with pytest.raises(freerun.UnknownTrialError):
         done.export(tmp_path / "none", trial=77)
+
+
+def test_a_report_and_a_model_replace_only_older_ones(done: Study, tmp_path: Path) -> None:
+    mine = tmp_path / "mine.csv"
+    mine.write_text("t,x\n1,2\n")
+    for write in (done.report, done.forecaster().to_onnx):
+        with pytest.raises(freerun.UsageError, match=r"mine.csv must be new or .* is another file"):
+            write(mine)
+    with pytest.raises(freerun.ExportError, match="is a file"):
+        done.export(mine)
+    assert mine.read_text() == "t,x\n1,2\n"
+    for _ in range(2):
+        done.report(tmp_path / "report.html")
 
 
 def test_the_same_definition_goes_on_and_another_is_refused(url: str) -> None:
@@ -161,9 +175,74 @@ def test_what_is_wrong_is_one_message(tmp_path: Path, url: str) -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"horizon": "a"}, "horizon must be a whole number, but got 'a'; .*horizon=1"),
+        ({"horizon": 2.5}, "horizon must be a whole number, but got 2.5"),
+        ({"horizon": 10**5000}, "horizon must be at most .* a number of thousands of digits"),
+        ({"name": 3}, "name must be a text, but got 3"),
+        ({"name": "a\0b"}, "name must be UTF-8 text without null bytes"),
+        ({"seed": "x"}, "seed must be a whole number, but got 'x'; .*seed=10"),
+        ({"time": 0}, "time must be a text, but got 0"),
+        ({"columns": 5}, "columns must be a text or a list of texts, but got 5"),
+        ({"columns": ["a", 5]}, r"columns must be a text or a list of texts, but got \['a', 5\]"),
+        ({"search": [1]}, r"search must be a dict with keys of \[search\] .*but got \[1\]"),
+        ({"space": "gru"}, "space must be a dict .* got 'gru'; .*space={'cell': \\['gru'\\]}"),
+        ({"task": {1: 2}}, "task must be a dict"),
+        ({"storage": 3}, "storage must be a text, but got 3"),
+    ],
+)
+def test_arguments_of_another_type_are_refused(
+    url: str, options: dict[str, object], message: str
+) -> None:
+    given: dict[str, object] = {"horizon": HORIZON, "storage": url, **options}
+    with pytest.raises(freerun.UsageError, match=message):
+        Study(wave(), **given)  # type: ignore[arg-type]
+
+
+def test_what_is_asked_of_a_study_has_its_type(done: Study, url: str) -> None:
+    with pytest.raises(freerun.UsageError, match="path of a series must be UTF-8 text"):
+        Study("a\0b.csv", storage=url)
+    with pytest.raises(freerun.UsageError, match="trial must be a whole number, but got 'best'"):
+        done.forecaster(trial="best")  # type: ignore[arg-type]
+    with pytest.raises(freerun.UsageError, match="path must be a path, but got 3"):
+        done.report(3)  # type: ignore[arg-type]
+    with pytest.raises(freerun.UsageError, match="path must be a path, but got None"):
+        freerun.load(None)  # type: ignore[arg-type]
+    with pytest.raises(freerun.UsageError, match="name must be a text, but got 3"):
+        Study.open(3)  # type: ignore[arg-type]
+
+
+def test_horizon_and_levels_of_a_forecast_have_their_types(done: Study) -> None:
+    forecaster, series = done.forecaster(), wave()
+    two: Any = np.int64(2)
+    eighty: Any = np.float32(80)
+    one = forecaster.forecast(series, two, 80)
+    assert np.array_equal(one, forecaster.forecast(series, 2, levels=(80.0,)))
+    assert np.array_equal(one, forecaster.forecast(series, 2, [eighty]))
+    wrong: tuple[Any, ...] = (2.5, "2", None, True)
+    for horizon in wrong:
+        with pytest.raises(freerun.UsageError, match=r"horizon must be a whole number, but got"):
+            forecaster.forecast(series, horizon)
+    no_levels: tuple[Any, ...] = ("80", ["a"], {80: 1}, None, [True], object())
+    for levels in no_levels:
+        with pytest.raises(freerun.UsageError, match=r"levels must be percent.*levels=\(80, 95\)"):
+            forecaster.forecast(series, 2, levels)
+    with pytest.raises(freerun.UsageError, match="from 1 to below 100 percent"):
+        forecaster.forecast(series, 2, 0.8)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
         ({"trials": 0}, "trials must be at least 1, but got 0"),
         ({"minutes": float("nan")}, "minutes must be a number above 0, but got nan"),
         ({"workers": -1}, "workers must be at least 0, but got -1"),
+        ({"workers": "two"}, "workers must be a whole number, but got 'two'; write for example"),
+        ({"trials": 2**70}, r"trials must be at most 9223372036854775807 in size, but got 1180"),
+        ({"workers": 1.5}, r"workers must be a whole number, but got 1\.5"),
+        ({"trials": True}, "trials must be a whole number, but got True"),
+        ({"minutes": "x"}, "minutes must be a number above 0, but got 'x'; .*minutes=2.5"),
+        ({"minutes": [1]}, r"minutes must be a number above 0, but got \[1\]"),
+        ({"device": 0}, "device must be a text, but got 0; write for example device='cpu'"),
     ],
 )
 def test_a_budget_out_of_range_is_refused(

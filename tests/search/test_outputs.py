@@ -1,5 +1,6 @@
 """What commands may replace: outputs of their own kind, and never what they read."""
 
+import gzip
 import os
 from pathlib import Path
 
@@ -8,11 +9,15 @@ import pytest
 
 from search.errors import ExportError, UsageError
 from search.outputs import (
+    ONNX_MODEL,
+    PAGE,
     PICTURE,
     REPORT,
     STUDY_FILE,
     OutputKind,
     check_apart,
+    check_different,
+    check_forecast_name,
     check_output,
     check_results,
     forecast_kind,
@@ -24,6 +29,11 @@ OWN = {
         REPORT,
         b'<!doctype html>\n<html><meta name="generator" content="freerun 0.1.0"></html>',
     ),
+    "page.html": (
+        PAGE,
+        b'<!doctype html>\n<html>\n<head><meta name="generator" content="freerun-forecast 0.2.0">',
+    ),
+    "model.onnx": (ONNX_MODEL, b"\x08\x0a" + bytes(10**5) + b"r\x12\n\x0ffreerun.version\x12\0"),
     "picture.png": (PICTURE, b"\x89PNG\r\n\x1a\n...tEXtSoftware\0freerun..."),
     "study.toml": (STUDY_FILE, b'name = "a"\n[series]\nsource = "sine"\n[task]\n'),
     "forecast.csv": (FORECAST, b"t,x\n4,0.5\n"),
@@ -116,6 +126,67 @@ def test_a_forecast_in_parquet_is_told_by_its_columns(tmp_path: Path) -> None:
     polars.DataFrame({"t": ["4"], "demand": [0.5]}).write_parquet(path)
     with pytest.raises(UsageError, match="must be new or a forecast"):
         check_output(path, FORECAST, force=True)
+
+
+def test_a_packed_forecast_is_told_by_what_is_in_it(tmp_path: Path) -> None:
+    path = tmp_path / "forecast.csv.gz"
+    path.write_bytes(gzip.compress(b"t,x\n4,0.5\n"))
+    check_output(path, FORECAST, force=True)
+    for other in (gzip.compress(b"t,y\n4,0.5\n"), gzip.compress(b"t,x\n4,0.5\n")[:-9]):
+        path.write_bytes(other)
+        with pytest.raises(UsageError, match="must be new or a forecast"):
+            check_output(path, FORECAST, force=True)
+
+
+def test_times_of_a_forecast_may_have_had_fractions_of_zero(tmp_path: Path) -> None:
+    path = tmp_path / "forecast.csv"
+    path.write_text("t,x\n2024-01-01 00:00:00.000000+01:00,0.5\n")
+    check_output(path, forecast_kind(["t", "x"], ["2024-01-01 00:00:00+01:00"]))
+    with pytest.raises(UsageError, match="must be new or a forecast"):
+        check_output(path, forecast_kind(["t", "x"], ["2024-01-01 00:00:01+01:00"]))
+
+
+def test_a_page_of_an_earlier_version_is_replaced(tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_bytes(
+        b"<html>\n" + bytes(10**5) + b'{"title":{"font":{"size":16},"text":"Forecast of 4 steps"}}'
+    )
+    check_output(tmp_path / "page.html", PAGE)
+
+
+@pytest.mark.parametrize(
+    "other", ["f.png", "./f.png", "new/../f.png", "f.png/f.csv", "link.png", "folder/f.png"]
+)
+def test_no_two_outputs_take_one_place(tmp_path: Path, other: str) -> None:
+    (tmp_path / "link.png").symlink_to(tmp_path / "f.png")
+    (tmp_path / "folder").symlink_to(tmp_path)
+    for pair in ((tmp_path / "f.png", tmp_path / other), (tmp_path / other, tmp_path / "f.png")):
+        with pytest.raises(UsageError, match="--output and --picture must name different files"):
+            check_different(dict(zip(("--output", "--picture"), pair, strict=True)))
+    check_different({"--output": tmp_path / "f.csv", "--picture": tmp_path / "f.png"})
+
+
+@pytest.mark.parametrize(
+    ("name", "better"),
+    [
+        ("f.xlsx", "f.csv"),
+        ("f.XLSX", "f.csv"),
+        ("my f.json", "my f.csv"),
+        ("f.parquet.gz", "f.csv"),
+        ("f.csv.zst", "f.csv"),
+        ("f.html", "f.csv"),
+        ("f.tar.gz", "f.csv"),
+    ],
+)
+def test_a_forecast_has_no_name_of_another_format(name: str, better: str) -> None:
+    with pytest.raises(UsageError, match=rf"{name} ends in another way; .* out/{better}"):
+        check_forecast_name(Path("out") / name)
+
+
+@pytest.mark.parametrize(
+    "name", ["f.csv", "f.csv.gz", "f.CSV.GZ", "f", "f.txt", "f.parquet", "f.2024", "f.v2", ".f"]
+)
+def test_other_names_of_a_forecast_are_taken(name: str) -> None:
+    check_forecast_name(Path(name))
 
 
 def test_no_output_stands_in_a_folder_that_is_read(tmp_path: Path) -> None:

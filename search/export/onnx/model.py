@@ -20,6 +20,8 @@ from search.export.content import Export
 from search.export.onnx import units
 from search.export.onnx.graph import DOUBLE, FLOAT, INT64, Graph
 from search.export.onnx.walks import free_run
+from search.names import cut
+from search.outputs import ONNX_MARK
 
 SERIES, HORIZON, FORECAST = "series", "horizon", "forecast"
 
@@ -35,9 +37,11 @@ def written(export: Export) -> bytes:
         "channels": json.dumps(list(names)),
         "context_steps": str(networks.shown_steps),
         "networks": str(len(networks.weights)),
-        "version": export.versions.get("freerun", ""),
     }
-    return model_of(networks, {f"freerun.{key}": value for key, value in said.items()})
+    described = {f"freerun.{key}": value for key, value in said.items()}
+    # Last, so that it stands at the end of the file, where it is looked for.
+    described[ONNX_MARK] = export.versions.get("freerun", "")
+    return model_of(networks, described)
 
 
 def model_of(networks: Checkpoint, described: Mapping[str, str]) -> bytes:
@@ -64,21 +68,34 @@ def _networks(export: Export) -> Checkpoint:
             f"ONNX needs trained networks, but the export of {export.named} holds none, since it "
             "was in no final; `freerun retrain DIR -o NEW_DIR --onnx` trains them"
         )
+    described = export.candidate.description()
+    beside = _beside(export)
     if isinstance(checkpoint, EnsembleCheckpoint) or not checkpoint.architecture.is_trained:
-        described = export.candidate.description()
+        needs, remedy = "", "narrow cell in [space] to such cells"
+        if beside:
+            needs = f" that reads the columns that it forecasts alone, not {beside}"
+            remedy = "leave known, past and calendar out of [series], and narrow cell in [space]"
         raise UsageError(
             "ONNX is written of a trained network (a cell such as rnn, gru, lstm or lru; "
-            f"`freerun methods` lists them), but {export.named} is {described}; name a trial of "
-            "a network with --trial, or narrow cell in [space] to such cells"
+            f"`freerun methods` lists them){needs}, but {export.named} is {described}; name a "
+            f"trial of such a network with --trial, or {remedy}"
         )
     if checkpoint.known or checkpoint.past:
-        described = export.candidate.description()
         raise UsageError(
             "ONNX is written of a network that reads the columns that it forecasts alone, but "
-            f"{export.named} reads others beside them ({described}); name another trial with "
-            "--trial, or leave known, past and calendar out of [series]"
+            f"{export.named} reads {beside} as well ({described}); name a trial that "
+            "reads none of them with --trial, or leave known, past and calendar out of [series]"
         )
     return checkpoint
+
+
+def _beside(export: Export) -> str:
+    """The columns that a study has beside those that are forecast, in words; "" for none."""
+    table = export.table
+    names = () if table is None else (*table.known_names, *table.past_names)
+    if not names:
+        return ""
+    return f"{'those' if len(names) > 1 else 'the one'} beside them ({cut(', '.join(names))})"
 
 
 def _forecast(graph: Graph, networks: Checkpoint) -> str:

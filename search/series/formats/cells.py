@@ -18,12 +18,15 @@ UNNAMED_INDEX = "index"
 class Column:
     """The cells of one column, in the order of the file.
 
-    zone: the time zone of its instants, such as "Europe/Berlin", where the file names one.
+    zone: the time zone of its instants, such as "Europe/Berlin", where the file names one. kind:
+    the type of its cells as polars calls it, such as "Int64" or "Datetime[us]", where the file has
+    types.
     """
 
     name: str
     cells: Sequence[str]
     zone: str | None = None
+    kind: str | None = None
 
 
 @dataclass(frozen=True)

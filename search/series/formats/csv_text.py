@@ -8,7 +8,9 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from models.methods.values import counted
 from search.errors import SeriesError
+from search.names import cut
 from search.series.formats.cells import UNNAMED_INDEX, Cells, Column, check_header, named
 from search.series.numbers import is_missing
 
@@ -16,6 +18,8 @@ SEPARATORS = (",", ";", "\t", "|")
 SEPARATOR_NAMES = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 
 _SAMPLE_ROWS = 100
+# Characters of a title that a message shows.
+_TITLE = 40
 # Excel reads and writes such a line before the header.
 _EXCEL_SEPARATOR = re.compile(r'\ufeff?"?sep=(.)"?\r?\n')
 _DATA = re.compile(r"[+-]?[0-9][0-9.,:/ TZ+-]*")
@@ -167,10 +171,12 @@ def _uneven(path: Path, header: Sequence[str], row: _Row, separator: str) -> str
     has = len(row.cells)
     advice = "correct the line"
     if len(header) == 1 and has > 1:
-        advice = "begin the file with a header line of as many names, and leave titles above it out"
+        advice = "begin the file with the names of its columns, and leave titles above them out"
     elif has > len(header) and separator == ",":
         advice = "correct the line; numbers with commas need quotes, or another separator"
+    count = counted(len(header), "cell")
+    named = f" ({cut(header[0], _TITLE)!r})" if len(header) == 1 else ""
     return (
-        f"{path}, line {row.line}: every line must have {len(header)} cells as the header has, "
+        f"{path}, line {row.line}: every line must have {count} as the header has{named}, "
         f"but this one has {has}; {advice}"
     )

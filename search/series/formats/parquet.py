@@ -47,11 +47,17 @@ def read_parquet(path: Path, content: bytes, wanted: Collection[str] | None) -> 
             "as CSV"
         ) from error
     columns = [
-        Column(names[name], texts[name].to_list() if name in kept else (), _zone(schema[name]))
+        Column(
+            names[name],
+            texts[name].to_list() if name in kept else (),
+            _zone(schema[name]),
+            _kind(schema[name]),
+        )
         for name in schema
     ]
     if index is not None and index[0] not in names.values():
-        columns.insert(0, Column(index[0], [str(index[1] + index[2] * row) for row in range(rows)]))
+        numbers = [str(index[1] + index[2] * row) for row in range(rows)]
+        columns.insert(0, Column(index[0], numbers, kind="Int64"))
     return Cells(path, columns, [f"row {row}" for row in range(1, rows + 1)])
 
 
@@ -69,6 +75,11 @@ def _texts(frame: "DataFrame") -> "DataFrame":
 def _zone(kind: Any) -> str | None:
     zone: str | None = getattr(kind, "time_zone", None)
     return zone
+
+
+def _kind(kind: Any) -> str:
+    name = str(kind.base_type())
+    return f"{name}[{kind.time_unit}]" if name == "Datetime" else name
 
 
 def _check_types(path: Path, schema: Mapping[str, Any], kept: Collection[str]) -> None:

@@ -105,7 +105,9 @@ def test_values_of_options(tmp_path: Path, option: tuple[str, str]) -> None:
         (["run"], "STUDY"),
         (["run", "x.toml", "--fast"], "--fast"),
         (["list", "more"], "more"),
-        (["run", "x.toml", "--trials", "many"], "--trials"),
+        (["run", "x.toml", "--trials", "many"], "--trials must be a whole number, but got 'many'"),
+        (["run", "x.toml", "--minutes", "2,5"], "--minutes must be a number, but got '2,5'"),
+        (["init", "x.csv", "--horizon", "2.5"], "--horizon must be a whole number, but got '2.5'"),
     ],
 )
 def test_what_is_no_command_option_or_number(

@@ -249,9 +249,14 @@ def test_messages_name_no_option_that_the_command_lacks(tmp_path: Path) -> None:
     rows = [f"{row},{row % 5 + row / 50},{int(row % 3 == 0)}" for row in range(80)]
     (tmp_path / "load.csv").write_text("t,load,open\n" + "\n".join(rows) + "\n")
     known = ["--column", "load", "--known", "open", "--horizon", 8]
-    message = refused(tmp_path, ["run", "load.csv", *known], "'open' is known in advance").err
+    # Without any later row no horizon works; what does is named.
+    message = refused(tmp_path, ["run", "load.csv", *known], "'open' is known up to '79' only").err
+    assert "shorter --horizon" not in message
+    assert "freerun forecast results/load/export --series load.csv --future LATER.csv" in message
+    (tmp_path / "few.csv").write_text("t,load,open\n" + "\n".join([*rows, "80,,1"]) + "\n")
+    message = refused(tmp_path, ["run", "few.csv", *known], "'open' is known in advance").err
     assert "--future" not in message
-    assert "--horizon" in message
+    assert "or take a shorter --horizon" in message
     rows = [f"{row},{row % 5 + row / 50},{int(row > 70)}" for row in range(80)]
     (tmp_path / "load.csv").write_text("t,load,open\n" + "\n".join(rows) + "\n")
     for command in ("init", "run"):
@@ -261,6 +266,60 @@ def test_messages_name_no_option_that_the_command_lacks(tmp_path: Path) -> None:
     both = ["init", "load.csv", "--column", "load", "--known", "load"]
     refused(tmp_path, both, "'load' is known in advance, too; name it once")
     refused(tmp_path, ["run", "load.csv", "--fork", "two words"], "name must be a file name")
+
+
+def test_a_horizon_that_nobody_named_goes_as_far_as_known_columns(tmp_path: Path) -> None:
+    rows = [f"{row},{row % 12 + row / 50},{row % 5}" for row in range(144)]
+    later = [f"{row},,{row % 5}" for row in range(144, 153)]
+    (tmp_path / "load.csv").write_text("\n".join(["t,load,open", *rows, *later]) + "\n")
+    told = freerun(tmp_path, "init", "load.csv", "--known", "open")
+    assert "horizon   9 steps, as far as the known columns go (two periods would be 24)" in told.out
+    run = ["run", "load.csv", "--known", "open", "--workers", 0]
+    assert freerun(tmp_path, *run).code == 0
+    # Where they go further, or are in no file yet, it follows the period.
+    (tmp_path / "load.csv").write_text("\n".join(["t,load,open", *rows]) + "\n")
+    told = freerun(tmp_path, "init", "load.csv", "--known", "open", "--force")
+    assert "horizon   24 steps, two periods;" in told.out
+
+
+def test_a_period_that_is_too_long_is_told(tmp_path: Path) -> None:
+    rows = [f"{row},{row % 12 + row / 50}" for row in range(144)]
+    (tmp_path / "load.csv").write_text("\n".join(["t,load", *rows]) + "\n")
+    init = ["init", "load.csv", "--force", "--period"]
+    refused(tmp_path, [*init, 144], "period must be shorter than the table, which has 144 rows")
+    told = freerun(tmp_path, *init, 60).out
+    assert "period    60 steps" in told
+    assert "the period of 60 steps is seen 1.4 times by the first training" in told
+    assert "note" not in freerun(tmp_path, *init, 12).out
+
+
+def test_the_minutes_of_a_search_are_not_rounded_off(tmp_path: Path) -> None:
+    rows = [f"{row},{row % 12 + row / 50}" for row in range(144)]
+    (tmp_path / "load.csv").write_text("\n".join(["t,load", *rows]) + "\n")
+    assert freerun(tmp_path, "init", "load.csv").code == 0
+    study = tmp_path / "load.toml"
+    study.write_text(study.read_text().replace("trials = 2000", "trials = 1000000"))
+    told = freerun(tmp_path, "check", "load.toml")
+    assert "the search takes about 2.5 minutes with" in told.out, told.out
+
+
+def test_the_head_of_a_study_file_names_it(tmp_path: Path) -> None:
+    rows = [f"{row},{row % 12 + row / 50}" for row in range(144)]
+    (tmp_path / "load.csv").write_text("\n".join(["t,load", *rows]) + "\n")
+    run = ["run", "load.csv", "--minutes", 0.5, "--workers", 0]
+    assert freerun(tmp_path, *run).code == 0
+    study_file = tmp_path / "results" / "load" / "load.toml"
+    command = next(
+        line for line in study_file.read_text().splitlines() if line.startswith("#   freerun run")
+    )
+    again = freerun(tmp_path, *command.removeprefix("#   freerun ").split()[:2], "--workers", 0)
+    assert again.code == 0
+    # Comments may change; what is run may not.
+    text = study_file.read_text()
+    study_file.write_text(text.replace("# Made by", "# Looked at, and made by"))
+    assert freerun(tmp_path, *run).code == 0
+    study_file.write_text(text.replace("seed = 0", "seed = 1"))
+    refused(tmp_path, run, "says something else than is made of load.csv now")
 
 
 def test_messages_name_the_option(tmp_path: Path) -> None:

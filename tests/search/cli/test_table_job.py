@@ -206,4 +206,10 @@ def test_an_export_of_an_earlier_version_gives_no_intervals(
         tmp_path, [*given, "--levels", 120], "from 1 to below 100 percent, such as 80, but got 120"
     )
     refused(tmp_path, [*given, "--picture", "f.gif"], "ends in .png or .html, but got f.gif")
+    one_place = [*given[:-1], "f.png", "--picture"]
+    refused(tmp_path, [*one_place, "./f.png"], "--output and --picture must name different files")
+    (tmp_path / "mine.html").write_text("<html>mine")
+    refused(tmp_path, [*given, "--picture", "mine.html"], "mine.html must be new or a page")
+    refused(tmp_path, [*given[:-1], "f.xlsx"], "must be written as CSV", "f.xlsx")
+    assert {path.name for path in tmp_path.iterdir()} == {"old", "f.csv", "mine.html"}
     refused(tmp_path, [*given, 7], "takes one export folder")

@@ -1,11 +1,16 @@
 from __future__ import annotations
 
+import gzip
+import re
 from dataclasses import replace
+from datetime import date, datetime
 from pathlib import Path
 
 import numpy as np
+import polars
 import pytest
 import torch
+from polars.testing import assert_frame_equal, assert_series_equal
 
 from models import checkpoint
 from models.candidate import candidate_of
@@ -15,7 +20,7 @@ from models.closed_form.fitting import FormForecaster
 from search.errors import SeriesError, UsageError
 from search.export import Export
 from search.export.forecast import forecast, write_forecast
-from search.export.trust import measured_steps
+from search.export.trust import measured_steps, training_values
 from search.outputs import check_output, forecast_kind
 from search.series import Table, read_cells, read_table
 from search.series.filling import Run
@@ -125,6 +130,20 @@ def test_values_beyond_the_training_span_are_named(sine_export: Export) -> None:
     assert "from -2" in warnings[0]
 
 
+def test_how_far_values_lie_is_counted_in_the_units_of_the_series(sine_export: Export) -> None:
+    learnt = training_values(sine_export)
+    for scale in (30.0, 1e4):
+        values = table(scale=scale).values[-context_of(sine_export) :]
+        away = np.abs((values - learnt.mean()) / learnt.std()).max()
+        warnings: list[str] = []
+        try:
+            forecast(sine_export, table(scale=scale), 5, warnings.append)
+        except SeriesError as error:
+            warnings.append(str(error))
+        (found,) = re.findall(r"lie ([0-9.,]+) standard deviations away", warnings[0])
+        assert float(found.replace(",", "")) == pytest.approx(away, rel=0.01)
+
+
 def test_a_context_that_is_mostly_filled_in_is_told(sine_export: Export) -> None:
     context = context_of(sine_export)
     assert context == 20
@@ -201,6 +220,100 @@ def test_a_forecast_file_reads_back_as_the_table_that_continues(
     read = read_table(tmp_path / "new" / name, "year", ["spots"])
     assert read.times == made.times
     np.testing.assert_array_equal(read.values, made.values)
+
+
+@pytest.mark.parametrize(
+    "times",
+    [
+        polars.Series("t", [date(2024, 1, 1 + day) for day in range(9)]),
+        polars.Series("t", [date(2024, 1, 1 + day) for day in range(9)]).cast(polars.String),
+        polars.datetime_range(
+            datetime(2024, 3, 30), datetime(2024, 4, 1), "6h", time_unit="ms", eager=True
+        ),
+        polars.datetime_range(
+            datetime(2024, 3, 30),
+            datetime(2024, 4, 1),
+            "1h",
+            time_unit="ns",
+            time_zone="Europe/Berlin",
+            eager=True,
+        ),
+        polars.Series("t", range(9), polars.Int32),
+        polars.Series("t", range(9), polars.UInt64),
+        polars.Series("t", [1990 + row / 4 for row in range(9)]),
+        polars.Series("t", [1704067200000 + 3600000 * row for row in range(9)]),
+    ],
+    ids=lambda times: str(times.dtype),
+)
+def test_times_in_parquet_have_the_type_of_the_series(tmp_path: Path, times: polars.Series) -> None:
+    polars.DataFrame({"t": times, "x": np.sin(np.arange(len(times)))}).write_parquet(
+        tmp_path / "series.parquet"
+    )
+    table = read_table(tmp_path / "series.parquet", "t", ["x"])
+    # As what is stored with a study has them, too.
+    for own in (table, Table.from_bytes(table.to_bytes())):
+        write_forecast(own, tmp_path / "forecast.parquet")
+        written = polars.read_parquet(tmp_path / "forecast.parquet")
+        assert_series_equal(written["t"], times, check_names=False)
+        write_forecast(own, tmp_path / "forecast.csv")
+        assert ".000" not in (tmp_path / "forecast.csv").read_text()
+
+
+@pytest.mark.parametrize(
+    ("labels", "dtype"),
+    [
+        (["2024-01-01", "2024-01-02"], polars.Date()),
+        (["31.01.2024", "01.02.2024"], polars.Date()),
+        (["2024-01-01 00:00", "2024-01-02 00:00"], polars.Datetime("us")),
+        (["2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z"], polars.Datetime("us", "UTC")),
+        (["31.01.2024 12:00", "01.02.2024 12:00"], polars.Datetime("us")),
+        (["20240131", "20240201"], polars.Int64()),
+        (["1990", "1991"], polars.Int64()),
+        (["0.5", "1.0"], polars.Float64()),
+        (["2024-01", "2024-02"], polars.String()),
+        (["2024-Q1", "2024-Q2"], polars.String()),
+        (["Jan 2024", "Feb 2024"], polars.String()),
+    ],
+)
+def test_times_of_a_text_file_have_their_type_in_parquet(
+    tmp_path: Path, labels: list[str], dtype: polars.DataType
+) -> None:
+    rows = "".join(f"{label};{row}\n" for row, label in enumerate(labels))
+    (tmp_path / "series.csv").write_text(f"t;x\n{rows}")
+    table = read_table(tmp_path / "series.csv", "t", ["x"])
+    write_forecast(table, tmp_path / "forecast.parquet")
+    assert polars.read_parquet_schema(tmp_path / "forecast.parquet")["t"] == dtype
+    # A CSV has the times as they were written.
+    write_forecast(table, tmp_path / "forecast.csv")
+    assert list(read_cells(tmp_path / "forecast.csv").column("t").cells) == labels
+
+
+@pytest.mark.parametrize("dtype", [polars.Int16, polars.String, None])
+def test_ids_in_parquet_have_the_type_of_the_series(
+    tmp_path: Path, dtype: type[polars.DataType] | None
+) -> None:
+    frame = polars.DataFrame({"shop": [7, 7, 12, 12], "t": [1, 2, 1, 2], "x": [1.0, 2.0, 3.0, 5.0]})
+    if dtype is None:
+        frame.write_csv(tmp_path / "series")
+    else:
+        frame = frame.cast({"shop": dtype})
+        frame.write_parquet(tmp_path / "series")
+    table = read_table(tmp_path / "series", "t", ["x"], "shop")
+    write_forecast(table, tmp_path / "forecast.parquet")
+    assert_frame_equal(polars.read_parquet(tmp_path / "forecast.parquet"), frame)
+
+
+def test_a_packed_forecast_is_a_csv(tmp_path: Path) -> None:
+    made = table(7)
+    write_forecast(made, tmp_path / "forecast.csv.gz")
+    write_forecast(made, tmp_path / "forecast.csv")
+    packed = (tmp_path / "forecast.csv.gz").read_bytes()
+    assert gzip.decompress(packed) == (tmp_path / "forecast.csv").read_bytes()
+    write_forecast(made, tmp_path / "forecast.csv.gz")
+    assert (tmp_path / "forecast.csv.gz").read_bytes() == packed
+    with pytest.raises(UsageError, match=r"must be written as CSV .*forecast.xlsx ends in another"):
+        write_forecast(made, tmp_path / "forecast.xlsx")
+    assert not (tmp_path / "forecast.xlsx").exists()
 
 
 @pytest.mark.parametrize("name", ["forecast.csv", "forecast.parquet"])

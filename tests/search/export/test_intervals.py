@@ -170,6 +170,17 @@ def test_a_forecast_has_a_picture(sine_export: Export, tmp_path: Path, name: str
         assert content.startswith(b"\x89PNG")
 
 
+def test_the_picture_of_a_long_table_says_what_was_measured(
+    sine_export: Export, tmp_path: Path
+) -> None:
+    point = Table("t", ("4", "5"), ("Nord", "West"), np.ones((2, 2)))
+    form = LongForm("store", ("Nord", "West"), ("sales",))
+    made = BandedForecast(replace(point, long=form), ())
+    history = replace(point, times=("2", "3"), long=form)
+    write_picture(sine_export, history, made, tmp_path / "forecast.html")
+    assert f"of {sine_export.study}: sales by store" in (tmp_path / "forecast.html").read_text()
+
+
 def test_a_picture_of_another_kind_is_refused(sine_export: Export, tmp_path: Path) -> None:
     made = forecast_with_bands(sine_export, table(), 5)
     with pytest.raises(UsageError, match=r"ends in \.png or \.html, but got .*forecast\.svg"):

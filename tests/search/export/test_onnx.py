@@ -242,6 +242,11 @@ def test_an_export_holds_the_model_of_its_networks(finished: Invented, tmp_path:
     np.testing.assert_allclose(got, of_torch(networks, series, 40), atol=1e-5)
     freerun.load(folder).to_onnx(tmp_path / "again.onnx")
     assert (tmp_path / "again.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
+    # Only an older model is replaced, wherever it is.
+    freerun.load(folder).to_onnx(tmp_path / "again.onnx")
+    (tmp_path / "mine.onnx").write_bytes(graph_of(lambda x: [x + 1.0], torch.ones(2, 2)))
+    with pytest.raises(UsageError, match=r"mine.onnx must be new or a model in ONNX that freerun"):
+        freerun.load(folder).to_onnx(tmp_path / "mine.onnx")
     with (folder / "model.onnx").open("ab") as file:
         file.write(b"more")
     with pytest.raises(ExportError, match=r"model\.onnx is not as it was exported"):

@@ -49,3 +49,16 @@ def test_the_legend_names_each_span_however_short(tmp_path: Path) -> None:
             *unused,
             *("training", "validation", "test", "starts of free runs in the search"),
         ]
+
+
+def test_the_title_of_a_long_table_says_what_was_measured(tmp_path: Path) -> None:
+    path = tmp_path / "shops.csv"
+    sold = np.random.default_rng(1).normal(size=240)
+    frame = {"day": [*range(120)] * 2, "store": ["Nord"] * 120 + ["West"] * 120, "sales": sold}
+    polars.DataFrame(frame).write_csv(path)
+    study = tmp_path / "shops.toml"
+    study.write_text(study_text(start(path, tmp_path), "shops.toml"), encoding="utf-8")
+    definition, table = read_study_file(study)
+    assert table is not None
+    figure = spans_figure(definition, table)
+    assert "shops: sales by store, 120 rows, horizon 12" in [t.get_text() for t in figure.texts]

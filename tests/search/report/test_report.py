@@ -107,6 +107,12 @@ def test_a_table_is_drawn_at_its_times(finished_table: Invented) -> None:
     assert plot.figure["layout"]["shapes"][0]["x0"] == 1989  # the test span starts with 1990
 
 
+def test_a_picture_says_what_runs_freely_whatever_won(finished: Invented) -> None:
+    plot = report_on(finished).plots[0]
+    assert "network" not in plot.caption + plot.alternative
+    assert "The winner reads observed values up to the vertical line" in plot.caption
+
+
 def test_every_figure_has_words(finished: Invented) -> None:
     plots = report_on(finished).plots
     keys = ["rollout", "error-by-horizon", "score-history", "rate"]
@@ -295,5 +301,10 @@ def test_an_unknown_study_is_named(finished: Invented, finished_storage: Storage
 def test_a_path_that_cannot_be_written_is_named(
     finished: Invented, finished_storage: Storage, tmp_path: Path
 ) -> None:
-    with pytest.raises(UsageError, match="can't be written"):
+    with pytest.raises(UsageError, match="must be a file to write, but is a folder"):
         write_report(finished_storage, ["waves"], tmp_path)
+    (tmp_path / "mine").write_text("mine")
+    for path in (tmp_path / "mine", tmp_path / "mine" / "report.html"):
+        with pytest.raises(UsageError, match=r"must be new or a report|can't be written"):
+            write_report(finished_storage, ["waves"], path)
+    assert (tmp_path / "mine").read_text() == "mine"

@@ -60,7 +60,7 @@ def test_columns_have_one_decimal_sign_which_one_of_them_may_tell() -> None:
             r"decimals, decimal = .\.. where it stands between thousands",
         ),
         (["1", "1.000", "20"], 1, "may stand before decimals or between thousands"),
-        (["1.5", "2.5", "1,5"], 2, r"while most cells have the decimal sign '\.'"),
+        (["1.5", "2.5", "1,5"], 2, r"while other cells have the decimal sign '\.'"),
         (["1", "12,34,5"], 1, "must hold finite numbers, but has '12,34,5'"),
         (["1", "Infinity"], 1, "'Infinity'"),
         (["1", "0x10"], 1, "'0x10'"),
@@ -88,3 +88,18 @@ def test_three_decimals_everywhere_are_decimals_between_commas() -> None:
 def test_what_stands_for_no_value() -> None:
     assert all(map(is_missing, ["", " ", "NA", "nan", "#N/A", "<NA>", "null", "?", "-", ".."]))
     assert not any(map(is_missing, ["0", "-1", "inf", "x", "nano"]))
+
+
+def test_a_decimal_sign_that_was_named_is_what_is_wrong() -> None:
+    named = (
+        r"'1\.5', while the decimal sign is named as ','; .* write decimal = \"\.\" in \[series\]"
+    )
+    with pytest.raises(CellError, match=named):
+        read_numbers({"x": ["3", "1.5"]}, ",", ";")
+
+
+def test_later_rows_have_the_sign_of_the_series() -> None:
+    later = r"'1,5', while the file of the series has the decimal sign '\.'; write later rows with"
+    with pytest.raises(CellError, match=later) as raised:
+        read_numbers({"x": ["3.5", "1.5", "1,5", "2,5"]}, None, ";", own_rows=2)
+    assert raised.value.row == 2

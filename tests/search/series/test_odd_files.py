@@ -406,8 +406,8 @@ def _zip() -> bytes:
         (b"t,x\n2001,1 EUR\n2002,2 EUR\n", "has '1 EUR'; write numbers without .*: remove 'EUR'"),
         ("t,x\n2001,1 €\n2002,2 €\n".encode(), "write numbers without a unit"),
         (b"t,x\n2001,1\n2002,2,5\n2003,3,5\n", "numbers with commas need quotes"),
-        (b"t;x\n2001;1.5\n2002;2,5\n2003;3.5\n", "most cells have the decimal sign '.'"),
-        (b"Sales\nt,x\n2001,1\n2002,2\n", "leave titles above it out"),
+        (b"t;x\n2001;1.5\n2002;2,5\n2003;3.5\n", "other cells have the decimal sign '.'"),
+        (b"Sales\nt,x\n2001,1\n2002,2\n", r"1 cell as the header has \('Sales'\), .* titles above"),
         (b"t,x\n2001-01-01 00:00:00,1\n2001-01-01 00:00:01,2\n2031-01-01 00:00:00,3\n",
          "at least half of the times must be there, .* '2001-01-01 00:00:01' to '2031"),
         (b"t,x\n2001,1\n2002,?\n2003,..\n2004,\n2005,2\n", r"'\?', which .* \(3 of 5 values"),
@@ -448,3 +448,22 @@ def test_zstandard_is_unpacked(tmp_path: Path) -> None:
     bomb = zstandard.ZstdCompressor().compress(bytes(257 * 2**20))
     with pytest.raises(SeriesError, match="at most 256 MiB when unpacked"):
         read(tmp_path, Odd("", bomb, None, [], []))
+
+
+@pytest.mark.parametrize(
+    ("labels", "is_clock"),
+    [
+        (["2024-10-27 01:00", "2024-10-27 02:00", "2024-10-27 02:00", "2024-10-27 03:00"], True),
+        (["2024-10-27T01:00Z", "2024-10-27T02:00Z", "2024-10-27T02:00Z"], False),
+        (["2024-10-26", "2024-10-27", "2024-10-27", "2024-10-28"], False),
+    ],
+)
+def test_a_clock_that_was_set_back_is_a_reason_for_equal_times(
+    tmp_path: Path, labels: list[str], is_clock: bool
+) -> None:
+    rows = "".join(f"{label},{row % 3}\n" for row, label in enumerate(labels))
+    (tmp_path / "table.csv").write_text(f"t,x\n{rows}")
+    with pytest.raises(SeriesError, match="is there twice") as raised:
+        TableSeries(path="table.csv", time="t", columns=("x",)).read(tmp_path)
+    advice = "or if a clock was set back there, give times with their offset from UTC"
+    assert (advice in as_options(str(raised.value))) == is_clock

@@ -38,7 +38,7 @@ PATH = Path("table.csv")
         ({"a": VARIED, "b": VARIED[::-1]}, None, None, ["a", "b"]),
         # What lacks is filled in or masked; a column is not left out for it.
         ({"day": DAYS, "a": ["", "NA", *VARIED[2:]], "b": VARIED}, "day", None, ["a", "b"]),
-        ({"day": DAYS, "a": ["oops", *VARIED[1:]], "b": VARIED}, "day", None, ["b"]),
+        ({"day": DAYS, "a": ["oops", "?!", *VARIED[2:]], "b": VARIED}, "day", None, ["b"]),
         ({"day": DAYS, "a": ["", *["3"] * 27], "b": VARIED}, "day", None, ["b"]),
         # What a reader of tables may read, or refuses with the place.
         ({"day": DAYS, "y": ["1,5", "", *VARIED[2:]]}, "day", None, ["y"]),
@@ -152,11 +152,32 @@ def test_what_is_no_number_is_shown_with_what_to_remove(cells: list[str], reason
         ({"day": [*DAYS[:27], "Total"], "y": VARIED}, "in each row, but row 28 of 28 has 'Total'"),
         ({"day": ["", *DAYS[1:]], "y": VARIED}, "row 1 of 28 has an empty cell; correct it"),
         ({"day": [*DAYS[:9], "n/a 2024", *DAYS[10:]], "n": ROWS, "y": VARIED}, "'day' .* row 10"),
+        # Without it, a forecast would be of another column than its user wants.
+        (
+            {"day": DAYS, "a": [*VARIED[:7], "oops", *VARIED[8:]], "b": VARIED},
+            "the column 'a' must hold a number in each row, but row 8 of 28 has 'oops'; correct",
+        ),
+        (
+            {"n": ROWS * 10, "a": [*(VARIED * 10)[:-2], "n.a.x", "x"], "b": VARIED * 10},
+            r"row 279 of 280 has 'n.a.x' \(2 such cells\); .* name the columns to forecast without",
+        ),
     ],
 )
 def test_what_can_not_be_told_is_refused(columns: Table, words: str) -> None:
     with pytest.raises(SeriesError, match=words):
         roles_of(PATH, columns)
+
+
+@pytest.mark.parametrize(("separator", "own"), [(";", ","), (",", ";"), ("|", "\t")])
+def test_a_separator_that_divides_nothing_is_named(
+    tmp_path: Path, separator: str, own: str
+) -> None:
+    path = tmp_path / "load.csv"
+    rows = "".join(f"{row}{own}{row % 5}\n" for row in range(9))
+    path.write_text(f"time{own}load\n{rows}")
+    with pytest.raises(SeriesError, match=r"load.csv must have cells that the separator .*'time"):
+        columns_of(path, separator)
+    assert list(columns_of(path, own)) == ["time", "load"]
 
 
 def test_all_columns_of_a_file_are_read(tmp_path: Path) -> None:

@@ -179,7 +179,12 @@ def test_a_horizon_that_nobody_named() -> None:
 def test_names_of_studies() -> None:
     assert study_name(Path("a/My sales (1).csv")) == "My-sales-1"
     assert study_name(Path("x.csv.gz")) == "x"
-    assert study_name(Path("é.parquet")) == "series"
+    assert study_name(Path("é.parquet")) == "e"
+    assert study_name(Path("Größe 2024.csv")) == "Grosse-2024"
+    # As macOS and Linux write the same name.
+    assert study_name(Path("Gro\u0308ße 2024.csv")) == "Grosse-2024"
+    assert study_name(Path("Åre smörgås.csv.gz")) == "Are-smorgas"
+    assert study_name(Path("销售.csv")) == "series"
     assert is_table(Path("x.CSV"))
     assert is_table(Path("x.csv.gz"))
     assert not is_table(Path("x.toml"))

@@ -55,6 +55,11 @@ PROBLEMS = [
      "Did you mean 'trials'?"),
     (GOOD + "[search]\ntrain_steps = 3", "[search] train_steps does not belong there; "
      "move it below [task]"),
+    (HEAD + SINE + 'time = "t"\n' + TASK, '[series] time is a key of source = "table", but source '
+     'is "sine"; leave it out, or change source'),
+    (HEAD + SINE + 'columns = ["v"]\n' + TASK, '[series] columns is a key of source = "table", but '
+     'source is "sine"; leave it out, or change source'),
+    (GOOD + 'columns = ["v"]', "[task] columns does not belong there; move it below [series]"),
     (GOOD + "[search]\nseed = 3", "[search] seed does not belong there; "
      "move it above the first section"),
     (GOOD + "zzz = 3", "[task] zzz is no key that freerun knows; there may be train_steps, "
