@@ -14,8 +14,8 @@ from models.methods import counted
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.files import at_home
 from search.series import Table, TableSeries
+from search.series.calendar import calendar_seasons
 from search.series.source import Series
-from search.starter.calendar import on_the_calendar
 from search.starter.columns import Roles, columns_of, roles_of
 from search.starter.names import study_name
 from search.starter.oddities import oddity_lines
@@ -160,8 +160,8 @@ def start(
     known = table.values[: -(-2 * table.rows // 3)]
     seasons = _checked(series).period
     if seasons is None:
-        guess = properties_of([known])
-        seasons = on_the_calendar(guess.periods if guess.has_season else (), known, table.interval)
+        guess = properties_of([known], calendar=calendar_seasons(table.interval))
+        seasons = guess.periods if guess.has_season else ()
     reason = "as asked for"
     if horizon_steps is None:
         horizon_steps = default_horizon(table.rows, seasons)
@@ -176,10 +176,7 @@ def start(
     except ValidationError as error:
         raise StudyFileError("\n".join(problems(error))) from error
     found = TaskData(definition, table).properties()
-    training = table.values[: definition.task.train_steps]
     periods = found.periods if found.has_season else ()
-    if "period" not in series:
-        periods = on_the_calendar(periods, training, table.interval)
     if periods and "period" not in series:
         whole = [_whole(period) for period in periods]
         series["period"] = whole[0] if len(whole) == 1 else whole
