@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Self
 
-from search.errors import UsageError
+from search.errors import StudyFileError, UsageError
 
 if TYPE_CHECKING:
     import optuna
@@ -69,7 +70,18 @@ class Study:
         names = (columns,) if isinstance(columns, str) else columns
         changes = {"series": series, "task": task, "search": search, "space": space}
         asked = Asked(horizon, name, seed, time, names, {k: v for k, v in changes.items() if v})
-        self._open(storage, define(source, asked), None)
+        file = define(source, asked)
+        try:
+            self._open(storage, file, None)
+        except StudyFileError:
+            # A later version may find other periods than the one that began the study.
+            if "period" in (series or {}):
+                raise
+            before = _periods_of(storage, file.definition.name)
+            again = define(source, replace(asked, found_before=before))
+            if again.definition.identity_hash == file.definition.identity_hash:
+                raise
+            self._open(storage, again, None)
 
     @classmethod
     def open(cls, name: str, *, storage: str | None = None) -> Self:
@@ -217,6 +229,15 @@ class Study:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+
+def _periods_of(url: str | None, name: str) -> tuple[float, ...] | None:
+    """The periods that a stored study names for its table, none where it has none."""
+    from search.cli.options import storage_at
+    from search.study.study_file import read_stored_definition
+
+    with storage_at(url) as opened:
+        return read_stored_definition(opened.study(name).definition).series.period or ()
 
 
 def _check_numbers(trials: int | None, minutes: float | None, workers: int | None) -> None:

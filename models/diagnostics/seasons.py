@@ -49,8 +49,9 @@ LEAST_BROKEN = 8
 # Periods that are as close as this are one.
 ALIKE = 0.1
 # A season within a longer one, a third of it at most, has so many times as much power in a line as
-# the others, and this share of the power of all; one of the calendar, which is expected, less.
-DENSER, PART_SHARE, CALENDAR_PART_SHARE = 10.0, 0.3, 0.05
+# the others, and this share of the power of all. One of the calendar, which is expected, has so
+# many times as much as the lines next to its own.
+DENSER, PART_SHARE, STANDS_OUT = 10.0, 0.3, 2.0
 # A period that is none of the calendar has so many times the power of those that are.
 STRONGER = 2.0
 # A season that is no multiple of another one has this share of the variance that it leaves.
@@ -263,9 +264,14 @@ def _of_calendar(values: FloatArray, calendar: Sequence[float]) -> tuple[list[Li
         if lines.evidence > CALENDAR_EVIDENCE and lines.share > LEAST_SHARE:
             found.append(lines)
             rest = _without(rest, lines)
-    # A step once a week has a little power at every day.
-    least = CALENDAR_PART_SHARE * found[-1].excess if found else 0.0
-    return [own for own in found if own.excess >= least], rest
+    # What is once a week has as much power at the lines of a day as beside them.
+    if len(found) > 1 and _is_multiple(found[-1].period, found[-2].period):
+        whole, ratio = _lines(values, found[-1].period), round(found[-1].period / found[-2].period)
+        place = np.arange(1, len(whole.power) + 1) % ratio
+        beside = whole.power[np.minimum(place, ratio - place) == 1].mean()
+        if whole.power[place == 0].mean() < STANDS_OUT * beside:
+            del found[-2]
+    return found, rest
 
 
 def _free(values: FloatArray, within: float | None = None) -> Lines | None:

@@ -132,13 +132,15 @@ def start(
     horizon_steps: int | None = None,
     columns: Sequence[str] = (),
     said: Mapping[str, Any] = MappingProxyType({}),
+    found_before: Sequence[float] | None = None,
 ) -> Start:
     """Look at a table, and say what a study on it would be.
 
     folder: of the study file, from which it names the table. name: of the study, else the table's.
     horizon_steps: None for that of `default_horizon`. columns: the value columns, none for all.
     said: further keys of [series], which count instead of what would be found; `time` None
-    numbers the rows. Raises SeriesError for a table that can't serve as it is, UsageError for a
+    numbers the rows. found_before: the periods that were found when the study began, which stay,
+    whatever is found now; None to look for them. Raises SeriesError for a table that can't serve as it is, UsageError for a
     horizon that it is too short for, StudyFileError where its study would be refused.
     """
     if horizon_steps is not None and horizon_steps < 1:
@@ -160,6 +162,8 @@ def start(
     known = table.values[: -(-2 * table.rows // 3)]
     seasons = _checked(series).period
     if seasons is None:
+        seasons = None if found_before is None else tuple(found_before)
+    if seasons is None:
         guess = properties_of([known], calendar=calendar_seasons(table.interval))
         seasons = guess.periods if guess.has_season else ()
     reason = "as asked for"
@@ -177,6 +181,8 @@ def start(
         raise StudyFileError("\n".join(problems(error))) from error
     found = TaskData(definition, table).properties()
     periods = found.periods if found.has_season else ()
+    if found_before is not None and "period" not in series:
+        periods = tuple(found_before)
     if periods and "period" not in series:
         whole = [_whole(period) for period in periods]
         series["period"] = whole[0] if len(whole) == 1 else whole
