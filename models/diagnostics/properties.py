@@ -46,11 +46,12 @@ def properties_of(
 ) -> SeriesProperties:
     """The properties of a series from the training spans `[time, channel]` of its realisations.
 
-    periods: those that are known; None to look for them, of which `calendar` are expected. Of several realisations, the periods are
-    those of the first, with waves at their median; a symmetry is refused where most refuse it.
-    Of several channels, a season is one of their mean autocorrelation, a wave one of their summed
-    power in units of each channel's variance, a symmetry is refused where most channels refuse it,
-    and the series is above zero where all of them are.
+    periods: those that are known; None to look for them. calendar: those that are expected. Of
+    several realisations, the periods are those of the first, with waves at their median; a symmetry
+    is refused where most refuse it. Of several channels, a season is one of the mean of their
+    spectra, each over its own noise, a wave one of their summed power in units of each channel's
+    variance, a symmetry is refused where most channels refuse it, and the series is above zero
+    where all of them are.
     """
     first = spans[0]
     found = tuple(periods) if periods is not None else _periods(spans, calendar)
@@ -123,9 +124,7 @@ def _is_above_red_noise(centred: FloatArray, frequency: float, explained: float)
     """
     steps = len(centred)
     correlation = float(autocorrelation(centred, 2)[1])
-    red = (1 - correlation**2) / (
-        1 - 2 * correlation * math.cos(frequency) + correlation**2
-    )
+    red = (1 - correlation**2) / (1 - 2 * correlation * math.cos(frequency) + correlation**2)
     return bool(explained * steps / 2 > red * math.log(steps / 2 / RED_LEVEL))
 
 

@@ -1,23 +1,24 @@
-"""Seasons of a series: periods after which it repeats, told from chance by their lines.
+"""Seasons of a series: periods whose lines stand out of the spectrum, one beside the other.
 
-What repeats exactly after p steps has all its power at the multiples of the frequency 1/p, its
-*lines*. A stretch of n whole periods has n - 1 frequencies between two lines, and what moves in
-some other way (noise, a walk, a trend) has about as much power on either side of a line as at it.
-So a season is told from chance by the power at its lines over that between them, near each of them:
-the F test of a line for a local background (Thomson 1982, "Spectrum estimation and harmonic
-analysis", does so with tapers), its lines taken together by Fisher's method. A slope of the
-spectrum, of which autocorrelations are full, does not matter.
+Periods that are tried come from a calendar, and from peaks of the autocorrelation and of the
+spectrum, as in AutoPeriod (Vlachos, Yu & Castelli 2005, "On periodicity detection and structural
+periodic similarity"); the lines decide. What the first season leaves shows the second.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from models.diagnostics.lines import (
+    ROUNDING,
+    Lines,
+    levelled_spectrum,
+    lines_of,
+    without_lines,
+)
 from models.diagnostics.outliers import without_outliers
 from models.diagnostics.scores import FloatArray
 from models.methods.series_properties import LEAST_SEASONS
@@ -33,13 +34,6 @@ MOST_RATIO = 14
 REST_EVIDENCE = 4.0
 # A season has this share of the variance of all that is as fast; and of what others leave of it.
 LEAST_SHARE = 0.01
-# A background is taken from so many frequencies on each side of a line: all up to the next lines,
-# at most the second number, and beyond the next lines where they are fewer than the first.
-LEAST_BESIDE, MOST_BESIDE = 8, 16
-# The power of rounding at a frequency, in units of the variance, is less.
-ROUNDING = 1e-24
-# Lines stand out alone where their chance is less than exp(-5).
-LIT = 5.0
 # Peaks of the autocorrelation and of the spectrum that are looked at, and how far from the best.
 PEAKS, SPECTRAL_PEAKS, REFINED, NEARBY, MOST_NEARBY = 12, 6, 3, 0.03, 8
 # Frequencies that are nearer than this share of what can be told apart are the same.
@@ -97,145 +91,7 @@ def _seasons(values: FloatArray, calendar: Sequence[float]) -> tuple[float, ...]
     own = (own - own.mean(axis=0)) / own.std(axis=0)
     expected = sorted(p for p in calendar if p >= 2 and LEAST_SEASONS * p <= len(own))
     lined = _lined(own, expected)
-    return lined if lined else _recurring(own, expected)
-
-
-@dataclass(frozen=True)
-class Lines:
-    """The lines of a period in a series, and what is between them.
-
-    logs: minus the logarithms of the chances that noise has as much at each line, `[line]`.
-    power: beyond the background, the mean over channels, `[line]`; in units of the variance.
-    excess: the same of all lines, less where they have less than the background. total: the
-    variance of what is as fast as half of the first line, or faster. season: the share of the
-    amplitude of each line that is none of the background's, `[line]`, of lines that stand out
-    alone.
-    """
-
-    period: float
-    logs: FloatArray
-    power: FloatArray
-    excess: float
-    total: float
-    season: FloatArray
-
-    @property
-    def evidence(self) -> float:
-        """Minus the logarithm of the chance of the lines."""
-        return _together(self.logs)
-
-    def evidence_beside(self, within: float) -> float:
-        """The same of the lines that are none of another period, of which this one is a multiple.
-
-        What differs from one period to the next has the same power beside each line of it: these
-        lines do not vary on their own, and say together what those of most power say.
-        """
-        ratio = round(self.period / within)
-        place = np.arange(1, len(self.logs) + 1) % ratio
-        place = np.minimum(place, ratio - place)
-        said = []
-        for own in range(1, ratio // 2 + 1):
-            weights = self.power[place == own]
-            if weights.sum() > 0:
-                # What is chosen by its power is 2 in the mean where noise is 1.
-                mean = float((weights * self.logs[place == own]).sum() / weights.sum())
-                said.append(max(0.0, mean - 1.0))
-        return _together(np.array(said))
-
-    @property
-    def share(self) -> float:
-        """Of the variance that is as fast."""
-        return self.excess / self.total if self.total > 0 else 0.0
-
-
-def _together(logs: FloatArray) -> float:
-    """Minus the logarithm of the chance of several logarithms of chances, by Fisher's method.
-
-    Of the first 1, 2, 4, ... of them, whichever say most: few lines have the power of a smooth
-    season. The chance is Chernoff's bound for a sum of exponential variables.
-    """
-    if not len(logs):
-        return 0.0
-    counts = np.unique([*(2 ** np.arange(int(math.log2(len(logs))) + 1)), len(logs)])
-    sums = np.cumsum(logs)[counts - 1]
-    bounds = sums - counts - counts * np.log(np.maximum(sums / counts, 1.0))
-    return float(np.where(sums > counts, bounds, 0.0).max())
-
-
-def _lines(values: FloatArray, period: float) -> Lines:
-    """The lines of a period of at least 2 steps, which fits into the values three times."""
-    count, steps = _whole(len(values), period)
-    power = (np.abs(_spectrum(values[:steps], period)) ** 2)[1:] * (2 / steps**2)
-    if steps % 2 == 0:
-        power[-1] /= 2
-    lines = len(power) // count
-    at = power[count - 1 : lines * count : count]
-    is_line = np.zeros(len(power), dtype=bool)
-    is_line[count - 1 :: count] = True
-    background, beside = _backgrounds(power[~is_line], count, lines)
-    least = np.maximum(1e-12 * power.mean(axis=0), ROUNDING)
-    ratios = (at / np.maximum(background, least)).mean(axis=1)
-    if lines * count * 2 == steps:
-        ratios[-1] /= 2  # the frequency 1/2 has one part, whose power varies more
-    # Of F(2, 2m) in closed form; a median tells as much as the mean of half as many.
-    logs = beside * np.log1p(ratios / beside)
-    beyond = (at - background).mean(axis=1)
-    fast = float(power[max(count // 2 - 1, 0) :].mean(axis=1).sum())
-    season = np.where(logs > LIT, 1 - 1 / np.sqrt(np.maximum(ratios, 1.0)), 0.0)
-    return Lines(period, logs, np.maximum(beyond, 0.0), float(beyond.sum()), fast, season)
-
-
-def _whole(steps: int, period: float) -> tuple[int, int]:
-    """How many whole periods so many steps have, and how many steps these are."""
-    count = int(steps / period + 1e-9)
-    return count, min(steps, round(count * period))
-
-
-def _backgrounds(
-    between: FloatArray, count: int, lines: int
-) -> tuple[FloatArray, FloatArray]:
-    """The power of noise at each line `[line, channel]`, and from how many frequencies a side.
-
-    between: power beside the lines `[frequency, channel]`, count - 1 before each of them. The
-    geometric mean of the medians of both sides follows a slope of the spectrum, for which both
-    have as many frequencies; behind the last one there may be none.
-    """
-    places = np.arange(1, lines + 1) * (count - 1)
-    most = min(max(count - 1, LEAST_BESIDE), MOST_BESIDE)
-    medians = np.empty((2, lines, between.shape[1]))
-    beside = np.minimum(np.minimum(places, len(between) - places), most)
-    beside[beside == 0] = min(most, places[-1])
-    for width in np.unique(beside):
-        own = np.flatnonzero(beside == width)
-        windows = np.lib.stride_tricks.sliding_window_view(between, width, axis=0)
-        left = places[own] - width
-        right = np.where(places[own] + width <= len(between), places[own], left)
-        medians[0, own] = np.median(windows[left], axis=-1)
-        medians[1, own] = np.median(windows[right], axis=-1)
-    return np.sqrt(medians[0] * medians[1]) / math.log(2), beside.astype(float)
-
-
-def _spectrum(values: FloatArray, period: float) -> NDArray[np.complex128]:
-    """Of values less the line through the means of the first and the last period: what jumps from
-    end to end has power at all frequencies."""
-    width = max(1, round(period))
-    first, last = values[:width].mean(axis=0), values[-width:].mean(axis=0)
-    time = np.arange(len(values))[:, np.newaxis] / max(1, len(values) - width)
-    return np.fft.rfft(values - (last - first) * time, axis=0)
-
-
-def _without(values: FloatArray, lines: Lines) -> FloatArray:
-    """Values less the lines of a period that stand out, each but for what noise has there.
-
-    All of it would leave holes in the spectrum, between which the next period seems to stand out.
-    """
-    count, steps = _whole(len(values), lines.period)
-    spectrum = _spectrum(values[:steps], lines.period)
-    own = np.zeros_like(spectrum)
-    at = np.arange(1, len(lines.logs) + 1) * count
-    own[at] = spectrum[at] * lines.season[:, np.newaxis]
-    season = np.fft.irfft(own, steps, axis=0)
-    return np.asarray(values - np.resize(season, values.shape))
+    return lined if lined else _recurring(own)
 
 
 def _lined(values: FloatArray, calendar: Sequence[float]) -> tuple[float, ...]:
@@ -249,7 +105,7 @@ def _lined(values: FloatArray, calendar: Sequence[float]) -> tuple[float, ...]:
     free = _free(rest[-MOST_STEPS:]) if is_open else None
     if free is not None and free.excess > STRONGER * sum(own.excess for own in expected):
         # Beside its lines, those of the calendar may have had some of its power.
-        others, _ = _of_calendar(_without(values, free), calendar)
+        others, _ = _of_calendar(without_lines(values, free), calendar)
         expected = [*(own for own in others if not _is_alike(own.period, free.period)), free]
     strongest = sorted(expected, key=lambda own: -own.excess)[:MOST_SEASONS]
     return tuple(sorted(own.period for own in strongest))
@@ -260,13 +116,14 @@ def _of_calendar(values: FloatArray, calendar: Sequence[float]) -> tuple[list[Li
     found: list[Lines] = []
     rest = values
     for period in calendar:
-        lines = _lines(rest, period)
+        lines = lines_of(rest, period)
         if lines.evidence > CALENDAR_EVIDENCE and lines.share > LEAST_SHARE:
             found.append(lines)
-            rest = _without(rest, lines)
+            rest = without_lines(rest, lines)
     # What is once a week has as much power at the lines of a day as beside them.
     if len(found) > 1 and _is_multiple(found[-1].period, found[-2].period):
-        whole, ratio = _lines(values, found[-1].period), round(found[-1].period / found[-2].period)
+        whole = lines_of(values, found[-1].period)
+        ratio = round(whole.period / found[-2].period)
         place = np.arange(1, len(whole.power) + 1) % ratio
         beside = whole.power[np.minimum(place, ratio - place) == 1].mean()
         if whole.power[place == 0].mean() < STANDS_OUT * beside:
@@ -275,7 +132,7 @@ def _of_calendar(values: FloatArray, calendar: Sequence[float]) -> tuple[list[Li
 
 
 def _free(values: FloatArray, within: float | None = None) -> Lines | None:
-    """The period whose lines tell most, None where none stand out; the shortest of equals.
+    """The period whose lines tell most, None where none stand out; no multiple of the true one.
 
     within: a period whose season was taken from the values.
     """
@@ -285,7 +142,7 @@ def _free(values: FloatArray, within: float | None = None) -> Lines | None:
         multiples = [ratio * within for ratio in range(2, MOST_RATIO + 1)]
         apart = [p for p in periods if not _is_beside(len(values), p, within)]
         periods = sorted({*apart, *(p for p in multiples if p <= most)})
-    tried = {period: _lines(values, period) for period in periods}
+    tried = {period: lines_of(values, period) for period in periods}
 
     def evidence(own: Lines) -> float:
         """Zero where that is not enough."""
@@ -301,7 +158,7 @@ def _free(values: FloatArray, within: float | None = None) -> Lines | None:
             if period not in tried and (
                 within is None or not _is_beside(len(values), period, within)
             ):
-                tried[period] = _lines(values, float(period))
+                tried[period] = lines_of(values, float(period))
     found = max(tried.values(), key=evidence, default=None)
     if found is None or not evidence(found) > 0:
         return None
@@ -312,7 +169,7 @@ def _free(values: FloatArray, within: float | None = None) -> Lines | None:
         if (part == round(part) or part >= LEAST_BROKEN) and (
             found.evidence_beside(found.period / ratio) < REST_EVIDENCE
         ):
-            lines = _lines(values, float(f"{part:.4g}"))
+            lines = lines_of(values, float(f"{part:.4g}"))
             if evidence(lines) > 0:
                 return lines
     return found
@@ -321,8 +178,8 @@ def _free(values: FloatArray, within: float | None = None) -> Lines | None:
 def _with_another(values: FloatArray, first: Lines) -> tuple[float, ...]:
     """A period with a further one: within it, a multiple of it, or apart from it."""
     found = _with_part(first)
-    shortest = first if len(found) == 1 else _lines(values, found[0])
-    second = _free(_without(values, shortest), shortest.period)
+    shortest = first if len(found) == 1 else lines_of(values, found[0])
+    second = _free(without_lines(values, shortest), shortest.period)
     if second is None or _is_alike(second.period, shortest.period):
         return found
     for ratio in range(1, MOST_RATIO // 3):
@@ -330,7 +187,7 @@ def _with_another(values: FloatArray, first: Lines) -> tuple[float, ...]:
         both = ratio * second.period
         if _is_multiple(both, shortest.period) and both <= len(values) // LEAST_SEASONS:
             # All lines of the longer one tell whether the shorter one is a season of its own.
-            return _with_part(_lines(values, both))
+            return _with_part(lines_of(values, both))
     if second.share < APART_SHARE:
         return found
     return tuple(sorted((shortest.period, second.period)))
@@ -363,7 +220,7 @@ def _is_multiple(long: float, short: float) -> bool:
 
 
 def _is_beside(steps: int, long: float, short: float) -> bool:
-    """Whether so many steps hardly tell a period from a multiple of another one, which it is not."""
+    """Whether so many steps hardly tell a period from a multiple of another, which it is not."""
     multiple = max(1, round(long / short)) * short
     return long != multiple and abs(steps / long - steps / multiple) < 0.5
 
@@ -373,7 +230,7 @@ def _candidates(values: FloatArray) -> list[float]:
     most = len(values) // LEAST_SEASONS
     if most < 2:
         return []
-    spectrum = _spectrum(values, max(2, most // 4))
+    spectrum = levelled_spectrum(values, max(2, most // 4))
     level = np.fft.irfft(spectrum, len(values), axis=0)
     changes = np.diff(values, axis=0)
     tried: set[float] = set()
@@ -414,7 +271,7 @@ def _spectral(values: FloatArray) -> Iterator[float]:
                 yield float(f"{period:.4g}")
 
 
-def _recurring(values: FloatArray, calendar: Sequence[float]) -> tuple[float, ...]:
+def _recurring(values: FloatArray) -> tuple[float, ...]:
     """The lag of the autocorrelation of changes that recurs at twice itself, none for chance."""
     steps = len(values)
     most = steps // LEAST_SEASONS

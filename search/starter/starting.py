@@ -140,8 +140,9 @@ def start(
     horizon_steps: None for that of `default_horizon`. columns: the value columns, none for all.
     said: further keys of [series], which count instead of what would be found; `time` None
     numbers the rows. found_before: the periods that were found when the study began, which stay,
-    whatever is found now; None to look for them. Raises SeriesError for a table that can't serve as it is, UsageError for a
-    horizon that it is too short for, StudyFileError where its study would be refused.
+    whatever is found now; None to look for them. Raises SeriesError for a table that can't serve as
+    it is, UsageError for a horizon that it is too short for, StudyFileError where its study would
+    be refused.
     """
     if horizon_steps is not None and horizon_steps < 1:
         raise UsageError(f"horizon must be at least 1 step, but got {horizon_steps}")

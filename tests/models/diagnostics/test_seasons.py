@@ -44,7 +44,9 @@ def test_hours_of_a_load_have_a_day_and_a_week(
 
 
 @settings(deadline=None, max_examples=12)
-@given(st.sampled_from(["trend", "level", "outliers", "walk", "price", "units"]), st.integers(0, 99))
+@given(
+    st.sampled_from(["trend", "level", "outliers", "walk", "price", "units"]), st.integers(0, 99)
+)
 def test_a_day_and_a_week_are_found_beside_what_else_moves(what: str, seed: int) -> None:
     values, generator = load(1500, 25, 100, seed), np.random.default_rng(seed)
     if what == "trend":
@@ -73,9 +75,7 @@ def test_days_have_a_week_and_a_year(calendar: tuple[float, ...]) -> None:
 
 
 @settings(deadline=None, max_examples=20)
-@given(
-    st.sampled_from([0.0, 0.5, 0.9, 1.0]), st.sampled_from([100, 400, 1500]), st.integers(0, 19)
-)
+@given(st.sampled_from([0.0, 0.5, 0.9, 1.0]), st.sampled_from([100, 400, 1500]), st.integers(0, 19))
 def test_noise_has_no_day_no_week_and_no_other_season(
     coefficient: float, rows: int, seed: int
 ) -> None:
@@ -101,10 +101,12 @@ def test_two_spikes_are_no_season_and_one_in_each_week_is() -> None:
 
 
 @settings(deadline=None, max_examples=40)
-@given(st.integers(1, 40), st.integers(1, 3), st.sampled_from([(), HOURS, DAYS]), st.integers(0, 99))
+@given(
+    st.integers(1, 40), st.integers(1, 3), st.sampled_from([(), HOURS, DAYS]), st.integers(0, 99)
+)
 def test_any_short_series_has_an_answer(
     rows: int, channels: int, calendar: tuple[float, ...], seed: int
 ) -> None:
     values = np.random.default_rng(seed).integers(0, 3, (rows, channels)).astype(float)
     found = seasons_of(values, calendar)
-    assert all(2 <= period and 3 * period <= rows for period in found)
+    assert all(period >= 2 and 3 * period <= rows for period in found)
