@@ -234,7 +234,7 @@ def periods_in_words(periods: Sequence[float]) -> str:
     """The seasons that were found, in steps."""
     if not periods:
         return "none found in the training span; name it with --period if you know one"
-    return " and ".join(f"{period:.4g}" for period in periods) + " steps"
+    return " and ".join(f"{period:.6g}" for period in periods) + " steps"
 
 
 def _horizon_in_words(horizon_steps: int, periods: Sequence[float]) -> str:
