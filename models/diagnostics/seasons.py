@@ -28,6 +28,9 @@ MOST_SEASONS = 2
 # Minus the logarithm of the chance that noise has such lines: of a period of the calendar, of which
 # there are few, and of any other one.
 CALENDAR_EVIDENCE, MULTIPLE_EVIDENCE, EVIDENCE = 5.5, 9.0, 16.0
+# A multiple of a season, both of the calendar, has this much besides, where days that differ from
+# each other count once.
+BESIDE_EVIDENCE = 2.0
 # Multiples of a season that may be another one.
 MOST_RATIO = 14
 # A period is a multiple of the true one where the lines of its own say less.
@@ -117,7 +120,9 @@ def _of_calendar(values: FloatArray, calendar: Sequence[float]) -> tuple[list[Li
     rest = values
     for period in calendar:
         lines = lines_of(rest, period)
-        if lines.evidence > CALENDAR_EVIDENCE and lines.share > LEAST_SHARE:
+        parts = [own.period for own in found if _is_multiple(period, own.period)]
+        is_one = not parts or lines.evidence_beside(max(parts)) > BESIDE_EVIDENCE
+        if is_one and lines.evidence > CALENDAR_EVIDENCE and lines.share > LEAST_SHARE:
             found.append(lines)
             rest = without_lines(rest, lines)
     # What is once a week has as much power at the lines of a day as beside them.
