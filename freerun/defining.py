@@ -30,7 +30,8 @@ class SeriesWarning(UserWarning):
 class Asked:
     """What a user says of a study beside its source; see `Study`.
 
-    changes: keys by the section of a study file.
+    changes: keys by the section of a study file. found_before: the periods of a table that were
+    found when a study began; None to look for them.
     """
 
     horizon: int | None
@@ -39,6 +40,7 @@ class Asked:
     time: str | None
     columns: Sequence[str] | None
     changes: Mapping[str, Mapping[str, Any]]
+    found_before: tuple[float, ...] | None = None
 
 
 def define(source: Any, asked: Asked) -> StudyFile:
@@ -103,6 +105,7 @@ def _of_table(path: Path, asked: Asked, name: str, named: str) -> StudyFile:
         horizon_steps=asked.horizon,
         columns=asked.columns or (),
         said=said,
+        found_before=asked.found_before,
     )
     for notice in (*found.table.notices, *found.roles.notes):
         # At the caller of `Study`.

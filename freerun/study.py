@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import weakref
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal, Self
 
 from freerun.arguments import path_of, positive_number, section, text, texts, whole_number
+from search.errors import StudyFileError
 
 if TYPE_CHECKING:
     import optuna
@@ -86,7 +88,18 @@ class Study:
             {key: own for key, own in changes.items() if own},
         )
         _check_storage(storage)
-        self._open(storage, define(source, asked), None)
+        file = define(source, asked)
+        try:
+            self._open(storage, file, None)
+        except StudyFileError:
+            # A later version may find other periods than the one that began the study.
+            if "period" in changes.get("series", {}):
+                raise
+            before = _periods_of(storage, file.definition.name)
+            again = define(source, replace(asked, found_before=before))
+            if again.definition.identity_hash == file.definition.identity_hash:
+                raise
+            self._open(storage, again, None)
 
     @classmethod
     def open(cls, name: str, *, storage: str | None = None) -> Self:
@@ -254,3 +267,12 @@ class Study:
 def _check_storage(url: str | None) -> None:
     if url is not None:
         text("storage", url, "sqlite:///freerun.db")
+
+
+def _periods_of(url: str | None, name: str) -> tuple[float, ...] | None:
+    """The periods that a stored study names for its table, none where it has none."""
+    from search.cli.options import storage_at
+    from search.study.study_file import read_stored_definition
+
+    with storage_at(url) as opened:
+        return read_stored_definition(opened.study(name).definition).series.period or ()

@@ -11,16 +11,14 @@ from numpy.typing import NDArray
 
 from models.diagnostics.outliers import without_outliers
 from models.diagnostics.scores import FloatArray
+from models.diagnostics.seasons import autocorrelation, seasons_of
 from models.methods.series_properties import LEAST_SEASONS, SeriesProperties
 
-# A season's autocorrelation is at least this many standard deviations of that of white noise.
-SEASON_SIGMAS = 4.0
-# The smallest lag whose autocorrelation is at least this share of the best is the season: the
-# others are its multiples. A longer season has to be better by the second factor.
-NEAR_BEST, BETTER = 0.8, 1.05
 # A wave explains this share of the variance, and by that much more than a straight line; a wave
-# that was seen for several periods needs less, since chance rarely looks like it.
+# that was seen for several periods needs less, where it is above the noise of an AR(1) process.
 WAVE_SHARE, WAVE_GAIN, SEEN_WAVE_SHARE = 0.5, 0.15, 0.2
+# What AR(1) noise has such a wave by chance at most.
+RED_LEVEL = 0.01
 # Tests of symmetry have a level of 5 %. Critical value of |t|: Kiefer & Vogelsang (2005), "A new
 # asymptotic theory for heteroskedasticity-autocorrelation robust tests", table 1, Bartlett's
 # kernel, b = 1.
@@ -42,18 +40,21 @@ LEAST_STEPS = 8
 
 
 def properties_of(
-    spans: Sequence[FloatArray], periods: Sequence[float] | None = None
+    spans: Sequence[FloatArray],
+    periods: Sequence[float] | None = None,
+    calendar: Sequence[float] = (),
 ) -> SeriesProperties:
     """The properties of a series from the training spans `[time, channel]` of its realisations.
 
-    periods: those that are known; None to look for them. Of several realisations, the periods are
-    those of the first, with waves at their median; a symmetry is refused where most refuse it.
-    Of several channels, a season is one of their mean autocorrelation, a wave one of their summed
-    power in units of each channel's variance, a symmetry is refused where most channels refuse it,
-    and the series is above zero where all of them are.
+    periods: those that are known; None to look for them. calendar: those that are expected. Of
+    several realisations, the periods are those of the first, with waves at their median; a symmetry
+    is refused where most refuse it. Of several channels, a season is one of the mean of their
+    spectra, each over its own noise, a wave one of their summed power in units of each channel's
+    variance, a symmetry is refused where most channels refuse it, and the series is above zero
+    where all of them are.
     """
     first = spans[0]
-    found = tuple(periods) if periods is not None else _periods(spans)
+    found = tuple(periods) if periods is not None else _periods(spans, calendar)
     lag = max(1, round(found[0] / 8)) if found else 1
 
     def mostly(tests: list[bool]) -> bool:
@@ -69,48 +70,16 @@ def properties_of(
     )
 
 
-def _periods(spans: Sequence[FloatArray]) -> tuple[float, ...]:
-    seasons = seasons_of(spans[0])
-    if seasons:
-        return tuple(float(season) for season in seasons)
+def _periods(spans: Sequence[FloatArray], calendar: Sequence[float]) -> tuple[float, ...]:
+    if seasons := seasons_of(spans[0], calendar):
+        return seasons
     waves = [wave for wave in map(wave_of, spans) if wave is not None]
-    return (float(np.median(waves)),) if 2 * len(waves) > len(spans) else ()
-
-
-def seasons_of(values: FloatArray) -> list[int]:
-    """At most two seasons of a series `[time, channel]`, in steps, the shorter one first.
-
-    By the autocorrelation of first differences, in which a slow change of level shows little: a
-    season is a peak that recurs at twice its lag. Of all channels, the mean, which has to be as
-    high as that of one, since channels may be alike. Where none is found, it is looked for once
-    more without outliers: few of them hide it, since most of all change may be theirs.
-    """
-    found = _seasons(values)
-    calm = values if found else without_outliers(values)
-    return found if calm is values else _seasons(calm)
-
-
-def _seasons(values: FloatArray) -> list[int]:
-    steps = len(values)
-    most = steps // LEAST_SEASONS
-    if most < 2 or 2 * most + 2 > steps - 1:
-        return []
-    correlation = _autocorrelation(np.diff(values, axis=0), 2 * most + 2)
-    scores = {
-        lag: min(correlation[lag], correlation[2 * lag - 1 : 2 * lag + 2].max())
-        for lag in range(2, most)
-        if correlation[lag - 1] < correlation[lag] >= correlation[lag + 1]
-    }
-    threshold = SEASON_SIGMAS / math.sqrt(steps)
-    scores = {lag: score for lag, score in scores.items() if score > threshold}
-    if not scores:
-        return []
-    best = max(scores.values())
-    shortest = min(lag for lag, score in scores.items() if score >= NEAR_BEST * best)
-    if best <= BETTER * scores[shortest]:
-        return [shortest]
-    nearly = best - 0.1 * (best - scores[shortest])
-    return [shortest, min(lag for lag, score in scores.items() if score >= nearly)]
+    if 2 * len(waves) <= len(spans):
+        return ()
+    wave, steps = float(np.median(waves)), len(spans[0])
+    # Frequencies that so many steps can't tell apart.
+    own = [p for p in calendar if LEAST_SEASONS * p <= steps and abs(steps / p - steps / wave) < 1]
+    return (min(own, key=lambda period: abs(period - wave)) if own else wave,)
 
 
 def wave_of(values: FloatArray) -> float | None:
@@ -138,8 +107,25 @@ def _wave(values: FloatArray) -> float | None:
     explained = _explained(centred, sinusoid)
     gain = explained - _explained(centred, np.stack([ones, time], axis=1))
     is_seen = frequency * len(values) >= LEAST_SEASONS * 2 * math.pi
-    least = SEEN_WAVE_SHARE if is_seen else WAVE_SHARE
-    return 2 * math.pi / frequency if explained >= least and gain >= WAVE_GAIN else None
+    if explained < WAVE_SHARE and not (
+        is_seen
+        and explained >= SEEN_WAVE_SHARE
+        and _is_above_red_noise(centred, frequency, explained)
+    ):
+        return None
+    return 2 * math.pi / frequency if gain >= WAVE_GAIN else None
+
+
+def _is_above_red_noise(centred: FloatArray, frequency: float, explained: float) -> bool:
+    """Whether a wave has more power than an AR(1) process has at any frequency, at `RED_LEVEL`.
+
+    The process has the variance of the values and their correlation from step to step, the mean
+    over channels. Source: the test of spectral peaks of Mann & Lees (1996), without its robust fit.
+    """
+    steps = len(centred)
+    correlation = float(autocorrelation(centred, 2)[1])
+    red = (1 - correlation**2) / (1 - 2 * correlation * math.cos(frequency) + correlation**2)
+    return bool(explained * steps / 2 > red * math.log(steps / 2 / RED_LEVEL))
 
 
 def is_symmetric(values: FloatArray) -> bool:
@@ -182,21 +168,6 @@ def dominant_frequency(values: FloatArray) -> float | None:
     tried = np.flatnonzero((cycles >= LEAST_CYCLES) & (cycles <= steps / 2 - LEAST_CYCLES))
     peak = int(tried[np.argmax(explained[tried])])
     return 2 * np.pi / size * (peak + _parabola_shift(explained, peak, tried))
-
-
-def _autocorrelation(values: FloatArray, lags: int) -> FloatArray:
-    """The mean over channels of the autocorrelation at lags below `lags`."""
-    steps = len(values)
-    centred = values - values.mean(axis=0)
-    spectrum = np.abs(np.fft.rfft(centred, 2 * steps, axis=0)) ** 2
-    products = np.fft.irfft(spectrum, axis=0)[:lags]
-    of_lag = products / np.arange(steps, steps - lags, -1)[:, np.newaxis]
-    power = of_lag[0]
-    varies = power > 0
-    correlation: FloatArray = np.zeros(lags)
-    if varies.any():
-        correlation = (of_lag[:, varies] / power[varies]).mean(axis=1)
-    return correlation
 
 
 def _explained(values: FloatArray, regressors: FloatArray) -> float:

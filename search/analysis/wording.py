@@ -230,7 +230,7 @@ def shown_properties(found: SeriesProperties) -> list[tuple[str, str]]:
     if not found.periods:
         period = "none found"
     else:
-        steps = " and ".join(f"{period:.4g}" for period in found.periods)
+        steps = " and ".join(f"{period:.6g}" for period in found.periods)
         seen = found.train_steps / found.periods[0]
         period = f"{steps} steps" + (f", of which {seen:.2g} are seen" if found.is_wave else "")
     level = f"{100 * LEVEL:.0f} %"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -170,11 +171,15 @@ class TableRun:
 
         name = study_name(table) if fork is None else fork
         folder = Path("results") / name if output is None else output
+        look = partial(
+            start, table, folder, name=name, horizon_steps=horizon, columns=columns, said=said
+        )
         with naming_options():
-            found = start(
-                table, folder, name=name, horizon_steps=horizon, columns=columns, said=said
-            )
-        own = cls(found, folder)
+            own = cls(look(), folder)
+            if own._is_changed() and "period" not in said:
+                # A later version may find other periods than the one that began the study.
+                before = _periods_in(own.study_file)
+                own = own if before is None else cls(look(found_before=before), folder)
         if own.study_file.exists() and own._is_changed():
             raise UsageError(
                 f"{own.study_file} is there and says something else than is made of {table} now: "
@@ -278,6 +283,17 @@ class TableRun:
             return tomllib.loads(self.study_file.read_text("utf-8")) != tomllib.loads(self._text())
         except (OSError, ValueError, RecursionError):
             return True
+
+
+def _periods_in(study_file: Path) -> tuple[float, ...] | None:
+    """The periods in a study file of a table, none where it has none; None where it can't tell."""
+    try:
+        period = tomllib.loads(study_file.read_text("utf-8"))["series"].get("period", [])
+    except (OSError, ValueError, KeyError, AttributeError):
+        return None
+    periods = period if isinstance(period, list) else [period]
+    is_valid = all(type(own) in (int, float) and own > 1 for own in periods)
+    return tuple(map(float, periods)) if is_valid else None
 
 
 def write_spans_picture(file: StudyFile, path: Path) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 
 from matplotlib.axes import Axes
 
+from search.series.calendar import calendar_periods
 from search.series.intervals import Interval
-from search.starter.calendar import calendar_periods
 
 _MOST_LABELS, _FEWEST_LABELS = 7, 2
 # Characters of eight points in an inch, and the room between two labels, in characters.

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from models.diagnostics.properties import seasons_of
+from models.diagnostics.seasons import seasons_of
 from search.series.source import FloatArray
 
 # With "mask", what is filled in is read before a free run, and neither trained on nor scored.

@@ -15,8 +15,8 @@ from models.methods.series_properties import LEAST_SEASONS, SeriesProperties
 from search.errors import SeriesError, StudyFileError, UsageError
 from search.files import at_home
 from search.series import Table, TableSeries
+from search.series.calendar import calendar_seasons
 from search.series.source import Series
-from search.starter.calendar import on_the_calendar
 from search.starter.columns import Roles, columns_of, roles_of
 from search.starter.names import study_name
 from search.starter.oddities import oddity_lines
@@ -133,14 +133,17 @@ def start(
     horizon_steps: int | None = None,
     columns: Sequence[str] = (),
     said: Mapping[str, Any] = MappingProxyType({}),
+    found_before: Sequence[float] | None = None,
 ) -> Start:
     """Look at a table, and say what a study on it would be.
 
     folder: of the study file, from which it names the table. name: of the study, else the table's.
     horizon_steps: None for that of `default_horizon`. columns: the value columns, none for all.
     said: further keys of [series], which count instead of what would be found; `time` None
-    numbers the rows. Raises SeriesError for a table that can't serve as it is, UsageError for a
-    horizon that it is too short for, StudyFileError where its study would be refused.
+    numbers the rows. found_before: the periods that were found when the study began, which stay,
+    whatever is found now; None to look for them. Raises SeriesError for a table that can't serve as
+    it is, UsageError for a horizon that it is too short for, StudyFileError where its study would
+    be refused.
     """
     if horizon_steps is not None and horizon_steps < 1:
         raise UsageError(f"horizon must be at least 1 step, but got {horizon_steps}")
@@ -161,10 +164,12 @@ def start(
     known = table.values[: -(-2 * table.rows // 3)]
     seasons = _checked(series).period
     if seasons is None:
-        guess = properties_of([known])
-        seasons = on_the_calendar(guess.periods if guess.has_season else (), known, table.interval)
+        seasons = None if found_before is None else tuple(found_before)
     else:
         _check_periods(seasons, table.rows)
+    if seasons is None:
+        guess = properties_of([known], calendar=calendar_seasons(table.interval))
+        seasons = guess.periods if guess.has_season else ()
     reason = "as asked for"
     if horizon_steps is None:
         horizon_steps = default_horizon(table.rows, seasons)
@@ -184,10 +189,9 @@ def start(
     except ValidationError as error:
         raise StudyFileError("\n".join(problems(error))) from error
     found = TaskData(definition, table).properties()
-    training = table.values[: definition.task.train_steps]
     periods = found.periods if found.has_season or "period" in said else ()
-    if "period" not in series:
-        periods = on_the_calendar(periods, training, table.interval)
+    if found_before is not None and "period" not in series:
+        periods = tuple(found_before)
     if periods and "period" not in series:
         whole = [_whole(period) for period in periods]
         series["period"] = whole[0] if len(whole) == 1 else whole
@@ -238,7 +242,7 @@ def periods_in_words(periods: Sequence[float]) -> str:
     """The seasons that were found, in steps."""
     if not periods:
         return "none found in the training span; name it with --period if you know one"
-    return " and ".join(f"{period:.4g}" for period in periods) + " steps"
+    return " and ".join(f"{period:.6g}" for period in periods) + " steps"
 
 
 def _check_periods(periods: Sequence[float], rows: int) -> None:

@@ -447,12 +447,15 @@ class StudyDefinition(Section):
         """Return this definition of a study file as that of a stored study that it goes on with.
 
         What neither file named is searched as the study began, whatever the defaults of this
-        version are; so are the rows that its spans leave over, and the first replicas.
+        version are; so are the rows that its spans leave over, and the first replicas. Its series
+        has the properties that were found then.
         """
         named = {*(self.named or ()), *(stored.named or ())}
         own = {name: domain for name, domain in self.space.items() if name in named}
         kept = {n: own.get(n, d) for n, d in stored.space.items() if n in own or n not in named}
         update: dict[str, Any] = {"space": {**kept, **own}}
+        if stored.properties is not None:
+            update["properties"] = stored.properties
         for section, defaults in NOISE_FREE.items():
             mine, begun = getattr(self, section), getattr(stored, section)
             was_default = stored.properties is not None and stored.properties.is_noise_free

@@ -17,6 +17,7 @@ from models.methods.series_properties import SeriesProperties
 from models.regression import MOST_LAGGED_KNOTS
 from search.errors import ConstantError, SeriesError, StudyFileError, UsageError
 from search.series import FloatArray, GeneratedSource, Purpose, Table, TableSeries
+from search.series.calendar import calendar_seasons
 from search.series.filling import Run, blanked, without_foresight
 from search.study.cuts import Cut, Spans, cut_of, spans_of, spread_starts
 from search.study.definition import ScoreAgainst, StudyDefinition, Task
@@ -194,7 +195,8 @@ class TaskData:
 
         The replicas of "rolling" and "expanding" are such realisations; those of "blocks" together
         train on all of a span, which is looked at without its gaps. So is one with masked values:
-        where they are, what they were filled with, since a spectrum needs a whole series.
+        where they are, what they were filled with, since a spectrum needs a whole series. Periods
+        that were found when the study began stay, whatever a later version would find.
         """
         task, period = self._definition.task, self._definition.series.period
         if task.validation == "blocks":
@@ -205,7 +207,10 @@ class TaskData:
             spans = [view.training for view in views]
             if self._is_masked:
                 spans = [v.values[v.pieces[0].start : v.pieces[-1].stop] for v in views]
-        found = properties_of(spans, period)
+        if period is None and self._definition.properties is not None:
+            period = self._definition.properties.periods
+        calendar = () if self._table is None else calendar_seasons(self._table.interval)
+        found = properties_of(spans, period, calendar)
         # On the straight lines that stand for masked values no curve is smooth.
         is_smooth = self._table is not None and not self._is_masked
         known, past, has_groups = 0, 0, False

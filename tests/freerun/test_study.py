@@ -88,6 +88,16 @@ def test_the_same_definition_goes_on_and_another_is_refused(url: str) -> None:
     assert Study(wave() + 1.0, horizon=HORIZON, name="raised", storage=url).name == "raised"
 
 
+def test_a_study_goes_on_with_the_periods_that_were_found_when_it_began(url: str) -> None:
+    begun = Study(wave(), horizon=HORIZON, space=TINY, series={"period": 5}, storage=url)
+    again = Study(wave(), horizon=HORIZON, space=TINY, storage=url)  # finds 12
+    assert again.name == begun.name
+    with pytest.raises(freerun.StudyFileError, match=r"series\.period"):
+        Study(wave(), horizon=HORIZON, space=TINY, series={"period": 12}, storage=url)
+    with pytest.raises(freerun.StudyFileError, match="rows of"):
+        Study(wave() + 1.0, horizon=HORIZON, space=TINY, storage=url)
+
+
 def test_a_stored_study_is_opened_by_its_name(url: str) -> None:
     Study(wave(), horizon=HORIZON, name="stored", search=PATIENT, space=TINY, storage=url)
     study = Study.open("stored", storage=url)

@@ -5,8 +5,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from models.diagnostics.properties import is_symmetric, properties_of, seasons_of, wave_of
+from models.diagnostics.properties import is_symmetric, properties_of, wave_of
 from models.diagnostics.scores import FloatArray
+from models.diagnostics.seasons import seasons_of
 
 
 def seasonal(period: int, steps: int, noise: float, seed: int = 0) -> FloatArray:
@@ -47,7 +48,7 @@ def test_a_week_within_which_days_repeat_has_two_seasons() -> None:
     daily = np.sin(2 * np.pi * time / 24) + 0.5 * np.sin(4 * np.pi * time / 24)
     weekend = (time // 24) % 7 >= 5
     values = (daily * np.where(weekend, 0.6, 1.0))[:, np.newaxis]
-    assert seasons_of(values) == [24, 168]
+    assert seasons_of(values) == (24.0, 168.0)
 
 
 @pytest.mark.parametrize("noise", [0.0, 0.2])
@@ -59,7 +60,7 @@ def test_few_values_far_off_hide_no_season_and_no_wave(noise: float) -> None:
         damaged, broken = values.copy(), wave.copy()
         damaged[[60, 131]] = far
         broken[300] = far
-        assert seasons_of(damaged) == seasons_of(values) == [12]
+        assert seasons_of(damaged) == seasons_of(values) == (12.0,)
         assert properties_of([damaged]).periods == (12.0,)
         assert wave_of(broken) == pytest.approx(wave_of(wave), rel=0.01)
 
@@ -69,7 +70,7 @@ def test_neither_noise_nor_a_random_walk_nor_a_line_has_seasons(seed: int) -> No
     generator = np.random.default_rng(seed)
     noise = generator.standard_normal((500, 1))
     for values in (noise, np.cumsum(noise, axis=0), np.arange(500.0)[:, np.newaxis]):
-        assert seasons_of(values) == []
+        assert seasons_of(values) == ()
     assert wave_of(np.arange(500.0)[:, np.newaxis]) is None
     assert wave_of(np.ones((500, 1))) is None
 

@@ -10,7 +10,11 @@ from tempfile import TemporaryDirectory
 import pytest
 from PIL import Image
 
+from search.cli.starting import TableRun
 from search.cli.table_options import as_options, table_keys
+from search.errors import UsageError
+from search.starter.starting import start
+from search.starter.study_text import study_text
 from search.study.study_file import read_study_file
 from tests.search.cli.conftest import STUDIES, freerun, refused
 
@@ -74,6 +78,21 @@ def test_the_same_command_goes_on_and_another_horizon_is_another_study(folder: P
     other = freerun(folder, "run", "sold.csv", "--horizon", 3, "--fork", "three", "--workers", 0)
     assert other.code == 0, other.err
     assert read_study_file(folder / "results/three/three.toml").definition.name == "three"
+
+
+def test_a_study_file_in_which_other_periods_were_found_goes_on(tmp_path: Path) -> None:
+    """As one of an earlier version, of which nothing but the period is found differently."""
+    table, results = write_table(tmp_path), tmp_path / "results"
+    results.mkdir()
+    for found in ([5.0], [8.0, 24.0], []):
+        begun = start(table, results, name="sold", horizon_steps=HORIZON, found_before=found)
+        (results / "sold.toml").write_text(study_text(begun, "sold.toml"))
+        run = TableRun.of(table, results, None, HORIZON, [], {})
+        assert list(run.start.periods) == found
+    with pytest.raises(UsageError, match="says something else"):
+        TableRun.of(table, results, None, HORIZON - 1, [], {})
+    with pytest.raises(UsageError, match="says something else"):
+        TableRun.of(table, results, None, HORIZON, [], {"period": 8})
 
 
 def test_a_forecast_over_data_is_refused(folder: Path) -> None:

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import numpy as np
+import pandas
 import polars
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 
 from search.errors import SeriesError, UsageError
 from search.series import Table
-from search.starter.calendar import calendar_periods, on_the_calendar
+from search.series.calendar import calendar_periods, calendar_seasons
 from search.starter.names import is_table, study_name
 from search.starter.oddities import oddity_lines
 from search.starter.spans import default_horizon
@@ -196,17 +197,46 @@ def hourly(values: list[float]) -> Table:
     return Table("time", tuple(times), ("x",), np.array(values)[:, np.newaxis])
 
 
-def test_a_period_next_to_a_day_is_a_day_where_the_series_repeats_as_well() -> None:
-    days, tides = hourly(wave(600, 24)), hourly(wave(600, 24.84))
-    assert calendar_periods(days.interval) == [24, 168, 8760]
-    assert str(days.interval) == "1 hour"
-    assert on_the_calendar([23.0, 48.0], days.values, days.interval) == (24.0,)
-    assert on_the_calendar([24.0, 168.0], days.values, days.interval) == (24.0, 168.0)
-    # Weather that moves from day to day makes other multiples of a day look a little better.
-    assert on_the_calendar([72.0, 168.0], days.values, days.interval) == (24.0, 168.0)
-    assert on_the_calendar([25.0], tides.values, tides.interval) == (25.0,)
-    numbers = Table("t", tuple(map(str, range(600))), ("x",), days.values)
-    assert on_the_calendar([23.0, 46.0], numbers.values, numbers.interval) == (23.0, 46.0)
+def every(step: str, rows: int) -> Table:
+    times = pandas.date_range("2020-01-01", periods=rows, freq=step)
+    return Table("time", tuple(map(str, times)), ("x",), np.zeros((rows, 1)))
+
+
+@pytest.mark.parametrize(
+    ("step", "seasons"),
+    [
+        ("min", (60, 1440, 10_080)),
+        ("15min", (4, 96, 672)),
+        ("h", (24, 168)),
+        ("D", (7, 365.25)),
+        ("7D", (52.1786,)),
+        ("MS", (12,)),
+        ("QS", (4,)),
+        ("YS", ()),
+        ("B", (5,)),
+    ],
+)
+def test_the_seasons_of_a_calendar_are_in_its_steps(step: str, seasons: tuple[float, ...]) -> None:
+    assert calendar_seasons(every(step, 30).interval) == seasons
+
+
+def test_rows_that_are_numbered_have_no_calendar() -> None:
+    numbers = Table("t", tuple(map(str, range(40))), ("x",), np.zeros((40, 1)))
+    assert calendar_seasons(numbers.interval) == ()
+    assert calendar_periods(every("h", 30).interval) == [24, 168, 8760]
+
+
+@pytest.mark.parametrize("horizon_steps", [None, 24, 48, 60])
+@pytest.mark.parametrize(("seed", "step"), [(0, 100), (2, 100), (0, 40), (1, 40)])
+def test_hours_of_a_load_have_a_day_and_a_week_whatever_the_horizon(
+    tmp_path: Path, seed: int, step: int, horizon_steps: int | None
+) -> None:
+    time = np.arange(90 * 24)
+    load = 500 + 120 * np.sin(2 * np.pi * time / 24) + step * ((time // 24) % 7 < 5)
+    load = load + np.random.default_rng(seed).normal(0, 25, len(time))
+    hours = pandas.date_range("2024-01-01", periods=len(time), freq="h")
+    path = write(tmp_path, {"time": [*map(str, hours)], "load": load.tolist()})
+    assert start(path, tmp_path, horizon_steps=horizon_steps).periods == (24.0, 168.0)
 
 
 def test_a_column_that_is_nearly_constant_is_told() -> None:

@@ -167,6 +167,17 @@ def test_a_file_that_goes_on_with_a_stored_study_keeps_what_neither_named() -> N
     assert differing_keys(file({"batch_size": [8]}).continuing(unknown), unknown) == []
 
 
+def test_a_file_that_goes_on_with_a_stored_study_keeps_the_periods_that_it_began_with() -> None:
+    def found(*periods: float) -> StudyDefinition:
+        return StudyDefinition.of_file(RAW, SeriesProperties(600, periods=periods))
+
+    stored = found(73.0, 168.0)
+    goes_on = found(24.0, 168.0).continuing(stored)
+    assert goes_on.properties == stored.properties
+    assert goes_on.space == stored.space
+    assert differing_keys(goes_on, stored) == []
+
+
 def noise_free(**task: Any) -> StudyDefinition:
     """The definition of a file on a table without noise."""
     raw = {

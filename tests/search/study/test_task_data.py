@@ -268,6 +268,17 @@ def test_errors_are_scaled_by_the_shortest_known_season_of_a_table() -> None:
     assert season_steps(wave) == 1
 
 
+def test_periods_that_were_found_when_a_study_began_stay() -> None:
+    values = np.tile([0.0, 1.0, 0.0, 3.0, 1.0], ROWS // 5)
+    assert table(values).properties().periods == (5.0,)
+    for stored in ((20.0,), ()):
+        begun = table_definition().model_copy(
+            update={"properties": SeriesProperties(60, periods=stored)}
+        )
+        rows = Table("t", tuple(map(str, range(ROWS))), ("x",), values[:, np.newaxis])
+        assert TaskData(begun, rows).properties().periods == stored
+
+
 def test_a_table_has_no_fresh_draw_for_a_benchmark() -> None:
     with pytest.raises(UsageError, match="a table has only one"):
         table().view("benchmark", 0)
