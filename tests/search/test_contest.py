@@ -293,11 +293,12 @@ def test_many_starts_leave_out_what_is_worse_by_more_than_the_noise() -> None:
         errors = common[:, :units] * np.exp(spread * random.normal(size=(4, units)))
         return final(*(level * errors / errors.mean()).tolist(), averaging=averaging)
 
-    for units, averaging, kept in (
+    rules: list[tuple[int, Averaging, list[int]]] = [
         (32, "mean", [*range(6), 7]),  # 6 is worse by a tenth, 7 by as much with more noise
         (32, "geometric mean", [*range(8)]),
         (8, "mean", [*range(8)]),
-    ):
+    ]
+    for units, averaging, kept in rules:
         finals: dict[Subject, FinalRecord] = {
             n: of(1.0 + 0.01 * n, units, averaging) for n in range(6)
         }
