@@ -8,10 +8,9 @@ from types import MappingProxyType
 
 import numpy as np
 
-from models.closed_form.across_seasons import AcrossSeasons
+from models.closed_form.across_seasons import TYPICAL_SEASONS, AcrossSeasons
 from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, Solutions
 from models.closed_form.direct import (
-    TYPICAL,
     Damped,
     lag_fading,
     lag_penalties,
@@ -40,9 +39,9 @@ class NestedRidge(
 
     typical = MappingProxyType(
         {
-            **TYPICAL,
-            **{"seasons_fading": 1.0, "direct_ridge": 0.5, "season_means": True},
-            **{"context_level": "last", "remainder_ridge": 0.5, "direct_fading": 24.0},
+            **TYPICAL_SEASONS,
+            **{"direct_ridge": 0.5, "season_means": True, "context_level": "last"},
+            **{"remainder_ridge": 0.5, "direct_fading": 24.0},
         }
     )
 
