@@ -43,7 +43,8 @@ from search.study.task_data import View, training_variance
 
 SPANS = (8640, 2880, 2880)
 HORIZONS = (96, 192, 336, 720)
-START_POINTS = 24
+# In a block. The fewer they are, the less they say of what is best over all starts of a test.
+START_POINTS = 120
 # Each replica leaves out another block, as long as the validation span, of all rows before the
 # test: the last months alone are one part of the year, and not the one that follows. Nor does one
 # block say which of a few candidates is the best on all, so that none is pruned by it.
@@ -166,7 +167,7 @@ def study_sections(
         "validation_steps": spans.validation,
         "test_steps": spans.test,
         "start_points": min(START_POINTS, spans.validation - horizon_steps + 1),
-        "validation": "blocks",
+        **{"validation": "blocks", "averaging": "mean"},
     }
     sections: dict[str, object] = {
         "name": f"horizon-{horizon_steps}",

@@ -34,6 +34,9 @@ LEAST_T_OF_THE_BEST = 2.0
 # An ensemble is chosen from what has at most so many times the least error; where these are few,
 # the first ones count that have at most more times.
 MOST_RATIO, LEAST_MEMBERS, FAR_RATIO = 1.5, 6, 4.0
+# So many units of a replica are start points of their own, and no parts of a few free runs. Where a
+# mean is over as many, what is worse than the best one by more than the noise is left out as well.
+MANY_UNITS = 16
 # Where the series has a new level, of a contest are those that go with so much of its shift.
 LEAST_LEVEL_SHARE = 0.9
 # Errors below are no different from none: what is left is rounding.
@@ -217,7 +220,8 @@ def ensemble_members(finals: Mapping[Subject, FinalRecord]) -> list[Subject]:
     """The subjects that an ensemble is chosen from, the best first; none where there are no two.
 
     They are the finalists, baselines included, whose errors are not far above the least one: what
-    diverges is never among them, and what is much worse only takes weight from the others.
+    diverges is never among them, and what is much worse only takes weight from the others. Where
+    many start points say which are worse, that counts, and not only how much: see 0134.
     """
     finals = contenders(finals)
     order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
@@ -229,7 +233,17 @@ def ensemble_members(finals: Mapping[Subject, FinalRecord]) -> list[Subject]:
         for ratio in (MOST_RATIO, FAR_RATIO)
     )
     kept = order[: max(near, min(far, LEAST_MEMBERS))]
+    certain, others = kept[:LEAST_MEMBERS], kept[LEAST_MEMBERS:]
+    kept = certain + [own for own in others if not _is_behind(finals[own], finals[order[0]])]
     return kept if len(kept) > 1 else []
+
+
+def _is_behind(one: FinalRecord, best: FinalRecord) -> bool:
+    """Whether one is worse than the best of many by more than the noise, as many starts say."""
+    has_many = all(len(units) >= MANY_UNITS for units in best.unit_errors)
+    if best.averaging != "mean" or not has_many:
+        return False
+    return compared(best, one, has_draws=False).beats_by(LEAST_T_OF_THE_BEST)
 
 
 def _logs(one: FinalRecord, other: FinalRecord) -> tuple[FloatArray, FloatArray]:

@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import numpy as np
 
 from models.closed_form.closed_form import FloatArray, half_of_span, quarter_of_span
-from models.closed_form.direct import MOST_AHEAD, MOST_CONTEXT, Direct, fading
-from models.methods import Choices, Domain, Whole, flag, largest, setting
+from models.closed_form.direct import MOST_AHEAD, MOST_CONTEXT, TYPICAL, Direct, fading
+from models.methods import Choices, Domain, Scalar, Whole, flag, largest, setting
 from models.methods.series_properties import SeriesProperties
 
 
@@ -29,6 +29,10 @@ def _most_read(train_steps: int, space: Mapping[str, Domain]) -> int:
 
 def _most_ahead(train_steps: int, space: Mapping[str, Domain]) -> int:
     return quarter_of_span(train_steps, space) // int(largest(space["periodic_steps"]))
+
+
+# A long window is seldom far off, since older values weigh less; a short one may be.
+TYPICAL_SEASONS: Mapping[str, Scalar] = {**TYPICAL, "seasons_read": 30, "seasons_fading": 1.0}
 
 
 class AcrossSeasons(Direct):

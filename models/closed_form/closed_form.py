@@ -132,6 +132,14 @@ class ClosedForm(Core):
         """
         raise NotImplementedError
 
+    def regularised(self, problem: Solutions) -> Solutions:
+        """A factorised problem with this form's own regularisation, beside its level.
+
+        problem: of a form that differs from this one in settings of regularisation alone. Forms
+        that have more such settings than their level replace here what follows from these.
+        """
+        return problem
+
     def training_error(
         self, problem: Solutions, level: float, coefficients: FloatArray
     ) -> float | None:

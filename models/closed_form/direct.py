@@ -175,6 +175,17 @@ class Direct(Lagged):
         problems = [self.problem(*self.products(own, candidate), own[0].shape[1]) for own in apart]
         return Tied(problems, self.tie) if self.is_tied else problems[0]
 
+    def regularised(self, problem: Solutions) -> Solutions:
+        if isinstance(problem, Tied):
+            return Tied([self.damped(own) for own in problem.problems], self.tie)
+        assert isinstance(problem, Damped)
+        return self.damped(problem)
+
+    def damped(self, problem: Damped) -> Damped:
+        """A problem of channels that are read together, with this form's own penalties."""
+        channels = len(problem.penalties) // len(self.penalties(1))
+        return replace(problem, penalties=self.penalties(channels))
+
     def apart(self, pieces: Sequence[FloatArray]) -> list[Sequence[FloatArray]]:
         """The pieces of all channels together, or, where they are tied, of each one."""
         if not self.is_tied:

@@ -98,8 +98,8 @@ class Fitting(PerMember):
     targets: how many channels, the first ones, are to be forecast, None for all; the others are
     fitted alike, and have no say in a loss.
 
-    Members that differ by their level of regularisation alone share one factorisation; reservoirs,
-    which are drawn, only where their seeds are equal, too. Each is fitted twice: on all but the
+    Members that differ by their regularisation alone share one factorisation; reservoirs, which are
+    drawn, only where their seeds are equal, too. Each is fitted twice: on all but the
     last quarter of the span (of the longest piece of each that is joined, the later of equals), to
     run freely over that held-out rest, the mean squared error of which is its loss; and on all of
     it, which gives its numbers. A level that is not given is the one of the least such loss. Where
@@ -184,7 +184,7 @@ class Fitting(PerMember):
         return features * form.outputs(channels)
 
     def _problem_key(self, member: Member[FittedForm]) -> Hashable:
-        """What members must have in common to share a factorisation: all but the level."""
+        """What members must have in common to share a factorisation: all but regularisation."""
         of_any_level = [
             (own.name, value)
             for own, value in member.candidate.settings()
@@ -198,7 +198,7 @@ class _Problem:
     """The problem of fitting one series, factorised without its held-out rest and as a whole.
 
     pieces: of the series, `[time, channel]` each. first: a member whose settings the others share,
-    but for the level. joined: of how many series of equal pieces, one after the other, it is.
+    but for regularisation. joined: of how many series of equal pieces, one after the other, it is.
     targets: how many channels, the first ones, count in held-out errors; None for all.
     """
 
@@ -233,23 +233,24 @@ class _Problem:
 
     def fit(self, member: Member[FittedForm]) -> tuple[Tensor, float]:
         form = member.candidate.form
+        of_whole = form.regularised(self.of_whole)
         if form.regularisation == "given":
             level = form.given_level
-            coefficients = self.of_whole.at(level)
+            coefficients = of_whole.at(level)
             loss = None
             if not form.is_random:
-                loss = form.training_error(self.of_whole, level, coefficients)
-            loss = float(self._errors([level])[0]) if loss is None else loss
+                loss = form.training_error(of_whole, level, coefficients)
+            loss = float(self._errors(form, [level])[0]) if loss is None else loss
         else:
-            errors = self._errors(form.levels)
+            errors = self._errors(form, form.levels)
             best = int(np.argmin(errors))
-            loss, coefficients = float(errors[best]), self.of_whole.at(form.levels[best])
+            loss, coefficients = float(errors[best]), of_whole.at(form.levels[best])
         return self.forecaster.pack(self.fixed, coefficients), loss
 
-    def _errors(self, levels: Sequence[float]) -> FloatArray:
+    def _errors(self, form: ClosedForm, levels: Sequence[float]) -> FloatArray:
         """Mean squared error of the free run over the held-out rest, for each level."""
-        form = self.forecaster.form
         fixed, problem, all_known, all_rest = self._part
+        problem = form.regularised(problem)
         coefficients = np.stack([problem.at(level) for level in levels])
         at_once, squares = max(1, RUNS_AT_ONCE // len(levels)), []
         for first in range(0, len(all_known), at_once):

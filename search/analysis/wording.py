@@ -140,16 +140,27 @@ _MOVING_RULE = (
     f"them. The final ranks by the same score. {_SHARED_VARIANCE}; "
     f"{_TEST_RULE}"
 )
-SCORE_RULES: dict[Validation, str] = {
+_BLOCKS = "each of which leaves another block of rows out of its training and runs freely within it"
+_SCORE_RULES: dict[Validation, str] = {
     "end": "A score is the median NMSE over draws or trainings. The final ranks by the geometric "
     "mean: unlike the median, it counts the draws on which a forecaster fails.",
     "rolling": _MOVING_RULE,
     "expanding": _MOVING_RULE,
     "blocks": "A score is the geometric mean of NMSE + 1e-8 over all free runs of the replicas, "
-    "each of which leaves another block of rows out of its training and runs freely within it: one "
-    f"bad start does not decide it. The final ranks by the same score. {_SHARED_VARIANCE}; "
-    f"{_TEST_RULE}",
+    f"{_BLOCKS}: one bad start does not decide it. The final ranks by the same score. "
+    f"{_SHARED_VARIANCE}; {_TEST_RULE}",
 }
+
+
+def score_rule(task: Task) -> str:
+    """What a score is and what the final ranks by, in a report."""
+    if task.averaging != "mean":
+        return _SCORE_RULES[task.validation]
+    return (
+        f"A score is the mean NMSE over all free runs of the replicas, {_BLOCKS}, so that squared "
+        "errors weigh as in a test over many starts. The final ranks by the same score. "
+        f"{_SHARED_VARIANCE}; {_TEST_RULE}"
+    )
 
 
 def winner_rule(*, has_draws: bool) -> str:

@@ -125,7 +125,7 @@ def cut_lines(definition: StudyDefinition, table: Table | None) -> Iterator[str]
     cuts = _cuts(definition, table)
     yield (
         f'validation = "{task.validation}": {len(cuts)} cuts in the search, '
-        f"{search.final_replicas} in the final; the score is the {task.averaging} over them"
+        f"{search.final_replicas} in the final; the score is the {task.score_averaging} over them"
     )
     for number, cut in enumerate(cuts[:_SHOWN], start=1):
         starts = ", ".join(f"{start + 1:,} ({table.times[start]})" for start in cut.starts)

@@ -50,7 +50,7 @@ def _task(definition: StudyDefinition) -> str:
     if task.validation != "end":
         return (
             f"Networks train on {validation_of(task)}. The score is the "
-            f"{SCORE_OVER[task.averaging]} against the {task.score_against}, over "
+            f"{SCORE_OVER[task.score_averaging]} against the {task.score_against}, over "
             f"{counted(search.replicas, 'replica')}. Sampler {search.sampler}, pruner "
             f"{search.pruner}."
         )

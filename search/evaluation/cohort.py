@@ -97,7 +97,7 @@ class Cohort:
             for restart in range(candidate.restarts)
         ]
         self.is_fitted = isinstance(self.candidates[0], FittedForm)
-        self.is_by_replica = self.is_fitted and self.views[0].averaging == "geometric mean"
+        self.is_by_replica = self.is_fitted and self.views[0].leaves_block_out
         if self.is_by_replica:
             runs.sort(key=lambda run: run.replica)
         self.fitted_replicas = [max(1, round(share * len(self.views))) for share in rung_fractions]

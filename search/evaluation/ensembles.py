@@ -36,6 +36,8 @@ ROW_FOLDS = 8
 # less than this share of the best one's error (root mean square) brings nothing.
 MOST_MEMBERS = 15
 LEAST_DIFFERENCE = 0.15
+# The share where a score is the mean over many start points, which tell smaller differences.
+LEAST_DIFFERENCE_OF_MANY, MANY_STARTS = 0.05, 16
 
 # Trains a candidate on views and scores it.
 TrainOne = Callable[[Candidate, Sequence[View]], tuple[Checkpoint, CandidateResult]]
@@ -186,7 +188,9 @@ def distinct_runs(runs: Sequence[FloatArray], views: Sequence[View]) -> list[int
     def distance(one: FloatArray, other: FloatArray) -> float:
         return float(np.sqrt(known_mean(((one - other) / scales) ** 2 + unknown)))
 
-    least = LEAST_DIFFERENCE * distance(runs[0], truth)
+    is_of_many = views[0].averaging == "mean" and len(views[0].starts) >= MANY_STARTS
+    share = LEAST_DIFFERENCE_OF_MANY if is_of_many else LEAST_DIFFERENCE
+    least = share * distance(runs[0], truth)
     kept: list[int] = []
     for place, own in enumerate(runs):
         if len(kept) == MOST_MEMBERS:

@@ -211,7 +211,7 @@ def _search_claim(study: StudyReader, trial: Trial, definition: StudyDefinition)
         scored_against=definition.task.score_against,
         horizon_steps=definition.task.horizon_steps,
         verdict=trial.record.verdict,
-        averaging=definition.task.averaging,
+        averaging=definition.task.score_averaging,
         errors=trial.record.errors,
     )
 

@@ -20,12 +20,12 @@ from search.analysis.score_table import Row, ScoreGroup, score_group, search_bas
 from search.analysis.study_results import Outcome, StudyResults, baselines_of
 from search.analysis.trials import Trial
 from search.analysis.wording import (
-    SCORE_RULES,
     UNITS_RULE,
     commands,
     counted,
     errors_rule,
     scale_of,
+    score_rule,
     shown_channels,
     shown_minutes,
     shown_properties,
@@ -151,7 +151,7 @@ def study_report(results: StudyResults, storage_url: str) -> StudyReport:
         rollout=figures.rollout_plot(results),
         panels=figures.panels_plot(results),
         channels=channel_table(results, baselines),
-        score_rule=SCORE_RULES[results.definition.task.validation],
+        score_rule=score_rule(results.definition.task),
         winner_rule=winner_rule(has_draws=results.definition.series.is_generated),
         scale=f"{_scale(results)} {errors_rule(season_steps(results.definition))}",
         groups=_groups(results, baselines),

@@ -36,10 +36,12 @@ from search.study.space import Space, check_complete, complete_space, parameter_
 ScoreAgainst = Literal["signal", "observations"]
 # Which rows of a table the replicas train on, and on which they are scored.
 Validation = Literal["end", "rolling", "expanding", "blocks"]
+# How the free runs within blocks that are left out become one score.
+BlocksAveraging = Literal["mean", "geometric mean"]
 # Where the rows of a table are that its spans leave over, see docs/decisions/0097.
 UnusedRows = Literal["first", "between"]
 # How replicas are averaged where they are draws, or trainings on the same rows; and where each of
-# them has a cut of its own.
+# them has a cut of its own. A study file may name another mean for blocks alone.
 AVERAGING: Mapping[Validation, Averaging] = {
     "end": "median",
     "rolling": "mean",
@@ -79,6 +81,9 @@ class Task(Section):
     "expanding": the same, but each replica trains on all rows before its free runs, train_steps
     or more. "blocks": each replica leaves out another block of validation_steps rows, in which its
     free runs lie, and trains on the train_steps rows before and after it.
+    averaging: of "blocks", how all of its free runs become one score: by the "geometric mean" of
+    their errors, in which a bad start of a chaotic series counts as much as a good one, or by the
+    "mean", as the squared error of a test over many starts does. None for the geometric one.
     unused_rows: of a table that is longer than its spans, where the rows are that they leave over.
     "first": before the training span, so that validation ends where the test begins; the test
     trains on the rows of training and validation. ("expanding" trains on the first rows, too.)
@@ -94,12 +99,15 @@ class Task(Section):
     score_against: ScoreAgainst = Field(examples=["observations"])
     error_horizons: Horizons = Field(default=ERROR_HORIZONS, examples=[[1, 84]])
     validation: Validation = Field(default="end", examples=["rolling"])
+    averaging: BlocksAveraging | None = Field(
+        default=None, examples=["mean"], exclude_if=lambda averaging: averaging is None
+    )
     unused_rows: UnusedRows = Field(default="first", examples=["first"])
 
     @property
-    def averaging(self) -> Averaging:
+    def score_averaging(self) -> Averaging:
         """How the replicas of the search and of the final are averaged to a score."""
-        return AVERAGING[self.validation]
+        return self.averaging or AVERAGING[self.validation]
 
     @property
     def gapless_steps(self) -> int:
@@ -118,6 +126,16 @@ class Task(Section):
                 f"{shown(list(horizons))}; write for example error_horizons = [1, 84]"
             )
         return horizons
+
+    @model_validator(mode="after")
+    def _check_averaging(self) -> Self:
+        if self.averaging is not None and self.validation != "blocks":
+            raise SettingError(
+                "averaging",
+                f'must be left out without validation = "blocks", but got "{self.averaging}" with '
+                f'"{self.validation}"; remove the key, or validate on blocks',
+            )
+        return self
 
     @model_validator(mode="after")
     def _check_spans(self) -> Self:
@@ -428,6 +446,8 @@ class StudyDefinition(Section):
             del plain["task"]["error_horizons"]
         if self.task.validation == "end":
             del plain["task"]["validation"]
+        if self.task.averaging == AVERAGING[self.task.validation]:
+            del plain["task"]["averaging"]
         if self.series.is_generated or self.task.unused_rows == "between":
             del plain["task"]["unused_rows"]
         if self.search.first_replicas == self.search.replicas:

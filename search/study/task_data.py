@@ -52,12 +52,14 @@ class View:
     a squared error is divided by, of each channel or of all; that of the signal where that is the
     truth, else of the training span, or of all rows that the replicas may see where each has a cut
     of its own. error_horizons: the steps of a free run whose errors are recorded. averaging: how
-    replicas become one score. names: of the channels; has_one_unit: whether these are in the same
-    unit. season_steps: of the naive forecasts that absolute errors are scaled by. filled: values
-    that were not observed, but filled in, see `Table`. Of those that are masked, truth is NaN.
-    known: columns known in advance, `[time, known]`, which do not end where the others do. past:
-    columns known only in the past, `[time, past]`, as observed. Both are None without any.
-    known_groups: how many groups of channels have known columns of their own, see `Groups`.
+    replicas become one score. leaves_block_out: whether the free runs lie within a block that is
+    left out of the training, as those of other replicas do within others. names: of the channels;
+    has_one_unit: whether these are in the same unit. season_steps: of the naive forecasts that
+    absolute errors are scaled by. filled: values that were not observed, but filled in, see
+    `Table`. Of those that are masked, truth is NaN. known: columns known in advance, `[time,
+    known]`, which do not end where the others do. past: columns known only in the past, `[time,
+    past]`, as observed. Both are None without any. known_groups: how many groups of channels have
+    known columns of their own, see `Groups`.
     """
 
     values: FloatArray
@@ -69,6 +71,7 @@ class View:
     scored_against: ScoreAgainst
     error_horizons: tuple[int, ...] = ERROR_HORIZONS
     averaging: Averaging = "median"
+    leaves_block_out: bool = False
     names: tuple[str, ...] = ("value",)
     has_one_unit: bool = True
     season_steps: int = 1
@@ -402,7 +405,8 @@ class TaskData:
             variance=training_variance(rows_in(self._table.values, span), self._table.columns),
             scored_against=task.score_against,
             error_horizons=task.error_horizons,
-            averaging="median" if is_test else task.averaging,
+            averaging="median" if is_test else task.score_averaging,
+            leaves_block_out=task.validation == "blocks" and not is_test,
             season_steps=season_steps(self._definition),
             names=self._table.columns,
             has_one_unit=self._table.has_one_unit,

@@ -285,6 +285,27 @@ def test_members_are_the_best_first_and_nothing_that_is_far_worse() -> None:
     assert ensemble_members({}) == []
 
 
+def test_many_starts_leave_out_what_is_worse_by_more_than_the_noise() -> None:
+    random = np.random.default_rng(3)
+    common = np.exp(0.3 * random.normal(size=(4, 32)))
+
+    def of(level: float, units: int, averaging: Averaging, spread: float = 0.05) -> FinalRecord:
+        errors = common[:, :units] * np.exp(spread * random.normal(size=(4, units)))
+        return final(*(level * errors / errors.mean()).tolist(), averaging=averaging)
+
+    rules: list[tuple[int, Averaging, list[int]]] = [
+        (32, "mean", [*range(6), 7]),  # 6 is worse by a tenth, 7 by as much with more noise
+        (32, "geometric mean", [*range(8)]),
+        (8, "mean", [*range(8)]),
+    ]
+    for units, averaging, kept in rules:
+        finals: dict[Subject, FinalRecord] = {
+            n: of(1.0 + 0.01 * n, units, averaging) for n in range(6)
+        }
+        finals |= {6: of(1.1, units, averaging), 7: of(1.1, units, averaging, spread=0.6)}
+        assert sorted(map(int, ensemble_members(finals))) == kept
+
+
 def test_a_subject_says_what_it_is() -> None:
     assert baseline_of(SSA) == "ssa"
     assert baseline_of(3) is baseline_of(ENSEMBLE) is None

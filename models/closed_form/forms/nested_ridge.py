@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 
 import numpy as np
 
-from models.closed_form.across_seasons import AcrossSeasons
+from models.closed_form.across_seasons import TYPICAL_SEASONS, AcrossSeasons
 from models.closed_form.closed_form import FittedForm, Fixed, FloatArray, Solutions
 from models.closed_form.direct import (
-    TYPICAL,
     Damped,
     lag_fading,
     lag_penalties,
@@ -40,9 +39,9 @@ class NestedRidge(
 
     typical = MappingProxyType(
         {
-            **TYPICAL,
-            **{"seasons_fading": 1.0, "direct_ridge": 0.5, "season_means": True},
-            **{"context_level": "last", "remainder_ridge": 0.5, "direct_fading": 24.0},
+            **TYPICAL_SEASONS,
+            **{"direct_ridge": 0.5, "season_means": True, "context_level": "last"},
+            **{"remainder_ridge": 0.5, "direct_fading": 24.0},
         }
     )
 
@@ -67,17 +66,32 @@ class NestedRidge(
             channels, known = own[0].shape[1], self.context_steps * own[0].shape[1]
             products, windows = self.products(own, candidate)
             across.append(self.problem(products, windows, channels))
-            penalties = lag_penalties(self.context_steps, channels, self.lag_age)
             within.append(
                 Damped(
                     own=products[:known, :known],
                     with_targets=products[:known, known:],
                     squares=across[-1].squares,
                     rows=windows,
-                    penalties=penalties,
+                    penalties=self._of_lags(channels),
                 )
             )
         return _Nested(across, within, self.remainder, self.tie, self._lag_by_lag)
+
+    def regularised(self, problem: Solutions) -> Solutions:
+        assert isinstance(problem, _Nested)
+        return replace(
+            problem,
+            across=[self.damped(own) for own in problem.across],
+            within=[
+                replace(own, penalties=self._of_lags(len(own.penalties) // self.context_steps))
+                for own in problem.within
+            ],
+            remainder=self.remainder,
+            tie=self.tie,
+        )
+
+    def _of_lags(self, channels: int) -> FloatArray:
+        return lag_penalties(self.context_steps, channels, self.lag_age)
 
     def _lag_by_lag(self, across: FloatArray) -> FloatArray:
         """The coefficients of a regression across seasons as those of all lags and steps."""

@@ -4,9 +4,8 @@ from types import MappingProxyType
 
 import numpy as np
 
-from models.closed_form.across_seasons import AcrossSeasons
+from models.closed_form.across_seasons import TYPICAL_SEASONS, AcrossSeasons
 from models.closed_form.closed_form import FloatArray
-from models.closed_form.direct import TYPICAL
 
 
 class PeriodicRidge(
@@ -27,9 +26,8 @@ class PeriodicRidge(
 
     typical = MappingProxyType(
         {
-            **TYPICAL,
-            **{"seasons_fading": 1.0, "direct_ridge": 0.1},
-            **{"season_means": True, "context_level": "last"},
+            **TYPICAL_SEASONS,
+            **{"direct_ridge": 0.1, "season_means": True, "context_level": "last"},
         }
     )
 

@@ -92,6 +92,11 @@ strategies = st.fixed_dictionaries(
         "kernel_whitening": st.sampled_from([0.0, 1.0]),
         "kernel_linear_weight": st.sampled_from([0.0, 10.0]),
         "kernel_odd": st.booleans(),
+        "direct_ridge": st.sampled_from([0.01, 0.3]),
+        "direct_fading": st.sampled_from([0.0, 6.0]),
+        "seasons_fading": st.sampled_from([0.0, 1.0]),
+        "remainder_ridge": st.sampled_from([0.1, 1.0]),
+        "channel_tie": st.sampled_from([0.2, 2.0]),
     }
 )
 # Few, so that members with equal ones meet: all that may be shared is shared.
@@ -102,6 +107,7 @@ rows = st.tuples(strategies, st.integers(0, SERIES - 1), st.integers(0, 1))
 @given(
     cell=st.sampled_from(sorted(SHAPES)),
     residual=st.booleans(),
+    tied_channels=st.booleans(),
     channels=st.sampled_from([1, 2]),
     chosen=st.lists(rows, min_size=3, max_size=6),
     data=st.data(),
@@ -110,13 +116,15 @@ def test_company_order_and_dropped_members_change_nothing(
     make_candidate: Callable[..., FittedForm],
     cell: str,
     residual: bool,
+    tied_channels: bool,
     channels: int,
     chosen: list[tuple[dict[str, Any], int, int]],
     data: st.DataObject,
 ) -> None:
+    shared = {"residual": residual, "tied_channels": tied_channels}
     members = [
-        Member(fitted_form(make_candidate, cell, residual=residual, **c), series, seed)
-        for c, series, seed in chosen
+        Member(fitted_form(make_candidate, cell, **shared, **own), series, seed)
+        for own, series, seed in chosen
     ]
     wanted = data.draw(st.sampled_from(members), label="wanted")
     alone = numbers([wanted], wanted, channels=channels)

@@ -18,7 +18,7 @@ from search.evaluation import (
     baseline_results,
 )
 from search.series import FloatArray, Purpose, Table
-from search.study.definition import StudyDefinition, Validation
+from search.study.definition import BlocksAveraging, StudyDefinition, Validation
 from search.study.task_data import TaskData, View
 from tests.search.evaluation.test_cohort import AR, ESN, GRU, LRU
 
@@ -37,11 +37,15 @@ CANDIDATES = {
 }
 
 
-def data(validation: Validation, values: FloatArray | None = None) -> TaskData:
+def data(
+    validation: Validation,
+    values: FloatArray | None = None,
+    averaging: BlocksAveraging | None = None,
+) -> TaskData:
     raw: dict[str, Any] = {
         "name": "x",
         "series": {"source": "table", "path": "t.csv", "time": "t", "columns": ["x"]},
-        "task": TASK | {"validation": validation, "unused_rows": "between"},
+        "task": TASK | {"validation": validation, "averaging": averaging, "unused_rows": "between"},
         "search": {"replicas": 3, "final_replicas": 5},
         "space": SPACE,
     }
@@ -160,6 +164,15 @@ def test_the_search_scores_by_the_geometric_mean_over_all_starts_of_its_blocks()
     assert baseline_record(mean).averaging == "geometric mean"
 
 
+def test_the_squared_errors_of_blocks_may_weigh_as_those_of_a_test() -> None:
+    source = data("blocks", averaging="mean")
+    views = [source.view("search", replica) for replica in range(3)]
+    result = trained(views, {**AR, "ridge": 1e-3})[1]
+    by_start = np.array([replica.scores.by_start for replica in result.replicas])
+    assert result.score == result.record.score == pytest.approx(by_start.mean())
+    assert source.view("test", 0).averaging == "median"
+
+
 KERNEL: dict[str, Scalar] = {
     "cell": "kernel-ridge",
     "kernel_delays": 3,
@@ -169,8 +182,11 @@ KERNEL: dict[str, Scalar] = {
 }
 
 
-def test_what_is_fitted_reports_after_some_of_its_blocks_and_ends_as_without_reports() -> None:
-    source = data("blocks")
+@pytest.mark.parametrize("averaging", ["geometric mean", "mean"])
+def test_what_is_fitted_reports_after_some_of_its_blocks_and_ends_as_without_reports(
+    averaging: BlocksAveraging,
+) -> None:
+    source = data("blocks", averaging=averaging)
     views = [source.view("search", replica) for replica in range(3)]
     candidates = [candidate_of({**KERNEL, "kernel_length": length}) for length in (0.5, 1.0, 2.0)]
     reported = Cohort(

@@ -14,6 +14,7 @@ from search.evaluation.ensembles import (
     ROW_FOLDS,
     Member,
     best_ensemble,
+    distinct_runs,
     error_products,
     folds_of,
     held_out_mean,
@@ -21,9 +22,10 @@ from search.evaluation.ensembles import (
     run_any,
 )
 from search.evaluation.held_out import held_out_runs
+from search.evaluation.results import truth_of
 from search.running.training import train, train_any
 from search.series import FloatArray
-from search.study.definition import StudyDefinition, Validation
+from search.study.definition import BlocksAveraging, StudyDefinition, Validation
 from search.study.task_data import TaskData, View
 from tests.search.evaluation.test_cohort import AR
 from tests.search.evaluation.test_cuts import data, wave
@@ -86,6 +88,22 @@ def test_draws_of_their_own_are_parts() -> None:
     task = TaskData(StudyDefinition.model_validate(raw), None)
     folds = folds_of([task.view("final", draw) for draw in range(3)])
     assert [np.unique(own).tolist() for own in folds] == [[0], [1], [2]]
+
+
+@pytest.mark.parametrize(
+    ("averaging", "starts", "kept"), [("mean", 16, 3), ("mean", 15, 2), ("geometric mean", 16, 2)]
+)
+def test_what_differs_little_is_a_member_where_many_starts_tell_it_apart(
+    averaging: BlocksAveraging, starts: int, kept: int
+) -> None:
+    task = data("blocks", averaging=averaging)
+    views = [task.view("final", replica) for replica in range(5)]
+    views = [view.starting_at(tuple(view.starts[0] + np.arange(starts))) for view in views]
+    truth = np.stack([truth_of(view) for view in views])
+    error = np.random.default_rng(0).standard_normal((3, *truth.shape))
+    # The second differs by a tenth of the first one's error, the third by as much as that.
+    runs = [truth + error[0], truth + error[0] + 0.1 * error[1], truth + error[0] + error[2]]
+    assert len(distinct_runs(runs, views)) == kept
 
 
 @pytest.mark.parametrize("validation", ["end", "rolling", "expanding", "blocks"])

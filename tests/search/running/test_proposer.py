@@ -188,7 +188,8 @@ def test_the_first_cohort_of_a_family_begins_with_all_that_is_typical(cell: str,
         {
             "name": "typical",
             "series": {"source": "sine", "period": 24},
-            "task": {"train_steps": 900, "horizon_steps": 48},
+            # Twice thirty seasons or more.
+            "task": {"train_steps": 1500, "horizon_steps": 48},
             "space": {"cell": [cell, "ar"]},
         }
     )

@@ -370,6 +370,19 @@ def test_a_generated_series_has_no_rows_to_leave_over() -> None:
         define(task={"unused_rows": "between"})
 
 
+def test_a_mean_of_blocks_is_another_study_and_no_mean_is_the_study_that_it_was() -> None:
+    plain = define(series=TABLE, task={"validation": "blocks"})
+    assert "averaging" not in plain.model_dump()["task"]
+    assert plain.task.score_averaging == "geometric mean"
+    named = define(series=TABLE, task={"validation": "blocks", "averaging": "geometric mean"})
+    assert differing_keys(named, plain) == []
+    mean = define(series=TABLE, task={"validation": "blocks", "averaging": "mean"})
+    assert mean.task.score_averaging == "mean"
+    assert differing_keys(mean, plain) == ["task.averaging"]
+    again = StudyDefinition.model_validate_json(mean.model_dump_json())
+    assert again.task.score_averaging == "mean"
+
+
 @pytest.mark.parametrize("validation", ["rolling", "blocks"])
 def test_a_generated_series_has_no_cuts(validation: str) -> None:
     with pytest.raises(ValidationError, match='must be "end" for a generated series'):

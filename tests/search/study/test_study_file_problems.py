@@ -64,7 +64,11 @@ PROBLEMS = [
      "move it above the first section"),
     (GOOD + "zzz = 3", "[task] zzz is no key that freerun knows; there may be train_steps, "
      "horizon_steps, validation_steps, test_horizon_steps, test_steps, start_points, "
-     "score_against, error_horizons, validation, unused_rows"),
+     "score_against, error_horizons, validation, averaging, unused_rows"),
+    (HEAD + TABLE + TASK + 'averaging = "mean"\n', "[task] averaging must be left out without "
+     'validation = "blocks", but got "mean" with "end"; remove the key, or validate on blocks'),
+    (HEAD + TABLE + TASK + 'validation = "blocks"\naveraging = "median"\n', "[task] averaging must "
+     'be "mean" or "geometric mean", but got "median"; write for example averaging = "mean"'),
     (GOOD + "error_horizons = [4, 1]", "[task] error_horizons must hold at least one step and rise "
      "from entry to entry, but got [4, 1]; write for example error_horizons = [1, 84]"),
     (GOOD + "[serch]\ntrials = 3", "serch is no key that freerun knows. Did you mean 'search'?"),

@@ -207,6 +207,29 @@ def test_a_tie_goes_from_least_squares_to_shared_coefficients(
 
 
 @pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
+@pytest.mark.parametrize("is_tied", [False, True])
+def test_what_shares_a_factorisation_keeps_its_own_regularisation(
+    settings: dict[str, Any], is_tied: bool
+) -> None:
+    series = torch.from_numpy(walk(90, 2))[None]
+    known = {"tied_channels": is_tied, "channel_tie": 0.3}
+    more: dict[str, Any] = {"direct_ridge": 0.5, "direct_fading": 6.0, "seasons_fading": 2.0}
+    more |= {"channel_tie": 3.0, "remainder_ridge": 1.0}
+    members = [
+        Member(fitted_form(settings, **own), series=0, seed=0) for own in (known, {**known, **more})
+    ]
+    company = Fitting(members, series)
+    for _ in company:
+        pass
+    for place, member in enumerate(members):
+        alone = Fitting([member], series)
+        for _ in alone:
+            pass
+        assert torch.equal(company.scored_weights[place], alone.scored_weights[0])
+        assert company.loss()[place] == alone.loss()[0]
+
+
+@pytest.mark.parametrize("settings", [DIRECT, PERIODIC, NESTED])
 def test_one_tied_channel_is_what_it_is_without_a_tie(settings: dict[str, Any]) -> None:
     series = walk(90)
     tied = coefficients_of(fitted_form(settings, tied_channels=True), series)
