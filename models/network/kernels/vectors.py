@@ -23,9 +23,9 @@ LANES = 8
 
 
 class Vector(types.Type):  # type: ignore[misc]
-    """The type of a vector of numbers of one precision, or of words of 32 bits."""
+    """The type of a vector of numbers of one precision."""
 
-    def __init__(self, dtype: types.Float | types.Integer) -> None:
+    def __init__(self, dtype: types.Float) -> None:
         self.dtype = dtype
         super().__init__(name=f"vector({dtype})")
 
@@ -39,32 +39,25 @@ class VectorModel(models.PrimitiveModel):  # type: ignore[misc]
         super().__init__(manager, own, ir.VectorType(number, LANES))
 
 
-def _declare(operation: Any, of_floats: str | None, of_words: str | None) -> None:
-    """Let an operator of Python take two vectors lane by lane; None where it can't."""
+def _declare(operation: Any, instruction: str) -> None:
+    """Let an operator of Python take two vectors lane by lane."""
 
     @infer_global(operation)
     class Operator(AbstractTemplate):  # type: ignore[misc, unused-ignore]
         def generic(self, args: Any, kws: Any) -> Any:
             if len(args) == 2 and args[0] == args[1] and isinstance(args[0], Vector):
-                is_float = isinstance(args[0].dtype, types.Float)
-                return signature(args[0], *args) if (of_floats if is_float else of_words) else None
+                return signature(args[0], *args)
             return None
 
     @lower_builtin(operation, Vector, Vector)  # type: ignore[untyped-decorator, unused-ignore]
     def lower(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        is_float = isinstance(sig.args[0].dtype, types.Float)
-        return getattr(builder, str(of_floats if is_float else of_words))(*args)
+        return getattr(builder, instruction)(*args)
 
 
-_declare(operator.add, "fadd", "add")
-_declare(operator.sub, "fsub", "sub")
-_declare(operator.mul, "fmul", "mul")
-_declare(operator.truediv, "fdiv", None)
-_declare(operator.and_, None, "and_")
-_declare(operator.or_, None, "or_")
-_declare(operator.xor, None, "xor")
-_declare(operator.lshift, None, "shl")
-_declare(operator.rshift, None, "lshr")
+_declare(operator.add, "fadd")
+_declare(operator.sub, "fsub")
+_declare(operator.mul, "fmul")
+_declare(operator.truediv, "fdiv")
 
 
 def _pointer(context: Any, builder: Any, array_type: Any, array: Any, index: Any) -> Any:
@@ -185,36 +178,6 @@ def gated(typing: Any, vector: Any, value: Any, bound: Any) -> Any:
         return builder.select(within, own, builder.fmul(own, zero))
 
     return vector(vector, value, bound), generate
-
-
-@intrinsic
-def as_floats(typing: Any, words: Any) -> Any:
-    """Words below 2^24 as numbers in single precision."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.sitofp(args[0], context.get_value_type(sig.return_type))
-
-    return Vector(types.float32)(words), generate
-
-
-@intrinsic
-def bits_of(typing: Any, numbers: Any) -> Any:
-    """The bits of numbers in single precision, as words."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], context.get_value_type(sig.return_type))
-
-    return Vector(types.uint32)(numbers), generate
-
-
-@intrinsic
-def of_bits(typing: Any, words: Any) -> Any:
-    """The numbers in single precision that have these bits."""
-
-    def generate(context: Any, builder: Any, sig: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], context.get_value_type(sig.return_type))
-
-    return Vector(types.float32)(words), generate
 
 
 @intrinsic

@@ -49,13 +49,7 @@ class Noise(Method):
 
     def draw(self, shape: tuple[int, ...], generator: Generator) -> Tensor:
         """The noise of one member, from its own generator: Gaussian where nothing else is said."""
-        # Machine code is looked for when it is needed first.
-        from models.network.kernels.normal import fill
-
-        seed = torch.empty((), dtype=torch.int64).random_(generator=generator)
-        noise = torch.empty(shape)
-        fill(noise.view(-1).numpy(), seed.item(), self.std)
-        return noise
+        return torch.randn(shape, generator=generator).mul_(self.std)
 
     def needs_loop(self) -> bool:
         return super().needs_loop() or (self.place is Place.STATE and self.std > 0.0)
