@@ -215,8 +215,10 @@ def _print(definition: StudyDefinition, table: Table | None, found: Estimate) ->
     typer.echo("  space" + (", as far as a preset leaves it open" if definition.presets else ""))
     for name, domain in definition.space.items():
         typer.echo(f"    {name:22} {domain.to_plain()}")
+    seconds = found.seconds_per_trial
+    shown = f"about {seconds:.1f}" if seconds >= 0.1 else "less than 0.1"
     typer.echo(
-        f"  here     about {found.seconds_per_trial:.1f} s per trial and core; the search takes "
+        f"  here     {shown} s per trial and core; the search takes "
         f"{_shown_minutes(found.minutes)} with {counted(found.workers, 'worker')}, then comes the "
         "final"
     )
