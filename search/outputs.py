@@ -32,8 +32,8 @@ ONNX = "model.onnx"
 EXPORT_FILES = frozenset({MANIFEST, CANDIDATE, STUDY, DATA, WEIGHTS, HELD_OUT, README, ONNX})
 # What `band_ends` gives.
 _END = re.compile(r"_(low|high)_[0-9.e+-]+$")
-# Of a time: earlier versions write it, and this one does not.
-_NO_FRACTION = re.compile(r"\.0+(?=Z|[+-][0-9:]+$|$)")
+# Of a time: earlier versions write it of instants of a Parquet file, and this one does not.
+NO_FRACTION = re.compile(r"\.0+(?=Z|[+-][0-9:]+$|$)")
 # In the heads of a report and of a page with a forecast, before the version.
 REPORT_MARK = '<meta name="generator" content="freerun '
 PAGE_MARK = '<meta name="generator" content="freerun-forecast '
@@ -139,8 +139,8 @@ def forecast_kind(columns: Sequence[str], times: Sequence[str] | None = None) ->
         rows = lines[1:] if len(head) < _HEAD_BYTES else lines[1:-1]
         if times is None:
             return True
-        found = [_NO_FRACTION.sub("", row[0]) for row in rows if row]
-        return found == [_NO_FRACTION.sub("", time) for time in times[: len(rows)]]
+        found = [NO_FRACTION.sub("", row[0]) for row in rows if row]
+        return found == [NO_FRACTION.sub("", time) for time in times[: len(rows)]]
 
     return OutputKind("forecast of the same columns", holds, needs_consent=times is None)
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import time
 from typing import TYPE_CHECKING, Any
 
+from search.outputs import NO_FRACTION
 from search.series import Table
 from search.series.time_column import Times, is_number, read_times
 from search.series.time_format import IsoFormat, TimePattern
@@ -18,18 +20,17 @@ from search.series.time_format import IsoFormat, TimePattern
 if TYPE_CHECKING:
     from polars import Series
 
-_TEXT = "String"
-_NO_FRACTION = re.compile(r"\.0+(?=Z|[+-][0-9:]+$|$)")
-_WHOLE = re.compile(r"0|-?[1-9][0-9]{0,17}")
+_TEXT, _CATEGORY = "String", "Categorical"
+_WHOLE = re.compile(r"0|-?[1-9][0-9]*")
 _DAY_CHARACTERS = 10
 
 
-def csv_times(table: Table, labels: Sequence[str]) -> list[str]:
+def csv_times(table: Table) -> list[str]:
     """Return times for text: of instants of a Parquet file without the zeros of their fractions."""
     is_instant = (table.time_type or "").startswith("Datetime")
-    if is_instant and all(map(_NO_FRACTION.search, labels)):
-        return [_NO_FRACTION.sub("", label) for label in labels]
-    return list(labels)
+    if is_instant and all(map(NO_FRACTION.search, table.times)):
+        return [NO_FRACTION.sub("", label) for label in table.times]
+    return list(table.times)
 
 
 def typed_times(table: Table) -> Series:
@@ -37,10 +38,11 @@ def typed_times(table: Table) -> Series:
     import polars
 
     name, kind = table.time_column, table.time_type
-    if kind == _TEXT:
-        return polars.Series(name, table.times, polars.String)
+    if kind in (_TEXT, _CATEGORY):
+        return _of_first(name, table.times, kind)
     if all(map(is_number, table.times)):
-        return _numbers(name, table.times, kind)
+        # An Int8 ends soon, and steps of whole numbers may be none.
+        return _of_first(name, table.times, kind, "Int64", "Float64")
     times = read_times(table.times, table.time_format, table.zone)
     if kind is None:
         kind = _kind_of(times)
@@ -57,22 +59,25 @@ def typed_ids(table: Table) -> Series:
 
     assert table.long is not None
     name, ids, kind = table.long.id_column, table.long.ids, table.id_type
-    if kind != _TEXT and all(map(_WHOLE.fullmatch, ids)):
-        return _numbers(name, ids, kind)
-    return polars.Series(name, ids, polars.String)
+    # With a zero before it, a number of a text file is a code.
+    if kind is None and all(map(_WHOLE.fullmatch, ids)):
+        kind = "Int64"
+    return _of_first(name, ids, kind)
 
 
-def _numbers(name: str, labels: Sequence[str], kind: str | None) -> Series:
+def _of_first(name: str, labels: Sequence[str], *kinds: str | None) -> Series:
+    """Labels as a column of the first of some types that holds them all, else as text."""
     import polars
+    from polars.exceptions import PolarsError
 
-    if kind is None or not kind.startswith(("Int", "UInt", "Float")):
-        kind = "Int64" if all(map(_WHOLE.fullmatch, labels)) else "Float64"
-    number: Any = float if kind.startswith("Float") else int
-    try:
-        return polars.Series(name, [number(label) for label in labels], getattr(polars, kind))
-    # Of a range that ends at the last row, or steps that are no whole numbers.
-    except (ValueError, TypeError, OverflowError):
-        return polars.Series(name, list(map(float, labels)), polars.Float64)
+    texts = polars.Series(name, labels, polars.String)
+    for kind in kinds:
+        if kind == "Boolean":  # which polars does not read from text
+            return texts == "true"
+        if kind is not None and (dtype := getattr(polars, kind, None)) is not None:
+            with suppress(PolarsError):
+                return texts.cast(dtype)
+    return texts
 
 
 def _kind_of(times: Times) -> str:

@@ -137,7 +137,7 @@ def _csv(forecast: Table) -> bytes:
 
 def _rows(forecast: Table) -> Iterator[Sequence[object]]:
     """The header and the rows; of a long table those of the first id come first."""
-    times = csv_times(forecast, forecast.times)
+    times = csv_times(forecast)
     if forecast.long is None:
         yield [forecast.time_column, *forecast.columns]
         for time, values in zip(times, forecast.values.tolist(), strict=True):

@@ -29,7 +29,9 @@ _FORMAT, _WITH_COVARIATES, _WITH_OWN_COVARIATES = 1, 2, 3
 
 
 # The types of times and ids that a forecast has again; what another program noted is text.
-_TYPES = re.compile(r"String|Date|Float(32|64)|U?Int(8|16|32|64)|Datetime\[[mun]s\]")
+_TYPES = re.compile(
+    r"String|Categorical|Boolean|Date|Float(32|64)|U?Int(8|16|32|64|128)|Datetime\[[mun]s\]"
+)
 
 
 def _known_type(name: object) -> str | None:

@@ -77,9 +77,14 @@ def _zone(kind: Any) -> str | None:
     return zone
 
 
-def _kind(kind: Any) -> str:
+def _kind(kind: Any) -> str | None:
+    """The type that new cells can have as well: decimals are of a width, and may outgrow it."""
     name = str(kind.base_type())
-    return f"{name}[{kind.time_unit}]" if name == "Datetime" else name
+    if name == "Enum":  # which holds no other texts than its own
+        return "String"
+    if name == "Datetime":
+        return f"{name}[{kind.time_unit}]"
+    return None if name == "Decimal" else name
 
 
 def _check_types(path: Path, schema: Mapping[str, Any], kept: Collection[str]) -> None:

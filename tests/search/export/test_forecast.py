@@ -240,6 +240,7 @@ def test_a_forecast_file_reads_back_as_the_table_that_continues(
         ),
         polars.Series("t", range(9), polars.Int32),
         polars.Series("t", range(9), polars.UInt64),
+        polars.Series("t", [str(row) for row in range(9)]).cast(polars.Categorical),
         polars.Series("t", [1990 + row / 4 for row in range(9)]),
         polars.Series("t", [1704067200000 + 3600000 * row for row in range(9)]),
     ],
@@ -268,6 +269,8 @@ def test_times_in_parquet_have_the_type_of_the_series(tmp_path: Path, times: pol
         (["2024-01-01T00:00:00Z", "2024-01-01T01:00:00Z"], polars.Datetime("us", "UTC")),
         (["31.01.2024 12:00", "01.02.2024 12:00"], polars.Datetime("us")),
         (["20240131", "20240201"], polars.Int64()),
+        (["1704067200000000000", "1704067201000000000"], polars.Int64()),
+        (["08", "09"], polars.Int64()),
         (["1990", "1991"], polars.Int64()),
         (["0.5", "1.0"], polars.Float64()),
         (["2024-01", "2024-02"], polars.String()),
@@ -288,19 +291,77 @@ def test_times_of_a_text_file_have_their_type_in_parquet(
     assert list(read_cells(tmp_path / "forecast.csv").column("t").cells) == labels
 
 
-@pytest.mark.parametrize("dtype", [polars.Int16, polars.String, None])
-def test_ids_in_parquet_have_the_type_of_the_series(
-    tmp_path: Path, dtype: type[polars.DataType] | None
+def test_times_that_outgrow_their_type_stay_whole_numbers(tmp_path: Path) -> None:
+    times = polars.Series("t", [125, 126, 127], polars.Int8)
+    polars.DataFrame({"t": times, "x": [1.0, 2.0, 4.0]}).write_parquet(tmp_path / "series.parquet")
+    table = read_table(tmp_path / "series.parquet", "t", ["x"])
+    later = replace(table, times=tuple(table.continue_time(3)))
+    write_forecast(later, tmp_path / "forecast.parquet")
+    written = polars.read_parquet(tmp_path / "forecast.parquet")["t"]
+    assert_series_equal(written, polars.Series("t", [128, 129, 130], polars.Int64))
+
+
+def long_frame(ids: polars.Series) -> polars.DataFrame:
+    shops = ids.gather([0, 0, 1, 1])
+    return polars.DataFrame({"shop": shops, "t": [1, 2, 1, 2], "x": [1.0, 2.0, 3.0, 5.0]})
+
+
+@pytest.mark.parametrize(
+    "ids",
+    [
+        polars.Series([7, 12], dtype=polars.Int16),
+        polars.Series([-(2**62) - 5, 2**62 + 1]),  # such as a hash
+        polars.Series([2**63 + 5, 2**64 - 1], dtype=polars.UInt64),
+        polars.Series([7.0, 12.5]),
+        polars.Series(["7", "12"]),
+        polars.Series(["7", "12"]).cast(polars.Categorical),
+        polars.Series(["north", "south"]).cast(polars.Categorical),
+        polars.Series([False, True]),
+    ],
+    ids=lambda ids: f"{ids.dtype} {ids[0]}",
+)
+def test_ids_in_parquet_have_the_type_of_the_series(tmp_path: Path, ids: polars.Series) -> None:
+    frame = long_frame(ids)
+    frame.write_parquet(tmp_path / "series.parquet")
+    table = read_table(tmp_path / "series.parquet", "t", ["x"], "shop")
+    # As what is stored with a study has them, too.
+    for own in (table, Table.from_bytes(table.to_bytes())):
+        write_forecast(own, tmp_path / "forecast.parquet")
+        assert_frame_equal(polars.read_parquet(tmp_path / "forecast.parquet"), frame)
+
+
+@pytest.mark.parametrize(
+    ("ids", "dtype"),
+    [
+        (["7", "12"], polars.Int64),
+        (["007", "012"], polars.String),
+        (["7.10", "12.50"], polars.String),
+        ([str(10**19), str(10**19 + 1)], polars.String),
+    ],
+)
+def test_ids_of_a_text_file_are_numbers_where_nothing_is_lost(
+    tmp_path: Path, ids: list[str], dtype: type[polars.DataType]
 ) -> None:
-    frame = polars.DataFrame({"shop": [7, 7, 12, 12], "t": [1, 2, 1, 2], "x": [1.0, 2.0, 3.0, 5.0]})
-    if dtype is None:
-        frame.write_csv(tmp_path / "series")
-    else:
-        frame = frame.cast({"shop": dtype})
-        frame.write_parquet(tmp_path / "series")
-    table = read_table(tmp_path / "series", "t", ["x"], "shop")
+    frame = long_frame(polars.Series(ids))
+    frame.write_csv(tmp_path / "series.csv")
+    table = read_table(tmp_path / "series.csv", "t", ["x"], "shop")
     write_forecast(table, tmp_path / "forecast.parquet")
-    assert_frame_equal(polars.read_parquet(tmp_path / "forecast.parquet"), frame)
+    expected = frame.cast({"shop": dtype})
+    assert_frame_equal(polars.read_parquet(tmp_path / "forecast.parquet"), expected)
+
+
+@pytest.mark.parametrize(
+    "dtype", [polars.Enum(["7", "12.50", "8"]), polars.Decimal(10, 2)], ids=["Enum", "Decimal"]
+)
+def test_ids_of_a_type_with_bounds_of_its_own_are_text(
+    tmp_path: Path, dtype: polars.DataType
+) -> None:
+    frame = long_frame(polars.Series(["7", "12.50"]).cast(dtype))
+    frame.write_parquet(tmp_path / "series.parquet")
+    table = read_table(tmp_path / "series.parquet", "t", ["x"], "shop")
+    write_forecast(table, tmp_path / "forecast.parquet")
+    expected = frame.cast({"shop": polars.String})
+    assert_frame_equal(polars.read_parquet(tmp_path / "forecast.parquet"), expected)
 
 
 def test_a_packed_forecast_is_a_csv(tmp_path: Path) -> None:
