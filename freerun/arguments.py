@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from search.errors import UsageError
-from search.names import check_name, cut
+from search.names import cut, is_text
 
 # What databases hold.
 _MOST = 2**63 - 1
@@ -76,14 +76,17 @@ def text(name: str, value: Any, example: str) -> str:
         raise UsageError(
             f"{name} must be a text, but got {_shown(value)}; write for example {name}={example!r}"
         )
-    return check_name(value, name)
+    return value
 
 
 def texts(name: str, value: Any, example: str) -> tuple[str, ...]:
     """Return names, of one text or of several. Raises UsageError for anything else."""
     if isinstance(value, str):
         return (value,)
-    is_listed = isinstance(value, Sequence | set | frozenset) or hasattr(value, "__array__")
+    if isinstance(value, set | frozenset):
+        # Their order differs from process to process, and results with that of the columns.
+        value = sorted(value, key=str)
+    is_listed = isinstance(value, Sequence) or hasattr(value, "__array__")
     found = list(value) if is_listed and not isinstance(value, bytes) else [value]
     if not is_listed or not all(isinstance(own, str) for own in found):
         raise UsageError(
@@ -105,9 +108,15 @@ def section(name: str, value: Any, example: str) -> dict[str, Any]:
 
 def path_of(name: str, value: Any) -> Path:
     """Return a path. Raises UsageError for what is none."""
-    if isinstance(value, str | os.PathLike):
-        return Path(value)
-    raise UsageError(f"{name} must be a path, but got {_shown(value)}; give it as a text")
+    if not isinstance(value, str | os.PathLike):
+        raise UsageError(f"{name} must be a path, but got {_shown(value)}; give it as a text")
+    path = Path(value)
+    if not is_text(str(path)):
+        raise UsageError(
+            f"{name} must be UTF-8 text without null bytes, but got {cut(str(path))!r}; give "
+            "another one"
+        )
+    return path
 
 
 def _number(value: Any) -> float | None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from freerun.arguments import path_of
 from freerun.frames import as_parquet, read_rows
-from search.errors import UsageError
-from search.names import cut, is_text
+from search.errors import StudyFileError, UsageError
 from search.starter.names import study_name
+from search.study.definition import check_study_name
 from search.study.study_file import StudyFile, read_content, read_study
 
 # What messages call a definition that is no file.
@@ -48,17 +49,16 @@ def define(source: Any, asked: Asked) -> StudyFile:
     if isinstance(source, Mapping):
         return _of_content(source, Path(), _NAMED, asked)
     if isinstance(source, str | os.PathLike):
-        path = Path(source)
-        if not is_text(str(path)):
-            raise UsageError(
-                f"the path of a series must be UTF-8 text without null bytes, but got "
-                f"{cut(str(path))!r}; give another one"
-            )
+        path = path_of("the path of a series", source)
         if path.suffix == ".toml":
             return _of_content(read_content(path), path.parent, str(path), asked)
         return _of_table(path, asked, study_name(path), str(path))
     rows = read_rows(source)
     name = asked.name or _DEFAULT_NAME
+    try:
+        check_study_name(name)  # of which the file's is made
+    except ValueError as error:
+        raise StudyFileError(f"{_NAMED}: name {error}") from None
     with as_parquet(rows, f"{name}.parquet") as path:
         time = asked.time or rows.time
         said = asked.changes.get("series", {})

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from freerun.arguments import path_of, positive_number, section, text, texts, whole_number
 from search.errors import StudyFileError
+from search.names import check_name
 
 if TYPE_CHECKING:
     import optuna
@@ -78,7 +79,7 @@ class Study:
             if own is not None
         }
         if name is not None:
-            text("name", name, "demand")
+            check_name(text("name", name, "demand"), "name")
         asked = Asked(
             None if horizon is None else whole_number("horizon", horizon, 1, " step"),
             name,
@@ -269,7 +270,7 @@ def _check_storage(url: str | None) -> None:
         text("storage", url, "sqlite:///freerun.db")
 
 
-def _periods_of(url: str | None, name: str) -> tuple[float, ...] | None:
+def _periods_of(url: str | None, name: str) -> tuple[float, ...]:
     """The periods that a stored study names for its table, none where it has none."""
     from search.cli.options import storage_at
     from search.study.study_file import read_stored_definition

@@ -55,7 +55,6 @@ def typed_times(table: Table) -> Series:
 
 def typed_ids(table: Table) -> Series:
     """Return the ids of a long table, each once, as a column of polars."""
-    import polars
 
     assert table.long is not None
     name, ids, kind = table.long.id_column, table.long.ids, table.id_type

@@ -300,12 +300,7 @@ class StudyDefinition(Section):
     @field_validator("name")
     @classmethod
     def _check_name(cls, name: str) -> str:
-        if _FILE_NAME.fullmatch(name) is None:
-            raise ValueError(
-                "must be a file name of 1 to 100 letters, digits, '-', '_' and '.', "
-                f"not starting with '.', but got {shown(name)}; choose such a name"
-            )
-        return name
+        return check_study_name(name)
 
     @field_validator("task", mode="before")
     @classmethod
@@ -498,6 +493,16 @@ class StudyDefinition(Section):
         """SHA-256 of the identity."""
         canonical = json.dumps(self.identity(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+
+def check_study_name(name: str) -> str:
+    """Return a name that a study may have; ValueError, with the rule, for any other."""
+    if _FILE_NAME.fullmatch(name) is None:
+        raise ValueError(
+            "must be a file name of 1 to 100 letters, digits, '-', '_' and '.', "
+            f"not starting with '.', but got {shown(name)}; choose such a name"
+        )
+    return name
 
 
 def _unmasked_steps(series: SeriesProperties | None) -> int | None:

@@ -8,6 +8,7 @@ import polars
 import pytest
 
 import freerun
+from freerun.arguments import texts
 from freerun.study import Study
 from tests.freerun.conftest import HORIZON, PATIENT, TINY, wave
 
@@ -206,6 +207,29 @@ def test_arguments_of_another_type_are_refused(
     given: dict[str, object] = {"horizon": HORIZON, "storage": url, **options}
     with pytest.raises(freerun.UsageError, match=message):
         Study(wave(), **given)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", ["a/b", "../a", "n" * 300, "ö"])
+def test_a_name_is_checked_before_a_file_has_it(url: str, tmp_path: Path, name: str) -> None:
+    with pytest.raises(freerun.StudyFileError, match="name must be a file name of 1 to 100"):
+        Study(wave(), horizon=HORIZON, name=name, storage=url)
+    mine = tmp_path / "mine.parquet"
+    mine.write_text("mine")
+    with pytest.raises(freerun.StudyFileError, match="name must be a file name"):
+        Study(wave(), horizon=HORIZON, name=str(mine.with_suffix("")), storage=url)
+    assert mine.read_text() == "mine"
+
+
+def test_a_storage_may_have_a_long_url(url: str) -> None:
+    token = "t" * 1200  # such as a cloud's databases take for a password
+    with pytest.raises(freerun.StorageError, match=r"can't be opened"):
+        Study.open("demand", storage=f"postgresql://user:{token}@127.0.0.1:1/demand")
+
+
+def test_names_in_a_set_have_one_order_in_all_processes() -> None:
+    assert texts("known", set("fedcba"), "price") == tuple("abcdef")
+    with pytest.raises(freerun.UsageError, match="known must be a text or a list of texts"):
+        texts("known", {"a", 5}, "price")
 
 
 def test_what_is_asked_of_a_study_has_its_type(done: Study, url: str) -> None:
