@@ -48,7 +48,7 @@ _ONNX_START = b"\x08"
 PARQUET, PACKED = ".parquet", ".gz"
 _OTHER_FORMATS = re.compile(
     r"\.(7z|arrow|avro|bz2|docx?|feather|gif|h5|hdf5|html?|ipc|jpe?g|jsonl?|mat|md|np[yz]|ods|onnx"
-    r"|orc|pdf|pickle|pkl|png|rar|sqlite|svg|tar|tgz|toml|tsv|xls[bmx]?|xml|xz|ya?ml|zip|zst)"
+    r"|orc|parq|pdf|pickle|pkl|png|pq|rar|sqlite|svg|tar|tgz|toml|tsv|xls[bmx]?|xml|xz|ya?ml|zip|zst)"
 )
 
 

@@ -230,7 +230,8 @@ def _shown_minutes(minutes: float) -> str:
     if minutes < 1.0:
         return "less than a minute"
     if minutes < 10.0:
-        return f"about {float(f'{minutes:.2g}'):g} minute{'' if minutes == 1.0 else 's'}"
+        rounded = float(f"{minutes:.2g}")
+        return f"about {rounded:g} minute{'' if rounded == 1.0 else 's'}"
     return f"about {counted(round(minutes), 'minute')}"
 
 

@@ -28,7 +28,7 @@ from search.cli.table_options import (
     naming_options,
     table_keys,
 )
-from search.errors import SeriesError, UsageError, UserError
+from search.errors import SeriesError, StudyFileError, UsageError, UserError
 from search.starter.names import is_table
 
 if TYPE_CHECKING:
@@ -178,7 +178,7 @@ class TableRun:
             own = cls(look(), folder)
             if own._is_changed() and "period" not in said:
                 # A later version may find other periods than the one that began the study.
-                before = _periods_in(own.study_file)
+                before = _periods_of(own._stored())
                 own = own if before is None else cls(look(found_before=before), folder)
         if own.study_file.exists() and own._is_changed():
             raise UsageError(
@@ -277,20 +277,25 @@ class TableRun:
 
         return study_text(self.start, str(self.study_file))
 
+    def _stored(self) -> Mapping[str, Any]:
+        """What the study file says that is there; nothing without one that can be read."""
+        from search.study.study_file import read_content
+
+        try:
+            return read_content(self.study_file)
+        except StudyFileError:
+            return {}
+
     def _is_changed(self) -> bool:
         """Whether the study file that is there says something else, comments aside."""
-        try:
-            return tomllib.loads(self.study_file.read_text("utf-8")) != tomllib.loads(self._text())
-        except (OSError, ValueError, RecursionError):
-            return True
+        return self._stored() != tomllib.loads(self._text())
 
 
-def _periods_in(study_file: Path) -> tuple[float, ...] | None:
+def _periods_of(stored: Mapping[str, Any]) -> tuple[float, ...] | None:
     """The periods in a study file of a table, none where it has none; None where it can't tell."""
-    try:
-        period = tomllib.loads(study_file.read_text("utf-8"))["series"].get("period", [])
-    except (OSError, ValueError, KeyError, AttributeError):
+    if not isinstance(series := stored.get("series"), Mapping):
         return None
+    period = series.get("period", [])
     periods = period if isinstance(period, list) else [period]
     is_valid = all(type(own) in (int, float) and own > 1 for own in periods)
     return tuple(map(float, periods)) if is_valid else None

@@ -173,6 +173,7 @@ def test_no_two_outputs_take_one_place(tmp_path: Path, other: str) -> None:
         ("my f.json", "my f.csv"),
         ("f.parquet.gz", "f.csv"),
         ("f.csv.zst", "f.csv"),
+        ("f.pq", "f.csv"),
         ("f.html", "f.csv"),
         ("f.tar.gz", "f.csv"),
     ],

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
@@ -93,6 +94,19 @@ def test_a_study_file_in_which_other_periods_were_found_goes_on(tmp_path: Path) 
         TableRun.of(table, results, None, HORIZON - 1, [], {})
     with pytest.raises(UsageError, match="says something else"):
         TableRun.of(table, results, None, HORIZON, [], {"period": 8})
+
+
+@pytest.mark.parametrize("content", [b"[series\n", b"series = 3\n", b"\xff", None])
+def test_what_is_no_study_file_stays(tmp_path: Path, content: bytes | None) -> None:
+    """None: a pipe, which nobody writes to."""
+    table, results = write_table(tmp_path), tmp_path / "results"
+    results.mkdir()
+    if content is None:
+        os.mkfifo(results / "sold.toml")
+    else:
+        (results / "sold.toml").write_bytes(content)
+    with pytest.raises(UsageError, match="says something else"):
+        TableRun.of(table, results, None, HORIZON, [], {})
 
 
 def test_a_forecast_over_data_is_refused(folder: Path) -> None:
@@ -317,9 +331,11 @@ def test_the_minutes_of_a_search_are_not_rounded_off(tmp_path: Path) -> None:
     (tmp_path / "load.csv").write_text("\n".join(["t,load", *rows]) + "\n")
     assert freerun(tmp_path, "init", "load.csv").code == 0
     study = tmp_path / "load.toml"
-    study.write_text(study.read_text().replace("trials = 2000", "trials = 1000000"))
-    told = freerun(tmp_path, "check", "load.toml")
-    assert "the search takes about 2.5 minutes with" in told.out, told.out
+    text = study.read_text().replace("trials = 2000", "trials = 1000000")
+    for minutes, said in (("2.5", "2.5 minutes"), ("1.02", "1 minute"), ("9.97", "10 minutes")):
+        study.write_text(text.replace("minutes = 2.5", f"minutes = {minutes}"))
+        told = freerun(tmp_path, "check", "load.toml")
+        assert f"the search takes about {said} with" in told.out, told.out
 
 
 def test_the_head_of_a_study_file_names_it(tmp_path: Path) -> None:
