@@ -112,10 +112,11 @@ $(VENV)/docs.stamp: $(VENV)/dev.stamp
 	@touch $@
 
 # An environment that is there is kept with all that is in it, since whoever made it may have put more into
-# it; one whose creation was interrupted is completed. Only `clean` removes one.
+# it; one whose creation was interrupted, or whose Python is gone, is completed (venv leaves
+# links as they are, also those that lead nowhere). Only `clean` removes one.
 RUNS := $(BIN)/python -c '' 2>/dev/null
-NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11)
-WORKS := $(BIN)/python -c '$(NEW_ENOUGH) or sys.prefix == sys.base_prefix)' 2>/dev/null
+TOO_OLD := sys.version_info < (3, 11)
+WORKS := $(BIN)/python -c 'import sys; sys.exit($(TOO_OLD) or sys.prefix == sys.base_prefix)' 2>/dev/null
 $(VENV)/created.stamp:
 	@if $(RUNS) && $(WORKS) && { $(BIN)/python -m pip --version || $(BIN)/python -m ensurepip; } >/dev/null 2>&1; then \
 	    echo "Using the environment $(VENV), which is there ($$($(BIN)/python --version))"; touch $@; exit; \
@@ -126,9 +127,9 @@ $(VENV)/created.stamp:
 	    exit 2; \
 	fi; \
 	for python in $(or $(PYTHON),python3.11 python3); do \
-	    if $$python -c 'import ensurepip, venv; $(NEW_ENOUGH))' 2>/dev/null; then \
+	    if $$python -c 'import ensurepip, sys, venv; sys.exit($(TOO_OLD))' 2>/dev/null; then \
 	        echo "Creating $(VENV) with $$python ($$($$python --version))"; \
-	        $$python -m venv $(VENV) && touch $@; exit; \
+	        rm -f $(BIN)/python $(BIN)/python3*; $$python -m venv $(VENV) && touch $@; exit; \
 	    fi; \
 	done; \
 	echo 'freerun needs Python 3.11 or newer with its venv module, but found none as: $(or $(PYTHON),python3.11 python3).' >&2; \

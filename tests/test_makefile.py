@@ -71,6 +71,17 @@ def test_what_is_no_environment_stays(tmp_path: Path, is_folder: bool) -> None:
     assert mine.read_text() == "mine"
 
 
+def test_an_environment_whose_python_is_gone_has_another(environment: Path) -> None:
+    """As after an update of Python, which an environment links to."""
+    for link in (environment / "bin").glob("python*"):
+        link.unlink()
+        link.symlink_to(environment / "gone" / link.name)
+    made = make(environment)
+    assert made.returncode == 0, made.stderr
+    assert (site_packages(environment) / "mine.py").exists()
+    subprocess.run([environment / "bin" / "python", "-m", "pip", "--version"], check=True)
+
+
 def test_a_creation_that_was_interrupted_is_completed(tmp_path: Path) -> None:
     place = tmp_path / "own"
     (place / "lib").mkdir(parents=True)
