@@ -112,8 +112,8 @@ $(VENV)/docs.stamp: $(VENV)/dev.stamp
 	@touch $@
 
 # An environment that is there is kept with all that is in it, since whoever made it may have put more into
-# it; one whose creation was interrupted, or whose Python is gone, is completed (venv leaves
-# links as they are, also those that lead nowhere). Only `clean` removes one.
+# it; one whose creation was interrupted, or whose Python is gone, is completed (venv would leave links that
+# lead nowhere as they are). Only `clean` removes one.
 RUNS := $(BIN)/python -c '' 2>/dev/null
 TOO_OLD := sys.version_info < (3, 11)
 WORKS := $(BIN)/python -c 'import sys; sys.exit($(TOO_OLD) or sys.prefix == sys.base_prefix)' 2>/dev/null
