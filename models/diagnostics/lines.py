@@ -100,6 +100,8 @@ def lines_of(values: FloatArray, period: float) -> Lines:
     spectrum = np.fft.rfft(levelled(values[:steps], period), axis=0)
     power = (np.abs(spectrum) ** 2)[1:] * (2 / steps**2)
     if steps % 2 == 0:
+        # The frequency 1/2 has one part, and half the power of others under noise. Beside their
+        # background it is as large by less chance than theirs, for erfc(sqrt(x)) < exp(-x).
         power[-1] /= 2
     lines = len(power) // count
     at = power[count - 1 : lines * count : count]
@@ -108,8 +110,6 @@ def lines_of(values: FloatArray, period: float) -> Lines:
     background, beside = _backgrounds(power[~is_line], count, lines)
     least = np.maximum(1e-12 * power.mean(axis=0), ROUNDING)
     ratios = (at / np.maximum(background, least)).mean(axis=1)
-    if lines * count * 2 == steps:
-        ratios[-1] /= 2  # the frequency 1/2 has one part, whose power varies more
     # Of F(2, 2m) in closed form; a median tells as much as the mean of half as many.
     logs = beside * np.log1p(ratios / beside)
     beyond = (at - background).mean(axis=1)
