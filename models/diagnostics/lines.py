@@ -59,8 +59,7 @@ class Lines:
         lines do not vary on their own, and say together what those of most power say.
         """
         ratio = round(self.period / within)
-        place = np.arange(1, len(self.logs) + 1) % ratio
-        place = np.minimum(place, ratio - place)
+        place = self.places(ratio)
         said = []
         for own in range(1, ratio // 2 + 1):
             weights = self.power[place == own]
@@ -69,6 +68,11 @@ class Lines:
                 mean = float((weights * self.logs[place == own]).sum() / weights.sum())
                 said.append(max(0.0, mean - 1.0))
         return _together(np.array(said))
+
+    def places(self, ratio: int) -> NDArray[np.intp]:
+        """How many lines each is from the nearest of a period so many times shorter, `[line]`."""
+        place = np.arange(1, len(self.logs) + 1) % ratio
+        return np.minimum(place, ratio - place)
 
     @property
     def share(self) -> float:
@@ -87,14 +91,17 @@ def _together(logs: FloatArray) -> float:
     counts = np.unique([*(2 ** np.arange(int(math.log2(len(logs))) + 1)), len(logs)])
     sums = np.cumsum(logs)[counts - 1]
     bounds = sums - counts - counts * np.log(np.maximum(sums / counts, 1.0))
-    return float(np.where(sums > counts, bounds, 0.0).max())
+    return float(max(0.0, bounds.max()))
 
 
 def lines_of(values: FloatArray, period: float) -> Lines:
     """The lines of a period of at least 2 steps, which fits into the values three times."""
     count, steps = _whole(len(values), period)
-    power = (np.abs(levelled_spectrum(values[:steps], period)) ** 2)[1:] * (2 / steps**2)
+    spectrum = np.fft.rfft(levelled(values[:steps], period), axis=0)
+    power = (np.abs(spectrum) ** 2)[1:] * (2 / steps**2)
     if steps % 2 == 0:
+        # The frequency 1/2 has one part, and half the power of others under noise. Beside their
+        # background it is as large by less chance than theirs, for erfc(sqrt(x)) < exp(-x).
         power[-1] /= 2
     lines = len(power) // count
     at = power[count - 1 : lines * count : count]
@@ -103,8 +110,6 @@ def lines_of(values: FloatArray, period: float) -> Lines:
     background, beside = _backgrounds(power[~is_line], count, lines)
     least = np.maximum(1e-12 * power.mean(axis=0), ROUNDING)
     ratios = (at / np.maximum(background, least)).mean(axis=1)
-    if lines * count * 2 == steps:
-        ratios[-1] /= 2  # the frequency 1/2 has one part, whose power varies more
     # Of F(2, 2m) in closed form; a median tells as much as the mean of half as many.
     logs = beside * np.log1p(ratios / beside)
     beyond = (at - background).mean(axis=1)
@@ -141,13 +146,15 @@ def _backgrounds(between: FloatArray, count: int, lines: int) -> tuple[FloatArra
     return np.sqrt(medians[0] * medians[1]) / math.log(2), beside.astype(float)
 
 
-def levelled_spectrum(values: FloatArray, period: float) -> NDArray[np.complex128]:
-    """Of values less the line through the means of the first and the last period: what jumps from
-    end to end has power at all frequencies."""
+def levelled(values: FloatArray, period: float) -> FloatArray:
+    """Values less the line through the means of the first and the last period.
+
+    What jumps from end to end has power at all frequencies.
+    """
     width = max(1, round(period))
     first, last = values[:width].mean(axis=0), values[-width:].mean(axis=0)
     time = np.arange(len(values))[:, np.newaxis] / max(1, len(values) - width)
-    return np.fft.rfft(values - (last - first) * time, axis=0)
+    return np.asarray(values - (last - first) * time)
 
 
 def without_lines(values: FloatArray, lines: Lines) -> FloatArray:
@@ -156,7 +163,7 @@ def without_lines(values: FloatArray, lines: Lines) -> FloatArray:
     All of it would leave holes in the spectrum, between which the next period seems to stand out.
     """
     count, steps = _whole(len(values), lines.period)
-    spectrum = levelled_spectrum(values[:steps], lines.period)
+    spectrum = np.fft.rfft(levelled(values[:steps], lines.period), axis=0)
     own = np.zeros_like(spectrum)
     at = np.arange(1, len(lines.logs) + 1) * count
     own[at] = spectrum[at] * lines.season[:, np.newaxis]

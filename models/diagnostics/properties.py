@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.diagnostics.outliers import without_outliers
 from models.diagnostics.scores import FloatArray
-from models.diagnostics.seasons import autocorrelation, seasons_of
+from models.diagnostics.seasons import autocorrelation, peak_shift, seasons_of
 from models.methods.series_properties import LEAST_SEASONS, SeriesProperties
 
 # A wave explains this share of the variance, and by that much more than a straight line; a wave
@@ -167,7 +167,8 @@ def dominant_frequency(values: FloatArray) -> float | None:
     explained = _power(values, size, cycles >= OFFSET_CYCLES)
     tried = np.flatnonzero((cycles >= LEAST_CYCLES) & (cycles <= steps / 2 - LEAST_CYCLES))
     peak = int(tried[np.argmax(explained[tried])])
-    return 2 * np.pi / size * (peak + _parabola_shift(explained, peak, tried))
+    is_inner = tried[0] < peak < tried[-1]
+    return 2 * np.pi / size * (peak + (peak_shift(explained, peak) if is_inner else 0.0))
 
 
 def _explained(values: FloatArray, regressors: FloatArray) -> float:
@@ -212,14 +213,3 @@ def _products(steps: int, size: int) -> tuple[FloatArray, ...]:
 
 
 _kept_products = lru_cache(maxsize=4)(_products)
-
-
-def _parabola_shift(power: FloatArray, peak: int, tried: NDArray[np.intp]) -> float:
-    """Where the parabola through a peak and its neighbours is highest, from -0.5 to 0.5."""
-    if peak in (tried[0], tried[-1]):
-        return 0.0
-    before, at, after = power[peak - 1 : peak + 2]
-    curvature = before - 2 * at + after
-    if curvature >= 0.0:
-        return 0.0
-    return float(np.clip((before - after) / (2 * curvature), -0.5, 0.5))

@@ -15,7 +15,7 @@ import numpy as np
 from models.diagnostics.lines import (
     ROUNDING,
     Lines,
-    levelled_spectrum,
+    levelled,
     lines_of,
     without_lines,
 )
@@ -31,6 +31,8 @@ CALENDAR_EVIDENCE, MULTIPLE_EVIDENCE, EVIDENCE = 5.5, 9.0, 16.0
 # A multiple of a season, both of the calendar, has this much besides, where days that differ from
 # each other count once.
 BESIDE_EVIDENCE = 2.0
+# The line of most power is one of these of its period.
+HARMONICS = (1, 2, 3)
 # Multiples of a season that may be another one.
 MOST_RATIO = 14
 # A period is a multiple of the true one where the lines of its own say less.
@@ -128,10 +130,8 @@ def _of_calendar(values: FloatArray, calendar: Sequence[float]) -> tuple[list[Li
     # What is once a week has as much power at the lines of a day as beside them.
     if len(found) > 1 and _is_multiple(found[-1].period, found[-2].period):
         whole = lines_of(values, found[-1].period)
-        ratio = round(whole.period / found[-2].period)
-        place = np.arange(1, len(whole.power) + 1) % ratio
-        beside = whole.power[np.minimum(place, ratio - place) == 1].mean()
-        if whole.power[place == 0].mean() < STANDS_OUT * beside:
+        place = whole.places(round(whole.period / found[-2].period))
+        if whole.power[place == 0].mean() < STANDS_OUT * whole.power[place == 1].mean():
             del found[-2]
     return found, rest
 
@@ -187,7 +187,7 @@ def _with_another(values: FloatArray, first: Lines) -> tuple[float, ...]:
     second = _free(without_lines(values, shortest), shortest.period)
     if second is None or _is_alike(second.period, shortest.period):
         return found
-    for ratio in range(1, MOST_RATIO // 3):
+    for ratio in HARMONICS:
         # Half a week beside a day is a week.
         both = ratio * second.period
         if _is_multiple(both, shortest.period) and both <= len(values) // LEAST_SEASONS:
@@ -235,8 +235,7 @@ def _candidates(values: FloatArray) -> list[float]:
     most = len(values) // LEAST_SEASONS
     if most < 2:
         return []
-    spectrum = levelled_spectrum(values, max(2, most // 4))
-    level = np.fft.irfft(spectrum, len(values), axis=0)
+    level = levelled(values, max(2, most // 4))
     changes = np.diff(values, axis=0)
     tried: set[float] = set()
     for own in (level, changes):
@@ -264,16 +263,20 @@ def _spectral(values: FloatArray) -> Iterator[float]:
     at = np.arange(1, len(power) - 1)
     peaks = at[(power[at - 1] < power[at]) & (power[at] >= power[at + 1])]
     for peak in peaks[np.argsort(-power[peaks], kind="stable")][:SPECTRAL_PEAKS]:
-        before, here, after = power[peak - 1 : peak + 2]
-        curvature = before - 2 * here + after
-        shift = (before - after) / (2 * curvature) if curvature < 0 else 0.0
-        for times in (1, 2, 3):
-            period = times * size / (peak + shift)
+        for times in HARMONICS:
+            period = times * size / (peak + peak_shift(power, peak))
             whole = max(1, round(period))
             is_whole = abs(len(values) / period - len(values) / whole) < SAME
             yield float(whole)
             if not is_whole:
                 yield float(f"{period:.4g}")
+
+
+def peak_shift(values: FloatArray, peak: int) -> float:
+    """Where the parabola through a peak and its neighbours is highest, from -0.5 to 0.5."""
+    before, at, after = values[peak - 1 : peak + 2]
+    curvature = before - 2 * at + after
+    return float((before - after) / (2 * curvature)) if curvature < 0 else 0.0
 
 
 def _recurring(values: FloatArray) -> tuple[float, ...]:

@@ -306,6 +306,28 @@ def test_many_starts_leave_out_what_is_worse_by_more_than_the_noise() -> None:
         assert sorted(map(int, ensemble_members(finals))) == kept
 
 
+@pytest.mark.parametrize(("t", "is_member"), [(1.9, True), (2.1, False)])
+def test_a_member_is_left_out_that_is_worse_by_two_standard_errors(
+    t: float, is_member: bool
+) -> None:
+    best = final(*[[1.0] * 16] * 4, averaging="mean")
+    finals: dict[Subject, FinalRecord] = dict.fromkeys(range(6), best)
+    # Noise of 64 starts without a correlation from one to the next.
+    logs = 0.2 * (t / np.sqrt(64 - 1) + np.resize([1.0, -1.0], 16))
+    finals[6] = final(*[np.exp(logs).tolist()] * 4, averaging="mean")
+    assert compared(finals[6], best, has_draws=False).t == pytest.approx(t)
+    assert (6 in ensemble_members(finals)) == is_member
+
+
+@pytest.mark.parametrize(("starts", "kept"), [(15, 7), (16, 6)])
+def test_members_are_left_out_from_sixteen_start_points_on(starts: int, kept: int) -> None:
+    finals: dict[Subject, FinalRecord] = {
+        n: final(*[[level] * starts] * 4, averaging="mean")
+        for n, level in enumerate([1.0] * 6 + [1.3])
+    }
+    assert len(ensemble_members(finals)) == kept
+
+
 def test_a_subject_says_what_it_is() -> None:
     assert baseline_of(SSA) == "ssa"
     assert baseline_of(3) is baseline_of(ENSEMBLE) is None

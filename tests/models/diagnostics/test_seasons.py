@@ -84,11 +84,51 @@ def test_noise_has_no_day_no_week_and_no_other_season(
     assert seasons_of(values, HOURS) == ()
 
 
+@pytest.mark.parametrize("seed", range(8))
+def test_a_year_of_months_is_found_that_was_seen_three_times(seed: int) -> None:
+    time = np.arange(36)
+    noise = np.random.default_rng(seed).normal(0, 0.1, 36)
+    values = np.sin(2 * np.pi * time / 12) + 0.02 * time + noise
+    assert seasons_of(values[:, np.newaxis], (12.0,)) == (12.0,)
+
+
 def test_tides_are_no_day() -> None:
     time = np.arange(1440)
     tide = np.sin(2 * np.pi * time / 24.84) + 0.3 * np.sin(4 * np.pi * time / 24.84 + 1)
     values = tide + np.random.default_rng(0).normal(0, 0.2, 1440)
     assert seasons_of(values[:, np.newaxis], HOURS) == pytest.approx((24.84,), rel=0.003)
+
+
+def test_what_is_stronger_than_a_day_is_told_beside_it() -> None:
+    time = np.arange(1500)
+    values = 0.3 * np.sin(2 * np.pi * time / 24) + np.random.default_rng(0).normal(0, 0.2, 1500)
+    for period, expected in ((31.3, (24, 31.3)), (24.84, (24.84,))):  # the latter is no day
+        both = values + np.sin(2 * np.pi * time / period)
+        assert seasons_of(both[:, np.newaxis], HOURS) == pytest.approx(expected, rel=0.001)
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_days_that_differ_from_each_other_are_no_week(seed: int) -> None:
+    generator, time = np.random.default_rng(seed), np.arange(1500)
+    peaks = (time % 24 == 8) * generator.exponential(1, 63)[time // 24]
+    values = peaks + generator.normal(0, 0.05, 1500)
+    assert seasons_of(values[:, np.newaxis], HOURS) == (24.0,)
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_no_multiple_of_a_period_is_told_for_it(seed: int) -> None:
+    wave = np.sin(2 * np.pi * np.arange(1500) / 12)
+    values = wave + np.random.default_rng(seed).normal(0, 0.3, 1500)
+    assert seasons_of(values[:, np.newaxis]) == (12.0,)
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_has_hardly_any_of_the_variance_is_no_season(seed: int) -> None:
+    """However certain it is, over so many rows."""
+    day = np.sin(2 * np.pi * np.arange(12_000) / 24)
+    noise = np.random.default_rng(seed).normal(0, 1, 12_000)
+    assert seasons_of((noise + 0.3 * day)[:, np.newaxis], HOURS) == (24.0,)
+    assert seasons_of((noise + 0.1 * day)[:, np.newaxis], HOURS) == ()
 
 
 def test_two_spikes_are_no_season_and_one_in_each_week_is() -> None:

@@ -100,9 +100,10 @@ def test_what_differs_little_is_a_member_where_many_starts_tell_it_apart(
     views = [task.view("final", replica) for replica in range(5)]
     views = [view.starting_at(tuple(view.starts[0] + np.arange(starts))) for view in views]
     truth = np.stack([truth_of(view) for view in views])
-    error = np.random.default_rng(0).standard_normal((3, *truth.shape))
-    # The second differs by a tenth of the first one's error, the third by as much as that.
-    runs = [truth + error[0], truth + error[0] + 0.1 * error[1], truth + error[0] + error[2]]
+    error = np.random.default_rng(0).standard_normal((4, *truth.shape))
+    # They differ from the first by a tenth of its error, by as much as that, and by a fiftieth.
+    differences = [0.1 * error[1], error[2], 0.02 * error[3]]
+    runs = [truth + error[0] + difference for difference in (0.0, *differences)]
     assert len(distinct_runs(runs, views)) == kept
 
 
