@@ -6,8 +6,7 @@ import torch
 from models.network.forecaster import Forecaster
 from models.network.kernels.estimated_layout import EstimatedLayout
 from models.network.kernels.estimated_members import run
-from models.network.kernels.given import Given, array, nothing
-from models.network.kernels.members import BACKWARD, ERRORS, FORWARD
+from models.network.kernels.given import BACKWARD, ERRORS, FORWARD, Given, array, nothing
 from models.tensors import MemberParameter
 from models.training.batches import Batches, Chance
 from models.training.fused_gradient import of_all_steps, with_chance

@@ -4,18 +4,20 @@ import sys
 from functools import lru_cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from models.network.kernels import compiled, vectors
 from models.network.kernels.compiled import digest_of, entry, inlined, part
-from models.network.kernels.given import FloatArray
 from models.network.kernels.vectors import LANES, broadcast, filled, fma, lane, load, root, store
 from models.training.options.optimiser import BETA1, BETA2, EPSILON, NORM_EPSILON
 
 # mypy: disable-error-code="no-untyped-def, no-untyped-call"
 
+PARTS = (compiled, vectors)
+
 
 @lru_cache(maxsize=1024)
-def constants(step: int) -> FloatArray:
+def constants(step: int) -> NDArray[np.float32]:
     """What a step of this number needs beside its members' settings, in single precision.
 
     One, what is new in each moment, the inverse of its bias, EPSILON and NORM_EPSILON.
@@ -106,4 +108,4 @@ def _entry(sources):
     return run
 
 
-run = _entry(digest_of((sys.modules[__name__], compiled, vectors)))
+run = _entry(digest_of((sys.modules[__name__], *PARTS)))

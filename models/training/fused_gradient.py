@@ -7,9 +7,9 @@ import torch
 from torch import Tensor
 
 from models.network.forecaster import Forecaster
-from models.network.kernels.given import Given, array, nothing
+from models.network.kernels.given import BACKWARD, ERRORS, FORWARD, Given, array, nothing
 from models.network.kernels.layout import Layout
-from models.network.kernels.members import BACKWARD, ERRORS, FORWARD, run
+from models.network.kernels.members import run
 from models.tensors import CLIP_STD, MemberParameter
 from models.training.batches import Batches, Chance
 from models.training.losses.growth import DISPLACEMENT

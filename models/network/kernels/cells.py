@@ -7,7 +7,7 @@ step, in whose place those of the state before it are put. All are indices into 
 """
 
 from models.network.kernels.compiled import part
-from models.network.kernels.products import AT_ONCE, add_outer, add_rows, multiply
+from models.network.kernels.products import add_outer, add_rows, multiply
 from models.network.kernels.squashing import logistic, tanh
 from models.network.kernels.vectors import LANES, filled, fma, load, store
 
@@ -17,6 +17,8 @@ RNN, GRU, LSTM = 0, 1, 2
 # Blocks of as many numbers as the layer has units: of the input's matrix, and kept of each step.
 GATES = (1, 3, 4)
 KEPT = (1, 4, 5)
+# Rows whose gates are in the processor's nearest cache while all products are made of them.
+AT_ONCE = 32
 
 
 @part
@@ -144,7 +146,6 @@ def add_gradients(work, cell, gradients, p, x, x_stride, inputs, h, units, kept,
     rows: of all these steps together. skipped: rows at their beginning whose state is zero.
     """
     g, k = GATES[cell] * p, KEPT[cell] * p
-    # Few at once, so that their gates are in the nearest cache for all products.
     for row in range(0, rows, AT_ONCE):
         few = min(AT_ONCE, rows - row)
         _add_few_gradients(

@@ -6,7 +6,7 @@ from models.network.cells.gru import GRU
 from models.network.cells.lru import LRU
 from models.network.cells.lstm import LSTM
 from models.network.cells.rnn import RNN
-from models.tensors import Tensor, torch
+from models.tensors import Tensor
 
 CELLS: tuple[type[Cell], ...] = (RNN, GRU, LSTM)
 # With so many, the kernel takes less than half of torch's time; with more, nobody measured.
@@ -16,11 +16,10 @@ MOST_ESTIMATED_MODES = 64
 def covers(architecture: Architecture, weights: Tensor) -> bool:
     """Whether kernels compute the free run and the gradient of an architecture, from its weights.
 
-    They do on the CPU, in single precision, of an architecture that `has_kernel`.
-    `covers_estimate` names another kind that kernels compute; the torch engine computes all others.
+    They do on the CPU, of an architecture that `has_kernel`. `covers_estimate` names another kind
+    that kernels compute; the torch engine computes all others.
     """
-    is_covered = weights.device.type == "cpu" and weights.dtype == torch.float32
-    return is_covered and has_kernel(architecture)
+    return weights.device.type == "cpu" and has_kernel(architecture)
 
 
 def has_kernel(architecture: Architecture) -> bool:

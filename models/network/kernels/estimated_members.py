@@ -3,11 +3,13 @@
 import sys
 
 from models.network.kernels import (
+    cells,
     compiled,
     estimated_backward,
     estimated_forward,
     layout,
     products,
+    squashing,
     vectors,
     walk,
 )
@@ -15,15 +17,15 @@ from models.network.kernels import given as arguments
 from models.network.kernels.compiled import digest_of, entry, part
 from models.network.kernels.estimated_backward import backward, errors
 from models.network.kernels.estimated_forward import forward, gather, read
-from models.network.kernels.members import BACKWARD, ERRORS, FORWARD
+from models.network.kernels.given import BACKWARD, ERRORS, FORWARD
 from models.network.linear import LEAST_RIDGE
 from models.network.options.instance_norm import EPSILON
 
 # mypy: disable-error-code="no-untyped-def"
 
 PARTS = (
-    *(arguments, compiled, estimated_backward, estimated_forward),
-    *(layout, products, vectors, walk),
+    *(arguments, cells, compiled, estimated_backward, estimated_forward),
+    *(layout, products, squashing, vectors, walk),
 )
 
 
@@ -85,5 +87,5 @@ def _entry(sources):
     return run
 
 
-_CONSTANTS = (EPSILON, LEAST_RIDGE, FORWARD, ERRORS, BACKWARD, layout.BY_LAST)
+_CONSTANTS = (EPSILON, LEAST_RIDGE, layout.BY_LAST)
 run = _entry(digest_of((sys.modules[__name__], *PARTS), *_CONSTANTS))

@@ -8,8 +8,7 @@ import torch
 from models.network.forecaster import Forecaster
 from models.network.kernels.estimated_layout import EstimatedLayout
 from models.network.kernels.estimated_members import run
-from models.network.kernels.given import array, nothing
-from models.network.kernels.members import FORWARD
+from models.network.kernels.given import FORWARD, array, nothing
 from models.tensors import MemberBatchTimeChannel, MemberParameter
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import torch
 
 from models.network.forecaster import Forecaster
-from models.network.kernels.given import array, nothing
+from models.network.kernels.given import FORWARD, array, nothing
 from models.network.kernels.layout import Layout
-from models.network.kernels.members import FORWARD, run
+from models.network.kernels.members import run
 from models.network.options.segments import padded
 from models.network.plan import plan
 from models.tensors import MemberBatchTimeChannel, MemberParameter
@@ -26,15 +26,18 @@ def fused_free_run(
     bound: float,
     exogenous: MemberBatchTimeChannel | None = None,
 ) -> MemberBatchTimeChannel:
-    """What `free_run` returns, for architectures that kernels cover; first: its `one_step_from`."""
+    """What `free_run` returns, in single precision, for architectures that kernels cover.
+
+    first: its `one_step_from`.
+    """
     members, batch, warm_up, channels = context.shape
-    known = context if truth is None else torch.cat([context, truth], dim=2)
+    known = (context if truth is None else torch.cat([context, truth], dim=2)).float()
     layout = _layout(forecaster, warm_up, steps, first, batch, truth is None)
     rows = np.arange(members * batch, dtype=np.int64).reshape(members, batch)
     segment = forecaster.architecture.segment_steps
     outputs = torch.zeros(members, warm_up + padded(steps, segment), batch, channels)
     given = nothing()._replace(
-        weights=array(weights, 2),
+        weights=array(weights.float(), 2),
         series=array(known.flatten(0, 1).flatten(1), 2),
         exogenous=array(None if exogenous is None else exogenous.flatten(0, 1), 3),
         sources=rows,

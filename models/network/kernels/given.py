@@ -11,6 +11,9 @@ FloatArray = NDArray[np.floating[Any]]
 IntArray = NDArray[np.int64]
 BoolArray = NDArray[np.bool_]
 
+# What a kernel does with each member; they may be added up.
+FORWARD, ERRORS, BACKWARD = 1, 2, 4
+
 
 class Given(NamedTuple):
     """What the members of a cohort read and are trained with; an empty array where there is none.

@@ -10,6 +10,7 @@ from models.network.kernels import given as arguments
 from models.network.kernels.backward import backward
 from models.network.kernels.cells import GRU, LSTM
 from models.network.kernels.compiled import digest_of, entry, part
+from models.network.kernels.given import BACKWARD, ERRORS, FORWARD
 from models.network.kernels.layout import (
     AFTER,
     AT,
@@ -29,8 +30,6 @@ from models.network.options.instance_norm import EPSILON
 # mypy: disable-error-code="no-untyped-def"
 
 PARTS = (arguments, way_back, cells, compiled, layout, products, squashing, vectors, walk)
-# What `run` does with each member; they may be added up.
-FORWARD, ERRORS, BACKWARD = 1, 2, 4
 
 
 @part

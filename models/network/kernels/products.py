@@ -10,10 +10,6 @@ from models.network.kernels.vectors import LANES, broadcast, fma, load, store
 
 # mypy: disable-error-code="no-untyped-def"
 
-# Rows of a sum of outer products that are read again and again while the processor's nearest cache
-# holds them.
-AT_ONCE = 32
-
 
 @part
 def multiply(
@@ -78,7 +74,8 @@ def multiply(
 
 
 @part
-def _add_few(work, x, x_stride, terms, grad, grad_stride, columns, rows, out, stride):
+def add_outer(work, x, x_stride, terms, grad, grad_stride, columns, rows, out, stride):
+    """out[k] += sum over rows of x[row, k] grad[row]: a matrix's gradient from its product's."""
     last = terms - 1
     for k in range(0, terms, 4):
         a, b, c, d = k, min(k + 1, last), min(k + 2, last), min(k + 3, last)
@@ -133,17 +130,6 @@ def _add_few(work, x, x_stride, terms, grad, grad_stride, columns, rows, out, st
             store(work, ob + j, b0)
             store(work, oc + j, c0)
             store(work, od + j, d0)
-
-
-@part
-def add_outer(work, x, x_stride, terms, grad, grad_stride, columns, rows, out, stride):
-    """out[k] += sum over rows of x[row, k] grad[row]: a matrix's gradient from its product's."""
-    for row in range(0, rows, AT_ONCE):
-        of, grad_of = x + row * x_stride, grad + row * grad_stride
-        _add_few(
-            *(work, of, x_stride, terms, grad_of, grad_stride, columns),
-            *(min(AT_ONCE, rows - row), out, stride),
-        )
 
 
 @part

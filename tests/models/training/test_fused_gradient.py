@@ -215,6 +215,17 @@ def test_free_runs_agree(
     torch.testing.assert_close(ours, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_what_is_given_in_double_precision_runs_in_single(
+    make_candidate: Callable[..., TrainedNetwork],
+) -> None:
+    architecture = make_candidate(cell="gru", units=9, context="state").architecture
+    forecaster, generator = Forecaster(architecture), Generator().manual_seed(0)
+    weights = torch.stack([forecaster.initialise(generator) for _ in range(2)])
+    contexts = torch.randn(2, 3, architecture.context_steps, 1, generator=generator)
+    double = free_run(forecaster, weights.double(), contexts.double(), 9)
+    assert torch.equal(double, free_run(forecaster, weights, contexts, 9))
+
+
 @pytest.mark.parametrize("bound", [5.0, 1e18])
 def test_runs_that_run_away_stop_at_the_bound(
     make_candidate: Callable[..., TrainedNetwork], bound: float

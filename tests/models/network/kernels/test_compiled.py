@@ -1,10 +1,20 @@
 """Machine code that lies on disk: what it computes, and what reading it takes."""
 
+import ast
+import importlib
+import inspect
 import json
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+
+import numpy as np
+import pytest
+from numba import njit
+from numba.core.errors import TypingError
+
+from models.network.kernels.vectors import broadcast, store
 
 REPOSITORY = Path(__file__).parents[4]
 # Translations of NumPy's functions, which only the compiler needs.
@@ -48,3 +58,39 @@ def test_machine_code_on_disk_is_read_without_the_compiler_and_computes_the_same
     assert loaded == []
     assert again == first
     assert len(set(first)) > 7
+
+
+KERNELS = "models.network.kernels"
+ENTRIES = (f"{KERNELS}.members", f"{KERNELS}.estimated_members", "models.training.fused_adamw")
+
+
+def kernels_in(module: str) -> set[str]:
+    """Modules of kernels that a module imports anything from, by itself or by way of others."""
+    found: set[str] = set()
+    tree = ast.parse(inspect.getsource(importlib.import_module(module)))
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module == KERNELS:
+            found |= {f"{KERNELS}.{name.name}" for name in node.names}
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith(f"{KERNELS}."):
+            found.add(str(node.module))
+    return found.union(*(kernels_in(own) for own in found))
+
+
+@pytest.mark.parametrize("entry", ENTRIES)
+def test_machine_code_is_stale_once_anything_changes_that_it_is_compiled_from(entry: str) -> None:
+    """numba looks at the function that Python calls alone; the digest has to know all others."""
+    parts = {part.__name__ for part in importlib.import_module(entry).PARTS}
+    assert kernels_in(entry) - {entry} <= parts
+
+
+def test_a_vector_is_not_written_into_an_array_of_another_precision() -> None:
+    """It would take twice the room, and nothing looks at the array's end."""
+
+    @njit  # type: ignore[untyped-decorator]
+    def copied(numbers: Any, to: Any) -> None:
+        store(to, 0, broadcast(numbers, 0))
+
+    ones = np.ones(8)
+    copied(ones, ones.copy())
+    with pytest.raises(TypingError):
+        copied(ones, np.zeros(16, dtype=np.float32))

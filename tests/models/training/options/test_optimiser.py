@@ -132,3 +132,17 @@ def test_compiled_steps_are_those_of_torch(
             optimiser.step(weights, gradient.to(dtype))
         found.append(weights.double())
     torch.testing.assert_close(*found, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_what_compiled_code_would_read_beyond_is_refused(
+    candidates: list[TrainedNetwork], dtype: torch.dtype
+) -> None:
+    weights = INITIAL.to(dtype)
+    optimiser = AdamW(candidates, weights, torch.ones_like(weights))
+    with pytest.raises(ValueError, match=r"must have the shape \[4, 9\], .* \[4, 9\] and \[3, 9\]"):
+        optimiser.step(weights, GRADIENTS[0][:3].to(dtype))
+    for gradient in GRADIENTS:
+        optimiser.step(weights, gradient.to(dtype))
+    with pytest.raises(IndexError, match=f"there are {STEPS} steps"):
+        optimiser.step(weights, GRADIENTS[0].to(dtype))
