@@ -56,6 +56,8 @@ OPTIONS: dict[str, dict[str, Any]] = {
     | {"instance_norm": True, "instance_level": "last"},
     "losses": {"context": "window", "velocity_weight": 1.0, "spectral_weight": 0.3},
     "mirrored": {"context": "state", "sign_augmentation": True, "time_reversal": True},
+    "mirrored-segments": {"context": "window", "sign_augmentation": True, "time_reversal": True}
+    | {"segment_steps": 9, "context_steps": 18, "rollout_steps": 18},
     "known": {"context": "state", "known_inputs": True, "residual": True},
     "known-window": {"context": "window", "known_inputs": True, "segment_steps": 2}
     | {"rollout_steps": 7, "time_reversal": True, "instance_norm": True},
@@ -169,6 +171,7 @@ sizes = st.fixed_dictionaries(
         "batch_size": st.integers(1, 17),
         "segment_steps": st.integers(1, 7) | st.sampled_from([8, 9, 16, 17]),
         "time_reversal": st.booleans(),
+        "sign_augmentation": st.booleans(),
         "instance_norm": st.booleans(),
         "known_inputs": st.booleans(),
     }

@@ -73,6 +73,9 @@ def test_the_season_of_a_gap_does_not_look_ahead() -> None:
 )
 @example(seed=0, gaps=[(1, 1)], starts=[6], how="seasonal")
 @example(seed=0, gaps=[(1, 4)], starts=[4, 9], how="seasonal")
+# A season from rows that a later gap's line is in; and one from a gap that itself looked ahead.
+@example(seed=0, gaps=[(1, 1), (8, 12)], starts=[15], how="seasonal")
+@example(seed=0, gaps=[(1, 3), (9, 1)], starts=[12], how="seasonal")
 def test_no_row_before_a_start_knows_what_comes(
     seed: int, gaps: list[tuple[int, int]], starts: list[int], how: Filling
 ) -> None:
