@@ -17,7 +17,7 @@ from search.errors import StorageError
 from search.files import shown_path
 from search.storage.database import Database
 from search.storage.optuna_log import quiet
-from search.storage.optuna_tables import newest_revision
+from search.storage.optuna_tables import newest_revision, optuna_revision
 from search.storage.records import Upgrade
 from search.storage.sqlite_files import empty_log, locked_folder, rest_of
 from search.storage.tables import ALEMBIC_VERSION, SCHEMA_VERSION, VERSION_OF_0_1_0, metadata
@@ -80,7 +80,7 @@ def prepare(database: Database, *, create: bool) -> RDBStorage:
             " everything that is stored."
         )
     rdb = _open_optuna(engine, create=False)
-    revision = rdb.get_current_version()
+    revision = optuna_revision(engine)
     if revision != newest_revision():
         raise StorageError(
             f"{name} has Optuna's tables of revision {revision}, but the Optuna that is"
