@@ -6,8 +6,9 @@ an ensemble, that takes the place of the best candidate unless the candidate bea
 noise: the best of many candidates on the same few rows is flattered by that choice, and the
 ensemble, scored on rows that its weights have not seen, is not. For the same reason it need not be
 better than the best of several baselines by more than the noise, but only better. Where the rows
-before the test end at a new level, only what goes with the level takes part (0131). Of a generated
-series, which is there to find out what a candidate can do, the best candidate wins.
+before the test end at a new level, only what goes with the level takes part (0131), and on blocks,
+unless that is much worse (0139). Of a generated series, which is there to find out what a candidate
+can do, the best candidate wins.
 
 A test is made of the winner and of all baselines, so that what was tested stays the winner of a
 study that ended under another rule, until further finals are planned.
@@ -37,8 +38,9 @@ MOST_RATIO, LEAST_MEMBERS, FAR_RATIO = 1.5, 6, 4.0
 # So many units of a replica are start points of their own, and no parts of a few free runs. Where a
 # mean is over as many, what is worse than the best one by more than the noise is left out as well.
 MANY_UNITS = 16
-# Where the series has a new level, of a contest are those that go with so much of its shift.
-LEAST_LEVEL_SHARE = 0.9
+# Where the series has a new level, of a contest are those that go with so much of its shift. On
+# blocks as well, unless they have more than so many times the least error.
+LEAST_LEVEL_SHARE, MOST_FLATTERED = 0.9, 1.1
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
 # Neighbouring units are taken to share at most so much of their noise.
@@ -197,14 +199,19 @@ def contenders(finals: Mapping[Subject, FinalRecord]) -> Mapping[Subject, FinalR
     Where the rows before the test end at a level that they did not have before, it is asked of
     finals how much of a shift their free runs go along with. What goes to a level that it has
     learnt can't be judged by validation, which lies among the levels that were learnt; it counts
-    only where nothing else is there.
+    only where nothing else is there. The rows on both sides of a block, too, tell those who learn
+    from them of its level, though not of so much: there what is better by enough counts as well.
     """
     following = {
         subject: final
         for subject, final in finals.items()
         if final.level_share is None or final.level_share >= LEAST_LEVEL_SHARE
     }
-    return following if any(map(_is_single, following)) else finals
+    errors = {s: own.deciding_score for s, own in finals.items() if _is_single(s)}
+    least = min((errors[subject] for subject in following if subject in errors), default=math.inf)
+    most = MOST_FLATTERED * min(errors.values(), default=math.inf)
+    is_new = any(own.level_share is not None and own.level_is_new for own in finals.values())
+    return following if least < math.inf and (is_new or least <= most) else finals
 
 
 def _is_single(subject: Subject) -> bool:

@@ -241,13 +241,16 @@ class FinalRecord(CandidateRecord, Origin):
     compared, None of one whose values are all masked; empty where an earlier version did not keep
     them. candidate: a baseline or an ensemble as JSON values; None for a trial, which has its
     parameters. level_share: how much of a shift of the values before them free runs go along with,
-    see `search.evaluation.level_share`; None where nobody asked. baselines: by name, on the same
-    draws, where an earlier version kept them here; now they have jobs of their own.
+    see `search.evaluation.level_share`; None where nobody asked. level_is_new: whether that was
+    asked since the rows before the test end at a new level; else since blocks are left out.
+    baselines: by name, on the same draws, where an earlier version kept them here; now they have
+    jobs of their own.
     """
 
     unit_errors: tuple[tuple[Loss, ...], ...] = ()
     candidate: Mapping[str, Any] | None = None
     level_share: Annotated[float | None, Field(exclude_if=lambda share: share is None)] = None
+    level_is_new: Annotated[bool, Field(exclude_if=lambda is_new: is_new)] = True
     baselines: Mapping[str, BaselineRecord] = {}
 
 

@@ -262,6 +262,7 @@ def run_summary(study: StudyReader, shown_url: str) -> dict[str, Any]:
         "baseline": baseline_of(winner.subject),
         "is_baseline": standing.is_baseline,
         "left_out": standing.left_out,
+        "level_is_new": standing.level_is_new,
         "beats_baselines": {"final": standing.final, "test": standing.test},
         "best_baseline": {"final": standing.opponent_final, "test": standing.opponent_test},
         "finding": plain_finding(

@@ -94,7 +94,7 @@ class Standing:
     where there is none, or no test yet. opponent_final, opponent_test: the name of the best of the
     others there. comparison: with the best of the others in the final. left_out: how
     many finalists took no part in the choice, see `search.contest.contenders`; what is said of the
-    final is without them.
+    final is without them. level_is_new: whether that is for a new level, see `FinalRecord`.
     """
 
     is_baseline: bool
@@ -104,6 +104,7 @@ class Standing:
     opponent_test: str | None = None
     comparison: Comparison | None = None
     left_out: int = 0
+    level_is_new: bool = True
 
 
 def winner_of(study: StudyReader) -> Winner | None:
@@ -138,7 +139,8 @@ def winner_of(study: StudyReader) -> Winner | None:
         competing = found
     rivals = [own for own in finals.values() if own.subject in competing]
     standing = _standing(finals[subject], rivals, test, tests, has_draws=has_draws)
-    standing = replace(standing, left_out=len(finals) - len(rivals))
+    is_new = all(own.level_is_new for own in found.values())
+    standing = replace(standing, left_out=len(finals) - len(rivals), level_is_new=is_new)
     return Winner(subject, trial, finals[subject], test, standing)
 
 

@@ -40,7 +40,7 @@ def standing_lines(summary: Mapping[str, Any]) -> Iterator[str]:
         said = beaten(beats["final"], beats["test"], in_final, in_test)
         yield f"the winner, {winner['name']}, {said}"
     if winner["left_out"]:
-        yield left_out_sentence(winner["left_out"])
+        yield left_out_sentence(winner["left_out"], level_is_new=winner["level_is_new"])
     for where, key in (("validation", "final"), ("the test", "test")):
         if (name := winner["best_baseline"][key]) is not None:
             of = "of the other baselines" if winner["is_baseline"] else "baseline"

@@ -8,7 +8,7 @@ from models.candidate import Candidate
 from models.ensemble import Ensemble
 from search.analysis.evidence import divisor, free_runs, plain_finding, shown_runs
 from search.analysis.score_table import OPPONENT, by_score, pairs
-from search.analysis.study_results import StudyResults, Winner, baselines_of
+from search.analysis.study_results import Standing, StudyResults, Winner, baselines_of
 from search.analysis.wording import (
     beaten,
     counted,
@@ -77,7 +77,7 @@ def _winner_answer(results: StudyResults, winner: Winner) -> Answer:
     }
     sentences = [
         _standing_sentence(winner, shown_runs(runs["final"]), shown_runs(runs["test"])),
-        *_left_out(winner.standing.left_out),
+        *_left_out(winner.standing),
         f"The winner is {winner.name}: {candidate.description()}.",
         f"In the final, on {trainings}, its NMSE over "
         f"{counted(final.horizon_steps, 'step')} against the {final.scored_against}, divided by "
@@ -148,9 +148,9 @@ def _standing_sentence(winner: Winner, final_runs: str, test_runs: str) -> str:
     return f"{said}."
 
 
-def _left_out(count: int) -> Iterator[str]:
-    if count:
-        said = left_out_sentence(count)
+def _left_out(standing: Standing) -> Iterator[str]:
+    if standing.left_out:
+        said = left_out_sentence(standing.left_out, level_is_new=standing.level_is_new)
         yield f"{said[0].upper()}{said[1:]}."
 
 

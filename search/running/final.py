@@ -171,14 +171,22 @@ class Final:
             tick,
         )
         plain = None if is_trial(subject) else any_to_plain(candidate)
-        share = None
-        if wanted == "final" and isinstance(networks, Checkpoint) and self._has_new_level:
+        levels: dict[str, Any] = {}
+        is_asked = self._has_new_level or self._tells_levels
+        if wanted == "final" and isinstance(networks, Checkpoint) and is_asked:
             share = level_share(networks, job_views(self.definition, self.data, wanted)[0])
-        return final_record(result, plain, level_share=share), save_any(networks)
+            levels = {"level_share": share, "level_is_new": self._has_new_level}
+        return final_record(result, plain, **levels), save_any(networks)
 
     @cached_property
     def _has_new_level(self) -> bool:
         return self.data.properties().has_new_level
+
+    @property
+    def _tells_levels(self) -> bool:
+        """Whether candidates learn the levels of what validates them from the rows around it."""
+        task = self.definition.task
+        return task.validation == "blocks" and task.score_averaging == "mean"
 
     def _further(self, job: FinalJob, tick: Callable[[], None]) -> Origin:
         assert self.further is not None, job.purpose

@@ -156,11 +156,12 @@ class Invented:
         *,
         weights: bool = True,
         level_shares: Mapping[int, float] | None = None,
+        level_is_new: bool = True,
     ) -> None:
         """Finish a final or test job for each trial number; its networks err by `errors`.
 
-        level_shares: see `FinalRecord`. The baselines stand in its record, where earlier versions
-        had them.
+        level_shares, level_is_new: see `FinalRecord`. The baselines stand in its record, where
+        earlier versions had them.
         """
         search = self.definition.search
         is_test = purpose == "test" and self.definition.series.is_generated
@@ -176,8 +177,11 @@ class Invented:
             kept = some_weights(self.candidate(number), len(views)) if weights else None
             replica = result.record.example.replica
             beside = {name: baseline_record(own, replica) for name, own in found.items()}
-            share = (level_shares or {}).get(number)
-            text = final_record(result, baselines=beside, level_share=share).to_json()
+            levels: Any = {
+                "level_share": (level_shares or {}).get(number),
+                "level_is_new": level_is_new,
+            }
+            text = final_record(result, baselines=beside, **levels).to_json()
             self.store.finish_final_job(worker, job.job_id, text, kept)
         self.store.leave(worker)
 

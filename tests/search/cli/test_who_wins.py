@@ -217,3 +217,15 @@ def test_at_a_new_level_what_goes_back_to_an_old_one_has_no_part(tmp_path: Path)
     winner = next(own for own in finals if own.found.score == found["final"]["score"])
     assert winner.found.level_share is None or winner.found.level_share >= LEAST_LEVEL_SHARE
     assert "a new one" in (tmp_path / "out/report.html").read_text()
+
+
+def test_on_blocks_it_is_noted_what_goes_along_with_a_shift(tmp_path: Path) -> None:
+    blocks = 'test_steps = 60\nvalidation = "blocks"\naveraging = "mean"\n'
+    study = STUDY.replace("test_steps = 60\n", blocks)
+    run_study(tmp_path, "baseline", POOR, study)
+    with open_storage(f"sqlite:///{tmp_path / 'freerun.db'}", create=False) as storage:
+        finals = outcomes(storage.study("who").final_jobs(), "final")
+    records = {own.subject: own.found for own in finals if not is_ensemble(own.subject)}
+    assert records[baseline_subject("mean")].level_share == 0.0
+    assert records[baseline_subject("seasonal-naive")].level_share == pytest.approx(1.0)
+    assert not any(record.level_is_new for record in records.values())

@@ -53,14 +53,24 @@ def test_the_answer_does_not_claim_to_beat_a_baseline_that_is_better(invent: Inv
     assert "winner beats it" not in words
 
 
-def test_what_takes_no_part_at_a_new_level_is_said(invent: Invent) -> None:
-    study = invent(("complete", 0.3), ("complete", 0.1))
-    study.add_final("final", {0: 0.3, 1: 0.1}, level_shares={0: 1.0, 1: 0.2})
+@pytest.mark.parametrize(
+    ("is_new", "why", "error"),
+    [
+        (True, "The rows before the test end at a level that no earlier ones had", 0.1),
+        (False, "Candidates learn the level of a block from the rows around it", 0.4),
+    ],
+)
+def test_what_takes_no_part_for_its_level_is_said(
+    invent: Invent, is_new: bool, why: str, error: float
+) -> None:
+    study = invent(("complete", 0.3), ("complete", error))
+    shares = {0: 1.0, 1: 0.2}
+    study.add_final("final", {0: 0.3, 1: error}, level_shares=shares, level_is_new=is_new)
     study.add_final("test", {0: 0.3})
     answer = report_on(study).answer
     assert answer.headline.startswith("Trial 0 won")
     words = " ".join(answer.sentences)
-    assert "1 finalist does not take part in the choice" in words
+    assert f"{why}, so 1 finalist does not take part in the choice" in words
     assert "of a shift of level, less than 90% is found" in words
 
 
