@@ -6,9 +6,9 @@ an ensemble, that takes the place of the best candidate unless the candidate bea
 noise: the best of many candidates on the same few rows is flattered by that choice, and the
 ensemble, scored on rows that its weights have not seen, is not. For the same reason it need not be
 better than the best of several baselines by more than the noise, but only better. Where the rows
-before the test end at a new level, only what goes with the level takes part (0131), and on blocks,
-unless that is much worse (0139). Of a generated series, which is there to find out what a candidate
-can do, the best candidate wins.
+before the test end at a new level, only what goes with the level takes part (0131), and on blocks
+only that wins by itself, unless it is much worse (0139). Of a generated series, which is there to
+find out what a candidate can do, the best candidate wins.
 
 A test is made of the winner and of all baselines, so that what was tested stays the winner of a
 study that ended under another rule, until further finals are planned.
@@ -39,7 +39,7 @@ MOST_RATIO, LEAST_MEMBERS, FAR_RATIO = 1.5, 6, 4.0
 # mean is over as many, what is worse than the best one by more than the noise is left out as well.
 MANY_UNITS = 16
 # Where the series has a new level, of a contest are those that go with so much of its shift. On
-# blocks as well, unless they have more than so many times the least error.
+# blocks only they win by themselves, unless they have more than so many times the least error.
 LEAST_LEVEL_SHARE, MOST_FLATTERED = 0.9, 1.1
 # Errors below are no different from none: what is left is rounding.
 _LEAST_ERROR = 1e-12
@@ -194,7 +194,7 @@ def winner_among(finals: Mapping[Subject, FinalRecord], *, has_draws: bool) -> S
 
 
 def contenders(finals: Mapping[Subject, FinalRecord]) -> Mapping[Subject, FinalRecord]:
-    """The finals whose subjects may win, and be members of an ensemble.
+    """The finals whose subjects may win.
 
     Where the rows before the test end at a level that they did not have before, it is asked of
     finals how much of a shift their free runs go along with. What goes to a level that it has
@@ -210,8 +210,12 @@ def contenders(finals: Mapping[Subject, FinalRecord]) -> Mapping[Subject, FinalR
     errors = {s: own.deciding_score for s, own in finals.items() if _is_single(s)}
     least = min((errors[subject] for subject in following if subject in errors), default=math.inf)
     most = MOST_FLATTERED * min(errors.values(), default=math.inf)
-    is_new = any(own.level_share is not None and own.level_is_new for own in finals.values())
-    return following if least < math.inf and (is_new or least <= most) else finals
+    is_asked = _at_new_level(finals) or least <= most
+    return following if least < math.inf and is_asked else finals
+
+
+def _at_new_level(finals: Mapping[Subject, FinalRecord]) -> bool:
+    return any(own.level_share is not None and own.level_is_new for own in finals.values())
 
 
 def _is_single(subject: Subject) -> bool:
@@ -230,7 +234,8 @@ def ensemble_members(finals: Mapping[Subject, FinalRecord]) -> list[Subject]:
     diverges is never among them, and what is much worse only takes weight from the others. Where
     many start points say which are worse, that counts, and not only how much: see 0134.
     """
-    finals = contenders(finals)
+    if _at_new_level(finals):
+        finals = contenders(finals)
     order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
     if not order:
         return []

@@ -176,14 +176,20 @@ def winner_rule(*, has_draws: bool) -> str:
 
 
 def left_out_sentence(count: int, *, level_is_new: bool) -> str:
-    """That some finalists took no part in the choice, and why."""
+    """That some finalists took no part in the choice, or could not win, and why."""
     who, do = ("1 finalist", "does") if count == 1 else (f"{count} finalists", "do")
-    why = "candidates learn the level of a block from the rows around it"
+    said = (
+        "candidates learn the level of a block from the rows around it, so "
+        f"{who} {do} not win but as part of an ensemble"
+    )
     if level_is_new:
-        why = "the rows before the test end at a level that no earlier ones had"
+        said = (
+            "the rows before the test end at a level that no earlier ones had, so "
+            f"{who} {do} not take part in the choice"
+        )
     return (
-        f"{why}, so {who} {do} not take part in the choice: of a shift of level, less than "
-        f"{LEAST_LEVEL_SHARE:.0%} is found in what is forecast after it"
+        f"{said}: of a shift of level, less than {LEAST_LEVEL_SHARE:.0%} is found in what is "
+        "forecast after it"
     )
 
 
