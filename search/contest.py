@@ -210,11 +210,12 @@ def contenders(finals: Mapping[Subject, FinalRecord]) -> Mapping[Subject, FinalR
     errors = {s: own.deciding_score for s, own in finals.items() if _is_single(s)}
     least = min((errors[subject] for subject in following if subject in errors), default=math.inf)
     most = MOST_FLATTERED * min(errors.values(), default=math.inf)
-    is_asked = _at_new_level(finals) or least <= most
+    is_asked = at_new_level(finals) or least <= most
     return following if least < math.inf and is_asked else finals
 
 
-def _at_new_level(finals: Mapping[Subject, FinalRecord]) -> bool:
+def at_new_level(finals: Mapping[Subject, FinalRecord]) -> bool:
+    """Whether finals were asked for their share of a shift as the level before the test is new."""
     return any(own.level_share is not None and own.level_is_new for own in finals.values())
 
 
@@ -234,7 +235,7 @@ def ensemble_members(finals: Mapping[Subject, FinalRecord]) -> list[Subject]:
     diverges is never among them, and what is much worse only takes weight from the others. Where
     many start points say which are worse, that counts, and not only how much: see 0134.
     """
-    if _at_new_level(finals):
+    if at_new_level(finals):
         finals = contenders(finals)
     order = [subject for subject in ranked(finals) if not is_ensemble(subject)]
     if not order:

@@ -11,6 +11,7 @@ from search.analysis.trials import Trial, best_first
 from search.analysis.wording import baseline_name, short_baseline_name
 from search.contest import (
     Comparison,
+    at_new_level,
     baseline_of,
     compared,
     contenders,
@@ -92,9 +93,9 @@ class Standing:
 
     is_baseline: the winner is one of them. final, test: whether it beats each of them there; None
     where there is none, or no test yet. opponent_final, opponent_test: the name of the best of the
-    others there. comparison: with the best of the others in the final. left_out: how
-    many finalists took no part in the choice, see `search.contest.contenders`; what is said of the
-    final is without them. level_is_new: whether that is for a new level, see `FinalRecord`.
+    others there. comparison: with the best of the others in the final. left_out: how many finalists
+    could not win, see `search.contest.contenders`. level_is_new: whether that is for a new level,
+    where validation can't judge them and what is said of the final is without them.
     """
 
     is_baseline: bool
@@ -104,7 +105,7 @@ class Standing:
     opponent_test: str | None = None
     comparison: Comparison | None = None
     left_out: int = 0
-    level_is_new: bool = True
+    level_is_new: bool = False
 
 
 def winner_of(study: StudyReader) -> Winner | None:
@@ -137,10 +138,10 @@ def winner_of(study: StudyReader) -> Winner | None:
     competing = contenders(found)
     if subject not in competing:  # chosen by an earlier version
         competing = found
-    rivals = [own for own in finals.values() if own.subject in competing]
+    is_new = at_new_level(found)
+    rivals = [own for own in finals.values() if own.subject in competing or not is_new]
     standing = _standing(finals[subject], rivals, test, tests, has_draws=has_draws)
-    is_new = all(own.level_is_new for own in found.values())
-    standing = replace(standing, left_out=len(finals) - len(rivals), level_is_new=is_new)
+    standing = replace(standing, left_out=len(found) - len(competing), level_is_new=is_new)
     return Winner(subject, trial, finals[subject], test, standing)
 
 

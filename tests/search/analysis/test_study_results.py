@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from search.analysis.study_results import StudyResults, outcomes, winner_of
 from search.analysis.trials import Trial
@@ -101,7 +101,9 @@ def test_trials_are_read_as_far_as_a_report_needs_them(invent: Invent) -> None:
     assert StudyResults.read(study.store).trials == results.trials
 
 
-def add_baselines(study: Invented, finals: Mapping[str, tuple[float, float]]) -> None:
+def add_baselines(
+    study: Invented, finals: Mapping[str, tuple[float, float]], *, level_is_new: bool = True
+) -> None:
     """Finish finals of baselines: of each, the error of its forecasts, and its level share."""
     store, views = study.store, study.views("final", study.definition.search.final_replicas)
     store.plan_final_jobs("final", [baseline_subject(name) for name in finals])
@@ -109,7 +111,8 @@ def add_baselines(study: Invented, finals: Mapping[str, tuple[float, float]]) ->
     while (job := store.claim_final_job(worker)) is not None:
         error, share = finals[baseline_of(job.subject) or ""]
         found = invented_result(views, error, seed=0)
-        record = final_record(found, level_share=share).model_copy(update={"unit_errors": ()})
+        levels: dict[str, Any] = {"level_share": share, "level_is_new": level_is_new}
+        record = final_record(found, **levels).model_copy(update={"unit_errors": ()})
         store.finish_final_job(worker, job.job_id, record.to_json(), None)
 
 
@@ -121,6 +124,19 @@ def test_nothing_is_compared_with_what_took_no_part(invent: Invent) -> None:
     assert winner is not None
     assert winner.standing.opponent_final == "persistence"
     assert winner.standing.left_out == 1
+
+
+def test_on_blocks_the_winner_is_compared_with_what_could_not_win(invent: Invent) -> None:
+    """Whoever reads that it beats every baseline need not ask which ones are meant."""
+    study = invent(("complete", 0.3))
+    study.add_final("final", {0: 0.3}, level_shares={0: 1.0}, level_is_new=False)
+    add_baselines(study, {"mean": (0.33, 0.0), "persistence": (0.6, 1.0)}, level_is_new=False)
+    winner = winner_of(study.store)
+    assert winner is not None
+    assert winner.trial is not None
+    assert winner.standing.opponent_final == "mean"
+    assert winner.standing.left_out == 1
+    assert not winner.standing.level_is_new
 
 
 def test_what_an_earlier_version_chose_is_compared_with_all(invent: Invent) -> None:
